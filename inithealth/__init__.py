@@ -1,0 +1,49 @@
+"""Training health for PyTorch: bad initialization named before the first optimizer step."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inithealth.call import Call as Call
+    from inithealth.callback import InitHealth as InitHealth
+    from inithealth.findings import Finding as Finding
+    from inithealth.findings import Report as Report
+    from inithealth.findings import Severity as Severity
+    from inithealth.findings import UnhealthyInit as UnhealthyInit
+    from inithealth.monitor import Monitor as Monitor
+    from inithealth.monitor import watch as watch
+    from inithealth.oneshot import check as check
+    from inithealth.rules import Rule as Rule
+    from inithealth.settings import Settings as Settings
+
+__version__ = "0.1.0"
+
+# Public names load when they are first used: `import inithealth` imports neither torch nor Lightning.
+_HOME = {
+    "Call": "call",
+    "Finding": "findings",
+    "InitHealth": "callback",
+    "Monitor": "monitor",
+    "Report": "findings",
+    "Rule": "rules",
+    "Settings": "settings",
+    "Severity": "findings",
+    "UnhealthyInit": "findings",
+    "check": "oneshot",
+    "watch": "monitor",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'inithealth' has no attribute {name!r}")
+    value = getattr(import_module(f"inithealth.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

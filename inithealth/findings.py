@@ -1,0 +1,141 @@
+"""What a check says: severities, findings and the report that holds them."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from inithealth.recording import Layer, Measurement
+
+
+class Severity(str, Enum):
+    """How bad a finding is; compares by badness: ``Severity.ERROR > Severity.WARNING``."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+    @property
+    def rank(self) -> int:
+        return list(Severity).index(self)
+
+    def __lt__(self, other: object) -> bool:
+        return self.rank < other.rank if isinstance(other, Severity) else NotImplemented
+
+    def __le__(self, other: object) -> bool:
+        return self.rank <= other.rank if isinstance(other, Severity) else NotImplemented
+
+    def __gt__(self, other: object) -> bool:
+        return self.rank > other.rank if isinstance(other, Severity) else NotImplemented
+
+    def __ge__(self, other: object) -> bool:
+        return self.rank >= other.rank if isinstance(other, Severity) else NotImplemented
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class _Frozen(BaseModel):
+    # Health numbers are often infinite or NaN: JSON must carry them, not null them.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Finding(_Frozen):
+    """One thing that is wrong, with the layer, the numbers and the code that mends it."""
+
+    code: str  # "IH201"
+    rule: str  # "vanishing-activations"
+    severity: Severity
+    role: Literal["cause", "consequence"] = "cause"
+    explained_by: str | None = None  # key of the cause that this follows from
+    layers: tuple[str, ...] = ()  # as in named_modules(), the culprit first
+    step: int = 0  # optimizer steps taken when it was seen
+    message: str
+    measured: float | None = None
+    limit: float | None = None
+    cause: str = ""
+    fix: str = ""
+    source: str | None = None  # "model.py:42"
+
+    @property
+    def key(self) -> str:
+        """What ``explained_by`` of a consequence refers to: code and culprit."""
+        return f"{self.code} {self.layers[0]}" if self.layers else self.code
+
+
+class Skipped(_Frozen):
+    """A rule that was not judged: silence would look like a pass."""
+
+    code: str
+    rule: str
+    reason: str
+
+
+class Report(_Frozen):
+    """All that a check or a watched run found. Frozen; ``str(report)`` is the readable table."""
+
+    model: str  # class name of the model
+    findings: tuple[Finding, ...] = ()  # causes first, each followed by its consequences
+    layers: tuple[Layer, ...] = ()
+    measurements: tuple[Measurement, ...] = ()  # the first step's, one a measured layer
+    skipped: tuple[Skipped, ...] = ()
+    not_measured: tuple[str, ...] = ()  # "what: why", one a line
+    notes: tuple[str, ...] = ()  # which loss, which optimizer, how many elements were sampled
+    fail_on: Literal["error", "warning", "info", "never"] = "error"
+    step: int = 0  # optimizer steps taken when the report was made
+    versions: dict[str, str] = {}
+
+    @property
+    def ok(self) -> bool:
+        """True when no cause is at or above ``fail_on``."""
+        return not self.failures
+
+    @property
+    def causes(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.role == "cause")
+
+    @property
+    def failures(self) -> tuple[Finding, ...]:
+        """The causes that make the report fail."""
+        if self.fail_on == "never":
+            return ()
+        limit = Severity(self.fail_on)
+        return tuple(finding for finding in self.causes if finding.severity >= limit)
+
+    def consequences(self, cause: Finding) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.explained_by == cause.key)
+
+    def raise_if_unhealthy(self) -> None:
+        """Raise :class:`UnhealthyInit`, whose message is the table, unless :attr:`ok`."""
+        if not self.ok:
+            raise UnhealthyInit(self)
+
+    def to_json(self, *, indent: int | None = 2) -> str:
+        return self.model_dump_json(indent=indent)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Report:
+        """Load what :meth:`to_json` wrote. Raises pydantic's ``ValidationError`` (a ``ValueError``)."""
+        return cls.model_validate_json(text)
+
+    def __str__(self) -> str:
+        from inithealth.report.table import table
+
+        return table(self)
+
+
+class UnhealthyInit(RuntimeError):
+    """The initialization fails the check; the message is the report's table.
+
+    Attributes:
+        report: the :class:`Report`; None after crossing a process boundary.
+    """
+
+    def __init__(self, report: Report | str) -> None:
+        self.report = report if isinstance(report, Report) else None
+        super().__init__(f"unhealthy initialization\n{report}")
+
+    def __reduce__(self) -> tuple[type[UnhealthyInit], tuple[Report | str]]:
+        return type(self), (self.report if self.report is not None else str(self),)

@@ -1,0 +1,109 @@
+"""The signal on its way: activation levels and gradient norms of the layers that it cannot get round."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from inithealth.recording import Layer, Measurement, Recording, Signal
+
+_WEIGHTLESS = ("norm", "scale", "other")
+
+
+def measured(recording: Recording) -> Iterator[tuple[Layer, Measurement]]:
+    """Layers that transform the signal, in forward order, with what they did at the first step."""
+    first = recording.first
+    for layer in recording.layers:
+        if layer.kind not in _WEIGHTLESS and layer.name in first:
+            yield layer, first[layer.name]
+
+
+def trunk(recording: Recording) -> list[tuple[Layer, Measurement]]:
+    """Those of them that no skip leads around; all where that leaves fewer than two."""
+    everything = list(measured(recording))
+    essential = [pair for pair in everything if not pair[0].bypassable]
+    return essential if len(essential) > 1 else everything
+
+
+def input_rms(recording: Recording) -> float:
+    """rms of the network's largest input; 1 for tokens and the like."""
+    levels = [s.rms for s in recording.inputs.values() if usable(s)]
+    return max(levels, default=1.0)
+
+
+def usable(signal: Signal | None) -> bool:
+    """Whether there are finite numbers to judge."""
+    return signal is not None and signal.non_finite == 0 and math.isfinite(signal.rms)
+
+
+def gradients(pairs: list[tuple[Layer, Measurement]]) -> list[tuple[Layer, float]]:
+    """Norms of the loss's gradient at the layers' outputs; exact zeros are judged as such, not as small."""
+    found = []
+    for layer, m in pairs:
+        if m.gradient is not None and usable(m.gradient) and m.gradient.rms > 0:
+            found.append((layer, m.gradient.norm))
+    return found
+
+
+def gradient_ratio(recording: Recording) -> tuple[Layer, float, Layer] | None:
+    """The smallest gradient norm on the trunk over the largest: (where smallest, ratio, where largest)."""
+    found = gradients(trunk(recording))
+    if len(found) < 2:
+        return None
+    low, high = min(found, key=lambda pair: pair[1]), max(found, key=lambda pair: pair[1])
+    return low[0], low[1] / high[1], high[0]
+
+
+def gradient_growth(recording: Recording) -> tuple[Layer, float, Layer] | None:
+    """The largest gradient norm over that of the last layer: (where largest, ratio, last)."""
+    found = gradients(list(measured(recording)))
+    if len(found) < 2:
+        return None
+    high, last = max(found, key=lambda pair: pair[1]), found[-1]
+    return high[0], high[1] / last[1], last[0]
+
+
+def largest_output(recording: Recording) -> tuple[Layer, float] | None:
+    """The highest activation rms, relative to the input where that is above 1."""
+    scale = max(1.0, input_rms(recording))
+    found = [(layer, m.output.rms / scale) for layer, m in measured(recording) if m.output and usable(m.output)]
+    return max(found, key=lambda pair: pair[1], default=None)
+
+
+def smallest_output(recording: Recording) -> tuple[Layer, float] | None:
+    """The lowest activation rms on the trunk, heads apart, relative to the input where that is below 1."""
+    scale = min(1.0, input_rms(recording)) or 1.0
+    found = [
+        (layer, m.output.rms / scale)
+        for layer, m in trunk(recording)
+        if m.output and usable(m.output) and m.output.rms > 0 and not layer.head and layer.kind != "embedding"
+    ]
+    return min(found, key=lambda pair: pair[1], default=None)
+
+
+# Where a wrong scale shows in training nets without normalization (fitted on nets labelled by training them).
+_LOW_OUTPUT, _HIGH_OUTPUT = 2.0**-5, 30.0
+_LOW_RATIO, _HIGH_GROWTH = 1 / 200, 50.0
+_WIDE_LOGITS = 8.0
+
+
+def wide_logits(recording: Recording) -> bool:
+    """Whether the logits spread more than any healthy net's (5.0 at most on 97 published ones)."""
+    return recording.loss.logits_std is not None and recording.loss.logits_std > _WIDE_LOGITS
+
+
+def shows(recording: Recording) -> bool:
+    """Whether the network shows any symptom of a wrong scale that training would feel."""
+    if wide_logits(recording):
+        return True
+    if recording.normalized:
+        return False
+    low, high = smallest_output(recording), largest_output(recording)
+    ratio, growth = gradient_ratio(recording), gradient_growth(recording)
+    return bool(
+        (low and low[1] < _LOW_OUTPUT)
+        or (high and high[1] > _HIGH_OUTPUT)
+        or (ratio and ratio[1] < _LOW_RATIO)
+        or (growth and growth[1] > _HIGH_GROWTH)
+        or any(m.output and m.output.non_finite for _, m in measured(recording))
+    )

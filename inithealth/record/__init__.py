@@ -1,0 +1,1 @@
+"""The rooms that touch tensors: a live network in, a Recording out."""

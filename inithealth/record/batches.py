@@ -1,0 +1,96 @@
+"""The batch: moved, named, refused when there is nothing to judge with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inithealth.call import Call
+
+
+def transferred(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A batch with every tensor in it changed, in containers of the same kind; other objects as they are."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, Call):
+        return Call(*transferred(value.args, change), **transferred(value.kwargs, change))
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        if hasattr(value, "data") and hasattr(value, "batch_sizes"):  # a PackedSequence checks its parts itself
+            return value._replace(data=change(value.data))
+        return type(value)(*(transferred(item, change) for item in value))
+    if type(value) in (list, tuple, dict):
+        if isinstance(value, dict):
+            return {key: transferred(item, change) for key, item in value.items()}
+        return type(value)(transferred(item, change) for item in value)
+    if isinstance(value, Mapping) and hasattr(value, "copy"):  # a BatchEncoding, an OrderedDict: of the same class
+        changed = value.copy()
+        for key, item in value.items():
+            changed[key] = transferred(item, change)
+        return changed
+    return value
+
+
+def named_tensors(value: Any, name: str = "batch") -> Iterator[tuple[str, Tensor]]:
+    """The floating tensors of a batch by their place in it: ``batch[0]``, ``batch['image']``."""
+    if isinstance(value, Tensor):
+        if value.is_floating_point() and value.layout == torch.strided and not value.is_nested:
+            yield name, value
+    elif isinstance(value, Call):
+        yield from named_tensors(value.args[0] if len(value.args) == 1 else value.args, name)
+        yield from named_tensors(value.kwargs, name)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from named_tensors(item, f"{name}[{key!r}]")
+    elif isinstance(value, (tuple, list)):
+        for place, item in enumerate(value):
+            yield from named_tensors(item, f"{name}[{place}]")
+
+
+def revealed(payload: Any) -> tuple[Any, dict[str, Tensor]]:
+    """The batch with its floating tensors in the autograd graph, and the leaves that they come from by name."""
+    leaves: dict[str, Tensor] = {}
+    names = {id(tensor): name for name, tensor in named_tensors(payload)}
+
+    def reveal(tensor: Tensor) -> Tensor:
+        name = names.get(id(tensor))
+        if name is None or tensor.requires_grad:
+            return tensor
+        leaves[name] = tensor.detach().clone().requires_grad_(True)
+        return leaves[name].clone()  # not a leaf: the model may change its input in place
+
+    return transferred(payload, reveal), leaves
+
+
+def refuse_model(model: Any) -> nn.Module:
+    """The model, if it can be judged. Raises TypeError or ValueError that says what to do."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}")
+    parameters = list(model.named_parameters())
+    lazy = [name for name, p in parameters if isinstance(p, nn.parameter.UninitializedParameter)]
+    if lazy:
+        raise ValueError(f"{lazy[0]} is a lazy parameter without values: run one batch first")
+    if not parameters:
+        raise ValueError(f"{type(model).__name__} has no parameters: there is no initialization to judge")
+    meta = [name for name, p in parameters if p.is_meta]
+    if meta:
+        raise ValueError(f"{meta[0]} is on the meta device and has no values: materialize and initialize it first")
+    if not any(p.requires_grad for _, p in parameters):
+        raise ValueError("every parameter is frozen (requires_grad=False): there is no training to judge")
+    return model
+
+
+def refuse_batch(batch: Any, payload: Any) -> None:
+    """Raises ValueError for a batch that says nothing of the network."""
+    if batch is None or (isinstance(batch, (tuple, list, dict)) and not batch):
+        raise ValueError("no batch: pass what the model is called with, a tensor, tuple, mapping or inithealth.Call")
+    for name, tensor in named_tensors(payload):
+        if tensor.numel() == 0:
+            raise ValueError(f"{name} is empty (shape {tuple(tensor.shape)}): pass a batch with samples in it")
+        if not tensor.is_meta and not bool(tensor.isfinite().all()):
+            count = int((~tensor.isfinite()).sum())
+            raise ValueError(
+                f"{name} has {count} NaN or infinite of {tensor.numel()} elements: the input is broken, not the network"
+            )

@@ -1,0 +1,88 @@
+"""The forward pass as one plain graph: dropout off, checkpoints and compiled code run eagerly, frozen parts visible."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+
+@contextmanager
+def whole_graph(model: nn.Module, *, reveal_frozen: bool) -> Iterator[None]:
+    """Training mode, no dropout, no checkpointing, no compiled code; frozen parameters in the graph if ``reveal_frozen``.
+
+    Modules' modes and ``requires_grad`` are left changed: run it inside :func:`inithealth.record.restore.undisturbed`.
+    """
+    model.train()
+    for module in model.modules():
+        _silence(module)
+    for parameter in model.parameters():
+        if reveal_frozen and parameter.is_floating_point():
+            parameter.requires_grad_(True)
+    with ExitStack() as stack:
+        if "torch._dynamo" in sys.modules:  # nothing can be compiled before it is imported
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        checkpointing = sys.modules.get("torch.utils.checkpoint")
+        if checkpointing is not None:
+            stack.enter_context(mock.patch.object(checkpointing, "CheckpointFunction", _PlainCall))
+            stack.enter_context(mock.patch.object(checkpointing, "_checkpoint_without_reentrant_generator", _plain))
+        stack.enter_context(_NoDropout())
+        yield
+
+
+class _PlainCall:
+    """Stands in for the reentrant checkpoint: calls the function."""
+
+    @staticmethod
+    def apply(function: Callable[..., Any], preserve: bool, *args: Any) -> Any:
+        return function(*args)
+
+
+def _plain(*args: Any, **kwargs: Any) -> Iterator[None]:
+    """Stands in for the non-reentrant checkpoint: does nothing around the call."""
+    yield
+
+
+def _silence(module: nn.Module) -> None:
+    name = type(module).__name__.lower()
+    if isinstance(module, nn.modules.dropout._DropoutNd):
+        module.training = False
+    elif not module._modules and not module._parameters and ("drop" in name or "stochasticdepth" in name):
+        module.training = False
+    elif isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
+        module.dropout = 0.0
+
+
+class _NoDropout(TorchFunctionMode):
+    """Functional dropout passes its input through."""
+
+    _identity = frozenset(
+        {
+            F.dropout,
+            F.dropout1d,
+            F.dropout2d,
+            F.dropout3d,
+            F.alpha_dropout,
+            F.feature_alpha_dropout,
+            torch.dropout,
+            torch.feature_dropout,
+            torch.alpha_dropout,
+            torch.feature_alpha_dropout,
+        }
+    )
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in self._identity:
+            return args[0] if args else kwargs["input"]
+        if func is F.scaled_dot_product_attention:
+            args = (*args[:4], 0.0, *args[5:]) if len(args) > 4 else args
+            kwargs = {**kwargs, "dropout_p": 0.0} if "dropout_p" in kwargs else kwargs
+        return func(*args, **kwargs)

@@ -1,0 +1,206 @@
+"""What each operation feeds: its activation, norm, residual add, the loss; read from the autograd graph.
+
+A net written with ``F.relu`` and its twin with ``nn.ReLU`` have the same graph, hence the same flow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from inithealth.record import vocabulary as vocab
+from inithealth.record.graph import Graph
+from inithealth.record.operations import Operation, operations
+from inithealth.record.paths import essential_nodes, immediate_dominators, peel
+from inithealth.recording import Feeds
+
+_MOST_TARGETS = 4  # an output read by more things than that is told by the first few
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an output meets: ("activation", "relu", node)."""
+
+    what: Feeds
+    name: str
+    node: int
+
+
+@dataclass
+class Flow:
+    """A graph read: operations, what they feed, where the signal joins and splits."""
+
+    graph: Graph
+    operations: dict[int, Operation]
+    norms: dict[int, int] = field(default_factory=dict)  # normalization node -> what it normalizes
+    residuals: dict[int, int] = field(default_factory=dict)  # add -> the producer of its branch
+    branch_ends: set[int] = field(default_factory=set)
+    essential: set[int] = field(default_factory=set)
+    meets: list[tuple[Target, ...]] = field(default_factory=list)
+    leads_on: list[bool] = field(default_factory=list)  # whether an operation with a weight follows the node
+
+    def activation(self, node: int) -> Target | None:
+        """The first non-linearity that a node's output meets, looking through normalization."""
+        frontier, seen = [node], {node}
+        while frontier:
+            passed: list[int] = []
+            for index in frontier:
+                for target in self.meets[index]:
+                    if target.what == "activation":
+                        return target
+                    if target.what == "norm" and target.node not in seen:
+                        seen.add(target.node)
+                        passed.append(target.node)
+            frontier = passed
+        return None
+
+    def activations(self) -> dict[int, list[int]]:
+        """Activation node -> the operations that feed it."""
+        fed: dict[int, list[int]] = {}
+        for node, operation in self.operations.items():
+            target = None if operation.kind in ("norm", "scale") else self.activation(node)
+            if target is not None:
+                fed.setdefault(target.node, []).append(node)
+        return fed
+
+    def inputs(self) -> set[int]:
+        """``id`` of every leaf tensor, parameters apart, that an operation with a weight reads."""
+        return {
+            id(self.graph.nodes[index].variable)  # type: ignore[attr-defined]
+            for index, name in enumerate(self.graph.names)
+            if name == "AccumulateGrad" and index not in self.graph.parameters and self.leads_on[index]
+        }
+
+    def is_head(self, node: int) -> bool:
+        """Whether nothing with a weight stands between a node and the loss."""
+        return not self.leads_on[node]
+
+
+def flow_of(graph: Graph) -> Flow:
+    flow = Flow(graph, operations(graph))
+    flow.norms = _norms(graph)
+    _find_residuals(flow)
+    flow.essential = essential_nodes(graph)
+    flow.meets = [()] * len(graph)
+    flow.leads_on = [False] * len(graph)
+    for index in reversed(range(len(graph))):
+        if graph.pure[index] is None:
+            flow.meets[index] = _targets(flow, index)
+            flow.leads_on[index] = any(_weighted(flow, r) or flow.leads_on[r] for r, _ in graph.readers(index))
+    return flow
+
+
+def _weighted(flow: Flow, index: int) -> bool:
+    operation = flow.operations.get(index)
+    return operation is not None and operation.kind not in ("norm", "scale")
+
+
+def _norms(graph: Graph) -> dict[int, int]:
+    """Normalization nodes, composite ones too: x * rsqrt(mean(x^2) + eps), x / norm(x)."""
+    found: dict[int, int] = {}
+    for index, name in enumerate(graph.names):
+        if graph.pure[index] is not None:
+            continue
+        edges = graph.edges[index]
+        if name in vocab.NORMS:
+            found[index] = edges[0][0]
+        elif name in ("Mul", "Div") and len(edges) == 2:
+            for this, other in ((0, 1), (1, 0)):
+                if graph.is_data(edges[other][0]) and _is_statistic(graph, edges[this][0]):
+                    found[index] = edges[other][0]
+    return found
+
+
+_STATISTIC_PARTS = frozenset(
+    "Rsqrt Sqrt LinalgVectorNorm Norm Std Var Pow Reciprocal Mean Sum ClampMin Clamp Add Expand Div ToCopy Mul".split()
+)
+
+
+def _is_statistic(graph: Graph, index: int) -> bool:
+    """Whether a node is the inverse size of a signal: a mean or norm below a root."""
+    rooted = averaged = False
+    for _ in range(8):
+        name = graph.names[index] if index >= 0 else ""
+        if not graph.is_data(index) or name not in _STATISTIC_PARTS:
+            return False
+        rooted = rooted or name in ("Rsqrt", "Sqrt", "LinalgVectorNorm", "Norm", "Std")
+        averaged = averaged or name in ("Mean", "Sum", "LinalgVectorNorm", "Norm", "Std", "Var")
+        if rooted and averaged:
+            return True
+        index = graph.edges[index][0][0]
+    return False
+
+
+def _find_residuals(flow: Flow) -> None:
+    """Adds of a path without weights and a path with some, from the same fork; and the operations that end the latter."""
+    graph = flow.graph
+    dominators = immediate_dominators(graph)
+    for index, name in enumerate(graph.names):
+        if name not in vocab.ADDITIVE or graph.pure[index] is not None or index in flow.norms:
+            continue
+        sides = graph.data(index)
+        fork = dominators[index]
+        if len(sides) != 2 or fork < 0:
+            continue
+        ends = [_ends(flow, side, fork) for side in sides]
+        if bool(ends[0]) != bool(ends[1]):
+            branch = 0 if ends[0] else 1
+            flow.residuals[index] = sides[branch]
+            flow.branch_ends |= ends[branch]
+
+
+def _ends(flow: Flow, start: int, fork: int) -> set[int]:
+    """The weighted operations from which the signal reaches ``start`` without meeting another one."""
+    found: set[int] = set()
+    stack, seen = [start], set()
+    while stack and len(seen) < 400:  # a parameter-free path longer than that is no residual branch
+        index = stack.pop()
+        if index <= fork or index in seen:  # topological order: nothing above the fork lies on the side
+            continue
+        seen.add(index)
+        if _weighted(flow, index):
+            found.add(index)
+        else:
+            stack += flow.graph.data(index)
+    return found
+
+
+def _targets(flow: Flow, index: int) -> tuple[Target, ...]:
+    graph, found = flow.graph, {}
+    readers = graph.readers(index)
+    if not readers:
+        return (Target("loss", "output", index),)
+    for consumer, operand in readers:
+        for target in _met(flow, index, consumer, operand):
+            found[(target.what, target.name)] = target
+        if len(found) >= _MOST_TARGETS:
+            break
+    return tuple(found.values())
+
+
+def _met(flow: Flow, index: int, consumer: int, operand: int) -> tuple[Target, ...]:
+    """What is met at a consumer: itself, or, where it lets the signal pass, what comes after it."""
+    graph, name = flow.graph, flow.graph.names[consumer]
+    if consumer in flow.norms:
+        return (Target("norm", name, consumer),) if flow.norms[consumer] == index else ()
+    if consumer in flow.operations and flow.operations[consumer].kind != "scale":
+        return (Target("layer", flow.operations[consumer].kind, consumer),)
+    if name in vocab.ATTENTION:
+        return (Target("attention", "qkv"[operand] if operand < 3 else "bias", consumer),)
+    if name in vocab.LOSSES or name == "LogSoftmax":
+        return (Target("loss", name, consumer),)
+    if name in vocab.OPERATIONS:  # two signals multiplied
+        return (Target("attention", "qkv"[min(operand, 1)], consumer),)
+    if name in vocab.ACTIVATION_NAMES:
+        return (Target("activation", _selu_or(graph, consumer, vocab.ACTIVATION_NAMES[name]), consumer),)
+    if name in _STATISTIC_PARTS and any(flow.norms.get(reader) == index for reader, _ in graph.readers(index)):
+        return ()  # on its way into the statistics of a norm
+    if consumer in flow.residuals and peel(graph, flow.residuals[consumer]) == peel(graph, index):
+        return (Target("residual", name, consumer),)
+    if name in vocab.MULTIPLICATIVE and len(graph.data(consumer)) > 1:
+        return (Target("gate", name, consumer),)
+    return flow.meets[consumer] or (Target("loss", "output", consumer),)
+
+
+def _selu_or(graph: Graph, index: int, name: str) -> str:
+    scale = graph.saved(index, "scale") if name == "elu" else None
+    return "selu" if isinstance(scale, float) and abs(scale - 1.0507) < 1e-3 else name

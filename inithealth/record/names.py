@@ -1,0 +1,53 @@
+"""Names of modules and parameters as users know them: without wrapper prefixes."""
+
+from __future__ import annotations
+
+from torch import nn
+
+# What compile, FSDP, checkpointing, DDP and weight parametrization put into names.
+_WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The user's model inside data-parallel and compile wrappers."""
+    while True:
+        inner = model._modules.get("_orig_mod")
+        if inner is None and type(model).__name__ in ("DistributedDataParallel", "DataParallel"):
+            inner = model._modules.get("module")
+        if inner is None:
+            return model
+        model = inner
+
+
+def strip(name: str) -> str:
+    """A name as in the unwrapped model's ``named_modules()``."""
+    return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
+
+
+def parameter_names(model: nn.Module) -> dict[int, str]:
+    """Name by ``id(parameter)``; a tied parameter goes by its first name."""
+    names: dict[int, str] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), strip(name))
+    return names
+
+
+def tied_names(model: nn.Module) -> dict[str, tuple[str, ...]]:
+    """The further names of each parameter that has several, by its first name."""
+    all_names: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        all_names.setdefault(id(parameter), []).append(strip(name))
+    return {names[0]: tuple(names[1:]) for names in all_names.values() if len(names) > 1}
+
+
+def owner(parameter: str, modules: dict[str, nn.Module]) -> str:
+    """The module that a parameter's finding names: its owner, or the parameter itself where that says nothing.
+
+    A ParameterList or the root module names no layer. A parametrization belongs to the layer that it shapes.
+    """
+    if ".parametrizations." in f".{parameter}":
+        return parameter.split("parametrizations.")[0].rstrip(".")
+    module, _, _ = parameter.rpartition(".")
+    if module == "" or isinstance(modules.get(module), (nn.ParameterList, nn.ParameterDict)):
+        return parameter
+    return module

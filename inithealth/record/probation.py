@@ -1,0 +1,102 @@
+"""Suspects on probation: exact zeros that may wake, duplicates that may part, over a few optimizer steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from inithealth.record.layers import Naming
+from inithealth.record.weights import first_equal, unit_rows
+from inithealth.recording import Layer, Probation
+
+STEPS = 4  # every legitimate zero-init has woken by step 2 (LoRA, ReZero, adaLN-zero); twice that is certain
+_ALIKE = 1e-3  # units still as close as that, relative to their own change, are moving together
+
+
+def suspects(layers: Sequence[Layer], norms: Mapping[str, float]) -> tuple[list[str], list[Layer]]:
+    """Parameters whose gradient is exactly zero, and layers with duplicate, constant or zero units."""
+    asleep = []
+    for layer in layers:
+        weight = layer.weight
+        if weight is None or not weight.trainable or layer.exempt_zero_gradient:
+            continue
+        if layer.reaches_loss and norms.get(weight.name) == 0.0:
+            asleep.append(weight.name)
+    return asleep, [layer for layer in layers if layer.weight and (layer.weight.duplicate_rows or layer.weight.zero_rows)]
+
+
+class Trial:
+    """Follows the suspects of one model.
+
+    Args:
+        norms: the gradient norm of each parameter at step 0.
+        unit_axes: the axis of each weight that counts its units.
+    """
+
+    def __init__(self, naming: Naming, layers: Sequence[Layer], norms: Mapping[str, float]) -> None:
+        asleep, repeating = suspects(layers, norms)
+        self.naming = naming
+        self.asleep = dict.fromkeys(asleep)
+        self.steps = 0
+        self._before: dict[str, tuple[Tensor, Tensor]] = {}  # weight -> units at step 0, first equal of each
+        for layer in repeating:
+            rows = self._rows(layer)
+            if rows is not None and layer.weight is not None:
+                self._before[layer.weight.name] = (rows.clone(), first_equal(rows))
+        self._layers = {layer.weight.name: layer for layer in repeating if layer.weight is not None}
+
+    @property
+    def needed(self) -> bool:
+        return bool(self.asleep or self._before)
+
+    @property
+    def settled(self) -> bool:
+        return self.steps >= STEPS
+
+    def note(self, norms: Mapping[str, float]) -> None:
+        """One more optimizer step was taken; these are the gradients after it."""
+        self.steps += 1
+        for name in list(self.asleep):
+            if norms.get(name, 0.0) != 0.0:
+                del self.asleep[name]
+
+    def result(self) -> Probation:
+        return Probation(
+            steps=self.steps,
+            settled=self.settled,
+            asleep=tuple(self.asleep),
+            zero_units={name: self._still_zero(name) for name in self._before},
+            duplicates={name: self._still_alike(name) for name in self._before},
+        )
+
+    def _rows(self, layer: Layer) -> Tensor | None:
+        """A weight's units with their bias, as the optimizer holds them now."""
+        if layer.weight is None:
+            return None
+        parameter = self.naming.parameters[layer.weight.name].detach()
+        rows = unit_rows(parameter, layer.unit_axis)
+        if rows is None or layer.bias is None or layer.kind == "embedding":
+            return rows
+        bias = self.naming.parameters[layer.bias.name].detach()
+        return torch.cat([rows, bias[:, None]], 1) if bias.shape[0] == rows.shape[0] else rows
+
+    def _still_zero(self, name: str) -> float:
+        """Share of units that are zero as they were."""
+        rows = self._rows(self._layers[name])
+        return 0.0 if rows is None else float((rows == 0).all(1).sum()) / len(rows)
+
+    def _still_alike(self, name: str) -> float:
+        """Share of units that still repeat another one, up to rounding or a thousandth of their own change."""
+        before, first = self._before[name]
+        rows = self._rows(self._layers[name])
+        if rows is None:
+            return 0.0
+        rows, before = rows.float(), before.float()
+        apart = torch.linalg.vector_norm(rows - rows[first], dim=1)
+        moved = torch.linalg.vector_norm(rows - before, dim=1)
+        rounding = torch.finfo(before.dtype).eps * 8 * torch.linalg.vector_norm(rows, dim=1)
+        repeats = first != torch.arange(len(first), device=first.device)
+        alive = (rows != 0).any(1)
+        return float((repeats & alive & (apart <= _ALIKE * moved + rounding)).sum()) / len(first)

@@ -1,0 +1,72 @@
+"""Layers that no gradient reaches: detached, or not used at all? A change of their weights tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from inithealth.record.layers import Naming
+from inithealth.recording import Layer
+
+_MOST_GROUPS = 16  # forward passes that the question is worth
+
+
+def unreached(layers: Sequence[Layer]) -> list[Layer]:
+    """Trainable layers that the autograd graph of the loss does not contain."""
+    return [layer for layer in layers if layer.weight and layer.weight.trainable and not layer.reaches_loss]
+
+
+def detached_layers(
+    layers: Sequence[Layer], naming: Naming, loss: float, forward: Callable[[], float]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Splits the unreached layers into detached ones, whose values reach the loss, and unused ones.
+
+    Each group of layers (a part of the model) is scaled and the loss computed again: only values that
+    reach the loss change it. The weights are put back at once.
+
+    Args:
+        loss: the loss with the weights as they are.
+        forward: computes the loss again, under the same random state.
+    """
+    suspects = unreached(layers)
+    if not suspects or not _moves(suspects, naming, loss, forward):
+        return (), tuple(layer.name for layer in suspects)
+    detached: list[str] = []
+    for group in _groups(suspects):
+        if _moves(group, naming, loss, forward):
+            detached += [layer.name for layer in group]
+    return tuple(detached), tuple(layer.name for layer in suspects if layer.name not in detached)
+
+
+def _groups(layers: Sequence[Layer]) -> list[list[Layer]]:
+    """Layers by the shortest common part of the model that tells them apart into at most so many groups."""
+    depth = max(layer.module.count(".") for layer in layers) + 1
+    while True:
+        groups: dict[str, list[Layer]] = {}
+        for layer in layers:
+            groups.setdefault(".".join(layer.module.split(".")[:depth]), []).append(layer)
+        if len(groups) <= _MOST_GROUPS or depth == 1:
+            return list(groups.values())[:_MOST_GROUPS]
+        depth -= 1
+
+
+@torch.no_grad()
+def _moves(group: Sequence[Layer], naming: Naming, loss: float, forward: Callable[[], float]) -> bool:
+    """Whether the loss changes when these layers' weights and biases do."""
+    names = [p.name for layer in group for p in (layer.weight, layer.bias) if p is not None]
+    before: dict[str, Tensor] = {}
+    for name in names:
+        parameter = naming.parameters[name]
+        before[name] = parameter.detach().clone()
+        # Doubling alone would leave zeros and, behind a norm, the loss as they were.
+        generator = torch.Generator().manual_seed(len(before))
+        noise = torch.randn(parameter.shape, generator=generator).to(parameter.device, parameter.dtype)
+        parameter.add_(noise * (parameter.abs().mean() + 0.1))
+    try:
+        changed = forward()
+    finally:
+        for name, values in before.items():
+            naming.parameters[name].copy_(values)
+    return changed != loss and not (changed != changed and loss != loss)

@@ -1,0 +1,298 @@
+"""What is recorded when: module outputs as they appear, the autograd graph before the backward pass, gradients in it.
+
+Nothing here changes the run: hooks return None, catch their own errors, and the failure is told instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import Node
+
+from inithealth.record import activity, replay
+from inithealth.record.flow import Flow, flow_of
+from inithealth.record.graph import Graph
+from inithealth.record.layers import Naming, layers_of
+from inithealth.record.names import parameter_names
+from inithealth.record.operations import Operation
+from inithealth.record.paths import peel
+from inithealth.record.sample import Sample, batched, exact, floating_tensors, merged, sample
+from inithealth.recording import Layer, Loss, Measurement, Recording, Signal, Step
+
+_MOST_CALLS = 8  # calls of one layer that are measured in one step: an unrolled loop repeats itself
+_MOST_SAMPLE = 4096  # elements of one sample: a share of 1 % is known to +-0.5 %
+_FEWEST_SAMPLE = 64
+
+Taken = Signal | Sample
+
+
+class Recorder:
+    """Records one step at a time from a live model.
+
+    Args:
+        model: the unwrapped model.
+        exact: measure every element at once; else take samples and measure them together at the end.
+        sample_bytes: most memory all samples of a step take.
+    """
+
+    def __init__(self, model: nn.Module, *, exact: bool, sample_bytes: int = 16 * 2**20) -> None:
+        self.model = model
+        self.exact = exact
+        self.names = parameter_names(model)
+        self.naming = Naming(model)
+        self.flow: Flow | None = None
+        self.loss = Loss()
+        self.failures: dict[str, str] = {}
+        watched = max(1, len(self.names))
+        # Outputs, inputs, gradients and activations of every layer share the budget.
+        self.most = max(_FEWEST_SAMPLE, min(_MOST_SAMPLE, sample_bytes // (4 * 4 * watched)))
+        self._handles: list[Any] = []
+        self.layers: tuple[Layer, ...] = ()
+        self.network_inputs: dict[str, Signal] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was measured: the next step starts."""
+        self.outputs: dict[str, list[Taken]] = {}
+        self.inputs: dict[str, list[Taken]] = {}
+        self.gradients: dict[str, list[Taken]] = {}
+        self.units: dict[str, list[activity.Activity]] = {}
+        self.between: dict[str, float] = {}
+        self.called: list[str] = []  # modules in the order of their first call
+        self.layer_of_module: dict[str, str] = {}  # the layer whose output a module's is
+        self._produced: dict[Node, str] = {}  # grad_fn of a module's output -> module
+
+    def attach(self) -> None:
+        """Hook every module that owns parameters. Compiled modules are left alone: hooks would recompile them."""
+        for name, module in self.naming.modules.items():
+            if isinstance(module, torch.jit.ScriptModule):
+                self.failures[name or "model"] = "scripted modules take no hooks"
+            elif ".parametrizations." in f".{name}.":
+                continue  # a module that computes a weight, not a layer
+            elif module._parameters or hasattr(module, "parametrizations"):
+                self._handles.append(module.register_forward_hook(self._forward_hook(name)))
+
+    def detach(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._produced.clear()
+
+    def observe(self, roots: Sequence[Tensor], inputs: Mapping[str, Tensor]) -> None:
+        """Read the graph behind some tensors, before their backward pass.
+
+        Args:
+            inputs: floating tensors of the batch by name.
+        """
+        nodes = [t.grad_fn for t in roots if t.grad_fn is not None]
+        if not nodes:
+            return
+        try:
+            self.flow = flow = flow_of(Graph(nodes, self.names))
+            self._observe_operations(flow)
+            self._observe_activations(flow)
+            self.loss = replay.loss_of(flow)
+            self._observe_inputs(flow, inputs)
+        except Exception as error:  # an unforeseen graph must not end the run: what is missing is told
+            self._failed("autograd graph", error)
+        if not self.layers:
+            self.layers = layers_of(self.model, self.naming, self.flow, self.called)
+        self._produced.clear()  # holds nodes alive
+        if self.flow is not None:
+            self.flow.graph.release()
+
+    def step(self, index: int, loss: float | None, norms: Mapping[str, float]) -> Step:
+        """The step's numbers, with the norms of the parameters' gradients; starts the next step."""
+        weights = {layer.name: layer.weight.name for layer in self.layers if layer.weight is not None}
+        measured = tuple(
+            m.model_copy(update={"weight_gradient": norms.get(weights.get(m.layer, ""))}) for m in self.measurements()
+        )
+        known = {m.layer for m in measured}
+        alone = tuple(
+            Measurement(layer=name, weight_gradient=norms[weight])
+            for name, weight in weights.items()
+            if name not in known and weight in norms
+        )
+        self.reset()
+        total = math.sqrt(sum(norm**2 for norm in norms.values())) if norms else None
+        return Step(index=index, loss=loss, layers=measured + alone, global_gradient_norm=total)
+
+    def recording(self, steps: tuple[Step, ...]) -> Recording:
+        """All that was recorded of the model."""
+        return Recording(
+            model=type(self.model).__name__,
+            layers=self.layers,
+            steps=steps,
+            inputs=self.network_inputs,
+            loss=self.loss,
+            normalized=bool(self.flow.norms) if self.flow else any(layer.kind == "norm" for layer in self.layers),
+            layer_scale=any(_damps(layer) for layer in self.layers),
+            exact=self.exact,
+            graph=self.flow is not None,
+            not_measured=tuple(f"{what}: {why}" for what, why in self.failures.items()),
+        )
+
+    def measurements(self) -> tuple[Measurement, ...]:
+        """All of this step's numbers, in the order of the forward pass; one transfer to the host."""
+        signals = self._signals()
+        order = dict.fromkeys([*self._forward_order(), *(layer for _, layer in signals)])
+        return tuple(
+            Measurement(
+                layer=layer,
+                input=signals.get(("inputs", layer)),
+                output=signals.get(("outputs", layer)),
+                gradient=signals.get(("gradients", layer)),
+                **activity.summary(self.units.get(layer, [])),
+            )
+            for layer in order
+        )
+
+    def layer_of(self, operation: Operation) -> str:
+        """The name of the layer that an operation's weight makes up: of the larger factor under weight norm."""
+        known = [name for name in operation.weights if name in self.naming.parameters]
+        if not known:
+            return operation.weights[0]
+        if not operation.transformed:
+            return self.naming.layer(known[0])
+        return self.naming.layer(max(known, key=lambda name: self.naming.parameters[name].numel()))
+
+    def _forward_order(self) -> list[str]:
+        if self.flow is None:
+            return self.called
+        return [self.layer_of(operation) for operation in self.flow.operations.values()]
+
+    def _forward_hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            # Inside a backward pass this is a checkpoint's second run of the same forward.
+            if torch._C._current_graph_task_id() != -1:
+                return
+            try:
+                self._record_call(name, args, output)
+            except Exception as error:
+                self._failed(name, error)
+
+        return hook
+
+    def _record_call(self, name: str, args: Any, output: Any) -> None:
+        if name not in self.outputs:
+            self.called.append(name)
+        tensors = list(floating_tensors(output))
+        if not tensors:
+            self.failures.setdefault(name, "its output holds no floating tensor")
+        for tensor in tensors[:1]:
+            self._keep(self.outputs, name, tensor)
+        for tensor in list(floating_tensors(args))[:1] if self.exact else []:
+            self._keep(self.inputs, name, tensor)
+        for tensor in tensors:
+            if tensor.grad_fn is not None and len(self.outputs.get(name, ())) <= _MOST_CALLS:
+                self._produced[tensor.grad_fn] = name
+                tensor.register_hook(self._gradient_hook(name))
+
+    def _gradient_hook(self, name: str) -> Callable[[Tensor], None]:
+        def hook(gradient: Tensor) -> None:
+            try:
+                self._keep(self.gradients, name, gradient)
+            except Exception as error:
+                self._failed(name, error)
+
+        return hook
+
+    def _keep(self, where: dict[str, list[Taken]], name: str, tensor: Tensor) -> None:
+        kept = where.setdefault(name, [])
+        if len(kept) < _MOST_CALLS:
+            taken: Taken | None = exact(tensor) if self.exact else sample(tensor, self.most)
+            if taken is not None:
+                kept.append(taken)
+
+    def _observe_operations(self, flow: Flow) -> None:
+        """Match module outputs to operations; measure what no hook saw: functional calls, attention's ``out_proj``."""
+        hooked: dict[int, str] = {}
+        for node, module in self._produced.items():
+            if node in flow.graph.index:
+                hooked[peel(flow.graph, flow.graph.index[node])] = module
+        uses: dict[str, int] = {}
+        for index, operation in flow.operations.items():
+            layer = self.layer_of(operation)
+            uses[layer] = uses.get(layer, 0) + 1
+            if uses[layer] > _MOST_CALLS:
+                continue
+            if flow.is_head(index) and operation.kind not in ("norm", "scale"):
+                share = replay.between_inputs(flow, index)
+                if share is not None:
+                    self.between[layer] = share
+            if index in hooked and self.naming.module(operation.weights[0]) == hooked[index]:
+                self.layer_of_module[hooked[index]] = layer
+            else:
+                self._replay(flow, index, layer)
+
+    def _replay(self, flow: Flow, index: int, layer: str) -> None:
+        values = replay.forward(flow, index, self.naming.parameters.get, rows=None if self.exact else 64)
+        if values is not None:
+            self._keep(self.outputs, layer, values.output)
+            if values.input is not None and self.exact:
+                self._keep(self.inputs, layer, values.input)
+
+        def hook(gradients: tuple[Tensor | None, ...]) -> None:
+            try:
+                if gradients[0] is not None:
+                    self._keep(self.gradients, layer, gradients[0])
+            except Exception as error:
+                self._failed(layer, error)
+
+        flow.graph.nodes[index].register_prehook(hook)
+
+    def _observe_activations(self, flow: Flow) -> None:
+        for node, sources in flow.activations().items():
+            layers = {self.layer_of(flow.operations[source]): flow.operations[source] for source in sources}
+            if all(len(self.units.get(layer, ())) >= _MOST_CALLS for layer in layers):
+                continue
+            target = flow.activation(sources[0])
+            found = activity.of_node(flow.graph, node, target.name if target else "", *layers.values())
+            if found is not None:
+                for layer in layers:
+                    self.units.setdefault(layer, []).append(found)
+
+    def _observe_inputs(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:
+        """Statistics of the network's inputs: what operations read, not what only the loss does."""
+        read = flow.inputs()
+        for name, tensor in inputs.items():
+            if tensor.requires_grad and id(tensor) not in read:
+                continue
+            signal = exact(tensor)
+            if signal is not None:
+                self.network_inputs[name] = signal
+
+    def _signals(self) -> dict[tuple[str, str], Signal]:
+        """Statistics by kind ("inputs", "outputs", "gradients") and layer."""
+        kinds = {"inputs": self.inputs, "outputs": self.outputs, "gradients": self.gradients}
+        samples = [t for kept in kinds.values() for taken in kept.values() for t in taken if isinstance(t, Sample)]
+        measured = dict(zip(map(id, samples), batched(samples), strict=True))
+        result: dict[tuple[str, str], Signal] = {}
+        known = {self.naming.layer(name) for name in self.naming.parameters}
+        for kind, kept in kinds.items():
+            for name, taken in kept.items():
+                signal = merged([measured[id(t)] if isinstance(t, Sample) else t for t in taken])
+                layer = self.layer_of_module.get(name, name)
+                if self.flow is not None and layer not in known:
+                    continue  # a module around several layers: its output is none of theirs
+                if kind == "inputs" and signal is not None and layer in self.between:
+                    signal = signal.model_copy(update={"between": self.between[layer]})
+                if signal is not None:
+                    result[kind, layer] = signal
+        return result
+
+    def _failed(self, what: str, error: Exception) -> None:
+        self.failures.setdefault(what or "model", f"{type(error).__name__}: {error}")
+
+
+def _damps(layer: Layer) -> bool:
+    """A learned scale or branch end that starts near zero: what is behind it has small gradients by right."""
+    if layer.weight is None or not layer.bypassable:
+        return False
+    if layer.kind in ("norm", "scale"):
+        return layer.weight.abs_max < 0.5
+    return layer.ends_branch and layer.weight.abs_max == 0.0

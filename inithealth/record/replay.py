@@ -1,0 +1,159 @@
+"""What a node computed, from the tensors that it saved: for operations that no module hook saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from inithealth.record import vocabulary as vocab
+from inithealth.record.flow import Flow
+from inithealth.record.graph import Graph
+from inithealth.record.operations import Operation
+from inithealth.record.paths import peel
+from inithealth.record.sample import between_share
+from inithealth.recording import Loss
+
+# Which saved tensor is which operand.
+_SAVED = {
+    "Addmm": {1: "mat1", 2: "mat2"},
+    "Mm": {0: "self", 1: "mat2"},
+    "Bmm": {0: "self", 1: "mat2"},
+    "Baddbmm": {1: "batch1", 2: "batch2"},
+    "Mv": {0: "self", 1: "vec"},
+    "Convolution": {0: "input", 1: "weight"},
+    "Linear": {0: "input", 1: "weight"},
+}
+
+
+@dataclass(frozen=True)
+class Replayed:
+    input: Tensor | None
+    output: Tensor
+
+
+@torch.no_grad()
+def forward(flow: Flow, index: int, parameter: Callable[[str], Tensor | None], rows: int | None) -> Replayed | None:
+    """An operation's input and output, computed again; from the first ``rows`` of the batch where given.
+
+    None for operations whose operands were not saved (a frozen input, a fused layer).
+    """
+    graph, operation = flow.graph, flow.operations[index]
+    name = graph.names[index]
+    bias = parameter(operation.bias) if operation.bias else None
+    if name == "Embedding":
+        weight, indices = parameter(operation.weights[0]), graph.saved(index, "indices")
+        if weight is None or indices is None:
+            return None
+        return Replayed(None, torch.nn.functional.embedding(indices[:rows], weight))
+    if name in vocab.NORMS or operation.kind == "scale":
+        return None
+    saved = _SAVED.get(name)
+    if saved is None or operation.operand is None:
+        return None
+    signal_at = next(at for at in saved if at != operation.operand)
+    signal = graph.saved(index, saved[signal_at])
+    weight = graph.saved(index, saved[operation.operand])
+    if weight is None and not operation.transformed:
+        weight = _laid_out(graph, index, operation.operand, parameter(operation.weights[0]))
+    if signal is None or weight is None:
+        return None
+    if operation.kind == "conv":
+        return _convolved(graph, index, signal[:rows], weight, bias)
+    first = operation.operand == min(saved)
+    if first and name not in ("Linear",):
+        return Replayed(signal, torch.matmul(weight, signal))
+    signal = signal[:rows] if signal.ndim == 2 else signal
+    output = torch.matmul(signal, weight)
+    return Replayed(signal, output if bias is None or bias.ndim != 1 else output + bias)
+
+
+def operand_tensor(graph: Graph, operation: Operation) -> Tensor | None:
+    """The weight as an operation used it: the product of weight norm, spectral norm and the like."""
+    saved = _SAVED.get(graph.names[operation.node])
+    if saved is None or operation.operand is None:
+        return None
+    used = graph.saved(operation.node, saved[operation.operand])
+    return used if isinstance(used, Tensor) else None
+
+
+def _laid_out(graph: Graph, index: int, operand: int, weight: Tensor | None) -> Tensor | None:
+    """A parameter as its operation takes it: turned where the graph turned it."""
+    if weight is None:
+        return None
+    producer = graph.edges[index][operand][0]
+    if producer in graph.parameters:
+        return weight.detach()
+    if graph.names[producer] in ("T", "Transpose") and weight.ndim == 2:
+        return weight.detach().t()
+    return None
+
+
+def _convolved(graph: Graph, index: int, signal: Tensor, weight: Tensor, bias: Tensor | None) -> Replayed:
+    def option(name: str) -> Any:
+        return graph.saved(index, name)
+
+    output = torch.convolution(
+        signal,
+        weight,
+        None if bias is None else bias.detach(),
+        option("stride"),
+        option("padding"),
+        option("dilation"),
+        bool(option("transposed")),
+        option("output_padding"),
+        int(option("groups")),
+    )
+    return Replayed(signal, output)
+
+
+def between_inputs(flow: Flow, index: int) -> float | None:
+    """Share of the mean square of an operation's input that differs from sample to sample."""
+    saved = _SAVED.get(flow.graph.names[index])
+    operand = flow.operations[index].operand
+    if saved is None or operand is None:
+        return None
+    signal = flow.graph.saved(index, saved[next(at for at in saved if at != operand)])
+    return between_share(signal) if isinstance(signal, Tensor) else None
+
+
+def loss_of(flow: Flow) -> Loss:
+    """Which loss it is and how far its logits spread, from the last nodes of the graph."""
+    graph = flow.graph
+    for index in reversed(range(len(graph))):
+        if graph.pure[index] is not None:
+            continue
+        name = graph.names[index]
+        if name in vocab.LOSSES:
+            kind = vocab.LOSSES[name]
+            if kind == "nll" and graph.data(index):
+                source = peel(graph, graph.data(index)[0])
+                if graph.names[source] == "LogSoftmax":
+                    return _cross_entropy(graph, source)
+            return Loss(kind=kind)
+        if name == "LogSoftmax":
+            return _cross_entropy(graph, index)
+        if index in flow.operations and flow.operations[index].kind not in ("norm", "scale"):
+            break  # all that is nearer to the loss has been seen
+    return Loss()
+
+
+def _cross_entropy(graph: Graph, index: int) -> Loss:
+    dim, log_probabilities = graph.saved(index, "dim"), graph.saved(index, "result")
+    source = peel(graph, graph.data(index)[0]) if graph.data(index) else -1
+    sums_to_one = source >= 0 and graph.names[source] in vocab.SOFTMAX
+    if not isinstance(log_probabilities, Tensor):
+        return Loss(kind="cross_entropy", sums_to_one=sums_to_one)
+    dim = int(dim)
+    dim = dim - 2**64 if dim >= 2**63 else dim  # saved as an unsigned number
+    # log-softmax shifts each sample's logits by a constant, which their spread does not see
+    spread = log_probabilities.float().var(dim, unbiased=False).mean().sqrt()
+    return Loss(
+        kind="cross_entropy",
+        classes=log_probabilities.shape[dim],
+        logits_std=float(spread),
+        sums_to_one=sums_to_one,
+    )

@@ -1,0 +1,165 @@
+"""Frozen numbers from a live network: no tensor gets past this point."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Signal(_Frozen):
+    """Statistics of one tensor, in fp32 or better whatever its dtype; non-finite elements are counted, not averaged."""
+
+    numel: int  # elements of the whole tensor
+    sampled: int  # elements the statistics are taken from; equal to numel when exact
+    mean: float
+    rms: float  # sqrt(mean(x^2))
+    abs_max: float
+    zero_share: float  # share of elements that are exactly 0
+    non_finite: int  # NaN or infinite elements among the sampled
+    between: float | None = None  # share of mean(x^2) that differs from sample to sample of the batch
+
+    @property
+    def norm(self) -> float:
+        """L2 norm of the whole tensor, scaled up from the sample when sampled."""
+        return float(self.rms * self.numel**0.5)
+
+    @property
+    def std(self) -> float:
+        return float(max(self.rms**2 - self.mean**2, 0.0) ** 0.5)
+
+
+class Weight(_Frozen):
+    """One parameter at step 0. Rows are output units: the bias belongs to its row."""
+
+    name: str  # as in named_parameters()
+    shape: tuple[int, ...]
+    trainable: bool
+    mean: float
+    rms: float
+    abs_max: float
+    zero_share: float
+    non_finite: int
+    constant: bool  # all elements equal, more than one of them
+    fan_in: int | None = None  # None for vectors
+    fan_out: int | None = None
+    zero_rows: float = 0.0  # share of units whose weights (not bias) are all zero
+    duplicate_rows: float = 0.0  # share of units that repeat an earlier non-zero one of the same group
+    row_cosine: float = 0.0  # mean cosine between the units
+    tied_to: tuple[str, ...] = ()  # other names of the same parameter
+    half_precision: bool = False
+
+    @property
+    def std(self) -> float:
+        return float(max(self.rms**2 - self.mean**2, 0.0) ** 0.5)
+
+    @property
+    def gain(self) -> float | None:
+        """rms(W) sqrt(fan_in): by how much the weights scale an uncorrelated signal."""
+        return None if self.fan_in is None else self.rms * self.fan_in**0.5
+
+
+Feeds = Literal["activation", "norm", "attention", "residual", "gate", "layer", "loss", "unused", "unknown"]
+
+
+class Layer(_Frozen):
+    """A weight and its place in the network."""
+
+    name: str  # unique: the module's name, or the parameter's where a module has several weights
+    module: str  # as in named_modules(), wrapper prefixes stripped: what findings name
+    kind: str  # "linear", "conv", "embedding", "rnn", "norm", "bilinear", "scale", "other"
+    type_name: str  # class of the module that owns the weight
+    index: int  # order in the forward pass
+    weight: Weight | None = None
+    bias: Weight | None = None
+    activation: str | None = None  # first non-linearity its output meets: "relu", "tanh", ...
+    feeds: Feeds = "unknown"  # what its output meets first
+    normed: bool = False  # a norm lies between its output and the next layer
+    ends_branch: bool = False  # last layer of a residual branch
+    bypassable: bool = False  # a skip leads around it
+    head: bool = False  # nothing with a weight between it and the loss
+    called: bool = False  # took part in the recorded forward pass
+    reaches_loss: bool = False  # a gradient can flow from the loss to its weight
+    exempt_zero_gradient: bool = False  # its gradient is zero by structure (softmax over one element)
+    unit_axis: int | None = None  # the weight's axis that counts the output units
+    source: str | None = None
+
+
+class Measurement(_Frozen):
+    """What one layer did at one step."""
+
+    layer: str
+    input: Signal | None = None
+    output: Signal | None = None
+    gradient: Signal | None = None  # of the loss with respect to the output
+    weight_gradient: float | None = None  # L2 norm over the layer's weight, exact; None: not measured
+    dead_share: float | None = None  # units of the activation it feeds that no input of the batch opened
+    dead_samples: int = 0  # inputs (batch x positions) each unit was tried on
+    units: int = 0  # units of that activation
+    saturated_share: float | None = None  # elements of the activation it feeds that are on its flat part
+    gradient_duplicates: float = 0.0  # share of units whose weight gradient repeats another unit's
+
+
+class Step(_Frozen):
+    """All that was measured at one optimizer step; ``index`` steps had been taken before."""
+
+    index: int
+    loss: float | None = None
+    layers: tuple[Measurement, ...] = ()
+    global_gradient_norm: float | None = None
+
+
+class Loss(_Frozen):
+    """How the loss is made."""
+
+    kind: str = "unknown"  # "cross_entropy", "mse", "bce_logits", "projection", ...
+    classes: int | None = None  # size of the softmax, where there is one
+    logits_std: float | None = None  # over the classes of each sample
+    sums_to_one: bool = False  # the softmax's input is a softmax already
+
+
+class Probation(_Frozen):
+    """What became of the suspects (exact zeros, duplicates) after some optimizer steps."""
+
+    steps: int  # steps taken with lr > 0 that no scaler skipped
+    settled: bool  # as many as the verdict needs
+    asleep: tuple[str, ...] = ()  # parameters whose gradient was exactly zero at every step
+    zero_units: dict[str, float] = {}  # parameter -> share of its units that are still all zero
+    duplicates: dict[str, float] = {}  # parameter -> share of its units that still repeat another
+
+
+class Recording(_Frozen):
+    """One network's numbers: what rules judge."""
+
+    model: str
+    layers: tuple[Layer, ...]
+    steps: tuple[Step, ...]
+    inputs: dict[str, Signal] = {}  # floating tensors of the batch, by their place in the call
+    loss: Loss = Loss()
+    normalized: bool = False  # the flow passes normalization layers
+    layer_scale: bool = False  # residual branches end in a learned scale
+    adaptive: bool = False  # Adam and its kin, that rescale each gradient
+    optimizer: str = "SGD(lr=0.01)"
+    exact: bool = True
+    graph: bool = True  # the autograd graph was there to be read
+    probation: Probation | None = None
+    detached: tuple[str, ...] = ()  # layers whose values reach the loss though the gradient can't
+    unused: tuple[str, ...] = ()  # layers that take no part in the loss
+    not_measured: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def layer(self, name: str) -> Layer:
+        """The layer of that name. Raises KeyError."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(name)
+
+    @property
+    def first(self) -> dict[str, Measurement]:
+        """The first recorded step's measurements by layer name, in forward order."""
+        return {m.layer: m for m in self.steps[0].layers} if self.steps else {}

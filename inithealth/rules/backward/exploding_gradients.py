@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inithealth import levels, remedy
+from inithealth.findings import Finding, Severity
+from inithealth.recording import Recording
+from inithealth.rules.base import Rule
+from inithealth.rules.forward.vanishing_activations import explain_gain, strongest
+
+
+class ExplodingGradients(Rule):
+    """Gradients grow on their way back from the loss.
+
+    ## What it checks
+    The largest gradient norm at a layer's output, over that of the last layer before the loss.
+
+    ## Why it matters
+    The first layers are thrown away in the first step, whatever the learning rate suits the last ones.
+
+    ## How to fix
+    Initialize with the gain of the activation; scale residual branches down with depth.
+
+    ## When to ignore
+    BatchNorm networks have gradients that grow with depth by themselves and train: the limit allows it.
+
+    ## References
+    Yang et al., A Mean Field Theory of Batch Normalization, https://arxiv.org/abs/1902.08129
+    """
+
+    code = "IH302"
+    name = "exploding-gradients"
+    severity = Severity.WARNING
+    rank = 44
+    explains = frozenset({"IH303"})
+    high_growth: float = 50.0  # without normalization; healthy: 1.0
+    highest_growth: float = 1e3  # without normalization: none trained
+    high_growth_normalized: float = 1e5  # inception_v4 has 7e3 by right
+    highest_growth_normalized: float = 1e7  # fp16 overflows from here on
+
+    def skipped(self, recording: Recording) -> str | None:
+        return None if levels.gradient_growth(recording) else "gradients of fewer than two layers were measured"
+
+    def check(self, recording: Recording) -> Iterator[Finding]:
+        found = levels.gradient_growth(recording)
+        high, highest = (
+            (self.high_growth_normalized, self.highest_growth_normalized)
+            if recording.normalized
+            else (self.high_growth, self.highest_growth)
+        )
+        if found is None or found[1] <= high:
+            return
+        at, growth, last = found
+        way = [layer for layer, _ in levels.measured(recording) if layer.index >= at.index]
+        blamed = strongest(way)
+        yield self.finding(
+            blamed,
+            f"the gradient at {at.name} is {growth:.3g} times that at {last.name}",
+            severity=Severity.ERROR if growth > highest else Severity.WARNING,
+            measured=growth,
+            limit=high,
+            cause=explain_gain(blamed),
+            fix=remedy.each(blamed),
+        )

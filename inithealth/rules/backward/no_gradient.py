@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inithealth.findings import Finding, Severity
+from inithealth.recording import Layer, Recording
+from inithealth.remedy import code
+from inithealth.rules.base import Rule, span
+
+
+class NoGradient(Rule):
+    """Trainable weights that no gradient reaches.
+
+    ## What it checks
+    Detached: the layer's values reach the loss (scaling its weights changes it) though no gradient can
+    come back. Asleep: the gradient is exactly zero at steps 0 to 4. Unused: the layer takes no part in
+    the loss, which is information, not a fault. A softmax over one element passes no gradient by right.
+
+    ## Why it matters
+    The optimizer steps over the layer as if it were frozen, and nothing says so.
+
+    ## How to fix
+    Remove the `.detach()`, `.data`, `no_grad` or numpy round trip behind the layer; freeze what is not
+    meant to train.
+
+    ## When to ignore
+    For modules trained by another loss in another step.
+
+    ## References
+    https://docs.pytorch.org/docs/stable/notes/autograd.html
+    """
+
+    code = "IH304"
+    name = "no-gradient"
+    severity = Severity.ERROR
+    rank = 46
+
+    def check(self, recording: Recording) -> Iterator[Finding]:
+        layers = {layer.name: layer for layer in recording.layers}
+        detached = [layers[name] for name in recording.detached if name in layers]
+        if detached:
+            last = detached[-1]
+            yield self.finding(
+                # What cuts the graph stands behind the last of them.
+                [last, *detached[:-1]],
+                f"{span(detached)}: values reach the loss but no gradient comes back",
+                cause=f"the graph is cut behind {last.name}: detach, no_grad, .data or numpy",
+                fix=f"remove the .detach() (or no_grad, .data, .item()) applied to the output of {last.name}",
+            )
+        yield from self._asleep(recording)
+        unused = [layers[name] for name in recording.unused if name in layers]
+        if unused:
+            yield self.finding(
+                unused,
+                f"{span(unused)}: take no part in the loss",
+                severity=Severity.INFO,
+                cause="never called for this batch, or the output is not used",
+                fix=f"remove what is not needed, or freeze it: {code(unused[0].module)}.requires_grad_(False)",
+            )
+
+    def _asleep(self, recording: Recording) -> Iterator[Finding]:
+        trial = recording.probation
+        if trial is None or not trial.asleep:
+            return
+        names = set(trial.asleep)
+        asleep: list[Layer] = [layer for layer in recording.layers if layer.weight and layer.weight.name in names]
+        if not asleep:
+            return
+        when = f"in {trial.steps} steps" if trial.settled else "so far"
+        yield self.finding(
+            asleep,
+            f"{span(asleep)}: the gradient is exactly zero {when}",
+            severity=Severity.ERROR if trial.settled else Severity.INFO,
+            measured=0.0,
+            cause="something between the layer and the loss has slope zero everywhere",
+            fix=f"look for a dead or zero layer, a sign, round or argmax behind {asleep[-1].name}",
+        )

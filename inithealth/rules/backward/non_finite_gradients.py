@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from inithealth.findings import Finding, Severity
+from inithealth.recording import Layer, Recording
+from inithealth.rules.base import Rule
+
+
+class NonFiniteGradients(Rule):
+    """Gradients are NaN or infinite though the loss is finite.
+
+    ## What it checks
+    The gradients of layer outputs and of weights, exactly; the layer nearest to the loss is named,
+    since the backward pass meets it first.
+
+    ## Why it matters
+    One optimizer step turns the weights into NaN.
+
+    ## How to fix
+    Look for a root, a logarithm or a division at zero behind the named layer (`sqrt(x)` has an infinite
+    slope at 0: write `sqrt(x + eps)`); NaN from `torch.where` comes from the branch not taken.
+
+    ## When to ignore
+    While a loss scaler warms up, when it skips the step.
+
+    ## References
+    https://github.com/pytorch/pytorch/issues/4132
+    """
+
+    code = "IH303"
+    name = "non-finite-gradients"
+    severity = Severity.ERROR
+    rank = 3
+    explains = frozenset({"IH301", "IH302", "IH304", "IH305"})
+
+    def check(self, recording: Recording) -> Iterator[Finding]:
+        order = {layer.name: layer for layer in recording.layers}
+        bad: list[Layer] = []
+        for m in recording.first.values():
+            signal = m.gradient is not None and m.gradient.non_finite > 0
+            weight = m.weight_gradient is not None and not math.isfinite(m.weight_gradient)
+            if m.layer in order and (signal or weight):
+                bad.append(order[m.layer])
+        if not bad:
+            return
+        bad.sort(key=lambda layer: -layer.index)
+        yield self.finding(
+            bad,
+            f"{bad[0].name}: NaN or infinite gradient, the first on the way back of {len(bad)} layers",
+            measured=float(len(bad)),
+            limit=0.0,
+            cause=f"an operation between {bad[0].name} and the loss has no finite slope here, or overflows",
+            fix=f"look at what is computed from the output of {bad[0].name}: add an epsilon inside roots and logarithms",
+        )

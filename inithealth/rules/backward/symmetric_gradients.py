@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inithealth import levels, remedy
+from inithealth.findings import Finding, Severity
+from inithealth.recording import Recording
+from inithealth.rules.base import Rule, span
+
+
+class SymmetricGradients(Rule):
+    """Units of a layer get bit-identical gradients.
+
+    ## What it checks
+    The share of a layer's units whose weight gradient repeats another unit's and is not zero.
+
+    ## Why it matters
+    Units that are pushed alike stay alike, or run in parallel for ever: the layer has fewer directions
+    than units.
+
+    ## How to fix
+    Draw the weights of this layer and of the next at random.
+
+    ## When to ignore
+    When the layers differ enough that the units part later; the probation tells.
+
+    ## References
+    Goodfellow et al., Deep Learning, section 8.4.
+    """
+
+    code = "IH305"
+    name = "symmetric-gradients"
+    severity = Severity.WARNING
+    rank = 47
+    max_share: float = 0.5  # half of the layer is pushed as one
+
+    def check(self, recording: Recording) -> Iterator[Finding]:
+        alike = [
+            (m.gradient_duplicates, layer)
+            for layer, m in levels.measured(recording)
+            if m.gradient_duplicates >= self.max_share - 1.0 / max(1, self._units(layer.weight))
+            and m.gradient_duplicates > 0
+            and not layer.head
+            and layer.kind != "embedding"
+        ]
+        if not alike:
+            return
+        layers = [layer for _, layer in alike]
+        share = max(share for share, _ in alike)
+        yield self.finding(
+            layers,
+            f"{span(layers)}: {share:.0%} of the units get the same gradient as another unit",
+            measured=share,
+            limit=self.max_share,
+            cause="the layers on both sides treat these units alike",
+            fix=remedy.each(layers),
+        )
+
+    @staticmethod
+    def _units(weight: object) -> int:
+        return getattr(weight, "fan_out", None) or 1

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inithealth import levels, remedy
+from inithealth.findings import Finding, Severity
+from inithealth.recording import Recording
+from inithealth.rules.base import Rule
+from inithealth.rules.forward.vanishing_activations import explain_gain, weakest
+
+
+class VanishingGradients(Rule):
+    """Gradients fade on their way back from the loss.
+
+    ## What it checks
+    The smallest gradient norm at the output of a layer that no skip gets round, over the largest. With
+    Adam and its kin, which rescale each gradient, the limits are lower; with normalization much lower.
+
+    ## Why it matters
+    Of all statistics at initialization this ratio predicts best whether a network trains: layers whose
+    gradient is a thousandth of the others' stand still under SGD.
+
+    ## How to fix
+    Initialize with the gain of the activation, use a residual path or normalization; prefer ReLU or tanh
+    to sigmoid in depth.
+
+    ## When to ignore
+    For networks with LayerScale or zero-initialized branches (exempt by themselves).
+
+    ## References
+    Glorot and Bengio 2010; Hochreiter 1998, The vanishing gradient problem.
+    """
+
+    code = "IH301"
+    name = "vanishing-gradients"
+    severity = Severity.WARNING
+    rank = 43
+    explains = frozenset({"IH304"})
+    low_ratio: float = 7e-4  # SGD, no normalization: the lowest of 97 healthy nets is 7.6e-4
+    lowest_ratio: float = 1e-4  # SGD: none trained
+    low_ratio_adaptive: float = 1e-5  # Adam trains, slowly, at ratios where SGD never does
+    lowest_ratio_adaptive: float = 1e-7  # where Adam's epsilon outweighs the gradient
+    low_ratio_normalized: float = 1e-6  # BatchNorm's gradients grow by themselves: healthy down to 7.5e-6
+    lowest_ratio_normalized: float = 1e-9  # no healthy normalized net without LayerScale comes near
+
+    def skipped(self, recording: Recording) -> str | None:
+        if recording.layer_scale and recording.normalized:
+            return "learned scales near zero damp the gradients of their branches by right"
+        return None if levels.gradient_ratio(recording) else "gradients of fewer than two layers were measured"
+
+    def check(self, recording: Recording) -> Iterator[Finding]:
+        found = levels.gradient_ratio(recording)
+        low, lowest = self._limits(recording)
+        if found is None or found[1] >= low:
+            return
+        at, ratio, top = found
+        way = [layer for layer, _ in levels.trunk(recording) if layer.kind != "embedding"]
+        blamed = weakest(way)
+        yield self.finding(
+            blamed,
+            f"the gradient at {at.name} is {ratio:.1e} of that at {top.name}",
+            severity=Severity.ERROR if ratio < lowest else Severity.WARNING,
+            measured=ratio,
+            limit=low,
+            cause=self._cause(way),
+            fix=remedy.each(blamed),
+        )
+
+    def _limits(self, recording: Recording) -> tuple[float, float]:
+        if recording.normalized:
+            return self.low_ratio_normalized, self.lowest_ratio_normalized
+        if recording.adaptive:
+            return self.low_ratio_adaptive, self.lowest_ratio_adaptive
+        return self.low_ratio, self.lowest_ratio
+
+    @staticmethod
+    def _cause(way: list) -> str:  # type: ignore[type-arg]
+        sigmoids = [layer for layer in way if layer.activation in ("sigmoid", "hardsigmoid")]
+        if len(sigmoids) > len(way) / 2:
+            return f"a sigmoid passes at most a quarter of the gradient, and there are {len(sigmoids)} in a row"
+        return explain_gain(way)

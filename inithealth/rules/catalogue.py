@@ -1,0 +1,57 @@
+"""Finds every rule: the ones in this package's folders, and third parties' through entry points."""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import entry_points
+
+import inithealth.rules
+from inithealth.rules.base import Rule
+from inithealth.settings import Settings, unknown
+
+GROUP = "inithealth.rules"  # entry points of this group are Rule classes
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> tuple[type[Rule], ...]:
+    """All rules by code. Raises ValueError when two share a code or a name."""
+    found: dict[str, type[Rule]] = {}
+    for module in pkgutil.walk_packages(inithealth.rules.__path__, "inithealth.rules."):
+        for _, member in inspect.getmembers(import_module(module.name), inspect.isclass):
+            if issubclass(member, Rule) and not inspect.isabstract(member) and member.__module__ == module.name:
+                _add(found, member)
+    for point in entry_points(group=GROUP):
+        _add(found, point.load())
+    return tuple(found[code] for code in sorted(found))
+
+
+def _add(found: dict[str, type[Rule]], rule: type[Rule]) -> None:
+    for other in found.values():
+        if other is not rule and (other.code == rule.code or other.name == rule.name):
+            raise ValueError(f"{rule.__qualname__} and {other.__qualname__} are both {rule.code} {rule.name}")
+    found[rule.code] = rule
+
+
+def selected(settings: Settings) -> tuple[Rule, ...]:
+    """The rules that the settings ask for, with their options.
+
+    Raises ValueError for an unknown rule name or code, pydantic's ValidationError (a ValueError) for a bad option.
+    """
+    by_name = {rule.name: rule for rule in catalogue()}
+    codes = [rule.code for rule in catalogue()]
+    for name in settings.rules:
+        if name not in by_name:
+            raise ValueError(unknown("rule", name, by_name))
+    for word in (*settings.select, *settings.ignore):
+        if word not in by_name and not any(code.startswith(word.upper()) for code in codes):
+            raise ValueError(unknown("rule", word, [*by_name, *codes]))
+    for name, options in settings.rules.items():
+        for option in options:
+            if option not in by_name[name].model_fields:
+                raise ValueError(unknown(f"option of {name}", option, by_name[name].model_fields))
+    return tuple(
+        rule(**settings.rules.get(rule.name, {})) for rule in catalogue() if settings.selects(rule.code, rule.name)
+    )

@@ -1,0 +1,1 @@
+"""Judged from a forward pass."""

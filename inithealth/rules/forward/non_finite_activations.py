@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inithealth.findings import Finding, Severity
+from inithealth.recording import Layer, Measurement, Recording
+from inithealth.rules.base import Rule
+
+
+class NonFiniteActivations(Rule):
+    """A layer with finite weights and input puts out NaN or infinite values.
+
+    ## What it checks
+    The first operation, in forward order, whose output is not finite.
+
+    ## Why it matters
+    The loss is NaN from the first batch on.
+
+    ## How to fix
+    Look at the named layer: an overflow in half precision, a logarithm or root of zero, a division by a
+    vanishing norm.
+
+    ## When to ignore
+    Never.
+
+    ## References
+    https://docs.pytorch.org/docs/stable/notes/numerical_accuracy.html
+    """
+
+    code = "IH203"
+    name = "non-finite-activations"
+    severity = Severity.ERROR
+    rank = 1
+    explains = frozenset("IH201 IH202 IH208 IH301 IH302 IH303 IH304 IH405".split())
+
+    def check(self, recording: Recording) -> Iterator[Finding]:
+        order = {layer.name: layer for layer in recording.layers}
+        bad = [
+            (order[m.layer], m)
+            for m in recording.first.values()
+            if m.layer in order and m.output is not None and m.output.non_finite
+        ]
+        if not bad:
+            return
+        bad.sort(key=lambda pair: pair[0].index)
+        layer, m = bad[0]
+        count = m.output.non_finite if m.output else 0
+        yield self.finding(
+            [layer for layer, _ in bad],
+            f"{layer.name}: {count} NaN or infinite values in its output, the first of {len(bad)} layers",
+            measured=float(count),
+            limit=0.0,
+            cause=self._cause(layer, m),
+            fix=f"look at what {layer.name} computes from its input; run in float32 to tell an overflow apart",
+        )
+
+    @staticmethod
+    def _cause(layer: Layer, m: Measurement) -> str:
+        if m.input is not None and m.input.non_finite:
+            return "its input is not finite either: an operation without weights before it made it so"
+        top = f" (largest input {m.input.abs_max:.3g})" if m.input is not None else ""
+        return f"an overflow or an undefined operation in {layer.name}{top}"

@@ -1,0 +1,1 @@
+"""Judged from the first optimizer steps."""

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from inithealth import remedy
+from inithealth.findings import Finding, Severity
+from inithealth.recording import Recording
+from inithealth.rules.base import Rule, span
+
+
+class NonFiniteWeights(Rule):
+    """A weight holds NaN or infinite values.
+
+    ## What it checks
+    Every parameter, for NaN and infinite elements.
+
+    ## Why it matters
+    One such element makes the whole output, the loss and every gradient NaN: nothing can be learned.
+
+    ## How to fix
+    Initialize the named weight; look for a division by zero in a custom initialization, or for memory
+    that was never written (`torch.empty`, `to_empty`).
+
+    ## When to ignore
+    Never.
+
+    ## References
+    IEEE 754 arithmetic.
+    """
+
+    code = "IH101"
+    name = "non-finite-weights"
+    severity = Severity.ERROR
+    rank: ClassVar[int] = 0
+    explains: ClassVar[frozenset[str]] = frozenset(
+        "IH201 IH202 IH203 IH204 IH205 IH206 IH208 IH301 IH302 IH303 IH304 IH305 IH405".split()
+    )
+
+    def check(self, recording: Recording) -> Iterator[Finding]:
+        bad = [
+            (layer, parameter)
+            for layer in recording.layers
+            for parameter in (layer.weight, layer.bias)
+            if parameter is not None and parameter.non_finite
+        ]
+        if not bad:
+            return
+        layers = [layer for layer, _ in bad]
+        count = sum(parameter.non_finite for _, parameter in bad)
+        names = ", ".join(parameter.name for _, parameter in bad[:3])
+        yield self.finding(
+            layers,
+            f"{span(layers)}: {count} NaN or infinite values in {names}",
+            measured=float(count),
+            limit=0.0,
+            cause="the initialization wrote them, or memory was never written",
+            fix=remedy.each(list(dict.fromkeys(layers)))
+            if bad[0][1] is layers[0].weight
+            else remedy.zero_bias(layers[0]),
+        )

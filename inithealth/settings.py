@@ -1,0 +1,82 @@
+"""What a user may set: typed, validated, with the nearest known name on a misspelling."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+# Dense while symmetry breaks and warm-up runs, then sparse: a drifting layer shows at any of these.
+_EARLY = 10
+_LATER = frozenset({20, 50, 100, 200, 500, 1000})
+
+
+class Settings(BaseModel):
+    """Schedule, selection of rules and their options.
+
+    Unknown keys are refused with the nearest known name (``pydantic.ValidationError``, a ``ValueError``).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schedule: Literal["start", "every"] | int = Field(
+        "start", description="steps watched: 'start' = 0-9, 20, 50, 100, 200, 500, 1000; 'every'; n = every nth"
+    )
+    until: int | None = Field(1000, ge=0, description="last step watched; None: no end")
+    select: tuple[str, ...] = Field((), description="judge only these codes, code prefixes or rule names; empty: all")
+    ignore: tuple[str, ...] = Field((), description="codes, code prefixes or rule names not judged")
+    fail_on: Literal["error", "warning", "info", "never"] = Field("error", description="what makes a report fail")
+    sample_bytes: int = Field(
+        16 * 2**20, ge=2**16, description="most memory that samples of activations and gradients take in a watched step"
+    )
+    rules: dict[str, dict[str, Any]] = Field(
+        {}, description="options by rule name: {'vanishing-activations': {'min_ratio': 1e-4}}"
+    )
+
+    def watches(self, step: int) -> bool:
+        """Whether that step (0 is the one before any optimizer step) is watched."""
+        if self.until is not None and step > self.until:
+            return False
+        if self.schedule == "every":
+            return True
+        if self.schedule == "start":
+            return step < _EARLY or step in _LATER
+        return step % self.schedule == 0
+
+    def finished(self, step: int) -> bool:
+        """Whether no step from that one on is watched."""
+        last = max(_LATER) if self.schedule == "start" else None
+        return any(end is not None and step > end for end in (self.until, last))
+
+    def selects(self, code: str, name: str) -> bool:
+        """Whether the rule of that code and name is judged."""
+        matches = lambda words: any(name == word or code.startswith(word.upper()) for word in words)  # noqa: E731
+        return (not self.select or matches(self.select)) and not matches(self.ignore)
+
+    @field_validator("schedule")
+    @classmethod
+    def _positive(cls, value: str | int) -> str | int:
+        if isinstance(value, int) and value < 1:
+            raise ValueError("schedule must be 'start', 'every' or a number of steps of at least 1")
+        return value
+
+    @field_validator("select", "ignore", mode="before")
+    @classmethod
+    def _one_word(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nearest_key(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for key in data.keys() - cls.model_fields.keys():
+                raise ValueError(unknown("setting", str(key), cls.model_fields))
+        return data
+
+
+def unknown(what: str, word: str, known: Any) -> str:
+    """The message for a word that is not known, with the nearest one that is."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
+    return f"unknown {what} {word!r}{hint}"

@@ -1,0 +1,79 @@
+"""The findings as Markdown for TensorBoard's Text dashboard: narrow, causes only, safe whatever layers are called."""
+
+from __future__ import annotations
+
+import re
+
+from inithealth.findings import Finding, Report, Severity
+
+MOST_ROWS = 30
+_MARKUP = re.compile(r"([\\`*_\[\]|])")
+
+
+def alerts(report: Report, step: int) -> str:
+    """Verdict, table of the causes with what they explain, and what was not judged."""
+    lines = [f"**{verdict(report)}** · {escaped(report.model)} · step {step}", ""]
+    rows = _unexplained(report)
+    if rows:
+        lines += ["| S | Rule | Layer | Problem | Fix |", "|---|---|---|---|---|"]
+        lines += [_row(report, finding) for finding in rows[:MOST_ROWS]]
+        lines += ["", "S: severity. E error, W warning, I info."]
+    if len(rows) > MOST_ROWS:
+        lines += ["", f"{len(rows) - MOST_ROWS} more causes are not shown."]
+    for title, words in (
+        ("Not judged", [f"{skipped.code} {skipped.rule}: {skipped.reason}" for skipped in report.skipped]),
+        ("Not measured", report.not_measured),
+        ("Notes", report.notes),
+    ):
+        if words:
+            lines += ["", f"{title}:", "", *(f"- {escaped(word)}" for word in words)]
+    return "\n".join(lines)
+
+
+def verdict(report: Report) -> str:
+    """The report in a word: "FAIL: 1 cause", "healthy, 2 warnings", "healthy"."""
+    if report.failures:
+        return f"FAIL: {_count(len(report.failures), 'cause')}"
+    warnings = sum(cause.severity is not Severity.INFO for cause in report.causes)
+    return f"healthy, {_count(warnings, 'warning')}" if warnings else "healthy"
+
+
+def escaped(text: str) -> str:
+    """The text as Markdown that shows it letter by letter, on one line of a table."""
+    safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "<br>".join(_MARKUP.sub(r"\\\1", line) for line in safe.splitlines())
+
+
+def _unexplained(report: Report) -> list[Finding]:
+    # A consequence whose cause is not among the findings must not vanish.
+    keys = {cause.key for cause in report.causes}
+    return [finding for finding in report.findings if finding.role == "cause" or finding.explained_by not in keys]
+
+
+def _row(report: Report, finding: Finding) -> str:
+    layer = escaped(finding.layers[0]) if finding.layers else "-"
+    if len(finding.layers) > 1:
+        layer += f"<br>and {len(finding.layers) - 1} more"
+    problem = [finding.message, finding.cause, _explains(report, finding), finding.source]
+    cells = (
+        finding.severity.value[0].upper(),
+        escaped(f"{finding.code} {finding.rule}"),
+        layer,
+        "<br>".join(escaped(part) for part in problem if part),
+        escaped(finding.fix) or "-",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _explains(report: Report, cause: Finding) -> str:
+    consequences = report.consequences(cause) if cause.role == "cause" else ()
+    if not consequences:
+        return ""
+    layers = {layer for finding in consequences for layer in finding.layers} - set(cause.layers)
+    codes = ", ".join(sorted({finding.code for finding in consequences}))
+    where = f" in {_count(len(layers), 'other layer')}" if layers else ""
+    return f"explains {_count(len(consequences), 'finding')} ({codes}){where}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

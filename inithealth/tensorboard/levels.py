@@ -1,0 +1,53 @@
+"""Levels of a signal as log2.
+
+A level is a float: NaN where something was not finite, -inf for an exact zero; None where nothing was measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+from inithealth.recording import Layer, Measurement, Recording, Signal, Step
+
+Level = float | None
+Reading = Callable[[Measurement], Level]
+
+
+def forward_level(measurement: Measurement) -> Level:
+    """log2 rms of the layer's output."""
+    return _level(measurement.output, lambda signal: signal.rms)
+
+
+def gradient_level(measurement: Measurement) -> Level:
+    """log2 of the L2 norm of the loss's gradient with respect to the layer's whole output."""
+    return _level(measurement.gradient, lambda signal: signal.norm)
+
+
+def _level(signal: Signal | None, size: Callable[[Signal], float]) -> Level:
+    if signal is None or signal.sampled == 0:
+        return None
+    return math.nan if signal.non_finite else log2(size(signal))
+
+
+def levels_of(step: Step, reading: Reading) -> dict[str, Level]:
+    """The levels of one step by layer name."""
+    return {measurement.layer: reading(measurement) for measurement in step.layers}
+
+
+def finite(levels: Iterable[Level]) -> list[float]:
+    """The levels that are numbers."""
+    return [level for level in levels if level is not None and math.isfinite(level)]
+
+
+def measured_layers(recording: Recording) -> tuple[Layer, ...]:
+    """The layers that any step measured, in forward order: the input's side first."""
+    names = {measurement.layer for step in recording.steps for measurement in step.layers}
+    return tuple(sorted((layer for layer in recording.layers if layer.name in names), key=lambda layer: layer.index))
+
+
+def log2(value: float) -> float:
+    """log2 of a number of at least 0: -inf for 0, NaN for what is not finite."""
+    if not math.isfinite(value):
+        return math.nan
+    return math.log2(value) if value > 0 else -math.inf

@@ -1,0 +1,65 @@
+"""A dozen numbers that sum up one step over all layers: one chart per layer is a picture nobody reads."""
+
+from __future__ import annotations
+
+import math
+
+from inithealth.findings import Report, Severity
+from inithealth.recording import Measurement, Step
+from inithealth.tensorboard.levels import finite, forward_level, gradient_level, levels_of
+
+GROUP = "init_health/"
+SPREADS = {"forward": "forward_log2_rms", "gradient": "gradient_log2_norm"}  # tag of each quantity's p10, p50, p90
+_SHARES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
+DESCRIPTIONS = {
+    **{f"{SPREADS['forward']}/{share}": f"{share} over the layers: log2 of the output's rms" for share in _SHARES},
+    **{
+        f"{SPREADS['gradient']}/{share}": f"{share} over the layers: log2 of the L2 norm of the gradient at the output"
+        for share in _SHARES
+    },
+    "gradient_log2_min_over_max": "log2 of the smallest layer's gradient norm over the largest's",
+    "dead_share_max": "largest share of units in a layer that no input opens",
+    "saturated_share_max": "largest share of activations in a layer that are on the flat part",
+    "error_causes": "findings of severity error that no other finding explains",
+    "warning_causes": "findings of severity warning that no other finding explains",
+    "non_finite_layers": "layers with a NaN or infinite value in their output or its gradient",
+}
+
+
+def step_scalars(step: Step) -> dict[str, float]:
+    """Value by tag; what was not measured, or is not finite, is left out. Exact zeros have no log2: left out too."""
+    gradients = finite(levels_of(step, gradient_level).values())
+    values = _shares(SPREADS["forward"], finite(levels_of(step, forward_level).values())) | _shares(
+        SPREADS["gradient"], gradients
+    )
+    if gradients:
+        values["gradient_log2_min_over_max"] = min(gradients) - max(gradients)
+    for tag, shares in (
+        ("dead_share_max", [measurement.dead_share for measurement in step.layers]),
+        ("saturated_share_max", [measurement.saturated_share for measurement in step.layers]),
+    ):
+        finite = [share for share in shares if share is not None and math.isfinite(share)]
+        if finite:
+            values[tag] = max(finite)
+    if step.layers:
+        values["non_finite_layers"] = sum(_is_broken(measurement) for measurement in step.layers)
+    return {GROUP + tag: float(value) for tag, value in values.items()}
+
+
+def report_scalars(report: Report) -> dict[str, float]:
+    """The number of causes by severity."""
+    severities = [cause.severity for cause in report.causes]
+    return {
+        f"{GROUP}error_causes": float(severities.count(Severity.ERROR)),
+        f"{GROUP}warning_causes": float(severities.count(Severity.WARNING)),
+    }
+
+
+def _shares(tag: str, levels: list[float]) -> dict[str, float]:
+    ranked = sorted(levels)
+    return {f"{tag}/{name}": ranked[round(share * (len(ranked) - 1))] for name, share in _SHARES.items() if ranked}
+
+
+def _is_broken(measurement: Measurement) -> bool:
+    levels = (forward_level(measurement), gradient_level(measurement))
+    return any(level is not None and math.isnan(level) for level in levels)

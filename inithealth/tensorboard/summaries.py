@@ -1,0 +1,116 @@
+"""The stock set for any TensorBoard: a dozen scalars, the depth profile, two pictures and the alert table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from inithealth.findings import Report, Severity
+from inithealth.recording import Recording, Step
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+PICTURES = {"forward": "init_health/all_layers_forward", "gradient": "init_health/all_layers_gradient"}
+ALERTS = "init_health/alerts"
+_PICTURE_TEXT = (
+    "One row a layer, the input's side at the top; one column a recorded step. Grey: within x2 of what is wanted. "
+    "Blue: too small. Red: too large. Magenta: NaN or infinite. Hatched: not measured, or zero on purpose (a branch "
+    "or head that starts at zero, later compared with its like). "
+    "Red frame: the cause."
+)
+
+
+class Writer(Protocol):
+    """What is used of a `torch.utils.tensorboard.SummaryWriter`, whose public methods write one value an event."""
+
+    def _get_file_writer(self) -> Any: ...
+
+
+class Summaries:
+    """Writes the stock set through a SummaryWriter, which stays open and belongs to the caller.
+
+    Call :meth:`report` before :meth:`step` at a step where the findings changed, if both are due: the step's counts
+    and pictures then show them. The other order works too, at the price of a picture drawn twice.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._recording: Recording | None = None
+        self._report: Report | None = None
+        self._drawn: tuple[int, frozenset[str]] | None = None  # step and culprits of the last pictures
+        self._started = False
+
+    def step(self, recording: Recording, step: Step) -> None:
+        """Write the newest watched step; ``recording`` holds all steps so far."""
+        from inithealth.tensorboard import scalars
+        from inithealth.tensorboard.events import scalars_event
+
+        self._start(recording)
+        values = scalars.step_scalars(step) | (scalars.report_scalars(self._report) if self._report else {})
+        descriptions = {scalars.GROUP + tag: text for tag, text in scalars.DESCRIPTIONS.items()}
+        self._write(scalars_event(values, descriptions), step.index)
+        if _is_round(len(recording.steps)):
+            self._draw(recording, step.index)
+
+    def report(self, recording: Recording, report: Report, step: int) -> None:
+        """Write the alert table, the number of causes, and the pictures anew if there are other culprits."""
+        from inithealth.tensorboard.alerts import alerts
+        from inithealth.tensorboard.events import scalars_event, text_event
+        from inithealth.tensorboard.scalars import report_scalars
+
+        self._start(recording)
+        self._report = report
+        self._write(text_event(ALERTS, alerts(report, step)), step)
+        self._write(scalars_event(report_scalars(report)), step)
+        if self._drawn is None or self._drawn[1] != self._culprits():
+            self._draw(recording, step)
+
+    def close(self) -> None:
+        """Draw the last step, unless it has been. The writer stays open."""
+        if self._recording is not None and self._recording.steps:
+            self._draw(self._recording, self._recording.steps[-1].index)
+
+    def _start(self, recording: Recording) -> None:
+        """The layout and the depth profile, once, as soon as a step is there to be shown."""
+        self._recording = recording
+        if self._started or not recording.steps:
+            return
+        from inithealth.tensorboard.events import layout_event, scalars_event
+        from inithealth.tensorboard.layout import layout
+        from inithealth.tensorboard.profile import PROFILES
+
+        self._started = True
+        self._write(layout_event(layout(recording)), recording.steps[0].index)
+        for profile in PROFILES:
+            for layer, values in profile.points(recording):
+                self._write(scalars_event(values), layer)
+
+    def _draw(self, recording: Recording, step: int) -> None:
+        culprits = self._culprits()
+        if self._drawn == (step, culprits):
+            return
+        from inithealth.tensorboard.depth_map import depth_map
+        from inithealth.tensorboard.events import image_event
+        from inithealth.tensorboard.heatmap import draw
+        from inithealth.tensorboard.wanted import FORWARD, GRADIENT
+
+        pictures = {
+            PICTURES[quantity.name]: draw(depth_map(recording, quantity, culprits)) for quantity in (FORWARD, GRADIENT)
+        }
+        self._write(image_event(pictures, dict.fromkeys(pictures, _PICTURE_TEXT)), step)
+        self._drawn = (step, culprits)
+
+    def _culprits(self) -> frozenset[str]:
+        """The layers of the worst causes, errors or else warnings: a frame around everything would point at nothing."""
+        causes = [cause for cause in self._report.causes if cause.severity > Severity.INFO] if self._report else []
+        worst = max((cause.severity for cause in causes), default=None)
+        return frozenset(layer for cause in causes if cause.severity is worst for layer in cause.layers)
+
+    def _write(self, summary: Summary, step: int) -> None:
+        if summary.value:
+            self._writer._get_file_writer().add_summary(summary, step)
+
+
+def _is_round(count: int) -> bool:
+    """1, 2, 5, 10, 20, 50, ...: TensorBoard keeps ten pictures of a tag, and each takes some 10 ms to draw."""
+    return str(count).rstrip("0") in {"1", "2", "5"}
