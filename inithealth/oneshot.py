@@ -85,7 +85,7 @@ class _Session:
         with whole_graph(self.model, reveal_frozen=reveal):
             loss, gradients = self._pass(recorder, reveal)
             norms = gradient_norms(gradients)
-            step = recorder.step(0, loss, norms)
+            step = recorder.step(0, loss, gradients, norms)
             self._as_trained()
             with torch.no_grad():
                 detached, unused = detached_layers(recorder.layers, recorder.naming, loss, self._loss)
@@ -119,7 +119,7 @@ class _Session:
             recorder.detach()
             self.objective.batch = self.payload
         gradients = dict(zip(wanted, found, strict=False))
-        return float(loss), {name: gradients[name] for name in wanted if name in recorder.naming.trainable}
+        return float(loss.detach()), {name: gradients[name] for name in wanted if name in recorder.naming.trainable}
 
     def _as_trained(self) -> None:
         """From here on only what the user trains has a gradient."""
@@ -131,7 +131,7 @@ class _Session:
     def _loss(self) -> float:
         self.rewind()
         # Without a graph there is nothing to refuse: the values alone are wanted.
-        return float(self.objective(needs_graph=False))
+        return float(self.objective(needs_graph=False).detach())
 
     def _loss_kind(self, recorder: Recorder) -> Any:
         kind = {"kind": "projection"} if self.objective.projected else {}

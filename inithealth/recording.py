@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -86,6 +87,7 @@ class Layer(_Frozen):
     reaches_loss: bool = False  # a gradient can flow from the loss to its weight
     exempt_zero_gradient: bool = False  # its gradient is zero by structure (softmax over one element)
     unit_axis: int | None = None  # the weight's axis that counts the output units
+    groups: int = 1  # convolution groups: each reads inputs of its own
     source: str | None = None
 
 
@@ -111,6 +113,12 @@ class Step(_Frozen):
     loss: float | None = None
     layers: tuple[Measurement, ...] = ()
     global_gradient_norm: float | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether the loss or any gradient of a weight is NaN or infinite."""
+        values = (self.loss, self.global_gradient_norm)
+        return any(value is not None and not math.isfinite(value) for value in values)
 
 
 class Loss(_Frozen):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from inithealth.record.sample import exact
+from inithealth.record.weights import first_equal, unit_rows
+from inithealth.recording import Layer
 
 
 def gradient_norms(gradients: Mapping[str, Tensor | None]) -> dict[str, float]:
@@ -41,3 +43,19 @@ def _again(gradient: Tensor) -> float:
     if signal is None:
         return math.nan
     return signal.norm if signal.non_finite == 0 else math.nan
+
+
+def repeated_gradients(layers: Sequence[Layer], gradients: Mapping[str, Tensor | None]) -> dict[str, float]:
+    """For each layer the share of its units whose gradient is not zero and repeats another unit's bit for bit."""
+    found: dict[str, float] = {}
+    for layer in layers:
+        gradient = gradients.get(layer.weight.name) if layer.weight is not None else None
+        if gradient is None or gradient.is_sparse or layer.kind in ("embedding", "bmm", "norm", "scale", "other"):
+            continue
+        rows = unit_rows(gradient, layer.unit_axis)
+        if rows is None or rows.shape[0] < 2:
+            continue
+        alive = (rows != 0).any(1)
+        repeats = first_equal(rows, groups=layer.groups) != torch.arange(rows.shape[0], device=rows.device)
+        found[layer.name] = float((repeats & alive).sum()) / rows.shape[0]
+    return found

@@ -144,6 +144,7 @@ def _layer(
         index=index,
         weight=_weight(name, naming, bias, kind, flow, found, tied, owner_module),
         bias=None if bias is None or bias_name is None else describe(bias_name, bias, trainable=bias_name in naming.trainable),
+        groups=_groups(found, owner_module),
         called=bool(found) or module in called,
         unit_axis=_axis(kind, naming.parameters[name], found[0][1] if found else None, owner_module),
         reaches_loss=name in in_graph,
@@ -172,7 +173,7 @@ def _weight(
             values, axis = used, _used_axis(kind, operation)
     rows = None if kind in ("norm", "scale", "other") else unit_rows(values, axis)
     fan_in, fan_out = _fans(kind, parameter, rows, operation)
-    groups = operation.groups if operation else int(getattr(module, "groups", 1) or 1)
+    groups = _groups(found, module)
     if kind == "bmm" or (groups > 1 and axis != 0):
         rows = None  # the units of each expert stand apart: not judged row by row
     return describe(
@@ -201,6 +202,13 @@ def _used_axis(kind: str, operation: Operation) -> int | None:
     if kind == "conv":
         return operation.unit_axis
     return None if kind == "bmm" else 0 if operation.operand == 0 else 1
+
+
+def _groups(found: list[tuple[int, Operation]], module: nn.Module | None) -> int:
+    if found:
+        return found[0][1].groups
+    groups = getattr(module, "groups", 1)
+    return groups if isinstance(groups, int) else 1
 
 
 def _fans(

@@ -45,6 +45,7 @@ class Trial:
             rows = self._rows(layer)
             if rows is not None and layer.weight is not None:
                 self._before[layer.weight.name] = (rows.clone(), first_equal(rows))
+        self.needed_at_first = self.needed
         self._layers = {layer.weight.name: layer for layer in repeating if layer.weight is not None}
 
     @property
@@ -52,8 +53,18 @@ class Trial:
         return bool(self.asleep or self._before)
 
     @property
+    def names(self) -> list[str]:
+        """The parameters whose gradients still matter."""
+        return list(self.asleep)
+
+    @property
     def settled(self) -> bool:
         return self.steps >= STEPS
+
+    @property
+    def just_settled(self) -> bool:
+        """Whether the last step noted was the one that the verdict waited for."""
+        return self.needed_at_first and self.steps == STEPS
 
     def note(self, norms: Mapping[str, float]) -> None:
         """One more optimizer step was taken; these are the gradients after it."""

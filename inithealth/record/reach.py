@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from inithealth.record.layers import Naming
+from inithealth.record.recorder import Recorder
 from inithealth.recording import Layer
 
 _MOST_GROUPS = 16  # forward passes that the question is worth
@@ -70,3 +71,20 @@ def _moves(group: Sequence[Layer], naming: Naming, loss: float, forward: Callabl
         for name, values in before.items():
             naming.parameters[name].copy_(values)
     return changed != loss and not (changed != changed and loss != loss)
+
+
+def seen_detached(recorder: Recorder, inputs: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Called layers that no gradient reaches, if their values do: where nothing may be run again to find out.
+
+    The evidence is an operation in the graph that reads a constant: the very output of such a layer,
+    or a tensor of another shape than any input.
+    """
+    suspects = [layer for layer in unreached(recorder.layers) if layer.module in recorder.output_places]
+    if not suspects or recorder.flow is None:
+        return ()
+    places = {recorder.output_places[layer.module] for layer in suspects}
+    shapes = {tuple(tensor.shape) for tensor in inputs.values()}
+    for place, shape in recorder.constants:
+        if place in places or (shapes and shape not in shapes):
+            return tuple(layer.name for layer in suspects)
+    return ()

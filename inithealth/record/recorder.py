@@ -15,6 +15,7 @@ from torch.autograd.graph import Node
 
 from inithealth.record import activity, replay
 from inithealth.record.flow import Flow, flow_of
+from inithealth.record.gradients import repeated_gradients
 from inithealth.record.graph import Graph
 from inithealth.record.layers import Naming, layers_of
 from inithealth.record.names import parameter_names
@@ -26,6 +27,7 @@ from inithealth.recording import Layer, Loss, Measurement, Recording, Signal, St
 _MOST_CALLS = 8  # calls of one layer that are measured in one step: an unrolled loop repeats itself
 _MOST_SAMPLE = 4096  # elements of one sample: a share of 1 % is known to +-0.5 %
 _FEWEST_SAMPLE = 64
+_ROWS = 64  # rows of the batch that replayed operations are sampled from
 
 Taken = Signal | Sample
 
@@ -53,6 +55,8 @@ class Recorder:
         self._handles: list[Any] = []
         self.layers: tuple[Layer, ...] = ()
         self.network_inputs: dict[str, Signal] = {}
+        self.constants: list[tuple[int, tuple[int, ...]]] = []  # address and shape of what reads no gradient
+        self._spreads: dict[int, float] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -62,6 +66,7 @@ class Recorder:
         self.gradients: dict[str, list[Taken]] = {}
         self.units: dict[str, list[activity.Activity]] = {}
         self.between: dict[str, float] = {}
+        self.output_places: dict[str, int] = {}  # module -> address of its last output
         self.called: list[str] = []  # modules in the order of their first call
         self.layer_of_module: dict[str, str] = {}  # the layer whose output a module's is
         self._produced: dict[Node, str] = {}  # grad_fn of a module's output -> module
@@ -89,27 +94,46 @@ class Recorder:
             inputs: floating tensors of the batch by name.
         """
         nodes = [t.grad_fn for t in roots if t.grad_fn is not None]
-        if not nodes:
-            return
+        first = not self.layers
         try:
-            self.flow = flow = flow_of(Graph(nodes, self.names))
-            self._observe_operations(flow)
-            self._observe_activations(flow)
-            self.loss = replay.loss_of(flow)
-            self._observe_inputs(flow, inputs)
+            if nodes:
+                self.flow = flow = flow_of(Graph(nodes, self.names))
+                self._observe_operations(flow, first)
+                self._observe_activations(flow)
+                if first:
+                    self._observe_ends(flow, inputs)
+            if first:
+                self.layers = layers_of(self.model, self.naming, self.flow, self.called)
         except Exception as error:  # an unforeseen graph must not end the run: what is missing is told
             self._failed("autograd graph", error)
-        if not self.layers:
-            self.layers = layers_of(self.model, self.naming, self.flow, self.called)
-        self._produced.clear()  # holds nodes alive
+        self._produced.clear()  # holds nodes alive, as the graph does
         if self.flow is not None:
             self.flow.graph.release()
 
-    def step(self, index: int, loss: float | None, norms: Mapping[str, float]) -> Step:
-        """The step's numbers, with the norms of the parameters' gradients; starts the next step."""
+    def observe_output(self, output: Any, inputs: Mapping[str, Tensor]) -> None:
+        """The same from a model's output, where the loss is not known yet."""
+        tensors = list(floating_tensors(output))
+        if not self.layers:
+            self._spreads = replay.spreads(tensors)
+        self.observe(tensors, inputs)
+
+    def observe_loss(self, loss: Tensor) -> None:
+        """Which loss it is, told after the backward pass: the graph's shape is still there, its tensors are not."""
+        if self.loss.kind == "unknown" and loss.grad_fn is not None:
+            self.loss = replay.loss_after_backward(loss.grad_fn, self._spreads)
+
+    def step(self, index: int, loss: float | None, gradients: Mapping[str, Tensor | None], norms: Mapping[str, float]) -> Step:
+        """The step's numbers, with what the parameters' gradients tell; starts the next step."""
         weights = {layer.name: layer.weight.name for layer in self.layers if layer.weight is not None}
+        repeats = repeated_gradients(self.layers, gradients) if self.exact else {}
         measured = tuple(
-            m.model_copy(update={"weight_gradient": norms.get(weights.get(m.layer, ""))}) for m in self.measurements()
+            m.model_copy(
+                update={
+                    "weight_gradient": norms.get(weights.get(m.layer, "")),
+                    "gradient_duplicates": repeats.get(m.layer, 0.0),
+                }
+            )
+            for m in self.measurements()
         )
         known = {m.layer for m in measured}
         alone = tuple(
@@ -185,6 +209,7 @@ class Recorder:
             self.failures.setdefault(name, "its output holds no floating tensor")
         for tensor in tensors[:1]:
             self._keep(self.outputs, name, tensor)
+            self.output_places[name] = tensor.data_ptr() if tensor.layout == torch.strided else 0
         for tensor in list(floating_tensors(args))[:1] if self.exact else []:
             self._keep(self.inputs, name, tensor)
         for tensor in tensors:
@@ -208,7 +233,7 @@ class Recorder:
             if taken is not None:
                 kept.append(taken)
 
-    def _observe_operations(self, flow: Flow) -> None:
+    def _observe_operations(self, flow: Flow, first: bool) -> None:
         """Match module outputs to operations; measure what no hook saw: functional calls, attention's ``out_proj``."""
         hooked: dict[int, str] = {}
         for node, module in self._produced.items():
@@ -220,8 +245,8 @@ class Recorder:
             uses[layer] = uses.get(layer, 0) + 1
             if uses[layer] > _MOST_CALLS:
                 continue
-            if flow.is_head(index) and operation.kind not in ("norm", "scale"):
-                share = replay.between_inputs(flow, index)
+            if first and flow.is_head(index) and operation.kind not in ("norm", "scale"):
+                share = replay.between_inputs(flow, index, rows=None if self.exact else _ROWS)
                 if share is not None:
                     self.between[layer] = share
             if index in hooked and self.naming.module(operation.weights[0]) == hooked[index]:
@@ -230,7 +255,7 @@ class Recorder:
                 self._replay(flow, index, layer)
 
     def _replay(self, flow: Flow, index: int, layer: str) -> None:
-        values = replay.forward(flow, index, self.naming.parameters.get, rows=None if self.exact else 64)
+        values = replay.forward(flow, index, self.naming.parameters.get, rows=None if self.exact else _ROWS)
         if values is not None:
             self._keep(self.outputs, layer, values.output)
             if values.input is not None and self.exact:
@@ -256,8 +281,10 @@ class Recorder:
                 for layer in layers:
                     self.units.setdefault(layer, []).append(found)
 
-    def _observe_inputs(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:
-        """Statistics of the network's inputs: what operations read, not what only the loss does."""
+    def _observe_ends(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:
+        """The loss; the network's inputs: what operations read, not what only the loss does."""
+        self.loss = replay.loss_of(flow, rows=None if self.exact else _ROWS)
+        self.constants = [(t.data_ptr(), tuple(t.shape)) for t in replay.constants(flow)]
         read = flow.inputs()
         for name, tensor in inputs.items():
             if tensor.requires_grad and id(tensor) not in read:

@@ -8,14 +8,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
 
 from inithealth.record import vocabulary as vocab
 from inithealth.record.flow import Flow
-from inithealth.record.graph import Graph
+from inithealth.record.graph import Graph, base_name
 from inithealth.record.operations import Operation
 from inithealth.record.paths import peel
 from inithealth.record.sample import between_share
 from inithealth.recording import Loss
+
+_SPREAD_ROWS = 16  # samples that the spread of the logits is measured on in a live step
+_LOSS_NODES = 64  # how far behind the loss its kind is looked for
 
 # Which saved tensor is which operand.
 _SAVED = {
@@ -110,17 +114,32 @@ def _convolved(graph: Graph, index: int, signal: Tensor, weight: Tensor, bias: T
     return Replayed(signal, output)
 
 
-def between_inputs(flow: Flow, index: int) -> float | None:
+def between_inputs(flow: Flow, index: int, rows: int | None) -> float | None:
     """Share of the mean square of an operation's input that differs from sample to sample."""
     saved = _SAVED.get(flow.graph.names[index])
     operand = flow.operations[index].operand
     if saved is None or operand is None:
         return None
     signal = flow.graph.saved(index, saved[next(at for at in saved if at != operand)])
-    return between_share(signal) if isinstance(signal, Tensor) else None
+    return between_share(signal[:rows]) if isinstance(signal, Tensor) else None
 
 
-def loss_of(flow: Flow) -> Loss:
+def constants(flow: Flow) -> list[Tensor]:
+    """The signals that operations read though no gradient goes back to them: inputs, and what was detached."""
+    found = []
+    for index, operation in flow.operations.items():
+        saved = _SAVED.get(flow.graph.names[index])
+        if saved is None or operation.operand is None:
+            continue
+        at = next(at for at in saved if at != operation.operand)
+        if flow.graph.edges[index][at][0] < 0:
+            signal = flow.graph.saved(index, saved[at])
+            if isinstance(signal, Tensor) and signal.layout == torch.strided:
+                found.append(signal)
+    return found
+
+
+def loss_of(flow: Flow, rows: int | None) -> Loss:
     """Which loss it is and how far its logits spread, from the last nodes of the graph."""
     graph = flow.graph
     for index in reversed(range(len(graph))):
@@ -132,28 +151,65 @@ def loss_of(flow: Flow) -> Loss:
             if kind == "nll" and graph.data(index):
                 source = peel(graph, graph.data(index)[0])
                 if graph.names[source] == "LogSoftmax":
-                    return _cross_entropy(graph, source)
+                    return _cross_entropy(graph, source, rows)
             return Loss(kind=kind)
         if name == "LogSoftmax":
-            return _cross_entropy(graph, index)
+            return _cross_entropy(graph, index, rows)
         if index in flow.operations and flow.operations[index].kind not in ("norm", "scale"):
             break  # all that is nearer to the loss has been seen
     return Loss()
 
 
-def _cross_entropy(graph: Graph, index: int) -> Loss:
+def _cross_entropy(graph: Graph, index: int, rows: int | None) -> Loss:
     dim, log_probabilities = graph.saved(index, "dim"), graph.saved(index, "result")
     source = peel(graph, graph.data(index)[0]) if graph.data(index) else -1
     sums_to_one = source >= 0 and graph.names[source] in vocab.SOFTMAX
     if not isinstance(log_probabilities, Tensor):
         return Loss(kind="cross_entropy", sums_to_one=sums_to_one)
-    dim = int(dim)
-    dim = dim - 2**64 if dim >= 2**63 else dim  # saved as an unsigned number
+    dim = _signed(dim)
     # log-softmax shifts each sample's logits by a constant, which their spread does not see
-    spread = log_probabilities.float().var(dim, unbiased=False).mean().sqrt()
+    spread = log_probabilities[:rows].float().var(dim, unbiased=False).mean().sqrt()
     return Loss(
         kind="cross_entropy",
         classes=log_probabilities.shape[dim],
         logits_std=float(spread),
         sums_to_one=sums_to_one,
     )
+
+
+def _signed(dim: int) -> int:
+    """Negative dimensions are saved as unsigned numbers."""
+    return dim - 2**64 if dim >= 2**63 else dim
+
+
+def spreads(outputs: list[Tensor]) -> dict[int, float]:
+    """The spread of a model's outputs over their possible class dimensions (the last, and 1), by its size."""
+    found: dict[int, float] = {}
+    for output in outputs:
+        for dim in (1, -1) if output.ndim > 1 else ():
+            values = output.detach()[:_SPREAD_ROWS]
+            found[output.shape[dim]] = float(values.float().var(dim, unbiased=False).mean().sqrt())
+    return found
+
+
+def loss_after_backward(node: Node, spread: dict[int, float]) -> Loss:
+    """The kind of a loss from its last nodes, whose saved tensors are gone."""
+    frontier: list[Node | None] = [node]
+    for _ in range(_LOSS_NODES):
+        if not frontier:
+            break
+        current = frontier.pop(0)
+        if current is None:
+            continue
+        name = base_name(current.name())
+        if name == "LogSoftmax":
+            classes = tuple(current._input_metadata[0].shape)[_signed(current._saved_dim)]  # type: ignore[attr-defined]
+            before = current.next_functions[0][0]
+            softmax = before is not None and base_name(before.name()) in vocab.SOFTMAX
+            return Loss(
+                kind="cross_entropy", classes=classes, logits_std=spread.get(classes), sums_to_one=softmax
+            )
+        if name in vocab.LOSSES and vocab.LOSSES[name] != "nll":
+            return Loss(kind=vocab.LOSSES[name])
+        frontier += [edge for edge, _ in current.next_functions]
+    return Loss()

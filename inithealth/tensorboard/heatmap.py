@@ -31,7 +31,7 @@ def draw(depth_map: DepthMap) -> bytes:
     font = ImageFont.load_default(size=TEXT)
     pen.text((6, 2), _title(depth_map), fill=_INK, font=font)
     if depth_map.rows and depth_map.steps:
-        labels = _labels(depth_map.rows, font)
+        labels = _labels([" ".join(name.split()) for name in depth_map.rows], font)
         left = 24 + math.ceil(max(pen.textlength(word, font=font) for word in [*labels, "step"]))
         area = (left, _TOP, WIDTH - _RIGHT, HEIGHT - _BOTTOM)
         _cells(picture, depth_map, area)

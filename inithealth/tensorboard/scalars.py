@@ -28,19 +28,17 @@ DESCRIPTIONS = {
 
 def step_scalars(step: Step) -> dict[str, float]:
     """Value by tag; what was not measured, or is not finite, is left out. Exact zeros have no log2: left out too."""
-    gradients = finite(levels_of(step, gradient_level).values())
-    values = _shares(SPREADS["forward"], finite(levels_of(step, forward_level).values())) | _shares(
-        SPREADS["gradient"], gradients
-    )
-    if gradients:
-        values["gradient_log2_min_over_max"] = min(gradients) - max(gradients)
-    for tag, shares in (
-        ("dead_share_max", [measurement.dead_share for measurement in step.layers]),
-        ("saturated_share_max", [measurement.saturated_share for measurement in step.layers]),
-    ):
-        finite = [share for share in shares if share is not None and math.isfinite(share)]
-        if finite:
-            values[tag] = max(finite)
+    forward = finite(levels_of(step, forward_level).values())
+    gradient = finite(levels_of(step, gradient_level).values())
+    dead = finite(measurement.dead_share for measurement in step.layers)
+    saturated = finite(measurement.saturated_share for measurement in step.layers)
+    values: dict[str, float] = _shares(SPREADS["forward"], forward) | _shares(SPREADS["gradient"], gradient)
+    if gradient:
+        values["gradient_log2_min_over_max"] = min(gradient) - max(gradient)
+    if dead:
+        values["dead_share_max"] = max(dead)
+    if saturated:
+        values["saturated_share_max"] = max(saturated)
     if step.layers:
         values["non_finite_layers"] = sum(_is_broken(measurement) for measurement in step.layers)
     return {GROUP + tag: float(value) for tag, value in values.items()}

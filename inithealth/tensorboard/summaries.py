@@ -15,8 +15,7 @@ ALERTS = "init_health/alerts"
 _PICTURE_TEXT = (
     "One row a layer, the input's side at the top; one column a recorded step. Grey: within x2 of what is wanted. "
     "Blue: too small. Red: too large. Magenta: NaN or infinite. Hatched: not measured, or zero on purpose (a branch "
-    "or head that starts at zero, later compared with its like). "
-    "Red frame: the cause."
+    "or head that starts at zero, later compared with its like). Red frame: the cause."
 )
 
 
@@ -87,7 +86,7 @@ class Summaries:
 
     def _draw(self, recording: Recording, step: int) -> None:
         culprits = self._culprits()
-        if self._drawn == (step, culprits):
+        if self._drawn == (step, culprits) or not recording.steps:
             return
         from inithealth.tensorboard.depth_map import depth_map
         from inithealth.tensorboard.events import image_event

@@ -32,15 +32,15 @@ class Quantity:
     reference: Callable[[Recording, Step], Reference]
 
 
-def sleepers(recording: Recording, level: Reading) -> frozenset[str]:
+def sleepers(recording: Recording, reading: Reading) -> frozenset[str]:
     """Layers at exactly zero at the first recorded step, where that is a scheme and no fault as long as they wake.
 
     Those are heads, layers that a skip leads around, and for gradients all that lies above a head of zeros.
     """
-    silent_head = level is gradient_level and any(
+    silent_head = reading is gradient_level and any(
         layer.head and _start(recording, forward_level).get(layer.name) == -math.inf for layer in recording.layers
     )
-    start = _start(recording, level)
+    start = _start(recording, reading)
     return frozenset(
         layer.name
         for layer in recording.layers
@@ -76,8 +76,8 @@ def gradient_reference(recording: Recording, step: Step) -> Reference:
     return Reference("the last layer's", _everywhere(recording, _in_depth_order(recording, levels)[-1:]) | woken)
 
 
-def _start(recording: Recording, level: Reading) -> dict[str, Level]:
-    return levels_of(recording.steps[0], level) if recording.steps else {}
+def _start(recording: Recording, reading: Reading) -> dict[str, Level]:
+    return levels_of(recording.steps[0], reading) if recording.steps else {}
 
 
 def _everywhere(recording: Recording, measured: list[float]) -> dict[str, float]:

@@ -1,0 +1,70 @@
+"""Where findings go while a run goes on: the log, TensorBoard, the user's function."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from inithealth.findings import Finding, Report, Severity
+from inithealth.recording import Recording, Step
+
+logger = logging.getLogger("inithealth")
+
+_LEVELS = {Severity.ERROR: logging.ERROR, Severity.WARNING: logging.WARNING, Severity.INFO: logging.INFO}
+
+
+class Alerts:
+    """Tells each cause once, and again when it gets worse. Errors of what it tells are logged, never raised."""
+
+    def __init__(self, writer: Any = None, on_alert: Callable[[Finding], None] | None = None) -> None:
+        self.sinks: list[Any] = []  # objects with step(recording, step), report(recording, report, step), close()
+        self.on_alert = on_alert
+        self.quiet = False  # on ranks other than 0
+        self._told: dict[str, Severity] = {}
+        if writer is not None:
+            self.add_writer(writer)
+
+    def add_writer(self, writer: Any) -> None:
+        """Also write to a SummaryWriter."""
+        from inithealth.tensorboard.summaries import Summaries
+
+        self.sinks.append(Summaries(writer))
+
+    def judged(self, recording: Recording, report: Report, index: int) -> None:
+        """The findings may have changed."""
+        if self.quiet:
+            return
+        if not self._told and any(cause.severity > Severity.INFO for cause in report.causes):
+            logger.warning("%s", report)
+        for cause in report.causes:
+            before = self._told.get(cause.key)
+            if before is None or cause.severity > before:
+                self._told[cause.key] = cause.severity
+                self._tell(cause)
+        for sink in self.sinks:
+            _safely(sink.report, recording, report, index)
+
+    def measured(self, recording: Callable[[], Recording], step: Step) -> None:
+        """One more step was recorded."""
+        if self.sinks:
+            numbers = recording()
+            for sink in self.sinks:
+                _safely(sink.step, numbers, step)
+
+    def close(self) -> None:
+        for sink in self.sinks:
+            _safely(sink.close)
+
+    def _tell(self, cause: Finding) -> None:
+        logger.log(_LEVELS[cause.severity], "%s %s: %s", cause.code, cause.rule, cause.message)
+        if self.on_alert is not None:
+            _safely(self.on_alert, cause)
+
+
+def _safely(call: Callable[..., Any], *args: Any) -> None:
+    """A full disk or a pager that is down must not end the training."""
+    try:
+        call(*args)
+    except Exception:
+        logger.warning("%s failed", getattr(call, "__qualname__", call), exc_info=True)

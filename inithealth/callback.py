@@ -1,0 +1,139 @@
+"""``InitHealth``: adapts Lightning's hooks to a Monitor."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from inithealth.findings import Finding, Report, UnhealthyInit
+from inithealth.lightning import callback_bases, is_tensorboard
+from inithealth.loggers import MetricsSink
+from inithealth.monitor import Monitor
+from inithealth.settings import Settings
+
+logger = logging.getLogger("inithealth")
+
+OnUnhealthy = Literal["warn", "stop", "raise"]
+
+
+class InitHealth(*callback_bases()):  # type: ignore[misc]
+    """Watches the initialization and the early steps of a Lightning run.
+
+    The verdict on step 0 falls before the first optimizer step: raising there leaves the weights as they
+    were. Works with any logger or none, in ``pytorch_lightning`` and ``lightning.pytorch``.
+
+    Args:
+        on_unhealthy: ``"warn"`` logs; ``"stop"`` ends the run after the current step, with exit status 0;
+            ``"raise"`` raises :class:`inithealth.UnhealthyInit` on every rank.
+        report_path: where the report is written as JSON, and rewritten when it changes.
+        on_alert: called with each new cause (a :class:`inithealth.Finding`), on rank 0.
+        settings: schedule, rules, options; a mapping is validated.
+
+    Raises:
+        ValueError: an unknown ``on_unhealthy`` or setting.
+    """
+
+    def __init__(
+        self,
+        on_unhealthy: OnUnhealthy = "warn",
+        report_path: str | Path | None = None,
+        on_alert: Callable[[Finding], None] | None = None,
+        settings: Settings | dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if on_unhealthy not in ("warn", "stop", "raise"):
+            raise ValueError(f'on_unhealthy must be "warn", "stop" or "raise", not {on_unhealthy!r}')
+        self.on_unhealthy = on_unhealthy
+        self.report_path = None if report_path is None else Path(report_path)
+        self.on_alert = on_alert
+        self.settings = Settings.model_validate(settings) if isinstance(settings, dict) else settings or Settings()
+        self._monitor: Monitor | None = None
+        self._report: Report | None = None
+        self._written: Report | None = None
+
+    @property
+    def report(self) -> Report | None:
+        """The latest report; None before the first step."""
+        return self._monitor.report if self._monitor is not None else self._report
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        if os.environ.get("INITHEALTH") == "0" or trainer.global_step > 0:  # resumed: its weights are trained
+            return
+        rank_zero = trainer.is_global_zero
+        self._monitor = Monitor(
+            pl_module,
+            optimizer=list(trainer.optimizers),
+            scaler=getattr(trainer.precision_plugin, "scaler", None),
+            settings=self.settings,
+            on_alert=self.on_alert if rank_zero else None,
+        )
+        self._monitor.alerts.quiet = not rank_zero
+        for each in trainer.loggers if rank_zero else ():
+            if is_tensorboard(each):
+                self._monitor.alerts.add_writer(each.experiment)
+            else:
+                self._monitor.alerts.sinks.append(MetricsSink(each))
+        self._monitor.begin()
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if self._monitor is not None and self._monitor.watching:
+            self._monitor.batch = batch
+
+    def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
+        if self._monitor is not None and self._monitor.watching:
+            self._monitor.observe(loss)
+
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        if self._monitor is None:
+            return
+        watched = self._monitor.watching
+        self._monitor.step()
+        if watched and self._monitor.report is not self._written:
+            self._verdict(trainer, self._monitor.report)
+        if self.settings.finished(self._monitor.index):
+            self._close()
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        self._close()
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        self._close()
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        self._close()
+
+    def _verdict(self, trainer: Any, report: Report) -> None:
+        """Every rank comes to the same decision; rank 0 writes before anyone raises."""
+        self._written = report
+        if trainer.is_global_zero and self.report_path is not None:
+            self._write(report)
+        if self.on_unhealthy == "warn":
+            return
+        if not trainer.strategy.reduce_boolean_decision(not report.ok, all=False):
+            return
+        if self.on_unhealthy == "stop":
+            trainer.should_stop = True
+            return
+        raise UnhealthyInit(report)
+
+    def _write(self, report: Report) -> None:
+        """Atomically: a reader never sees half a report."""
+        path = self.report_path
+        if path is None:
+            return
+        part = path.with_name(f"{path.name}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(report.to_json(), encoding="utf-8")
+            part.replace(path)
+        except OSError as error:  # a full disk is no reason to end a training
+            logger.warning("the report could not be written to %s: %s", path, error)
+
+    def _close(self) -> None:
+        if self._monitor is not None:
+            self._report = self._monitor.report
+            self._monitor.close()
+            self._monitor = None

@@ -1,0 +1,28 @@
+"""The summary numbers through any Lightning logger's ``log_metrics``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inithealth.findings import Report
+from inithealth.recording import Recording, Step
+
+
+class MetricsSink:
+    """Logs by itself, with its own step: ``log_every_n_steps`` would lose step 0."""
+
+    def __init__(self, logger: Any) -> None:
+        self._logger = logger
+
+    def step(self, recording: Recording, step: Step) -> None:
+        from inithealth.tensorboard.scalars import step_scalars
+
+        self._logger.log_metrics({f"init_health/{k}": v for k, v in step_scalars(step).items()}, step=step.index)
+
+    def report(self, recording: Recording, report: Report, step: int) -> None:
+        from inithealth.tensorboard.scalars import report_scalars
+
+        self._logger.log_metrics({f"init_health/{k}": v for k, v in report_scalars(report).items()}, step=step)
+
+    def close(self) -> None:
+        return None
