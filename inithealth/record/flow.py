@@ -63,12 +63,15 @@ class Flow:
         return fed
 
     def inputs(self) -> set[int]:
-        """``id`` of every leaf tensor, parameters apart, that an operation with a weight reads."""
+        """``id`` of every leaf tensor, parameters apart, whose scale reaches a weight: no norm or sine comes before."""
         return {
             id(self.graph.nodes[index].variable)  # type: ignore[attr-defined]
             for index, name in enumerate(self.graph.names)
-            if name == "AccumulateGrad" and index not in self.graph.parameters and self.leads_on[index]
+            if name == "AccumulateGrad" and index not in self.graph.parameters and self._meets_weight(index)
         }
+
+    def _meets_weight(self, index: int) -> bool:
+        return any(target.what in ("layer", "attention", "residual") for target in self.meets[index])
 
     def is_head(self, node: int) -> bool:
         """Whether nothing with a weight stands between a node and the loss."""

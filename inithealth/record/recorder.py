@@ -213,7 +213,7 @@ class Recorder:
         for tensor in list(floating_tensors(args))[:1] if self.exact else []:
             self._keep(self.inputs, name, tensor)
         for tensor in tensors:
-            if tensor.grad_fn is not None and len(self.outputs.get(name, ())) <= _MOST_CALLS:
+            if tensor.grad_fn is not None:
                 self._produced[tensor.grad_fn] = name
                 tensor.register_hook(self._gradient_hook(name))
 
@@ -243,8 +243,6 @@ class Recorder:
         for index, operation in flow.operations.items():
             layer = self.layer_of(operation)
             uses[layer] = uses.get(layer, 0) + 1
-            if uses[layer] > _MOST_CALLS:
-                continue
             if first and flow.is_head(index) and operation.kind not in ("norm", "scale"):
                 share = replay.between_inputs(flow, index, rows=None if self.exact else _ROWS)
                 if share is not None:
@@ -252,7 +250,10 @@ class Recorder:
             if index in hooked and self.naming.module(operation.weights[0]) == hooked[index]:
                 self.layer_of_module[hooked[index]] = layer
             else:
-                self._replay(flow, index, layer)
+                if uses[layer] <= _MOST_CALLS:
+                    self._replay(flow, index, layer)
+                # Of an unrolled loop the last calls count: they fire first, and the earlier ones fade by right.
+                flow.graph.nodes[index].register_prehook(self._node_hook(layer))
 
     def _replay(self, flow: Flow, index: int, layer: str) -> None:
         values = replay.forward(flow, index, self.naming.parameters.get, rows=None if self.exact else _ROWS)
@@ -261,14 +262,14 @@ class Recorder:
             if values.input is not None and self.exact:
                 self._keep(self.inputs, layer, values.input)
 
-        def hook(gradients: tuple[Tensor | None, ...]) -> None:
-            try:
-                if gradients[0] is not None:
-                    self._keep(self.gradients, layer, gradients[0])
-            except Exception as error:
-                self._failed(layer, error)
+    def _node_hook(self, layer: str) -> Callable[[tuple[Tensor | None, ...]], None]:
+        hook = self._gradient_hook(layer)
 
-        flow.graph.nodes[index].register_prehook(hook)
+        def node_hook(gradients: tuple[Tensor | None, ...]) -> None:
+            if gradients[0] is not None:
+                hook(gradients[0])
+
+        return node_hook
 
     def _observe_activations(self, flow: Flow) -> None:
         for node, sources in flow.activations().items():

@@ -8,7 +8,7 @@ from inithealth.findings import Report, Severity
 from inithealth.recording import Measurement, Step
 from inithealth.tensorboard.levels import finite, forward_level, gradient_level, levels_of
 
-GROUP = "init_health/"
+GROUP = "init_health/"  # in front of the names where they become tags
 SPREADS = {"forward": "forward_log2_rms", "gradient": "gradient_log2_norm"}  # tag of each quantity's p10, p50, p90
 _SHARES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
 DESCRIPTIONS = {
@@ -27,12 +27,12 @@ DESCRIPTIONS = {
 
 
 def step_scalars(step: Step) -> dict[str, float]:
-    """Value by tag; what was not measured, or is not finite, is left out. Exact zeros have no log2: left out too."""
+    """Value by name; what was not measured, or is not finite, is left out. Exact zeros have no log2: left out too."""
     forward = finite(levels_of(step, forward_level).values())
     gradient = finite(levels_of(step, gradient_level).values())
     dead = finite(measurement.dead_share for measurement in step.layers)
     saturated = finite(measurement.saturated_share for measurement in step.layers)
-    values: dict[str, float] = _shares(SPREADS["forward"], forward) | _shares(SPREADS["gradient"], gradient)
+    values = _shares(SPREADS["forward"], forward) | _shares(SPREADS["gradient"], gradient)
     if gradient:
         values["gradient_log2_min_over_max"] = min(gradient) - max(gradient)
     if dead:
@@ -40,16 +40,16 @@ def step_scalars(step: Step) -> dict[str, float]:
     if saturated:
         values["saturated_share_max"] = max(saturated)
     if step.layers:
-        values["non_finite_layers"] = sum(_is_broken(measurement) for measurement in step.layers)
-    return {GROUP + tag: float(value) for tag, value in values.items()}
+        values["non_finite_layers"] = float(sum(_is_broken(measurement) for measurement in step.layers))
+    return values
 
 
 def report_scalars(report: Report) -> dict[str, float]:
     """The number of causes by severity."""
     severities = [cause.severity for cause in report.causes]
     return {
-        f"{GROUP}error_causes": float(severities.count(Severity.ERROR)),
-        f"{GROUP}warning_causes": float(severities.count(Severity.WARNING)),
+        "error_causes": float(severities.count(Severity.ERROR)),
+        "warning_causes": float(severities.count(Severity.WARNING)),
     }
 
 

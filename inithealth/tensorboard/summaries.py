@@ -37,37 +37,39 @@ class Summaries:
         self._recording: Recording | None = None
         self._report: Report | None = None
         self._drawn: tuple[int, frozenset[str]] | None = None  # step and culprits of the last pictures
+        self._steps = 0
         self._started = False
 
     def step(self, recording: Recording, step: Step) -> None:
-        """Write the newest watched step; ``recording`` holds all steps so far."""
-        from inithealth.tensorboard import scalars
-        from inithealth.tensorboard.events import scalars_event
+        """Write the newest watched step; ``recording`` holds it and, of those before, as many as are kept."""
+        from inithealth.tensorboard.scalars import report_scalars, step_scalars
 
         self._start(recording)
-        values = scalars.step_scalars(step) | (scalars.report_scalars(self._report) if self._report else {})
-        descriptions = {scalars.GROUP + tag: text for tag, text in scalars.DESCRIPTIONS.items()}
-        self._write(scalars_event(values, descriptions), step.index)
-        if _is_round(len(recording.steps)):
+        self._steps += 1
+        self._scalars(step_scalars(step) | (report_scalars(self._report) if self._report else {}), step.index)
+        if _is_round(self._steps):
             self._draw(recording, step.index)
 
     def report(self, recording: Recording, report: Report, step: int) -> None:
         """Write the alert table, the number of causes, and the pictures anew if there are other culprits."""
         from inithealth.tensorboard.alerts import alerts
-        from inithealth.tensorboard.events import scalars_event, text_event
+        from inithealth.tensorboard.events import text_event
         from inithealth.tensorboard.scalars import report_scalars
 
         self._start(recording)
         self._report = report
         self._write(text_event(ALERTS, alerts(report, step)), step)
-        self._write(scalars_event(report_scalars(report)), step)
+        self._scalars(report_scalars(report), step)
         if self._drawn is None or self._drawn[1] != self._culprits():
             self._draw(recording, step)
+        # The writer holds events back for two minutes: an alert that stops the training must be seen at once.
+        self._writer._get_file_writer().flush()
 
     def close(self) -> None:
-        """Draw the last step, unless it has been. The writer stays open."""
+        """Draw the last step, unless it has been, and flush. The writer stays open."""
         if self._recording is not None and self._recording.steps:
             self._draw(self._recording, self._recording.steps[-1].index)
+            self._writer._get_file_writer().flush()
 
     def _start(self, recording: Recording) -> None:
         """The layout and the depth profile, once, as soon as a step is there to be shown."""
@@ -104,6 +106,13 @@ class Summaries:
         causes = [cause for cause in self._report.causes if cause.severity > Severity.INFO] if self._report else []
         worst = max((cause.severity for cause in causes), default=None)
         return frozenset(layer for cause in causes if cause.severity is worst for layer in cause.layers)
+
+    def _scalars(self, values: dict[str, float], step: int) -> None:
+        from inithealth.tensorboard.events import scalars_event
+        from inithealth.tensorboard.scalars import DESCRIPTIONS, GROUP
+
+        descriptions = {GROUP + name: text for name, text in DESCRIPTIONS.items()}
+        self._write(scalars_event({GROUP + name: value for name, value in values.items()}, descriptions), step)
 
     def _write(self, summary: Summary, step: int) -> None:
         if summary.value:

@@ -8,6 +8,8 @@ from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.base import Rule
 
+_BIAS = "bias"  # how a cause begins that lies in the layer itself
+
 
 class DeadUnits(Rule):
     """ReLU units that no input of the batch opens.
@@ -60,10 +62,16 @@ class DeadUnits(Rule):
                 fix=remedy.zero_bias(layer) if bias else remedy.initialize(layer),
             )
 
+    def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
+        """A dead layer feeds nothing to the layers behind it, unless their own bias is at fault."""
+        if symptom.code == self.code:
+            return (cause.measured or 0.0) > self.error_share and not symptom.cause.startswith(_BIAS)
+        return super().accounts_for(cause, symptom)
+
     def _bias(self, layer: Layer, m: Measurement) -> str:
         if layer.bias is None or layer.weight is None or layer.bias.rms <= self.max_bias_rms:
             return ""
         level = m.input.rms if levels.usable(m.input) and m.input is not None else 1.0
         if layer.bias.rms <= self.bias_dominance * (layer.weight.gain or 1.0) * level:
             return ""
-        return f"bias of mean {layer.bias.mean:.3g} outweighs what the weights contribute"
+        return f"{_BIAS} of mean {layer.bias.mean:.3g} outweighs what the weights contribute"
