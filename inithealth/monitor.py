@@ -115,10 +115,12 @@ class Monitor:
         except Exception as error:  # a monitor must not end the training that it watches
             self._recorder.failures.setdefault(f"step {self.index}", f"{type(error).__name__}: {error}")
             logger.warning("step %d could not be measured: %s: %s", self.index, type(error).__name__, error)
-        self._recorder.detach()
         self._observed = False
         self.index += 1
-        self.begin()
+        if self.watching:
+            self._recorder.attach()
+        else:
+            self._recorder.detach()
 
     @property
     def report(self) -> Report:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -13,21 +13,25 @@ from torch import Tensor
 from inithealth.record.graph import Graph
 from inithealth.record.operations import Operation
 
-_MOST = 2**20  # elements read of one activation: a step must stay cheap, and units show themselves in far fewer
+_MOST_UNITS = 128  # units that stand for a layer in a live step
 
 
 @dataclass(frozen=True)
 class Activity:
-    """Counts of one activation, still on the device."""
+    """One activation, still on the device."""
 
-    dead: Tensor | None
+    highest: Tensor | None  # [units], the highest value of each: dead where that is 0
+    saturated: Tensor | None  # share of elements
     units: int
     samples: int
-    saturated: Tensor | None
 
 
-def of_node(graph: Graph, node: int, name: str, *fed_by: Operation) -> Activity | None:
-    """The activity of an activation node; None for kinds that neither die nor saturate, or whose tensors are gone."""
+def of_node(graph: Graph, node: int, name: str, fed_by: Iterable[Operation], most: int | None) -> Activity | None:
+    """The activity of an activation node; None for kinds that neither die nor saturate, or whose tensors are gone.
+
+    Args:
+        most: elements read; None for all.
+    """
     if name not in ("relu", "tanh", "sigmoid"):
         return None
     values = graph.saved(node, "result")
@@ -36,39 +40,52 @@ def of_node(graph: Graph, node: int, name: str, *fed_by: Operation) -> Activity 
         values = values.relu() if name == "relu" and isinstance(values, Tensor) else None
     if values is None or values.numel() == 0 or values.ndim == 0:
         return None
-    units = _units_first(values, conv=any(operation.kind == "conv" for operation in fed_by))
+    axis = 1 if values.ndim > 2 and any(operation.kind == "conv" for operation in fed_by) else values.ndim - 1
+    values = values if most is None else _thinned(values, axis, most)
+    units = values.shape[axis]
+    samples = values.numel() // units
     if name == "relu":
-        return Activity((units.amax(1) <= 0).sum(), units.shape[0], units.shape[1], None)
-    if name == "tanh":
-        flat = values.abs() > 0.97
-    else:
-        flat = (values < 0.03) | (values > 0.97)
-    return Activity(None, units.shape[0], units.shape[1], flat.float().mean())
+        others = [dim for dim in range(values.ndim) if dim != axis]
+        return Activity(values.amax(others).float() if others else values.float(), None, units, samples)
+    flat = values.abs() > 0.97 if name == "tanh" else (values < 0.03) | (values > 0.97)
+    return Activity(None, flat.float().mean(), units, samples)
 
 
-def _units_first(values: Tensor, conv: bool) -> Tensor:
-    """[units, samples]: convolutions count channels on axis 1, all else on the last."""
-    if conv and values.ndim > 2:
-        rows = values.movedim(1, 0).flatten(1)
-    else:
-        rows = values.reshape(-1, values.shape[-1]).t()
-    stride = max(1, rows.numel() // _MOST)
-    return rows[:, ::stride]
+def _thinned(values: Tensor, axis: int, most: int) -> Tensor:
+    """Some of the units, each on some of the samples: a view."""
+    units = -(-values.shape[axis] // _MOST_UNITS)
+    share = values.numel() / units / most
+    steps = []
+    for dim, size in enumerate(values.shape):
+        step = units if dim == axis else min(size, max(1, round(share)))
+        share = share if dim == axis else share / step
+        steps.append(slice(None, None, step))
+    return values[tuple(steps)]
 
 
-def summary(found: Sequence[Activity]) -> dict[str, Any]:
-    """The fields of a Measurement: over several calls a unit counts as dead by the most lively of them."""
-    dead = [a for a in found if a.dead is not None]
-    saturated = [a for a in found if a.saturated is not None]
+def summaries(found: Mapping[str, Sequence[Activity]]) -> dict[str, dict[str, Any]]:
+    """The fields of each layer's Measurement; one transfer to the host."""
+    everything = [a for activities in found.values() for a in activities]
+    parts = [a.highest if a.highest is not None else a.saturated for a in everything]
+    if not parts:
+        return {}
+    device = parts[0].device if parts[0] is not None else None
+    numbers = iter(torch.cat([p.reshape(-1).to(device) for p in parts if p is not None]).tolist())
+    values = {id(a): list(islice(numbers, a.units if a.highest is not None else 1)) for a in everything}
+    return {layer: _summary(activities, values) for layer, activities in found.items()}
+
+
+def _summary(found: Sequence[Activity], values: Mapping[int, list[float]]) -> dict[str, Any]:
+    """Over several calls a unit counts as dead by the most lively of them."""
+    dead = [a for a in found if a.highest is not None]
+    shares = [values[id(a)][0] for a in found if a.highest is None]
     result: dict[str, Any] = {}
+    if shares:
+        result |= {"saturated_share": sum(shares) / len(shares), "units": found[-1].units}
     if dead:
-        liveliest = min(dead, key=lambda a: float(a.dead) / a.units if a.dead is not None else math.inf)
         result |= {
-            "dead_share": float(liveliest.dead) / liveliest.units,  # type: ignore[arg-type]
+            "dead_share": min(sum(top <= 0 for top in values[id(a)]) / a.units for a in dead),
             "dead_samples": sum(a.samples for a in dead),
-            "units": liveliest.units,
+            "units": dead[0].units,
         }
-    if saturated:
-        shares = torch.stack([a.saturated for a in saturated if a.saturated is not None])
-        result |= {"saturated_share": float(shares.mean()), "units": saturated[0].units}
     return result

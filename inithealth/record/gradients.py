@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from inithealth.record.sample import exact
+from inithealth.record.sample import LONG, exact, norm_of, plain
 from inithealth.record.weights import first_equal, unit_rows
 from inithealth.recording import Layer
 
@@ -18,24 +18,29 @@ def gradient_norms(gradients: Mapping[str, Tensor | None]) -> dict[str, float]:
 
     One fused pass and one transfer a device; what leaves fp32's range there is measured again by itself.
     """
-    present = {name: _values(g) for name, g in gradients.items() if g is not None and not g.is_meta}
-    present = {name: g for name, g in present.items() if g.numel()}
-    if not present:
+    present = {name: values for name, g in gradients.items() if g is not None and (values := _values(g)) is not None}
+    norms = _norms(present)
+    if not norms:
         return {}
-    norms = torch._foreach_norm(list(present.values()), 2, torch.float32)
-    device = norms[0].device
-    values = torch.stack([n.to(device) for n in norms]).tolist()
-    return {
-        name: norm if 1e-15 < norm < 1e15 else _again(g)
-        for (name, g), norm in zip(present.items(), values, strict=True)
-    }
+    device = next(iter(norms.values())).device
+    values = torch.stack([n.to(device, torch.float64) for n in norms.values()]).tolist()
+    found = {name: norm if 1e-15 < norm < 1e15 else _again(present[name]) for name, norm in zip(norms, values, strict=True)}
+    return {name: found[name] for name in present}
 
 
-def _values(gradient: Tensor) -> Tensor:
-    gradient = gradient.detach()
-    if gradient.is_sparse:
-        gradient = gradient.coalesce().values()
-    return torch.view_as_real(gradient) if gradient.is_complex() else gradient
+def _norms(gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Norms on the device; long gradients apart, since a fused pass adds their squares up one by one."""
+    norms = {name: norm_of(g) for name, g in gradients.items() if g.numel() > LONG}
+    for dtype in (torch.float32, torch.float64):  # a float64 cannot be measured as less
+        fits = {n: g for n, g in gradients.items() if torch.promote_types(g.dtype, torch.float32) == dtype and n not in norms}
+        if fits:
+            norms |= zip(fits, torch._foreach_norm(list(fits.values()), 2, dtype), strict=True)
+    return norms
+
+
+def _values(gradient: Tensor) -> Tensor | None:
+    values = plain(gradient)
+    return values.float() if values is not None and values.dtype.itemsize == 1 else values  # fp8 cannot be added
 
 
 def _again(gradient: Tensor) -> float:

@@ -9,6 +9,7 @@ import gc
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -39,18 +40,26 @@ def collection_paused() -> Iterator[None]:
             gc.enable()
 
 
+@dataclass(frozen=True)
+class Order:
+    """Nodes in topological order, inputs first, with each operand's (producer, output); producer -1 is a constant."""
+
+    nodes: list[Node]
+    names: list[str]
+    edges: list[list[tuple[int, int]]]
+
+
 class Graph:
-    """Everything that the given roots depend on.
+    """Everything that some roots depend on.
 
     Args:
-        roots: ``grad_fn`` of the loss, or of several outputs.
+        ordered: its nodes, from :func:`order`.
         names: parameter name by ``id(parameter)``.
     """
 
-    def __init__(self, roots: Sequence[Node], names: Mapping[int, str]) -> None:
+    def __init__(self, ordered: Order, names: Mapping[int, str]) -> None:
         with collection_paused():
-            self.nodes, self.edges = _ordered(roots)
-            self.names = [_name(node) for node in self.nodes]
+            self.nodes, self.names, self.edges = ordered.nodes, ordered.names, ordered.edges
             # (consumer, its operand, which output of ours it reads)
             self.consumers: list[list[tuple[int, int, int]]] = [[] for _ in self.nodes]
             for index, edges in enumerate(self.edges):
@@ -60,6 +69,15 @@ class Graph:
             self.parameters: dict[int, str] = {}  # node -> parameter name
             self.pure = self._pure(names)
             self.index = {node: index for index, node in enumerate(self.nodes)}
+
+    def matches(self, ordered: Order) -> bool:
+        """Whether another graph has the same nodes and edges: a training repeats itself."""
+        return self.names == ordered.names and self.edges == ordered.edges
+
+    def rebind(self, ordered: Order) -> None:
+        """Take the nodes of another graph that matches."""
+        self.nodes = ordered.nodes
+        self.index = {node: index for index, node in enumerate(self.nodes)}
 
     def release(self) -> None:
         """Let go of torch's nodes and what they saved; names and edges stay."""
@@ -141,8 +159,13 @@ def _name(node: Node) -> str:
     return name
 
 
-def _ordered(roots: Sequence[Node]) -> tuple[list[Node], list[list[tuple[int, int]]]]:
-    """Nodes in topological order, inputs first, with each operand's (producer, output); producer -1 is a constant."""
+def order(roots: Sequence[Node]) -> Order:
+    """Everything that some nodes (``grad_fn`` of a loss, or of several outputs) depend on."""
+    with collection_paused():
+        return _ordered(roots)
+
+
+def _ordered(roots: Sequence[Node]) -> Order:
     raw: dict[Node, tuple[tuple[Node | None, int], ...]] = {}
     stack = list(dict.fromkeys(roots))
     for root in stack:
@@ -158,14 +181,14 @@ def _ordered(roots: Sequence[Node]) -> tuple[list[Node], list[list[tuple[int, in
             if producer not in raw:
                 raw[producer] = ()
                 stack.append(producer)
-    order = [node for node, count in readers.items() if count == 0]
-    for node in order:  # grows while it is read: the loss comes first
+    found = [node for node, count in readers.items() if count == 0]
+    for node in found:  # grows while it is read: the loss comes first
         for producer, _ in raw[node]:
             if producer is not None:
                 readers[producer] -= 1
                 if readers[producer] == 0:
-                    order.append(producer)
-    order.reverse()
-    place = {node: index for index, node in enumerate(order)}
-    edges = [[(-1 if p is None else place[p], output) for p, output in raw[node]] for node in order]
-    return order, edges
+                    found.append(producer)
+    found.reverse()
+    place = {node: index for index, node in enumerate(found)}
+    edges = [[(-1 if p is None else place[p], output) for p, output in raw[node]] for node in found]
+    return Order(found, [_name(node) for node in found], edges)

@@ -16,7 +16,7 @@ from torch.autograd.graph import Node
 from inithealth.record import activity, replay
 from inithealth.record.flow import Flow, flow_of
 from inithealth.record.gradients import repeated_gradients
-from inithealth.record.graph import Graph
+from inithealth.record.graph import Graph, order
 from inithealth.record.layers import Naming, layers_of
 from inithealth.record.names import parameter_names
 from inithealth.record.operations import Operation
@@ -25,8 +25,10 @@ from inithealth.record.sample import Sample, batched, exact, floating_tensors, m
 from inithealth.recording import Layer, Loss, Measurement, Recording, Signal, Step
 
 _MOST_CALLS = 8  # calls of one layer that are measured in one step: an unrolled loop repeats itself
-_MOST_SAMPLE = 4096  # elements of one sample: a share of 1 % is known to +-0.5 %
+_MOST_SAMPLE = 1024  # elements of one sample: an rms is known to +-2 %, a share of 1 % to +-0.3 %
+_FIRST_STEP = 16  # times more at the first step, which the verdict on the initialization rests on
 _FEWEST_SAMPLE = 64
+_MOST_ACTIVITY = 2**13  # elements of an activation that its dead and saturated units are counted on
 _ROWS = 64  # rows of the batch that replayed operations are sampled from
 
 Taken = Signal | Sample
@@ -49,9 +51,8 @@ class Recorder:
         self.flow: Flow | None = None
         self.loss = Loss()
         self.failures: dict[str, str] = {}
-        watched = max(1, len(self.names))
-        # Outputs, inputs, gradients and activations of every layer share the budget.
-        self.most = max(_FEWEST_SAMPLE, min(_MOST_SAMPLE, sample_bytes // (4 * 4 * watched)))
+        # An output and a gradient of four bytes an element for every layer share the budget.
+        self._budget = sample_bytes // (2 * 4 * max(1, len(self.names)))
         self._handles: list[Any] = []
         self.layers: tuple[Layer, ...] = ()
         self.network_inputs: dict[str, Signal] = {}
@@ -72,7 +73,9 @@ class Recorder:
         self._produced: dict[Node, str] = {}  # grad_fn of a module's output -> module
 
     def attach(self) -> None:
-        """Hook every module that owns parameters. Compiled modules are left alone: hooks would recompile them."""
+        """Hook every module that owns parameters, unless they are hooked already."""
+        if self._handles:
+            return
         for name, module in self.naming.modules.items():
             if isinstance(module, torch.jit.ScriptModule):
                 self.failures[name or "model"] = "scripted modules take no hooks"
@@ -80,6 +83,12 @@ class Recorder:
                 continue  # a module that computes a weight, not a layer
             elif module._parameters or hasattr(module, "parametrizations"):
                 self._handles.append(module.register_forward_hook(self._forward_hook(name)))
+
+    @property
+    def most(self) -> int:
+        """Elements of one sample in this step."""
+        wanted = _MOST_SAMPLE if self.layers else _MOST_SAMPLE * _FIRST_STEP
+        return max(_FEWEST_SAMPLE, min(wanted, self._budget))
 
     def detach(self) -> None:
         for handle in self._handles:
@@ -97,7 +106,7 @@ class Recorder:
         first = not self.layers
         try:
             if nodes:
-                self.flow = flow = flow_of(Graph(nodes, self.names))
+                self.flow = flow = self._read(nodes)
                 self._observe_operations(flow, first)
                 self._observe_activations(flow)
                 if first:
@@ -109,6 +118,14 @@ class Recorder:
         self._produced.clear()  # holds nodes alive, as the graph does
         if self.flow is not None:
             self.flow.graph.release()
+
+    def _read(self, roots: Sequence[Node]) -> Flow:
+        """The flow of a graph; that of the step before where the graph is the same."""
+        ordered = order(roots)
+        if self.flow is not None and self.flow.graph.matches(ordered):
+            self.flow.graph.rebind(ordered)
+            return self.flow
+        return flow_of(Graph(ordered, self.names))
 
     def observe_output(self, output: Any, inputs: Mapping[str, Tensor]) -> None:
         """The same from a model's output, where the loss is not known yet."""
@@ -126,24 +143,22 @@ class Recorder:
         """The step's numbers, with what the parameters' gradients tell; starts the next step."""
         weights = {layer.name: layer.weight.name for layer in self.layers if layer.weight is not None}
         repeats = repeated_gradients(self.layers, gradients) if self.exact else {}
+        signals, units = self._signals(), activity.summaries(self.units)
         measured = tuple(
-            m.model_copy(
-                update={
-                    "weight_gradient": norms.get(weights.get(m.layer, "")),
-                    "gradient_duplicates": repeats.get(m.layer, 0.0),
-                }
+            Measurement.model_construct(
+                layer=layer,
+                input=signals.get(("inputs", layer)),
+                output=signals.get(("outputs", layer)),
+                gradient=signals.get(("gradients", layer)),
+                weight_gradient=norms.get(weights.get(layer, "")),
+                gradient_duplicates=repeats.get(layer, 0.0),
+                **units.get(layer, {}),
             )
-            for m in self.measurements()
-        )
-        known = {m.layer for m in measured}
-        alone = tuple(
-            Measurement(layer=name, weight_gradient=norms[weight])
-            for name, weight in weights.items()
-            if name not in known and weight in norms
+            for layer in dict.fromkeys([*self._forward_order(), *(layer for _, layer in signals), *weights])
         )
         self.reset()
         total = math.sqrt(sum(norm**2 for norm in norms.values())) if norms else None
-        return Step(index=index, loss=loss, layers=measured + alone, global_gradient_norm=total)
+        return Step.model_construct(index=index, loss=loss, layers=measured, global_gradient_norm=total)
 
     def recording(self, steps: tuple[Step, ...]) -> Recording:
         """All that was recorded of the model."""
@@ -160,20 +175,10 @@ class Recorder:
             not_measured=tuple(f"{what}: {why}" for what, why in self.failures.items()),
         )
 
-    def measurements(self) -> tuple[Measurement, ...]:
-        """All of this step's numbers, in the order of the forward pass; one transfer to the host."""
-        signals = self._signals()
-        order = dict.fromkeys([*self._forward_order(), *(layer for _, layer in signals)])
-        return tuple(
-            Measurement(
-                layer=layer,
-                input=signals.get(("inputs", layer)),
-                output=signals.get(("outputs", layer)),
-                gradient=signals.get(("gradients", layer)),
-                **activity.summary(self.units.get(layer, [])),
-            )
-            for layer in order
-        )
+    def sample_bytes_held(self) -> int:
+        """Bytes of the samples taken so far in this step."""
+        kept = (taken for where in (self.inputs, self.outputs, self.gradients) for taken in where.values())
+        return sum(t.values.nbytes for taken in kept for t in taken if isinstance(t, Sample))
 
     def layer_of(self, operation: Operation) -> str:
         """The name of the layer that an operation's weight makes up: of the larger factor under weight norm."""
@@ -277,7 +282,8 @@ class Recorder:
             if all(len(self.units.get(layer, ())) >= _MOST_CALLS for layer in layers):
                 continue
             target = flow.activation(sources[0])
-            found = activity.of_node(flow.graph, node, target.name if target else "", *layers.values())
+            most = None if self.exact else _MOST_ACTIVITY if self.layers else _MOST_ACTIVITY * _FIRST_STEP
+            found = activity.of_node(flow.graph, node, target.name if target else "", layers.values(), most)
             if found is not None:
                 for layer in layers:
                     self.units.setdefault(layer, []).append(found)

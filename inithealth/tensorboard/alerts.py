@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from inithealth.findings import Finding, Report, Severity
 
@@ -15,7 +16,8 @@ def alerts(report: Report, step: int) -> str:
     lines = [f"**{verdict(report)}** · {escaped(report.model)} · step {step}", ""]
     rows = _unexplained(report)
     if rows:
-        lines += ["| S | Rule | Layer | Problem | Fix |", "|---|---|---|---|---|"]
+        # Layer and rule share a cell: TensorBoard squeezes a column of short names until they break.
+        lines += ["| S | Layer, rule | Problem | Fix |", "|---|---|---|---|"]
         lines += [_row(report, finding) for finding in rows[:MOST_ROWS]]
         lines += ["", "S: severity. E error, W warning, I info."]
     if len(rows) > MOST_ROWS:
@@ -51,18 +53,15 @@ def _unexplained(report: Report) -> list[Finding]:
 
 
 def _row(report: Report, finding: Finding) -> str:
-    layer = escaped(finding.layers[0]) if finding.layers else "-"
-    if len(finding.layers) > 1:
-        layer += f"<br>and {len(finding.layers) - 1} more"
+    more = f"and {len(finding.layers) - 1} more" if len(finding.layers) > 1 else ""
+    place = [*finding.layers[:1], more, f"{finding.code} {finding.rule}"]
     problem = [finding.message, finding.cause, _explains(report, finding), finding.source]
-    cells = (
-        finding.severity.value[0].upper(),
-        escaped(f"{finding.code} {finding.rule}"),
-        layer,
-        "<br>".join(escaped(part) for part in problem if part),
-        escaped(finding.fix) or "-",
-    )
+    cells = (finding.severity.value[0].upper(), _lines(place), _lines(problem), escaped(finding.fix) or "-")
     return f"| {' | '.join(cells)} |"
+
+
+def _lines(parts: Iterable[str | None]) -> str:
+    return "<br>".join(escaped(part) for part in parts if part)
 
 
 def _explains(report: Report, cause: Finding) -> str:

@@ -57,8 +57,10 @@ class Summaries:
         from inithealth.tensorboard.scalars import report_scalars
 
         self._start(recording)
+        # TensorBoard keeps ten texts of a tag: the same findings again would push out the first ones.
+        if self._report is None or self._report.findings != report.findings:
+            self._write(text_event(ALERTS, alerts(report, step)), step)
         self._report = report
-        self._write(text_event(ALERTS, alerts(report, step)), step)
         self._scalars(report_scalars(report), step)
         if self._drawn is None or self._drawn[1] != self._culprits():
             self._draw(recording, step)

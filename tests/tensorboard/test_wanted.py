@@ -1,0 +1,102 @@
+"""What level is wanted at a layer, and what starts at zero by intent."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from inithealth.tensorboard.levels import finite, forward_level, gradient_level, levels_of, log2, measured_layers
+from inithealth.tensorboard.wanted import FORWARD, GRADIENT, sleepers
+from tests.tensorboard.recordings import NUMEL, changed, layer, plain, relabelled, signal
+
+
+def test_levels_are_log2_and_zero_and_broken_ones_stay_apart() -> None:
+    assert log2(0.25) == -2
+    assert log2(0.0) == -math.inf
+    assert math.isnan(log2(math.inf))
+    assert math.isnan(log2(math.nan))
+    assert finite([1.0, None, math.nan, -math.inf]) == [1.0]
+
+
+def test_a_gradient_counts_as_a_whole_and_an_activation_by_element() -> None:
+    recording = changed(plain(2), "layers.0", output=signal(0.5), gradient=signal(0.5))
+    measurement = recording.first["layers.0"]
+    assert forward_level(measurement) == -1
+    assert gradient_level(measurement) == pytest.approx(-1 + math.log2(NUMEL) / 2)
+
+
+def test_one_non_finite_element_makes_the_level_nan_and_an_empty_tensor_none() -> None:
+    broken = changed(plain(1), "layers.0", output=signal(1.0, non_finite=1))
+    empty = changed(plain(1), "layers.0", output=signal(0.0).model_copy(update={"sampled": 0}))
+    assert math.isnan(levels_of(broken.steps[0], forward_level)["layers.0"] or 0.0)
+    assert levels_of(empty.steps[0], forward_level) == {"layers.0": None}
+
+
+def test_layers_come_in_forward_order_without_those_never_measured() -> None:
+    recording = plain(3)
+    shuffled = recording.model_copy(update={"layers": (*recording.layers[::-1], layer("unused", 9))})
+    assert [each.name for each in measured_layers(shuffled)] == ["layers.0", "layers.1", "layers.2"]
+
+
+def test_without_norms_the_inputs_rms_is_wanted_everywhere() -> None:
+    recording = plain(4, shrinking={2: 0.1}, input_rms=4.0)
+    reference = FORWARD.reference(recording, recording.steps[0])
+    assert reference.source == "the input's rms"
+    assert set(reference.levels.values()) == {2.0}
+
+
+@pytest.mark.parametrize("inputs", [{}, {"batch": signal(0.0)}, {"batch": signal(math.nan)}], ids=repr)
+def test_without_a_usable_input_the_first_layers_rms_is_wanted(inputs: object) -> None:
+    recording = plain(3, shrinking={0: 0.5, 2: 0.1}).model_copy(update={"inputs": inputs})
+    reference = FORWARD.reference(recording, recording.steps[0])
+    assert reference.source == "the first layer's rms"
+    assert set(reference.levels.values()) == {-1.0}
+
+
+def test_the_wanted_activation_is_that_of_the_first_step_and_the_wanted_gradient_that_of_each() -> None:
+    recording = plain(3).model_copy(update={"inputs": {}})
+    drifting = changed(recording, "layers.0", step=2, output=signal(8.0))
+    shrinking = changed(drifting, "layers.2", step=2, gradient=signal(2.0**-12))
+    assert FORWARD.reference(shrinking, shrinking.steps[2]).levels["layers.0"] == 0
+    levels = [GRADIENT.reference(shrinking, step).levels["layers.0"] for step in shrinking.steps]
+    assert levels == [-3, -3, -5]
+
+
+def test_behind_norms_layers_are_compared_with_their_like_and_a_norm_with_one() -> None:
+    recording = plain(6, shrinking={0: 0.25}).model_copy(update={"normalized": True})
+    recording = relabelled(recording, "layers.5", kind="norm")
+    recording = changed(recording, "layers.3", output=signal(2.0**-6))
+    wanted = FORWARD.reference(recording, recording.steps[0])
+    assert wanted.source == "like layers' median"
+    assert wanted.levels == {**{f"layers.{number}": -2.0 for number in range(5)}, "layers.5": 0.0}
+
+
+@pytest.mark.parametrize("place", [{"head": True}, {"bypassable": True}, {"ends_branch": True}, {"feeds": "residual"}])
+def test_a_branch_or_head_at_zero_sleeps_and_is_later_compared_with_its_like(place: dict[str, object]) -> None:
+    recording = plain(4)
+    for name in ("layers.1", "layers.3"):
+        recording = changed(relabelled(recording, name, **place), name, step=0, output=signal(0.0))
+        recording = changed(recording, name, step=1, output=signal(2.0**-9))
+    assert sleepers(recording, forward_level) == {"layers.1", "layers.3"}
+    assert FORWARD.reference(recording, recording.steps[1]).levels["layers.1"] == -9
+
+
+def test_a_zero_in_the_body_does_not_sleep() -> None:
+    assert sleepers(changed(plain(4), "layers.1", output=signal(0.0)), forward_level) == frozenset()
+
+
+def test_gradients_above_a_head_of_zeros_sleep() -> None:
+    recording = relabelled(plain(3), "layers.2", head=True)
+    for name in ("layers.0", "layers.1"):
+        recording = changed(recording, name, step=0, gradient=signal(0.0))
+    assert sleepers(recording, gradient_level) == frozenset()
+    silent = changed(recording, "layers.2", step=0, output=signal(0.0))
+    assert sleepers(silent, gradient_level) == {"layers.0", "layers.1"}
+
+
+def test_nothing_measured_wants_nothing() -> None:
+    recording = changed(plain(2), "layers.0", output=None, gradient=None)
+    recording = changed(recording, "layers.1", output=None, gradient=None).model_copy(update={"inputs": {}})
+    for quantity in (FORWARD, GRADIENT):
+        assert quantity.reference(recording, recording.steps[0]).levels == {}

@@ -1,0 +1,108 @@
+"""The zoo before the judge: healthy nets pass, faults are named, whatever way the net is written in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import nn
+
+import inithealth
+from inithealth import Report, Severity
+from tests.zoo.case import MODULES, Case, original_layers, rewritten
+from tests.zoo.faulty import FAULTY
+from tests.zoo.healthy import HEALTHY
+from tests.zoo.more_healthy import MORE_HEALTHY
+
+Builder = Callable[[], Case]
+BUILDERS: dict[str, Builder] = {build.__name__: build for build in (*HEALTHY, *FAULTY, *MORE_HEALTHY)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Nets this small take ten times as long where several threads share them on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class Blame(NamedTuple):
+    """A cause, its layers named as in the net written with modules."""
+
+    code: str
+    severity: Severity
+    first: frozenset[str]
+    layers: frozenset[str]
+
+
+@cache
+def built(name: str) -> Case:
+    return BUILDERS[name]()
+
+
+@cache
+def judged(name: str, way: str) -> tuple[nn.Module, Report]:
+    case = built(name)
+    model = rewritten(case, way)
+    return model, inithealth.check(model, case.batch, loss=case.loss)
+
+
+def verdict(name: str, way: str) -> frozenset[Blame]:
+    case = built(name)
+    model, report = judged(name, way)
+
+    def originals(layers: tuple[str, ...]) -> frozenset[str]:
+        return frozenset().union(*(original_layers(case, model, layer) for layer in layers))
+
+    return frozenset(
+        Blame(cause.code, cause.severity, originals(cause.layers[:1]), originals(cause.layers))
+        for cause in report.causes
+    )
+
+
+def ways(builders: tuple[Builder, ...], *left_out: str) -> list[tuple[str, str]]:
+    """Every case by its name, in every way it is written in."""
+    names = [build.__name__ for build in builders]
+    return [(name, way) for name in names for way in built(name).ways if way not in left_out]
+
+
+@pytest.mark.parametrize(("name", "way"), ways(HEALTHY))
+def test_a_healthy_network_passes(name: str, way: str) -> None:
+    assert not {blame for blame in verdict(name, way) if blame.severity == Severity.ERROR}
+
+
+@pytest.mark.parametrize("name", [build.__name__ for build in MORE_HEALTHY])
+def test_an_everyday_network_raises_no_alarm(name: str) -> None:
+    assert not {blame for blame in verdict(name, MODULES) if blame.severity > Severity.INFO}
+
+
+@pytest.mark.parametrize(("name", "way"), ways((*HEALTHY, *MORE_HEALTHY)))
+def test_a_verdict_is_not_blindness(name: str, way: str) -> None:
+    _, report = judged(name, way)
+    assert not report.not_measured
+    assert report.measurements
+
+
+@pytest.mark.parametrize(("name", "way"), ways(FAULTY))
+def test_a_fault_is_named(name: str, way: str) -> None:
+    case, blames = built(name), verdict(name, way)
+    culprits = frozenset(case.culprit or ())
+    named = [blame for blame in blames if blame.code in case.codes and blame.first and blame.first <= culprits]
+    assert case.severity in {blame.severity for blame in named}, f"not {case.codes} on {culprits}: {blames}"
+
+
+@pytest.mark.parametrize(("name", "way"), ways(FAULTY))
+def test_nothing_but_the_fault_is_blamed(name: str, way: str) -> None:
+    case = built(name)
+    alarms = {blame for blame in verdict(name, way) if blame.severity > Severity.INFO}
+    assert not {blame for blame in alarms if not blame.first <= frozenset(case.culprit or ())}
+    assert not {blame for blame in alarms if blame.severity > case.severity}
+
+
+@pytest.mark.parametrize(("name", "way"), ways((*HEALTHY, *FAULTY), MODULES))
+def test_the_way_of_writing_does_not_change_the_verdict(name: str, way: str) -> None:
+    assert verdict(name, way) == verdict(name, MODULES)

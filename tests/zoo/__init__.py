@@ -1,0 +1,1 @@
+"""Small networks, healthy and faulty, each written in several ways."""

@@ -1,0 +1,73 @@
+"""A network, the batch and the loss it is judged on, and what a judge must say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from inithealth import Severity
+
+MODULES = "modules"
+
+
+@runtime_checkable
+class Reordered(Protocol):
+    """A way of writing that holds its parameters in another order than the one written with modules."""
+
+    def parameter_order(self) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network and its verdict.
+
+    ``model`` is written with modules. Each entry of ``twins`` builds the same network written otherwise;
+    :func:`rewritten` gives it the very same weights, so its verdict must be the same.
+    """
+
+    name: str
+    model: nn.Module
+    batch: Any
+    loss: Callable[[Any], Tensor]
+    culprit: tuple[str, ...] | None = None  # layers that may come first in the blame; None: nothing to blame
+    codes: tuple[str, ...] = ()  # codes that may name the cause
+    severity: Severity | None = None  # of the cause; None: healthy
+    twins: Mapping[str, Callable[[], nn.Module]] = field(default_factory=dict)
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        return (MODULES, *self.twins)
+
+
+def rewritten(case: Case, way: str) -> nn.Module:
+    """The model of the case in that way of writing, its weights and frozen flags copied from the original."""
+    if way == MODULES:
+        return case.model
+    twin = case.twins[way]()
+    sources = dict(case.model.named_parameters())
+    targets = dict(twin.named_parameters())
+    with torch.no_grad():
+        for source, target in zip(parameter_names(case.model), parameter_names(twin), strict=True):
+            original = sources[source].detach()
+            transposed = getattr(twin, "transposed", False) and original.dim() == 2
+            targets[target].copy_(original.t() if transposed else original)
+            targets[target].requires_grad_(sources[source].requires_grad)
+    return twin.train(case.model.training)
+
+
+def parameter_names(model: nn.Module) -> list[str]:
+    """Names of the parameters in the order in which the network written with modules has them."""
+    if isinstance(model, Reordered):
+        return model.parameter_order()
+    return [name for name, _ in model.named_parameters()]
+
+
+def original_layers(case: Case, model: nn.Module, layer: str) -> frozenset[str]:
+    """Modules of ``case.model`` that hold the weights which ``model``, a twin of it, calls ``layer``."""
+    pairs = list(zip(parameter_names(case.model), parameter_names(model), strict=True))
+    owners = {source.rpartition(".")[0] for source, name in pairs if layer in (name, name.rpartition(".")[0])}
+    return frozenset(owners or {layer})

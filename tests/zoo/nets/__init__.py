@@ -1,0 +1,1 @@
+"""Architectures, each written with modules, with functions and with bare parameters."""
