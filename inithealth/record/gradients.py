@@ -23,16 +23,17 @@ def gradient_norms(gradients: Mapping[str, Tensor | None]) -> dict[str, float]:
     if not norms:
         return {}
     device = next(iter(norms.values())).device
-    values = torch.stack([n.to(device, torch.float64) for n in norms.values()]).tolist()
-    found = {name: norm if 1e-15 < norm < 1e15 else _again(present[name]) for name, norm in zip(norms, values, strict=True)}
-    return {name: found[name] for name in present}
+    numbers = torch.stack([n.to(device, torch.float64) for n in norms.values()]).tolist()
+    found = dict(zip(norms, numbers, strict=True))
+    return {name: found[name] if 1e-15 < found[name] < 1e15 else _again(values) for name, values in present.items()}
 
 
 def _norms(gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Norms on the device; long gradients apart, since a fused pass adds their squares up one by one."""
     norms = {name: norm_of(g) for name, g in gradients.items() if g.numel() > LONG}
+    short = {name: g for name, g in gradients.items() if name not in norms}
     for dtype in (torch.float32, torch.float64):  # a float64 cannot be measured as less
-        fits = {n: g for n, g in gradients.items() if torch.promote_types(g.dtype, torch.float32) == dtype and n not in norms}
+        fits = {name: g for name, g in short.items() if (g.dtype == torch.float64) == (dtype == torch.float64)}
         if fits:
             norms |= zip(fits, torch._foreach_norm(list(fits.values()), 2, dtype), strict=True)
     return norms

@@ -99,6 +99,13 @@ class Graph:
             return None
         return value.detach() if isinstance(value, torch.Tensor) else value
 
+    def dimension(self, index: int) -> int | None:
+        """The dimension that a node works along; negative ones are saved as unsigned numbers."""
+        dim = self.saved(index, "dim")
+        if not isinstance(dim, int):
+            return None
+        return dim - 2**64 if dim >= 2**63 else dim
+
     def is_data(self, index: int) -> bool:
         """Whether that node carries the signal, rather than a parameter or what is computed from parameters alone."""
         return index >= 0 and self.pure[index] is None
@@ -130,6 +137,9 @@ class Graph:
         name = self.names[index]
         if name in vocab.SPECTRAL:  # sigma = u . (W v) of a spectral norm is read by a Dot alone
             if name == "Mv" and not all(self.names[c] in ("Dot", "Vdot") for c, _, _ in self.consumers[index]):
+                return None
+        elif name in vocab.PRODUCTS:  # B @ A of a low-rank update merged into the weight
+            if any(producer < 0 for producer, _ in edges):
                 return None
         elif name not in vocab.WEIGHT_TRANSFORM:
             return None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
 from inithealth.record import vocabulary as vocab
 from inithealth.record.flow import Flow, Target
-from inithealth.record.names import owner, parameter_names, strip, tied_names
+from inithealth.record.naming import Naming, dimensions, module_kind
 from inithealth.record.operations import Operation
 from inithealth.record.replay import operand_tensor
 from inithealth.record.weights import describe, unit_rows
@@ -16,184 +17,146 @@ from inithealth.recording import Feeds, Layer, Weight
 
 # What an output meets, the most telling first.
 _PRIORITY: tuple[Feeds, ...] = ("activation", "norm", "attention", "gate", "residual", "layer", "loss")
-_MODULE_KINDS: tuple[tuple[tuple[type[nn.Module], ...], str], ...] = (
-    ((nn.Linear,), "linear"),
-    ((nn.modules.conv._ConvNd,), "conv"),
-    ((nn.Embedding, nn.EmbeddingBag), "embedding"),
-    ((nn.RNNBase, nn.RNNCellBase), "rnn"),
-    ((nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm), "norm"),
-    ((nn.Bilinear,), "bilinear"),
-)
-
-
-class Naming:
-    """Layer names: the module's, or the parameter's where a module has several weight matrices."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.modules = {strip(name): module for name, module in model.named_modules()}
-        self.parameters: dict[str, Tensor] = {}
-        names = parameter_names(model)
-        for parameter in model.parameters():
-            self.parameters[names[id(parameter)]] = parameter
-        self.trainable = {name for name, parameter in self.parameters.items() if parameter.requires_grad}
-        self._matrices: dict[str, int] = {}
-        for name, parameter in self.parameters.items():
-            if shape_of(parameter, 0) > 1 and "parametrizations." not in name:
-                home = owner(name, self.modules)
-                self._matrices[home] = self._matrices.get(home, 0) + 1
-
-    def layer(self, parameter: str) -> str:
-        home = owner(parameter, self.modules)
-        return parameter if self._matrices.get(home, 0) > 1 else home
-
-    def module(self, parameter: str) -> str:
-        return owner(parameter, self.modules)
-
-
-def shape_of(parameter: Tensor, default: int) -> int:
-    """Number of dimensions; uninitialised lazy parameters have none."""
-    return default if isinstance(parameter, nn.parameter.UninitializedParameter) else parameter.ndim
+_NO_MATRIX = ("norm", "scale", "other")
 
 
 @dataclass
-class _Uses:
-    """The operations that a parameter is the weight of, and those that it is the bias of."""
+class _Draft:
+    """One layer to be: a parameter and the operations that use it as their weight."""
 
-    weight: dict[str, list[tuple[int, Operation]]] = field(default_factory=dict)
-    factors: set[str] = field(default_factory=set)  # the lesser factors of weight norm and the like: no layers
-    bias: dict[str, str] = field(default_factory=dict)  # weight -> bias
-
-
-def layers_of(model: nn.Module, naming: Naming, flow: Flow | None, called: list[str]) -> tuple[Layer, ...]:
-    """One Layer for every weight: matrices, embeddings, norm weights, learned scales; in the order of the flow."""
-    uses = _uses(naming, flow)
-    tied = tied_names(model)
-    no_layers = set(uses.bias.values()) | (uses.factors - uses.weight.keys())
-    in_graph = set(flow.graph.parameters.values()) if flow is not None else set()
-    order = {name: place for place, name in enumerate(uses.weight)}
-    weights = [name for name in naming.parameters if name not in no_layers and _is_weight(name, naming, uses)]
-    weights.sort(key=lambda name: order.get(name, len(order)))
-    return tuple(
-        _layer(index, name, naming, uses, flow, tied.get(name, ()), in_graph, called)
-        for index, name in enumerate(weights)
-    )
+    name: str
+    parameter: str
+    nodes: list[int] = field(default_factory=list)
 
 
-def _uses(naming: Naming, flow: Flow | None) -> _Uses:
-    uses = _Uses()
-    for index, operation in (flow.operations if flow is not None else {}).items():
-        # Weight norm has a direction and a length: the larger is the weight.
-        main = [p for p in operation.weights if p in naming.parameters]
-        if operation.transformed and main:
-            uses.factors.update(main)
-            main = [max(main, key=lambda p: naming.parameters[p].numel())]
-        for name in main:
-            if operation.kind in ("norm", "scale") or naming.parameters[name].ndim > 1:
-                uses.weight.setdefault(name, []).append((index, operation))
-        if operation.bias is not None and main:
-            uses.bias.setdefault(main[0], operation.bias)
+def layers_of(naming: Naming, flow: Flow | None, called: Collection[str]) -> tuple[Layer, ...]:
+    """One Layer for every weight: matrices, embeddings, norm weights, learned scales; in the order of the flow.
+
+    Args:
+        called: names of the modules that were called.
+    """
+    drafts = _drafts(naming, flow)
+    biases = _biases(naming, flow)
+    factors = _factors(naming, flow)
+    taken = {draft.parameter for draft in drafts} | set(biases.values()) | factors
     for name, parameter in naming.parameters.items():
-        if name in uses.bias or shape_of(parameter, 0) < 1:
+        kind = module_kind(naming.modules.get(naming.module(name)))
+        is_norm_weight = kind == "norm" and name.endswith("weight")
+        if name not in taken and (dimensions(parameter) > 1 or is_norm_weight):
+            drafts.append(_Draft(naming.layer(name), name))
+    return tuple(_layer(index, draft, naming, flow, biases, called) for index, draft in enumerate(drafts))
+
+
+def _drafts(naming: Naming, flow: Flow | None) -> list[_Draft]:
+    """The layers that the flow shows, each at its first use."""
+    drafts: dict[tuple[str, str], _Draft] = {}
+    for node, name in (naming.layers(flow) if flow is not None else {}).items():
+        operation = flow.operations[node] if flow is not None else None
+        main = naming.main(operation) if operation is not None else None
+        if operation is None or main is None:
             continue
-        sibling = _sibling_bias(name)
-        if sibling in naming.parameters and name != sibling:
-            uses.bias.setdefault(name, sibling)
-    return uses
+        drafts.setdefault((name, main), _Draft(name, main)).nodes.append(node)
+        if operation.kind == "rnn":  # a fused layer has several weights
+            for other in operation.weights:
+                if dimensions(naming.parameters[other]) > 1 and other != main:
+                    key = naming.layer(other), other
+                    drafts.setdefault(key, _Draft(*key)).nodes.append(node)
+    return list(drafts.values())
 
 
-def _sibling_bias(name: str) -> str:
-    module, _, last = name.replace("parametrizations.weight.original1", "weight").rpartition(".")
-    last = last.replace("weight", "bias", 1) if "weight" in last else "bias" if last in ("original0",) else ""
-    return f"{module}.{last}".lstrip(".") if last else ""
+def _biases(naming: Naming, flow: Flow | None) -> dict[str, str]:
+    """The bias of each weight: as the flow shows it, else by its name."""
+    found: dict[str, str] = {}
+    for operation in flow.operations.values() if flow is not None else ():
+        main = naming.main(operation)
+        if main is not None and operation.bias is not None:
+            found.setdefault(main, operation.bias)
+    for name in naming.parameters:
+        module, _, last = name.replace("parametrizations.weight.original1", "weight").rpartition(".")
+        sibling = f"{module}.{last.replace('weight', 'bias', 1)}".lstrip(".")
+        if "weight" in last and name not in found and sibling in naming.parameters:
+            found[name] = sibling
+    return found
 
 
-def _is_weight(name: str, naming: Naming, uses: _Uses) -> bool:
-    parameter = naming.parameters[name]
-    if shape_of(parameter, 0) > 1:
-        return True
-    kind = _module_kind(naming.modules.get(naming.module(name)))
-    return name in uses.weight or (kind == "norm" and name.rpartition(".")[2] == "weight")
-
-
-def _module_kind(module: nn.Module | None) -> str:
-    return next((kind for types, kind in _MODULE_KINDS if isinstance(module, types)), "other")
+def _factors(naming: Naming, flow: Flow | None) -> set[str]:
+    """The lesser factors of weight norm and the like, that are no layers of their own."""
+    return {
+        name
+        for operation in (flow.operations.values() if flow is not None else ())
+        if operation.transformed
+        for name in operation.weights
+        if name != naming.main(operation)
+    }
 
 
 def _layer(
-    index: int,
-    name: str,
-    naming: Naming,
-    uses: _Uses,
-    flow: Flow | None,
-    tied: tuple[str, ...],
-    in_graph: set[str],
-    called: list[str],
+    index: int, draft: _Draft, naming: Naming, flow: Flow | None, biases: dict[str, str], called: Collection[str]
 ) -> Layer:
-    module = naming.module(name)
-    found = uses.weight.get(name, [])
-    owner_module = naming.modules.get(module) or naming.modules.get(name.rpartition(".")[0])
-    kind = found[0][1].kind if found else _module_kind(owner_module)
-    bias_name = uses.bias.get(name)
-    bias = naming.parameters.get(bias_name) if bias_name else None
-    place = _place(flow, found)
+    name = draft.parameter
+    uses = [flow.operations[node] for node in draft.nodes] if flow is not None else []
+    # A tied weight in its second use is named by the module that ties it.
+    home = draft.name if draft.name in naming.modules else naming.module(name)
+    module = naming.modules.get(home) or naming.modules.get(name.rpartition(".")[0])
+    kind = uses[0].kind if uses else module_kind(module)
+    bias = biases.get(name)
+    in_graph = flow is not None and name in flow.graph.parameters.values()
     return Layer(
-        name=naming.layer(name),
-        module=module,
+        name=draft.name,
+        module=home,
         kind=kind,
-        type_name=type(owner_module).__name__,
+        type_name=type(module).__name__,
         index=index,
-        weight=_weight(name, naming, bias, kind, flow, found, tied, owner_module),
-        bias=None if bias is None or bias_name is None else describe(bias_name, bias, trainable=bias_name in naming.trainable),
-        groups=_groups(found, owner_module),
-        called=bool(found) or module in called,
-        unit_axis=_axis(kind, naming.parameters[name], found[0][1] if found else None, owner_module),
-        reaches_loss=name in in_graph,
-        **place,
+        weight=_weight(draft, naming, flow, uses, kind, module, biases),
+        bias=describe(bias, naming.parameters[bias], trainable=bias in naming.trainable) if bias else None,
+        unit_axis=_axis(kind, naming.parameters[name], uses, module),
+        groups=_groups(uses, module),
+        called=bool(uses) or in_graph or home in called,
+        reaches_loss=in_graph,
+        **_place(flow, draft.nodes),
     )
 
 
 def _weight(
-    name: str,
+    draft: _Draft,
     naming: Naming,
-    bias: Tensor | None,
-    kind: str,
     flow: Flow | None,
-    found: list[tuple[int, Operation]],
-    tied: tuple[str, ...],
+    uses: list[Operation],
+    kind: str,
     module: nn.Module | None,
+    biases: dict[str, str],
 ) -> Weight | None:
-    parameter = naming.parameters[name]
-    if shape_of(parameter, 0) == 0 and not found:
-        return None
-    operation = found[0][1] if found else None
-    values, axis = parameter.detach(), _axis(kind, parameter, operation, module)
-    if operation is not None and operation.transformed and flow is not None and kind not in ("norm", "scale"):
-        used = operand_tensor(flow.graph, operation)
+    parameter = naming.parameters[draft.parameter]
+    values, axis = parameter.detach(), _axis(kind, parameter, uses, module)
+    if uses and uses[0].transformed and flow is not None and kind not in _NO_MATRIX:
+        used = operand_tensor(flow.graph, uses[0])
         if used is not None and used.ndim > 1:
-            values, axis = used, _used_axis(kind, operation)
-    rows = None if kind in ("norm", "scale", "other") else unit_rows(values, axis)
-    fan_in, fan_out = _fans(kind, parameter, rows, operation)
-    groups = _groups(found, module)
-    if kind == "bmm" or (groups > 1 and axis != 0):
-        rows = None  # the units of each expert stand apart: not judged row by row
+            values, axis = used, _used_axis(kind, uses[0])
+    groups = _groups(uses, module)
+    # The units of each expert, or of each group of a transposed convolution, stand apart.
+    apart = kind in (*_NO_MATRIX, "bmm") or (groups > 1 and axis != 0)
+    rows = None if apart else unit_rows(values, axis)
+    fan_in, fan_out = _fans(kind, parameter, rows, uses)
+    bias = biases.get(draft.parameter)
     return describe(
-        name,
+        draft.parameter,
         values,
-        trainable=name in naming.trainable,
+        trainable=draft.parameter in naming.trainable,
         fan_in=fan_in,
         fan_out=fan_out,
         rows=rows,
-        bias=bias if kind != "embedding" else None,
+        bias=naming.parameters[bias] if bias and kind != "embedding" else None,
         groups=groups if kind == "conv" else 1,
-        tied_to=tied,
+        tied_to=naming.tied.get(draft.parameter, ()),
     )
 
 
-def _axis(kind: str, parameter: Tensor, operation: Operation | None, module: nn.Module | None) -> int | None:
-    if shape_of(parameter, 0) < 2:
+def _axis(kind: str, parameter: Tensor, uses: list[Operation], module: nn.Module | None) -> int | None:
+    """The axis of the parameter that counts the units."""
+    if dimensions(parameter) < 2:
         return None
-    if operation is not None and kind != "rnn" and not operation.transformed:
-        return operation.unit_axis
+    if uses and kind != "rnn" and not uses[0].transformed:
+        return uses[0].unit_axis
     return 1 if getattr(module, "transposed", False) else None if kind == "other" else 0
 
 
@@ -204,31 +167,26 @@ def _used_axis(kind: str, operation: Operation) -> int | None:
     return None if kind == "bmm" else 0 if operation.operand == 0 else 1
 
 
-def _groups(found: list[tuple[int, Operation]], module: nn.Module | None) -> int:
-    if found:
-        return found[0][1].groups
-    groups = getattr(module, "groups", 1)
+def _groups(uses: list[Operation], module: nn.Module | None) -> int:
+    groups = uses[0].groups if uses else getattr(module, "groups", 1)
     return groups if isinstance(groups, int) else 1
 
 
-def _fans(
-    kind: str, parameter: Tensor, rows: Tensor | None, operation: Operation | None
-) -> tuple[int | None, int | None]:
-    if kind in ("norm", "scale", "other"):
+def _fans(kind: str, parameter: Tensor, rows: Tensor | None, uses: list[Operation]) -> tuple[int | None, int | None]:
+    if kind in _NO_MATRIX:
         return None, None
-    if operation is not None and kind != "rnn":
-        return operation.fan_in, operation.fan_out
+    if uses and kind != "rnn":
+        return uses[0].fan_in, uses[0].fan_out
     if kind == "embedding":
         return 1, parameter.shape[-1]
     return (rows.shape[1], rows.shape[0]) if rows is not None else (None, None)
 
 
-def _place(flow: Flow | None, found: list[tuple[int, Operation]]) -> dict[str, object]:
+def _place(flow: Flow | None, nodes: list[int]) -> dict[str, object]:
     """Where the flow has the layer."""
-    if flow is None or not found:
+    if flow is None or not nodes:
         return {}
-    nodes = [index for index, _ in found]
-    targets = [target for node in nodes[:1] for target in flow.meets[node]]
+    targets = flow.meets[nodes[0]]
     whats = {target.what for target in targets}
     activation = flow.activation(nodes[0])
     return {
@@ -246,9 +204,10 @@ def _over_one_token(flow: Flow, target: Target) -> bool:
     """Whether a target is a softmax over a single element, through which no gradient can come."""
     graph = flow.graph
     if target.what == "activation" and target.name == "softmax":
-        return graph.shape(target.node)[int(graph.saved(target.node, "dim") or -1)] == 1
+        dim = graph.dimension(target.node)
+        return dim is not None and graph.shape(target.node)[dim] == 1
     if target.what != "attention" or target.name == "v":
         return False
     if graph.names[target.node] in vocab.ATTENTION:
-        return graph.shape(*graph.edges[target.node][1])[-2] == 1
+        return graph.shape(*graph.edges[target.node][1])[-2:-1] == (1,)
     return graph.shape(target.node)[-1:] == (1,)

@@ -54,7 +54,7 @@ def _main(graph: Graph, index: int) -> Operation | None:
         node=index,
         kind=kind,
         weights=graph.pure[producer] or (),
-        bias=bias[0] if bias else None,
+        bias=bias[0] if bias else _added_bias(graph, index),
         fan_in=fan_in,
         fan_out=fan_out,
         unit_axis=_unit_axis(graph, index, kind, producer, at == operands[0]),
@@ -62,6 +62,24 @@ def _main(graph: Graph, index: int) -> Operation | None:
         operand=at,
         transformed=not _only_layout(graph, producer),
     )
+
+
+def _added_bias(graph: Graph, index: int) -> str | None:
+    """The vector that is added to an operation's output right away: ``x @ w + b``."""
+    for _ in range(3):  # a matrix product of more than two dimensions is viewed first
+        readers = graph.readers(index)
+        if len(readers) != 1:
+            return None
+        reader = readers[0][0]
+        if graph.names[reader] == "Add":
+            for producer, output in graph.edges[reader]:
+                if producer in graph.parameters and len(graph.shape(producer, output)) == 1:
+                    return graph.parameters[producer]
+            return None
+        if graph.names[reader] not in ("View", "UnsafeView"):
+            return None
+        index = reader
+    return None
 
 
 def _is_weight(graph: Graph, producer: int) -> bool:

@@ -17,9 +17,9 @@ from inithealth.record import activity, replay
 from inithealth.record.flow import Flow, flow_of
 from inithealth.record.gradients import repeated_gradients
 from inithealth.record.graph import Graph, order
-from inithealth.record.layers import Naming, layers_of
+from inithealth.record.layers import layers_of
 from inithealth.record.names import parameter_names
-from inithealth.record.operations import Operation
+from inithealth.record.naming import Naming
 from inithealth.record.paths import peel
 from inithealth.record.sample import Sample, batched, exact, floating_tensors, merged, sample
 from inithealth.recording import Layer, Loss, Measurement, Recording, Signal, Step
@@ -32,6 +32,8 @@ _MOST_ACTIVITY = 2**13  # elements of an activation that its dead and saturated 
 _ROWS = 64  # rows of the batch that replayed operations are sampled from
 
 Taken = Signal | Sample
+Place = tuple[str, str]  # where something was measured: at a module's call, or at a layer's operation
+_MODULE, _LAYER = "module", "layer"
 
 
 class Recorder:
@@ -57,18 +59,19 @@ class Recorder:
         self.layers: tuple[Layer, ...] = ()
         self.network_inputs: dict[str, Signal] = {}
         self.constants: list[tuple[int, tuple[int, ...]]] = []  # address and shape of what reads no gradient
+        self.layer_at: dict[int, str] = {}  # operation -> layer
         self._spreads: dict[int, float] = {}
         self.reset()
 
     def reset(self) -> None:
         """Forget what was measured: the next step starts."""
-        self.outputs: dict[str, list[Taken]] = {}
-        self.inputs: dict[str, list[Taken]] = {}
-        self.gradients: dict[str, list[Taken]] = {}
+        self.outputs: dict[Place, list[Taken]] = {}
+        self.inputs: dict[Place, list[Taken]] = {}
+        self.gradients: dict[Place, list[Taken]] = {}
         self.units: dict[str, list[activity.Activity]] = {}
         self.between: dict[str, float] = {}
         self.output_places: dict[str, int] = {}  # module -> address of its last output
-        self.called: list[str] = []  # modules in the order of their first call
+        self.called: dict[str, None] = {}  # modules in the order of their first call
         self.layer_of_module: dict[str, str] = {}  # the layer whose output a module's is
         self._produced: dict[Node, str] = {}  # grad_fn of a module's output -> module
 
@@ -104,20 +107,35 @@ class Recorder:
         """
         nodes = [t.grad_fn for t in roots if t.grad_fn is not None]
         first = not self.layers
-        try:
-            if nodes:
-                self.flow = flow = self._read(nodes)
-                self._observe_operations(flow, first)
-                self._observe_activations(flow)
-                if first:
-                    self._observe_ends(flow, inputs)
-            if first:
-                self.layers = layers_of(self.model, self.naming, self.flow, self.called)
-        except Exception as error:  # an unforeseen graph must not end the run: what is missing is told
-            self._failed("autograd graph", error)
+        if nodes:
+            self._guarded("autograd graph", self._observe_graph, nodes, inputs if first else None)
+        if first:
+            self._guarded("weights", self._describe_layers)
         self._produced.clear()  # holds nodes alive, as the graph does
         if self.flow is not None:
             self.flow.graph.release()
+
+    def _observe_graph(self, nodes: Sequence[Node], inputs: Mapping[str, Tensor] | None) -> None:
+        self.flow = flow = self._read(nodes)
+        self.layer_at = self.naming.layers(flow)
+        hooked = self._matched(flow)
+        seen = {self.layer_at[index] for index in hooked}
+        uses: dict[str, int] = {}
+        for index, layer in self.layer_at.items():
+            if layer not in seen:
+                uses[layer] = uses.get(layer, 0) + 1
+                self._guarded(layer, self._observe_operation, flow, index, layer, uses[layer])
+        for node, sources in flow.activations().items():
+            self._guarded("activations", self._observe_activation, flow, node, sources)
+        if inputs is not None:
+            self._guarded("loss", self._observe_ends, flow, inputs)
+
+    def _describe_layers(self) -> None:
+        try:
+            self.layers = layers_of(self.naming, self.flow, self.called)
+        except Exception as error:  # without a place in the flow a weight still has its numbers
+            self._failed("flow", error)
+            self.layers = layers_of(self.naming, None, self.called)
 
     def _read(self, roots: Sequence[Node]) -> Flow:
         """The flow of a graph; that of the step before where the graph is the same."""
@@ -154,7 +172,7 @@ class Recorder:
                 gradient_duplicates=repeats.get(layer, 0.0),
                 **units.get(layer, {}),
             )
-            for layer in dict.fromkeys([*self._forward_order(), *(layer for _, layer in signals), *weights])
+            for layer in dict.fromkeys([*self.layer_at.values(), *(layer for _, layer in signals), *weights])
         )
         self.reset()
         total = math.sqrt(sum(norm**2 for norm in norms.values())) if norms else None
@@ -180,95 +198,73 @@ class Recorder:
         kept = (taken for where in (self.inputs, self.outputs, self.gradients) for taken in where.values())
         return sum(t.values.nbytes for taken in kept for t in taken if isinstance(t, Sample))
 
-    def layer_of(self, operation: Operation) -> str:
-        """The name of the layer that an operation's weight makes up: of the larger factor under weight norm."""
-        known = [name for name in operation.weights if name in self.naming.parameters]
-        if not known:
-            return operation.weights[0]
-        if not operation.transformed:
-            return self.naming.layer(known[0])
-        return self.naming.layer(max(known, key=lambda name: self.naming.parameters[name].numel()))
-
-    def _forward_order(self) -> list[str]:
-        if self.flow is None:
-            return self.called
-        return [self.layer_of(operation) for operation in self.flow.operations.values()]
-
     def _forward_hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             # Inside a backward pass this is a checkpoint's second run of the same forward.
             if torch._C._current_graph_task_id() != -1:
                 return
-            try:
-                self._record_call(name, args, output)
-            except Exception as error:
-                self._failed(name, error)
+            self._guarded(name, self._record_call, name, args, output)
 
         return hook
 
     def _record_call(self, name: str, args: Any, output: Any) -> None:
-        if name not in self.outputs:
-            self.called.append(name)
+        if name not in self.called:
+            self.called[name] = None
         tensors = list(floating_tensors(output))
         if not tensors:
             self.failures.setdefault(name, "its output holds no floating tensor")
         for tensor in tensors[:1]:
-            self._keep(self.outputs, name, tensor)
+            self._keep(self.outputs, (_MODULE, name), tensor)
             self.output_places[name] = tensor.data_ptr() if tensor.layout == torch.strided else 0
         for tensor in list(floating_tensors(args))[:1] if self.exact else []:
-            self._keep(self.inputs, name, tensor)
+            self._keep(self.inputs, (_MODULE, name), tensor)
         for tensor in tensors:
             if tensor.grad_fn is not None:
                 self._produced[tensor.grad_fn] = name
-                tensor.register_hook(self._gradient_hook(name))
+                tensor.register_hook(self._gradient_hook((_MODULE, name)))
 
-    def _gradient_hook(self, name: str) -> Callable[[Tensor], None]:
+    def _gradient_hook(self, place: Place) -> Callable[[Tensor], None]:
         def hook(gradient: Tensor) -> None:
-            try:
-                self._keep(self.gradients, name, gradient)
-            except Exception as error:
-                self._failed(name, error)
+            self._guarded(place[1], self._keep, self.gradients, place, gradient)
 
         return hook
 
-    def _keep(self, where: dict[str, list[Taken]], name: str, tensor: Tensor) -> None:
-        kept = where.setdefault(name, [])
+    def _keep(self, where: dict[Place, list[Taken]], place: Place, tensor: Tensor) -> None:
+        kept = where.setdefault(place, [])
         if len(kept) < _MOST_CALLS:
             taken: Taken | None = exact(tensor) if self.exact else sample(tensor, self.most)
             if taken is not None:
                 kept.append(taken)
 
-    def _observe_operations(self, flow: Flow, first: bool) -> None:
-        """Match module outputs to operations; measure what no hook saw: functional calls, attention's ``out_proj``."""
-        hooked: dict[int, str] = {}
+    def _observe_operation(self, flow: Flow, index: int, layer: str, use: int) -> None:
+        """Measure what no hook saw: functional calls, attention's ``out_proj``."""
+        if use <= _MOST_CALLS:
+            self._replay(flow, index, layer)
+        # Of an unrolled loop the last calls count: they fire first, and the earlier ones fade by right.
+        flow.graph.nodes[index].register_prehook(self._node_hook(layer))
+
+    def _matched(self, flow: Flow) -> set[int]:
+        """The operations whose output is a module's output: the module's hook has measured them."""
+        found = set()
         for node, module in self._produced.items():
-            if node in flow.graph.index:
-                hooked[peel(flow.graph, flow.graph.index[node])] = module
-        uses: dict[str, int] = {}
-        for index, operation in flow.operations.items():
-            layer = self.layer_of(operation)
-            uses[layer] = uses.get(layer, 0) + 1
-            if first and flow.is_head(index) and operation.kind not in ("norm", "scale"):
-                share = replay.between_inputs(flow, index, rows=None if self.exact else _ROWS)
-                if share is not None:
-                    self.between[layer] = share
-            if index in hooked and self.naming.module(operation.weights[0]) == hooked[index]:
-                self.layer_of_module[hooked[index]] = layer
-            else:
-                if uses[layer] <= _MOST_CALLS:
-                    self._replay(flow, index, layer)
-                # Of an unrolled loop the last calls count: they fire first, and the earlier ones fade by right.
-                flow.graph.nodes[index].register_prehook(self._node_hook(layer))
+            if node not in flow.graph.index:
+                continue
+            index = peel(flow.graph, flow.graph.index[node])
+            layer = self.layer_at.get(index)
+            if layer is not None and module in (layer, self.naming.module(self.naming.main(flow.operations[index]) or "")):
+                self.layer_of_module[module] = layer
+                found.add(index)
+        return found
 
     def _replay(self, flow: Flow, index: int, layer: str) -> None:
         values = replay.forward(flow, index, self.naming.parameters.get, rows=None if self.exact else _ROWS)
         if values is not None:
-            self._keep(self.outputs, layer, values.output)
+            self._keep(self.outputs, (_LAYER, layer), values.output)
             if values.input is not None and self.exact:
-                self._keep(self.inputs, layer, values.input)
+                self._keep(self.inputs, (_LAYER, layer), values.input)
 
     def _node_hook(self, layer: str) -> Callable[[tuple[Tensor | None, ...]], None]:
-        hook = self._gradient_hook(layer)
+        hook = self._gradient_hook((_LAYER, layer))
 
         def node_hook(gradients: tuple[Tensor | None, ...]) -> None:
             if gradients[0] is not None:
@@ -276,22 +272,25 @@ class Recorder:
 
         return node_hook
 
-    def _observe_activations(self, flow: Flow) -> None:
-        for node, sources in flow.activations().items():
-            layers = {self.layer_of(flow.operations[source]): flow.operations[source] for source in sources}
-            if all(len(self.units.get(layer, ())) >= _MOST_CALLS for layer in layers):
-                continue
-            target = flow.activation(sources[0])
-            most = None if self.exact else _MOST_ACTIVITY if self.layers else _MOST_ACTIVITY * _FIRST_STEP
-            found = activity.of_node(flow.graph, node, target.name if target else "", layers.values(), most)
-            if found is not None:
-                for layer in layers:
-                    self.units.setdefault(layer, []).append(found)
+    def _observe_activation(self, flow: Flow, node: int, sources: Sequence[int]) -> None:
+        layers = {self.layer_at[source]: flow.operations[source] for source in sources if source in self.layer_at}
+        target = flow.activation(sources[0])
+        if target is None or all(len(self.units.get(layer, ())) >= _MOST_CALLS for layer in layers):
+            return
+        most = None if self.exact else _MOST_ACTIVITY if self.layers else _MOST_ACTIVITY * _FIRST_STEP
+        found = activity.of_node(flow.graph, node, target.name, layers.values(), most)
+        for layer in layers if found is not None else ():
+            self.units.setdefault(layer, []).append(found)
 
     def _observe_ends(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:
         """The loss; the network's inputs: what operations read, not what only the loss does."""
         self.loss = replay.loss_of(flow, rows=None if self.exact else _ROWS)
         self.constants = [(t.data_ptr(), tuple(t.shape)) for t in replay.constants(flow)]
+        for index, layer in self.layer_at.items():
+            if flow.is_head(index) and flow.operations[index].kind not in ("norm", "scale"):
+                share = replay.between_inputs(flow, index, rows=None if self.exact else _ROWS)
+                if share is not None:
+                    self.between[layer] = share
         read = flow.inputs()
         for name, tensor in inputs.items():
             if tensor.requires_grad and id(tensor) not in read:
@@ -306,18 +305,32 @@ class Recorder:
         samples = [t for kept in kinds.values() for taken in kept.values() for t in taken if isinstance(t, Sample)]
         measured = dict(zip(map(id, samples), batched(samples), strict=True))
         result: dict[tuple[str, str], Signal] = {}
-        known = {self.naming.layer(name) for name in self.naming.parameters}
         for kind, kept in kinds.items():
-            for name, taken in kept.items():
+            for place, taken in kept.items():
                 signal = merged([measured[id(t)] if isinstance(t, Sample) else t for t in taken])
-                layer = self.layer_of_module.get(name, name)
-                if self.flow is not None and layer not in known:
-                    continue  # a module around several layers: its output is none of theirs
-                if kind == "inputs" and signal is not None and layer in self.between:
+                layer = self._layer_measured(place)
+                if signal is None or layer is None:
+                    continue
+                if kind == "inputs" and layer in self.between:
                     signal = signal.model_copy(update={"between": self.between[layer]})
-                if signal is not None:
-                    result[kind, layer] = signal
+                result[kind, layer] = signal
         return result
+
+    def _layer_measured(self, place: Place) -> str | None:
+        """The layer whose numbers these are; None for a module around several operations, whose output is no layer's."""
+        where, name = place
+        if where == _LAYER or name in self.layer_of_module:
+            return self.layer_of_module.get(name, name) if where == _MODULE else name
+        mine = [layer.name for layer in self.layers if layer.module == name]
+        # Frozen and compiled modules are not in the graph: their calls are all that is seen of them.
+        return None if any(layer in self.layer_at.values() for layer in mine) else next(iter(mine), None)
+
+    def _guarded(self, what: str, call: Callable[..., None], *args: Any) -> None:
+        """An unforeseen graph must not end the run: what is missing is told."""
+        try:
+            call(*args)
+        except Exception as error:
+            self._failed(what, error)
 
     def _failed(self, what: str, error: Exception) -> None:
         self.failures.setdefault(what or "model", f"{type(error).__name__}: {error}")

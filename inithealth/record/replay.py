@@ -53,8 +53,8 @@ def forward(flow: Flow, index: int, parameter: Callable[[str], Tensor | None], r
         if weight is None or indices is None:
             return None
         return Replayed(None, torch.nn.functional.embedding(indices[:rows], weight))
-    if name in vocab.NORMS or operation.kind == "scale":
-        return None
+    if operation.kind in ("norm", "scale"):
+        return _scaled(graph, index, operation, parameter)
     saved = _SAVED.get(name)
     if saved is None or operation.operand is None:
         return None
@@ -67,12 +67,30 @@ def forward(flow: Flow, index: int, parameter: Callable[[str], Tensor | None], r
         return None
     if operation.kind == "conv":
         return _convolved(graph, index, signal[:rows], weight, bias)
-    first = operation.operand == min(saved)
-    if first and name not in ("Linear",):
+    if operation.operand == min(saved) and name != "Linear":
         return Replayed(signal, torch.matmul(weight, signal))
     signal = signal[:rows] if signal.ndim == 2 else signal
+    if signal.shape[-1] != weight.shape[-2]:
+        return None  # a step of a backward pass that is itself part of the graph
     output = torch.matmul(signal, weight)
     return Replayed(signal, output if bias is None or bias.ndim != 1 else output + bias)
+
+
+def _scaled(
+    graph: Graph, index: int, operation: Operation, parameter: Callable[[str], Tensor | None]
+) -> Replayed | None:
+    """A layer norm, or a product with a learned scale."""
+    if graph.names[index] == "Mul":
+        factors = [graph.saved(index, name) for name in ("self", "other")]
+        if all(isinstance(factor, Tensor) for factor in factors):
+            return Replayed(None, factors[0] * factors[1])
+        return None
+    signal, shape = graph.saved(index, "input"), graph.saved(index, "normalized_shape")
+    if not isinstance(signal, Tensor) or shape is None:
+        return None
+    bias = parameter(operation.bias) if operation.bias else None
+    normalized = torch.nn.functional.layer_norm(signal, tuple(shape), parameter(operation.weights[0]), bias)
+    return Replayed(signal, normalized)
 
 
 def operand_tensor(graph: Graph, operation: Operation) -> Tensor | None:
@@ -161,12 +179,11 @@ def loss_of(flow: Flow, rows: int | None) -> Loss:
 
 
 def _cross_entropy(graph: Graph, index: int, rows: int | None) -> Loss:
-    dim, log_probabilities = graph.saved(index, "dim"), graph.saved(index, "result")
+    dim, log_probabilities = graph.dimension(index), graph.saved(index, "result")
     source = peel(graph, graph.data(index)[0]) if graph.data(index) else -1
     sums_to_one = source >= 0 and graph.names[source] in vocab.SOFTMAX
-    if not isinstance(log_probabilities, Tensor):
+    if not isinstance(log_probabilities, Tensor) or dim is None:
         return Loss(kind="cross_entropy", sums_to_one=sums_to_one)
-    dim = _signed(dim)
     # log-softmax shifts each sample's logits by a constant, which their spread does not see
     spread = log_probabilities[:rows].float().var(dim, unbiased=False).mean().sqrt()
     return Loss(

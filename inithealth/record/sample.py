@@ -29,7 +29,7 @@ LONG, _PIECE = 2**18, 2**12  # elements whose squares one fp32 sum can take, and
 class Sample:
     """A strided sample of a tensor, on the tensor's device, to be measured with others."""
 
-    values: Tensor  # float32, of any shape
+    values: Tensor  # float32 or float64, of any shape
     numel: int
 
 
@@ -92,20 +92,21 @@ def exact(tensor: Tensor) -> Signal | None:
 
 
 def norm_of(values: Tensor) -> Tensor:
-    """L2 norm of real values, in fp32 or better; of long ones in pieces, since one fp32 sum of 1e7 squares loses 1 %."""
+    """L2 norm of real values, in fp32 or better; in pieces, since one fp32 sum of 1e7 squares is 1 % off."""
     dtype = torch.promote_types(values.dtype, torch.float32)
-    if values.numel() <= LONG:
-        return torch.linalg.vector_norm(values, dtype=dtype)
-    flat = values.reshape(-1)
-    whole = flat[: flat.numel() // _PIECE * _PIECE].view(-1, _PIECE)
-    pieces = torch.linalg.vector_norm(whole, dim=1, dtype=dtype)
-    rest = torch.linalg.vector_norm(flat[whole.numel() :], dtype=dtype)
-    return torch.linalg.vector_norm(torch.cat([pieces, rest[None]]))
+    if values.numel() > LONG:
+        flat = values.reshape(-1)
+        whole = flat[: flat.numel() // _PIECE * _PIECE].view(-1, _PIECE)
+        pieces: Tensor = torch.linalg.vector_norm(whole, dim=1, dtype=dtype)
+        rest: Tensor = torch.linalg.vector_norm(flat[whole.numel() :], dtype=dtype)
+        values = torch.cat([pieces, rest[None]])
+    norm: Tensor = torch.linalg.vector_norm(values, dtype=dtype)
+    return norm
 
 
 def _safe(most: float, count: int) -> bool:
     """Whether so many squares of at most ``most`` can be added in fp32."""
-    return most == 0.0 or (_SAFE_MIN < most and most * count**0.5 < _SAFE_NORM)
+    return most == 0.0 or (most > _SAFE_MIN and most * count**0.5 < _SAFE_NORM)
 
 
 def _careful(values: Tensor, zeros: float) -> Signal:
@@ -134,12 +135,15 @@ def sample(tensor: Tensor, most: int) -> Sample | None:
     numel = values.numel()
     if numel > most:
         # In a training step the caches are cold: every call and every line of the cache that is touched counts.
+        if not values.is_contiguous():  # a turned tensor is sampled as it lies: the batch outside, the features within
+            values = values.permute(sorted(range(values.ndim), key=values.stride, reverse=True))
         if values.is_contiguous():
             size, stride = _stride(numel, most, values.shape[-1])
             values = values.as_strided(size, stride)
         else:
             values = _strided(values, most)
-    return Sample(values.float() if values.dtype != torch.float32 else values.clone(), numel)
+    wide = torch.float64 if values.dtype == torch.float64 else torch.float32
+    return Sample(values.to(wide, copy=True), numel)
 
 
 @lru_cache(maxsize=4096)
@@ -164,9 +168,9 @@ def _strided(values: Tensor, most: int) -> Tensor:
 
 def batched(samples: Sequence[Sample]) -> list[Signal]:
     """Statistics of many samples at once; one transfer to the host a device."""
-    groups: dict[tuple[torch.device, torch.Size], list[Sample]] = {}
+    groups: dict[tuple[torch.device, torch.dtype, torch.Size], list[Sample]] = {}
     for each in samples:
-        groups.setdefault((each.values.device, each.values.shape), []).append(each)
+        groups.setdefault((each.values.device, each.values.dtype, each.values.shape), []).append(each)
     tables = [torch.stack([each.values.reshape(-1) for each in group]) for group in groups.values()]
     numbers = _to_host([_rows(table) for table in tables])
     found: dict[int, Signal] = {}

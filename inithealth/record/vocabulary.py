@@ -107,6 +107,7 @@ OPERATIONS: dict[str, tuple[str, tuple[int, int] | None, int | None]] = {
     "ThnnFusedGruCell": ("rnn", None, None),
     "Trilinear": ("bilinear", None, None),
 }
+PRODUCTS = _words("Addmm Mm Bmm Baddbmm")
 SPECTRAL = _words("Mv Dot Vdot")
 # What may stand between a parameter and the operation that uses it as its weight.
 WEIGHT_TRANSFORM = (
