@@ -92,7 +92,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     for name in ("healthy", "norms-near-zero"):
         train(name, options.steps, TensorBoardLogger(options.logdir, name), with_bug=name != "healthy")
-    print(f"\nSee both runs in TensorBoard: tensorboard --logdir {options.logdir}")
+    print(f"\nSee both runs in TensorBoard:\n{Path(sys.executable).with_name('tensorboard')} --logdir {options.logdir}")
 
 
 if __name__ == "__main__":

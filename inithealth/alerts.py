@@ -22,6 +22,7 @@ class Alerts:
         self.on_alert = on_alert
         self.quiet = False  # on ranks other than 0
         self._told: dict[str, Severity] = {}
+        self._shown = False  # the table, once
         if writer is not None:
             self.add_writer(writer)
 
@@ -35,7 +36,8 @@ class Alerts:
         """The findings may have changed."""
         if self.quiet:
             return
-        if not self._told and any(cause.severity > Severity.INFO for cause in report.causes):
+        if not self._shown and any(cause.severity > Severity.INFO for cause in report.causes):
+            self._shown = True
             logger.warning("%s", report)
         for cause in report.causes:
             before = self._told.get(cause.key)
@@ -67,4 +69,5 @@ def _safely(call: Callable[..., Any], *args: Any) -> None:
     try:
         call(*args)
     except Exception:
-        logger.warning("%s failed", getattr(call, "__qualname__", call), exc_info=True)
+        name = getattr(call, "__qualname__", type(call).__name__)
+        logger.warning("%s failed; the training goes on", name, exc_info=True)

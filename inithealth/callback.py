@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
+
+from torch import Tensor
 
 from inithealth.findings import Finding, Report, UnhealthyInit
 from inithealth.lightning import callback_bases, is_tensorboard
 from inithealth.loggers import MetricsSink
 from inithealth.monitor import Monitor
+from inithealth.rules.catalogue import selected
 from inithealth.settings import Settings
 
 logger = logging.getLogger("inithealth")
@@ -49,19 +53,22 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         self.on_unhealthy = on_unhealthy
         self.report_path = None if report_path is None else Path(report_path)
         self.on_alert = on_alert
-        self.settings = Settings.model_validate(settings) if isinstance(settings, dict) else settings or Settings()
+        self.settings = Settings.model_validate(settings or {})
+        selected(self.settings)  # a misspelt rule is told now, not when the training runs
         self._monitor: Monitor | None = None
         self._report: Report | None = None
-        self._written: Report | None = None
+        self._loss: Tensor | None = None  # of the coming step
+        self._unwritable = False
 
     @property
     def report(self) -> Report | None:
         """The latest report; None before the first step."""
-        return self._monitor.report if self._monitor is not None else self._report
+        return self._report
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         if os.environ.get("INITHEALTH") == "0" or trainer.global_step > 0:  # resumed: its weights are trained
             return
+        self._report, self._loss = None, None
         rank_zero = trainer.is_global_zero
         self._monitor = Monitor(
             pl_module,
@@ -83,16 +90,21 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
             self._monitor.batch = batch
 
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
-        if self._monitor is not None and self._monitor.watching:
-            self._monitor.observe(loss)
+        if self._monitor is None or not self._monitor.watching:
+            return
+        self._monitor.observe(loss)
+        if self._loss is None:
+            # Lightning has divided it by the batches that it accumulates, and multiplied it by the loss scale.
+            scale = self._monitor.scaler.get_scale() if self._monitor.scaler is not None else 1.0
+            self._loss = loss.detach() * (trainer.accumulate_grad_batches / scale)
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
-        if self._monitor is None:
+        # After a training_step that returned None there is nothing to step with, and nothing to judge.
+        if self._monitor is None or all(p.grad is None for p in pl_module.parameters()):
             return
-        watched = self._monitor.watching
-        self._monitor.step()
-        if watched and self._monitor.report is not self._written:
-            self._verdict(trainer, self._monitor.report)
+        self._monitor.step(self._loss)
+        self._loss = None
+        self._judge(trainer)
         if self.settings.finished(self._monitor.index):
             self._close()
 
@@ -105,35 +117,46 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         self._close()
 
-    def _verdict(self, trainer: Any, report: Report) -> None:
+    def _judge(self, trainer: Any) -> None:
         """Every rank comes to the same decision; rank 0 writes before anyone raises."""
-        self._written = report
-        if trainer.is_global_zero and self.report_path is not None:
-            self._write(report)
+        before = self._report
+        self._report = report = self._latest()
+        if report is before:
+            return
+        if trainer.is_global_zero and self.report_path is not None and report is not None:
+            self._write(report, self.report_path)
         if self.on_unhealthy == "warn":
             return
-        if not trainer.strategy.reduce_boolean_decision(not report.ok, all=False):
+        bad = report is not None and not report.ok
+        if not trainer.strategy.reduce_boolean_decision(bad, all=False):
             return
         if self.on_unhealthy == "stop":
             trainer.should_stop = True
             return
-        raise UnhealthyInit(report)
+        raise UnhealthyInit(report if report is not None and bad else "found by another process: see rank 0's log")
 
-    def _write(self, report: Report) -> None:
+    def _latest(self) -> Report | None:
+        try:
+            return None if self._monitor is None else self._monitor.report
+        except Exception:  # a rule of a third party, say, is no reason to end a training
+            logger.warning("no report could be made of this step", exc_info=True)
+            return None
+
+    def _write(self, report: Report, path: Path) -> None:
         """Atomically: a reader never sees half a report."""
-        path = self.report_path
-        if path is None:
-            return
         part = path.with_name(f"{path.name}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             part.write_text(report.to_json(), encoding="utf-8")
             part.replace(path)
         except OSError as error:  # a full disk is no reason to end a training
-            logger.warning("the report could not be written to %s: %s", path, error)
+            if not self._unwritable:  # told once, tried again
+                logger.warning("the report could not be written to %s: %s", path, error)
+            self._unwritable = True
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
 
     def _close(self) -> None:
-        if self._monitor is not None:
-            self._report = self._monitor.report
-            self._monitor.close()
-            self._monitor = None
+        monitor, self._monitor = self._monitor, None
+        if monitor is not None:
+            monitor.close()

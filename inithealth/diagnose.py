@@ -42,8 +42,8 @@ def folded(found: Sequence[tuple[Rule, Finding]]) -> tuple[Finding, ...]:
     """Causes, worst first, each followed by its consequences and as severe as the worst of them."""
     ordered = sorted(found, key=lambda pair: pair[0].rank)
     parent: dict[int, int] = {}
-    for place, (_, symptom) in enumerate(ordered):
-        for earlier, (rule, cause) in enumerate(ordered[:place]):
+    for place, (own, symptom) in enumerate(ordered):
+        for earlier, (rule, cause) in enumerate(ordered[:place] if own.may_follow(symptom) else ()):
             # What is merely noted explains nothing.
             if cause.severity > Severity.INFO and rule.accounts_for(cause, symptom):
                 parent[place] = parent.get(earlier, earlier)

@@ -54,6 +54,24 @@ def gradient_ratio(recording: Recording) -> tuple[Layer, float, Layer] | None:
     return low[0], low[1] / high[1], high[0]
 
 
+def gradient_fade(recording: Recording) -> tuple[Layer, float, Layer] | None:
+    """The smallest gradient norm on the trunk over the largest behind it: (where smallest, ratio, where largest).
+
+    Gradients that grow on their way back have a ratio of 1 or little less.
+    """
+    found = gradients(trunk(recording))
+    if len(found) < 2:
+        return None
+    worst = high = found[-1]
+    top = high
+    for layer, norm in reversed(found):
+        if norm >= high[1]:
+            high = (layer, norm)
+        elif norm / high[1] < worst[1] / top[1]:
+            worst, top = (layer, norm), high
+    return worst[0], worst[1] / top[1], top[0]
+
+
 def gradient_growth(recording: Recording) -> tuple[Layer, float, Layer] | None:
     """The largest gradient norm over that of the last layer: (where largest, ratio, last)."""
     found = gradients(list(measured(recording)))

@@ -2,53 +2,55 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from inithealth.call import Call
+from inithealth.lightning import trains_itself, without_trainer
 from inithealth.record.sample import floating_tensors
 
 LossFunction = Callable[[Any], Tensor]
-
-
-def is_lightning(model: nn.Module) -> bool:
-    """Whether it is a LightningModule of either namespace; imports neither."""
-    homes = (sys.modules.get("pytorch_lightning"), sys.modules.get("lightning.pytorch"))
-    return any(isinstance(model, home.LightningModule) for home in homes if home is not None)
 
 
 class Objective:
     """Runs the model and gives the loss.
 
     Attributes:
+        own_step: whether a LightningModule's ``training_step`` gives it.
         note: which loss it is, for the report.
         projected: True when no loss was given or found, and a random projection stands in.
+
+    Raises:
+        TypeError: the loss cannot be called.
     """
 
     def __init__(self, model: nn.Module, batch: Any, loss: LossFunction | None) -> None:
+        if loss is not None and not callable(loss):
+            raise TypeError(
+                f"loss must be a function of the model's output, not {type(loss).__name__}: "
+                "pass loss=lambda output: criterion(output, targets)"
+            )
         self.model, self.batch, self.loss = model, batch, loss
         self.projected = False
-        self.lightning = is_lightning(model) and loss is None
-        self.note = "loss: training_step's" if self.lightning else "loss: as given"
+        self.own_step = loss is None and trains_itself(model)
+        self.note = "loss: training_step's" if self.own_step else "loss: as given"
 
     def __call__(self, *, needs_graph: bool = True) -> Tensor:
         """One forward pass. Raises ValueError when what comes out is no loss; the model's own errors as they are."""
+        torch.clear_autocast_cache()  # within an autocast of the caller's it holds the weights as they were before
         loss, what = self._loss()
         return _scalar(loss, what, needs_graph)
 
     def _loss(self) -> tuple[Any, str]:
-        if self.lightning:
+        if self.own_step:
             return self._training_step(), "training_step"
-        call = Call.of(self.batch)
-        output = self.model(*call.args, **call.kwargs)
+        output = _called(self.model, Call.of(self.batch), _BATCH_ADVICE)
         if self.loss is not None:
-            return self.loss(output), "the loss"
+            return _called(self.loss, Call(output), _LOSS_ADVICE), "the loss"
         found = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
         if isinstance(found, Tensor):
             self.note = "loss: the output's own"
@@ -57,22 +59,68 @@ class Objective:
         return _projection(output), "the output"
 
     def _training_step(self) -> Any:
-        collected: list[Tensor] = []
-        with _no_trainer(self.model, collected):
-            result = self.model.training_step(self.batch, 0)  # type: ignore[operator]
+        step: Callable[..., Any] = self.model.training_step  # type: ignore[assignment]
+        with without_trainer(self.model) as collected:
+            try:
+                result = step(self.batch, 0) if _takes_index(step) else step(self.batch)
+            except RuntimeError as error:
+                if "not attached to a `Trainer`" not in str(error):
+                    raise
+                raise ValueError(
+                    "training_step needs its trainer, which a check does without: attach one before it, "
+                    "model.trainer = Trainer(...), or pass loss=..."
+                ) from error
         if collected:  # manual optimization: what it would have run backward on
             return torch.stack([loss.reshape(()) for loss in collected]).sum()
         return result.get("loss") if isinstance(result, Mapping) else result
 
 
+_BATCH_ADVICE = (
+    "a tuple or list is model(*batch), a mapping model(**batch), inithealth.Call(batch) one argument. "
+    "Of (inputs, targets) pass the inputs, and loss=lambda output: criterion(output, targets)"
+)
+_LOSS_ADVICE = "it is called with the model's output alone: pass loss=lambda output: criterion(output, targets)"
+
+
+def _called(function: Callable[..., Any], call: Call, advice: str) -> Any:
+    """The call's result; where the arguments do not fit the signature, TypeError with advice."""
+    try:
+        return function(*call.args, **call.kwargs)
+    except TypeError as error:
+        taker = function.forward if isinstance(function, nn.Module) else function
+        if _fits(taker, call):
+            raise
+        raise TypeError(f"{error}: {advice}") from error
+
+
+def _fits(function: Callable[..., Any], call: Call) -> bool:
+    try:
+        inspect.signature(function).bind(*call.args, **call.kwargs)
+    except TypeError:
+        return False
+    except ValueError:  # some built-in functions have no signature to ask
+        return True
+    return True
+
+
+def _takes_index(step: Callable[..., Any]) -> bool:
+    """Whether ``training_step`` wants the batch's index too: Lightning asks the same."""
+    parameters = inspect.signature(step).parameters.values()
+    return len(parameters) > 1 or any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+
+
 def _scalar(loss: Any, what: str, needs_graph: bool) -> Tensor:
     if not isinstance(loss, Tensor):
-        raise ValueError(f"{what} must give a scalar tensor, not {type(loss).__name__}")
+        advice = "return the loss itself, without .item()" if isinstance(loss, (float, int)) else "return the loss"
+        raise ValueError(f"{what} must give a scalar tensor, not {type(loss).__name__}: {advice}")
     if loss.numel() != 1:
         raise ValueError(f"{what} must give a scalar, not shape {tuple(loss.shape)}: reduce it with .mean()")
+    if not loss.is_floating_point():
+        raise ValueError(f"{what} must give a real floating number, not {loss.dtype}: only that has a gradient")
     if needs_graph and not loss.requires_grad:
         raise ValueError(
-            f"{what} has no graph: it was computed under no_grad, detached, or by parameters that are all frozen"
+            f"{what} has no graph, so nothing would train: "
+            "look for no_grad, .detach(), .data, .item() or numpy between the weights and the loss"
         )
     return loss.reshape(())
 
@@ -92,69 +140,3 @@ def _projection(output: Any) -> Tensor:
         direction = torch.randn(flat.shape, generator=generator).to(flat.device)
         parts.append((flat.float() * direction).sum() / total)
     return torch.stack(parts).sum()
-
-
-@contextmanager
-def _no_trainer(model: nn.Module, collected: list[Tensor]) -> Iterator[None]:
-    """Within, a LightningModule's calls to its trainer do nothing; manual losses are collected, not run backward."""
-
-    def nothing(*args: Any, **kwargs: Any) -> None:
-        return None
-
-    def optimizers(use_pl_optimizer: bool = True) -> Any:
-        idle = [_Idle(optimizer) for optimizer in configured_optimizers(model)]
-        return idle[0] if len(idle) == 1 else idle
-
-    stand_ins: dict[str, Any] = {
-        "log": nothing,
-        "log_dict": nothing,
-        "clip_gradients": nothing,
-        "toggle_optimizer": nothing,
-        "untoggle_optimizer": nothing,
-        "lr_schedulers": nothing,
-        "optimizers": optimizers,
-        "manual_backward": lambda loss, *args, **kwargs: collected.append(loss),
-    }
-    before = {name: model.__dict__[name] for name in stand_ins if name in model.__dict__}
-    model.__dict__.update(stand_ins)
-    try:
-        yield
-    finally:
-        for name in stand_ins:
-            del model.__dict__[name]
-        model.__dict__.update(before)
-
-
-class _Idle:
-    """An optimizer that answers every call and steps nothing."""
-
-    def __init__(self, optimizer: Optimizer) -> None:
-        self._optimizer = optimizer
-
-    def step(self, closure: Callable[[], Any] | None = None, **kwargs: Any) -> Any:
-        return closure() if closure is not None else None
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        return None
-
-    @contextmanager
-    def toggle_model(self, sync_grad: bool = True) -> Iterator[None]:
-        yield
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._optimizer, name)
-
-
-def configured_optimizers(model: nn.Module) -> list[Optimizer]:
-    """What a LightningModule's ``configure_optimizers`` makes, schedulers left out."""
-    return list(_optimizers_in(model.configure_optimizers()))  # type: ignore[operator]
-
-
-def _optimizers_in(made: Any) -> Iterator[Optimizer]:
-    if isinstance(made, Optimizer):
-        yield made
-    elif isinstance(made, Mapping):
-        yield from _optimizers_in(made.get("optimizer"))
-    elif isinstance(made, (list, tuple)):
-        for item in made:
-            yield from _optimizers_in(item)

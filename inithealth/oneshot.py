@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import torch
@@ -12,10 +13,19 @@ from torch.optim import SGD, Optimizer
 from inithealth.call import Call
 from inithealth.diagnose import diagnose
 from inithealth.findings import Report
-from inithealth.objective import LossFunction, Objective, configured_optimizers, is_lightning
-from inithealth.record.batches import named_tensors, refuse_batch, refuse_model, revealed, transferred
-from inithealth.record.eager import whole_graph
+from inithealth.lightning import configured_optimizers, is_lightning
+from inithealth.objective import LossFunction, Objective
+from inithealth.record.batches import (
+    named_tensors,
+    refuse_batch,
+    refuse_model,
+    refuse_values,
+    revealed,
+    transferred,
+)
+from inithealth.record.eager import NoDropout, whole_graph
 from inithealth.record.gradients import gradient_norms
+from inithealth.record.graph import collection_paused
 from inithealth.record.layers import layers_of
 from inithealth.record.names import unwrapped
 from inithealth.record.optimizers import describe_optimizers, is_adaptive
@@ -24,6 +34,7 @@ from inithealth.record.reach import detached_layers
 from inithealth.record.recorder import Recorder
 from inithealth.record.restore import optimizer_undisturbed, random_state, undisturbed
 from inithealth.recording import Recording
+from inithealth.rules.catalogue import selected
 from inithealth.settings import Settings
 
 
@@ -32,8 +43,8 @@ def check(
     batch: Any,
     *,
     loss: LossFunction | None = None,
-    optimizer: Optimizer | None = None,
-    settings: Settings | None = None,
+    optimizer: Optimizer | Sequence[Optimizer] | None = None,
+    settings: Settings | dict[str, Any] | None = None,
 ) -> Report:
     """Judge a model's initialization, exactly, and leave the model as it was found.
 
@@ -46,41 +57,70 @@ def check(
         batch: a tensor is ``model(batch)``, a tuple or list ``model(*batch)``, a mapping
             ``model(**batch)``, an :class:`inithealth.Call` anything else. Moved to the model's device.
         loss: gives a scalar from the output. Without one: ``output.loss``, else a random projection.
-        optimizer: what it is to be trained with; a LightningModule's own by default, else SGD with lr 0.01.
-        settings: which rules, their options, what fails.
+        optimizer: what it is to be trained with, several in a list; a LightningModule's own by default, else
+            SGD with lr 0.01.
+        settings: which rules, their options, what fails; a mapping is validated.
 
     Raises:
         ValueError: there is nothing to judge, with what to do about it: no batch, NaN in the batch, no
-            parameters, all frozen, lazy or meta parameters, no scalar loss.
+            parameters, all frozen, lazy or meta parameters, no scalar loss, unknown settings.
+        TypeError: no module, no function as the loss, no optimizer, a batch that does not fit the call.
         Exception: whatever the model's own code raises, as it is.
     """
+    settings = Settings.model_validate(settings or {})
+    selected(settings)  # a misspelt rule is told before anything runs
     model = unwrapped(refuse_model(model))
+    optimizers = _refuse_optimizers(optimizer, model)
+    refuse_batch(batch)
+    objective = Objective(model, batch, loss)
     device = next(model.parameters()).device
-    own = is_lightning(model) and loss is None
-    payload = transferred(batch if own else Call.of(batch), lambda tensor: tensor.to(device))
-    refuse_batch(batch, payload)
-    with undisturbed(model):
-        session = _Session(Objective(model, payload, loss), optimizer)
-        try:
-            recording = session.run(reveal=True)
-        except Exception:
-            # Perhaps only because frozen parts and inputs were asked for gradients: run it as it is.
-            session.rewind()
-            recording = session.run(reveal=False)
-    return diagnose(recording, settings or Settings())
+    # The caller may hold no_grad or inference_mode, where nothing has a gradient and tensors stay marked.
+    with torch.inference_mode(False), torch.enable_grad(), collection_paused(), undisturbed(model):
+        whole = batch if objective.own_step else Call.of(batch)
+        objective.batch = transferred(whole, lambda t: (t.clone() if t.is_inference() else t).to(device))
+        refuse_values(objective.batch)
+        recording = _recorded(_Session(objective, optimizers))
+    return diagnose(recording, settings)
+
+
+def _recorded(session: _Session) -> Recording:
+    try:
+        return session.run(reveal=True)
+    except Exception as error:
+        first = f"{type(error).__name__}: {error}"
+    # Perhaps only because frozen parts and inputs were asked for gradients: run it as it is. Outside the handler,
+    # so that what the model raises itself is not shown as an error within an error.
+    session.rewind()
+    recording = session.run(reveal=False)
+    missing = f"inputs and frozen layers: with gradients asked of them the model raised {first}"
+    return recording.model_copy(update={"not_measured": (*recording.not_measured, missing)})
+
+
+def _refuse_optimizers(optimizer: Any, model: nn.Module) -> list[Optimizer]:
+    """The optimizers given. Raises TypeError or ValueError where they are none of this model."""
+    given = list(optimizer) if isinstance(optimizer, (list, tuple)) else [] if optimizer is None else [optimizer]
+    ours = {id(parameter) for parameter in model.parameters()}
+    for each in given:
+        if isinstance(each, type) or not hasattr(each, "param_groups"):
+            word = f"the class {each.__name__}" if isinstance(each, type) else type(each).__name__
+            raise TypeError(f"optimizer must be a torch.optim.Optimizer, not {word}: make it of the model's parameters")
+        if not any(id(parameter) in ours for group in each.param_groups for parameter in group["params"]):
+            raise ValueError(f"{type(each).__name__} holds no parameter of the model: make it of model.parameters()")
+    return given
 
 
 class _Session:
     """One check of one model."""
 
-    def __init__(self, objective: Objective, optimizer: Optimizer | None) -> None:
+    def __init__(self, objective: Objective, optimizers: list[Optimizer]) -> None:
         self.objective, self.model = objective, objective.model
         self.payload = objective.batch
         self.trainable = [p for p in self.model.parameters() if p.requires_grad]
-        self.given = optimizer
+        self.given = optimizers
         self.rewind = random_state()
 
     def run(self, *, reveal: bool) -> Recording:
+        self._as_trained()
         recorder = Recorder(self.model, exact=True)
         with whole_graph(self.model, reveal_frozen=reveal):
             loss, gradients = self._pass(recorder, reveal)
@@ -89,6 +129,7 @@ class _Session:
             self._as_trained()
             with torch.no_grad():
                 detached, unused = detached_layers(recorder.layers, recorder.naming, loss, self._loss)
+            _refuse_unrelated(gradients, detached)
             optimizers, note = self._optimizers()
             trial = Trial(recorder.naming, recorder.layers, norms)
             if trial.needed:
@@ -111,7 +152,7 @@ class _Session:
         self.objective.batch, inputs = revealed(self.payload) if reveal else (self.payload, inputs)
         recorder.attach()
         try:
-            loss = self.objective()
+            loss = self._forward()
             recorder.observe([loss], inputs or dict(named_tensors(self.payload)))
             wanted = {n: p for n, p in recorder.naming.parameters.items() if p.requires_grad}
             found = torch.autograd.grad(loss, [*wanted.values(), *inputs.values()], allow_unused=True)
@@ -122,16 +163,20 @@ class _Session:
         return float(loss.detach()), {name: gradients[name] for name in wanted if name in recorder.naming.trainable}
 
     def _as_trained(self) -> None:
-        """From here on only what the user trains has a gradient."""
+        """Only what the user trains has a gradient."""
         for parameter in self.model.parameters():
             parameter.requires_grad_(False)
         for parameter in self.trainable:
             parameter.requires_grad_(True)
 
+    def _forward(self, *, needs_graph: bool = True) -> Tensor:
+        with NoDropout():
+            return self.objective(needs_graph=needs_graph)
+
     def _loss(self) -> float:
         self.rewind()
         # Without a graph there is nothing to refuse: the values alone are wanted.
-        return float(self.objective(needs_graph=False).detach())
+        return float(self._forward(needs_graph=False).detach())
 
     def _loss_kind(self, recorder: Recorder) -> Any:
         kind = {"kind": "projection"} if self.objective.projected else {}
@@ -139,9 +184,9 @@ class _Session:
 
     def _optimizers(self) -> tuple[list[Optimizer], str]:
         """The optimizer given, or the LightningModule's own, or SGD; and what the report says of it."""
-        if self.given is not None:
-            return [self.given], describe_optimizers([self.given])
-        if self.objective.lightning:
+        if self.given:
+            return self.given, describe_optimizers(self.given)
+        if is_lightning(self.model):
             try:
                 own = configured_optimizers(self.model)
             except Exception as error:  # it may want a trainer, which a check does without
@@ -159,21 +204,46 @@ class _Session:
         """Optimizer steps until the suspects are settled."""
         parameters = {name: p for name, p in trial.naming.parameters.items() if p.requires_grad}
         with _all_undisturbed(optimizers):
+            _at_work(optimizers)
+            for name, parameter in parameters.items():
+                parameter.grad = gradients.get(name)
             for _ in range(STEPS):
-                for name, parameter in parameters.items():
-                    parameter.grad = gradients.get(name)
                 for optimizer in optimizers:
-                    _step(optimizer, lambda: torch.enable_grad()(self.objective)())
-                self.rewind()
-                loss = self.objective()
-                found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
-                gradients = dict(zip(parameters, found, strict=True))
-                trial.note(gradient_norms(gradients))
+                    _step(optimizer, lambda: self._closure(parameters))
+                self._closure(parameters)
+                trial.note(gradient_norms({name: p.grad for name, p in parameters.items()}))
+
+    def _closure(self, parameters: dict[str, nn.Parameter]) -> float:
+        """The loss, and its gradients put where an optimizer looks for them."""
+        self.rewind()
+        with torch.enable_grad():
+            loss = self._forward()
+        found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+        for parameter, gradient in zip(parameters.values(), found, strict=True):
+            parameter.grad = gradient
+        return float(loss.detach())
 
 
-def _step(optimizer: Optimizer, closure: Callable[[], Tensor]) -> None:
-    if type(optimizer).__name__ == "LBFGS":  # the one optimizer that must run the model itself
-        optimizer.step(lambda: float(closure()))
+def _refuse_unrelated(gradients: Mapping[str, Tensor | None], detached: Sequence[str]) -> None:
+    """Raises ValueError where the loss has a graph, but not of this model."""
+    if not detached and all(gradient is None for gradient in gradients.values()):
+        raise ValueError(
+            "the loss does not depend on any trainable parameter of the model, so nothing would train: "
+            "make it of the model's output, and look for .detach(), .data or no_grad on the way"
+        )
+
+
+def _at_work(optimizers: Sequence[Optimizer]) -> None:
+    """Give each learning rate of 0, as a warm-up starts with, the size that it is to reach: nothing would move."""
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+        if float(group.get("lr", 1.0)) == 0.0:
+            group["lr"] = group.get("initial_lr") or 0.01
+
+
+def _step(optimizer: Optimizer, closure: Callable[[], float]) -> None:
+    wanted = signature(optimizer.step).parameters.get("closure")
+    if wanted is not None and wanted.default is wanted.empty:  # LBFGS and its kin run the model themselves
+        optimizer.step(closure)
     else:
         optimizer.step()
 

@@ -1,48 +1,139 @@
-"""Fixes as code to type, with the layer's name filled in."""
+"""Fixes as code to type: with ``model`` and ``torch.nn as nn`` at hand it runs as it stands."""
 
 from __future__ import annotations
 
+import keyword
+import math
 import re
+from collections.abc import Callable, Sequence
 
-from inithealth.recording import Layer
-from inithealth.theory import wanted_gain
+from inithealth.recording import Layer, Weight
+from inithealth.theory import wanted_gain, wanted_std
 
-# Activations whose gain torch.nn.init.calculate_gain knows and that He initialization is made for.
-_HE = {"relu": "relu", "leaky_relu": "leaky_relu", "prelu": "leaky_relu", "rrelu": "leaky_relu"}
+Statement = Callable[[str], str]  # what is done to the parameter of a name
+
+# Activations that He initialization is made for, and the name torch.nn.init knows their gain by.
+_HE = {"relu": "relu", "leaky_relu": "leaky_relu", "prelu": "leaky_relu", "rrelu": "leaky_relu", "selu": "linear"}
+_XAVIER = ("tanh", "sigmoid")  # activations that Xavier initialization has a gain for
+_PARAMETRIZED = re.compile(r"\.?parametrizations\.(\w+)\.original\d*$")
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")  # a part of a dotted name that is a number
+_FEWEST_IN_A_LOOP = 3
+_INDEX = "{i}"  # stands for the number that a loop counts: no module can be called that
 
 
 def code(name: str) -> str:
-    """``layers.3.fc`` as one writes it: ``model.layers[3].fc``."""
-    return "model" + re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", f".{name}") if name else "model"
+    """``layers.3.fc.weight`` as one writes it: ``model.layers[3].fc.weight``."""
+    written = "model"
+    for part in filter(None, name.split(".")):
+        if part.isdigit() or part == _INDEX:
+            written += f"[{part.strip('{}')}]"
+        elif part.isidentifier() and not keyword.iskeyword(part):
+            written += f".{part}"
+        else:
+            written = f"getattr({written}, {part!r})"
+    return written
 
 
-def initialize(layer: Layer) -> str:
-    """The initialization that the layer's activation wants."""
-    if layer.weight is None:
-        return f"initialize {code(layer.name)}"
-    target = code(layer.weight.name)
-    if layer.kind == "norm":
-        return f"nn.init.ones_({target})"
+def each(layers: Sequence[Layer], factor: float = 1.0) -> str:
+    """Initializes every layer as its activation wants, at ``factor`` times the scale; a line for each way of it."""
+    alike: dict[str, tuple[Statement, list[str]]] = {}
+    done: set[str] = set()
+    for layer in layers:
+        if layer.weight is None or layer.weight.name in done:
+            continue  # a tied weight is one parameter in two layers: the first one's initialization counts
+        done.add(layer.weight.name)
+        statement = _initialize(layer, layer.weight, factor)
+        alike.setdefault(statement("weight"), (statement, []))[1].append(layer.weight.name)
+    return "\n".join(line for statement, targets in alike.values() for line in _lines(statement, targets))
+
+
+def zero_biases(layers: Sequence[Layer]) -> str:
+    """Sets every layer's bias to zero."""
+    targets = [layer.bias.name for layer in layers if layer.bias is not None]
+    return "\n".join(_lines(lambda name: f"nn.init.zeros_({code(name)})", targets))
+
+
+def scale(layers: Sequence[Layer], factors: Sequence[float]) -> str:
+    """Multiplies the weights of each layer by its factor."""
+    pairs = [(layer.weight.name, factor) for layer, factor in zip(layers, factors, strict=True) if layer.weight]
+    return "\n".join(f"{code(name)}.data.mul_({factor:.2g})" for name, factor in pairs)
+
+
+def freeze(layers: Sequence[Layer]) -> str:
+    """Takes the layers out of the training: their modules, or the one parameter where a module has several weights."""
+    modules = [layer.module for layer in layers if layer.module and layer.module == layer.name]
+    alone = [layer.weight.name for layer in layers if layer.weight is not None and layer.module not in modules]
+    return "\n".join(_lines(lambda name: f"{code(name)}.requires_grad_(False)", list(dict.fromkeys(modules + alone))))
+
+
+def _initialize(layer: Layer, weight: Weight, factor: float) -> Statement:
+    call, arguments = _initializer(layer, weight, factor)
+
+    def statement(name: str) -> str:
+        found = _PARAMETRIZED.search(name)
+        if found is None:
+            return f"nn.init.{call}({code(name)}{arguments})"
+        # What a parametrization computes is set as a whole: it knows how to take itself apart.
+        target = f"{code(name[: found.start()])}.{found.group(1)}"
+        return f"{target} = nn.init.{call}({target}.detach().clone(){arguments})"
+
+    return statement
+
+
+def _initializer(layer: Layer, weight: Weight, factor: float) -> tuple[str, str]:
+    """The function of torch.nn.init, and its arguments behind the weight."""
+    if layer.kind == "norm" or len(weight.shape) < 2:
+        return "ones_", ""
     if layer.kind == "embedding":
-        return f"nn.init.normal_({target}, std=0.02)"
+        return "normal_", ", std=0.02"
     if layer.kind == "rnn":
-        return f"nn.init.orthogonal_({target})" if "hh" in layer.weight.name else f"nn.init.xavier_uniform_({target})"
+        return ("orthogonal_" if "hh" in weight.name else "xavier_uniform_"), ""
+    known = layer.activation in _HE or layer.activation in _XAVIER or wanted_gain(layer) == 1.0
+    std = wanted_std(layer)
+    if std is not None and (factor != 1.0 or not known or not _as_torch_counts(weight)):
+        return "normal_", f", std={factor * std:.3g}"
     if layer.activation in _HE:
-        return f'nn.init.kaiming_normal_({target}, nonlinearity="{_HE[layer.activation]}")'
-    if layer.activation == "selu":
-        return f'nn.init.kaiming_normal_({target}, nonlinearity="linear")'
-    if layer.activation in ("tanh", "sigmoid"):
-        return f'nn.init.xavier_uniform_({target}, gain=nn.init.calculate_gain("{layer.activation}"))'
-    if wanted_gain(layer) != 1.0 and layer.weight.fan_in:
-        return f"nn.init.normal_({target}, std={wanted_gain(layer):.3g} / math.sqrt({layer.weight.fan_in}))"
-    return f"nn.init.xavier_uniform_({target})"
+        return "kaiming_normal_", f', nonlinearity="{_HE[layer.activation]}"'
+    gain = f', gain=nn.init.calculate_gain("{layer.activation}")' if layer.activation in _XAVIER else ""
+    return "xavier_uniform_", gain
 
 
-def zero_bias(layer: Layer) -> str:
-    return f"nn.init.zeros_({code(layer.bias.name)})" if layer.bias is not None else initialize(layer)
+def _as_torch_counts(weight: Weight) -> bool:
+    """Whether the weight's inputs are where torch.nn.init looks for them; those of a transposed one are not."""
+    return weight.fan_in is None or math.prod(weight.shape[1:]) == weight.fan_in
 
 
-def each(layers: list[Layer]) -> str:
-    """One line for a group: the first layer's, and how many more want the same."""
-    first = initialize(layers[0])
-    return first if len(layers) == 1 else f"{first}  # and the same for the {len(layers) - 1} other layers"
+def _lines(statement: Statement, targets: Sequence[str]) -> list[str]:
+    """The statement for each name; names that differ in one number make a loop."""
+    alike: dict[tuple[str, ...], list[list[str]]] = {}
+    for name in targets:
+        alike.setdefault(tuple(_NUMBER.split(f".{name}")), []).append(_NUMBER.findall(f".{name}"))
+    lines = []
+    for texts, rows in alike.items():
+        place = _only_varying(rows)
+        if place is None or len(rows) < _FEWEST_IN_A_LOOP:
+            lines += [statement(_joined(texts, row)) for row in rows]
+        else:
+            name = _joined(texts, [*rows[0][:place], _INDEX, *rows[0][place + 1 :]])
+            lines.append(f"for i in {_counted(sorted(int(row[place]) for row in rows))}: {statement(name)}")
+    return lines
+
+
+def _joined(texts: Sequence[str], numbers: Sequence[str]) -> str:
+    return "".join(text + number for text, number in zip(texts, [*numbers, ""], strict=True)).lstrip(".")
+
+
+def _only_varying(rows: list[list[str]]) -> int | None:
+    """The one place where the rows differ; None when they differ in several or in none."""
+    differing = [place for place, column in enumerate(zip(*rows, strict=True)) if len(set(column)) > 1]
+    return differing[0] if len(differing) == 1 else None
+
+
+def _counted(values: Sequence[int]) -> str:
+    """What counts through these numbers."""
+    first, last, stride = values[0], values[-1], values[1] - values[0]
+    if list(values) != list(range(first, last + 1, stride)):
+        return f"({', '.join(map(str, values))})"
+    if stride > 1:
+        return f"range({first}, {last + 1}, {stride})"
+    return f"range({first}, {last + 1})" if first else f"range({last + 1})"

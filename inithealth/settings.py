@@ -10,12 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 # Dense while symmetry breaks and warm-up runs, then sparse: a drifting layer shows at any of these.
 _EARLY = 10
 _LATER = frozenset({20, 50, 100, 200, 500, 1000})
+_SCHEDULES = ("start", "every")
 
 
 class Settings(BaseModel):
     """Schedule, selection of rules and their options.
 
-    Unknown keys are refused with the nearest known name (``pydantic.ValidationError``, a ``ValueError``).
+    Unknown keys, rules and options are refused with the nearest known name (``pydantic.ValidationError``, a
+    ``ValueError``).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,8 +53,22 @@ class Settings(BaseModel):
 
     def selects(self, code: str, name: str) -> bool:
         """Whether the rule of that code and name is judged."""
-        matches = lambda words: any(name == word or code.startswith(word.upper()) for word in words)  # noqa: E731
-        return (not self.select or matches(self.select)) and not matches(self.ignore)
+        wanted = not self.select or _named(self.select, code, name)
+        return wanted and not _named(self.ignore, code, name)
+
+    @field_validator("schedule", "until", "sample_bytes", mode="before")
+    @classmethod
+    def _no_switch(cls, value: Any) -> Any:
+        if isinstance(value, bool):  # True would pass for the number 1
+            raise ValueError(f"a number of steps or bytes, not {value}")
+        return value
+
+    @field_validator("schedule", mode="before")
+    @classmethod
+    def _nearest_schedule(cls, value: Any) -> Any:
+        if isinstance(value, str) and value not in _SCHEDULES and not value.lstrip("-").isdigit():
+            raise ValueError(unknown("schedule", value, _SCHEDULES))
+        return value
 
     @field_validator("schedule")
     @classmethod
@@ -66,13 +82,35 @@ class Settings(BaseModel):
     def _one_word(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
+    @field_validator("select", "ignore")
+    @classmethod
+    def _no_blank(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not word.strip() for word in value):  # every code starts with nothing: all rules would be meant
+            raise ValueError("a blank word names no rule")
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _nearest_key(cls, data: Any) -> Any:
         if isinstance(data, dict):
-            for key in data.keys() - cls.model_fields.keys():
-                raise ValueError(unknown("setting", str(key), cls.model_fields))
+            for key in data:
+                if key not in cls.model_fields:
+                    raise ValueError(unknown("setting", str(key), cls.model_fields))
         return data
+
+    @model_validator(mode="after")
+    def _known_rules(self) -> Settings:
+        if self.select or self.ignore or self.rules:
+            # A typing mistake shows where it is made, not in the middle of a run; rules load only when asked for.
+            from inithealth.rules.catalogue import selected
+
+            selected(self)
+        return self
+
+
+def _named(words: tuple[str, ...], code: str, name: str) -> bool:
+    """Whether any of the words is the rule's name, its code or the code's beginning."""
+    return any(name == word or code.startswith(word.upper()) for word in words)
 
 
 def unknown(what: str, word: str, known: Any) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+from torch.utils.data import DataLoader, Dataset
 
 from inithealth.call import Call
 
@@ -17,9 +21,10 @@ def transferred(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
         return change(value)
     if isinstance(value, Call):
         return Call(*transferred(value.args, change), **transferred(value.kwargs, change))
+    if isinstance(value, PackedSequence):  # its batch sizes stay on the CPU
+        kept = {"batch_sizes": value.batch_sizes}
+        return value._replace(**{**{k: transferred(v, change) for k, v in value._asdict().items()}, **kept})
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        if hasattr(value, "data") and hasattr(value, "batch_sizes"):  # a PackedSequence checks its parts itself
-            return value._replace(data=change(value.data))
         return type(value)(*(transferred(item, change) for item in value))
     if type(value) in (list, tuple, dict):
         if isinstance(value, dict):
@@ -30,11 +35,16 @@ def transferred(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
         for key, item in value.items():
             changed[key] = transferred(item, change)
         return changed
+    if is_dataclass(value) and not isinstance(value, type):
+        changed = copy(value)
+        for item in fields(value):
+            object.__setattr__(changed, item.name, transferred(getattr(value, item.name), change))
+        return changed
     return value
 
 
 def named_tensors(value: Any, name: str = "batch") -> Iterator[tuple[str, Tensor]]:
-    """The floating tensors of a batch by their place in it: ``batch[0]``, ``batch['image']``."""
+    """The floating tensors of a batch by their place in it: ``batch[0]``, ``batch['image']``, ``batch.image``."""
     if isinstance(value, Tensor):
         if value.is_floating_point() and value.layout == torch.strided and not value.is_nested:
             yield name, value
@@ -44,9 +54,15 @@ def named_tensors(value: Any, name: str = "batch") -> Iterator[tuple[str, Tensor
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from named_tensors(item, f"{name}[{key!r}]")
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        for field in value._fields:
+            yield from named_tensors(getattr(value, field), f"{name}.{field}")
     elif isinstance(value, (tuple, list)):
         for place, item in enumerate(value):
             yield from named_tensors(item, f"{name}[{place}]")
+    elif is_dataclass(value) and not isinstance(value, type):
+        for item in fields(value):
+            yield from named_tensors(getattr(value, item.name), f"{name}.{item.name}")
 
 
 def revealed(payload: Any) -> tuple[Any, dict[str, Tensor]]:
@@ -67,30 +83,43 @@ def revealed(payload: Any) -> tuple[Any, dict[str, Tensor]]:
 def refuse_model(model: Any) -> nn.Module:
     """The model, if it can be judged. Raises TypeError or ValueError that says what to do."""
     if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}")
+        word = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise TypeError(f"model must be a torch.nn.Module, not {word}")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TypeError("a scripted module takes no hooks: check the module that it was scripted from")
     parameters = list(model.named_parameters())
     lazy = [name for name, p in parameters if isinstance(p, nn.parameter.UninitializedParameter)]
     if lazy:
         raise ValueError(f"{lazy[0]} is a lazy parameter without values: run one batch first")
     if not parameters:
-        raise ValueError(f"{type(model).__name__} has no parameters: there is no initialization to judge")
+        later = " (layers made in configure_model or setup: call that first)" if hasattr(model, "configure_model") else ""
+        raise ValueError(f"{type(model).__name__} has no parameters: there is no initialization to judge{later}")
     meta = [name for name, p in parameters if p.is_meta]
     if meta:
         raise ValueError(f"{meta[0]} is on the meta device and has no values: materialize and initialize it first")
+    if any(p.is_inference() for _, p in parameters):
+        raise ValueError("the parameters were made under torch.inference_mode and cannot be trained: make them outside")
     if not any(p.requires_grad for _, p in parameters):
         raise ValueError("every parameter is frozen (requires_grad=False): there is no training to judge")
     return model
 
 
-def refuse_batch(batch: Any, payload: Any) -> None:
-    """Raises ValueError for a batch that says nothing of the network."""
+def refuse_batch(batch: Any) -> None:
+    """Raises ValueError or TypeError for what is no batch."""
     if batch is None or (isinstance(batch, (tuple, list, dict)) and not batch):
         raise ValueError("no batch: pass what the model is called with, a tensor, tuple, mapping or inithealth.Call")
+    if isinstance(batch, (DataLoader, Dataset, Iterator)):
+        raise TypeError(f"batch is a {type(batch).__name__}, not one batch: pass next(iter(loader))")
+
+
+def refuse_values(payload: Any) -> None:
+    """Raises ValueError for a batch that says nothing of the network: empty, or not finite."""
     for name, tensor in named_tensors(payload):
         if tensor.numel() == 0:
             raise ValueError(f"{name} is empty (shape {tuple(tensor.shape)}): pass a batch with samples in it")
         if not tensor.is_meta and not bool(tensor.isfinite().all()):
             count = int((~tensor.isfinite()).sum())
             raise ValueError(
-                f"{name} has {count} NaN or infinite of {tensor.numel()} elements: the input is broken, not the network"
+                f"{name} has {count} NaN or infinite of {tensor.numel()} elements: the input is broken, not the network; "
+                "look into the Dataset and its normalization (a standard deviation of 0?)"
             )

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 @contextmanager
 def whole_graph(model: nn.Module, *, reveal_frozen: bool) -> Iterator[None]:
-    """Training mode, no dropout, no checkpointing, no compiled code; frozen parameters in the graph if ``reveal_frozen``.
+    """Training mode, no dropout modules, no checkpointing, no compiled code; frozen parameters in the graph if ``reveal_frozen``.
 
     Modules' modes and ``requires_grad`` are left changed: run it inside :func:`inithealth.record.restore.undisturbed`.
     """
@@ -33,7 +33,6 @@ def whole_graph(model: nn.Module, *, reveal_frozen: bool) -> Iterator[None]:
         if checkpointing is not None:
             stack.enter_context(mock.patch.object(checkpointing, "CheckpointFunction", _PlainCall))
             stack.enter_context(mock.patch.object(checkpointing, "_checkpoint_without_reentrant_generator", _plain))
-        stack.enter_context(_NoDropout())
         yield
 
 
@@ -60,8 +59,8 @@ def _silence(module: nn.Module) -> None:
         module.dropout = 0.0
 
 
-class _NoDropout(TorchFunctionMode):
-    """Functional dropout passes its input through."""
+class NoDropout(TorchFunctionMode):
+    """Within, functional dropout passes its input through. Every torch call pays for it: keep it to the forward pass."""
 
     _identity = frozenset(
         {

@@ -18,7 +18,7 @@ def gradient_norms(gradients: Mapping[str, Tensor | None]) -> dict[str, float]:
 
     One fused pass and one transfer a device; what leaves fp32's range there is measured again by itself.
     """
-    present = {name: values for name, g in gradients.items() if g is not None and (values := _values(g)) is not None}
+    present = {name: values for name, g in gradients.items() if g is not None and (values := plain(g)) is not None}
     norms = _norms(present)
     if not norms:
         return {}
@@ -39,11 +39,6 @@ def _norms(gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return norms
 
 
-def _values(gradient: Tensor) -> Tensor | None:
-    values = plain(gradient)
-    return values.float() if values is not None and values.dtype.itemsize == 1 else values  # fp8 cannot be added
-
-
 def _again(gradient: Tensor) -> float:
     signal = exact(gradient)
     if signal is None:
@@ -61,7 +56,9 @@ def repeated_gradients(layers: Sequence[Layer], gradients: Mapping[str, Tensor |
         rows = unit_rows(gradient, layer.unit_axis)
         if rows is None or rows.shape[0] < 2:
             continue
-        alive = (rows != 0).any(1)
-        repeats = first_equal(rows, groups=layer.groups) != torch.arange(rows.shape[0], device=rows.device)
-        found[layer.name] = float((repeats & alive).sum()) / rows.shape[0]
+        # Rows of zeros equal each other without being pushed anywhere. Groups are whole, so they are judged as they are.
+        alive = rows if layer.groups > 1 else rows[(rows != 0).any(1)]
+        if len(alive) > 1:
+            repeats = first_equal(alive, groups=layer.groups) != torch.arange(len(alive), device=rows.device)
+            found[layer.name] = float((repeats & (alive != 0).any(1)).sum()) / len(rows)
     return found

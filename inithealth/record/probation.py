@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from inithealth.record.layers import Naming
+from inithealth.record.naming import Naming
+from inithealth.record.sample import plain
 from inithealth.record.weights import first_equal, unit_rows
 from inithealth.recording import Layer, Probation
 
@@ -24,7 +25,8 @@ def suspects(layers: Sequence[Layer], norms: Mapping[str, float]) -> tuple[list[
             continue
         if layer.reaches_loss and norms.get(weight.name) == 0.0:
             asleep.append(weight.name)
-    return asleep, [layer for layer in layers if layer.weight and (layer.weight.duplicate_rows or layer.weight.zero_rows)]
+    repeating = [layer for layer in layers if layer.weight and (layer.weight.duplicate_rows or layer.weight.zero_rows)]
+    return asleep, repeating
 
 
 class Trial:
@@ -44,7 +46,7 @@ class Trial:
         for layer in repeating:
             rows = self._rows(layer)
             if rows is not None and layer.weight is not None:
-                self._before[layer.weight.name] = (rows.clone(), first_equal(rows))
+                self._before[layer.weight.name] = (rows.clone(), first_equal(rows, groups=layer.groups))
         self.needed_at_first = self.needed
         self._layers = {layer.weight.name: layer for layer in repeating if layer.weight is not None}
 
@@ -90,8 +92,8 @@ class Trial:
         rows = unit_rows(parameter, layer.unit_axis)
         if rows is None or layer.bias is None or layer.kind == "embedding":
             return rows
-        bias = self.naming.parameters[layer.bias.name].detach()
-        return torch.cat([rows, bias[:, None]], 1) if bias.shape[0] == rows.shape[0] else rows
+        bias = plain(self.naming.parameters[layer.bias.name])
+        return rows if bias is None or len(bias) != len(rows) else torch.cat([rows, bias.reshape(len(rows), -1)], 1)
 
     def _still_zero(self, name: str) -> float:
         """Share of units that are zero as they were."""
@@ -104,10 +106,11 @@ class Trial:
         rows = self._rows(self._layers[name])
         if rows is None:
             return 0.0
+        precision = torch.finfo(rows.dtype).eps
         rows, before = rows.float(), before.float()
         apart = torch.linalg.vector_norm(rows - rows[first], dim=1)
         moved = torch.linalg.vector_norm(rows - before, dim=1)
-        rounding = torch.finfo(before.dtype).eps * 8 * torch.linalg.vector_norm(rows, dim=1)
+        rounding = precision * 8 * torch.linalg.vector_norm(rows, dim=1)
         repeats = first != torch.arange(len(first), device=first.device)
         alive = (rows != 0).any(1)
         return float((repeats & alive & (apart <= _ALIKE * moved + rounding)).sum()) / len(first)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from inithealth.record.layers import Naming
+from inithealth.record.naming import Naming
 from inithealth.record.recorder import Recorder
+from inithealth.record.restore import undisturbed
 from inithealth.recording import Layer
 
 _MOST_GROUPS = 16  # forward passes that the question is worth
@@ -24,19 +25,21 @@ def detached_layers(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Splits the unreached layers into detached ones, whose values reach the loss, and unused ones.
 
-    Each group of layers (a part of the model) is scaled and the loss computed again: only values that
-    reach the loss change it. The weights are put back at once.
+    Each group of layers (a part of the model) is changed and the loss computed again: only values that
+    reach the loss change it. The model is put back at once.
 
     Args:
         loss: the loss with the weights as they are.
         forward: computes the loss again, under the same random state.
     """
     suspects = unreached(layers)
-    if not suspects or not _moves(suspects, naming, loss, forward):
+    if not suspects or _same(_shaken(suspects, naming, forward), loss):
         return (), tuple(layer.name for layer in suspects)
+    # A model that counts its calls or keeps a codebook changes its loss by itself: compare from the same state.
+    loss = _shaken((), naming, forward)
     detached: list[str] = []
     for group in _groups(suspects):
-        if _moves(group, naming, loss, forward):
+        if not _same(_shaken(group, naming, forward), loss):
             detached += [layer.name for layer in group]
     return tuple(detached), tuple(layer.name for layer in suspects if layer.name not in detached)
 
@@ -54,23 +57,20 @@ def _groups(layers: Sequence[Layer]) -> list[list[Layer]]:
 
 
 @torch.no_grad()
-def _moves(group: Sequence[Layer], naming: Naming, loss: float, forward: Callable[[], float]) -> bool:
-    """Whether the loss changes when these layers' weights and biases do."""
-    names = [p.name for layer in group for p in (layer.weight, layer.bias) if p is not None]
-    before: dict[str, Tensor] = {}
-    for name in names:
-        parameter = naming.parameters[name]
-        before[name] = parameter.detach().clone()
-        # Doubling alone would leave zeros and, behind a norm, the loss as they were.
-        generator = torch.Generator().manual_seed(len(before))
-        noise = torch.randn(parameter.shape, generator=generator).to(parameter.device, parameter.dtype)
-        parameter.add_(noise * (parameter.abs().mean() + 0.1))
-    try:
-        changed = forward()
-    finally:
-        for name, values in before.items():
-            naming.parameters[name].copy_(values)
-    return changed != loss and not (changed != changed and loss != loss)
+def _shaken(group: Sequence[Layer], naming: Naming, forward: Callable[[], float]) -> float:
+    """The loss with these layers' weights and biases changed."""
+    generator = torch.Generator().manual_seed(0)
+    with undisturbed(naming.modules[""]):
+        for name in dict.fromkeys(p.name for layer in group for p in (layer.weight, layer.bias) if p is not None):
+            parameter = naming.parameters[name]
+            # Doubling alone would leave zeros and, behind a norm, the loss as they were.
+            noise = torch.randn(parameter.shape, generator=generator).to(parameter.device, parameter.dtype)
+            parameter.add_(noise * (parameter.abs().mean() + 0.1))
+        return forward()
+
+
+def _same(one: float, other: float) -> bool:
+    return one == other or (one != one and other != other)
 
 
 def seen_detached(recorder: Recorder, inputs: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ def seen_detached(recorder: Recorder, inputs: Mapping[str, Tensor]) -> tuple[str
         return ()
     places = {recorder.output_places[layer.module] for layer in suspects}
     shapes = {tuple(tensor.shape) for tensor in inputs.values()}
-    for place, shape in recorder.constants:
-        if place in places or (shapes and shape not in shapes):
+    for constant in recorder.constants:
+        if constant.address in places or (shapes and constant.shape not in shapes):
             return tuple(layer.name for layer in suspects)
     return ()

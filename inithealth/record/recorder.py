@@ -21,19 +21,16 @@ from inithealth.record.layers import layers_of
 from inithealth.record.names import parameter_names
 from inithealth.record.naming import Naming
 from inithealth.record.paths import peel
-from inithealth.record.sample import Sample, batched, exact, floating_tensors, merged, sample
+from inithealth.record.readings import Place, Readings
+from inithealth.record.sample import exact, floating_tensors
 from inithealth.recording import Layer, Loss, Measurement, Recording, Signal, Step
 
-_MOST_CALLS = 8  # calls of one layer that are measured in one step: an unrolled loop repeats itself
+_MOST_USES = 8  # uses of one layer whose output is computed again
 _MOST_SAMPLE = 1024  # elements of one sample: an rms is known to +-2 %, a share of 1 % to +-0.3 %
+_MOST_ACTIVITY = 2**13  # elements of an activation that its dead and saturated units are counted on
 _FIRST_STEP = 16  # times more at the first step, which the verdict on the initialization rests on
 _FEWEST_SAMPLE = 64
-_MOST_ACTIVITY = 2**13  # elements of an activation that its dead and saturated units are counted on
 _ROWS = 64  # rows of the batch that replayed operations are sampled from
-
-Taken = Signal | Sample
-Place = tuple[str, str]  # where something was measured: at a module's call, or at a layer's operation
-_MODULE, _LAYER = "module", "layer"
 
 
 class Recorder:
@@ -48,32 +45,36 @@ class Recorder:
     def __init__(self, model: nn.Module, *, exact: bool, sample_bytes: int = 16 * 2**20) -> None:
         self.model = model
         self.exact = exact
-        self.names = parameter_names(model)
         self.naming = Naming(model)
         self.flow: Flow | None = None
         self.loss = Loss()
-        self.failures: dict[str, str] = {}
-        # An output and a gradient of four bytes an element for every layer share the budget.
-        self._budget = sample_bytes // (2 * 4 * max(1, len(self.names)))
-        self._handles: list[Any] = []
         self.layers: tuple[Layer, ...] = ()
         self.network_inputs: dict[str, Signal] = {}
-        self.constants: list[tuple[int, tuple[int, ...]]] = []  # address and shape of what reads no gradient
+        self.constants: list[replay.Constant] = []  # what operations read that takes no gradient
         self.layer_at: dict[int, str] = {}  # operation -> layer
+        self.between: dict[str, float] = {}  # head -> share of its input that differs between samples
+        self.failures: dict[str, str] = {}
+        self._names = parameter_names(model)
         self._spreads: dict[int, float] = {}
+        # An output and a gradient of four bytes an element for every layer share the budget.
+        self._budget = sample_bytes // (2 * 4 * max(1, len(self._names)))
+        self._handles: list[Any] = []
         self.reset()
 
     def reset(self) -> None:
         """Forget what was measured: the next step starts."""
-        self.outputs: dict[Place, list[Taken]] = {}
-        self.inputs: dict[Place, list[Taken]] = {}
-        self.gradients: dict[Place, list[Taken]] = {}
+        self.readings = Readings(None if self.exact else self.most)
         self.units: dict[str, list[activity.Activity]] = {}
-        self.between: dict[str, float] = {}
         self.output_places: dict[str, int] = {}  # module -> address of its last output
         self.called: dict[str, None] = {}  # modules in the order of their first call
         self.layer_of_module: dict[str, str] = {}  # the layer whose output a module's is
         self._produced: dict[Node, str] = {}  # grad_fn of a module's output -> module
+
+    @property
+    def most(self) -> int:
+        """Elements of one sample in this step."""
+        wanted = _MOST_SAMPLE if self.layers else _MOST_SAMPLE * _FIRST_STEP
+        return max(_FEWEST_SAMPLE, min(wanted, self._budget))
 
     def attach(self) -> None:
         """Hook every module that owns parameters, unless they are hooked already."""
@@ -87,13 +88,8 @@ class Recorder:
             elif module._parameters or hasattr(module, "parametrizations"):
                 self._handles.append(module.register_forward_hook(self._forward_hook(name)))
 
-    @property
-    def most(self) -> int:
-        """Elements of one sample in this step."""
-        wanted = _MOST_SAMPLE if self.layers else _MOST_SAMPLE * _FIRST_STEP
-        return max(_FEWEST_SAMPLE, min(wanted, self._budget))
-
     def detach(self) -> None:
+        """Take every hook away."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
@@ -115,36 +111,6 @@ class Recorder:
         if self.flow is not None:
             self.flow.graph.release()
 
-    def _observe_graph(self, nodes: Sequence[Node], inputs: Mapping[str, Tensor] | None) -> None:
-        self.flow = flow = self._read(nodes)
-        self.layer_at = self.naming.layers(flow)
-        hooked = self._matched(flow)
-        seen = {self.layer_at[index] for index in hooked}
-        uses: dict[str, int] = {}
-        for index, layer in self.layer_at.items():
-            if layer not in seen:
-                uses[layer] = uses.get(layer, 0) + 1
-                self._guarded(layer, self._observe_operation, flow, index, layer, uses[layer])
-        for node, sources in flow.activations().items():
-            self._guarded("activations", self._observe_activation, flow, node, sources)
-        if inputs is not None:
-            self._guarded("loss", self._observe_ends, flow, inputs)
-
-    def _describe_layers(self) -> None:
-        try:
-            self.layers = layers_of(self.naming, self.flow, self.called)
-        except Exception as error:  # without a place in the flow a weight still has its numbers
-            self._failed("flow", error)
-            self.layers = layers_of(self.naming, None, self.called)
-
-    def _read(self, roots: Sequence[Node]) -> Flow:
-        """The flow of a graph; that of the step before where the graph is the same."""
-        ordered = order(roots)
-        if self.flow is not None and self.flow.graph.matches(ordered):
-            self.flow.graph.rebind(ordered)
-            return self.flow
-        return flow_of(Graph(ordered, self.names))
-
     def observe_output(self, output: Any, inputs: Mapping[str, Tensor]) -> None:
         """The same from a model's output, where the loss is not known yet."""
         tensors = list(floating_tensors(output))
@@ -157,17 +123,19 @@ class Recorder:
         if self.loss.kind == "unknown" and loss.grad_fn is not None:
             self.loss = replay.loss_after_backward(loss.grad_fn, self._spreads)
 
-    def step(self, index: int, loss: float | None, gradients: Mapping[str, Tensor | None], norms: Mapping[str, float]) -> Step:
+    def step(
+        self, index: int, loss: float | None, gradients: Mapping[str, Tensor | None], norms: Mapping[str, float]
+    ) -> Step:
         """The step's numbers, with what the parameters' gradients tell; starts the next step."""
         weights = {layer.name: layer.weight.name for layer in self.layers if layer.weight is not None}
         repeats = repeated_gradients(self.layers, gradients) if self.exact else {}
-        signals, units = self._signals(), activity.summaries(self.units)
+        signals, units = self.readings.signals(self._layer_measured), activity.summaries(self.units)
         measured = tuple(
-            Measurement.model_construct(
+            Measurement.model_construct(  # numbers of our own: validating them would cost more than measuring
                 layer=layer,
-                input=signals.get(("inputs", layer)),
-                output=signals.get(("outputs", layer)),
-                gradient=signals.get(("gradients", layer)),
+                input=self._with_between(layer, signals.get(("input", layer))),
+                output=signals.get(("output", layer)),
+                gradient=signals.get(("gradient", layer)),
                 weight_gradient=norms.get(weights.get(layer, "")),
                 gradient_duplicates=repeats.get(layer, 0.0),
                 **units.get(layer, {}),
@@ -193,78 +161,37 @@ class Recorder:
             not_measured=tuple(f"{what}: {why}" for what, why in self.failures.items()),
         )
 
-    def sample_bytes_held(self) -> int:
-        """Bytes of the samples taken so far in this step."""
-        kept = (taken for where in (self.inputs, self.outputs, self.gradients) for taken in where.values())
-        return sum(t.values.nbytes for taken in kept for t in taken if isinstance(t, Sample))
-
     def _forward_hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             # Inside a backward pass this is a checkpoint's second run of the same forward.
-            if torch._C._current_graph_task_id() != -1:
-                return
-            self._guarded(name, self._record_call, name, args, output)
+            if torch._C._current_graph_task_id() == -1:
+                self._guarded(name, self._record_call, name, args, output)
 
         return hook
 
     def _record_call(self, name: str, args: Any, output: Any) -> None:
-        if name not in self.called:
-            self.called[name] = None
+        self.called[name] = None
         tensors = list(floating_tensors(output))
         if not tensors:
             self.failures.setdefault(name, "its output holds no floating tensor")
         for tensor in tensors[:1]:
-            self._keep(self.outputs, (_MODULE, name), tensor)
+            self.readings.take("output", ("module", name), tensor)
             self.output_places[name] = tensor.data_ptr() if tensor.layout == torch.strided else 0
-        for tensor in list(floating_tensors(args))[:1] if self.exact else []:
-            self._keep(self.inputs, (_MODULE, name), tensor)
+        for tensor in list(floating_tensors(args))[:1] if self.exact else ():
+            self.readings.take("input", ("module", name), tensor)
         for tensor in tensors:
             if tensor.grad_fn is not None:
                 self._produced[tensor.grad_fn] = name
-                tensor.register_hook(self._gradient_hook((_MODULE, name)))
+                tensor.register_hook(self._gradient_hook(("module", name)))
 
     def _gradient_hook(self, place: Place) -> Callable[[Tensor], None]:
         def hook(gradient: Tensor) -> None:
-            self._guarded(place[1], self._keep, self.gradients, place, gradient)
+            self._guarded(place[1], self.readings.take, "gradient", place, gradient)
 
         return hook
 
-    def _keep(self, where: dict[Place, list[Taken]], place: Place, tensor: Tensor) -> None:
-        kept = where.setdefault(place, [])
-        if len(kept) < _MOST_CALLS:
-            taken: Taken | None = exact(tensor) if self.exact else sample(tensor, self.most)
-            if taken is not None:
-                kept.append(taken)
-
-    def _observe_operation(self, flow: Flow, index: int, layer: str, use: int) -> None:
-        """Measure what no hook saw: functional calls, attention's ``out_proj``."""
-        if use <= _MOST_CALLS:
-            self._replay(flow, index, layer)
-        # Of an unrolled loop the last calls count: they fire first, and the earlier ones fade by right.
-        flow.graph.nodes[index].register_prehook(self._node_hook(layer))
-
-    def _matched(self, flow: Flow) -> set[int]:
-        """The operations whose output is a module's output: the module's hook has measured them."""
-        found = set()
-        for node, module in self._produced.items():
-            if node not in flow.graph.index:
-                continue
-            index = peel(flow.graph, flow.graph.index[node])
-            layer = self.layer_at.get(index)
-            if layer is not None and module in (layer, self.naming.module(self.naming.main(flow.operations[index]) or "")):
-                self.layer_of_module[module] = layer
-                found.add(index)
-        return found
-
-    def _replay(self, flow: Flow, index: int, layer: str) -> None:
-        values = replay.forward(flow, index, self.naming.parameters.get, rows=None if self.exact else _ROWS)
-        if values is not None:
-            self._keep(self.outputs, (_LAYER, layer), values.output)
-            if values.input is not None and self.exact:
-                self._keep(self.inputs, (_LAYER, layer), values.input)
-
     def _node_hook(self, layer: str) -> Callable[[tuple[Tensor | None, ...]], None]:
-        hook = self._gradient_hook((_LAYER, layer))
+        hook = self._gradient_hook(("layer", layer))
 
         def node_hook(gradients: tuple[Tensor | None, ...]) -> None:
             if gradients[0] is not None:
@@ -272,55 +199,102 @@ class Recorder:
 
         return node_hook
 
+    def _observe_graph(self, nodes: Sequence[Node], inputs: Mapping[str, Tensor] | None) -> None:
+        self.flow = flow = self._read(nodes)
+        self.layer_at = self.naming.layers(flow)
+        seen = {self.layer_at[index] for index in self._matched(flow)}
+        uses: dict[str, int] = {}
+        for index, layer in self.layer_at.items():
+            if layer not in seen:
+                uses[layer] = uses.get(layer, 0) + 1
+                self._guarded(layer, self._observe_operation, flow, index, layer, uses[layer])
+        for node, sources in flow.activations().items():
+            self._guarded("activations", self._observe_activation, flow, node, sources)
+        if inputs is not None:
+            self._guarded("loss", self._observe_ends, flow, inputs)
+
+    def _read(self, roots: Sequence[Node]) -> Flow:
+        """The flow of a graph; that of the step before where the graph is the same."""
+        ordered = order(roots)
+        if self.flow is not None and self.flow.graph.matches(ordered):
+            self.flow.graph.rebind(ordered)
+            return self.flow
+        return flow_of(Graph(ordered, self._names))
+
+    def _matched(self, flow: Flow) -> set[int]:
+        """The operations whose output is a module's output: the module's hook has measured them."""
+        found = set()
+        for node, module in self._produced.items():
+            index = peel(flow.graph, flow.graph.index[node]) if node in flow.graph.index else -1
+            layer = self.layer_at.get(index)
+            if layer is None:
+                continue
+            owner = self.naming.module(self.naming.main(flow.operations[index]) or "")
+            if module in (layer, owner):
+                self.layer_of_module[module] = layer
+                found.add(index)
+        return found
+
+    def _observe_operation(self, flow: Flow, index: int, layer: str, use: int) -> None:
+        """Measure what no hook saw: functional calls, attention's ``out_proj``."""
+        # Of an unrolled loop the last calls count: they fire first, and the earlier ones fade by right.
+        flow.graph.nodes[index].register_prehook(self._node_hook(layer))
+        if use > _MOST_USES:
+            return
+        values = replay.forward(flow, index, self.naming.parameters.get, rows=None if self.exact else _ROWS)
+        if values is None:
+            return
+        self.readings.take("output", ("layer", layer), values.output)
+        if values.input is not None and self.exact:
+            self.readings.take("input", ("layer", layer), values.input)
+
     def _observe_activation(self, flow: Flow, node: int, sources: Sequence[int]) -> None:
         layers = {self.layer_at[source]: flow.operations[source] for source in sources if source in self.layer_at}
         target = flow.activation(sources[0])
-        if target is None or all(len(self.units.get(layer, ())) >= _MOST_CALLS for layer in layers):
+        if target is None or all(len(self.units.get(layer, ())) >= _MOST_USES for layer in layers):
             return
         most = None if self.exact else _MOST_ACTIVITY if self.layers else _MOST_ACTIVITY * _FIRST_STEP
         found = activity.of_node(flow.graph, node, target.name, layers.values(), most)
-        for layer in layers if found is not None else ():
-            self.units.setdefault(layer, []).append(found)
+        if found is not None:
+            for layer in layers:
+                self.units.setdefault(layer, []).append(found)
 
     def _observe_ends(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:
-        """The loss; the network's inputs: what operations read, not what only the loss does."""
-        self.loss = replay.loss_of(flow, rows=None if self.exact else _ROWS)
-        self.constants = [(t.data_ptr(), tuple(t.shape)) for t in replay.constants(flow)]
+        """The loss; what the head reads; the network's inputs: what operations read, not what only the loss does."""
+        rows = None if self.exact else _ROWS
+        self.loss = replay.loss_of(flow, rows)
+        self.constants = replay.constants(flow)
         for index, layer in self.layer_at.items():
             if flow.is_head(index) and flow.operations[index].kind not in ("norm", "scale"):
-                share = replay.between_inputs(flow, index, rows=None if self.exact else _ROWS)
+                share = replay.between_inputs(flow, index, rows)
                 if share is not None:
                     self.between[layer] = share
-        read = flow.inputs()
+        leaves, storages = flow.inputs(), {constant.storage for constant in self.constants}
         for name, tensor in inputs.items():
-            if tensor.requires_grad and id(tensor) not in read:
-                continue
-            signal = exact(tensor)
+            read = id(tensor) in leaves if tensor.requires_grad else tensor.untyped_storage().data_ptr() in storages
+            signal = exact(tensor) if read else None
             if signal is not None:
                 self.network_inputs[name] = signal
 
-    def _signals(self) -> dict[tuple[str, str], Signal]:
-        """Statistics by kind ("inputs", "outputs", "gradients") and layer."""
-        kinds = {"inputs": self.inputs, "outputs": self.outputs, "gradients": self.gradients}
-        samples = [t for kept in kinds.values() for taken in kept.values() for t in taken if isinstance(t, Sample)]
-        measured = dict(zip(map(id, samples), batched(samples), strict=True))
-        result: dict[tuple[str, str], Signal] = {}
-        for kind, kept in kinds.items():
-            for place, taken in kept.items():
-                signal = merged([measured[id(t)] if isinstance(t, Sample) else t for t in taken])
-                layer = self._layer_measured(place)
-                if signal is None or layer is None:
-                    continue
-                if kind == "inputs" and layer in self.between:
-                    signal = signal.model_copy(update={"between": self.between[layer]})
-                result[kind, layer] = signal
-        return result
+    def _describe_layers(self) -> None:
+        try:
+            self.layers = layers_of(self.naming, self.flow, self.called)
+        except Exception as error:  # without a place in the flow a weight still has its numbers
+            self._failed("flow", error)
+            self.layers = layers_of(self.naming, None, self.called)
+
+    def _with_between(self, layer: str, signal: Signal | None) -> Signal | None:
+        if signal is None or layer not in self.between:
+            return signal
+        return signal.model_copy(update={"between": self.between[layer]})
 
     def _layer_measured(self, place: Place) -> str | None:
         """The layer whose numbers these are; None for a module around several operations, whose output is no layer's."""
         where, name = place
-        if where == _LAYER or name in self.layer_of_module:
-            return self.layer_of_module.get(name, name) if where == _MODULE else name
+        if where == "layer":
+            return name
+        if name in self.layer_of_module:
+            return self.layer_of_module[name]
         mine = [layer.name for layer in self.layers if layer.module == name]
         # Frozen and compiled modules are not in the graph: their calls are all that is seen of them.
         return None if any(layer in self.layer_at.values() for layer in mine) else next(iter(mine), None)

@@ -142,18 +142,26 @@ def between_inputs(flow: Flow, index: int, rows: int | None) -> float | None:
     return between_share(signal[:rows]) if isinstance(signal, Tensor) else None
 
 
-def constants(flow: Flow) -> list[Tensor]:
-    """The signals that operations read though no gradient goes back to them: inputs, and what was detached."""
+@dataclass(frozen=True)
+class Constant:
+    """A signal that an operation reads though no gradient goes back to it: an input, or what was detached."""
+
+    address: int
+    storage: int
+    shape: tuple[int, ...]
+
+
+def constants(flow: Flow) -> list[Constant]:
+    """The constant signals that a graph's operations read."""
     found = []
     for index, operation in flow.operations.items():
         saved = _SAVED.get(flow.graph.names[index])
         if saved is None or operation.operand is None:
             continue
         at = next(at for at in saved if at != operation.operand)
-        if flow.graph.edges[index][at][0] < 0:
-            signal = flow.graph.saved(index, saved[at])
-            if isinstance(signal, Tensor) and signal.layout == torch.strided:
-                found.append(signal)
+        signal = flow.graph.saved(index, saved[at]) if flow.graph.edges[index][at][0] < 0 else None
+        if isinstance(signal, Tensor) and signal.layout == torch.strided:
+            found.append(Constant(signal.data_ptr(), signal.untyped_storage().data_ptr(), tuple(signal.shape)))
     return found
 
 

@@ -14,13 +14,16 @@ from torch.optim import Optimizer
 
 # nn.Module's registries: restored in place, since hook handles refer to the dict itself.
 _REGISTRIES = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
+_LAZY = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
+_CONTAINERS = (list, dict, set)  # what a forward pass may add to: losses of the epoch, a cache
 
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
     """On exit: parameters, buffers, gradients, requires_grad, modes, hooks, attributes and random state as on entry.
 
-    Within, all ``.grad`` are None, so that nothing can be added to the caller's.
+    Attributes are the modules' own: tensors, lists, dicts, sets and random generators that change in place
+    too, but not what other objects hold. Within, all ``.grad`` are None: nothing can be added to the caller's.
     """
     restorers = [*(_module(m) for m in model.modules()), *_tensors(model), random_state()]
     try:
@@ -33,25 +36,46 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 
 
 def _module(module: nn.Module) -> Callable[[], None]:
+    if isinstance(module, torch.jit.ScriptModule):  # its registries are views of C++ state
+        mode = module.training
+        return lambda: setattr(module, "training", mode)
     attributes = dict(module.__dict__)
     held = {
-        key: value.copy()
+        key: value.copy() if value else type(value)()  # most registries are empty, and copies of them slow
         for key, value in attributes.items()
-        if key in _REGISTRIES or (key.endswith("_hooks") and hasattr(value, "copy"))
+        if type(value) in _CONTAINERS or key in _REGISTRIES or ("_hooks" in key and hasattr(value, "copy"))
     }
+    inner = [_tensor(value) for value in attributes.values() if isinstance(value, Tensor)]
+    inner += [_generator(value) for value in attributes.values() if isinstance(value, torch.Generator)]
 
     def restore() -> None:
-        if isinstance(module, torch.jit.ScriptModule):  # its registries are views of C++ state
-            return
         module.__dict__.clear()
         module.__dict__.update(attributes)
         for key, value in held.items():
-            live = attributes[key]
-            if live != value if isinstance(live, set) else _changed(live, value):
-                live.clear()
-                live.update(value)
+            _refill(attributes[key], value)
+        for each in inner:
+            each()
 
     return restore
+
+
+def _generator(generator: torch.Generator) -> Callable[[], None]:
+    state = generator.get_state()
+
+    def restore() -> None:
+        generator.set_state(state)
+
+    return restore
+
+
+def _refill(live: Any, before: Any) -> None:
+    """A container's content as it was; the container stays the same object, and is left alone where nothing changed."""
+    if isinstance(live, list):
+        if len(live) != len(before) or any(one is not other for one, other in zip(live, before, strict=True)):
+            live[:] = before
+    elif live != before if isinstance(live, set) else _changed(live, before):
+        live.clear()
+        live.update(before)
 
 
 def _changed(live: dict[Any, Any], before: dict[Any, Any]) -> bool:
@@ -59,16 +83,29 @@ def _changed(live: dict[Any, Any], before: dict[Any, Any]) -> bool:
 
 
 def _tensors(model: nn.Module) -> Iterator[Callable[[], None]]:
-    for parameter in model.parameters():
-        yield _tensor(parameter, grad=parameter.grad)
-    for buffer in model.buffers():
-        yield _tensor(buffer, grad=None)
+    for tensor in (*model.parameters(), *model.buffers()):
+        yield _tensor(tensor)
 
 
-def _tensor(tensor: Tensor, grad: Tensor | None) -> Callable[[], None]:
-    requires_grad = tensor.requires_grad
-    if tensor.is_meta:  # nothing to keep
+def _tensor(tensor: Tensor) -> Callable[[], None]:
+    if tensor.is_meta or isinstance(tensor, _LAZY):  # nothing to keep
         return lambda: None
+    version = None if tensor.is_inference() else tensor._version
+    requires_grad, grad = tensor.requires_grad, tensor.grad if tensor.is_leaf else None
+    restore_values = _dense(tensor) if tensor.layout == torch.strided and not tensor.is_nested else _parted(tensor)
+
+    def restore() -> None:
+        restore_values()
+        if tensor.is_leaf:
+            tensor.requires_grad_(requires_grad)
+            tensor.grad = grad
+        if version is not None:  # a graph of the caller's that saved this tensor may go backward: it is what it was
+            torch._C._autograd._unsafe_set_version_counter((tensor,), (version,))
+
+    return restore
+
+
+def _dense(tensor: Tensor) -> Callable[[], None]:
     storage = tensor.data  # an alias of the storage: survives `parameter.data = other`
     before = storage.clone()
 
@@ -77,9 +114,18 @@ def _tensor(tensor: Tensor, grad: Tensor | None) -> Callable[[], None]:
             tensor.data = storage
         if not torch.equal(storage, before):  # NaN differs from itself and is copied: bit for bit the same
             storage.copy_(before)
-        if tensor.is_leaf:
-            tensor.requires_grad_(requires_grad)
-            tensor.grad = grad
+
+    return restore
+
+
+def _parted(tensor: Tensor) -> Callable[[], None]:
+    """Sparse and nested tensors are several tensors, that an operation in place may put others for."""
+    version, before = tensor._version, tensor.detach().clone()
+
+    def restore() -> None:
+        if tensor._version != version:
+            with torch.no_grad():
+                tensor.copy_(before)
 
     return restore
 
@@ -110,21 +156,26 @@ def random_state() -> Callable[[], None]:
 @contextmanager
 def optimizer_undisturbed(optimizer: Optimizer) -> Iterator[None]:
     """On exit the optimizer's state, options and step counters are as on entry."""
-    attributes = {k: v for k, v in optimizer.__dict__.items() if k not in ("state", "param_groups")}
+    attributes = dict(optimizer.__dict__)
     groups = [dict(group) for group in optimizer.param_groups]
-    # One optimizer's state may hold tensors, numbers or lists of them: keep copies of the tensors it steps in place.
-    state = {p: {k: v.clone() if isinstance(v, Tensor) else v for k, v in s.items()} for p, s in optimizer.state.items()}
-    live = {p: dict(s) for p, s in optimizer.state.items()}
+    live = dict(optimizer.state)
+    state = {p: {k: v.copy() if isinstance(v, list) else v for k, v in s.items()} for p, s in live.items()}
+    held = [value for values in (*groups, *state.values()) for value in values.values()]
+    listed = [item for value in held if isinstance(value, list) for item in value]
+    parameters = {id(parameter) for group in groups for parameter in group["params"]}
+    tensors = [_tensor(t) for t in (*held, *listed) if isinstance(t, Tensor) and id(t) not in parameters]
     try:
         yield
     finally:
+        optimizer.__dict__.clear()
         optimizer.__dict__.update(attributes)
         for group, before in zip(optimizer.param_groups, groups, strict=True):
             group.clear()
             group.update(before)
         optimizer.state.clear()
-        for parameter, values in live.items():
-            for key, value in values.items():
-                if isinstance(value, Tensor):
-                    value.copy_(state[parameter][key])
-            optimizer.state[parameter] = values
+        optimizer.state.update(live)
+        for parameter, before in state.items():
+            live[parameter].clear()
+            live[parameter].update(before)
+        for restore in tensors:
+            restore()

@@ -64,7 +64,7 @@ def plain(tensor: Tensor) -> Tensor | None:
         tensor = torch.view_as_real(tensor.resolve_conj())
     if not tensor.is_floating_point() or tensor.numel() == 0:
         return None
-    return tensor
+    return tensor.float() if tensor.dtype.itemsize == 1 else tensor  # fp8 knows no arithmetic
 
 
 def exact(tensor: Tensor) -> Signal | None:

@@ -70,14 +70,20 @@ def first_equal(rows: Tensor, bias: Tensor | None = None, groups: int = 1) -> Te
     group = itself // max(1, units // max(1, groups))
     if group[-1] + 1 == units:  # depthwise: every unit reads an input of its own
         return itself
-    stride = max(1, rows.shape[1] // _PROBED_COLUMNS)
-    probe = [group[:, None].to(rows.dtype), rows[:, ::stride]]
-    extra = [] if bias is None or bias.shape[0] != units else [bias.detach()[:, None].to(rows.dtype)]
-    _, kind, count = torch.unique(torch.cat(probe + extra, 1), dim=0, return_inverse=True, return_counts=True)
+    column = rows[:, int(rows[0].abs().argmax())].sort().values
+    if not bool((column[1:] == column[:-1]).any()):  # the usual case: one column tells all units apart
+        return itself
+    dtype = torch.promote_types(rows.dtype, torch.float32)  # half precision cannot count many groups
+    extra = [group[:, None].to(dtype)]
+    offsets = None if bias is None or bias.shape[0] != units else plain(bias)
+    if offsets is not None:
+        extra.append(offsets.reshape(units, -1).to(dtype))
+    probe = rows[:, :: max(1, rows.shape[1] // _PROBED_COLUMNS)].to(dtype)
+    _, kind, count = torch.unique(torch.cat([*extra, probe], 1), dim=0, return_inverse=True, return_counts=True)
     candidates = (count[kind] > 1).nonzero()[:, 0]
     if len(candidates) == 0:
         return itself
-    whole = torch.cat([group[candidates, None].to(rows.dtype), rows[candidates], *(e[candidates] for e in extra)], 1)
+    whole = torch.cat([*(e[candidates] for e in extra), rows[candidates].to(dtype)], 1)
     _, same = torch.unique(whole, dim=0, return_inverse=True)
     firsts = torch.full((len(candidates),), units, device=rows.device)
     firsts = firsts.scatter_reduce(0, same, candidates, "amin")
@@ -108,8 +114,12 @@ def _zero_rows(rows: Tensor) -> float:
 
 def _row_cosine(rows: Tensor) -> float:
     """Mean cosine over all pairs of units, from the length of their sum."""
-    units = rows.shape[0]
-    directions = torch.nn.functional.normalize(rows.float(), dim=1)
-    length = float(directions.sum(0).square().sum())
-    alive = float(directions.square().sum())
-    return (length - alive) / max(alive * (alive - 1), 1.0) if units > 1 else 0.0
+    rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
+    lengths = torch.linalg.vector_norm(rows, dim=1)
+    if not bool(((lengths > 1e-15) & (lengths < 1e15)).all()):  # zero, or squares beyond fp32
+        largest = rows.abs().amax(1, keepdim=True)
+        rows = rows / largest.where(largest > 0, 1.0)
+        lengths = torch.linalg.vector_norm(rows, dim=1)
+    alive = int(torch.count_nonzero(lengths))
+    total = lengths.reciprocal().where(lengths > 0, 0.0) @ rows
+    return (float(total.square().sum()) - alive) / max(alive * (alive - 1), 1)

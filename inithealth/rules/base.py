@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
+from inithealth.rules.wording import span as span
 
 
 class Rule(BaseModel, ABC):
@@ -31,6 +32,10 @@ class Rule(BaseModel, ABC):
         """Why this recording cannot be judged; None when it can."""
         return None
 
+    def may_follow(self, symptom: Finding) -> bool:
+        """Whether a finding of this rule can follow from another one at all."""
+        return True
+
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         """Whether a finding of this rule is why another one is there."""
         return symptom.code in self.explains
@@ -46,11 +51,3 @@ class Rule(BaseModel, ABC):
             source=layers[0].source if layers else None,
             **fields,
         )
-
-
-def span(layers: Sequence[Layer]) -> str:
-    """A group of layers in words: ``fc1``, ``fc1, fc2``, ``layers.20 ... layers.25 (6 layers)``."""
-    names = list(dict.fromkeys(layer.name for layer in layers))
-    if len(names) <= 3:
-        return ", ".join(names)
-    return f"{names[0]} ... {names[-1]} ({len(names)} layers)"

@@ -40,18 +40,18 @@ def selected(settings: Settings) -> tuple[Rule, ...]:
 
     Raises ValueError for an unknown rule name or code, pydantic's ValidationError (a ValueError) for a bad option.
     """
-    by_name = {rule.name: rule for rule in catalogue()}
-    codes = [rule.code for rule in catalogue()]
-    for name in settings.rules:
-        if name not in by_name:
-            raise ValueError(unknown("rule", name, by_name))
+    names = {rule.name: rule for rule in catalogue()}
+    codes = {rule.code: rule.name for rule in catalogue()}
     for word in (*settings.select, *settings.ignore):
-        if word not in by_name and not any(code.startswith(word.upper()) for code in codes):
-            raise ValueError(unknown("rule", word, [*by_name, *codes]))
+        if word not in names and not any(code.startswith(word.upper()) for code in codes):
+            raise ValueError(unknown("rule", word, [*names, *codes]))
     for name, options in settings.rules.items():
+        if name.upper() in codes:
+            raise ValueError(f"options go by the rule's name: {codes[name.upper()]!r}, not {name!r}")
+        if name not in names:
+            raise ValueError(unknown("rule", name, names))
         for option in options:
-            if option not in by_name[name].model_fields:
-                raise ValueError(unknown(f"option of {name}", option, by_name[name].model_fields))
-    return tuple(
-        rule(**settings.rules.get(rule.name, {})) for rule in catalogue() if settings.selects(rule.code, rule.name)
-    )
+            if option not in names[name].model_fields:
+                raise ValueError(unknown(f"option of {name}", option, names[name].model_fields))
+    made = [rule(**settings.rules.get(rule.name, {})) for rule in catalogue()]
+    return tuple(rule for rule in made if settings.selects(rule.code, rule.name))

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inithealth import levels, remedy
+from inithealth import levels
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
+from inithealth.rules import gains
 from inithealth.rules.base import Rule
-from inithealth.rules.forward.vanishing_activations import explain_gain, strongest
+from inithealth.rules.wording import times
 
 
 class ExplodingGradients(Rule):
@@ -32,14 +33,14 @@ class ExplodingGradients(Rule):
     name = "exploding-gradients"
     severity = Severity.WARNING
     rank = 44
-    explains = frozenset({"IH303"})
+    explains = frozenset({"IH303", "IH405"})
     high_growth: float = 50.0  # without normalization; healthy: 1.0
     highest_growth: float = 1e3  # without normalization: none trained
     high_growth_normalized: float = 1e5  # inception_v4 has 7e3 by right
     highest_growth_normalized: float = 1e7  # fp16 overflows from here on
 
     def skipped(self, recording: Recording) -> str | None:
-        return None if levels.gradient_growth(recording) else "gradients of fewer than two layers were measured"
+        return None if levels.gradient_growth(recording) else "fewer than two layers have a gradient other than zero"
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         found = levels.gradient_growth(recording)
@@ -52,13 +53,13 @@ class ExplodingGradients(Rule):
             return
         at, growth, last = found
         way = [layer for layer, _ in levels.measured(recording) if layer.index >= at.index]
-        blamed = strongest(way)
+        blamed = gains.strongest(way)
         yield self.finding(
             blamed,
-            f"the gradient at {at.name} is {growth:.3g} times that at {last.name}",
+            f"gradients grow {times(growth)} on the way back from {last.name} to {at.name} (limit {times(high)})",
             severity=Severity.ERROR if growth > highest else Severity.WARNING,
             measured=growth,
             limit=high,
-            cause=explain_gain(blamed),
-            fix=remedy.each(blamed),
+            cause=gains.explain(blamed),
+            fix=gains.mend(blamed),
         )

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from inithealth import remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
-from inithealth.remedy import code
-from inithealth.rules.base import Rule, span
+from inithealth.rules.base import Rule
+from inithealth.rules.wording import span, verb
 
 
 class NoGradient(Rule):
@@ -43,7 +44,7 @@ class NoGradient(Rule):
             yield self.finding(
                 # What cuts the graph stands behind the last of them.
                 [last, *detached[:-1]],
-                f"{span(detached)}: values reach the loss but no gradient comes back",
+                f"{span(detached)}: the values reach the loss but no gradient comes back",
                 cause=f"the graph is cut behind {last.name}: detach, no_grad, .data or numpy",
                 fix=f"remove the .detach() (or no_grad, .data, .item()) applied to the output of {last.name}",
             )
@@ -52,11 +53,15 @@ class NoGradient(Rule):
         if unused:
             yield self.finding(
                 unused,
-                f"{span(unused)}: take no part in the loss",
+                f"{span(unused)}: {verb(len(unused), 'takes', 'take')} no part in the loss",
                 severity=Severity.INFO,
-                cause="never called for this batch, or the output is not used",
-                fix=f"remove what is not needed, or freeze it: {code(unused[0].module)}.requires_grad_(False)",
+                cause="never called for this batch, or the output is not used: remove or freeze what is not needed",
+                fix=remedy.freeze(unused),
             )
+
+    def may_follow(self, symptom: Finding) -> bool:
+        """A gradient that is zero can be another's doing; a graph that is cut, or was never there, cannot."""
+        return symptom.measured == 0.0
 
     def _asleep(self, recording: Recording) -> Iterator[Finding]:
         trial = recording.probation
@@ -67,11 +72,13 @@ class NoGradient(Rule):
         if not asleep:
             return
         when = f"in {trial.steps} steps" if trial.settled else "so far"
+        last = asleep[-1]
         yield self.finding(
-            asleep,
+            # What stops the gradient stands behind the last of them.
+            [last, *asleep[:-1]],
             f"{span(asleep)}: the gradient is exactly zero {when}",
             severity=Severity.ERROR if trial.settled else Severity.INFO,
             measured=0.0,
-            cause="something between the layer and the loss has slope zero everywhere",
-            fix=f"look for a dead or zero layer, a sign, round or argmax behind {asleep[-1].name}",
+            cause=f"something between {last.name} and the loss has slope zero everywhere",
+            fix=f"look for a dead or zero layer, a sign, round or argmax behind {last.name}",
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
+from inithealth.rules.wording import count
 
 
 class NonFiniteGradients(Rule):
@@ -33,9 +34,11 @@ class NonFiniteGradients(Rule):
     name = "non-finite-gradients"
     severity = Severity.ERROR
     rank = 3
-    explains = frozenset({"IH301", "IH302", "IH304", "IH305"})
+    explains = frozenset({"IH301", "IH302", "IH304", "IH305", "IH405"})
 
     def check(self, recording: Recording) -> Iterator[Finding]:
+        if recording.steps and not math.isfinite(recording.steps[0].loss or 0.0):
+            return  # a loss that is not finite has no other gradients
         order = {layer.name: layer for layer in recording.layers}
         bad: list[Layer] = []
         for m in recording.first.values():
@@ -46,11 +49,12 @@ class NonFiniteGradients(Rule):
         if not bad:
             return
         bad.sort(key=lambda layer: -layer.index)
+        others = f", and so of {count(len(bad) - 1, 'layer')} before it" if len(bad) > 1 else ""
         yield self.finding(
             bad,
-            f"{bad[0].name}: NaN or infinite gradient, the first on the way back of {len(bad)} layers",
+            f"{bad[0].name}: the gradient is NaN or infinite{others}",
             measured=float(len(bad)),
             limit=0.0,
             cause=f"an operation between {bad[0].name} and the loss has no finite slope here, or overflows",
-            fix=f"look at what is computed from the output of {bad[0].name}: add an epsilon inside roots and logarithms",
+            fix=f"add an epsilon inside the roots and logarithms of what is computed from {bad[0].name}",
         )

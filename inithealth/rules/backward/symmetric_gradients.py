@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from inithealth import levels, remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
-from inithealth.rules.base import Rule, span
+from inithealth.rules.base import Rule
+from inithealth.rules.wording import span
 
 
 class SymmetricGradients(Rule):
@@ -47,9 +48,10 @@ class SymmetricGradients(Rule):
             return
         layers = [layer for _, layer in alike]
         share = max(share for share, _ in alike)
+        most = f"up to {share:.0%}" if len(alike) > 1 else f"{share:.0%}"
         yield self.finding(
             layers,
-            f"{span(layers)}: {share:.0%} of the units get the same gradient as another unit",
+            f"{span(layers)}: {most} of the units get the same gradient as another unit (limit {self.max_share:.0%})",
             measured=share,
             limit=self.max_share,
             cause="the layers on both sides treat these units alike",

@@ -2,19 +2,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inithealth import levels, remedy
+from inithealth import levels
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
+from inithealth.rules import gains
 from inithealth.rules.base import Rule
-from inithealth.rules.forward.vanishing_activations import explain_gain, weakest
+from inithealth.rules.wording import number
 
 
 class VanishingGradients(Rule):
     """Gradients fade on their way back from the loss.
 
     ## What it checks
-    The smallest gradient norm at the output of a layer that no skip gets round, over the largest. With
-    Adam and its kin, which rescale each gradient, the limits are lower; with normalization much lower.
+    The smallest gradient norm at the output of a layer that no skip gets round, over the largest between
+    it and the loss. With Adam and its kin, which rescale each gradient, the limits are lower; with
+    normalization much lower.
 
     ## Why it matters
     Of all statistics at initialization this ratio predicts best whether a network trains: layers whose
@@ -46,24 +48,24 @@ class VanishingGradients(Rule):
     def skipped(self, recording: Recording) -> str | None:
         if recording.layer_scale and recording.normalized:
             return "learned scales near zero damp the gradients of their branches by right"
-        return None if levels.gradient_ratio(recording) else "gradients of fewer than two layers were measured"
+        return None if levels.gradient_ratio(recording) else "fewer than two layers have a gradient other than zero"
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        found = levels.gradient_ratio(recording)
+        found = levels.gradient_fade(recording)
         low, lowest = self._limits(recording)
         if found is None or found[1] >= low:
             return
         at, ratio, top = found
         way = [layer for layer, _ in levels.trunk(recording) if layer.kind != "embedding"]
-        blamed = weakest(way)
+        blamed = gains.weakest(way)
         yield self.finding(
             blamed,
-            f"the gradient at {at.name} is {ratio:.1e} of that at {top.name}",
+            f"gradients fade to {number(ratio)} on the way back from {top.name} to {at.name} (limit {number(low)})",
             severity=Severity.ERROR if ratio < lowest else Severity.WARNING,
             measured=ratio,
             limit=low,
-            cause=self._cause(way),
-            fix=remedy.each(blamed),
+            cause=gains.explain(blamed),
+            fix=gains.mend(blamed),
         )
 
     def _limits(self, recording: Recording) -> tuple[float, float]:
@@ -72,10 +74,3 @@ class VanishingGradients(Rule):
         if recording.adaptive:
             return self.low_ratio_adaptive, self.lowest_ratio_adaptive
         return self.low_ratio, self.lowest_ratio
-
-    @staticmethod
-    def _cause(way: list) -> str:  # type: ignore[type-arg]
-        sigmoids = [layer for layer in way if layer.activation in ("sigmoid", "hardsigmoid")]
-        if len(sigmoids) > len(way) / 2:
-            return f"a sigmoid passes at most a quarter of the gradient, and there are {len(sigmoids)} in a row"
-        return explain_gain(way)

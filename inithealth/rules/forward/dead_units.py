@@ -7,6 +7,7 @@ from inithealth import levels, remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.base import Rule
+from inithealth.rules.wording import count, number, span, verb
 
 _BIAS = "bias"  # how a cause begins that lies in the layer itself
 
@@ -44,23 +45,13 @@ class DeadUnits(Rule):
     bias_dominance: float = 5.0  # times what the weights contribute
 
     def check(self, recording: Recording) -> Iterator[Finding]:
+        groups: dict[tuple[bool, bool], list[tuple[Layer, Measurement]]] = {}
         for layer, m in levels.measured(recording):
-            if m.dead_share is None or m.units == 0:
-                continue
-            limit = max(self.max_share, 0.5 + 4 * math.sqrt(0.25 / m.units))
-            if m.dead_share < 1.0 and (m.units < self.min_units or m.dead_share <= limit):
-                continue
-            lost = m.dead_share > self.error_share and not layer.bypassable
-            bias = self._bias(layer, m)
-            yield self.finding(
-                [layer],
-                f"{layer.name}: {m.dead_share:.0%} of its {m.units} units stay shut for the whole batch",
-                severity=Severity.ERROR if lost else Severity.WARNING,
-                measured=m.dead_share,
-                limit=limit,
-                cause=bias or "no input of the batch makes them positive",
-                fix=remedy.zero_bias(layer) if bias else remedy.initialize(layer),
-            )
+            if m.dead_share is not None and m.units and self._dead(m.dead_share, m.units):
+                lost = m.dead_share > self.error_share and not layer.bypassable
+                groups.setdefault((lost, self._shut_by_bias(layer, m)), []).append((layer, m))
+        for (lost, by_bias), dead in groups.items():
+            yield self._group(dead, Severity.ERROR if lost else Severity.WARNING, by_bias)
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         """A dead layer feeds nothing to the layers behind it, unless their own bias is at fault."""
@@ -68,10 +59,36 @@ class DeadUnits(Rule):
             return (cause.measured or 0.0) > self.error_share and not symptom.cause.startswith(_BIAS)
         return super().accounts_for(cause, symptom)
 
-    def _bias(self, layer: Layer, m: Measurement) -> str:
+    def _group(self, dead: list[tuple[Layer, Measurement]], severity: Severity, by_bias: bool) -> Finding:
+        layers, (_, m) = [layer for layer, _ in dead], dead[0]
+        lowest = min(m.dead_share or 0.0 for _, m in dead)
+        share = f"{lowest:.0%}" if lowest == max(m.dead_share or 0.0 for _, m in dead) else f"{lowest:.0%} or more"
+        limit = self._limit(m.units)
+        units = f"its {count(m.units, 'unit')} {verb(m.units, 'stays', 'stay')}"
+        cause, fix = "no input of the batch makes them positive", remedy.each(layers)
+        if by_bias:
+            means = ", ".join(number(layer.bias.mean) for layer in layers[:3] if layer.bias is not None)
+            cause, fix = f"{_BIAS} of mean {means} outweighs what the weights contribute", remedy.zero_biases(layers)
+        return self.finding(
+            layers,
+            f"{span(layers)}: {share} of {units if len(layers) == 1 else 'the units stay'} "
+            f"shut for the whole batch (limit {limit:.0%})",
+            severity=severity,
+            measured=m.dead_share,
+            limit=limit,
+            cause=cause,
+            fix=fix,
+        )
+
+    def _dead(self, share: float, units: int) -> bool:
+        return share == 1.0 or (units >= self.min_units and share > self._limit(units))
+
+    def _limit(self, units: int) -> float:
+        """The largest share that is no cause for alarm in a layer of so many units."""
+        return min(1.0, max(self.max_share, 0.5 + 4 * math.sqrt(0.25 / units)))
+
+    def _shut_by_bias(self, layer: Layer, m: Measurement) -> bool:
         if layer.bias is None or layer.weight is None or layer.bias.rms <= self.max_bias_rms:
-            return ""
+            return False
         level = m.input.rms if levels.usable(m.input) and m.input is not None else 1.0
-        if layer.bias.rms <= self.bias_dominance * (layer.weight.gain or 1.0) * level:
-            return ""
-        return f"{_BIAS} of mean {layer.bias.mean:.3g} outweighs what the weights contribute"
+        return layer.bias.rms > self.bias_dominance * (layer.weight.gain or 1.0) * level

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inithealth import levels, remedy
+from inithealth import levels
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Recording
+from inithealth.recording import Layer, Recording
+from inithealth.rules import gains
 from inithealth.rules.base import Rule
-from inithealth.rules.forward.vanishing_activations import explain_gain, strongest
+from inithealth.rules.wording import number
 
 
 class ExplodingActivations(Rule):
@@ -33,7 +34,7 @@ class ExplodingActivations(Rule):
     name = "exploding-activations"
     severity = Severity.WARNING
     rank = 41
-    explains = frozenset({"IH203", "IH205", "IH208", "IH301", "IH302", "IH303"})
+    explains = frozenset("IH203 IH205 IH208 IH301 IH302 IH303 IH405".split())
     high_rms: float = 30.0  # without normalization; no healthy net of 97 exceeds 7.6
     highest_rms: float = 300.0  # without normalization: none trained
     high_rms_normalized: float = 100.0  # a norm takes the scale away: only a far larger one matters
@@ -49,14 +50,20 @@ class ExplodingActivations(Rule):
         if found is None or found[1] <= high:
             return
         at, rms = found
-        before = [layer for layer, _ in levels.measured(recording) if layer.index <= at.index]
-        blamed = strongest([layer for layer in before if not layer.bypassable or layer.ends_branch] or before)
+        blamed = gains.strongest([layer for layer, _ in levels.measured(recording) if layer.index <= at.index])
         yield self.finding(
             blamed,
-            f"activations grow to rms {rms:.3g} times the input's at {at.name}",
+            f"{_growth(recording, at, rms)} (limit {number(high)})",
             severity=Severity.ERROR if rms > highest else Severity.WARNING,
             measured=rms,
             limit=high,
-            cause=explain_gain(blamed),
-            fix=remedy.each(blamed),
+            cause=gains.explain(blamed),
+            fix=gains.mend(blamed),
         )
+
+
+def _growth(recording: Recording, at: Layer, rms: float) -> str:
+    scale = max(1.0, levels.input_rms(recording))
+    if scale == 1.0:
+        return f"activations grow to rms {number(rms)} at {at.name}"
+    return f"activations grow to {number(rms)} times the input's rms ({number(scale)}) at {at.name}"

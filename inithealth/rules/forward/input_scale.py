@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording, Signal
 from inithealth.rules.base import Rule
+from inithealth.rules.wording import count, number
+
+_FLAT = 1e-6  # std over rms below fp32's resolution
 
 
 class InputScale(Rule):
@@ -36,32 +40,44 @@ class InputScale(Rule):
     max_abs: float = 50.0  # a single element that large rules its sample
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        for name, signal in recording.inputs.items():
-            if signal.non_finite:
-                yield self.finding(
-                    [],
-                    f"{name}: {signal.non_finite} NaN or infinite elements in the batch",
-                    severity=Severity.ERROR,
-                    measured=float(signal.non_finite),
-                    limit=0.0,
-                    cause="the data is broken, not the network",
-                    fix="drop or mend such samples in the Dataset: torch.nan_to_num(x), or check the normalization",
-                )
-            elif self._off(signal):
-                yield self.finding(
-                    [],
-                    f"{name}: rms {signal.rms:.3g}, largest {signal.abs_max:.3g}, where initialization assumes about 1",
-                    measured=signal.rms if not self.min_rms <= signal.rms <= self.max_rms else signal.abs_max,
-                    limit=self._limit(signal),
-                    cause="the inputs are not normalized",
-                    fix=f"x = (x - {signal.mean:.3g}) / {max(signal.std, 1e-12):.3g}",
-                )
+        broken = {name: signal for name, signal in recording.inputs.items() if signal.non_finite}
+        off = {name: signal for name, signal in recording.inputs.items() if self._off(signal)}
+        if broken:  # how large the rest is does not matter before this is mended
+            yield self._broken(broken)
+        elif off:
+            yield self._scaled(off)
+
+    def _broken(self, inputs: dict[str, Signal]) -> Finding:
+        first = next(iter(inputs))
+        told = "; ".join(f"{name}: {count(s.non_finite, 'NaN or infinite element')}" for name, s in inputs.items())
+        return self.finding(
+            [],
+            f"{told} in the batch",
+            severity=Severity.ERROR,
+            measured=float(inputs[first].non_finite),
+            limit=0.0,
+            cause="the data is broken, not the network",
+            fix="drop or mend such samples in the Dataset: x = torch.nan_to_num(x)",
+        )
+
+    def _scaled(self, inputs: dict[str, Signal]) -> Finding:
+        worst = max(inputs.values(), key=lambda signal: abs(math.log(signal.rms)))
+        measured, limit = self._judged(worst)
+        told = "; ".join(f"{name}: {self._told(signal)}" for name, signal in inputs.items())
+        return self.finding(
+            [],
+            f"{told}, where initialization assumes about 1",
+            measured=measured,
+            limit=limit,
+            cause="the inputs are not normalized",
+            fix="\n".join(_normalized(name, signal, len(inputs)) for name, signal in inputs.items()),
+        )
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
-        large = {"IH202", "IH203", "IH204", "IH205", "IH208", "IH301", "IH302", "IH303"}
+        large = {"IH202", "IH203", "IH204", "IH205", "IH208", "IH301", "IH302", "IH303", "IH405"}
         small = {"IH201", "IH206", "IH301"}
         if cause.severity is Severity.ERROR:
-            return symptom.code in large | small | {"IH304", "IH405"}
+            return symptom.code in large | small | {"IH304"}
         return symptom.code in (large if (cause.measured or 0.0) > 1.0 else small)
 
     def _off(self, signal: Signal) -> bool:
@@ -69,7 +85,20 @@ class InputScale(Rule):
             return False
         return not self.min_rms <= signal.rms <= self.max_rms or signal.abs_max > self.max_abs
 
-    def _limit(self, signal: Signal) -> float:
+    def _told(self, signal: Signal) -> str:
+        measured, limit = self._judged(signal)
+        what = "largest element" if measured == signal.abs_max else "rms"
+        return f"{what} {number(measured)} (limit {number(limit)})"
+
+    def _judged(self, signal: Signal) -> tuple[float, float]:
+        """What is off about an input, and its limit."""
         if signal.rms > self.max_rms:
-            return self.max_rms
-        return self.min_rms if signal.rms < self.min_rms else self.max_abs
+            return signal.rms, self.max_rms
+        return (signal.rms, self.min_rms) if signal.rms < self.min_rms else (signal.abs_max, self.max_abs)
+
+
+def _normalized(name: str, signal: Signal, inputs: int) -> str:
+    x = "x" if inputs == 1 else name
+    if signal.std <= _FLAT * signal.rms:  # a constant: there is no spread to divide by
+        return f"{x} = {x} / {signal.rms:.3g}"
+    return f"{x} = ({x} - {signal.mean:.3g}) / {signal.std:.3g}"

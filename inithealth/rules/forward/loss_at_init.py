@@ -7,6 +7,7 @@ from inithealth import levels, remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
+from inithealth.rules.wording import number
 
 
 class LossAtInit(Rule):
@@ -50,34 +51,38 @@ class LossAtInit(Rule):
         if kind.sums_to_one:
             yield self._softmax_twice(heads, value)
             return
-        guess = math.log(kind.classes or 2)
-        spread = kind.logits_std or 0.0
         if value is None or not math.isfinite(value):
             return
-        if value > self.max_ratio * guess or spread > self.max_logits_std:
-            bad = value > self.max_ratio * guess or spread > self.error_logits_std
+        guess = math.log(kind.classes or 2)
+        high, low, spread = self.max_ratio * guess, self.min_ratio * guess, kind.logits_std or 0.0
+        start = f"loss at init {number(value)} where guessing gives {number(guess)}"
+        if value > high or spread > self.max_logits_std:
+            wide = spread > self.max_logits_std
             yield self.finding(
                 heads,
-                f"loss at init {value:.3g} where guessing gives {guess:.3g}; logits spread {spread:.3g}",
-                severity=Severity.ERROR if bad else Severity.WARNING,
-                measured=spread if spread > self.max_logits_std else value,
-                limit=self.max_logits_std if spread > self.max_logits_std else self.max_ratio * guess,
-                cause="the head's outputs are too large",
+                f"{start} (limit {number(high)}); logits of std {number(spread)} (limit {number(self.max_logits_std)})",
+                severity=Severity.ERROR if value > high or spread > self.error_logits_std else Severity.WARNING,
+                measured=spread if wide else value,
+                limit=self.max_logits_std if wide else high,
+                cause=f"the logits of {heads[0].name} are too large" if heads else "the logits are too large",
                 fix=remedy.each(heads) if heads else "scale the logits down",
             )
-        elif value < self.min_ratio * guess:
+        elif value < low:
             yield self.finding(
                 heads,
-                f"loss at init {value:.3g} is below half of guessing ({guess:.3g}): trained weights, or a leaking target",
+                f"{start} (limit {number(low)})",
                 severity=Severity.INFO,
                 measured=value,
-                limit=self.min_ratio * guess,
+                limit=low,
+                cause="the weights are trained already, or the target leaks into the inputs",
+                fix="nothing to mend if the weights are pretrained; else look for the target among the inputs",
             )
 
     def _softmax_twice(self, heads: list[Layer], value: float | None) -> Finding:
         return self.finding(
             heads,
-            "probabilities are fed to cross-entropy, which applies a softmax of its own",
+            f"{heads[0].name if heads else 'the output'}: probabilities are fed to cross-entropy, "
+            "which applies a softmax of its own",
             severity=Severity.ERROR,
             measured=value,
             cause="softmax twice: the gradient is a thousandth of what it should be",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.base import Rule
+from inithealth.rules.wording import count, number
 
 
 class NonFiniteActivations(Rule):
@@ -44,19 +45,26 @@ class NonFiniteActivations(Rule):
             return
         bad.sort(key=lambda pair: pair[0].index)
         layer, m = bad[0]
-        count = m.output.non_finite if m.output else 0
+        values = m.output.non_finite if m.output else 0
+        others = f", and {count(len(bad) - 1, 'layer')} behind it" if len(bad) > 1 else ""
         yield self.finding(
             [layer for layer, _ in bad],
-            f"{layer.name}: {count} NaN or infinite values in its output, the first of {len(bad)} layers",
-            measured=float(count),
+            f"{layer.name}: {count(values, 'NaN or infinite value')} in its output{others}",
+            measured=float(values),
             limit=0.0,
             cause=self._cause(layer, m),
-            fix=f"look at what {layer.name} computes from its input; run in float32 to tell an overflow apart",
+            fix=self._fix(layer, m),
         )
 
     @staticmethod
     def _cause(layer: Layer, m: Measurement) -> str:
         if m.input is not None and m.input.non_finite:
             return "its input is not finite either: an operation without weights before it made it so"
-        top = f" (largest input {m.input.abs_max:.3g})" if m.input is not None else ""
+        top = f" (largest input {number(m.input.abs_max)})" if m.input is not None else ""
         return f"an overflow or an undefined operation in {layer.name}{top}"
+
+    @staticmethod
+    def _fix(layer: Layer, m: Measurement) -> str:
+        if m.input is not None and m.input.non_finite:
+            return f"look at what is computed before {layer.name}: a logarithm, root or division wants an epsilon"
+        return f"look at what {layer.name} computes from its input; run in float32 to tell an overflow apart"

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 from inithealth import levels, remedy
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Recording
-from inithealth.rules.base import Rule, span
+from inithealth.recording import Layer, Recording
+from inithealth.rules import gains
+from inithealth.rules.base import Rule
+from inithealth.rules.wording import number, span
 
 
 class SaturatedUnits(Rule):
@@ -45,11 +47,27 @@ class SaturatedUnits(Rule):
             return
         worst.sort(key=lambda pair: -pair[0])
         share, layers = worst[0][0], [layer for _, layer in worst]
+        most = f"up to {share:.0%}" if len(layers) > 1 else f"{share:.0%}"
+        activations = " and ".join(sorted({layer.activation or "activation" for layer in layers}))
         yield self.finding(
             layers,
-            f"{span(layers)}: {share:.0%} of the {layers[0].activation} outputs are saturated",
+            f"{span(layers)}: {most} of the {activations} outputs are saturated (limit {self.max_share:.0%})",
             measured=share,
             limit=self.max_share,
-            cause="what reaches the activation is too large",
-            fix=remedy.each(layers),
+            cause=f"what reaches the {layers[0].activation} is too large{self._level(layers[0], recording)}",
+            fix=self._fix(layers, recording),
         )
+
+    @staticmethod
+    def _level(layer: Layer, recording: Recording) -> str:
+        output = recording.first[layer.name].output
+        return f": rms {number(output.rms)}" if output is not None and levels.usable(output) else ""
+
+    @staticmethod
+    def _fix(layers: list[Layer], recording: Recording) -> str:
+        """A new initialization, or less of the present one where that is right and the input is what is large."""
+        loud = [layer for layer in layers if gains.relative_gain(layer) > 1.0]
+        right = [layer for layer in layers if layer not in loud]
+        outputs = [recording.first[layer.name].output for layer in right]
+        factors = [1.0 / output.rms if output is not None and output.rms > 1.0 else 1.0 for output in outputs]
+        return "\n".join(filter(None, (remedy.each(loud), remedy.scale(right, factors))))

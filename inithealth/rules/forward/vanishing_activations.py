@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inithealth import levels, remedy
+from inithealth import levels
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
-from inithealth.rules.base import Rule, span
-from inithealth.theory import wanted_gain
+from inithealth.rules import gains
+from inithealth.rules.base import Rule
+from inithealth.rules.wording import number
 
 
 class VanishingActivations(Rule):
@@ -39,62 +40,40 @@ class VanishingActivations(Rule):
     min_between: float = 1e-9  # share of the head's input that tells samples apart; below fp32's resolution
 
     def check(self, recording: Recording) -> Iterator[Finding]:
+        faded = None if recording.normalized else levels.smallest_output(recording)
         alike = None if recording.layer_scale else self._alike(recording)
-        found = None if recording.normalized else levels.smallest_output(recording)
-        if alike is None and (found is None or found[1] >= self.low_rms):
-            return
-        on_the_way = [layer for layer, _ in levels.trunk(recording) if not layer.head and layer.kind != "embedding"]
-        faded = found is not None and found[1] < self.low_rms
-        message = (
-            f"activations fade to rms {found[1]:.2g} of the input at {found[0].name}"
-            if found is not None and faded
-            else f"the head sees all inputs alike: {alike:.1e} of its input differs between samples"
-        )
-        extreme = alike is not None or (found is not None and found[1] < self.lowest_rms)
-        yield self.finding(
-            weakest(on_the_way) or on_the_way,
-            message,
-            severity=Severity.ERROR if extreme else Severity.WARNING,
-            measured=found[1] if found is not None and faded else alike,
-            limit=self.low_rms if faded else self.min_between,
-            cause=explain_gain(on_the_way),
-            fix=remedy.each(weakest(on_the_way) or on_the_way) if on_the_way else "",
+        if faded is not None and faded[1] < self.low_rms:
+            bad = alike is not None or faded[1] < self.lowest_rms
+            yield self._finding(recording, _fading(recording, *faded), faded[1], self.low_rms, bad)
+        elif alike is not None:
+            layer, share = alike
+            message = f"{layer.name} sees all inputs alike: {number(share)} of what it sees differs between samples"
+            yield self._finding(recording, message, share, self.min_between, True)
+
+    def _finding(self, recording: Recording, message: str, measured: float, limit: float, bad: bool) -> Finding:
+        way = [layer for layer, _ in levels.trunk(recording) if not layer.head and layer.kind != "embedding"]
+        blamed = gains.weakest(way)
+        return self.finding(
+            blamed,
+            f"{message} (limit {number(limit)})",
+            severity=Severity.ERROR if bad else Severity.WARNING,
+            measured=measured,
+            limit=limit,
+            cause=gains.explain(blamed),
+            fix=gains.mend(blamed),
         )
 
-    def _alike(self, recording: Recording) -> float | None:
-        """The share of the head's input that differs between samples, where that is nothing."""
+    def _alike(self, recording: Recording) -> tuple[Layer, float] | None:
+        """The head to which all samples look the same, and the share of its input that differs between them."""
         for layer, m in levels.measured(recording):
-            if layer.head and m.input is not None and m.input.between is not None and m.input.rms > 0:
-                if m.input.between < self.min_between:
-                    return m.input.between
+            between = m.input.between if layer.head and m.input is not None and m.input.rms > 0 else None
+            if between is not None and between < self.min_between:
+                return layer, between
         return None
 
 
-def weakest(layers: list[Layer]) -> list[Layer]:
-    """The layers whose gain is below what their activation wants, in order; all where the gains do not tell."""
-    weak = [layer for layer in layers if _relative_gain(layer) < 0.95]
-    return weak or layers
-
-
-def strongest(layers: list[Layer]) -> list[Layer]:
-    """The layers whose gain is above what their activation wants, in order; all where the gains do not tell."""
-    strong = [layer for layer in layers if _relative_gain(layer) > 1.05]
-    return strong or layers
-
-
-def _relative_gain(layer: Layer) -> float:
-    gain = layer.weight.gain if layer.weight is not None else None
-    return 1.0 if not gain else gain / wanted_gain(layer)
-
-
-def explain_gain(layers: list[Layer]) -> str:
-    """What the weights' gains make of the signal over the depth."""
-    gains = [_relative_gain(layer) for layer in layers if layer.weight is not None and layer.weight.gain]
-    if not gains:
-        return "the signal loses or gains size at every layer"
-    middle = sorted(gains)[len(gains) // 2]
-    first = next((layer for layer in layers if layer.activation), layers[0])
-    return (
-        f"the weights of {span(layers)} have {middle:.2g}x the gain that {first.activation or 'a linear layer'} "
-        f"keeps the signal with: over {len(gains)} layers a factor {middle ** len(gains):.1e}"
-    )
+def _fading(recording: Recording, at: Layer, share: float) -> str:
+    scale = min(1.0, levels.input_rms(recording))
+    if scale == 1.0:
+        return f"activations fade to rms {number(share)} at {at.name}"
+    return f"activations fade to {number(share)} of the input's rms ({number(scale)}) at {at.name}"

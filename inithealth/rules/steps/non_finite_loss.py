@@ -40,7 +40,9 @@ class NonFiniteLoss(Rule):
                     [],
                     f"the loss is {step.loss} at step {step.index}",
                     step=step.index,
-                    cause="first seen here: no layer before it was recorded as not finite",
-                    fix="lower the learning rate, clip gradients (gradient_clip_val=1.0), or look into the loss function",
+                    cause=f"the loss was finite until step {step.index}" if step.index else "so it starts",
+                    fix="lower the learning rate, or clip the gradients: Trainer(gradient_clip_val=1.0)"
+                    if step.index
+                    else "look into the loss function: a logarithm, root or division wants an epsilon",
                 )
                 return

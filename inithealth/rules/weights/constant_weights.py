@@ -5,16 +5,17 @@ from typing import ClassVar
 
 from inithealth import remedy
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Layer, Recording
-from inithealth.rules.base import Rule, span
+from inithealth.recording import Layer, Probation, Recording
+from inithealth.rules.base import Rule
+from inithealth.rules.wording import number, span
 
 
 class ConstantWeights(Rule):
     """All elements of a weight are the same number.
 
     ## What it checks
-    Trainable weights whose elements are all equal and not zero; whether their units have parted after
-    four optimizer steps.
+    Trainable weights whose elements are all equal and not zero; where the biases are equal too, whether
+    the units have parted after four optimizer steps.
 
     ## Why it matters
     Units with the same weights compute the same thing. If the layers around them treat them alike too,
@@ -41,25 +42,43 @@ class ConstantWeights(Rule):
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         constant = [layer for layer in recording.layers if _judged(layer)]
-        if not constant:
-            return
+        copies = [layer for layer in constant if layer.weight and layer.weight.duplicate_rows > 0]
+        if copies:
+            yield self._on_probation(copies, recording)
+        shifted = [layer for layer in constant if layer not in copies]
+        if shifted:
+            yield self.finding(
+                shifted,
+                f"{span(shifted)}: every weight {_values(shifted)}, only the biases tell the units apart",
+                measured=1.0,
+                limit=self.max_alike,
+                cause="units with equal weights see the same direction of their input",
+                fix=remedy.each(shifted),
+            )
+
+    def _on_probation(self, copies: list[Layer], recording: Recording) -> Finding:
+        """Units that are equal in all: whether they part is what the first optimizer steps tell."""
         trial = recording.probation
-        alike = {} if trial is None else {n: share for n, share in trial.duplicates.items() if share >= self.max_alike}
-        stuck = [layer for layer in constant if layer.weight is not None and layer.weight.name in alike]
+        stuck = [layer for layer in copies if _alike(layer, trial) >= self.max_alike]
         settled = trial is not None and trial.settled
-        layers = (stuck or constant) if settled else constant
-        severity = Severity.INFO if not settled else Severity.ERROR if stuck else Severity.WARNING
-        value = layers[0].weight.mean if layers[0].weight else 0.0
-        what = "stay one unit: they get the same gradient" if stuck and settled else "start as one unit"
-        yield self.finding(
+        layers = stuck if stuck and settled else copies
+        share = max(_alike(layer, trial) for layer in layers)
+        return self.finding(
             layers,
-            f"{span(layers)}: every weight is {value:.4g}, so the units {what}",
-            severity=severity,
-            measured=max(alike.values(), default=0.0),
+            f"{span(layers)}: every weight {_values(layers)}, and {self._becomes(trial, share)}",
+            severity=Severity.INFO if not settled else Severity.ERROR if stuck else Severity.WARNING,
+            measured=share,
             limit=self.max_alike,
-            cause="constant initialization does not break the symmetry between units",
-            fix=remedy.each(layers),
+            cause="units with equal weights that are treated alike get equal gradients and stay one unit",
+            fix=remedy.each([*layers, *(_constant_heads(recording) if stuck else ())]),
         )
+
+    def _becomes(self, trial: Probation | None, share: float) -> str:
+        limit = f"limit {self.max_alike:.0%}"
+        if trial is None or not trial.settled:
+            return f"whether the units part is not settled yet ({limit} of them)"
+        when = f"{share:.0%} of the units are alike after {trial.steps} steps ({limit})"
+        return when if share >= self.max_alike else f"the units part by themselves: {when}"
 
 
 def _judged(layer: Layer) -> bool:
@@ -67,4 +86,21 @@ def _judged(layer: Layer) -> bool:
     if weight is None or not weight.constant or not weight.trainable or not layer.reaches_loss:
         return False
     # A head's units are told apart by their targets; a depthwise filter has one unit a group.
-    return layer.kind not in ("norm", "scale", "other") and not layer.head and weight.duplicate_rows > 0
+    return layer.kind not in ("norm", "scale", "other") and not layer.head and (weight.fan_out or 1) > layer.groups
+
+
+def _alike(layer: Layer, trial: Probation | None) -> float:
+    """Share of the units that are still copies after the steps taken; all of them before any."""
+    return 1.0 if trial is None or layer.weight is None else trial.duplicates.get(layer.weight.name, 0.0)
+
+
+def _values(layers: list[Layer]) -> str:
+    """The constant of each layer, the lowest and the highest where they differ."""
+    means = [layer.weight.mean for layer in layers if layer.weight is not None]
+    low, high = number(min(means)), number(max(means))
+    return f"is {low}" if low == high else f"of a layer is the same ({low} to {high})"
+
+
+def _constant_heads(recording: Recording) -> list[Layer]:
+    """Harmless by themselves, but they would pass no gradient to layers that are mended."""
+    return [layer for layer in recording.layers if layer.head and layer.weight is not None and layer.weight.constant]

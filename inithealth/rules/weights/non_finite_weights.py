@@ -6,7 +6,10 @@ from typing import ClassVar
 from inithealth import remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
-from inithealth.rules.base import Rule, span
+from inithealth.rules.base import Rule
+from inithealth.rules.wording import count, span
+
+_MOST_NAMES = 3
 
 
 class NonFiniteWeights(Rule):
@@ -46,16 +49,17 @@ class NonFiniteWeights(Rule):
         ]
         if not bad:
             return
-        layers = [layer for layer, _ in bad]
-        count = sum(parameter.non_finite for _, parameter in bad)
-        names = ", ".join(parameter.name for _, parameter in bad[:3])
+        layers = list({layer.name: layer for layer, _ in bad}.values())
+        broken = [layer for layer, parameter in bad if parameter is layer.weight]
+        shifted = [layer for layer, parameter in bad if parameter is layer.bias]
+        values = sum(parameter.non_finite for _, parameter in bad)
+        names = list(dict.fromkeys(parameter.name for _, parameter in bad))
+        more = f" and {count(len(names) - _MOST_NAMES, 'other parameter')}" if len(names) > _MOST_NAMES else ""
         yield self.finding(
             layers,
-            f"{span(layers)}: {count} NaN or infinite values in {names}",
-            measured=float(count),
+            f"{span(layers)}: {count(values, 'NaN or infinite value')} in {', '.join(names[:_MOST_NAMES])}{more}",
+            measured=float(values),
             limit=0.0,
             cause="the initialization wrote them, or memory was never written",
-            fix=remedy.each(list(dict.fromkeys(layers)))
-            if bad[0][1] is layers[0].weight
-            else remedy.zero_bias(layers[0]),
+            fix="\n".join(filter(None, (remedy.each(broken), remedy.zero_biases(shifted)))),
         )

@@ -5,17 +5,29 @@ import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterator
 from statistics import median
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from inithealth import levels, remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
-from inithealth.rules.base import Rule, span
-from inithealth.theory import octaves_off, recipe_gains, wanted_gain, wanted_std
+from inithealth.rules.base import Rule
+from inithealth.rules.wording import number, span, times
+from inithealth.theory import octaves_off, recipe_gains, wanted_gain
+
+_SMALL = frozenset("IH201 IH206 IH301 IH304".split())  # what follows from weights that are too small
+_LARGE = frozenset("IH202 IH203 IH204 IH205 IH208 IH209 IH301 IH302 IH303 IH405".split())
+
+
+class _Off(NamedTuple):
+    """How far a weight is off."""
+
+    octaves: float  # log2 of its rms over the usual one
+    tolerated: float  # octaves that are not worth a word
+    usual: str  # the usual one in words: "the median of its 8 peers is"
 
 
 class WeightScale(Rule):
-    """A layer's weights are much larger or smaller than its place wants.
+    """A layer's weights are much larger or smaller than those of layers like it.
 
     ## What it checks
     The weight gain, rms(W) sqrt(fan_in), against that of the layers with the same role (type, shape,
@@ -46,95 +58,121 @@ class WeightScale(Rule):
     max_embedding_rms: float = 4.0  # torch's default is 1
     max_tied_rms: float = 0.3  # of an embedding that is the head too: logits grow with it
     max_norm_octaves: float = 2.0  # a norm weight 4 times off the others
+    min_norm_median: float = 0.15  # beyond these the norms are all off, and no measure of each other
+    max_norm_median: float = 8.0
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         outliers = {**self._off_peers(recording), **self._embeddings(recording), **self._norms(recording)}
         by_name = {layer.name: layer for layer in recording.layers}
         for sign in (1, -1):
-            names = [name for name, octaves in outliers.items() if octaves * sign > 0]
+            names = [name for name, off in outliers.items() if off.octaves * sign > 0]
             if names:
-                names.sort(key=lambda name: (-round(abs(outliers[name])), by_name[name].index))
-                yield self._group([by_name[name] for name in names], outliers, recording)
+                names.sort(key=lambda name: (-round(abs(outliers[name].octaves)), by_name[name].index))
+                yield self._group([by_name[name] for name in names], outliers[names[0]], recording)
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
-        small = {"IH201", "IH206", "IH301"}
-        large = {"IH202", "IH203", "IH204", "IH205", "IH208", "IH209", "IH301", "IH302", "IH303"}
-        return symptom.code in (large if (cause.measured or 0.0) > (cause.limit or 0.0) else small)
+        return symptom.code in (_LARGE if (cause.measured or 0.0) > (cause.limit or 0.0) else _SMALL)
 
-    def _group(self, layers: list[Layer], octaves: dict[str, float], recording: Recording) -> Finding:
-        first, off = layers[0], octaves[layers[0].name]
-        size = "larger" if off > 0 else "smaller"
-        std = wanted_std(first)
-        wants = f"; feeding {first.activation or 'no activation'} it wants std {std:.3g}" if std else ""
-        rms = first.weight.rms if first.weight else math.nan
+    def _group(self, layers: list[Layer], worst: _Off, recording: Recording) -> Finding:
+        rms = layers[0].weight.rms if layers[0].weight else math.nan
+        size, sign = ("large", 1) if worst.octaves > 0 else ("small", -1)
+        usual = rms / 2**worst.octaves
+        limit = usual * 2 ** (sign * worst.tolerated)
+        most, which = ("up to ", f"{layers[0].name} has ") if len(layers) > 1 else ("", "")
+        bad = levels.shows(recording) or _silenced(layers, worst, recording)
         return self.finding(
             layers,
-            f"{span(layers)}: weights {2 ** abs(off):.3g}x {size} than their place wants (rms {rms:.3g}{wants})",
-            severity=Severity.ERROR if levels.shows(recording) or self._silenced(layers, recording) else self.severity,
+            f"{span(layers)}: weights {most}{times(2 ** abs(worst.octaves))} too {size} "
+            f"({which}rms {number(rms)}; {worst.usual} {number(usual)}, limit {number(limit)})",
+            severity=Severity.ERROR if bad else self.severity,
             measured=rms,
-            limit=rms / 2**off,
-            cause=f"weight rms {rms:.3g} where {rms / 2**off:.3g} is usual",
+            limit=limit,
+            cause=_effect(layers[0]),
             fix=remedy.each(layers),
         )
 
-    @staticmethod
-    def _silenced(layers: list[Layer], recording: Recording) -> bool:
-        """All norm weights near zero: every branch is silent."""
-        norms = [layer for layer in recording.layers if layer.kind == "norm"]
-        return bool(norms) and len([layer for layer in layers if layer.kind == "norm"]) == len(norms)
-
-    def _off_peers(self, recording: Recording) -> dict[str, float]:
+    def _off_peers(self, recording: Recording) -> dict[str, _Off]:
         roles: dict[Hashable, list[Layer]] = defaultdict(list)
         for layer in recording.layers:
             if layer.kind not in ("norm", "scale", "other", "embedding") and _gain(layer) > 0:
                 roles[_role(layer)].append(layer)
-        found: dict[str, float] = {}
+        found: dict[str, _Off] = {}
         for group in roles.values():
-            middle = median(math.log2(_gain(layer)) for layer in group)
-            if len(group) >= self.min_peers:
-                found |= {layer.name: math.log2(_gain(layer)) - middle for layer in group}
-            inside = [layer for layer in group if abs(found.get(layer.name, 0.0)) <= self.max_octaves]
-            found |= {layer.name: self._off_recipes(layer, recording, len(group)) for layer in inside}
-        return {name: octaves for name, octaves in found.items() if abs(octaves) > self.max_octaves}
+            middle = median(_gain(layer) for layer in group)
+            # Where most of the peers are wrong and the signal suffers, they are no measure of the others.
+            lost = levels.shows(recording) and abs(_off_recipes(group[0], middle)) > self.max_octaves
+            for layer in group:
+                octaves = math.log2(_gain(layer) / middle)
+                if len(group) >= self.min_peers and not lost and abs(octaves) > self.max_octaves:
+                    peers = f"the median of its {len(group) - 1} peers is"
+                    found[layer.name] = _Off(octaves, self.max_octaves, peers)
+                elif abs(octaves := self._off_usual(layer, recording, len(group))) > self.max_octaves:
+                    common = f"common initializations go {'up' if octaves > 0 else 'down'} to"
+                    found[layer.name] = _Off(octaves, self.max_octaves, common)
+        return found
 
-    def _off_recipes(self, layer: Layer, recording: Recording, peers: int) -> float:
+    def _off_usual(self, layer: Layer, recording: Recording, peers: int) -> float:
         """Octaves from the nearest recipe; whole groups, heads and branch ends only where the signal suffers."""
-        if layer.weight is None:
-            return 0.0
-        off = octaves_off(_gain(layer), recipe_gains(layer, layer.weight))
+        off = _off_recipes(layer, _gain(layer))
         if layer.head or layer.ends_branch:
             return off if off > 0 and levels.wide_logits(recording) else 0.0
         return off if peers < self.min_peers or levels.shows(recording) else 0.0
 
-    def _embeddings(self, recording: Recording) -> dict[str, float]:
+    def _embeddings(self, recording: Recording) -> dict[str, _Off]:
         found = {}
         for layer in recording.layers:
             if layer.kind == "embedding" and layer.weight is not None and layer.weight.rms > 0:
                 tied = bool(layer.weight.tied_to) and levels.wide_logits(recording)
-                limit = self.max_tied_rms if tied else self.max_embedding_rms
+                limit, usual = (self.max_tied_rms, 0.02) if tied else (self.max_embedding_rms, 1.0)
+                where = "embeddings that are the head too have" if tied else "embeddings usually have"
                 if layer.weight.rms > limit:
-                    found[layer.name] = math.log2(layer.weight.rms / (0.02 if tied else 1.0))
+                    found[layer.name] = _Off(math.log2(layer.weight.rms / usual), math.log2(limit / usual), where)
         return found
 
-    def _norms(self, recording: Recording) -> dict[str, float]:
+    def _norms(self, recording: Recording) -> dict[str, _Off]:
         """Norm weights far from the others', or all of them far from 1; zeros are judged on probation."""
-        rms = {
-            layer.name: layer.weight.rms
-            for layer in recording.layers
-            if layer.kind == "norm" and layer.weight is not None and layer.weight.rms > 0
-        }
+        rms = {layer.name: layer.weight.rms for layer in _norms(recording) if layer.weight and layer.weight.rms > 0}
         if not rms:
             return {}
-        middle = median(rms.values())
-        if not 0.15 <= middle <= 8.0:  # all scaled: judged against the 1 that every norm starts with
-            middle = 1.0
+        middle, usual = median(rms.values()), "the median of the norms is"
+        if not self.min_norm_median <= middle <= self.max_norm_median:  # all scaled: they are no measure of each other
+            middle, usual = 1.0, "norms start with"
         off = {name: math.log2(value / middle) for name, value in rms.items()}
-        return {name: octaves for name, octaves in off.items() if abs(octaves) > self.max_norm_octaves}
+        return {
+            name: _Off(octaves, self.max_norm_octaves, usual)
+            for name, octaves in off.items()
+            if abs(octaves) > self.max_norm_octaves
+        }
 
 
 def _gain(layer: Layer) -> float:
     gain = layer.weight.gain if layer.weight is not None else None
     return gain if gain is not None and math.isfinite(gain) else 0.0
+
+
+def _off_recipes(layer: Layer, gain: float) -> float:
+    """Octaves by which a gain lies outside the initializations in common use for such a layer."""
+    return 0.0 if layer.weight is None else octaves_off(gain, recipe_gains(layer, layer.weight))
+
+
+def _effect(layer: Layer) -> str:
+    gain = _gain(layer)
+    if layer.kind == "norm":
+        return "a norm's weight is the size of what it puts out"
+    if layer.kind == "embedding" or not gain:
+        return "what an embedding puts out is as large as its weight"
+    wants = f"where {layer.activation} wants {number(wanted_gain(layer))}" if layer.activation else "where 1 keeps it"
+    return f"{layer.name} multiplies the signal by about {number(gain)} {wants}, and the gradient likewise"
+
+
+def _norms(recording: Recording) -> list[Layer]:
+    return [layer for layer in recording.layers if layer.kind == "norm"]
+
+
+def _silenced(layers: list[Layer], worst: _Off, recording: Recording) -> bool:
+    """All norm weights near zero: every branch is silent."""
+    norms = _norms(recording)
+    return worst.octaves < 0 and bool(norms) and all(norm in layers for norm in norms)
 
 
 def _role(layer: Layer) -> Hashable:

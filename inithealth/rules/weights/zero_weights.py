@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from inithealth import remedy
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Layer, Recording
-from inithealth.rules.base import Rule, span
+from inithealth.recording import Layer, Probation, Recording
+from inithealth.rules.base import Rule
+from inithealth.rules.wording import span, verb
 
 
 class ZeroWeights(Rule):
@@ -15,7 +16,8 @@ class ZeroWeights(Rule):
     ## What it checks
     Weights that are all zero, and layers most of whose units are. Zero is a legitimate start (heads,
     LoRA's B, zero gamma, ReZero) when the weight gets a gradient within the first steps; so a zero is
-    judged on probation, by the gradients at steps 0 to 4.
+    judged on probation, by the gradients at steps 0 to 4. Units that wake as copies of one another, as
+    those of an all-zero sigmoid network do, are as good as one unit.
 
     ## Why it matters
     A layer that puts out zero and gets no gradient never changes, and hides everything before it.
@@ -45,22 +47,32 @@ class ZeroWeights(Rule):
         if not trial.settled:
             yield self.finding(
                 suspects,
-                f"{span(suspects)}: exactly zero; legitimate if a gradient wakes it within the first steps",
+                f"{span(suspects)}: exactly zero, which is right if a gradient changes that within the first steps",
                 severity=Severity.INFO,
+                limit=self.max_zero_units,
+                cause="not settled yet: too few optimizer steps were taken",
             )
             return
-        stuck = [layer for layer in suspects if self._share(layer, recording) > self.max_zero_units]
+        asleep = [layer for layer in suspects if self._asleep(layer, trial) > self.max_zero_units]
+        alike = [layer for layer in suspects if not layer.head and self._alike(layer, trial) >= self.max_zero_units]
+        stuck = [layer for layer in suspects if layer in asleep or layer in alike]
         if not stuck:
             return
-        # Where everything is asleep because everything is zero, one live layer more would not wake it.
+        share = max(self._asleep(stuck[0], trial), self._alike(stuck[0], trial))
+        told = f"weights start at exactly zero, and after {trial.steps} steps {share:.0%} of the units are alike"
+        if asleep:
+            zero = "weights are" if share == 1.0 else f"{share:.0%} of the units are"
+            told = f"{zero} exactly zero and no gradient reaches them in {trial.steps} steps"
         yield self.finding(
             stuck,
-            f"{span(stuck)}: weights are exactly zero and no gradient reached them in {trial.steps} steps",
+            f"{span(stuck)}: {told} (limit {self.max_zero_units:.0%} of the units)",
             severity=Severity.ERROR if any(not layer.bypassable for layer in stuck) else Severity.WARNING,
-            measured=self._share(stuck[0], recording),
+            measured=share,
             limit=self.max_zero_units,
-            cause="zero output and zero gradient: the layer can never change",
-            fix=remedy.each(stuck),
+            cause=f"zero output and zero gradient: the {verb(len(asleep), 'layer', 'layers')} can never change"
+            if asleep
+            else "units that start equal get equal gradients: they stay one unit",
+            fix=remedy.each(_first_factors(stuck)),
         )
 
     def _suspect(self, layer: Layer) -> bool:
@@ -69,10 +81,19 @@ class ZeroWeights(Rule):
             return False
         return layer.reaches_loss and (weight.abs_max == 0.0 or weight.zero_rows > self.max_zero_units)
 
-    def _share(self, layer: Layer, recording: Recording) -> float:
+    @staticmethod
+    def _asleep(layer: Layer, trial: Probation) -> float:
         """Share of the layer that is still zero without ever having had a gradient."""
-        if layer.weight is None or recording.probation is None:
+        if layer.weight is None:
             return 0.0
-        if layer.weight.name in recording.probation.asleep:
-            return 1.0
-        return recording.probation.zero_units.get(layer.weight.name, 0.0)
+        return 1.0 if layer.weight.name in trial.asleep else trial.zero_units.get(layer.weight.name, 0.0)
+
+    @staticmethod
+    def _alike(layer: Layer, trial: Probation) -> float:
+        """Share of the units that woke as copies of another."""
+        return 0.0 if layer.weight is None else trial.duplicates.get(layer.weight.name, 0.0)
+
+
+def _first_factors(layers: list[Layer]) -> list[Layer]:
+    """What has to be initialized: the last layer of a branch (LoRA's B) may stay zero once its first one isn't."""
+    return [layer for layer in layers if not layer.ends_branch] or layers

@@ -1,0 +1,80 @@
+"""The layers in forward order, one a line, with the numbers that a diagnosis rests on."""
+
+from __future__ import annotations
+
+from inithealth.findings import Report, Severity
+from inithealth.recording import Layer, Measurement
+from inithealth.report.plain import plain
+
+_MOST_LAYERS = 40  # longer nets are cut; the JSON has every layer
+_ENDS = 10  # layers at either end of a cut net that are always shown
+_WIDEST_NAME = 36
+_WIDEST_SHAPE = 14
+_HEADINGS = ("", "layer", "shape", "feeds", "std", "in rms", "out rms", "grad norm", "dead")
+_LEGEND = "std: of the weight; grad norm: of the loss by the layer's output; dead: units that never open"
+
+Row = tuple[str, ...]
+
+
+def layer_table(report: Report) -> list[str]:
+    """Headings, rows, legend and an empty line; nothing where no layer is known."""
+    if not report.layers:
+        return []
+    blamed = {name for cause in report.causes if cause.severity > Severity.INFO for name in cause.layers}
+    measured = {m.layer: m for m in report.measurements}
+    rows = [_row(layer, measured.get(layer.name), layer.module in blamed) for layer in report.layers]
+    shown = [_HEADINGS, *_cut(rows)]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(_HEADINGS))]
+    marks = "* blamed; " if any(row[0] for row in rows) else ""
+    return [*(_line(row, widths) for row in shown), marks + _LEGEND, ""]
+
+
+def _row(layer: Layer, m: Measurement | None, blamed: bool) -> Row:
+    weight = layer.weight
+    return (
+        "*" if blamed else "",
+        _shortened(plain(layer.name or "(model)"), _WIDEST_NAME),
+        _shortened("x".join(map(str, weight.shape)) if weight else "", _WIDEST_SHAPE),
+        layer.activation or layer.feeds,
+        _number(None if weight is None else 0.0 if weight.constant else weight.std),
+        _number(m.input.rms if m and m.input else None),
+        _number(m.output.rms if m and m.output else None),
+        _number(m.gradient.norm if m and m.gradient else None),
+        "-" if m is None or m.dead_share is None else f"{m.dead_share:.0%}",
+    )
+
+
+def _shortened(text: str, most: int) -> str:
+    """The ends of a long name: the block's number is at its start, the layer's own name at its end."""
+    if len(text) <= most:
+        return text
+    half = (most - 2) // 2
+    return f"{text[:half]}..{text[-(most - 2 - half) :]}"
+
+
+def _cut(rows: list[Row]) -> list[Row]:
+    """Both ends of a long net and, between them, the first blamed layers; how many are left out where."""
+    if len(rows) <= _MOST_LAYERS:
+        return rows
+    ends = {*range(_ENDS), *range(len(rows) - _ENDS, len(rows))}
+    wanted = sorted(range(_ENDS, len(rows) - _ENDS), key=lambda place: not rows[place][0])[: _MOST_LAYERS - len(ends)]
+    kept: list[Row] = []
+    last = -1
+    for place in sorted(ends.union(wanted)):
+        left_out = place - last - 1
+        if left_out:
+            more = f"... {left_out} more {'layer' if left_out == 1 else 'layers'}"
+            kept.append(("", more, *[""] * (len(_HEADINGS) - 2)))
+        kept.append(rows[place])
+        last = place
+    return kept
+
+
+def _line(row: Row, widths: list[int]) -> str:
+    texts = [cell.ljust(width) for cell, width in zip(row[:4], widths[:4], strict=True)]
+    numbers = [cell.rjust(width) for cell, width in zip(row[4:], widths[4:], strict=True)]
+    return "  ".join([*texts, *numbers]).rstrip()
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"

@@ -1,0 +1,67 @@
+"""Whose gain makes a signal fade or grow over the depth, why, and what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from inithealth import remedy
+from inithealth.recording import Layer
+from inithealth.rules.wording import span, times, verb
+from inithealth.theory import wanted_gain
+
+_NEAR = 0.05  # a gain that close to the wanted one does not tell
+_SIGMOIDS = ("sigmoid", "hardsigmoid")
+
+
+def relative_gain(layer: Layer) -> float:
+    """The weights' gain over the one that keeps the signal's size through the activation behind them."""
+    gain = layer.weight.gain if layer.weight is not None else None
+    return 1.0 if not gain else gain / wanted_gain(layer)
+
+
+def weakest(layers: Sequence[Layer]) -> list[Layer]:
+    """The layers whose gain is below what their activation wants, in order; all where the gains do not tell."""
+    return [layer for layer in layers if relative_gain(layer) < 1 - _NEAR] or list(layers)
+
+
+def strongest(layers: Sequence[Layer]) -> list[Layer]:
+    """What makes a signal grow, in order: residual branches, which add up; else the layers with too large a gain."""
+    ends = [layer for layer in layers if layer.ends_branch]
+    if ends:
+        return ends
+    way = [layer for layer in layers if not layer.bypassable] or list(layers)
+    return [layer for layer in way if relative_gain(layer) > 1 + _NEAR] or way
+
+
+def explain(layers: Sequence[Layer]) -> str:
+    """What the gains of the blamed layers make of the signal over the depth."""
+    if _branches(layers):
+        branches = verb(len(layers), "residual branch adds", "residual branches add")
+        return f"{len(layers)} {branches} to the signal, and no normalization takes its growth away"
+    if _mostly_sigmoid(layers):
+        return f"a sigmoid passes at most a quarter of the gradient, and {len(layers)} of them follow each other"
+    gains = [relative_gain(layer) for layer in layers if layer.weight is not None and layer.weight.gain]
+    if not gains or abs(median(gains) - 1) <= _NEAR:
+        return "no layer's weights stand out: what lies between the layers scales the signal"
+    activation = next((layer.activation for layer in layers if layer.activation), None)
+    through = f"through {activation}" if activation else "as it is"
+    total = "" if len(gains) == 1 else f": over {len(gains)} layers that makes {times(median(gains) ** len(gains))}"
+    return f"the weights of {span(layers)} have {times(median(gains))} the gain that keeps the signal {through}{total}"
+
+
+def mend(layers: Sequence[Layer]) -> str:
+    """What to type, or to change where no initialization helps."""
+    if _branches(layers):
+        return remedy.each(layers, factor=len(layers) ** -0.5)
+    if _mostly_sigmoid(layers):
+        return "use tanh or ReLU in place of the sigmoids, or a normalization before each: weights alone seldom mend it"
+    return remedy.each(layers)
+
+
+def _branches(layers: Sequence[Layer]) -> bool:
+    return bool(layers) and all(layer.ends_branch for layer in layers)
+
+
+def _mostly_sigmoid(layers: Sequence[Layer]) -> bool:
+    return sum(layer.activation in _SIGMOIDS for layer in layers) > max(1, len(layers) / 2)

@@ -1,0 +1,79 @@
+"""A small model read once: its layers, its flow, what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inithealth.call import Call
+from inithealth.record.batches import named_tensors
+from inithealth.record.flow import Flow, flow_of
+from inithealth.record.gradients import gradient_norms
+from inithealth.record.graph import Graph, order
+from inithealth.record.names import parameter_names
+from inithealth.record.operations import Operation
+from inithealth.record.recorder import Recorder
+from inithealth.record.sample import floating_tensors
+from inithealth.recording import Layer, Measurement, Recording, Step
+
+
+@dataclass(frozen=True)
+class Reading:
+    recorder: Recorder
+    step: Step
+
+    @property
+    def layers(self) -> dict[str, Layer]:
+        return {layer.name: layer for layer in self.recorder.layers}
+
+    @property
+    def measured(self) -> dict[str, Measurement]:
+        return {measurement.layer: measurement for measurement in self.step.layers}
+
+    @property
+    def recording(self) -> Recording:
+        return self.recorder.recording((self.step,))
+
+
+def squares(output: Any) -> Tensor:
+    """A loss of any output: the sum of all squares."""
+    parts = [torch.view_as_real(t) if t.is_complex() else t for t in floating_tensors(output)]
+    return torch.stack([(part.float() ** 2).sum() for part in parts]).sum()
+
+
+def read(
+    model: nn.Module,
+    *args: Any,
+    loss: Callable[[Any], Tensor] = squares,
+    exact: bool = True,
+    recorder: Recorder | None = None,
+) -> Reading:
+    """One recorded forward and backward pass."""
+    recorder = recorder or Recorder(model, exact=exact)
+    recorder.attach()
+    value = loss(model(*args))
+    recorder.observe([value], dict(named_tensors(Call(*args))))
+    model.zero_grad()
+    value.backward()  # type: ignore[no-untyped-call]
+    recorder.detach()
+    gradients = {name: parameter.grad for name, parameter in recorder.naming.parameters.items()}
+    return Reading(recorder, recorder.step(0, float(value.detach()), gradients, gradient_norms(gradients)))
+
+
+def graph_of(model: nn.Module, *roots: Tensor) -> Graph:
+    """The graph behind some tensors, its nodes alive."""
+    return Graph(order([root.grad_fn for root in roots if root.grad_fn is not None]), parameter_names(model))
+
+
+def flow_behind(model: nn.Module, *roots: Tensor) -> Flow:
+    return flow_of(graph_of(model, *roots))
+
+
+def operation_of(flow: Flow, weight: str) -> Operation:
+    """The only operation of a weight."""
+    (found,) = [operation for operation in flow.operations.values() if weight in operation.weights]
+    return found

@@ -1,0 +1,101 @@
+"""Small seeded networks, a batch to judge them on, and what a reader does with a finding: look it up, type its fix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import inithealth
+from inithealth import Finding, Report, Settings
+
+FEATURES, WIDTH, CLASSES = 32, 64, 10
+Loss = Callable[[Any], Tensor]
+
+
+def vectors(samples: int = 64, features: int = FEATURES) -> Tensor:
+    return torch.randn(samples, features, generator=torch.Generator().manual_seed(1))
+
+
+def pictures(samples: int = 16, channels: int = 3, size: int = 8) -> Tensor:
+    return torch.randn(samples, channels, size, size, generator=torch.Generator().manual_seed(2))
+
+
+def cross_entropy(output: Tensor) -> Tensor:
+    targets = torch.randint(output.shape[1], (output.shape[0],), generator=torch.Generator().manual_seed(3))
+    return F.cross_entropy(output, targets)
+
+
+def he(model: nn.Module) -> nn.Module:
+    """Every linear and convolution layer normal with std ``sqrt(2 / fan_in)``, every bias zero."""
+    torch.manual_seed(4)
+    for module in model.modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return model
+
+
+def mlp(hidden: int = 4, activation: type[nn.Module] = nn.ReLU, width: int = WIDTH) -> nn.Sequential:
+    """``hidden`` layers, named 0, 2, 4 and so on, and a head; healthy for ReLU."""
+    widths = [FEATURES, *[width] * hidden]
+    layers = [part for reads, gives in zip(widths, widths[1:], strict=False) for part in (nn.Linear(reads, gives), activation())]
+    model = nn.Sequential(*layers, nn.Linear(widths[-1], CLASSES))
+    he(model)
+    return model
+
+
+def small_head(model: nn.Sequential) -> nn.Sequential:
+    """The head's weights a tenth of what they were."""
+    last = model[-1]
+    assert isinstance(last, nn.Linear)
+    last.weight.data.mul_(0.1)
+    return model
+
+
+def zeroed(model: nn.Module) -> nn.Module:
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    return model
+
+
+def judged(
+    model: nn.Module, batch: Any = None, loss: Loss | None = cross_entropy, *, optimizer: Any = None, **options: Any
+) -> Report:
+    """A check; ``options`` are fields of Settings."""
+    batch = vectors() if batch is None else batch
+    settings = Settings.model_validate(options)
+    return inithealth.check(model, batch, loss=loss, optimizer=optimizer, settings=settings)
+
+
+def with_options(rule: str, **options: Any) -> dict[str, Any]:
+    """The setting that gives one rule its options."""
+    return {"rules": {rule: options}}
+
+
+def finding(report: Report, code: str) -> Finding:
+    """The one finding of that code, cause or consequence."""
+    found = [each for each in report.findings if each.code == code]
+    assert len(found) == 1, f"{code} found {len(found)} times:\n{report}"
+    return found[0]
+
+
+def codes(report: Report) -> list[str]:
+    return [each.code for each in report.findings]
+
+
+def typed(found: Finding, model: nn.Module) -> None:
+    """What the reader of a finding does: type its fix, ``model`` being the model."""
+    exec(found.fix, {"model": model, "nn": nn})
+
+
+def mended(model: nn.Module, code: str, batch: Any = None, loss: Loss | None = cross_entropy) -> Report:
+    """The report after the fix of that code's finding; no finding of that code is left in it."""
+    typed(finding(judged(model, batch, loss), code), model)
+    report = judged(model, batch, loss)
+    assert code not in codes(report), str(report)
+    return report

@@ -1,0 +1,96 @@
+"""Recordings made up from a few numbers, for what no small network shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inithealth import Finding, Rule
+from inithealth.recording import Layer, Measurement, Recording, Signal, Step, Weight
+
+NUMEL = 64 * 96
+
+
+def signal(rms: float = 1.0, **more: Any) -> Signal:
+    known = {"numel": NUMEL, "sampled": NUMEL, "mean": 0.0, "abs_max": 4 * rms, "zero_share": 0.0, "non_finite": 0}
+    return Signal.model_validate({**known, "rms": rms, **more})
+
+
+def weight(name: str, rms: float = (2 / 96) ** 0.5, **more: Any) -> Weight:
+    """A matrix of 96 units that read 96 inputs, initialized by He's rule."""
+    known: dict[str, Any] = {
+        "shape": (96, 96),
+        "trainable": True,
+        "mean": 0.0,
+        "abs_max": 4 * rms,
+        "zero_share": 0.0,
+        "non_finite": 0,
+        "constant": False,
+        "fan_in": 96,
+        "fan_out": 96,
+    }
+    return Weight.model_validate({**known, "name": name, "rms": rms, **more})
+
+
+def layer(name: str, index: int, **more: Any) -> Layer:
+    """A linear layer that feeds a ReLU. ``weight`` is a dict of what is special about its weight."""
+    changes = more.pop("weight", {})
+    known: dict[str, Any] = {
+        "module": name,
+        "kind": "linear",
+        "type_name": "Linear",
+        "activation": "relu",
+        "feeds": "activation",
+        "called": True,
+        "reaches_loss": True,
+        "unit_axis": 0,
+    }
+    return Layer.model_validate(
+        {**known, "name": name, "index": index, "weight": weight(f"{name}.weight", **changes).model_dump(), **more}
+    )
+
+
+def stack(count: int = 5, **changes: dict[str, Any]) -> tuple[Layer, ...]:
+    """Layers fc0, fc1 ... and a head; ``changes`` by layer name."""
+    names = [f"fc{number}" for number in range(count - 1)]
+    body = [layer(name, index, **changes.get(name, {})) for index, name in enumerate(names)]
+    head = {"head": True, "activation": None, "feeds": "loss", **changes.get("head", {})}
+    return (*body, layer("head", count - 1, **head))
+
+
+def measured(
+    layers: tuple[Layer, ...],
+    outputs: dict[str, float] | None = None,
+    gradients: dict[str, float] | None = None,
+    **more: dict[str, Any],
+) -> tuple[Measurement, ...]:
+    """A measurement of each layer: the rms of its output and of the gradient there, 1 where not given; ``more`` by name."""
+    return tuple(
+        Measurement.model_validate(
+            {
+                "layer": each.name,
+                "input": signal().model_dump(),
+                "output": signal((outputs or {}).get(each.name, 1.0)).model_dump(),
+                "gradient": signal((gradients or {}).get(each.name, 1.0)).model_dump(),
+                "weight_gradient": 1.0,
+                **more.get(each.name, {}),
+            }
+        )
+        for each in layers
+    )
+
+
+def recording(
+    layers: tuple[Layer, ...] | None = None, measurements: tuple[Measurement, ...] | None = None, **more: Any
+) -> Recording:
+    """One step of a healthy net of five layers, but for what is given."""
+    layers = stack() if layers is None else layers
+    measurements = measured(layers) if measurements is None else measurements
+    steps = more.pop("steps", (Step(index=0, loss=2.3, layers=measurements),))
+    return Recording.model_validate(
+        {"model": "MLP", "layers": layers, "steps": steps, "inputs": {"batch": signal()}, **more}
+    )
+
+
+def judge(rule: type[Rule], of: Recording, **options: Any) -> list[Finding]:
+    """What one rule says of a recording."""
+    return list(rule(**options).check(of))

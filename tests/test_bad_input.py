@@ -1,0 +1,242 @@
+"""What cannot be judged is refused with what to do about it, and nothing is left behind."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+import inithealth
+
+INPUTS = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
+TARGETS = torch.arange(16) % 4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Nets this small take ten times as long where several threads share them on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def perceptron() -> nn.Module:
+    """With everything that a forward pass changes: dropout's random state, BatchNorm's buffers."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.Dropout(), nn.ReLU(), nn.Linear(16, 4))
+
+
+class Failing(nn.Module):
+    """Raises what it is told to, in the middle of the forward pass."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.body, self.head, self.error = perceptron(), nn.Linear(4, 4), error
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.body(x).sum()
+        raise self.error
+
+
+class Changed(nn.Module):
+    """A network whose output is changed by a function."""
+
+    def __init__(self, change: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.body, self.change = perceptron(), change
+
+    def forward(self, x: Tensor) -> Any:
+        return self.change(self.body(x))
+
+
+def footprint(model: nn.Module) -> list[Any]:
+    """All that must be as it was: weights, buffers, gradients, flags, modes, hooks, attributes, random state."""
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    modules = list(model.modules())
+    return [
+        [(name, tensor.detach().clone().numpy().tobytes(), tensor.requires_grad) for name, tensor in tensors],
+        [None if p.grad is None else (id(p.grad), p.grad.clone().numpy().tobytes()) for p in model.parameters()],
+        [(module.training, sorted(module.__dict__)) for module in modules],
+        [[len(value) for key, value in sorted(m.__dict__.items()) if key.endswith("_hooks")] for m in modules],
+        torch.get_rng_state().numpy().tobytes(),
+        random.getstate(),
+        torch.is_grad_enabled(),
+    ]
+
+
+def lived_in(model: nn.Module) -> nn.Module:
+    """As a model may be in the middle of someone's work: partly in eval mode, with gradients, a frozen part, a hook."""
+    parts = list(model.modules())
+    parts[-1].eval()
+    parts[0].register_forward_hook(lambda module, args, output: None)
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    next(model.parameters()).requires_grad_(False)
+    return model
+
+
+def frozen() -> nn.Module:
+    return perceptron().requires_grad_(False)
+
+
+def under_inference_mode() -> nn.Module:
+    with torch.inference_mode():
+        return nn.Linear(8, 4)
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "says"),
+    [
+        (lambda: print, TypeError, "must be a torch.nn.Module, not builtin_function_or_method"),
+        (lambda: nn.Linear, TypeError, "not the class Linear"),
+        (lambda: nn.ReLU(), ValueError, "ReLU has no parameters"),
+        (frozen, ValueError, "every parameter is frozen"),
+        (lambda: nn.Sequential(nn.Linear(8, 8), nn.LazyLinear(4)), ValueError, r"1\.weight .* run one batch first"),
+        (lambda: perceptron().to("meta"), ValueError, r"0\.weight .* materialize and initialize it first"),
+        (under_inference_mode, ValueError, "made under torch.inference_mode .* make them outside"),
+    ],
+)
+def test_a_model_that_cannot_be_judged(model: Callable[[], Any], kind: type[Exception], says: str) -> None:
+    with pytest.raises(kind, match=says):
+        inithealth.check(model(), INPUTS)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_a_scripted_model_is_refused() -> None:
+    with pytest.raises(TypeError, match="check the module that it was scripted from"):
+        inithealth.check(torch.jit.script(nn.Linear(8, 4)), INPUTS)
+
+
+NAN = torch.where(torch.arange(8) == 3, torch.nan, INPUTS)
+
+
+@pytest.mark.parametrize(
+    ("batch", "kind", "says"),
+    [
+        (None, ValueError, "no batch: pass what the model is called with"),
+        ((), ValueError, "no batch"),
+        ({}, ValueError, "no batch"),
+        (INPUTS[:0], ValueError, r"batch is empty \(shape \(0, 8\)\): pass a batch with samples"),
+        (NAN, ValueError, "batch has 16 NaN or infinite of 128 elements: the input is broken, not the network"),
+        ((INPUTS, NAN), ValueError, r"batch\[1\] has 16 NaN"),
+        ({"input": INPUTS * torch.inf}, ValueError, r"batch\['input'\] has 128 NaN or infinite"),
+        (inithealth.Call(INPUTS, mask=NAN), ValueError, r"batch\['mask'\] has 16 NaN"),
+        (DataLoader(TensorDataset(INPUTS)), TypeError, r"a DataLoader, not one batch: pass next\(iter\(loader\)\)"),
+        (iter([INPUTS]), TypeError, r"list_iterator, not one batch: pass next\(iter\(loader\)\)"),
+        (INPUTS[:, :5], RuntimeError, "shapes cannot be multiplied"),
+        ("a picture", TypeError, "must be Tensor, not str"),
+        ({0: INPUTS}, TypeError, r"keys are no argument names: pass inithealth.Call\(batch\)"),
+        ((INPUTS, TARGETS), TypeError, "pass the inputs, and loss=lambda output"),
+        ({"pixels": INPUTS}, TypeError, r"unexpected keyword argument 'pixels': .* inithealth.Call\(batch\) one argument"),
+    ],
+)
+def test_a_batch_that_cannot_be_judged(batch: Any, kind: type[Exception], says: str) -> None:
+    model = lived_in(perceptron())
+    before = footprint(model)
+    with pytest.raises(kind, match=says):
+        inithealth.check(model, batch)
+    assert footprint(model) == before
+
+
+def test_without_a_batch_python_says_so() -> None:
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'batch'"):
+        inithealth.check(perceptron())  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("loss", "kind", "says"),
+    [
+        (lambda output: output, ValueError, r"not shape \(16, 4\): reduce it with .mean\(\)"),
+        (lambda output: output.sum().item(), ValueError, r"not float: return the loss itself, without .item\(\)"),
+        (lambda output: None, ValueError, "not NoneType: return the loss"),
+        (lambda output: output.argmax(), ValueError, "not torch.int64"),
+        (lambda output: torch.complex(output, output).sum(), ValueError, "not torch.complex64"),
+        (lambda output: output.detach().sum(), ValueError, "no graph, so nothing would train: look for no_grad"),
+        (lambda output: torch.ones((), requires_grad=True) * 2, ValueError, "does not depend on any trainable parameter"),
+        (nn.CrossEntropyLoss(), TypeError, "pass loss=lambda output: criterion"),
+        (lambda output, target: F.cross_entropy(output, target), TypeError, "called with the model's output alone"),
+        ("mse", TypeError, "must be a function of the model's output, not str"),
+        (lambda output: 1 / 0, ZeroDivisionError, "division by zero"),
+        (lambda output: output + "a", TypeError, "unsupported operand"),
+    ],
+)
+def test_a_loss_that_is_none(loss: Any, kind: type[Exception], says: str) -> None:
+    model = lived_in(perceptron())
+    before = footprint(model)
+    with pytest.raises(kind, match=says):
+        inithealth.check(model, INPUTS, loss=loss)
+    assert footprint(model) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda output: output.argmax(1), r"the output \(Tensor\) holds no floating tensor .*: pass loss="),
+        (lambda output: None, r"the output \(NoneType\) holds no floating tensor"),
+        (lambda output: {"classes": output.argmax(1)}, r"the output \(dict\) holds no floating tensor"),
+        (lambda output: output.detach(), "the output has no graph"),
+        (lambda output: {"loss": output}, r"output.loss must give a scalar, not shape \(16, 4\)"),
+    ],
+)
+def test_an_output_that_no_loss_can_be_made_of(change: Callable[[Tensor], Any], says: str) -> None:
+    model = Changed(change)
+    before = footprint(model)
+    with pytest.raises(ValueError, match=says):
+        inithealth.check(model, INPUTS)
+    assert footprint(model) == before
+
+
+@pytest.mark.parametrize("error", [KeyError("mine"), ValueError("mine"), KeyboardInterrupt(), SystemExit(3)])
+def test_what_the_model_raises_is_raised_as_it_is(error: BaseException) -> None:
+    model = lived_in(Failing(error))
+    before = footprint(model)
+    with pytest.raises(type(error)) as raised:
+        inithealth.check(model, INPUTS)
+    assert raised.value is error
+    assert raised.traceback[-1].name == "forward"
+    assert footprint(model) == before
+
+
+def test_what_the_model_raises_is_shown_once() -> None:
+    with pytest.raises(KeyError) as raised:
+        inithealth.check(Changed(lambda output: {}["missing"]), INPUTS)
+    assert raised.traceback[-1].name == "<lambda>"
+    assert raised.value.__context__ is None  # not "During handling of the above exception, another one occurred"
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "kind", "says"),
+    [
+        (torch.optim.Adam, TypeError, "not the class Adam: make it of the model's parameters"),
+        ("adam", TypeError, "must be a torch.optim.Optimizer, not str"),
+        (torch.optim.Adam(perceptron().parameters()), ValueError, "Adam holds no parameter of the model"),
+    ],
+)
+def test_an_optimizer_of_something_else(optimizer: Any, kind: type[Exception], says: str) -> None:
+    with pytest.raises(kind, match=says):
+        inithealth.check(perceptron(), INPUTS, optimizer=optimizer)
+
+
+def test_a_misspelt_setting_is_told_before_the_model_runs() -> None:
+    model = Failing(AssertionError("it ran"))
+    with pytest.raises(ValueError, match="unknown rule 'dead-unit'; did you mean 'dead-units'"):
+        inithealth.check(model, INPUTS, settings={"ignore": "dead-unit"})
+    with pytest.raises(ValueError, match="unknown setting 'selct'; did you mean 'select'"):
+        inithealth.check(model, INPUTS, settings={"selct": "IH1"})
+
+
+def test_a_check_that_succeeds_leaves_nothing_behind_either() -> None:
+    model = lived_in(perceptron())
+    nn.init.zeros_(model[1].weight)  # type: ignore[index, arg-type]
+    before = footprint(model)
+    report = inithealth.check(model, INPUTS)
+    assert [cause.code for cause in report.causes] == ["IH103"]  # an error only after four optimizer steps
+    assert not report.ok
+    assert footprint(model) == before

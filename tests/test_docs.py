@@ -1,0 +1,95 @@
+"""The documentation tells the truth: its commands, links and code, and a page for every rule."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from inithealth.rules import Rule
+from inithealth.rules.catalogue import catalogue
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+HEADINGS = ["What it checks", "Why it matters", "How to fix", "When to ignore", "References"]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_first_two_bash_blocks_are_one_command_each() -> None:
+    quickstart, tests = blocks("bash")[:2]
+    for command in (quickstart, tests):
+        assert command.count("\n") == 1
+        assert "-m venv" in command
+        assert "-c constraints.txt" in command
+    assert "examples/quickstart.py" in quickstart
+    assert "pytest" in tests
+
+
+def test_every_pip_install_is_constrained() -> None:
+    for line in README.splitlines():
+        assert "pip install" not in line or "-c constraints.txt" in line, line
+
+
+def test_links_and_pictures_are_there() -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", README)
+    local = [target for target in targets if "://" not in target]
+    assert any(target.endswith(".png") for target in local)
+    assert [target for target in local if not (ROOT / target).is_file()] == []
+
+
+def test_paths_named_in_the_text_are_there() -> None:
+    named = re.findall(r"`((?:examples|docs|tests|benchmarks|\.ci)/[\w./-]+)`", README)
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+class Classifier(pl.LightningModule):
+    """The stand-in for the reader's own model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 4))
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.layers(x)
+
+    def training_step(self, batch: list[torch.Tensor], batch_idx: int) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def readers_own() -> dict[str, Any]:
+    """What the README's code takes for granted."""
+    torch.manual_seed(0)
+    model = Classifier()
+    data = [(torch.randn(8), torch.tensor(index % 4)) for index in range(32)]
+    return {
+        "Classifier": Classifier,
+        "model": model,
+        "optimizer": model.configure_optimizers(),
+        "loader": DataLoader(data, batch_size=16),
+    }
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_the_readmes_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    namespace = readers_own()
+    exec(compile(code, "README.md", "exec"), namespace)
+    for name in [name for name in namespace if name.startswith("test_")]:
+        namespace[name]()
+
+
+@pytest.mark.parametrize("rule", catalogue(), ids=lambda rule: rule.name)
+def test_every_rule_has_its_page(rule: type[Rule]) -> None:
+    page = rule.__doc__ or ""
+    assert re.findall(r"^\s*## (.+)$", page, flags=re.MULTILINE) == HEADINGS
+    assert all(part.strip() for part in re.split(r"^\s*## .+$", page, flags=re.MULTILINE)), "an empty chapter"

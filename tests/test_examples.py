@@ -1,0 +1,47 @@
+"""Every example runs, a few steps, as its reader would run it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(example: str, logdir: Path, steps: int) -> str:
+    """What the example prints; fails with its error output unless it exits with status 0."""
+    command = [sys.executable, str(ROOT / "examples" / example), "--steps", str(steps), "--logdir", str(logdir)]
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=logdir, env=one_thread, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert list(logdir.rglob("events.out.tfevents.*")), "no TensorBoard log was written"
+    return done.stdout
+
+
+def test_quickstart_names_the_bug_and_leaves_the_healthy_run_alone(tmp_path: Path) -> None:
+    healthy, with_bug = run("quickstart.py", tmp_path, steps=3).split("=== norms-near-zero ===")
+    assert "nothing found" in healthy
+    assert "IH106" in with_bug
+    assert "norm" in with_bug
+    assert f"tensorboard --logdir {tmp_path}" in with_bug
+
+
+def test_digits_is_healthy(tmp_path: Path) -> None:
+    printed = run("digits.py", tmp_path, steps=3)
+    assert "nothing found" in printed
+    assert "Accuracy on unseen digits" in printed
+
+
+def test_plain_loop_stops_at_the_default_init_and_trains_the_mended_one(tmp_path: Path) -> None:
+    refused, mended = run("plain_loop.py", tmp_path, steps=3).split("Once more, with He initialization:")
+    assert "IH301" in refused
+    assert "nothing found" in mended
+
+
+@pytest.mark.parametrize("example", sorted(ROOT.glob("examples/*.py")), ids=lambda path: path.name)
+def test_an_example_is_short_and_says_what_it_shows(example: Path) -> None:
+    text = example.read_text(encoding="utf-8")
+    assert text.startswith('"""')
+    assert len(text.splitlines()) <= 100
