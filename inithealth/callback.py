@@ -70,13 +70,17 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
             return
         self._report, self._loss = None, None
         rank_zero = trainer.is_global_zero
-        self._monitor = Monitor(
-            pl_module,
-            optimizer=list(trainer.optimizers),
-            scaler=getattr(trainer.precision_plugin, "scaler", None),
-            settings=self.settings,
-            on_alert=self.on_alert if rank_zero else None,
-        )
+        try:
+            self._monitor = Monitor(
+                pl_module,
+                optimizer=list(trainer.optimizers),
+                scaler=getattr(trainer.precision_plugin, "scaler", None),
+                settings=self.settings,
+                on_alert=self.on_alert if rank_zero else None,
+            )
+        except ValueError as error:  # nothing to judge is no reason not to train
+            logger.warning("not watched: %s", error)
+            return
         self._monitor.alerts.quiet = not rank_zero
         for each in trainer.loggers if rank_zero else ():
             if is_tensorboard(each):
@@ -87,7 +91,9 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         if self._monitor is not None and self._monitor.watching:
+            self._monitor.begin()  # a validation, or a batch that was left out, may have run since the last step
             self._monitor.batch = batch
+            self._monitor.begin()
 
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
         if self._monitor is None or not self._monitor.watching:

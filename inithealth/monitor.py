@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -13,28 +14,38 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from inithealth.alerts import Alerts
+from inithealth.call import Call
 from inithealth.diagnose import diagnose
 from inithealth.findings import Finding, Report
-from inithealth.record.batches import named_tensors
+from inithealth.record.batches import named_tensors, refuse_model
 from inithealth.record.gradients import gradient_norms
-from inithealth.record.names import unwrapped
-from inithealth.record.optimizers import describe_optimizers, is_adaptive
+from inithealth.record.loss_scale import LossScale
+from inithealth.record.names import compiled_modules, unwrapped
+from inithealth.record.optimizers import describe_optimizers, is_adaptive, is_idle
 from inithealth.record.probation import Trial
 from inithealth.record.reach import seen_detached, unreached
 from inithealth.record.recorder import Recorder
-from inithealth.recording import Recording, Step
+from inithealth.record.sample import exact
+from inithealth.recording import Recording, Signal, Step
+from inithealth.rules.catalogue import selected
 from inithealth.settings import Settings
 
 logger = logging.getLogger("inithealth")
 
+_MOST_OVERFLOWS = 20  # in a row: a scale of 2^16 has come down to 1 long before
 _KEPT_STEPS = 64  # recorded steps that are held: memory does not grow with the run
 
 
 class Monitor:
-    """Watches a model's steps: forward hooks and gradients on scheduled steps, nothing on the others.
+    """Watches a model's steps: hooks and gradients on scheduled steps, nothing on the others.
 
     Use :func:`watch`, or the :class:`inithealth.InitHealth` callback. Never raises in the training loop:
     what could not be measured is in the report.
+
+    Raises:
+        TypeError: ``model`` is no module.
+        ValueError: there is nothing to watch (no parameters, all frozen, lazy or meta), or the settings
+            name an unknown rule.
     """
 
     def __init__(
@@ -47,13 +58,23 @@ class Monitor:
         settings: Settings | None = None,
         on_alert: Callable[[Finding], None] | None = None,
     ) -> None:
-        self.model = unwrapped(model)
         self.settings = settings or Settings()
+        selected(self.settings)  # a misspelt rule is told now, not when the training runs
+        self._outer = model
+        self.model = refuse_model(unwrapped(model) if isinstance(model, nn.Module) else model)
         self.optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer or ())
         self.scaler = scaler
         self.index = 0  # optimizer steps taken
+        self.batch: Any = None  # of the coming step, where no forward pass of the whole model shows it
         self.alerts = Alerts(writer, on_alert)
-        self._recorder = Recorder(self.model, exact=False, sample_bytes=self.settings.sample_bytes)
+        self._recorder = Recorder(
+            self.model,
+            exact=False,
+            sample_bytes=self.settings.sample_bytes,
+            compiled=compiled_modules(model),
+        )
+        self._sampled = self._recorder.most
+        self._loss_scale = LossScale(scaler)
         self._first: Step | None = None
         self._later: deque[Step] = deque(maxlen=_KEPT_STEPS)
         self._trial: Trial | None = None
@@ -61,15 +82,14 @@ class Monitor:
         self._report: Report | None = None
         self._handles: list[Any] = []
         self._inputs: dict[str, Tensor] = {}
-        self.batch: Any = None  # of the coming step, where no forward of the whole model shows it
-        self._loss: Tensor | None = None
         self._observed = False
-        self._scale: float | None = None
+        self._overflows = 0  # in a row
 
     def __enter__(self) -> Monitor:
+        # On the outermost module: a hook inside a compiled one would be compiled into it.
         self._handles += [
-            self.model.register_forward_pre_hook(self._before_forward, with_kwargs=True),
-            self.model.register_forward_hook(self._after_forward),
+            self._outer.register_forward_pre_hook(self._before_forward, with_kwargs=True),
+            self._outer.register_forward_hook(self._after_forward),
         ]
         self.begin()
         return self
@@ -85,21 +105,15 @@ class Monitor:
         return self.settings.watches(self.index)
 
     def begin(self) -> None:
-        """Get ready for the coming step."""
-        if self.watching:
+        """Get ready for the coming step: what ran since the last one was no part of it."""
+        if self.watching and not self._observed:
+            self._recorder.reset()
             self._recorder.attach()
 
     def observe(self, loss: Tensor) -> None:
         """Read the graph of a loss before its backward pass; the first one of a step counts."""
-        if not self.watching or self._observed or not isinstance(loss, Tensor) or loss.grad_fn is None:
-            return
-        self._observed = True
-        inputs = dict(named_tensors(self.batch)) if self.batch is not None else self._inputs
-        self.batch = None
-        self._recorder.observe([loss], inputs)
-        self._loss = loss.detach()
-        if self._first is None:
-            self._detached = seen_detached(self._recorder, inputs)
+        if self.watching and not self._observed and isinstance(loss, Tensor) and loss.grad_fn is not None:
+            self._observe(lambda inputs: self._recorder.observe([loss], inputs))
 
     def step(self, loss: Tensor | float | None = None) -> None:
         """Call it after ``backward`` and before ``optimizer.step``: the step is measured and judged.
@@ -107,6 +121,10 @@ class Monitor:
         Args:
             loss: of this step; a scalar.
         """
+        if self._overflowed(loss):  # the scaler skips the step: it has not been
+            self._observed = False
+            self.begin()
+            return
         try:
             if self.watching:
                 self._measure(loss)
@@ -114,9 +132,10 @@ class Monitor:
                 self._note_trial(self._norms(self._trial.names))
         except Exception as error:  # a monitor must not end the training that it watches
             self._recorder.failures.setdefault(f"step {self.index}", f"{type(error).__name__}: {error}")
+            self._report = None
             logger.warning("step %d could not be measured: %s: %s", self.index, type(error).__name__, error)
-        self._observed = False
         self.index += 1
+        self._observed, self._inputs, self.batch = False, {}, None
         if self.watching:
             self._recorder.attach()
         else:
@@ -132,21 +151,21 @@ class Monitor:
     @property
     def recording(self) -> Recording:
         """The numbers so far: the first step, and the last ones."""
-        steps = (() if self._first is None else (self._first,)) + tuple(self._later)
         recorder = self._recorder
-        note = describe_optimizers(self.optimizers) if self.optimizers else "SGD(lr=0.01) (none given)"
+        steps = (() if self._first is None else (self._first,)) + tuple(self._later)
+        optimizer = describe_optimizers(self.optimizers) if self.optimizers else "SGD(lr=0.01) (none given)"
+        apart = unreached(recorder.layers) if recorder.flow is not None else []
         return recorder.recording(steps).model_copy(
             update={
                 "adaptive": is_adaptive(self.optimizers),
-                "optimizer": note,
-                "probation": self._trial.result() if self._trial is not None and self._trial.needed else None,
+                "optimizer": optimizer,
+                "probation": self._trial.result() if self._trial is not None and self._trial.needed_at_first else None,
                 "detached": self._detached,
-                "unused": tuple(l.name for l in unreached(recorder.layers) if l.name not in self._detached)
-                if recorder.flow is not None
-                else (),
+                "unused": tuple(layer.name for layer in apart if layer.name not in self._detached),
                 "notes": (
-                    f"optimizer: {note}",
-                    f"activations and their gradients: samples of at most {recorder.most} elements",
+                    f"optimizer: {optimizer}",
+                    f"sampled: at most {self._sampled} elements of each activation and gradient at the first step, "
+                    f"{recorder.most} later; weights, their gradients and the loss are exact",
                 ),
             }
         )
@@ -157,73 +176,85 @@ class Monitor:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        self._inputs.clear()
+        self._inputs, self.batch = {}, None
         self.alerts.close()
 
     def _before_forward(self, module: nn.Module, args: Any, kwargs: Any) -> None:
-        if self.watching and not self._observed:
-            self._inputs = dict(named_tensors((args, kwargs)))
+        self._recorder.paused = not torch.is_grad_enabled()  # an evaluation is no part of the training
+        if self.watching and not self._observed and not self._recorder.paused:
+            self.begin()
+            self._inputs = dict(named_tensors(Call(*args, **kwargs)))
 
     def _after_forward(self, module: nn.Module, args: Any, output: Any) -> None:
-        if not self.watching or self._observed or torch._C._current_graph_task_id() != -1:
-            return
+        if self.watching and not self._observed and not self._recorder.paused:
+            self._observe(lambda inputs: self._recorder.observe_output(output, inputs))
+        self._recorder.paused = False
+
+    def _observe(self, read: Callable[[Mapping[str, Tensor]], None]) -> None:
         self._observed = True
-        self._recorder.observe_output(output, self._inputs)
+        if self.batch is not None:
+            self._inputs = dict(named_tensors(self.batch))
+        read(self._inputs)
         if self._first is None:
             self._detached = seen_detached(self._recorder, self._inputs)
-        self._inputs = {}
 
     def _measure(self, loss: Tensor | float | None) -> None:
         recorder = self._recorder
-        if isinstance(loss, Tensor):
+        if isinstance(loss, Tensor) and loss.grad_fn is not None:
+            if not self._observed:  # no forward pass of the whole model: the graph's shape is still there
+                self._observe(lambda inputs: recorder.observe([loss], inputs))
             recorder.observe_loss(loss)
-        loss, self._loss = self._loss if loss is None else loss, None
         gradients = {name: p.grad for name, p in recorder.naming.parameters.items()}
         norms = self._norms(gradients)
-        value = float(loss.detach() if isinstance(loss, Tensor) else loss) if loss is not None else None
-        step = recorder.step(self.index, value, gradients, norms)
+        value = None if loss is None else float(loss.detach() if isinstance(loss, Tensor) else loss)
+        step = recorder.step(self.index, value, gradients, norms, self._loss_scale.at_backward())
+        if step.broken:
+            step = step.model_copy(update={"broken_inputs": _broken(self._inputs)})
+        self._report = None
         if self._first is None:
             self._first = step
             self._trial = Trial(recorder.naming, recorder.layers, norms)
         else:
             self._later.append(step)
             self._note_trial(norms)
-        self._report = None
-        if self._worth_judging(step):
-            self.alerts.judged(self.recording, self.report, self.index)
+        if step is self._first or step.broken:
+            self._judge()
         self.alerts.measured(lambda: self.recording, step)
 
-    def _worth_judging(self, step: Step) -> bool:
-        """At the first step, when the probation ends, and when something is not finite."""
-        if step is self._first:
-            return True
-        return (self._trial is not None and self._trial.just_settled) or step.broken
+    def _overflowed(self, loss: Tensor | float | None) -> bool:
+        """Whether mixed precision's loss scale is still too large, which is normal at first."""
+        if self.scaler is None or not self.watching or self._overflows >= _MOST_OVERFLOWS:
+            return False
+        finite = loss is None or math.isfinite(float(loss.detach() if isinstance(loss, Tensor) else loss))
+        over = finite and not all(map(math.isfinite, self._norms(self._recorder.naming.parameters).values()))
+        self._overflows = self._overflows + 1 if over else 0
+        return over
+
+    def _judge(self) -> None:
+        self.alerts.judged(self.recording, self.report, self.index)
 
     def _norms(self, wanted: Iterable[str]) -> dict[str, float]:
         """Gradient norms, with the loss scale taken out."""
         parameters = self._recorder.naming.parameters
         norms = gradient_norms({name: parameters[name].grad for name in wanted if name in parameters})
-        scale = self._loss_scale()
+        scale = self._loss_scale.now()
         return norms if scale == 1.0 else {name: norm / scale for name, norm in norms.items()}
-
-    def _loss_scale(self) -> float:
-        """By how much gradients are too large now; 1 once the scaler has unscaled them."""
-        if self.scaler is None or not self.scaler.is_enabled():
-            return 1.0
-        stages = self.scaler._per_optimizer_states
-        unscaled = any(state["stage"].name == "UNSCALED" for state in stages.values())
-        return 1.0 if unscaled else float(self.scaler.get_scale())
 
     def _note_trial(self, norms: Mapping[str, float]) -> None:
         """The last optimizer step counts for the probation if it moved anything."""
         if self._trial is None or self._trial.settled:
             return
-        scale = float(self.scaler.get_scale()) if self.scaler is not None and self.scaler.is_enabled() else None
-        skipped = scale is not None and self._scale is not None and scale < self._scale
-        self._scale = scale
-        idle = bool(self.optimizers) and not any(g.get("lr", 1.0) for o in self.optimizers for g in o.param_groups)
-        if not skipped and not idle:
+        if not self._loss_scale.skipped() and not is_idle(self.optimizers):
             self._trial.note(norms)
+            self._report = None
+            if self._trial.just_settled:
+                self._judge()
+
+
+def _broken(inputs: Mapping[str, Tensor]) -> dict[str, Signal]:
+    """The inputs that are not finite."""
+    signals = {name: exact(tensor) for name, tensor in inputs.items()}
+    return {name: signal for name, signal in signals.items() if signal is not None and signal.non_finite}
 
 
 def watch(
@@ -247,10 +278,14 @@ def watch(
         print(monitor.report)
 
     Args:
-        model: called as a whole once a step, or wrapped for several processes.
+        model: called as a whole once a step, or wrapped for several processes. Where only parts of it
+            are called, ``monitor.observe(loss)`` before ``backward`` shows its graph.
         optimizer: for what its learning rate and kind imply; several in a list.
         scaler: a ``torch.amp.GradScaler`` whose scale is taken out of the gradients.
         writer: a ``torch.utils.tensorboard.SummaryWriter``.
         settings: schedule, rules, options.
+
+    Raises:
+        TypeError, ValueError: as :class:`Monitor` does.
     """
     return Monitor(model, optimizer=optimizer, scaler=scaler, writer=writer, settings=settings)

@@ -113,6 +113,7 @@ class Step(_Frozen):
     loss: float | None = None
     layers: tuple[Measurement, ...] = ()
     global_gradient_norm: float | None = None
+    broken_inputs: dict[str, Signal] = {}  # inputs with NaN or infinite elements, looked for where the step is broken
 
     @property
     def broken(self) -> bool:

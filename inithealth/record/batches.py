@@ -68,16 +68,18 @@ def named_tensors(value: Any, name: str = "batch") -> Iterator[tuple[str, Tensor
 def revealed(payload: Any) -> tuple[Any, dict[str, Tensor]]:
     """The batch with its floating tensors in the autograd graph, and the leaves that they come from by name."""
     leaves: dict[str, Tensor] = {}
-    names = {id(tensor): name for name, tensor in named_tensors(payload)}
+    shown: dict[int, Tensor] = {}  # a tensor given twice stays one
+    for name, tensor in named_tensors(payload):
+        if id(tensor) not in shown and not tensor.requires_grad and not is_mask(tensor):
+            leaves[name] = tensor.detach().clone().requires_grad_(True)
+            shown[id(tensor)] = leaves[name].clone()  # not a leaf: the model may change its input in place
+    return transferred(payload, lambda tensor: shown.get(id(tensor), tensor)), leaves
 
-    def reveal(tensor: Tensor) -> Tensor:
-        name = names.get(id(tensor))
-        if name is None or tensor.requires_grad:
-            return tensor
-        leaves[name] = tensor.detach().clone().requires_grad_(True)
-        return leaves[name].clone()  # not a leaf: the model may change its input in place
 
-    return transferred(payload, reveal), leaves
+def is_mask(tensor: Tensor) -> bool:
+    """Whether it is an additive attention mask: zeros, and minus infinity or what stands for it."""
+    low = tensor <= -1e4
+    return bool(low.any()) and bool((low | (tensor == 0)).all())
 
 
 def refuse_model(model: Any) -> nn.Module:
@@ -92,7 +94,8 @@ def refuse_model(model: Any) -> nn.Module:
     if lazy:
         raise ValueError(f"{lazy[0]} is a lazy parameter without values: run one batch first")
     if not parameters:
-        later = " (layers made in configure_model or setup: call that first)" if hasattr(model, "configure_model") else ""
+        hint = " (layers made in configure_model or setup: call that first)"
+        later = hint if hasattr(model, "configure_model") else ""
         raise ValueError(f"{type(model).__name__} has no parameters: there is no initialization to judge{later}")
     meta = [name for name, p in parameters if p.is_meta]
     if meta:
@@ -117,9 +120,9 @@ def refuse_values(payload: Any) -> None:
     for name, tensor in named_tensors(payload):
         if tensor.numel() == 0:
             raise ValueError(f"{name} is empty (shape {tuple(tensor.shape)}): pass a batch with samples in it")
-        if not tensor.is_meta and not bool(tensor.isfinite().all()):
+        if not tensor.is_meta and not bool(tensor.isfinite().all()) and not is_mask(tensor):
             count = int((~tensor.isfinite()).sum())
             raise ValueError(
-                f"{name} has {count} NaN or infinite of {tensor.numel()} elements: the input is broken, not the network; "
-                "look into the Dataset and its normalization (a standard deviation of 0?)"
+                f"{name} has {count} NaN or infinite of {tensor.numel()} elements: the input is broken, not the "
+                "network; look into the Dataset and its normalization (a standard deviation of 0?)"
             )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import torch
@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 @contextmanager
 def whole_graph(model: nn.Module, *, reveal_frozen: bool) -> Iterator[None]:
-    """Training mode, no dropout modules, no checkpointing, no compiled code; frozen parameters in the graph if ``reveal_frozen``.
+    """Training mode, no dropout modules, no checkpointing, no compiled code; frozen parameters visible on demand.
 
     Modules' modes and ``requires_grad`` are left changed: run it inside :func:`inithealth.record.restore.undisturbed`.
     """
@@ -51,16 +51,15 @@ def _plain(*args: Any, **kwargs: Any) -> Iterator[None]:
 
 def _silence(module: nn.Module) -> None:
     name = type(module).__name__.lower()
-    if isinstance(module, nn.modules.dropout._DropoutNd):
-        module.training = False
-    elif not module._modules and not module._parameters and ("drop" in name or "stochasticdepth" in name):
+    bare = not module._modules and not module._parameters
+    if isinstance(module, nn.modules.dropout._DropoutNd) or (bare and ("drop" in name or "stochasticdepth" in name)):
         module.training = False
     elif isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
         module.dropout = 0.0
 
 
 class NoDropout(TorchFunctionMode):
-    """Within, functional dropout passes its input through. Every torch call pays for it: keep it to the forward pass."""
+    """Within, functional dropout passes its input through. Every torch call pays for it: for the forward pass alone."""
 
     _identity = frozenset(
         {
@@ -76,12 +75,15 @@ class NoDropout(TorchFunctionMode):
             torch.feature_alpha_dropout,
         }
     )
+    # Functions that drop inside, where no mode sees it, and which argument says how much.
+    _dropping: ClassVar[Mapping[Any, int]] = {F.scaled_dot_product_attention: 4, F.multi_head_attention_forward: 10}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func in self._identity:
             return args[0] if args else kwargs["input"]
-        if func is F.scaled_dot_product_attention:
-            args = (*args[:4], 0.0, *args[5:]) if len(args) > 4 else args
+        at = self._dropping.get(func)
+        if at is not None:
+            args = (*args[:at], 0.0, *args[at + 1 :]) if len(args) > at else args
             kwargs = {**kwargs, "dropout_p": 0.0} if "dropout_p" in kwargs else kwargs
         return func(*args, **kwargs)

@@ -154,7 +154,7 @@ def _find_residuals(flow: Flow) -> None:
 def _ends(flow: Flow, start: int, fork: int) -> set[int]:
     """The weighted operations from which the signal reaches ``start`` without meeting another one."""
     found: set[int] = set()
-    stack, seen = [start], set()
+    stack, seen = [start], set[int]()
     while stack and len(seen) < 400:  # a parameter-free path longer than that is no residual branch
         index = stack.pop()
         if index <= fork or index in seen:  # topological order: nothing above the fork lies on the side

@@ -56,7 +56,7 @@ def repeated_gradients(layers: Sequence[Layer], gradients: Mapping[str, Tensor |
         rows = unit_rows(gradient, layer.unit_axis)
         if rows is None or rows.shape[0] < 2:
             continue
-        # Rows of zeros equal each other without being pushed anywhere. Groups are whole, so they are judged as they are.
+        # Rows of zeros equal each other without being pushed anywhere. Groups are whole: they are judged as they are.
         alive = rows if layer.groups > 1 else rows[(rows != 0).any(1)]
         if len(alive) > 1:
             repeats = first_equal(alive, groups=layer.groups) != torch.arange(len(alive), device=rows.device)

@@ -183,8 +183,8 @@ def _ordered(roots: Sequence[Node]) -> Order:
     readers = dict.fromkeys(stack, 0)
     while stack:
         node = stack.pop()
-        raw[node] = edges = node.next_functions
-        for producer, _ in edges:
+        raw[node] = node.next_functions
+        for producer, _ in raw[node]:
             if producer is None:
                 continue
             readers[producer] = readers.get(producer, 0) + 1

@@ -195,7 +195,7 @@ def _place(flow: Flow | None, nodes: list[int]) -> dict[str, object]:
         "normed": "norm" in whats,
         "ends_branch": any(node in flow.branch_ends for node in nodes),
         "bypassable": all(node not in flow.essential for node in nodes),
-        "head": any(flow.is_head(node) for node in nodes),
+        "head": all(flow.is_head(node) for node in nodes),
         "exempt_zero_gradient": bool(targets) and all(_over_one_token(flow, target) for target in targets),
     }
 

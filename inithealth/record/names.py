@@ -19,6 +19,17 @@ def unwrapped(model: nn.Module) -> nn.Module:
         model = inner
 
 
+def compiled_modules(model: nn.Module) -> frozenset[str]:
+    """The stripped names of all modules that run compiled, given the model with its wrappers."""
+    names = [strip(name) for name, _ in model.named_modules()]
+    roots = {strip(name) for name, module in model.named_modules() if _is_compiled(module)}
+    return frozenset(n for n in names if any(root in ("", n) or n.startswith(f"{root}.") for root in roots))
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    return "_orig_mod" in module._modules or getattr(module, "_compiled_call_impl", None) is not None
+
+
 def strip(name: str) -> str:
     """A name as in the unwrapped model's ``named_modules()``."""
     return ".".join(part for part in name.split(".") if part not in _WRAPPERS)

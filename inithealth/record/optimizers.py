@@ -22,3 +22,8 @@ def describe_optimizers(optimizers: Sequence[Optimizer]) -> str:
         rates = sorted({float(group.get("lr", 0.0)) for group in optimizer.param_groups})
         words.append(f"{type(optimizer).__name__}(lr={', '.join(f'{rate:g}' for rate in rates)})")
     return ", ".join(words)
+
+
+def is_idle(optimizers: Sequence[Optimizer]) -> bool:
+    """Whether a step moves nothing: every learning rate is zero. False without an optimizer."""
+    return bool(optimizers) and not any(group.get("lr", 1.0) for o in optimizers for group in o.param_groups)

@@ -96,8 +96,8 @@ class Trial:
         return rows if bias is None or len(bias) != len(rows) else torch.cat([rows, bias.reshape(len(rows), -1)], 1)
 
     def _still_zero(self, name: str) -> float:
-        """Share of units that are zero as they were."""
-        rows = self._rows(self._layers[name])
+        """Share of units whose weights (not bias) are still zero."""
+        rows = unit_rows(self.naming.parameters[name], self._layers[name].unit_axis)
         return 0.0 if rows is None else float((rows == 0).all(1).sum()) / len(rows)
 
     def _still_alike(self, name: str) -> float:

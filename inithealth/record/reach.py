@@ -25,21 +25,24 @@ def detached_layers(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Splits the unreached layers into detached ones, whose values reach the loss, and unused ones.
 
-    Each group of layers (a part of the model) is changed and the loss computed again: only values that
-    reach the loss change it. The model is put back at once.
+    All of them are changed, then all but one group (a part of the model), and the loss computed each time:
+    only values that reach the loss change it. The model is put back at once.
 
     Args:
         loss: the loss with the weights as they are.
         forward: computes the loss again, under the same random state.
     """
     suspects = unreached(layers)
-    if not suspects or _same(_shaken(suspects, naming, forward), loss):
+    if not suspects:
+        return (), ()
+    # Never against the loss as it was but here: a model that counts its calls changes its loss by being run.
+    changed = _shaken(suspects, naming, forward)
+    if _same(changed, loss):
         return (), tuple(layer.name for layer in suspects)
-    # A model that counts its calls or keeps a codebook changes its loss by itself: compare from the same state.
-    loss = _shaken((), naming, forward)
     detached: list[str] = []
     for group in _groups(suspects):
-        if not _same(_shaken(group, naming, forward), loss):
+        others = [layer for layer in suspects if layer not in group]
+        if not _same(_shaken(others, naming, forward), changed):
             detached += [layer.name for layer in group]
     return tuple(detached), tuple(layer.name for layer in suspects if layer.name not in detached)
 
@@ -58,14 +61,15 @@ def _groups(layers: Sequence[Layer]) -> list[list[Layer]]:
 
 @torch.no_grad()
 def _shaken(group: Sequence[Layer], naming: Naming, forward: Callable[[], float]) -> float:
-    """The loss with these layers' weights and biases changed."""
-    generator = torch.Generator().manual_seed(0)
+    """The loss with these layers' weights and biases changed, each always in the same way."""
+    wanted = {p.name for layer in group for p in (layer.weight, layer.bias) if p is not None}
     with undisturbed(naming.modules[""]):
-        for name in dict.fromkeys(p.name for layer in group for p in (layer.weight, layer.bias) if p is not None):
-            parameter = naming.parameters[name]
-            # Doubling alone would leave zeros and, behind a norm, the loss as they were.
-            noise = torch.randn(parameter.shape, generator=generator).to(parameter.device, parameter.dtype)
-            parameter.add_(noise * (parameter.abs().mean() + 0.1))
+        for seed, (name, parameter) in enumerate(naming.parameters.items()):
+            if name in wanted:
+                generator = torch.Generator().manual_seed(seed)
+                # Doubling alone would leave zeros and, behind a norm, the loss as they were.
+                noise = torch.randn(parameter.shape, generator=generator).to(parameter.device, parameter.dtype)
+                parameter.add_(noise * (parameter.abs().mean() + 0.1))
         return forward()
 
 
@@ -79,10 +83,14 @@ def seen_detached(recorder: Recorder, inputs: Mapping[str, Tensor]) -> tuple[str
     The evidence is an operation in the graph that reads a constant: the very output of such a layer,
     or a tensor of another shape than any input.
     """
-    suspects = [layer for layer in unreached(recorder.layers) if layer.module in recorder.output_places]
+    suspects = [
+        layer
+        for layer in unreached(recorder.layers)
+        if layer.module in recorder.output_places or layer.module in recorder.compiled
+    ]
     if not suspects or recorder.flow is None:
         return ()
-    places = {recorder.output_places[layer.module] for layer in suspects}
+    places = {recorder.output_places.get(layer.module) for layer in suspects}
     shapes = {tuple(tensor.shape) for tensor in inputs.values()}
     for constant in recorder.constants:
         if constant.address in places or (shapes and constant.shape not in shapes):

@@ -6,7 +6,7 @@ Nothing here changes the run: hooks return None, catch their own errors, and the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ from inithealth.record.names import parameter_names
 from inithealth.record.naming import Naming
 from inithealth.record.paths import peel
 from inithealth.record.readings import Place, Readings
-from inithealth.record.sample import exact, floating_tensors
+from inithealth.record.sample import exact, floating_tensors, scaled
 from inithealth.recording import Layer, Loss, Measurement, Recording, Signal, Step
 
 _MOST_USES = 8  # uses of one layer whose output is computed again
@@ -40,9 +40,17 @@ class Recorder:
         model: the unwrapped model.
         exact: measure every element at once; else take samples and measure them together at the end.
         sample_bytes: most memory all samples of a step take.
+        compiled: names of modules that are left without hooks, which would be compiled into them.
     """
 
-    def __init__(self, model: nn.Module, *, exact: bool, sample_bytes: int = 16 * 2**20) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        exact: bool,
+        sample_bytes: int = 16 * 2**20,
+        compiled: Collection[str] = (),
+    ) -> None:
         self.model = model
         self.exact = exact
         self.naming = Naming(model)
@@ -59,6 +67,8 @@ class Recorder:
         # An output and a gradient of four bytes an element for every layer share the budget.
         self._budget = sample_bytes // (2 * 4 * max(1, len(self._names)))
         self._handles: list[Any] = []
+        self.compiled = compiled
+        self.paused = False  # while what runs is no part of the training
         self.reset()
 
     def reset(self) -> None:
@@ -83,8 +93,8 @@ class Recorder:
         for name, module in self.naming.modules.items():
             if isinstance(module, torch.jit.ScriptModule):
                 self.failures[name or "model"] = "scripted modules take no hooks"
-            elif ".parametrizations." in f".{name}.":
-                continue  # a module that computes a weight, not a layer
+            elif name in self.compiled or ".parametrizations." in f".{name}.":
+                continue  # the latter compute weights, and are no layers
             elif module._parameters or hasattr(module, "parametrizations"):
                 self._handles.append(module.register_forward_hook(self._forward_hook(name)))
 
@@ -124,9 +134,20 @@ class Recorder:
             self.loss = replay.loss_after_backward(loss.grad_fn, self._spreads)
 
     def step(
-        self, index: int, loss: float | None, gradients: Mapping[str, Tensor | None], norms: Mapping[str, float]
+        self,
+        index: int,
+        loss: float | None,
+        gradients: Mapping[str, Tensor | None],
+        norms: Mapping[str, float],
+        loss_scale: float = 1.0,
     ) -> Step:
-        """The step's numbers, with what the parameters' gradients tell; starts the next step."""
+        """The step's numbers; starts the next step.
+
+        Args:
+            gradients: of the parameters, by name.
+            norms: their L2 norms, with the loss scale taken out.
+            loss_scale: by how much gradients at layer outputs were too large.
+        """
         weights = {layer.name: layer.weight.name for layer in self.layers if layer.weight is not None}
         repeats = repeated_gradients(self.layers, gradients) if self.exact else {}
         signals, units = self.readings.signals(self._layer_measured), activity.summaries(self.units)
@@ -135,7 +156,7 @@ class Recorder:
                 layer=layer,
                 input=self._with_between(layer, signals.get(("input", layer))),
                 output=signals.get(("output", layer)),
-                gradient=signals.get(("gradient", layer)),
+                gradient=scaled(signals.get(("gradient", layer)), 1.0 / loss_scale),
                 weight_gradient=norms.get(weights.get(layer, "")),
                 gradient_duplicates=repeats.get(layer, 0.0),
                 **units.get(layer, {}),
@@ -158,13 +179,19 @@ class Recorder:
             layer_scale=any(_damps(layer) for layer in self.layers),
             exact=self.exact,
             graph=self.flow is not None,
-            not_measured=tuple(f"{what}: {why}" for what, why in self.failures.items()),
+            not_measured=tuple(f"{what}: {why}" for what, why in {**self.failures, **self._unseen()}.items()),
         )
+
+    def _unseen(self) -> dict[str, str]:
+        """Compiled parts of which the graph shows nothing either."""
+        seen = {layer.split(" (as")[0] for layer in self.layer_at.values()}
+        hidden = [layer.name for layer in self.layers if layer.module in self.compiled and layer.name not in seen]
+        return {hidden[0]: f"it runs compiled, as {len(hidden)} layers do: only weights are measured"} if hidden else {}
 
     def _forward_hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             # Inside a backward pass this is a checkpoint's second run of the same forward.
-            if torch._C._current_graph_task_id() == -1:
+            if not self.paused and torch._C._current_graph_task_id() == -1:
                 self._guarded(name, self._record_call, name, args, output)
 
         return hook

@@ -231,9 +231,7 @@ def loss_after_backward(node: Node, spread: dict[int, float]) -> Loss:
             classes = tuple(current._input_metadata[0].shape)[_signed(current._saved_dim)]  # type: ignore[attr-defined]
             before = current.next_functions[0][0]
             softmax = before is not None and base_name(before.name()) in vocab.SOFTMAX
-            return Loss(
-                kind="cross_entropy", classes=classes, logits_std=spread.get(classes), sums_to_one=softmax
-            )
+            return Loss(kind="cross_entropy", classes=classes, logits_std=spread.get(classes), sums_to_one=softmax)
         if name in vocab.LOSSES and vocab.LOSSES[name] != "nll":
             return Loss(kind=vocab.LOSSES[name])
         frontier += [edge for edge, _ in current.next_functions]

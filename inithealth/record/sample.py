@@ -241,6 +241,14 @@ def merged(signals: Sequence[Signal]) -> Signal | None:
     )
 
 
+def scaled(signal: Signal | None, factor: float) -> Signal | None:
+    """The statistics of the tensor times a positive number."""
+    if signal is None or factor == 1.0:
+        return signal
+    sizes = {"mean": signal.mean * factor, "rms": signal.rms * factor, "abs_max": signal.abs_max * factor}
+    return signal.model_copy(update=sizes)
+
+
 def between_share(tensor: Tensor) -> float | None:
     """Share of mean(x^2) that differs from sample to sample (dim 0): 0 when the network sees all inputs alike."""
     values = plain(tensor)

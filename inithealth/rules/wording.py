@@ -32,14 +32,14 @@ def verb(amount: int, singular: str, plural: str) -> str:
     return singular if amount == 1 else plural
 
 
-def names(layers: Sequence[Layer]) -> tuple[str, ...]:
-    """The layers' names in forward order, each once."""
-    return tuple(dict.fromkeys(layer.name or "the model" for layer in sorted(layers, key=lambda layer: layer.index)))
+def called(layer: Layer) -> str:
+    """What the layer is called; the bare number that ``nn.Sequential`` gives it would not look like a name."""
+    return f"layer {layer.name}" if layer.name.isdigit() else layer.name or "the model"
 
 
 def span(layers: Sequence[Layer]) -> str:
-    """A group of layers in words: ``fc1``, ``fc1, fc2``, ``layers.20 ... layers.25 (6 layers)``."""
-    every = names(layers)
+    """A group of layers in forward order: ``fc1``, ``fc1, fc2``, ``layers.20 ... layers.25 (6 layers)``."""
+    every = list(dict.fromkeys(called(layer) for layer in sorted(layers, key=lambda layer: layer.index)))
     if len(every) <= _MOST_NAMES:
         return ", ".join(every)
     return f"{every[0]} ... {every[-1]} ({len(every)} layers)"

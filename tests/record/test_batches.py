@@ -168,18 +168,25 @@ def test_a_check_refuses_the_same(batch: Any) -> None:
         inithealth.check(nn.Linear(2, 2), batch)
 
 
-def test_minus_infinity_in_a_mask_is_no_broken_input() -> None:
-    """An additive attention mask is -inf by right."""
+class Masked(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
 
-    class Attention(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = nn.MultiheadAttention(4, 2, batch_first=True)
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        output: Tensor = self.attention(x, x, x, attn_mask=mask)[0]
+        return output
 
-        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-            output: Tensor = self.layer(x, x, x, attn_mask=mask)[0]
-            return output
 
-    mask = torch.full((5, 5), -math.inf).triu(1)
-    report = inithealth.check(Attention(), (torch.randn(2, 5, 4), mask))
-    assert report.ok
+@pytest.mark.parametrize("low", [-math.inf, torch.finfo(torch.float32).min, -1e9])
+def test_an_additive_mask_is_no_broken_input_and_takes_no_gradient(low: float) -> None:
+    x, mask = torch.randn(2, 5, 4), torch.full((5, 5), low).triu(1)
+    assert list(revealed((x, mask))[1]) == ["batch[0]"]
+    report = inithealth.check(Masked(), (x, mask))
+    assert not report.findings
+    assert not report.not_measured
+
+
+def test_minus_infinity_among_numbers_is_a_broken_input() -> None:
+    with pytest.raises(ValueError, match="2 NaN or infinite"):
+        refuse_values(torch.tensor([0.0, 1.0, 2.0, 0.0]).log())

@@ -10,7 +10,8 @@ from torch.nn.utils import parametrizations
 
 from inithealth.record.names import owner, parameter_names, strip, tied_names, unwrapped
 
-compiles = pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")  # torch's own
+# Torch's compiler uses what torch deprecates.
+compiles = pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
 
 
 def test_wrapper_prefixes_are_no_part_of_a_name() -> None:

@@ -43,7 +43,11 @@ def he(model: nn.Module) -> nn.Module:
 def mlp(hidden: int = 4, activation: type[nn.Module] = nn.ReLU, width: int = WIDTH) -> nn.Sequential:
     """``hidden`` layers, named 0, 2, 4 and so on, and a head; healthy for ReLU."""
     widths = [FEATURES, *[width] * hidden]
-    layers = [part for reads, gives in zip(widths, widths[1:], strict=False) for part in (nn.Linear(reads, gives), activation())]
+    layers = [
+        part
+        for reads, gives in zip(widths, widths[1:], strict=False)
+        for part in (nn.Linear(reads, gives), activation())
+    ]
     model = nn.Sequential(*layers, nn.Linear(widths[-1], CLASSES))
     he(model)
     return model

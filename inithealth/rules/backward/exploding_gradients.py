@@ -7,7 +7,7 @@ from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
 from inithealth.rules import gains
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import times
+from inithealth.rules.wording import called, times
 
 
 class ExplodingGradients(Rule):
@@ -56,7 +56,7 @@ class ExplodingGradients(Rule):
         blamed = gains.strongest(way)
         yield self.finding(
             blamed,
-            f"gradients grow {times(growth)} on the way back from {last.name} to {at.name} (limit {times(high)})",
+            f"gradients grow {times(growth)} on the way back from {called(last)} to {called(at)} (limit {times(high)})",
             severity=Severity.ERROR if growth > highest else Severity.WARNING,
             measured=growth,
             limit=high,

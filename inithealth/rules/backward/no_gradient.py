@@ -6,7 +6,7 @@ from inithealth import remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import span, verb
+from inithealth.rules.wording import called, span, verb
 
 
 class NoGradient(Rule):
@@ -45,8 +45,8 @@ class NoGradient(Rule):
                 # What cuts the graph stands behind the last of them.
                 [last, *detached[:-1]],
                 f"{span(detached)}: the values reach the loss but no gradient comes back",
-                cause=f"the graph is cut behind {last.name}: detach, no_grad, .data or numpy",
-                fix=f"remove the .detach() (or no_grad, .data, .item()) applied to the output of {last.name}",
+                cause=f"the graph is cut behind {called(last)}: detach, no_grad, .data or numpy",
+                fix=f"remove the .detach() (or no_grad, .data, .item()) applied to the output of {called(last)}",
             )
         yield from self._asleep(recording)
         unused = [layers[name] for name in recording.unused if name in layers]
@@ -79,6 +79,6 @@ class NoGradient(Rule):
             f"{span(asleep)}: the gradient is exactly zero {when}",
             severity=Severity.ERROR if trial.settled else Severity.INFO,
             measured=0.0,
-            cause=f"something between {last.name} and the loss has slope zero everywhere",
-            fix=f"look for a dead or zero layer, a sign, round or argmax behind {last.name}",
+            cause=f"something between {called(last)} and the loss has slope zero everywhere",
+            fix=f"look for a dead or zero layer, a sign, round or argmax behind {called(last)}",
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import count
+from inithealth.rules.wording import called, count
 
 
 class NonFiniteGradients(Rule):
@@ -52,9 +52,9 @@ class NonFiniteGradients(Rule):
         others = f", and so of {count(len(bad) - 1, 'layer')} before it" if len(bad) > 1 else ""
         yield self.finding(
             bad,
-            f"{bad[0].name}: the gradient is NaN or infinite{others}",
+            f"{called(bad[0])}: the gradient is NaN or infinite{others}",
             measured=float(len(bad)),
             limit=0.0,
-            cause=f"an operation between {bad[0].name} and the loss has no finite slope here, or overflows",
-            fix=f"add an epsilon inside the roots and logarithms of what is computed from {bad[0].name}",
+            cause=f"an operation between {called(bad[0])} and the loss has no finite slope here, or overflows",
+            fix=f"add an epsilon inside the roots and logarithms of what is computed from {called(bad[0])}",
         )

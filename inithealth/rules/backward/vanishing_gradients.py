@@ -7,7 +7,7 @@ from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
 from inithealth.rules import gains
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import number
+from inithealth.rules.wording import called, number
 
 
 class VanishingGradients(Rule):
@@ -60,7 +60,7 @@ class VanishingGradients(Rule):
         blamed = gains.weakest(way)
         yield self.finding(
             blamed,
-            f"gradients fade to {number(ratio)} on the way back from {top.name} to {at.name} (limit {number(low)})",
+            f"gradients fade to {number(ratio)} on the way back from {called(top)} to {called(at)} (limit {number(low)})",
             severity=Severity.ERROR if ratio < lowest else Severity.WARNING,
             measured=ratio,
             limit=low,

@@ -7,7 +7,7 @@ from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules import gains
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import number
+from inithealth.rules.wording import called, number
 
 
 class ExplodingActivations(Rule):
@@ -65,5 +65,5 @@ class ExplodingActivations(Rule):
 def _growth(recording: Recording, at: Layer, rms: float) -> str:
     scale = max(1.0, levels.input_rms(recording))
     if scale == 1.0:
-        return f"activations grow to rms {number(rms)} at {at.name}"
-    return f"activations grow to {number(rms)} times the input's rms ({number(scale)}) at {at.name}"
+        return f"activations grow to rms {number(rms)} at {called(at)}"
+    return f"activations grow to {number(rms)} times the input's rms ({number(scale)}) at {called(at)}"

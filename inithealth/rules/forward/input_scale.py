@@ -34,7 +34,7 @@ class InputScale(Rule):
     code = "IH210"
     name = "input-scale"
     severity = Severity.WARNING
-    rank = 2
+    rank = 1
     max_rms: float = 10.0  # healthy nets are fed about 1
     min_rms: float = 1 / 30  # below it the biases outweigh the inputs
     max_abs: float = 50.0  # a single element that large rules its sample
@@ -42,18 +42,22 @@ class InputScale(Rule):
     def check(self, recording: Recording) -> Iterator[Finding]:
         broken = {name: signal for name, signal in recording.inputs.items() if signal.non_finite}
         off = {name: signal for name, signal in recording.inputs.items() if self._off(signal)}
+        later = next((step for step in recording.steps if step.broken_inputs), None)
         if broken:  # how large the rest is does not matter before this is mended
-            yield self._broken(broken)
+            yield self._broken(broken, 0)
+        elif later is not None:
+            yield self._broken(later.broken_inputs, later.index)
         elif off:
             yield self._scaled(off)
 
-    def _broken(self, inputs: dict[str, Signal]) -> Finding:
+    def _broken(self, inputs: dict[str, Signal], step: int) -> Finding:
         first = next(iter(inputs))
         told = "; ".join(f"{name}: {count(s.non_finite, 'NaN or infinite element')}" for name, s in inputs.items())
         return self.finding(
             [],
             f"{told} in the batch",
             severity=Severity.ERROR,
+            step=step,
             measured=float(inputs[first].non_finite),
             limit=0.0,
             cause="the data is broken, not the network",

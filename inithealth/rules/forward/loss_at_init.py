@@ -7,7 +7,7 @@ from inithealth import levels, remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import number
+from inithealth.rules.wording import called, number
 
 
 class LossAtInit(Rule):
@@ -64,7 +64,7 @@ class LossAtInit(Rule):
                 severity=Severity.ERROR if value > high or spread > self.error_logits_std else Severity.WARNING,
                 measured=spread if wide else value,
                 limit=self.max_logits_std if wide else high,
-                cause=f"the logits of {heads[0].name} are too large" if heads else "the logits are too large",
+                cause=f"the logits of {called(heads[0])} are too large" if heads else "the logits are too large",
                 fix=remedy.each(heads) if heads else "scale the logits down",
             )
         elif value < low:
@@ -81,7 +81,7 @@ class LossAtInit(Rule):
     def _softmax_twice(self, heads: list[Layer], value: float | None) -> Finding:
         return self.finding(
             heads,
-            f"{heads[0].name if heads else 'the output'}: probabilities are fed to cross-entropy, "
+            f"{called(heads[0]) if heads else 'the output'}: probabilities are fed to cross-entropy, "
             "which applies a softmax of its own",
             severity=Severity.ERROR,
             measured=value,

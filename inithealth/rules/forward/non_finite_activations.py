@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import count, number
+from inithealth.rules.wording import called, count, number
 
 
 class NonFiniteActivations(Rule):
@@ -31,25 +31,25 @@ class NonFiniteActivations(Rule):
     code = "IH203"
     name = "non-finite-activations"
     severity = Severity.ERROR
-    rank = 1
+    rank = 2
     explains = frozenset("IH201 IH202 IH208 IH301 IH302 IH303 IH304 IH405".split())
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         order = {layer.name: layer for layer in recording.layers}
-        bad = [
-            (order[m.layer], m)
-            for m in recording.first.values()
-            if m.layer in order and m.output is not None and m.output.non_finite
-        ]
-        if not bad:
-            return
-        bad.sort(key=lambda pair: pair[0].index)
+        for step in recording.steps:
+            bad = [(order[m.layer], m) for m in step.layers if m.layer in order and m.output and m.output.non_finite]
+            if bad:
+                yield self._first(sorted(bad, key=lambda pair: pair[0].index), step.index)
+                return
+
+    def _first(self, bad: list[tuple[Layer, Measurement]], step: int) -> Finding:
         layer, m = bad[0]
         values = m.output.non_finite if m.output else 0
         others = f", and {count(len(bad) - 1, 'layer')} behind it" if len(bad) > 1 else ""
-        yield self.finding(
+        return self.finding(
             [layer for layer, _ in bad],
-            f"{layer.name}: {count(values, 'NaN or infinite value')} in its output{others}",
+            f"{called(layer)}: {count(values, 'NaN or infinite value')} in its output{others}",
+            step=step,
             measured=float(values),
             limit=0.0,
             cause=self._cause(layer, m),
@@ -61,10 +61,10 @@ class NonFiniteActivations(Rule):
         if m.input is not None and m.input.non_finite:
             return "its input is not finite either: an operation without weights before it made it so"
         top = f" (largest input {number(m.input.abs_max)})" if m.input is not None else ""
-        return f"an overflow or an undefined operation in {layer.name}{top}"
+        return f"an overflow or an undefined operation in {called(layer)}{top}"
 
     @staticmethod
     def _fix(layer: Layer, m: Measurement) -> str:
         if m.input is not None and m.input.non_finite:
-            return f"look at what is computed before {layer.name}: a logarithm, root or division wants an epsilon"
-        return f"look at what {layer.name} computes from its input; run in float32 to tell an overflow apart"
+            return f"look at what is computed before {called(layer)}: a logarithm, root or division wants an epsilon"
+        return f"look at what {called(layer)} computes from its input; run in float32 to tell an overflow apart"

@@ -7,7 +7,7 @@ from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules import gains
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import number
+from inithealth.rules.wording import called, number
 
 
 class VanishingActivations(Rule):
@@ -47,7 +47,7 @@ class VanishingActivations(Rule):
             yield self._finding(recording, _fading(recording, *faded), faded[1], self.low_rms, bad)
         elif alike is not None:
             layer, share = alike
-            message = f"{layer.name} sees all inputs alike: {number(share)} of what it sees differs between samples"
+            message = f"{called(layer)} sees all inputs alike: {number(share)} of what it sees differs between samples"
             yield self._finding(recording, message, share, self.min_between, True)
 
     def _finding(self, recording: Recording, message: str, measured: float, limit: float, bad: bool) -> Finding:
@@ -75,5 +75,5 @@ class VanishingActivations(Rule):
 def _fading(recording: Recording, at: Layer, share: float) -> str:
     scale = min(1.0, levels.input_rms(recording))
     if scale == 1.0:
-        return f"activations fade to rms {number(share)} at {at.name}"
-    return f"activations fade to {number(share)} of the input's rms ({number(scale)}) at {at.name}"
+        return f"activations fade to rms {number(share)} at {called(at)}"
+    return f"activations fade to {number(share)} of the input's rms ({number(scale)}) at {called(at)}"

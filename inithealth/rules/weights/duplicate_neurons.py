@@ -41,7 +41,7 @@ class DuplicateNeurons(Rule):
     max_lost: float = 0.5  # share of units that are copies: half of the layer is lost, whatever training does
     min_share: float = 0.25  # fewer copies that part by themselves are not worth a warning
     max_cosine: float = 0.9  # between units that are no copies; no healthy net of 97 exceeds it
-    min_fan_in: int = 3  # in half precision units of one or two inputs coincide by chance
+    min_fan_in: int = 3  # units of one or two inputs point the same way or, in half precision, coincide by chance
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         for layer in recording.layers:
@@ -49,10 +49,10 @@ class DuplicateNeurons(Rule):
                 continue
             if layer.weight.duplicate_rows > 0:
                 yield self._copies(layer, layer.weight, recording.probation)
-            elif layer.groups == 1 and layer.weight.row_cosine > max(self.max_cosine, _by_chance(layer.weight)):
+            elif layer.groups == 1 and self._one_way(layer.weight):
                 yield self.finding(
                     [layer],
-                    f"{span([layer])}: the units point the same way, mean cosine {layer.weight.row_cosine:.2g} "
+                    f"{span([layer])}: the units point the same way, mean cosine {number(layer.weight.row_cosine)} "
                     f"(limit {number(self.max_cosine)})",
                     measured=layer.weight.row_cosine,
                     limit=self.max_cosine,
@@ -87,6 +87,10 @@ class DuplicateNeurons(Rule):
         if not weight.trainable or not layer.reaches_loss or layer.head or layer.kind == "embedding":
             return False
         return not weight.constant and not (weight.half_precision and (weight.fan_in or 0) < self.min_fan_in)
+
+    def _one_way(self, weight: Weight) -> bool:
+        enough = (weight.fan_in or 0) >= self.min_fan_in
+        return enough and weight.row_cosine > max(self.max_cosine, _by_chance(weight))
 
 
 def _by_chance(weight: Weight) -> float:

@@ -11,7 +11,7 @@ from inithealth import levels, remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import number, span, times
+from inithealth.rules.wording import called, number, span, times
 from inithealth.theory import octaves_off, recipe_gains, wanted_gain
 
 _SMALL = frozenset("IH201 IH206 IH301 IH304".split())  # what follows from weights that are too small
@@ -78,7 +78,7 @@ class WeightScale(Rule):
         size, sign = ("large", 1) if worst.octaves > 0 else ("small", -1)
         usual = rms / 2**worst.octaves
         limit = usual * 2 ** (sign * worst.tolerated)
-        most, which = ("up to ", f"{layers[0].name} has ") if len(layers) > 1 else ("", "")
+        most, which = ("up to ", f"{called(layers[0])} has ") if len(layers) > 1 else ("", "")
         bad = levels.shows(recording) or _silenced(layers, worst, recording)
         return self.finding(
             layers,
@@ -162,7 +162,7 @@ def _effect(layer: Layer) -> str:
     if layer.kind == "embedding" or not gain:
         return "what an embedding puts out is as large as its weight"
     wants = f"where {layer.activation} wants {number(wanted_gain(layer))}" if layer.activation else "where 1 keeps it"
-    return f"{layer.name} multiplies the signal by about {number(gain)} {wants}, and the gradient likewise"
+    return f"{called(layer)} multiplies the signal by about {number(gain)} {wants}, and the gradient likewise"
 
 
 def _norms(recording: Recording) -> list[Layer]:

@@ -95,5 +95,6 @@ class ZeroWeights(Rule):
 
 
 def _first_factors(layers: list[Layer]) -> list[Layer]:
-    """What has to be initialized: the last layer of a branch (LoRA's B) may stay zero once its first one isn't."""
-    return [layer for layer in layers if not layer.ends_branch] or layers
+    """What has to be initialized: of a branch at zero the last layer (LoRA's B) may stay so once the first is not."""
+    inner = [layer for layer in layers if not layer.bypassable or layer.feeds == "layer"]
+    return inner or [layer for layer in layers if not layer.ends_branch] or layers

@@ -1,0 +1,172 @@
+"""IH105: copies that never part are an error, copies that do a warning; units that all point one way a warning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from inithealth import Severity
+from inithealth.recording import Probation
+from inithealth.rules.weights.duplicate_neurons import DuplicateNeurons
+from tests.rules.nets import codes, finding, he, judged, mended, mlp, pictures, with_options
+from tests.rules.recordings import judge, layer, recording, stack
+
+
+def copied(share: float, *, read_alike: bool) -> nn.Sequential:
+    """A network whose third layer repeats its first units; ``read_alike``: the next layer can't tell them apart."""
+    model = mlp()
+    copies = int(64 * share)
+    with torch.no_grad():
+        model[2].weight[-copies:] = model[2].weight[:copies]
+        if read_alike:
+            model[4].weight[:, -copies:] = model[4].weight[:, :copies]
+    return model
+
+
+def test_copies_that_are_read_alike_are_an_error() -> None:
+    model = copied(0.5, read_alike=True)
+    report = judged(model)
+    found = finding(report, "IH105")
+    assert found.severity == Severity.ERROR
+    assert found.layers == ("2",)
+    assert (
+        found.message == "layer 2: 50% of the units repeat another unit and are still alike after 4 steps (limit 50%)"
+    )
+    assert (found.measured, found.limit) == (0.5, 0.5)
+    assert [cause.code for cause in report.causes] == ["IH105"]
+    assert "IH305" in [consequence.code for consequence in report.consequences(found)]
+    assert mended(model, "IH105").ok
+
+
+def test_filters_are_units_too() -> None:
+    model = he(nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU(), nn.Flatten()))
+    model.append(nn.Linear(256, 10))
+    with torch.no_grad():
+        model[0].weight[8:] = model[0].weight[:8]
+        model[2].weight[:, 8:] = model[2].weight[:, :8]
+    found = finding(judged(model, pictures()), "IH105")
+    assert (found.severity, found.layers) == (Severity.ERROR, ("0",))
+    assert mended(model, "IH105", pictures()).ok
+
+
+def test_copies_that_part_are_a_warning() -> None:
+    found = finding(judged(copied(0.5, read_alike=False)), "IH105")
+    assert found.severity == Severity.WARNING
+    assert "part by themselves" in found.message
+
+
+def test_some_copies_that_stay_are_a_warning() -> None:
+    found = finding(judged(copied(0.25, read_alike=True)), "IH105")
+    assert found.severity == Severity.WARNING
+    assert "25% of the units repeat another unit and are still alike" in found.message
+
+
+def test_few_copies_that_part_are_a_note() -> None:
+    assert finding(judged(copied(0.1, read_alike=False)), "IH105").severity == Severity.INFO
+
+
+def test_random_units_are_healthy() -> None:
+    assert judged(mlp()).causes == ()
+
+
+def test_units_with_biases_of_their_own_are_no_copies() -> None:
+    model = copied(0.5, read_alike=True)
+    nn.init.normal_(model[2].bias)
+    assert "IH105" not in codes(judged(model))
+
+
+def test_a_head_may_repeat_itself() -> None:
+    model = mlp()
+    model[8].weight.data[5:] = model[8].weight.data[:5]
+    assert "IH105" not in codes(judged(model))
+
+
+def test_equal_depthwise_filters_read_different_channels() -> None:
+    model = he(nn.Sequential(nn.Conv2d(3, 16, 3), nn.Conv2d(16, 16, 3, groups=16), nn.ReLU(), nn.Flatten()))
+    model.append(nn.Linear(256, 10))
+    model[1].weight.data[8:] = model[1].weight.data[:8]
+    assert "IH105" not in codes(judged(model, pictures()))
+
+
+def test_experts_that_this_batch_does_not_use_are_no_copies() -> None:
+    class Mixture(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.experts = nn.ModuleList(he(mlp(1)) for _ in range(4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.experts[0](x)
+
+    found = {(each.code, each.severity) for each in judged(Mixture()).causes}
+    assert found == {("IH304", Severity.INFO)}
+
+
+def pointing_one_way(mean: float = 0.1, std: float = 0.005) -> nn.Sequential:
+    model = mlp()
+    torch.manual_seed(0)
+    nn.init.normal_(model[2].weight, mean, std)
+    return model
+
+
+def test_units_that_point_the_same_way_are_a_warning() -> None:
+    model = pointing_one_way()
+    found = finding(judged(model), "IH105")
+    assert found.severity >= Severity.WARNING
+    assert found.layers == ("2",)
+    assert found.message == "layer 2: the units point the same way, mean cosine 0.998 (limit 0.9)"
+    assert found.measured == pytest.approx(0.9975, abs=1e-3)
+    assert found.limit == 0.9
+    assert found.cause.startswith("the weights' mean (0.1) outweighs their spread (std 0.00")
+    mended(model, "IH105")
+
+
+def test_positive_weights_are_not_all_the_same() -> None:
+    model = mlp()
+    nn.init.uniform_(model[2].weight, 0.0, 0.05)
+    assert "IH105" not in codes(judged(model))
+
+
+@pytest.mark.parametrize(("units", "inputs", "fires"), [(2, 3, False), (2, 20, True), (64, 3, True), (64, 2, False)])
+def test_a_few_units_of_few_inputs_point_one_way_by_chance(units: int, inputs: int, fires: bool) -> None:
+    few = {"shape": (units, inputs), "fan_in": inputs, "fan_out": units, "row_cosine": 0.95}
+    assert bool(judge(DuplicateNeurons, recording(stack(fc1={"weight": few})))) is fires
+
+
+def test_groups_may_point_the_same_way() -> None:
+    assert judge(DuplicateNeurons, recording(stack(fc1={"weight": {"row_cosine": 0.99}, "groups": 4}))) == []
+
+
+@pytest.mark.parametrize("place", [{"kind": "embedding"}, {"head": True}, {"reaches_loss": False}])
+def test_what_is_told_apart_or_not_trained_is_passed_over(place: dict[str, Any]) -> None:
+    alike = layer("fc", 0, weight={"duplicate_rows": 0.9}, **place)
+    assert judge(DuplicateNeurons, recording((alike,))) == []
+
+
+def trial(alike: float, settled: bool = True) -> Probation:
+    return Probation(steps=4 if settled else 1, settled=settled, duplicates={"fc1.weight": alike})
+
+
+def test_before_the_probation_is_over_it_is_a_note() -> None:
+    layers = stack(fc1={"weight": {"duplicate_rows": 0.9}})
+    for probation in (None, trial(0.9, settled=False)):
+        (found,) = judge(DuplicateNeurons, recording(layers, probation=probation))
+        assert found.severity == Severity.INFO
+
+
+def test_options() -> None:
+    model = copied(0.25, read_alike=True)
+    stricter = judged(model, **with_options("duplicate-neurons", max_lost=0.2))
+    assert finding(stricter, "IH105").severity == Severity.ERROR
+    parting = copied(0.1, read_alike=False)
+    assert finding(judged(parting, **with_options("duplicate-neurons", min_share=0.05)), "IH105").severity == "warning"
+    assert "IH105" not in codes(judged(pointing_one_way(), **with_options("duplicate-neurons", max_cosine=0.999)))
+
+
+def test_in_half_precision_units_of_few_inputs_coincide_by_chance() -> None:
+    half = {"duplicate_rows": 0.6, "half_precision": True, "fan_in": 2}
+    made_up = recording(stack(fc1={"weight": half}), probation=trial(0.0))
+    assert judge(DuplicateNeurons, made_up) == []
+    assert len(judge(DuplicateNeurons, made_up, min_fan_in=2)) == 1

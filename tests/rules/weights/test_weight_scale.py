@@ -1,0 +1,309 @@
+"""IH106: weights far from their peers', or from every initialization in use, are named with the factor."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import inithealth
+from inithealth import Severity
+from inithealth.recording import Loss
+from inithealth.rules.weights.weight_scale import WeightScale
+from tests.rules.nets import codes, finding, judged, mended, mlp, pictures, vectors, with_options
+from tests.rules.recordings import judge, measured, recording, stack
+
+WIDE = Loss(kind="cross_entropy", classes=10, logits_std=20.0)
+
+
+def scaled(model: nn.Sequential, factor: float, *places: int) -> nn.Sequential:
+    for place in places:
+        model[place].weight.data.mul_(factor)
+    return model
+
+
+def test_small_layers_among_their_peers_are_an_error_where_the_signal_suffers() -> None:
+    model = scaled(mlp(9), 0.02, 8, 10, 12)
+    report = judged(model)
+    found = finding(report, "IH106")
+    assert found.severity == Severity.ERROR
+    assert set(found.layers) == {"8", "10", "12"}
+    peers = r"the median of its 7 peers is 0\.17\d, limit"
+    told = rf"layer 8, layer 10, layer 12: weights up to 5\dx too small \(layer (\d+) has rms ([\d.]+); {peers}"
+    match = re.match(told, found.message)
+    assert match is not None, found.message
+    assert match.group(1) == found.layers[0]
+    assert float(match.group(2)) == pytest.approx(found.measured, rel=1e-2)
+    assert found.measured is not None
+    assert found.limit is not None
+    assert found.measured < found.limit < 0.17
+    assert [cause.code for cause in report.causes] == ["IH106"]
+    assert {"IH201", "IH301"} <= {consequence.code for consequence in report.consequences(found)}
+    assert mended(model, "IH106").ok
+
+
+def test_one_large_layer_is_named_alone() -> None:
+    model = scaled(mlp(6), 100.0, 4)
+    found = finding(judged(model), "IH106")
+    assert found.layers == ("4",)
+    peers = r"the median of its 4 peers is 0\.1\d+, limit 0\.\d"
+    assert re.match(rf"layer 4: weights \d+x too large \(rms 17\.\d; {peers}", found.message)
+    assert "layer 4 multiplies the signal by about 14" in found.cause
+    assert "where relu wants 1.41" in found.cause
+    assert mended(model, "IH106").ok
+
+
+def test_large_and_small_are_two_findings() -> None:
+    model = scaled(scaled(mlp(8), 30.0, 4), 1 / 30, 10)
+    found = [each for each in judged(model).findings if each.code == "IH106"]
+    assert [each.layers for each in found] == [("4",), ("10",)]
+    assert "too large" in found[0].message
+    assert "too small" in found[1].message
+
+
+def test_a_healthy_network_is_silent() -> None:
+    for model in (mlp(1), mlp(4), mlp(9), mlp(4, nn.Tanh)):
+        assert "IH106" not in codes(judged(model))
+
+
+def test_most_of_the_peers_may_be_the_wrong_ones() -> None:
+    """Three of five layers are off: their median is no measure of the two that are right."""
+    model = scaled(mlp(6), 1e3, 4, 6, 8)
+    assert set(finding(judged(model), "IH106").layers) == {"4", "6", "8"}
+    assert mended(model, "IH106").ok
+
+
+def test_a_loud_head_is_judged_by_what_it_does_to_the_logits() -> None:
+    model = scaled(mlp(), 200.0, 8)
+    found = finding(judged(model), "IH106")
+    assert (found.severity, found.layers) == (Severity.ERROR, ("8",))
+    assert "common initializations go up to" in found.message
+    assert "where 1 keeps it" in found.cause
+    assert mended(model, "IH106").ok
+
+
+def test_a_small_head_is_meant_so() -> None:
+    assert judged(scaled(mlp(), 0.01, 8)).causes == ()
+
+
+def test_depth_scaled_branch_ends_are_meant_so() -> None:
+    """GPT-2 starts the ends of its residual branches at 0.02 / sqrt(2 blocks)."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.enter, self.leave = nn.LayerNorm(64), nn.Linear(64, 64), nn.Linear(64, 64)
+            nn.init.normal_(self.enter.weight, std=0.02)
+            nn.init.normal_(self.leave.weight, std=0.02 / 12**0.5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.leave(F.gelu(self.enter(self.norm(x))))
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(32, 64), *(Block() for _ in range(6)), nn.LayerNorm(64), nn.Linear(64, 10))
+    assert judged(model).causes == ()
+
+
+def test_a_transposed_convolution_is_mended_by_its_own_fan() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.ConvTranspose2d(16, 16, 4, 2, 1), nn.ReLU())
+    model.append(nn.Conv2d(16, 3, 3, 1, 1))
+    scaled(model, 100.0, 2)
+    target = pictures()
+
+    def loss(output: Tensor) -> Tensor:
+        return F.mse_loss(output, target)
+
+    assert finding(judged(model, pictures(), loss), "IH106").layers == ("2",)
+    mended(model, "IH106", pictures(), loss)
+
+
+def test_a_weight_kept_the_other_way_round_is_mended_by_its_own_fan() -> None:
+    """GPT-2's Conv1D holds [inputs, units]."""
+
+    class Transposed(nn.Module):
+        def __init__(self, reads: int, gives: int) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(reads, gives) * (2 / reads) ** 0.5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ self.weight
+
+    torch.manual_seed(0)
+    layers = [Transposed(32, 256), nn.ReLU(), Transposed(256, 32), nn.ReLU(), Transposed(32, 256), nn.ReLU()]
+    model = scaled(nn.Sequential(*layers, nn.Linear(256, 10)), 1e-3, 2)
+    found = finding(judged(model), "IH106")
+    assert found.fix == "nn.init.normal_(model[2].weight, std=0.0884)"
+    assert mended(model, "IH106").ok
+
+
+def test_a_weight_norm_is_mended_as_a_whole() -> None:
+    model = mlp()
+    nn.utils.parametrizations.weight_norm(model[4])
+    model[4].parametrizations.weight.original0.data.mul_(100.0)
+    found = finding(judged(model), "IH106")
+    assert found.layers == ("4",)
+    assert found.fix.startswith("model[4].weight = nn.init.kaiming_normal_(model[4].weight.detach().clone()")
+    mended(model, "IH106")
+
+
+class Language(nn.Module):
+    """An embedding, a layer, a norm and a head over 64 tokens."""
+
+    def __init__(self, std: float, tied: bool = False) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embedding, self.fc = nn.Embedding(64, 32), nn.Linear(32, 32)
+        self.norm, self.head = nn.LayerNorm(32), nn.Linear(32, 64, bias=False)
+        nn.init.normal_(self.embedding.weight, std=std)
+        if tied:
+            self.head.weight = self.embedding.weight
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.head(self.norm(F.relu(self.fc(self.embedding(tokens)))))
+
+
+TOKENS = torch.randint(0, 64, (32, 12), generator=torch.Generator().manual_seed(0))
+
+
+def next_token(output: Tensor) -> Tensor:
+    return F.cross_entropy(output[:, :-1].flatten(0, 1), TOKENS[:, 1:].flatten())
+
+
+def test_a_large_embedding_is_a_warning() -> None:
+    model = Language(6.0)
+    found = finding(judged(model, TOKENS, next_token), "IH106")
+    assert (found.severity, found.layers) == (Severity.WARNING, ("embedding",))
+    told = r"embedding: weights [56](\.\d)?x too large \(rms [56]\.\d+; embeddings usually have 1, limit 4\)"
+    assert re.fullmatch(told, found.message)
+    mended(model, "IH106", TOKENS, next_token)
+    looser = with_options("weight-scale", max_embedding_rms=8.0)
+    assert "IH106" not in codes(judged(Language(6.0), TOKENS, next_token, **looser))
+
+
+def test_a_tied_embedding_makes_the_logits_too_large() -> None:
+    model = Language(2.0, tied=True)
+    found = finding(judged(model, TOKENS, next_token), "IH106")
+    assert found.severity == Severity.ERROR
+    assert found.layers[0] == "embedding"
+    assert "embeddings that are the head too have 0.02, limit 0.3" in found.message
+    assert found.fix == "nn.init.normal_(model.embedding.weight, std=0.02)"
+    assert mended(model, "IH106", TOKENS, next_token).ok
+    assert judged(Language(1.0), TOKENS, next_token).causes == ()
+
+
+def test_the_limit_of_tied_embeddings_is_an_option() -> None:
+    tied = {"kind": "embedding", "activation": None, "weight": {"rms": 2.0, "fan_in": 1, "tied_to": ("head.weight",)}}
+    made_up = recording(stack(fc0=tied), loss=WIDE)
+    assert len(judge(WeightScale, made_up)) == 1
+    assert judge(WeightScale, made_up, max_tied_rms=3.0) == []
+
+
+class Normed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.ModuleList(nn.Linear(32, 32) for _ in range(6))
+        self.norms = nn.ModuleList(nn.LayerNorm(32) for _ in range(6))
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            x = norm(F.gelu(layer(x)))
+        return self.head(x)
+
+
+def test_one_odd_norm_is_a_warning() -> None:
+    model = Normed()
+    nn.init.constant_(model.norms[2].weight, 10.0)
+    found = finding(judged(model), "IH106")
+    assert (found.severity, found.layers) == (Severity.WARNING, ("norms.2",))
+    assert found.message == "norms.2: weights 10x too large (rms 10; the median of the norms is 1, limit 4)"
+    assert judged(model, **with_options("weight-scale", max_norm_octaves=4.0)).causes == ()
+    mended(model, "IH106")
+
+
+def test_all_norms_near_zero_silence_the_network() -> None:
+    model = Normed()
+    for norm in model.norms:
+        nn.init.normal_(norm.weight, std=0.02)
+    found = finding(judged(model), "IH106")
+    assert found.severity == Severity.ERROR
+    assert found.message.startswith("norms.0 ... norms.5 (6 layers): weights up to 4")
+    assert "norms start with 1, limit 0.25" in found.message
+    assert found.fix == "for i in range(6): nn.init.ones_(model.norms[i].weight)"
+    assert mended(model, "IH106").ok
+
+
+def norms_at(rms: float) -> Any:
+    norm = {"kind": "norm", "weight": {"rms": rms, "shape": (96,), "fan_in": None, "fan_out": None}}
+    return recording(stack(fc0=norm, fc1=norm, fc2=norm), normalized=True)
+
+
+def test_all_norms_too_large_are_no_error_by_themselves() -> None:
+    (found,) = judge(WeightScale, norms_at(20.0))
+    assert found.severity == Severity.WARNING
+
+
+def test_the_range_of_the_norms_median_is_an_option() -> None:
+    assert judge(WeightScale, norms_at(20.0), max_norm_median=30.0) == []
+    assert len(judge(WeightScale, norms_at(0.02))) == 1
+    assert judge(WeightScale, norms_at(0.02), min_norm_median=0.01) == []
+
+
+def test_norms_at_zero_are_judged_on_probation() -> None:
+    assert judge(WeightScale, norms_at(0.0)) == []
+
+
+def test_options_move_the_limits() -> None:
+    model = scaled(mlp(9), 1 / 6, 8)
+    assert finding(judged(model), "IH106").layers == ("8",)
+    assert "IH106" not in codes(judged(model, **with_options("weight-scale", max_octaves=3.0)))
+    assert "IH106" in codes(judged(mlp(9), **with_options("weight-scale", max_octaves=0.01)))
+    # With too few peers the recipes count, and 1/6 of He's gain is within them.
+    assert "IH106" not in codes(judged(model, select="IH106", **with_options("weight-scale", min_peers=20)))
+
+
+def test_a_layer_within_a_group_that_is_off_as_a_whole_is_silent_while_nothing_suffers() -> None:
+    layers = stack(6, **{f"fc{number}": {"weight": {"rms": 1.0}} for number in range(5)})
+    assert judge(WeightScale, recording(layers)) == []
+    suffering = measured(layers, outputs={"fc4": 1e4})
+    assert len(judge(WeightScale, recording(layers, suffering))) == 1
+
+
+@pytest.mark.parametrize("kind", ["norm", "scale", "other"])
+def test_what_is_no_matrix_has_no_gain(kind: str) -> None:
+    odd = {"kind": kind, "weight": {"rms": 1.0, "fan_in": None, "fan_out": None}}
+    assert judge(WeightScale, recording(stack(fc0=odd))) == []
+
+
+def test_weights_that_are_not_finite_have_no_gain() -> None:
+    assert judge(WeightScale, recording(stack(fc1={"weight": {"rms": float("nan"), "non_finite": 1}}))) == []
+
+
+def test_what_follows_from_it_depends_on_its_sign() -> None:
+    rule = WeightScale()
+    small = judged(scaled(mlp(9), 0.02, 8, 10, 12))
+    cause, fading = finding(small, "IH106"), finding(small, "IH301")
+    assert rule.accounts_for(cause, fading)
+    assert not rule.accounts_for(cause, fading.model_copy(update={"code": "IH202"}))
+    large = cause.model_copy(update={"measured": 3.0, "limit": 0.5})
+    assert rule.accounts_for(large, fading.model_copy(update={"code": "IH202"}))
+
+
+def test_an_exploding_loss_later_on_is_a_consequence() -> None:
+    model = scaled(mlp(6), 100.0, 4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e6)
+    with inithealth.watch(model, optimizer=optimizer) as monitor:
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = model(vectors()).square().mean()
+            loss.backward()
+            monitor.step(loss)
+            optimizer.step()
+    causes = [cause.code for cause in monitor.report.causes]
+    assert causes == ["IH106"], str(monitor.report)
+    assert "IH405" in codes(monitor.report)

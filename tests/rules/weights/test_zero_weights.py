@@ -1,0 +1,188 @@
+"""IH103: zeros that never wake are errors; zeros that do are how LoRA, ReZero, ControlNet and DiT start."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inithealth import Severity
+from inithealth.recording import Probation
+from inithealth.rules.weights.zero_weights import ZeroWeights
+from tests.rules import zero_starts
+from tests.rules.nets import codes, finding, he, judged, mended, mlp, pictures, typed, vectors, with_options, zeroed
+from tests.rules.recordings import judge, layer, recording, stack
+
+ASLEEP = Probation(steps=4, settled=True, asleep=("fc1.weight",), zero_units={"fc1.weight": 1.0})
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh, nn.GELU])
+def test_an_all_zero_network_is_an_error(activation: type[nn.Module]) -> None:
+    model = zeroed(mlp(activation=activation))
+    report = judged(model)
+    found = finding(report, "IH103")
+    assert found.severity == Severity.ERROR
+    assert found.layers == ("0", "2", "4", "6", "8")
+    assert found.message == (
+        "layer 0 ... layer 8 (5 layers): weights are exactly zero and no gradient reaches them in 4 steps "
+        "(limit 50% of the units)"
+    )
+    assert (found.measured, found.limit) == (1.0, 0.5)
+    assert [cause.code for cause in report.causes] == ["IH103"]
+    mended(model, "IH103")
+
+
+def test_a_zero_relu_layer_in_the_middle_is_an_error() -> None:
+    model = mlp()
+    zeroed(model[2])
+    report = judged(model)
+    assert [cause.code for cause in report.causes] == ["IH103"]
+    assert report.causes[0].layers == ("2",)
+    assert {"IH204", "IH304"} <= {found.code for found in report.consequences(report.causes[0])}
+    assert mended(model, "IH103").ok
+
+
+@pytest.mark.parametrize("hidden", [1, 2])
+def test_an_all_zero_sigmoid_network_wakes_as_one_unit(hidden: int) -> None:
+    model = zeroed(mlp(hidden, nn.Sigmoid))
+    found = finding(judged(model), "IH103")
+    assert found.severity == Severity.ERROR
+    assert found.layers[0] == "0"
+    assert "after 4 steps 98% of the units are alike" in found.message
+    assert mended(model, "IH103").ok
+
+
+def test_lora_with_both_factors_at_zero_is_an_error() -> None:
+    model = zero_starts.lora(both=True)
+    found = finding(judged(model), "IH103")
+    assert found.severity == Severity.ERROR
+    assert found.layers[0] == "0.a"
+    report = mended(model, "IH103")
+    assert report.ok
+    assert not model[0].b.weight.any()  # one of the factors may stay zero
+
+
+@pytest.mark.parametrize("start", zero_starts.HEALTHY, ids=lambda start: start.__name__)
+def test_a_zero_that_wakes_is_healthy(start: zero_starts.Start) -> None:
+    model, batch, loss = start()
+    report = judged(model, batch, loss)
+    assert report.causes == (), str(report)
+
+
+def rows_at_zero(share: float) -> nn.Sequential:
+    model = mlp()
+    dead = int(share * 64)
+    model[2].weight.data[:dead] = 0.0
+    model[2].bias.data[:dead] = 0.0
+    return model
+
+
+def test_most_units_at_zero_are_an_error() -> None:
+    model = rows_at_zero(0.625)
+    found = finding(judged(model), "IH103")
+    assert found.layers == ("2",)
+    assert found.message.startswith("layer 2: 62% of the units are exactly zero and no gradient reaches them")
+    assert found.measured == 0.625
+    mended(model, "IH103")
+
+
+def test_some_units_at_zero_are_no_error() -> None:
+    assert "IH103" not in codes(judged(rows_at_zero(0.25)))
+
+
+def test_the_option_moves_the_limit() -> None:
+    assert "IH103" in codes(judged(rows_at_zero(0.25), **with_options("zero-weights", max_zero_units=0.2)))
+    assert "IH103" not in codes(judged(rows_at_zero(0.625), **with_options("zero-weights", max_zero_units=0.7)))
+
+
+def test_frozen_zeros_are_a_mask() -> None:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(32, 10)
+            self.correction = nn.Linear(32, 10, bias=False)
+            nn.init.zeros_(self.correction.weight)
+            self.correction.requires_grad_(False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(x) + self.correction(x)
+
+    assert judged(Masked()).causes == ()
+
+
+def test_a_gradient_that_is_zero_by_structure_is_no_fault() -> None:
+    """Attention over one token: the softmax of one score is 1 whatever the query and the key are."""
+
+    class OneToken(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.q, self.k, self.v = nn.Linear(32, 32), nn.Linear(32, 32), nn.Linear(32, 32)
+            self.head = nn.Linear(32, 10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = x[:, None]
+            return self.head(F.scaled_dot_product_attention(self.q(x), self.k(x), self.v(x))[:, 0])
+
+    model = OneToken()
+    assert judged(model).causes == ()
+    zeroed(model.q)
+    assert judged(model).causes == ()
+
+
+def test_a_padding_row_is_no_fault() -> None:
+    model = nn.Sequential(nn.Embedding(50, 32, padding_idx=0), nn.Flatten(), nn.Linear(96, 10))
+    tokens = torch.randint(0, 50, (64, 3), generator=torch.Generator().manual_seed(0))
+    assert judged(model, tokens).causes == ()
+
+
+def test_an_empty_parameter_is_no_fault() -> None:
+    class Empty(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.prompt, self.head = nn.Linear(32, 32), nn.Parameter(torch.empty(0, 32)), nn.Linear(32, 10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(torch.cat([F.relu(self.fc(x)), self.prompt]))
+
+    assert judged(Empty()).causes == ()
+
+
+def test_convolutions_are_judged_too() -> None:
+    model = he(nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU(), nn.Flatten()))
+    model.append(nn.Linear(256, 10))
+    zeroed(model[2])
+    assert finding(judged(model, pictures()), "IH103").layers == ("2",)
+    assert mended(model, "IH103", pictures()).ok
+
+
+def test_before_the_probation_is_over_it_is_a_note() -> None:
+    layers = stack(fc1={"weight": {"rms": 0.0, "abs_max": 0.0, "zero_share": 1.0, "zero_rows": 1.0}})
+    trial = Probation(steps=1, settled=False, asleep=("fc1.weight",))
+    (found,) = judge(ZeroWeights, recording(layers, probation=trial))
+    assert found.severity == Severity.INFO
+    assert found.message.startswith("fc1: exactly zero")
+
+
+def test_a_layer_that_a_skip_gets_round_is_a_warning() -> None:
+    zero = {"rms": 0.0, "abs_max": 0.0, "zero_share": 1.0, "zero_rows": 1.0}
+    (found,) = judge(ZeroWeights, recording(stack(fc1={"weight": zero, "bypassable": True}), probation=ASLEEP))
+    assert found.severity == Severity.WARNING
+    (found,) = judge(ZeroWeights, recording(stack(fc1={"weight": zero}), probation=ASLEEP))
+    assert found.severity == Severity.ERROR
+
+
+def test_without_a_probation_nothing_is_said() -> None:
+    layers = (layer("fc1", 0, weight={"rms": 0.0, "abs_max": 0.0, "zero_share": 1.0, "zero_rows": 1.0}),)
+    assert judge(ZeroWeights, recording(layers)) == []
+
+
+def test_the_fix_is_typed_in_full() -> None:
+    model = zeroed(mlp())
+    fix = finding(judged(model), "IH103").fix
+    assert fix.splitlines() == [
+        'for i in range(0, 7, 2): nn.init.kaiming_normal_(model[i].weight, nonlinearity="relu")',
+        "nn.init.xavier_uniform_(model[8].weight)",
+    ]
+    typed(finding(judged(model), "IH103"), model)
+    assert judged(model, vectors()).ok
