@@ -93,7 +93,6 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         if self._monitor is not None and self._monitor.watching:
             self._monitor.begin()  # a validation, or a batch that was left out, may have run since the last step
             self._monitor.batch = batch
-            self._monitor.begin()
 
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
         if self._monitor is None or not self._monitor.watching:
@@ -111,7 +110,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         self._monitor.step(self._loss)
         self._loss = None
         self._judge(trainer)
-        if self.settings.finished(self._monitor.index):
+        if self.settings.finished(self._monitor.index) and not self._waiting(self._monitor):
             self._close()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
@@ -140,6 +139,11 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
             trainer.should_stop = True
             return
         raise UnhealthyInit(report if report is not None and bad else "found by another process: see rank 0's log")
+
+    def _waiting(self, monitor: Monitor) -> bool:
+        """Whether suspects are still on probation, which lasts longer than a short schedule."""
+        trial = monitor.recording.probation
+        return trial is not None and not trial.settled
 
     def _latest(self) -> Report | None:
         try:

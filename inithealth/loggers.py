@@ -17,12 +17,17 @@ class MetricsSink:
     def step(self, recording: Recording, step: Step) -> None:
         from inithealth.tensorboard.scalars import step_scalars
 
-        self._logger.log_metrics({f"init_health/{k}": v for k, v in step_scalars(step).items()}, step=step.index)
+        self._log(step_scalars(step), step.index)
 
     def report(self, recording: Recording, report: Report, step: int) -> None:
         from inithealth.tensorboard.scalars import report_scalars
 
-        self._logger.log_metrics({f"init_health/{k}": v for k, v in report_scalars(report).items()}, step=step)
+        self._log(report_scalars(report), step)
 
     def close(self) -> None:
         return None
+
+    def _log(self, values: dict[str, float], step: int) -> None:
+        from inithealth.tensorboard.scalars import GROUP
+
+        self._logger.log_metrics({GROUP + name: value for name, value in values.items()}, step=step)

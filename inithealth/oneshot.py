@@ -74,8 +74,8 @@ def check(
     refuse_batch(batch)
     objective = Objective(model, batch, loss)
     device = next(model.parameters()).device
-    # The caller may hold no_grad or inference_mode, where nothing has a gradient and tensors stay marked.
-    with torch.inference_mode(False), torch.enable_grad(), collection_paused(), undisturbed(model):
+    # The caller may hold no_grad or inference_mode, where nothing has a gradient: this ends both.
+    with torch.inference_mode(False), collection_paused(), undisturbed(model):
         whole = batch if objective.own_step else Call.of(batch)
         objective.batch = transferred(whole, lambda t: (t.clone() if t.is_inference() else t).to(device))
         refuse_values(objective.batch)

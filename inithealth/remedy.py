@@ -21,6 +21,9 @@ _FEWEST_IN_A_LOOP = 3
 _INDEX = "{i}"  # stands for the number that a loop counts: no module can be called that
 
 
+LESS_SPEED = "lower the learning rate, or clip the gradients: Trainer(gradient_clip_val=1.0)"
+
+
 def code(name: str) -> str:
     """``layers.3.fc.weight`` as one writes it: ``model.layers[3].fc.weight``."""
     written = "model"

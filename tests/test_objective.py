@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler, StepLR
 
 import inithealth
 from inithealth import Report
+from inithealth.lightning import without_trainer
 from inithealth.objective import Objective
 
 INPUTS = torch.randn(32, 8, generator=torch.Generator().manual_seed(0))
@@ -291,9 +292,12 @@ def with_tensor_backward(self: Any, batch: Any, batch_idx: int) -> Tensor:
 
 def with_raw_optimizer(self: Any, batch: Any, batch_idx: int) -> None:
     self.manual_backward(cross_entropy(self, batch))
-    optimizer = self.optimizers().optimizer
-    optimizer.step()
-    assert optimizer.param_groups[0]["lr"] == 0.1
+    before = self.net[0].bias.detach().clone()
+    self.net[0].bias.grad = torch.ones(16)
+    for optimizer in (self.optimizers().optimizer, self.optimizers(use_pl_optimizer=False)):
+        optimizer.step()
+        assert optimizer.param_groups[0]["lr"] == 0.1
+    assert torch.equal(self.net[0].bias, before)
 
 
 @NAMESPACES
@@ -350,7 +354,17 @@ def test_two_optimizers_a_gan(pl: Any) -> None:
     assert report.notes[1] == "optimizer: Adam(lr=0.0002), Adam(lr=0.0001)"
     assert all(m.weight_gradient for m in report.measurements)
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
-    assert not {"log", "optimizers", "manual_backward"} & net.__dict__.keys()
+
+
+def test_the_stand_ins_for_a_trainer_are_gone_afterwards() -> None:
+    net = gan(pytorch_lightning)
+    own = net.log = lambda *args, **kwargs: None
+    with pytest.raises(ZeroDivisionError), without_trainer(net):
+        net.print("to nobody")
+        assert net.log is not own
+        raise ZeroDivisionError
+    assert net.log is own
+    assert not {"optimizers", "manual_backward", "print"} & net.__dict__.keys()
 
 
 def test_a_fault_in_a_gan_is_named() -> None:

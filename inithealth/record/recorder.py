@@ -28,6 +28,7 @@ from inithealth.recording import Layer, Loss, Measurement, Recording, Signal, St
 _MOST_USES = 8  # uses of one layer whose output is computed again
 _MOST_SAMPLE = 1024  # elements of one sample: an rms is known to +-2 %, a share of 1 % to +-0.3 %
 _MOST_ACTIVITY = 2**13  # elements of an activation that its dead and saturated units are counted on
+_UNITS_EVERY = 8  # recorded steps between two counts of dead and saturated units, that change slowly
 _FIRST_STEP = 16  # times more at the first step, which the verdict on the initialization rests on
 _FEWEST_SAMPLE = 64
 _ROWS = 64  # rows of the batch that replayed operations are sampled from
@@ -63,11 +64,14 @@ class Recorder:
         self.between: dict[str, float] = {}  # head -> share of its input that differs between samples
         self.failures: dict[str, str] = {}
         self._names = parameter_names(model)
+        self.layer_of_module: dict[str, str] = {}  # the layer whose output a module's is
         self._spreads: dict[int, float] = {}
         # An output and a gradient of four bytes an element for every layer share the budget.
         self._budget = sample_bytes // (2 * 4 * max(1, len(self._names)))
         self._handles: list[Any] = []
         self.compiled = compiled
+        self._steps = 0  # recorded so far
+        self._functional = True  # some layer's output is seen by no hook
         self.paused = False  # while what runs is no part of the training
         self.reset()
 
@@ -77,7 +81,6 @@ class Recorder:
         self.units: dict[str, list[activity.Activity]] = {}
         self.output_places: dict[str, int] = {}  # module -> address of its last output
         self.called: dict[str, None] = {}  # modules in the order of their first call
-        self.layer_of_module: dict[str, str] = {}  # the layer whose output a module's is
         self._produced: dict[Node, str] = {}  # grad_fn of a module's output -> module
 
     @property
@@ -113,13 +116,23 @@ class Recorder:
         """
         nodes = [t.grad_fn for t in roots if t.grad_fn is not None]
         first = not self.layers
-        if nodes:
+        if nodes and self._graph_due:
             self._guarded("autograd graph", self._observe_graph, nodes, inputs if first else None)
         if first:
             self._guarded("weights", self._describe_layers)
         self._produced.clear()  # holds nodes alive, as the graph does
         if self.flow is not None:
             self.flow.graph.release()
+
+    @property
+    def _units_due(self) -> bool:
+        """Whether units are counted in this step: at the first, and then now and again."""
+        return self._steps % _UNITS_EVERY == 0
+
+    @property
+    def _graph_due(self) -> bool:
+        """Whether the graph is read in this step: hooks alone see every layer's output in most networks."""
+        return self._functional or self._units_due
 
     def observe_output(self, output: Any, inputs: Mapping[str, Tensor]) -> None:
         """The same from a model's output, where the loss is not known yet."""
@@ -163,6 +176,7 @@ class Recorder:
             )
             for layer in dict.fromkeys([*self.layer_at.values(), *(layer for _, layer in signals), *weights])
         )
+        self._steps += 1
         self.reset()
         total = math.sqrt(sum(norm**2 for norm in norms.values())) if norms else None
         return Step.model_construct(index=index, loss=loss, layers=measured, global_gradient_norm=total)
@@ -212,8 +226,13 @@ class Recorder:
                 tensor.register_hook(self._gradient_hook(("module", name)))
 
     def _gradient_hook(self, place: Place) -> Callable[[Tensor], None]:
+        take = self.readings.take  # the hook outlives no step, and in it every call counts
+
         def hook(gradient: Tensor) -> None:
-            self._guarded(place[1], self.readings.take, "gradient", place, gradient)
+            try:
+                take("gradient", place, gradient)
+            except Exception as error:
+                self._failed(place[1], error)
 
         return hook
 
@@ -230,12 +249,13 @@ class Recorder:
         self.flow = flow = self._read(nodes)
         self.layer_at = self.naming.layers(flow)
         seen = {self.layer_at[index] for index in self._matched(flow)}
+        self._functional = not seen >= set(self.layer_at.values())
         uses: dict[str, int] = {}
         for index, layer in self.layer_at.items():
             if layer not in seen:
                 uses[layer] = uses.get(layer, 0) + 1
                 self._guarded(layer, self._observe_operation, flow, index, layer, uses[layer])
-        for node, sources in flow.activations().items():
+        for node, sources in flow.activations().items() if self._units_due else ():
             self._guarded("activations", self._observe_activation, flow, node, sources)
         if inputs is not None:
             self._guarded("loss", self._observe_ends, flow, inputs)

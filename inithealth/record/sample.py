@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,8 +25,7 @@ _SAFE_NORM, _SAFE_MIN = 1e18, 1e-18
 LONG, _PIECE = 2**18, 2**12  # elements whose squares one fp32 sum can take, and that it takes at a time of longer ones
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """A strided sample of a tensor, on the tensor's device, to be measured with others."""
 
     values: Tensor  # float32 or float64, of any shape
@@ -129,17 +128,26 @@ def _careful(values: Tensor, zeros: float) -> Signal:
 
 def sample(tensor: Tensor, most: int) -> Sample | None:
     """About ``most`` elements, strided over the whole tensor, copied at once: it may change in place later."""
+    # In a training step the caches are cold: every call counts, so the usual tensor takes the fewest.
+    if tensor.dtype is torch.float32 and tensor.layout is torch.strided and not tensor.is_meta:
+        numel = tensor.numel()
+        if numel > most and tensor.is_contiguous():
+            values = tensor.detach() if tensor.requires_grad else tensor
+            return Sample(torch.as_strided_copy(values, *_stride(numel, most, tensor.shape[-1])), numel)
+    return _sample_any(tensor, most)
+
+
+def _sample_any(tensor: Tensor, most: int) -> Sample | None:
+    """The same for any dtype and layout."""
     values = plain(tensor)
     if values is None:
         return None
     numel = values.numel()
     if numel > most:
-        # In a training step the caches are cold: every call and every line of the cache that is touched counts.
         if not values.is_contiguous():  # a turned tensor is sampled as it lies: the batch outside, the features within
             values = values.permute(sorted(range(values.ndim), key=values.stride, reverse=True))
         if values.is_contiguous():
-            size, stride = _stride(numel, most, values.shape[-1])
-            values = values.as_strided(size, stride)
+            values = values.as_strided(*_stride(numel, most, values.shape[-1]))
         else:
             values = _strided(values, most)
     wide = torch.float64 if values.dtype == torch.float64 else torch.float32

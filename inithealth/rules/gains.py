@@ -25,12 +25,16 @@ def weakest(layers: Sequence[Layer]) -> list[Layer]:
     return [layer for layer in layers if relative_gain(layer) < 1 - _NEAR] or list(layers)
 
 
-def strongest(layers: Sequence[Layer]) -> list[Layer]:
-    """What makes a signal grow, in order: residual branches, which add up; else the layers with too large a gain."""
-    ends = [layer for layer in layers if layer.ends_branch]
-    if ends:
-        return ends
-    way = [layer for layer in layers if not layer.bypassable] or list(layers)
+def strongest(layers: Sequence[Layer], way: Sequence[Layer]) -> list[Layer]:
+    """What makes a signal grow, in order: residual branches, which add up; else what has too large a gain.
+
+    Args:
+        layers: the whole network, whose branches are alike.
+        way: those that the signal has passed where it is largest.
+    """
+    if any(layer.ends_branch for layer in way):
+        return [layer for layer in layers if layer.ends_branch]
+    way = [layer for layer in way if not layer.bypassable] or list(way)
     return [layer for layer in way if relative_gain(layer) > 1 + _NEAR] or way
 
 

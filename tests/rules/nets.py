@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -43,21 +44,9 @@ def he(model: nn.Module) -> nn.Module:
 def mlp(hidden: int = 4, activation: type[nn.Module] = nn.ReLU, width: int = WIDTH) -> nn.Sequential:
     """``hidden`` layers, named 0, 2, 4 and so on, and a head; healthy for ReLU."""
     widths = [FEATURES, *[width] * hidden]
-    layers = [
-        part
-        for reads, gives in zip(widths, widths[1:], strict=False)
-        for part in (nn.Linear(reads, gives), activation())
-    ]
+    layers = [part for reads, gives in pairwise(widths) for part in (nn.Linear(reads, gives), activation())]
     model = nn.Sequential(*layers, nn.Linear(widths[-1], CLASSES))
     he(model)
-    return model
-
-
-def small_head(model: nn.Sequential) -> nn.Sequential:
-    """The head's weights a tenth of what they were."""
-    last = model[-1]
-    assert isinstance(last, nn.Linear)
-    last.weight.data.mul_(0.1)
     return model
 
 

@@ -53,7 +53,8 @@ def stack(count: int = 5, **changes: dict[str, Any]) -> tuple[Layer, ...]:
     """Layers fc0, fc1 ... and a head; ``changes`` by layer name."""
     names = [f"fc{number}" for number in range(count - 1)]
     body = [layer(name, index, **changes.get(name, {})) for index, name in enumerate(names)]
-    head = {"head": True, "activation": None, "feeds": "loss", **changes.get("head", {})}
+    right = {"rms": 96**-0.5}
+    head = {"head": True, "activation": None, "feeds": "loss", "weight": right, **changes.get("head", {})}
     return (*body, layer("head", count - 1, **head))
 
 
@@ -63,7 +64,7 @@ def measured(
     gradients: dict[str, float] | None = None,
     **more: dict[str, Any],
 ) -> tuple[Measurement, ...]:
-    """A measurement of each layer: the rms of its output and of the gradient there, 1 where not given; ``more`` by name."""
+    """What each layer did: the rms of its output and of the gradient there, 1 where not given; ``more`` by name."""
     return tuple(
         Measurement.model_validate(
             {

@@ -33,7 +33,7 @@ class ExplodingGradients(Rule):
     name = "exploding-gradients"
     severity = Severity.WARNING
     rank = 44
-    explains = frozenset({"IH303", "IH405"})
+    explains = frozenset({"IH203", "IH303", "IH405"})
     high_growth: float = 50.0  # without normalization; healthy: 1.0
     highest_growth: float = 1e3  # without normalization: none trained
     high_growth_normalized: float = 1e5  # inception_v4 has 7e3 by right
@@ -52,8 +52,8 @@ class ExplodingGradients(Rule):
         if found is None or found[1] <= high:
             return
         at, growth, last = found
-        way = [layer for layer, _ in levels.measured(recording) if layer.index >= at.index]
-        blamed = gains.strongest(way)
+        layers = [layer for layer, _ in levels.measured(recording)]
+        blamed = gains.strongest(layers, [layer for layer in layers if layer.index >= at.index])
         yield self.finding(
             blamed,
             f"gradients grow {times(growth)} on the way back from {called(last)} to {called(at)} (limit {times(high)})",

@@ -60,7 +60,8 @@ class VanishingGradients(Rule):
         blamed = gains.weakest(way)
         yield self.finding(
             blamed,
-            f"gradients fade to {number(ratio)} on the way back from {called(top)} to {called(at)} (limit {number(low)})",
+            f"gradients fade to {number(ratio)} on the way back from {called(top)} to {called(at)} "
+            f"(limit {number(low)})",
             severity=Severity.ERROR if ratio < lowest else Severity.WARNING,
             measured=ratio,
             limit=low,

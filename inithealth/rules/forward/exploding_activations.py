@@ -50,7 +50,8 @@ class ExplodingActivations(Rule):
         if found is None or found[1] <= high:
             return
         at, rms = found
-        blamed = gains.strongest([layer for layer, _ in levels.measured(recording) if layer.index <= at.index])
+        layers = [layer for layer, _ in levels.measured(recording)]
+        blamed = gains.strongest(layers, [layer for layer in layers if layer.index <= at.index])
         yield self.finding(
             blamed,
             f"{_growth(recording, at, rms)} (limit {number(high)})",

@@ -55,7 +55,7 @@ class InputScale(Rule):
         told = "; ".join(f"{name}: {count(s.non_finite, 'NaN or infinite element')}" for name, s in inputs.items())
         return self.finding(
             [],
-            f"{told} in the batch",
+            f"{told} in the batch{f' of step {step}' if step else ''}",
             severity=Severity.ERROR,
             step=step,
             measured=float(inputs[first].non_finite),

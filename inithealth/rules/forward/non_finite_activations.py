@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
+from inithealth.remedy import LESS_SPEED
 from inithealth.rules.base import Rule
 from inithealth.rules.wording import called, count, number
 
@@ -45,15 +46,16 @@ class NonFiniteActivations(Rule):
     def _first(self, bad: list[tuple[Layer, Measurement]], step: int) -> Finding:
         layer, m = bad[0]
         values = m.output.non_finite if m.output else 0
-        others = f", and {count(len(bad) - 1, 'layer')} behind it" if len(bad) > 1 else ""
+        others = f", and in that of {count(len(bad) - 1, 'layer')} behind it" if len(bad) > 1 else ""
+        when = f" at step {step}" if step else ""
         return self.finding(
             [layer for layer, _ in bad],
-            f"{called(layer)}: {count(values, 'NaN or infinite value')} in its output{others}",
+            f"{called(layer)}: {count(values, 'NaN or infinite value')} in its output{when}{others}",
             step=step,
             measured=float(values),
             limit=0.0,
-            cause=self._cause(layer, m),
-            fix=self._fix(layer, m),
+            cause=f"finite until step {step}: the training diverged" if step else self._cause(layer, m),
+            fix=LESS_SPEED if step else self._fix(layer, m),
         )
 
     @staticmethod

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
+from inithealth.remedy import LESS_SPEED
 from inithealth.rules.base import Rule
 
 
@@ -41,7 +42,7 @@ class NonFiniteLoss(Rule):
                     f"the loss is {step.loss} at step {step.index}",
                     step=step.index,
                     cause=f"the loss was finite until step {step.index}" if step.index else "so it starts",
-                    fix="lower the learning rate, or clip the gradients: Trainer(gradient_clip_val=1.0)"
+                    fix=LESS_SPEED
                     if step.index
                     else "look into the loss function: a logarithm, root or division wants an epsilon",
                 )

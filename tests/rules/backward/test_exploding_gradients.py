@@ -1,0 +1,100 @@
+"""IH302: gradients that grow on their way back; with BatchNorm they do so by right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from inithealth import Severity
+from inithealth.rules.backward.exploding_gradients import ExplodingGradients
+from tests.rules.nets import codes, finding, judged, mended, mlp, with_options
+from tests.rules.recordings import judge, measured, recording, stack
+
+
+def loud(hidden: int, gain: float = 3.0) -> nn.Sequential:
+    """A tanh network whose weights are 3 times LeCun's: the gradient grows at every layer, the signal cannot."""
+    model = mlp(hidden, nn.Tanh)
+    torch.manual_seed(0)
+    for layer in model[:-1:2]:
+        nn.init.normal_(layer.weight, std=gain / layer.in_features**0.5)
+    return model
+
+
+def test_a_deep_loud_network_explodes_backward() -> None:
+    model = loud(20)
+    found = finding(judged(model, select="IH302"), "IH302")
+    assert found.severity == Severity.WARNING
+    assert found.message.startswith("gradients grow ")
+    assert found.message.endswith("x on the way back from layer 40 to layer 0 (limit 50x)")
+    assert found.measured is not None
+    assert found.measured > 50
+    assert found.limit == 50.0
+    assert "the gain that keeps the signal through tanh" in found.cause
+    mended(model, "IH302")
+
+
+def test_more_of_it_is_an_error() -> None:
+    assert finding(judged(loud(40), select="IH302"), "IH302").severity == Severity.ERROR
+
+
+def test_healthy_networks_are_silent() -> None:
+    assert "IH302" not in codes(judged(mlp(40)))
+    assert "IH302" not in codes(judged(loud(5, gain=1.6)))
+
+
+def test_batch_norm_makes_gradients_grow_by_right() -> None:
+    torch.manual_seed(0)
+    layers = [
+        part for number in range(20) for part in (nn.Linear(64 if number else 32, 64), nn.BatchNorm1d(64), nn.ReLU())
+    ]
+    report = judged(nn.Sequential(*layers, nn.Linear(64, 10)))
+    assert report.causes == ()
+    norms = [m.gradient.norm for m in report.measurements if m.gradient is not None]
+    assert norms[0] > 5 * norms[-1]
+
+
+def grown(growth: float, **more: Any) -> Any:
+    layers = stack()
+    return recording(layers, measured(layers, gradients={"fc0": growth}), **more)
+
+
+@pytest.mark.parametrize(
+    ("growth", "normalized", "severity"),
+    [
+        (49.0, False, None),
+        (51.0, False, Severity.WARNING),
+        (1001.0, False, Severity.ERROR),
+        (9e4, True, None),
+        (2e5, True, Severity.WARNING),
+        (2e7, True, Severity.ERROR),
+    ],
+)
+def test_levels(growth: float, normalized: bool, severity: Severity | None) -> None:
+    found = judge(ExplodingGradients, grown(growth, normalized=normalized))
+    assert [each.severity for each in found] == ([severity] if severity else [])
+
+
+def test_the_message_names_both_ends_and_the_layers_between_are_blamed() -> None:
+    layers = stack(fc1={"weight": {"rms": 1.0}}, fc3={"weight": {"rms": 1.0}})
+    made_up = recording(layers, measured(layers, gradients={"fc2": 100.0}))
+    (found,) = judge(ExplodingGradients, made_up)
+    assert found.message == "gradients grow 100x on the way back from head to fc2 (limit 50x)"
+    assert found.layers == ("fc3",)
+
+
+def test_what_cannot_be_judged_is_told() -> None:
+    assert ExplodingGradients().skipped(recording(steps=())) == "fewer than two layers have a gradient other than zero"
+    assert ExplodingGradients().skipped(grown(1.0)) is None
+
+
+def test_options() -> None:
+    options = with_options("exploding-gradients", high_growth=1e9)
+    assert codes(judged(loud(20), select="IH302", **options)) == []
+    options = with_options("exploding-gradients", highest_growth=51.0)
+    assert finding(judged(loud(20), select="IH302", **options), "IH302").severity == Severity.ERROR
+    assert judge(ExplodingGradients, grown(2e5, normalized=True), high_growth_normalized=1e6) == []
+    strict = judge(ExplodingGradients, grown(2e5, normalized=True), highest_growth_normalized=1.5e5)
+    assert strict[0].severity == Severity.ERROR

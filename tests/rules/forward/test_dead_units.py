@@ -1,0 +1,161 @@
+"""IH204: units that never open, by their bias or behind dead layers; not the half that ReLU shuts by right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from torch import nn
+
+from inithealth import Severity
+from inithealth.rules.forward.dead_units import DeadUnits
+from tests.rules.nets import codes, finding, he, judged, mended, mlp, pictures, with_options
+from tests.rules.recordings import judge, measured, recording, signal, stack
+
+
+def shut(model: nn.Sequential, place: int, share: float = 1.0, bias: float = -20.0) -> nn.Sequential:
+    units = model[place].bias.numel()
+    model[place].bias.data[: round(units * share)] = bias
+    return model
+
+
+def test_a_layer_that_its_bias_shuts_is_an_error() -> None:
+    model = shut(mlp(), 2)
+    report = judged(model)
+    cause = report.causes[0]
+    assert [each.code for each in report.causes] == ["IH204"]
+    assert (cause.severity, cause.layers) == (Severity.ERROR, ("2",))
+    assert cause.message == "layer 2: 100% of its 64 units stay shut for the whole batch (limit 75%)"
+    assert (cause.measured, cause.limit) == (1.0, 0.75)
+    assert cause.cause == "bias of mean -20 outweighs what the weights contribute"
+    assert cause.fix == "nn.init.zeros_(model[2].bias)"
+    exec(cause.fix, {"model": model, "nn": nn})
+    assert judged(model).causes == ()
+
+
+def test_dead_layers_behind_a_dead_layer_are_one_consequence() -> None:
+    report = judged(shut(mlp(), 2))
+    behind = [found for found in report.consequences(report.causes[0]) if found.code == "IH204"]
+    assert [found.layers for found in behind] == [("4", "6")]
+    assert behind[0].message == "layer 4, layer 6: 100% of the units stay shut for the whole batch (limit 75%)"
+    assert "IH304" in [found.code for found in report.consequences(report.causes[0])]
+
+
+def test_two_biases_are_two_culprits_of_one_finding() -> None:
+    model = shut(shut(mlp(), 2), 6)
+    cause = judged(model).causes[0]
+    assert cause.layers == ("2", "6")
+    assert cause.cause == "bias of mean -20, -20 outweighs what the weights contribute"
+    exec(cause.fix, {"model": model, "nn": nn})
+    assert judged(model).causes == ()
+
+
+def test_four_units_in_five_are_a_warning() -> None:
+    model = shut(mlp(), 2, share=0.8)
+    found = finding(judged(model), "IH204")
+    assert found.severity == Severity.WARNING
+    assert found.message == "layer 2: 80% of its 64 units stay shut for the whole batch (limit 75%)"
+    assert mended(model, "IH204").causes == ()
+
+
+def test_weights_that_point_against_the_input_are_drawn_again() -> None:
+    model = mlp()
+    model[2].weight.data.abs_().neg_()  # what it reads is positive
+    found = next(each for each in judged(model).findings if each.code == "IH204")
+    assert found.layers[0] == "2"
+    assert found.cause == "no input of the batch makes them positive"
+    exec(found.fix, {"model": model, "nn": nn})
+    assert judged(model).ok
+
+
+def test_half_of_the_units_may_be_shut() -> None:
+    assert "IH204" not in codes(judged(mlp(30)))
+    assert "IH204" not in codes(judged(shut(mlp(), 2, share=0.5)))
+
+
+def test_filters_are_units_too() -> None:
+    model = he(nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU(), nn.Flatten()))
+    shut(model.append(nn.Linear(256, 10)), 2)
+    assert judged(model, pictures()).causes[0].layers == ("2",)
+
+
+@pytest.mark.parametrize("activation", [nn.Tanh, nn.GELU, nn.Sigmoid])
+def test_smooth_activations_have_no_dead_units(activation: type[nn.Module]) -> None:
+    assert "IH204" not in codes(judged(shut(mlp(activation=activation), 2)))
+
+
+def few_open(share: float, units: int, **more: Any) -> Any:
+    layers = stack(fc1=more)
+    return recording(layers, measured(layers, fc1={"dead_share": share, "units": units, "dead_samples": 64}))
+
+
+@pytest.mark.parametrize(
+    ("share", "units", "severity"),
+    [
+        (0.76, 1000, Severity.WARNING),
+        (0.74, 1000, None),
+        (0.96, 1000, Severity.ERROR),
+        (0.98, 16, None),  # 16 units: half of them plus four standard deviations is all of them
+        (0.8, 8, None),
+        (0.999, 15, None),
+        (1.0, 8, Severity.ERROR),  # all of them, however few
+        (1.0, 0, None),
+    ],
+)
+def test_small_layers_need_more_of_their_units_dead(share: float, units: int, severity: Severity | None) -> None:
+    found = judge(DeadUnits, few_open(share, units))
+    assert [each.severity for each in found] == ([severity] if severity else [])
+
+
+def test_a_limit_is_a_share() -> None:
+    (found,) = judge(DeadUnits, few_open(1.0, 4))
+    assert found.limit == 1.0
+    assert found.message == "fc1: 100% of its 4 units stay shut for the whole batch (limit 100%)"
+    (found,) = judge(DeadUnits, few_open(1.0, 1))
+    assert found.message == "fc1: 100% of its 1 unit stays shut for the whole batch (limit 100%)"
+
+
+def test_where_a_skip_leads_around_it_is_a_warning() -> None:
+    (found,) = judge(DeadUnits, few_open(1.0, 64, bypassable=True))
+    assert found.severity == Severity.WARNING
+
+
+def test_a_group_tells_the_least_of_its_shares() -> None:
+    layers = stack()
+    dead = {"units": 64, "dead_samples": 64}
+    of = measured(layers, fc1={"dead_share": 0.97, **dead}, fc2={"dead_share": 1.0, **dead})
+    (found,) = judge(DeadUnits, recording(layers, of))
+    assert found.message == "fc1, fc2: 97% or more of the units stay shut for the whole batch (limit 75%)"
+
+
+def biased(rms: float, level: float = 1.0) -> Any:
+    bias = {"name": "fc1.bias", "shape": (96,), "fan_in": None, "mean": -rms, "rms": rms, "abs_max": rms}
+    known = {"trainable": True, "zero_share": 0.0, "non_finite": 0, "constant": True}
+    layers = stack(fc1={"bias": {**known, **bias}})
+    dead = {"dead_share": 1.0, "units": 64, "dead_samples": 64, "input": signal(level).model_dump()}
+    return recording(layers, measured(layers, fc1=dead))
+
+
+def by_bias(rms: float, level: float = 1.0, **options: Any) -> bool:
+    (found,) = judge(DeadUnits, biased(rms, level), **options)
+    return found.cause.startswith("bias of mean")
+
+
+def test_a_bias_is_blamed_where_it_outweighs_the_weights() -> None:
+    assert by_bias(20.0)
+    assert not by_bias(2.0)
+    assert not by_bias(20.0, level=10.0)
+
+
+def test_options() -> None:
+    model = shut(mlp(), 2, share=0.8)
+    assert "IH204" not in codes(judged(model, **with_options("dead-units", max_share=0.9)))
+    assert finding(judged(model, **with_options("dead-units", error_share=0.78)), "IH204").severity == Severity.ERROR
+    assert judge(DeadUnits, few_open(0.97, 64), min_units=65) == []
+    assert by_bias(2.0, max_bias_rms=1.0, bias_dominance=1.0)
+    assert not by_bias(20.0, max_bias_rms=30.0)
+    assert not by_bias(20.0, bias_dominance=50.0)
+
+
+def test_units_of_a_layer_that_was_not_measured_are_not_judged() -> None:
+    assert judge(DeadUnits, recording()) == []

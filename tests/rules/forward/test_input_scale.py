@@ -1,0 +1,144 @@
+"""IH210: inputs that are not of the order of one, and what follows from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inithealth import Severity
+from inithealth.recording import Signal, Step
+from inithealth.rules.forward.input_scale import InputScale
+from tests.rules.nets import codes, cross_entropy, finding, judged, mlp, vectors, with_options
+from tests.rules.recordings import judge, measured, recording, signal, stack
+
+
+def normalized(fix: str, x: Tensor) -> Tensor:
+    """What the reader of the finding does in the Dataset."""
+    scope = {"x": x, "torch": torch}
+    exec(fix, scope)
+    assert isinstance(scope["x"], Tensor)
+    return scope["x"]
+
+
+def test_pixels_of_0_to_255_are_the_cause_of_what_they_do() -> None:
+    model, batch = mlp(), vectors() * 60 + 120
+    report = judged(model, batch)
+    found = finding(report, "IH210")
+    assert found.layers == ()
+    assert found.message.startswith("batch: rms 13")
+    assert found.message.endswith(" (limit 10), where initialization assumes about 1")
+    assert found.limit == 10.0
+    assert [cause.code for cause in report.causes] == ["IH210"]
+    assert found.severity == max(each.severity for each in report.findings)
+    assert judged(model, normalized(found.fix, batch)).causes == ()
+
+
+def test_small_inputs_are_a_warning() -> None:
+    batch = vectors() * 1e-3
+    found = finding(judged(mlp(), batch), "IH210")
+    assert found.severity == Severity.WARNING
+    assert "(limit 0.0333)" in found.message
+    assert judged(mlp(), normalized(found.fix, batch)).causes == ()
+
+
+def test_one_large_element_is_named() -> None:
+    batch = vectors()
+    batch[3, 5] = 60.0
+    found = finding(judged(mlp(), batch), "IH210")
+    assert found.message == "batch: largest element 60 (limit 50), where initialization assumes about 1"
+    assert (found.measured, found.limit) == (60.0, 50.0)
+
+
+def test_a_constant_input_is_divided_by_itself() -> None:
+    batch = torch.full((64, 32), 255.0)
+    found = finding(judged(mlp(), batch, select="IH210"), "IH210")
+    assert found.fix == "x = x / 255"
+
+
+@pytest.mark.parametrize("factor", [0.1, 1.0, 9.0])
+def test_inputs_of_about_one_are_silent(factor: float) -> None:
+    assert "IH210" not in codes(judged(mlp(), vectors() * factor))
+
+
+def test_tokens_and_zeros_have_no_scale() -> None:
+    model = nn.Sequential(nn.Embedding(300, 32), nn.Flatten(), nn.Linear(96, 10))
+    assert "IH210" not in codes(judged(model, torch.arange(192).reshape(64, 3)))
+    assert judge(InputScale, recording(inputs={"state": signal(0.0)})) == []
+
+
+class Two(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.left, self.right, self.head = nn.Linear(32, 64), nn.Linear(32, 64), nn.Linear(64, 10)
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        return self.head(F.relu(self.left(left)) + F.relu(self.right(right)))
+
+
+def test_several_inputs_are_one_finding_with_a_fix_for_each() -> None:
+    report = judged(Two(), (vectors() * 100, vectors() * 1000))
+    found = finding(report, "IH210")
+    assert found.message.startswith("batch[0]: rms 10")
+    assert "; batch[1]: rms 10" in found.message
+    assert found.measured is not None
+    assert found.measured > 900  # the worst
+    assert [line.split(" = ")[0] for line in found.fix.splitlines()] == ["batch[0]", "batch[1]"]
+    scope = {"batch": [vectors() * 100, vectors() * 1000]}
+    exec(found.fix, scope)
+    assert judged(Two(), tuple(scope["batch"])).causes == ()
+
+
+def test_of_several_inputs_only_those_that_are_off_are_told() -> None:
+    report = judged(Two(), {"left": vectors(), "right": vectors() * 1000})
+    assert finding(report, "IH210").message.startswith("batch['right']: rms 10")
+
+
+def broken(count: int) -> Signal:
+    return signal(non_finite=count)
+
+
+def test_a_broken_batch_is_an_error_before_its_scale_is_asked_for() -> None:
+    (found,) = judge(InputScale, recording(inputs={"batch[0]": broken(3), "batch[1]": signal(100.0)}))
+    assert found.severity == Severity.ERROR
+    assert found.message == "batch[0]: 3 NaN or infinite elements in the batch"
+    assert (found.measured, found.limit) == (3.0, 0.0)
+    assert torch.isfinite(normalized(found.fix.partition(": ")[2], torch.tensor([1.0, float("nan")]))).all()
+
+
+def test_a_batch_that_breaks_later_is_told_with_its_step() -> None:
+    layers = stack()
+    steps = (
+        Step(index=0, layers=measured(layers)),
+        Step(index=2, layers=measured(layers), broken_inputs={"batch": broken(1)}),
+    )
+    (found,) = judge(InputScale, recording(layers, steps=steps))
+    assert found.step == 2
+    assert found.message == "batch: 1 NaN or infinite element in the batch of step 2"
+
+
+@pytest.mark.parametrize(
+    ("rms", "explained", "not_explained"),
+    [(100.0, "IH202", "IH201"), (1e-3, "IH201", "IH202"), (100.0, "IH405", "IH304")],
+)
+def test_what_follows_depends_on_the_scale(rms: float, explained: str, not_explained: str) -> None:
+    (cause,) = judge(InputScale, recording(inputs={"batch": signal(rms)}))
+    symptom = cause.model_copy(update={"code": explained})
+    assert InputScale().accounts_for(cause, symptom)
+    assert not InputScale().accounts_for(cause, symptom.model_copy(update={"code": not_explained}))
+
+
+def test_options() -> None:
+    def silent(batch: Any, **options: float) -> bool:
+        return "IH210" not in codes(judged(mlp(), batch, cross_entropy, **with_options("input-scale", **options)))
+
+    assert silent(vectors() * 12, max_rms=20.0)
+    assert not silent(vectors() * 12)
+    assert silent(vectors() * 1e-2, min_rms=1e-3)
+    assert not silent(vectors() * 1e-2)
+    assert silent(vectors() * 9, max_abs=50.0)
+    assert not silent(vectors() * 9, max_abs=20.0)

@@ -1,0 +1,120 @@
+"""IH208: a first loss far from guessing, wide logits, softmax twice, and a loss too good to be true."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inithealth import Severity
+from inithealth.recording import Loss, Step
+from inithealth.rules.forward.loss_at_init import LossAtInit
+from tests.rules.nets import codes, finding, judged, mended, mlp, with_options
+from tests.rules.recordings import judge, measured, recording, stack
+
+
+def test_a_head_twenty_times_too_large() -> None:
+    model = mlp()
+    model[8].weight.data.mul_(100.0)
+    report = judged(model, select="IH208")
+    found = finding(report, "IH208")
+    assert (found.severity, found.layers) == (Severity.ERROR, ("8",))
+    assert found.message.startswith("loss at init ")
+    assert " where guessing gives 2.3 (limit 23); logits of std " in found.message
+    assert found.message.endswith(" (limit 8)")
+    assert found.limit == 8.0
+    assert found.measured is not None
+    assert found.measured > 50
+    assert found.cause == "the logits of layer 8 are too large"
+    mended(model, "IH208")
+
+
+def test_a_healthy_loss_is_silent() -> None:
+    assert "IH208" not in codes(judged(mlp()))
+
+
+def test_softmax_twice() -> None:
+    model = mlp().append(nn.Softmax(-1))
+    found = finding(judged(model), "IH208")
+    assert found.severity == Severity.ERROR
+    assert found.layers == ("8",)
+    assert found.message == "layer 8: probabilities are fed to cross-entropy, which applies a softmax of its own"
+    assert found.fix == "return the logits: leave the softmax before F.cross_entropy out"
+    assert "IH208" not in codes(judged(model[:-1]))
+
+
+def test_a_leaking_target_is_a_note() -> None:
+    def loss(output: Tensor) -> Tensor:
+        targets = torch.arange(64) % 10
+        return F.cross_entropy(output + 20 * F.one_hot(targets, 10), targets)
+
+    report = judged(mlp(), loss=loss, select="IH208")
+    found = finding(report, "IH208")
+    assert found.severity == Severity.INFO
+    assert found.message.endswith(" where guessing gives 2.3 (limit 1.15)")
+    assert "leaks" in found.cause
+    assert report.ok
+
+
+@pytest.mark.parametrize("loss", [lambda output: output.square().mean(), None])
+def test_other_losses_are_not_judged_and_the_report_says_so(loss: Any) -> None:
+    report = judged(mlp(), loss=loss)
+    (skipped,) = [each for each in report.skipped if each.code == "IH208"]
+    assert skipped.reason.endswith("has no known value at initialization")
+
+
+def start(loss: float | None, logits_std: float = 1.0, classes: int = 10) -> Any:
+    layers = stack()
+    kind = Loss(kind="cross_entropy", classes=classes, logits_std=logits_std)
+    return recording(layers, steps=(Step(index=0, loss=loss, layers=measured(layers)),), loss=kind)
+
+
+@pytest.mark.parametrize(
+    ("loss", "logits_std", "severity"),
+    [
+        (2.3, 1.0, None),
+        (22.0, 5.0, None),
+        (24.0, 5.0, Severity.ERROR),
+        (2.3, 9.0, Severity.WARNING),
+        (2.3, 51.0, Severity.ERROR),
+        (1.1, 1.0, Severity.INFO),
+        (None, 60.0, None),
+        (float("nan"), 60.0, None),
+    ],
+)
+def test_levels(loss: float | None, logits_std: float, severity: Severity | None) -> None:
+    assert [each.severity for each in judge(LossAtInit, start(loss, logits_std))] == ([severity] if severity else [])
+
+
+def test_measured_and_limit_are_of_what_is_off() -> None:
+    (found,) = judge(LossAtInit, start(24.0, 5.0))
+    assert found.measured == 24.0
+    assert found.limit == pytest.approx(23.03, abs=0.01)
+    (found,) = judge(LossAtInit, start(2.3, 9.0))
+    assert (found.measured, found.limit) == (9.0, 8.0)
+
+
+def test_more_classes_have_a_higher_loss_by_right() -> None:
+    assert judge(LossAtInit, start(40.0, classes=50_000)) == []
+    assert LossAtInit().skipped(start(2.3, classes=1)) is not None
+    assert LossAtInit().skipped(start(2.3, classes=2)) is None
+
+
+def test_a_net_without_a_known_head_is_told_in_words() -> None:
+    made_up = start(100.0, 60.0).model_copy(update={"layers": ()})
+    (found,) = judge(LossAtInit, made_up)
+    assert found.layers == ()
+    assert found.cause == "the logits are too large"
+
+
+def test_options() -> None:
+    model = mlp()
+    model[8].weight.data.mul_(4.0)
+    assert "IH208" not in codes(judged(model))
+    for options in ({"max_logits_std": 2.0}, {"max_ratio": 1.01}):
+        assert "IH208" in codes(judged(model, **with_options("loss-at-init", **options)))
+    assert judge(LossAtInit, start(2.3, 9.0), error_logits_std=8.5)[0].severity == Severity.ERROR
+    assert judge(LossAtInit, start(1.1), min_ratio=0.3) == []

@@ -1,0 +1,85 @@
+"""IH205: tanh and sigmoid on their flat part, by their weights or by their input."""
+
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+from inithealth import Severity
+from inithealth.rules.forward.saturated_units import SaturatedUnits
+from tests.rules.nets import codes, finding, judged, mended, mlp, vectors, with_options
+from tests.rules.recordings import judge, measured, recording, stack
+
+
+def xavier(activation: type[nn.Module] = nn.Tanh, hidden: int = 3) -> nn.Sequential:
+    model = mlp(hidden, activation)
+    for layer in model[::2]:
+        nn.init.xavier_uniform_(layer.weight)
+    return model
+
+
+def test_saturation_that_trains_is_a_warning() -> None:
+    model = xavier()
+    model[0].weight.data.mul_(6.0)
+    report = judged(model)
+    found = finding(report, "IH205")
+    assert found.severity == Severity.WARNING
+    assert found.layers == ("0",)
+    share = f"{found.measured:.0%}"
+    assert found.message == f"layer 0: {share} of the tanh outputs are saturated (limit 50%)"
+    assert found.measured is not None
+    assert found.measured > 0.5
+    assert found.limit == 0.5
+    assert report.ok
+    mended(model, "IH205")
+
+
+def test_a_large_input_saturates_weights_that_are_right() -> None:
+    """Xavier again would change nothing: the weights are scaled to what they read."""
+    model, batch = xavier(), vectors() * 6
+    found = finding(judged(model, batch), "IH205")
+    assert found.layers == ("0",)
+    assert found.cause.startswith("what reaches the tanh is too large: rms ")
+    assert found.fix.startswith("model[0].weight.data.mul_(0.")
+    mended(model, "IH205", batch)
+
+
+def test_several_layers_are_one_finding() -> None:
+    model = mlp(4, nn.Tanh)
+    for place in (0, 2, 4, 6):
+        nn.init.normal_(model[place].weight)
+    found = finding(judged(model), "IH205")
+    assert set(found.layers) == {"0", "2", "4", "6"}
+    assert found.message.startswith("layer 0 ... layer 6 (4 layers): up to ")
+
+
+def test_a_sigmoid_saturates_too() -> None:
+    model = xavier(nn.Sigmoid)
+    model[0].weight.data.mul_(10.0)
+    assert "of the sigmoid outputs are saturated" in finding(judged(model), "IH205").message
+
+
+@pytest.mark.parametrize("activation", [nn.Tanh, nn.Sigmoid, nn.ReLU])
+def test_healthy_networks_are_silent(activation: type[nn.Module]) -> None:
+    assert "IH205" not in codes(judged(xavier(activation)))
+
+
+def test_the_head_may_saturate() -> None:
+    layers = stack()
+    assert judge(SaturatedUnits, recording(layers, measured(layers, head={"saturated_share": 0.9}))) == []
+    assert len(judge(SaturatedUnits, recording(layers, measured(layers, fc1={"saturated_share": 0.9})))) == 1
+
+
+def test_the_worst_layer_comes_first() -> None:
+    layers = stack(fc1={"activation": "tanh"}, fc2={"activation": "sigmoid"})
+    flat = measured(layers, fc1={"saturated_share": 0.6}, fc2={"saturated_share": 0.9})
+    (found,) = judge(SaturatedUnits, recording(layers, flat))
+    assert found.layers == ("fc2", "fc1")
+    assert found.message == "fc1, fc2: up to 90% of the sigmoid and tanh outputs are saturated (limit 50%)"
+
+
+def test_the_option_moves_the_limit() -> None:
+    model = xavier()
+    model[0].weight.data.mul_(6.0)
+    assert "IH205" not in codes(judged(model, **with_options("saturated-units", max_share=0.9)))
+    assert "IH205" in codes(judged(xavier(), **with_options("saturated-units", max_share=0.001)))

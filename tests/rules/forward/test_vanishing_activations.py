@@ -1,0 +1,143 @@
+"""IH201: a signal that fades, and a head to which all inputs look alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from inithealth import Severity
+from inithealth.rules.forward.vanishing_activations import VanishingActivations
+from tests.rules.nets import codes, finding, he, judged, mended, mlp, vectors, with_options
+from tests.rules.recordings import judge, measured, recording, signal, stack
+
+
+def xavier(hidden: int) -> nn.Sequential:
+    """A ReLU network with Xavier weights: each layer takes a factor 0.71 from the signal."""
+    model = mlp(hidden)
+    torch.manual_seed(0)
+    for layer in model[::2]:
+        nn.init.xavier_normal_(layer.weight)
+    return model
+
+
+def test_a_deep_xavier_relu_network_fades() -> None:
+    model = xavier(40)
+    report = judged(model)
+    found = finding(report, "IH201")
+    assert found.severity == Severity.ERROR
+    assert found.layers[0] == "0"
+    assert len(found.layers) == 40
+    assert found.message.startswith("activations fade to rms ")
+    assert found.message.endswith(" at layer 78 (limit 0.0312)")
+    assert found.measured is not None
+    assert found.measured < 1e-4
+    assert found.limit == 2**-5
+    assert (
+        "(40 layers) have 0.71x the gain that keeps the signal through relu: over 40 layers that makes" in found.cause
+    )
+    assert [cause.code for cause in report.causes] == ["IH201"]
+    assert "IH301" in [consequence.code for consequence in report.consequences(found)]
+    assert mended(model, "IH201").ok
+
+
+def test_less_depth_is_a_warning() -> None:
+    found = finding(judged(xavier(14)), "IH201")
+    assert found.severity == Severity.WARNING
+    assert found.measured is not None
+    assert 2**-10 < found.measured < 2**-5
+
+
+def test_hes_initialization_keeps_the_signal() -> None:
+    assert judged(mlp(40)).causes == ()
+
+
+def test_a_head_that_sees_all_inputs_alike() -> None:
+    """PyTorch's default biases hold the activations up while the inputs are lost behind them."""
+    torch.manual_seed(0)
+    layers = [part for number in range(40) for part in (nn.Linear(64 if number else 32, 64), nn.ReLU())]
+    model = nn.Sequential(*layers, nn.Linear(64, 10))
+    found = finding(judged(model), "IH201")
+    assert found.severity == Severity.ERROR
+    assert found.message.startswith("layer 80 sees all inputs alike: ")
+    assert found.message.endswith(" of what it sees differs between samples (limit 1e-09)")
+    assert found.measured is not None
+    assert found.measured < 1e-9
+    assert mended(model, "IH201").ok
+
+
+def test_many_sigmoids_are_not_mended_by_weights() -> None:
+    model = mlp(20, nn.Sigmoid)
+    for layer in model[::2]:
+        nn.init.xavier_uniform_(layer.weight)
+    found = finding(judged(model), "IH201")
+    assert found.cause == "a sigmoid passes at most a quarter of the gradient, and 20 of them follow each other"
+    assert found.fix.startswith("use tanh or ReLU in place of the sigmoids")
+    for place in range(1, 40, 2):  # as told
+        model[place] = nn.ReLU()
+    assert judged(he(model)).ok
+
+
+def test_with_a_small_input_the_fading_is_told_relative_to_it() -> None:
+    report = judged(xavier(40), vectors() * 0.1)
+    assert "of the input's rms (0.1" in finding(report, "IH201").message
+
+
+def test_normalization_keeps_the_size() -> None:
+    torch.manual_seed(0)
+    layers = [p for number in range(30) for p in (nn.Linear(64 if number else 32, 64), nn.LayerNorm(64), nn.ReLU())]
+    assert "IH201" not in codes(judged(nn.Sequential(*layers, nn.Linear(64, 10))))
+
+
+def test_equal_samples_look_alike_to_any_network() -> None:
+    found = finding(judged(mlp(), vectors(1).expand(64, 32).clone()), "IH201")
+    assert found.message.startswith("layer 8 sees all inputs alike: 0 of what it sees")
+
+
+def faded(rms: float, **more: Any) -> Any:
+    layers = stack()
+    return recording(layers, measured(layers, outputs={"fc2": rms}), **more)
+
+
+@pytest.mark.parametrize(("rms", "severity"), [(0.04, None), (0.03, Severity.WARNING), (5e-4, Severity.ERROR)])
+def test_levels(rms: float, severity: Severity | None) -> None:
+    assert [found.severity for found in judge(VanishingActivations, faded(rms))] == ([severity] if severity else [])
+
+
+def test_where_it_fades_is_named_with_one_weak_layer_blamed() -> None:
+    layers = stack(fc1={"weight": {"rms": 0.001}})
+    (found,) = judge(VanishingActivations, recording(layers, measured(layers, outputs={"fc3": 1e-3})))
+    assert found.layers == ("fc1",)
+    assert found.message == "activations fade to rms 0.001 at fc3 (limit 0.0312)"
+    assert found.cause == "the weights of fc1 have 0.0069x the gain that keeps the signal through relu"
+
+
+def test_right_gains_are_not_blamed() -> None:
+    (found,) = judge(VanishingActivations, faded(1e-3))
+    assert found.cause == "no layer's weights stand out: what lies between the layers scales the signal"
+
+
+def test_exact_zeros_are_not_small() -> None:
+    assert judge(VanishingActivations, faded(0.0)) == []
+
+
+def alike(between: float, **more: Any) -> Any:
+    layers = stack()
+    seen = {"input": signal(between=between).model_dump()}
+    return recording(layers, measured(layers, head=seen), **more)
+
+
+def test_learned_scales_near_zero_are_exempt() -> None:
+    assert len(judge(VanishingActivations, alike(1e-12))) == 1
+    assert judge(VanishingActivations, alike(1e-12, layer_scale=True)) == []
+    assert judge(VanishingActivations, alike(1e-3)) == []
+
+
+def test_options() -> None:
+    model = xavier(14)
+    assert "IH201" not in codes(judged(model, **with_options("vanishing-activations", low_rms=1e-4)))
+    stricter = judged(model, **with_options("vanishing-activations", lowest_rms=0.03))
+    assert finding(stricter, "IH201").severity == Severity.ERROR
+    assert judge(VanishingActivations, alike(1e-3), min_between=0.01)[0].severity == Severity.ERROR

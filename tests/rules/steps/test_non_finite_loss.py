@@ -1,0 +1,56 @@
+"""IH405: a loss that is not finite, where nothing else explains it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from torch import Tensor
+
+import inithealth
+from inithealth import Severity
+from inithealth.recording import Step
+from inithealth.rules.steps.non_finite_loss import NonFiniteLoss
+from tests.rules.nets import codes, finding, judged, mlp, vectors
+from tests.rules.recordings import judge, recording
+
+
+def not_finite(output: Tensor) -> Tensor:
+    return output.square().mean() / 0.0
+
+
+def test_a_loss_function_that_divides_by_zero() -> None:
+    report = judged(mlp(), loss=not_finite)
+    found = finding(report, "IH405")
+    assert found.severity == Severity.ERROR
+    assert found.layers == ()
+    assert found.message == "the loss is inf at step 0"
+    assert found.fix == "look into the loss function: a logarithm, root or division wants an epsilon"
+    assert [cause.code for cause in report.causes] == ["IH405"]
+
+
+def test_a_finite_loss_is_silent() -> None:
+    assert "IH405" not in codes(judged(mlp()))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_the_first_step_that_is_not_finite_is_told(value: float) -> None:
+    steps = tuple(
+        Step(index=index, loss=loss) for index, loss in [(0, 2.3), (1, None), (2, 2.0), (3, value), (4, value)]
+    )
+    (found,) = judge(NonFiniteLoss, recording(steps=steps))
+    assert found.step == 3
+    assert found.message == f"the loss is {value} at step 3"
+    assert found.cause == "the loss was finite until step 3"
+    assert found.fix == "lower the learning rate, or clip the gradients: Trainer(gradient_clip_val=1.0)"
+
+
+def test_watched_training_that_breaks_later_names_the_step() -> None:
+    model = mlp()
+    with inithealth.watch(model) as monitor:
+        for index in range(3):
+            loss = model(vectors()).square().mean() / (0.0 if index == 2 else 1.0)
+            loss.backward()
+            monitor.step(loss)
+    assert finding(monitor.report, "IH405").step == 2
+    assert not monitor.report.ok

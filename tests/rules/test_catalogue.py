@@ -1,0 +1,150 @@
+"""The catalogue: every rule found, documented, unique and told apart by its settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import inithealth.rules
+from inithealth import Finding, Rule, Settings, Severity
+from inithealth.diagnose import diagnose
+from inithealth.recording import Recording
+from inithealth.rules import catalogue as registry
+from inithealth.rules.catalogue import catalogue, selected
+from tests.rules.recordings import recording
+
+BUILT_IN = """
+    IH101 IH103 IH104 IH105 IH106 IH201 IH202 IH203 IH204 IH205 IH208 IH210 IH301 IH302 IH303 IH304 IH305 IH405 IH409
+""".split()
+
+
+def test_the_rules_of_the_package_are_found_by_code() -> None:
+    codes = [rule.code for rule in catalogue()]
+    assert set(BUILT_IN) <= set(codes)
+    assert codes == sorted(codes)
+    assert len({rule.name for rule in catalogue()}) == len(codes) == len(set(codes))
+
+
+@pytest.mark.parametrize("rule", catalogue(), ids=lambda rule: rule.name)
+def test_a_rule_is_complete(rule: type[Rule]) -> None:
+    assert re.fullmatch(r"IH\d{3}", rule.code)
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)+", rule.name)
+    assert isinstance(rule.severity, Severity)
+    assert isinstance(rule.__doc__, str)
+    assert rule.explains <= {f"IH{number}" for number in range(100, 410)}
+    assert rule.code not in rule.explains
+    for option, field in rule.model_fields.items():
+        assert field.annotation in (int, float), option
+        assert field.default is not None, option
+
+
+@pytest.mark.parametrize("rule", catalogue(), ids=lambda rule: rule.name)
+def test_a_rule_has_a_file_and_a_test_of_its_own(rule: type[Rule]) -> None:
+    where = rule.__module__.removeprefix("inithealth.rules.").split(".")
+    assert where[-1] == rule.name.replace("-", "_")
+    tests = Path(__file__).parent.joinpath(*where[:-1], f"test_{where[-1]}.py").read_text(encoding="utf-8")
+    for option in rule.model_fields:
+        assert f"{option}=" in tests or f'"{option}"' in tests, f"no test sets {option}"
+
+
+def test_a_rule_is_frozen_and_validates_its_options() -> None:
+    rule = catalogue()[0]
+    with pytest.raises(ValueError, match="frozen"):
+        rule().surprise = 1  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="surprise"):
+        rule(surprise=1)  # type: ignore[call-arg]
+
+
+class TooManyLayers(Rule):
+    """A rule of somebody else's."""
+
+    code = "XY001"
+    name = "too-many-layers"
+    severity = Severity.WARNING
+    most: int = 3
+
+    def check(self, recording: Recording) -> Iterator[Finding]:
+        if len(recording.layers) > self.most:
+            yield self.finding(recording.layers, f"{len(recording.layers)} layers (limit {self.most})")
+
+
+def installed(monkeypatch: pytest.MonkeyPatch, *points: EntryPoint) -> None:
+    """As if a package with these entry points were installed."""
+    monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints(points).select(group=group))
+    catalogue.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _own_catalogue() -> Iterator[None]:
+    yield
+    catalogue.cache_clear()
+
+
+def point(name: str, group: str = "inithealth.rules") -> EntryPoint:
+    # A test module has no importable name under importlib mode; a rule's home is found by an entry point all the same.
+    class Loaded(EntryPoint):
+        def load(self) -> Any:
+            return globals()[name]
+
+    return Loaded(name=name.lower(), value=f"somewhere:{name}", group=group)
+
+
+def test_rules_of_other_packages_are_judged_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(monkeypatch, point("TooManyLayers"), point("Other", "another.group"))
+    settings = Settings(select="XY", rules={"too-many-layers": {"most": 4}})
+    report = diagnose(recording(), settings)
+    assert [(found.code, found.message) for found in report.findings] == [("XY001", "5 layers (limit 4)")]
+    assert {skipped.reason for skipped in report.skipped} == {"not selected"}
+
+
+class SameCode(TooManyLayers):
+    name = "same-code"
+
+
+class SameName(TooManyLayers):
+    code = "XY002"
+
+
+@pytest.mark.parametrize("other", ["SameCode", "SameName"])
+def test_two_rules_with_one_code_or_name_are_refused(monkeypatch: pytest.MonkeyPatch, other: str) -> None:
+    installed(monkeypatch, point("TooManyLayers"), point(other))
+    with pytest.raises(ValueError, match=f"{other} and TooManyLayers are both"):
+        catalogue()
+
+
+def test_a_rule_named_twice_by_one_package_is_one_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(monkeypatch, point("TooManyLayers"), point("TooManyLayers"))
+    assert [rule.code for rule in catalogue()].count("XY001") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "chosen"),
+    [
+        ({}, BUILT_IN),
+        ({"select": "IH106"}, ["IH106"]),
+        ({"select": ("weight-scale", "IH30")}, ["IH106", "IH301", "IH302", "IH303", "IH304", "IH305"]),
+        ({"select": "ih4"}, ["IH405", "IH409"]),
+        ({"ignore": ("IH2", "IH3", "IH4", "zero-weights")}, ["IH101", "IH104", "IH105", "IH106"]),
+        ({"select": "IH1", "ignore": "IH10"}, []),
+    ],
+)
+def test_rules_are_chosen_by_code_prefix_and_name(settings: dict[str, Any], chosen: list[str]) -> None:
+    found = [rule.code for rule in selected(Settings.model_validate(settings))]
+    assert [code for code in found if code in BUILT_IN] == chosen
+
+
+def test_options_reach_their_rule_alone() -> None:
+    rules = {rule.name: rule for rule in selected(Settings(rules={"dead-units": {"max_share": 0.9}}))}
+    assert rules["dead-units"].model_dump()["max_share"] == 0.9
+    assert rules["symmetric-gradients"].model_dump()["max_share"] == 0.5
+
+
+def test_the_package_walked_is_this_one() -> None:
+    homes = {rule.__module__.rpartition(".")[0].rpartition(".")[2] for rule in catalogue()}
+    assert homes == {"weights", "forward", "backward", "steps"}
+    assert inithealth.rules.Rule is Rule

@@ -1,0 +1,144 @@
+"""Settings: what is watched, what is judged, and a clear word for every mistake."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from inithealth import Settings
+
+
+def watched(settings: Settings, steps: int = 1200) -> list[int]:
+    return [step for step in range(steps) if settings.watches(step)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ({}, [*range(10), 20, 50, 100, 200, 500, 1000]),
+        ({"until": 50}, [*range(10), 20, 50]),
+        ({"until": 0}, [0]),
+        ({"until": None}, [*range(10), 20, 50, 100, 200, 500, 1000]),
+        ({"schedule": "every"}, [*range(1001)]),
+        ({"schedule": "every", "until": 3}, [0, 1, 2, 3]),
+        ({"schedule": "every", "until": None}, [*range(1200)]),
+        ({"schedule": 400}, [0, 400, 800]),
+        ({"schedule": 400, "until": None}, [0, 400, 800]),
+        ({"schedule": 1, "until": 2}, [0, 1, 2]),
+        ({"schedule": 500, "until": None}, [0, 500, 1000]),
+    ],
+)
+def test_schedule(settings: dict[str, Any], steps: list[int]) -> None:
+    assert watched(Settings.model_validate(settings)) == steps
+
+
+@pytest.mark.parametrize(
+    ("settings", "last"),
+    [
+        ({}, 1000),
+        ({"until": 50}, 50),
+        ({"until": None}, 1000),
+        ({"schedule": "every"}, 1000),
+        ({"schedule": "every", "until": 7}, 7),
+        ({"schedule": 400}, 1000),
+    ],
+)
+def test_a_schedule_that_is_over_says_so(settings: dict[str, Any], last: int) -> None:
+    made = Settings.model_validate(settings)
+    assert not made.finished(last)
+    assert made.finished(last + 1)
+
+
+@pytest.mark.parametrize("schedule", ["every", 3])
+def test_a_schedule_without_an_end_is_never_over(schedule: Any) -> None:
+    assert not Settings(schedule=schedule, until=None).finished(10**9)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"schedule": 0}, "at least 1"),
+        ({"schedule": -3}, "at least 1"),
+        ({"schedule": "0"}, "at least 1"),
+        ({"schedule": True}, "not True"),
+        ({"schedule": False}, "not False"),
+        ({"schedule": "evry"}, "unknown schedule 'evry'; did you mean 'every'?"),
+        ({"schedule": "weekly"}, "unknown schedule 'weekly'; known: every, start"),
+        ({"schedule": None}, "schedule"),
+        ({"schedule": 2.5}, "schedule"),
+        ({"until": -1}, "until"),
+        ({"until": True}, "not True"),
+        ({"until": "soon"}, "until"),
+        ({"sample_bytes": 10}, "sample_bytes"),
+        ({"sample_bytes": True}, "not True"),
+        ({"fail_on": "errors"}, "fail_on"),
+        ({"schedul": "every"}, "unknown setting 'schedul'; did you mean 'schedule'?"),
+        ({"unitl": 3}, "unknown setting 'unitl'; did you mean 'until'?"),
+        ({"failon": "info"}, "unknown setting 'failon'; did you mean 'fail_on'?"),
+        ({"zzz": 3}, "unknown setting 'zzz'; known: fail_on, ignore, rules, sample_bytes, schedule, select, until"),
+        ({"select": "IH999"}, "unknown rule 'IH999'"),
+        ({"select": "dead-unit"}, "unknown rule 'dead-unit'; did you mean 'dead-units'?"),
+        ({"ignore": ("IH1", "weight_scale")}, "unknown rule 'weight_scale'; did you mean 'weight-scale'?"),
+        ({"select": ""}, "a blank word names no rule"),
+        ({"ignore": ("IH1", " ")}, "a blank word names no rule"),
+        ({"select": 3}, "select"),
+        ({"rules": {"dead-unit": {}}}, "unknown rule 'dead-unit'; did you mean 'dead-units'?"),
+        ({"rules": {"IH204": {"max_share": 0.9}}}, "options go by the rule's name: 'dead-units', not 'IH204'"),
+        (
+            {"rules": {"dead-units": {"max_shar": 0.9}}},
+            "unknown option of dead-units 'max_shar'; did you mean 'max_share'?",
+        ),
+        ({"rules": {"dead-units": {"max_share": "many"}}}, "max_share"),
+        ({"rules": {"dead-units": {"max_share": None}}}, "max_share"),
+        ({"rules": {"non-finite-weights": {"max_share": 1}}}, "unknown option of non-finite-weights 'max_share'"),
+        ({"rules": {"dead-units": 3}}, "rules"),
+        ({"select": "IH1", "rules": {"dead-units": {"max_share": "many"}}}, "max_share"),
+    ],
+)
+def test_a_mistake_is_named_with_what_was_meant(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        Settings(**settings)
+
+
+def test_one_word_stands_for_a_tuple_of_one() -> None:
+    assert Settings(select="IH1").select == ("IH1",)
+    assert Settings(ignore=["IH1", "dead-units"]).ignore == ("IH1", "dead-units")
+
+
+@pytest.mark.parametrize(
+    ("settings", "judged"),
+    [
+        ({}, True),
+        ({"select": "IH204"}, True),
+        ({"select": "ih20"}, True),
+        ({"select": "dead-units"}, True),
+        ({"select": "IH1"}, False),
+        ({"ignore": "IH2"}, False),
+        ({"ignore": "dead-units"}, False),
+        ({"select": "IH2", "ignore": "IH204"}, False),
+        ({"ignore": "IH1"}, True),
+    ],
+)
+def test_selection(settings: dict[str, Any], judged: bool) -> None:
+    assert Settings.model_validate(settings).selects("IH204", "dead-units") is judged
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().until = 3  # type: ignore[misc]
+
+
+def test_settings_are_kept_in_json_and_python() -> None:
+    settings = Settings(schedule=7, until=None, select="IH1", rules={"zero-weights": {"max_zero_units": 0.4}})
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings
+    assert Settings.model_validate(settings.model_dump()) == settings
+
+
+def test_the_defaults_need_neither_torch_nor_the_rules() -> None:
+    code = "import sys; from inithealth import Settings; Settings(until=3); print({'torch', 'inithealth.rules'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
