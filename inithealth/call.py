@@ -23,7 +23,9 @@ class Call:
             return batch
         if isinstance(batch, Mapping):
             if not all(isinstance(key, str) for key in batch):
-                raise TypeError("the mapping's keys are no argument names: pass inithealth.Call(batch) for model(batch)")
+                raise TypeError(
+                    "the mapping's keys are no argument names: pass inithealth.Call(batch) for model(batch)"
+                )
             return cls(**batch)
         # A named tuple (a PackedSequence, say) is one argument: its fields mean nothing on their own.
         if isinstance(batch, (tuple, list)) and not hasattr(batch, "_fields"):

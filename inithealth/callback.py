@@ -113,6 +113,14 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         if self.settings.finished(self._monitor.index) and not self._waiting(self._monitor):
             self._close()
 
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        if self._monitor is not None:
+            self._monitor.pause(True)
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        if self._monitor is not None:
+            self._monitor.pause(False)
+
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         self._close()
 

@@ -130,12 +130,13 @@ class UnhealthyInit(RuntimeError):
     """The initialization fails the check; the message is the report's table.
 
     Attributes:
-        report: the :class:`Report`; None after crossing a process boundary.
+        report: the :class:`Report`; None where the error was made from text alone.
     """
 
     def __init__(self, report: Report | str) -> None:
         self.report = report if isinstance(report, Report) else None
+        self._told = report
         super().__init__(f"unhealthy initialization\n{report}")
 
     def __reduce__(self) -> tuple[type[UnhealthyInit], tuple[Report | str]]:
-        return type(self), (self.report if self.report is not None else str(self),)
+        return type(self), (self._told,)

@@ -91,7 +91,9 @@ def without_trainer(model: nn.Module) -> Iterator[list[Tensor]]:
         return made[0]
 
     stand_ins: dict[str, Any] = {
-        **dict.fromkeys(("log", "log_dict", "print", "clip_gradients", "toggle_optimizer", "untoggle_optimizer"), _nothing),
+        **dict.fromkeys(
+            ("log", "log_dict", "print", "clip_gradients", "toggle_optimizer", "untoggle_optimizer"), _nothing
+        ),
         "all_gather": lambda data, *args, **kwargs: data,
         "optimizers": lambda use_pl_optimizer=True: _one_or_all(_optimizers_in(configured()), none=[]),
         "lr_schedulers": lambda: _one_or_all(_schedulers_in(configured()), none=None),

@@ -110,6 +110,10 @@ class Monitor:
             self._recorder.reset()
             self._recorder.attach()
 
+    def pause(self, paused: bool) -> None:
+        """While paused, what runs is an evaluation and no part of the training."""
+        self._recorder.paused = paused
+
     def observe(self, loss: Tensor) -> None:
         """Read the graph of a loss before its backward pass; the first one of a step counts."""
         if self.watching and not self._observed and isinstance(loss, Tensor) and loss.grad_fn is not None:
@@ -154,14 +158,19 @@ class Monitor:
         recorder = self._recorder
         steps = (() if self._first is None else (self._first,)) + tuple(self._later)
         optimizer = describe_optimizers(self.optimizers) if self.optimizers else "SGD(lr=0.01) (none given)"
-        apart = unreached(recorder.layers) if recorder.flow is not None else []
-        return recorder.recording(steps).model_copy(
+        apart = [layer.name for layer in unreached(recorder.layers)] if recorder.flow is not None else []
+        # Several optimizers have several losses, of which the first is seen: the others' layers are not unused.
+        turns = tuple(f"{name}: no part of the loss that is watched" for name in apart if len(self.optimizers) > 1)
+        apart = [] if turns else apart
+        recording = recorder.recording(steps)
+        return recording.model_copy(
             update={
                 "adaptive": is_adaptive(self.optimizers),
                 "optimizer": optimizer,
                 "probation": self._trial.result() if self._trial is not None and self._trial.needed_at_first else None,
-                "detached": self._detached,
-                "unused": tuple(layer.name for layer in apart if layer.name not in self._detached),
+                "detached": tuple(name for name in apart if name in self._detached),
+                "unused": tuple(name for name in apart if name not in self._detached),
+                "not_measured": recording.not_measured + turns,
                 "notes": (
                     f"optimizer: {optimizer}",
                     f"sampled: at most {self._sampled} elements of each activation and gradient at the first step, "

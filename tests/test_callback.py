@@ -314,6 +314,14 @@ def test_each_fit_is_judged_anew() -> None:
         assert codes(callback.report) == expected
 
 
+def test_a_fit_that_ends_before_its_first_step_has_no_report() -> None:
+    callback = InitHealth()
+    fit(module(vanishing()), [callback], steps=2)
+    with pytest.raises(ZeroDivisionError):
+        fit(module(healthy(), lambda self, batch, index: 1 / 0), [callback])
+    assert callback.report is None
+
+
 def test_inithealth_0_switches_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INITHEALTH", "0")
     callback = InitHealth("raise")

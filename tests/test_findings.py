@@ -30,7 +30,7 @@ def test_severities_compare_by_badness() -> None:
         assert (high < low) is (worse < better)
         assert (high <= low) is (worse <= better)
     assert max(order) is Severity.ERROR
-    assert sorted(reversed(order)) == order
+    assert sorted([Severity.ERROR, Severity.INFO, Severity.WARNING]) == order
 
 
 def test_a_severity_is_its_word() -> None:

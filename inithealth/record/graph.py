@@ -100,10 +100,13 @@ class Graph:
         return value.detach() if isinstance(value, torch.Tensor) else value
 
     def dimension(self, index: int) -> int | None:
-        """The dimension that a node works along; negative ones are saved as unsigned numbers."""
+        """The dimension that a node works along."""
         dim = self.saved(index, "dim")
-        if not isinstance(dim, int):
-            return None
+        return self.signed(dim) if isinstance(dim, int) else None
+
+    @staticmethod
+    def signed(dim: int) -> int:
+        """A saved dimension: negative ones are saved as unsigned numbers."""
         return dim - 2**64 if dim >= 2**63 else dim
 
     def is_data(self, index: int) -> bool:
@@ -139,7 +142,8 @@ class Graph:
             if name == "Mv" and not all(self.names[c] in ("Dot", "Vdot") for c, _, _ in self.consumers[index]):
                 return None
         elif name in vocab.PRODUCTS:  # B @ A of a low-rank update merged into the weight
-            if any(producer < 0 for producer, _ in edges):
+            constant = any(producer < 0 for producer, _ in edges)
+            if constant and not any(self._is_matrix_function(producer) for producer, _ in edges):
                 return None
         elif name not in vocab.WEIGHT_TRANSFORM:
             return None
@@ -153,6 +157,14 @@ class Graph:
         if not operands or (len(operands) < len(edges) and self._grew(index)):
             return None
         return tuple(sources)[:32]  # a stack of hundreds of weights need not be told in full
+
+    def _is_matrix_function(self, index: int) -> bool:
+        """Whether a node is the exponential, the inverse or the like of a matrix, perhaps scaled."""
+        for _ in range(3):
+            if index < 0 or self.names[index] in vocab.MATRIX_FUNCTIONS:
+                break
+            index = self.edges[index][0][0] if self.edges[index] else -1
+        return index >= 0 and self.names[index] in vocab.MATRIX_FUNCTIONS
 
     def _grew(self, index: int) -> bool:
         """Whether a constant operand made the result larger than the parameters: then the constant is the data."""

@@ -27,7 +27,10 @@ def compiled_modules(model: nn.Module) -> frozenset[str]:
 
 
 def _is_compiled(module: nn.Module) -> bool:
-    return "_orig_mod" in module._modules or getattr(module, "_compiled_call_impl", None) is not None
+    # A module of torch's, one compiled in place, a LightningModule whose training_step is compiled.
+    return "_orig_mod" in module._modules or any(
+        getattr(module, attribute, None) is not None for attribute in ("_compiled_call_impl", "_compiler_ctx")
+    )
 
 
 def strip(name: str) -> str:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from inithealth.record import vocabulary as vocab
+from inithealth.record.axes import axis_of_parameter
 from inithealth.record.graph import Graph
 
 
@@ -57,7 +58,7 @@ def _main(graph: Graph, index: int) -> Operation | None:
         bias=bias[0] if bias else _added_bias(graph, index),
         fan_in=fan_in,
         fan_out=fan_out,
-        unit_axis=_unit_axis(graph, index, kind, producer, at == operands[0]),
+        unit_axis=None if kind == "bmm" and groups > 1 else _unit_axis(graph, index, kind, producer, at == operands[0]),
         groups=groups,
         operand=at,
         transformed=not _only_layout(graph, producer),
@@ -149,17 +150,12 @@ def _only_layout(graph: Graph, index: int) -> bool:
 
 
 def _unit_axis(graph: Graph, index: int, kind: str, producer: int, weight_first: bool) -> int | None:
-    """Convolutions count units first (transposed ones second); a matrix that was turned, or that stands first, too."""
+    """The axis of the parameter that counts the output units; None where the graph does not tell."""
     if kind == "conv":
         return 1 if graph.saved(index, "transposed") else 0
+    dimensions = len(graph.shape(producer))
     if graph.names[index] in ("Linear", "MkldnnLinear", "Mv", "Addmv", "Dot"):
-        return 0
-    turned = weight_first
-    while producer not in graph.parameters:
-        name = graph.names[producer]
-        if name in ("T", "Transpose"):
-            turned = not turned
-        elif name not in ("ToCopy", "Alias", "Clone", "View", "UnsafeView") or len(graph.edges[producer]) != 1:
-            return None if kind == "bmm" else 0 if turned else 1
-        producer = graph.edges[producer][0][0]
-    return None if kind == "bmm" else 0 if turned else 1
+        axis = 0
+    else:
+        axis = dimensions - 2 if weight_first else dimensions - 1
+    return axis_of_parameter(graph, producer, axis)

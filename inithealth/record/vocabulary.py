@@ -107,6 +107,8 @@ OPERATIONS: dict[str, tuple[str, tuple[int, int] | None, int | None]] = {
     "ThnnFusedGruCell": ("rnn", None, None),
     "Trilinear": ("bilinear", None, None),
 }
+# What makes a square matrix of a parameter, to be multiplied with a constant one: an orthogonal weight.
+MATRIX_FUNCTIONS = _words("LinalgMatrixExp LinalgHouseholderProduct LinalgSolve LinalgSolveEx LinalgSolveTriangular")
 PRODUCTS = _words("Addmm Mm Bmm Baddbmm")
 SPECTRAL = _words("Mv Dot Vdot")
 # What may stand between a parameter and the operation that uses it as its weight.
@@ -115,7 +117,7 @@ WEIGHT_TRANSFORM = (
     | SPECTRAL
     | _words(
         """Mul Div Add Sub Rsub WeightNormInterface Norm LinalgVectorNorm Pow Sqrt Rsqrt Mean Sum Std Var Exp
-        Softplus Sigmoid Tanh NativeBatchNorm Log Reciprocal Abs ClampMin Clamp Softmax UpsampleBicubic2D
+        Softplus Sigmoid Tanh NativeBatchNorm Log Reciprocal Abs ClampMin Clamp Softmax LinalgSolveEx LinalgSolve UpsampleBicubic2D
         UpsampleBilinear2D Relu Maximum Max Gelu Expm1 Sin Cos LinalgHouseholderProduct LinalgSolveTriangular
         LinalgMatrixExp LinalgQr"""
     )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from inithealth.call import Call
-from inithealth.record.batches import named_tensors
+from inithealth.record.batches import named_tensors, revealed
 from inithealth.record.flow import Flow, flow_of
 from inithealth.record.gradients import gradient_norms
 from inithealth.record.graph import Graph, order
@@ -52,11 +52,12 @@ def read(
     exact: bool = True,
     recorder: Recorder | None = None,
 ) -> Reading:
-    """One recorded forward and backward pass."""
+    """One recorded forward and backward pass; an exact one with the inputs in the graph, as a check has them."""
     recorder = recorder or Recorder(model, exact=exact)
+    call, inputs = revealed(Call(*args)) if exact else (Call(*args), dict(named_tensors(Call(*args))))
     recorder.attach()
-    value = loss(model(*args))
-    recorder.observe([value], dict(named_tensors(Call(*args))))
+    value = loss(model(*call.args))
+    recorder.observe([value], inputs)
     model.zero_grad()
     value.backward()  # type: ignore[no-untyped-call]
     recorder.detach()

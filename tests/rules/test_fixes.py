@@ -1,0 +1,53 @@
+"""What a reader does with a report: types every fix in it, and judges again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from torch import nn
+
+import inithealth
+from inithealth import Finding
+from tests.zoo.case import Case
+from tests.zoo.faulty import FAULTY
+
+ADVICE = {"detached_body", "sigmoid_20"}  # the code of the network has to change, not its weights
+TYPED = [build for build in FAULTY if build.__name__ not in ADVICE]
+
+
+def alarms(model: nn.Module, case: Case) -> tuple[Finding, ...]:
+    return inithealth.check(model, case.batch, loss=case.loss).causes
+
+
+@pytest.mark.parametrize("build", TYPED, ids=lambda build: build.__name__)
+def test_typing_the_fixes_mends_the_network(build: Callable[[], Case]) -> None:
+    case = build()
+    first = alarms(case.model, case)
+    assert first
+    for cause in first:
+        exec(cause.fix, {"model": case.model, "nn": nn})
+    second = alarms(case.model, case)
+    assert not {cause.key for cause in first} & {cause.key for cause in second}
+    for cause in second:  # what the first fault had hidden
+        exec(cause.fix, {"model": case.model, "nn": nn})
+    assert alarms(case.model, case) == ()
+
+
+@pytest.mark.parametrize("build", FAULTY, ids=lambda build: build.__name__)
+def test_every_finding_speaks_to_a_stranger(build: Callable[[], Case]) -> None:
+    """Layer, measured value and limit are in the message; there is a reason and something to do."""
+    case = build()
+    report = inithealth.check(case.model, case.batch, loss=case.loss)
+    names = {layer.name for layer in report.layers}
+    for found in report.findings:
+        assert found.cause
+        assert found.fix
+        if found.layers:
+            assert any(name in found.message for name in names), found.message
+        if found.limit:
+            assert re.search(r"\(.*limit .+\)", found.message), found.message
+        assert not re.search(r"\b1 (layers|units|values|other layers)\b", found.message), found.message
+        assert not re.search(r"\d\.\d{5,}|\binf\b", found.message), found.message
+        assert "\n" not in found.message + found.cause
