@@ -15,17 +15,16 @@ class Call:
 
     @classmethod
     def of(cls, batch: Any) -> Call:
-        """A tensor or other object is ``model(batch)``, a tuple or list ``model(*batch)``, a mapping ``model(**batch)``.
+        """The call that a batch stands for.
 
+        A tensor or other object is ``model(batch)``, a tuple or list ``model(*batch)``, a mapping ``model(**batch)``.
         Raises TypeError for a mapping whose keys are no names.
         """
         if isinstance(batch, Call):
             return batch
         if isinstance(batch, Mapping):
             if not all(isinstance(key, str) for key in batch):
-                raise TypeError(
-                    "the mapping's keys are no argument names: pass inithealth.Call(batch) for model(batch)"
-                )
+                raise TypeError("the mapping's keys are no argument names: inithealth.Call(batch) is model(batch)")
             return cls(**batch)
         # A named tuple (a PackedSequence, say) is one argument: its fields mean nothing on their own.
         if isinstance(batch, (tuple, list)) and not hasattr(batch, "_fields"):

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.overrides import TorchFunctionMode
 
 _NAMESPACES = ("pytorch_lightning", "lightning.pytorch")
+_IGNORED = ("log", "log_dict", "print", "clip_gradients", "toggle_optimizer", "untoggle_optimizer")
 
 
 def callback_bases() -> tuple[type[Any], ...]:
@@ -91,9 +92,7 @@ def without_trainer(model: nn.Module) -> Iterator[list[Tensor]]:
         return made[0]
 
     stand_ins: dict[str, Any] = {
-        **dict.fromkeys(
-            ("log", "log_dict", "print", "clip_gradients", "toggle_optimizer", "untoggle_optimizer"), _nothing
-        ),
+        **dict.fromkeys(_IGNORED, _nothing),
         "all_gather": lambda data, *args, **kwargs: data,
         "optimizers": lambda use_pl_optimizer=True: _one_or_all(_optimizers_in(configured()), none=[]),
         "lr_schedulers": lambda: _one_or_all(_schedulers_in(configured()), none=None),

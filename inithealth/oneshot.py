@@ -26,7 +26,6 @@ from inithealth.record.batches import (
 from inithealth.record.eager import NoDropout, whole_graph
 from inithealth.record.gradients import gradient_norms
 from inithealth.record.graph import collection_paused
-from inithealth.record.layers import layers_of
 from inithealth.record.names import unwrapped
 from inithealth.record.optimizers import describe_optimizers, is_adaptive
 from inithealth.record.probation import STEPS, Trial

@@ -49,7 +49,7 @@ def vanishing() -> nn.Sequential:
     """Wrong at once, and no worse by training on."""
     net = nn.Sequential(*(nn.Linear(8, 8) for _ in range(6)))
     for layer in net:
-        nn.init.normal_(layer.weight, std=0.01)  # type: ignore[arg-type]
+        nn.init.normal_(layer.weight, std=0.01)
     return net
 
 
@@ -73,7 +73,7 @@ def validated(self: Any, batch: Any, batch_idx: int) -> None:
 def module(
     net: nn.Module, step: Callable[..., Any] = cross_entropy, pl: ModuleType = pytorch_lightning, **attributes: Any
 ) -> Any:
-    class Net(pl.LightningModule):  # type: ignore[misc, name-defined]
+    class Net(pl.LightningModule):
         def __init__(self) -> None:
             super().__init__()
             self.net = net
@@ -277,9 +277,7 @@ def test_the_verdict_is_the_same(options: dict[str, Any], net: Callable[[], nn.M
 def test_the_neighbours_do_their_work(tmp_path: Path) -> None:
     callbacks = pytorch_lightning.callbacks
     stopping, saving = callbacks.EarlyStopping("validation"), callbacks.ModelCheckpoint(tmp_path, "kept")
-    trainer = fit(
-        module(healthy()), [stopping, InitHealth(), saving], validation=loader(), enable_checkpointing=True
-    )
+    trainer = fit(module(healthy()), [stopping, InitHealth(), saving], validation=loader(), enable_checkpointing=True)
     assert trainer.global_step == 6
     assert (tmp_path / "kept.ckpt").exists()
 
@@ -350,12 +348,10 @@ def adversarial(*, toggle: bool) -> Any:
             self.critic = nn.Sequential(nn.Linear(8, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))
 
         def training_step(self, batch: Any, batch_idx: int) -> None:
-            to_judge, to_generate = self.optimizers()  # type: ignore[misc, union-attr]
+            to_judge, to_generate = self.optimizers()
             noise = torch.randn(len(batch[0]), 4)
             fake = self.generator(noise)
-            self._descend(
-                to_judge, lambda: F.softplus(-self.critic(batch[0])) + F.softplus(self.critic(fake.detach()))
-            )
+            self._descend(to_judge, lambda: F.softplus(-self.critic(batch[0])) + F.softplus(self.critic(fake.detach())))
             self._descend(to_generate, lambda: F.softplus(-self.critic(self.generator(noise))))
 
         def _descend(self, optimizer: Any, losses: Callable[[], Tensor]) -> None:
@@ -457,7 +453,7 @@ def test_a_rule_that_fails_does_not_end_the_training(
 def test_a_module_with_nothing_to_judge_is_trained_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
     callback = InitHealth("raise")
     model = module(nn.ReLU(), lambda self, batch, index: None, configure_optimizers=lambda self: None)
-    with pytest.warns(UserWarning):  # Lightning has something to say of such a module
+    with pytest.warns(UserWarning, match="`configure_optimizers` returned `None`"):
         fit(model, [callback], steps=2)
     assert callback.report is None
     assert "not watched: Net has no parameters" in caplog.text

@@ -41,13 +41,13 @@ def _one_thread() -> Iterator[None]:
 
 
 def module(pl: ModuleType, *, faulty: bool = False) -> Any:
-    class Net(pl.LightningModule):  # type: ignore[misc, name-defined]
+    class Net(pl.LightningModule):
         def __init__(self) -> None:
             super().__init__()
             torch.manual_seed(0)
             self.net = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 4))
             if faulty:
-                nn.init.constant_(self.net[0].weight, 100.0)  # type: ignore[arg-type]
+                nn.init.constant_(self.net[0].weight, 100.0)
 
         def training_step(self, batch: Any, batch_idx: int) -> Tensor:
             loss = F.cross_entropy(self.net(batch[0]), batch[1])

@@ -66,7 +66,7 @@ def convolutional() -> nn.Module:
 def zero_head() -> nn.Module:
     """With suspects: probation reads gradients on more steps."""
     net = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 4))
-    nn.init.zeros_(net[2].weight)  # type: ignore[arg-type]
+    nn.init.zeros_(net[2].weight)
     return net
 
 
@@ -184,7 +184,7 @@ def looped(run: Run, watcher: Callable[[nn.Module, Optimizer], Any] | None) -> l
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled="precision" in run.options):
             loss = F.cross_entropy(model(inputs), targets)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if monitor is not None:
             monitor.step(loss)
         seen += [loss.detach().clone(), [p.grad.clone() for p in model.parameters() if p.grad is not None]]
@@ -219,7 +219,9 @@ def test_hooks_return_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
         return told
 
     on_module, on_tensor = nn.Module.register_forward_hook, Tensor.register_hook
-    monkeypatch.setattr(nn.Module, "register_forward_hook", lambda self, hook, **kw: on_module(self, telling(hook), **kw))
+    monkeypatch.setattr(
+        nn.Module, "register_forward_hook", lambda self, hook, **kw: on_module(self, telling(hook), **kw)
+    )
     monkeypatch.setattr(Tensor, "register_hook", lambda self, hook: on_tensor(self, telling(hook)))
     looped(RUNS[name], lambda model, optimizer: inithealth.watch(model, optimizer=optimizer).__enter__())
     assert len(returned) >= 2 * STEPS

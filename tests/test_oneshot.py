@@ -58,7 +58,7 @@ def never_waking() -> nn.Sequential:
 def exploding() -> nn.Sequential:
     net = nn.Sequential(*(nn.Linear(8, 8) for _ in range(6)))
     for layer in net:
-        nn.init.normal_(layer.weight, std=3.0)  # type: ignore[arg-type]
+        nn.init.normal_(layer.weight, std=3.0)
     return net
 
 
@@ -133,7 +133,6 @@ def test_nan_is_found_in_a_field(batch: Any) -> None:
 
 
 # --- the way the network is wrapped, and the context of the call ---
-
 
 
 @pytest.mark.parametrize(

@@ -193,8 +193,9 @@ def _met(flow: Flow, index: int, consumer: int, operand: int) -> tuple[Target, .
         return (Target("loss", name, consumer),)
     if name in vocab.OPERATIONS:  # two signals multiplied
         return (Target("attention", "qkv"[min(operand, 1)], consumer),)
-    if name in vocab.ACTIVATION_NAMES:
-        return (Target("activation", _selu_or(graph, consumer, vocab.ACTIVATION_NAMES[name]), consumer),)
+    activation = _activation(graph, consumer)
+    if activation is not None:
+        return (Target("activation", activation, consumer),)
     if name in _STATISTIC_PARTS and any(flow.norms.get(reader) == index for reader, _ in graph.readers(index)):
         return ()  # on its way into the statistics of a norm
     if consumer in flow.residuals and peel(graph, flow.residuals[consumer]) == peel(graph, index):
@@ -204,6 +205,13 @@ def _met(flow: Flow, index: int, consumer: int, operand: int) -> tuple[Target, .
     return flow.meets[consumer] or (Target("loss", "output", consumer),)
 
 
-def _selu_or(graph: Graph, index: int, name: str) -> str:
-    scale = graph.saved(index, "scale") if name == "elu" else None
-    return "selu" if isinstance(scale, float) and abs(scale - 1.0507) < 1e-3 else name
+def _activation(graph: Graph, index: int) -> str | None:
+    """The name users know an activation node by; None for nodes that are none."""
+    name = graph.names[index]
+    if name == "Clamp":  # at zero from below it is a ReLU, from both sides a hard tanh
+        low, high = graph.saved(index, "min"), graph.saved(index, "max")
+        return None if low is None else "hardtanh" if high is not None else "relu" if low == 0 else None
+    scale = graph.saved(index, "scale") if name == "Elu" else None
+    if isinstance(scale, float) and abs(scale - 1.0507) < 1e-3:
+        return "selu"
+    return vocab.ACTIVATION_NAMES.get(name)

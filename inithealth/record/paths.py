@@ -5,6 +5,8 @@ from __future__ import annotations
 from inithealth.record import vocabulary as vocab
 from inithealth.record.graph import Graph
 
+_VALUE = 2  # the operand of a fused attention that is summed, not compared
+
 
 def peel(graph: Graph, index: int) -> int:
     """The node whose values these are, before views and copies."""
@@ -53,8 +55,8 @@ def essential_nodes(graph: Graph) -> set[int]:
                 index = after[index]
     for index in reversed(range(len(graph))):
         if graph.pure[index] is None and index not in essential:
-            readers = {reader for reader, _ in graph.readers(index)}
-            if len(readers) == 1 and readers <= essential and _stops(graph, *readers):
+            readers = graph.readers(index)
+            if len(readers) == 1 and readers[0][0] in essential and _stops(graph, *readers[0]):
                 essential.add(index)
     return essential
 
@@ -70,9 +72,11 @@ def _post_dominators(graph: Graph) -> list[int]:
     return after
 
 
-def _stops(graph: Graph, reader: int) -> bool:
+def _stops(graph: Graph, reader: int, operand: int) -> bool:
     """Whether a node passes nothing on when one of its operands is zero."""
     name = graph.names[reader]
-    if len(graph.data(reader)) < 2:
-        return True
-    return name in vocab.MULTIPLICATIVE or name in ("Bmm", "Mm", "Baddbmm")
+    if name in vocab.SOFTMAX:  # of zero scores it makes equal shares
+        return False
+    if name in vocab.ATTENTION:
+        return operand == _VALUE
+    return len(graph.data(reader)) < 2 or name in vocab.MULTIPLICATIVE or name in ("Bmm", "Mm", "Baddbmm")

@@ -8,10 +8,13 @@ from inithealth.report.plain import plain
 
 _MOST_LAYERS = 40  # longer nets are cut; the JSON has every layer
 _ENDS = 10  # layers at either end of a cut net that are always shown
-_WIDEST_NAME = 36
+_WIDTH = 100
+_NARROWEST_NAME = 24
 _WIDEST_SHAPE = 14
 _HEADINGS = ("", "layer", "shape", "feeds", "std", "in rms", "out rms", "grad norm", "dead")
-_LEGEND = "std: of the weight; grad norm: of the loss by the layer's output; dead: units that never open"
+_LEGEND = "std: of the weight; grad norm: of the layer's output; dead: units that never open"
+
+_GAP = "  "
 
 Row = tuple[str, ...]
 
@@ -25,6 +28,8 @@ def layer_table(report: Report) -> list[str]:
     rows = [_row(layer, measured.get(layer.name), layer.module in blamed) for layer in report.layers]
     shown = [_HEADINGS, *_cut(rows)]
     widths = [max(len(row[column]) for row in shown) for column in range(len(_HEADINGS))]
+    too_wide = max(0, sum(widths) + len(_GAP) * (len(widths) - 1) - _WIDTH)
+    widths[1] = min(widths[1], max(_NARROWEST_NAME, widths[1] - too_wide))
     marks = "* blamed; " if any(row[0] for row in rows) else ""
     return [*(_line(row, widths) for row in shown), marks + _LEGEND, ""]
 
@@ -33,7 +38,7 @@ def _row(layer: Layer, m: Measurement | None, blamed: bool) -> Row:
     weight = layer.weight
     return (
         "*" if blamed else "",
-        _shortened(plain(layer.name or "(model)"), _WIDEST_NAME),
+        plain(layer.name),
         _shortened("x".join(map(str, weight.shape)) if weight else "", _WIDEST_SHAPE),
         layer.activation or layer.feeds,
         _number(None if weight is None else 0.0 if weight.constant else weight.std),
@@ -71,9 +76,9 @@ def _cut(rows: list[Row]) -> list[Row]:
 
 
 def _line(row: Row, widths: list[int]) -> str:
-    texts = [cell.ljust(width) for cell, width in zip(row[:4], widths[:4], strict=True)]
+    texts = [_shortened(cell, width).ljust(width) for cell, width in zip(row[:4], widths[:4], strict=True)]
     numbers = [cell.rjust(width) for cell, width in zip(row[4:], widths[4:], strict=True)]
-    return "  ".join([*texts, *numbers]).rstrip()
+    return _GAP.join([*texts, *numbers]).rstrip()
 
 
 def _number(value: float | None) -> str:

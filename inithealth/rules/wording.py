@@ -34,7 +34,7 @@ def verb(amount: int, singular: str, plural: str) -> str:
 
 def called(layer: Layer) -> str:
     """What the layer is called; the bare number that ``nn.Sequential`` gives it would not look like a name."""
-    return f"layer {layer.name}" if layer.name.isdigit() else layer.name or "the model"
+    return f"layer {layer.name}" if layer.name.isdigit() else layer.name
 
 
 def span(layers: Sequence[Layer]) -> str:

@@ -60,7 +60,6 @@ def test_what_a_layer_is_called() -> None:
     assert called(layer("fc", 0)) == "fc"
     assert called(layer("layers.3", 0)) == "layers.3"
     assert called(layer("3", 0)) == "layer 3"
-    assert called(layer("", 0)) == "the model"
 
 
 @pytest.mark.parametrize(

@@ -59,18 +59,20 @@ class LossAtInit(Rule):
         start = f"loss at init {number(value)} where guessing gives {number(guess)}"
         if value > high or spread > self.max_logits_std:
             wide = spread > self.max_logits_std
+            logits = f"the logits of {called(heads[0])}" if heads else "the logits"
             yield self.finding(
                 heads,
-                f"{start} (limit {number(high)}); logits of std {number(spread)} (limit {number(self.max_logits_std)})",
+                f"{start} (limit {number(high)}); {logits} have std {number(spread)} "
+                f"(limit {number(self.max_logits_std)})",
                 severity=Severity.ERROR if value > high or spread > self.error_logits_std else Severity.WARNING,
                 measured=spread if wide else value,
                 limit=self.max_logits_std if wide else high,
-                cause=f"the logits of {called(heads[0])} are too large" if heads else "the logits are too large",
+                cause="confident guesses that are wrong: training has to unlearn the head first",
                 fix=remedy.each(heads) if heads else "scale the logits down",
             )
         elif value < low:
             yield self.finding(
-                heads,
+                [],
                 f"{start} (limit {number(low)})",
                 severity=Severity.INFO,
                 measured=value,
