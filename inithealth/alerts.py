@@ -60,7 +60,7 @@ class Alerts:
 
     def _tell(self, cause: Finding) -> None:
         logger.log(_LEVELS[cause.severity], "%s %s: %s", cause.code, cause.rule, cause.message)
-        if self.on_alert is not None:
+        if self.on_alert is not None and cause.severity > Severity.INFO:  # a pager is not for notes
             _safely(self.on_alert, cause)
 
 

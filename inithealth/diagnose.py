@@ -41,7 +41,7 @@ def diagnose(recording: Recording, settings: Settings) -> Report:
 def folded(found: Sequence[tuple[Rule, Finding]]) -> tuple[Finding, ...]:
     """Causes, worst first, each followed by its consequences and as severe as the worst of them."""
     # What was there at an earlier step may explain what a later one shows, never the other way round.
-    ordered = sorted(found, key=lambda pair: (pair[1].step, pair[0].rank))
+    ordered = sorted(found, key=lambda pair: (pair[1].step, pair[0].order(pair[1])))
     parent: dict[int, int] = {}
     for place, (own, symptom) in enumerate(ordered):
         for earlier, (rule, cause) in enumerate(ordered[:place] if own.may_follow(symptom) else ()):

@@ -65,7 +65,7 @@ def gradient_fade(recording: Recording) -> tuple[Layer, float, Layer] | None:
     worst = high = found[-1]
     top = high
     for layer, norm in reversed(found):
-        if norm >= high[1]:
+        if norm > high[1]:
             high = (layer, norm)
         elif norm / high[1] < worst[1] / top[1]:
             worst, top = (layer, norm), high

@@ -78,6 +78,7 @@ class Layer(_Frozen):
     weight: Weight | None = None
     bias: Weight | None = None
     activation: str | None = None  # first non-linearity its output meets: "relu", "tanh", ...
+    multiplied: float = 1.0  # by what constant the output is multiplied before that activation
     feeds: Feeds = "unknown"  # what its output meets first
     normed: bool = False  # a norm lies between its output and the next layer
     ends_branch: bool = False  # last layer of a residual branch

@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils.data import DataLoader, Dataset
 
 from inithealth.call import Call
+from inithealth.record.sample import plain
 
 
 def transferred(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
@@ -78,8 +79,11 @@ def revealed(payload: Any) -> tuple[Any, dict[str, Tensor]]:
 
 def is_mask(tensor: Tensor) -> bool:
     """Whether it is an additive attention mask: zeros, and minus infinity or what stands for it."""
-    low = tensor <= -1e4
-    return bool(low.any()) and bool((low | (tensor == 0)).all())
+    values = plain(tensor)
+    if values is None:
+        return False
+    low = values <= -1e4
+    return bool(low.any()) and bool((low | (values == 0)).all())
 
 
 def refuse_model(model: Any) -> nn.Module:
@@ -120,8 +124,9 @@ def refuse_values(payload: Any) -> None:
     for name, tensor in named_tensors(payload):
         if tensor.numel() == 0:
             raise ValueError(f"{name} is empty (shape {tuple(tensor.shape)}): pass a batch with samples in it")
-        if not tensor.is_meta and not bool(tensor.isfinite().all()) and not is_mask(tensor):
-            count = int((~tensor.isfinite()).sum())
+        values = plain(tensor)
+        if values is not None and not bool(values.isfinite().all()) and not is_mask(values):
+            count = int((~values.isfinite()).sum())
             raise ValueError(
                 f"{name} has {count} NaN or infinite of {tensor.numel()} elements: the input is broken, not the "
                 "network; look into the Dataset and its normalization (a standard deviation of 0?)"

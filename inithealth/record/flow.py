@@ -5,7 +5,9 @@ A net written with ``F.relu`` and its twin with ``nn.ReLU`` have the same graph,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
 
 from inithealth.record import vocabulary as vocab
 from inithealth.record.graph import Graph
@@ -23,6 +25,7 @@ class Target:
     what: Feeds
     name: str
     node: int
+    scale: float = 1.0  # the constant that the output is multiplied by before
 
 
 @dataclass
@@ -202,7 +205,19 @@ def _met(flow: Flow, index: int, consumer: int, operand: int) -> tuple[Target, .
         return (Target("residual", name, consumer),)
     if name in vocab.MULTIPLICATIVE and len(graph.data(consumer)) > 1:
         return (Target("gate", name, consumer),)
-    return flow.meets[consumer] or (Target("loss", "output", consumer),)
+    beyond = flow.meets[consumer] or (Target("loss", "output", consumer),)
+    scale = _constant_factor(graph, consumer)
+    return beyond if scale == 1.0 else tuple(replace(target, scale=target.scale * scale) for target in beyond)
+
+
+def _constant_factor(graph: Graph, index: int) -> float:
+    """The number that a node multiplies the signal by; 1 for every other node."""
+    if graph.names[index] not in ("Mul", "Div") or all(producer >= 0 for producer, _ in graph.edges[index]):
+        return 1.0
+    factor = graph.saved(index, "other")
+    if not isinstance(factor, Tensor) or factor.numel() != 1 or not float(factor):
+        return 1.0
+    return abs(float(factor)) if graph.names[index] == "Mul" else 1 / abs(float(factor))
 
 
 def _activation(graph: Graph, index: int) -> str | None:

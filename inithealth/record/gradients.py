@@ -51,7 +51,9 @@ def repeated_gradients(layers: Sequence[Layer], gradients: Mapping[str, Tensor |
     found: dict[str, float] = {}
     for layer in layers:
         gradient = gradients.get(layer.weight.name) if layer.weight is not None else None
-        if gradient is None or gradient.is_sparse or layer.kind in ("embedding", "bmm", "norm", "scale", "other"):
+        if gradient is None or gradient.is_sparse or layer.kind in ("embedding", "norm", "scale", "other"):
+            continue
+        if layer.kind == "bmm" and layer.groups > 1:  # experts: no row is one unit
             continue
         rows = unit_rows(gradient, layer.unit_axis)
         if rows is None or rows.shape[0] < 2:

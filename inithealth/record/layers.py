@@ -191,6 +191,7 @@ def _place(flow: Flow | None, nodes: list[int]) -> dict[str, object]:
     activation = flow.activation(nodes[0])
     return {
         "activation": activation.name if activation else None,
+        "multiplied": activation.scale if activation else 1.0,
         "feeds": next((what for what in _PRIORITY if what in whats), "unknown"),
         "normed": "norm" in whats,
         "ends_branch": any(node in flow.branch_ends for node in nodes),

@@ -10,6 +10,7 @@ from inithealth.report.plain import plain
 
 _WIDTH = 100
 _INDENT = " " * 8
+_MOST_STATEMENTS = 8  # of a fix; the JSON and the finding have all of it
 
 
 def table(report: Report) -> str:
@@ -48,9 +49,16 @@ def _cause(cause: Finding, consequences: tuple[Finding, ...]) -> list[str]:
 def _fix(fix: str) -> list[str]:
     """Code stays code: a loop too long for the line is broken behind its colon, nothing else is."""
     lines: list[str] = []
-    for statement in fix.splitlines():
+    statements = fix.splitlines()
+    more = len(statements) - _MOST_STATEMENTS
+    if more > 0:
+        statements = [
+            *statements[:_MOST_STATEMENTS],
+            f"# and {more} more {'line' if more == 1 else 'lines'}: finding.fix",
+        ]
+    for statement in statements:
         head, colon, body = statement.partition(": ")
-        code = statement.startswith(("for ", "nn.init.", "model"))
+        code = statement.startswith(("for ", "nn.init.", "model", "getattr("))
         if len(_INDENT) + 5 + len(statement) <= _WIDTH or (code and not head.startswith("for ")):
             lines.append(plain(statement))
         elif code:

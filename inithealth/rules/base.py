@@ -32,6 +32,10 @@ class Rule(BaseModel, ABC):
         """Why this recording cannot be judged; None when it can."""
         return None
 
+    def order(self, finding: Finding) -> int:
+        """The rank of one finding, where it depends on what was found."""
+        return self.rank
+
     def may_follow(self, symptom: Finding) -> bool:
         """Whether a finding of this rule can follow from another one at all."""
         return True

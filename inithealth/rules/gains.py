@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import median
 
@@ -21,8 +22,9 @@ def relative_gain(layer: Layer) -> float:
 
 
 def weakest(layers: Sequence[Layer]) -> list[Layer]:
-    """The layers whose gain is below what their activation wants, in order; all where the gains do not tell."""
-    return [layer for layer in layers if relative_gain(layer) < 1 - _NEAR] or list(layers)
+    """The layers whose gain is below what their activation wants, the weakest first; all where the gains do not tell."""
+    weak = [layer for layer in layers if relative_gain(layer) < 1 - _NEAR] or list(layers)
+    return sorted(weak, key=lambda layer: (round(math.log2(relative_gain(layer))), layer.index))
 
 
 def strongest(layers: Sequence[Layer], way: Sequence[Layer]) -> list[Layer]:

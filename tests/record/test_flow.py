@@ -93,7 +93,6 @@ def test_the_activation_that_a_layer_feeds(name: str) -> None:
     assert place(layers["head"]) == ("loss", None, False, False, False, True)
 
 
-@pytest.mark.xfail(reason="the vocabulary knows ClampMin, not the Clamp node of clamp(min=0)")
 @pytest.mark.parametrize("clamp", [lambda x: x.clamp(min=0), lambda x: x.clamp(0), lambda x: torch.clamp(x, min=0.0)])
 def test_a_clamp_at_zero_is_a_relu(clamp: Callable[[Tensor], Tensor]) -> None:
     reading = read(between(clamp), X)
@@ -299,7 +298,6 @@ def test_queries_keys_and_values_feed_attention(name: str) -> None:
     assert not layers["v"].exempt_zero_gradient
 
 
-@pytest.mark.xfail(reason="a fused attention does not count as a product that stops at zero")
 def test_attention_is_read_alike_fused_and_by_hand() -> None:
     """A zero value projection stops the signal in both."""
     hand, fused = (read(attention(ATTENTION[name]), SEQUENCES).layers for name in list(ATTENTION)[:2])

@@ -115,9 +115,15 @@ def test_repeats_are_counted_within_groups() -> None:
     assert repeated_gradients([layer("a", kind="conv", groups=4)], gradient).get("a", 0.0) == 0.0
 
 
-@pytest.mark.parametrize("kind", ["embedding", "bmm", "norm", "scale", "other"])
+@pytest.mark.parametrize("kind", ["embedding", "norm", "scale", "other"])
 def test_kinds_whose_rows_are_no_units_are_left_out(kind: str) -> None:
     assert repeated_gradients([layer("a", kind=kind)], {"a.weight": torch.ones(3, 3)}) == {}
+
+
+def test_a_row_over_all_experts_is_no_unit_but_a_batch_of_one_matrix_is_a_matrix() -> None:
+    experts = {"a.weight": torch.ones(3, 4, 2)}
+    assert repeated_gradients([layer("a", kind="bmm", groups=3, unit_axis=2)], experts) == {}
+    assert repeated_gradients([layer("a", kind="bmm")], {"a.weight": torch.ones(3, 3)}) == {"a": pytest.approx(2 / 3)}
 
 
 def test_layers_without_a_gradient_to_read_are_left_out() -> None:

@@ -244,3 +244,18 @@ def test_numbers_that_are_not_there_are_dashes() -> None:
     bare = layer("fc", 0).model_copy(update={"weight": None})
     told = str(Report(model="MLP", layers=(bare,)))
     assert told.splitlines()[3].split() == ["fc", "relu", "-", "-", "-", "-", "-"]
+
+
+@pytest.mark.parametrize(
+    ("statements", "last"),
+    [
+        (8, "nn.init.ones_(model.norm7.weight)"),
+        (9, "# and 1 more line: finding.fix"),
+        (50, "# and 42 more lines: finding.fix"),
+    ],
+)
+def test_a_long_fix_is_cut_and_says_where_the_rest_is(statements: int, last: str) -> None:
+    fix = "\n".join(f"nn.init.ones_(model.norm{number}.weight)" for number in range(statements))
+    told = [line for line in lines(report(made("fc0", fix=fix))) if "model.norm" in line or "more line" in line]
+    assert len(told) == min(statements, 9)
+    assert told[-1].strip() == last

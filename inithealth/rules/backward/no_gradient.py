@@ -55,8 +55,8 @@ class NoGradient(Rule):
                 unused,
                 f"{span(unused)}: {verb(len(unused), 'takes', 'take')} no part in the loss",
                 severity=Severity.INFO,
-                cause="never called for this batch, or the output is not used: remove or freeze what is not needed",
-                fix=remedy.freeze(unused),
+                cause="never called for this batch, or the output is not used",
+                fix=f"# if that is meant so:\n{remedy.freeze(unused)}",
             )
 
     def may_follow(self, symptom: Finding) -> bool:

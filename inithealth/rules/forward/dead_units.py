@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from inithealth import levels, remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
-from inithealth.rules.base import Rule
-from inithealth.rules.wording import count, number, span, verb
-
-_BIAS = "bias"  # how a cause begins that lies in the layer itself
+from inithealth.rules.bias import BiasAware, bias_cause, blames_bias
+from inithealth.rules.wording import count, span, verb
 
 
-class DeadUnits(Rule):
+class DeadUnits(BiasAware):
     """ReLU units that no input of the batch opens.
 
     ## What it checks
@@ -36,27 +34,29 @@ class DeadUnits(Rule):
     code = "IH204"
     name = "dead-units"
     severity = Severity.WARNING
-    rank = 20
+    rank = 42
     explains = frozenset("IH201 IH203 IH206 IH208 IH301 IH304 IH305".split())
     max_share: float = 0.75  # the worst of 97 healthy nets has .62, an SE layer of 8 channels
     error_share: float = 0.95  # next to nothing passes
     min_units: int = 16  # fewer units say little, unless all are dead
-    max_bias_rms: float = 3.0  # a bias that large shifts every unit by itself
-    bias_dominance: float = 5.0  # times what the weights contribute
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         groups: dict[tuple[bool, bool], list[tuple[Layer, Measurement]]] = {}
         for layer, m in levels.measured(recording):
-            if m.dead_share is not None and m.units and self._dead(m.dead_share, m.units):
+            # A branch that starts at zero is judged on probation, not by the zeros in it.
+            silent = layer.bypassable and m.output is not None and m.output.abs_max == 0.0
+            if m.dead_share is not None and m.units and not silent and self._dead(m.dead_share, m.units):
                 lost = m.dead_share > self.error_share and not layer.bypassable
-                groups.setdefault((lost, self._shut_by_bias(layer, m)), []).append((layer, m))
+                groups.setdefault((lost, self.ruled_by_bias(layer, m)), []).append((layer, m))
         for (lost, by_bias), dead in groups.items():
             yield self._group(dead, Severity.ERROR if lost else Severity.WARNING, by_bias)
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         """A dead layer feeds nothing to the layers behind it, unless their own bias is at fault."""
         if symptom.code == self.code:
-            return (cause.measured or 0.0) > self.error_share and not symptom.cause.startswith(_BIAS)
+            return (cause.measured or 0.0) > self.error_share and not blames_bias(symptom)
+        if symptom.code == "IH103":  # behind a dead layer even a zero that would wake stays asleep
+            return blames_bias(cause)
         return super().accounts_for(cause, symptom)
 
     def _group(self, dead: list[tuple[Layer, Measurement]], severity: Severity, by_bias: bool) -> Finding:
@@ -67,8 +67,7 @@ class DeadUnits(Rule):
         units = f"its {count(m.units, 'unit')} {verb(m.units, 'stays', 'stay')}"
         cause, fix = "no input of the batch makes them positive", remedy.each(layers)
         if by_bias:
-            means = ", ".join(number(layer.bias.mean) for layer in layers[:3] if layer.bias is not None)
-            cause, fix = f"{_BIAS} of mean {means} outweighs what the weights contribute", remedy.zero_biases(layers)
+            cause, fix = bias_cause(layers), remedy.zero_biases(layers)
         return self.finding(
             layers,
             f"{span(layers)}: {share} of {units if len(layers) == 1 else 'the units stay'} "
@@ -86,9 +85,3 @@ class DeadUnits(Rule):
     def _limit(self, units: int) -> float:
         """The largest share that is no cause for alarm in a layer of so many units."""
         return min(1.0, max(self.max_share, 0.5 + 4 * math.sqrt(0.25 / units)))
-
-    def _shut_by_bias(self, layer: Layer, m: Measurement) -> bool:
-        if layer.bias is None or layer.weight is None or layer.bias.rms <= self.max_bias_rms:
-            return False
-        level = m.input.rms if levels.usable(m.input) and m.input is not None else 1.0
-        return layer.bias.rms > self.bias_dominance * (layer.weight.gain or 1.0) * level

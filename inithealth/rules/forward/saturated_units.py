@@ -6,11 +6,11 @@ from inithealth import levels, remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules import gains
-from inithealth.rules.base import Rule
+from inithealth.rules.bias import BiasAware, bias_cause, blames_bias
 from inithealth.rules.wording import number, span
 
 
-class SaturatedUnits(Rule):
+class SaturatedUnits(BiasAware):
     """A tanh or sigmoid works on its flat part.
 
     ## What it checks
@@ -43,6 +43,11 @@ class SaturatedUnits(Rule):
             for layer, m in levels.measured(recording)
             if m.saturated_share is not None and m.saturated_share > self.max_share and not layer.head
         ]
+        measured = recording.first
+        ruled = [(share, layer) for share, layer in worst if self.ruled_by_bias(layer, measured[layer.name])]
+        if ruled:
+            yield self._by_bias(ruled)
+        worst = [pair for pair in worst if pair not in ruled]
         if not worst:
             return
         worst.sort(key=lambda pair: -pair[0])
@@ -57,6 +62,24 @@ class SaturatedUnits(Rule):
             cause=f"what reaches the {layers[0].activation} is too large{self._level(layers[0], recording)}",
             fix=self._fix(layers, recording),
         )
+
+    def _by_bias(self, ruled: list[tuple[float, Layer]]) -> Finding:
+        layers, share = [layer for _, layer in ruled], ruled[0][0]
+        return self.finding(
+            layers,
+            f"{span(layers)}: {share:.0%} of the outputs are saturated (limit {self.max_share:.0%})",
+            severity=Severity.ERROR if any(not layer.bypassable for layer in layers) else Severity.WARNING,
+            measured=share,
+            limit=self.max_share,
+            cause=bias_cause(layers),
+            fix=remedy.zero_biases(layers),
+        )
+
+    def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
+        """A layer that its bias saturates tells nothing of its input; one that works on its flat part less."""
+        if blames_bias(cause):
+            return symptom.code in ("IH103", "IH201", "IH205", "IH206", "IH208", "IH301", "IH304", "IH305")
+        return super().accounts_for(cause, symptom)
 
     @staticmethod
     def _level(layer: Layer, recording: Recording) -> str:

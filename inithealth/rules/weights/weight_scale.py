@@ -58,28 +58,31 @@ class WeightScale(Rule):
     max_embedding_rms: float = 4.0  # torch's default is 1
     max_tied_rms: float = 0.3  # of an embedding that is the head too: logits grow with it
     max_norm_octaves: float = 2.0  # a norm weight 4 times off the others
-    min_norm_median: float = 0.15  # beyond these the norms are all off, and no measure of each other
+    min_norm_median: float = (
+        0.05  # beyond these the norms are all off; RepVGG starts at .14, the bug that shipped at .02
+    )
     max_norm_median: float = 8.0
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        outliers = {**self._off_peers(recording), **self._embeddings(recording), **self._norms(recording)}
+        suffers = levels.shows(recording)
+        outliers = {**self._off_peers(recording, suffers), **self._embeddings(recording), **self._norms(recording)}
         by_name = {layer.name: layer for layer in recording.layers}
         for sign in (1, -1):
             names = [name for name, off in outliers.items() if off.octaves * sign > 0]
             if names:
                 names.sort(key=lambda name: (-round(abs(outliers[name].octaves)), by_name[name].index))
-                yield self._group([by_name[name] for name in names], outliers[names[0]], recording)
+                yield self._group([by_name[name] for name in names], outliers[names[0]], recording, suffers)
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         return symptom.code in (_LARGE if (cause.measured or 0.0) > (cause.limit or 0.0) else _SMALL)
 
-    def _group(self, layers: list[Layer], worst: _Off, recording: Recording) -> Finding:
+    def _group(self, layers: list[Layer], worst: _Off, recording: Recording, suffers: bool) -> Finding:
         rms = layers[0].weight.rms if layers[0].weight else math.nan
         size, sign = ("large", 1) if worst.octaves > 0 else ("small", -1)
         usual = rms / 2**worst.octaves
         limit = usual * 2 ** (sign * worst.tolerated)
         most, which = ("up to ", f"{called(layers[0])} has ") if len(layers) > 1 else ("", "")
-        bad = levels.shows(recording) or _silenced(layers, worst, recording)
+        bad = suffers or _silenced(layers, worst, recording)
         return self.finding(
             layers,
             f"{span(layers)}: weights {most}{times(2 ** abs(worst.octaves))} too {size} "
@@ -91,32 +94,36 @@ class WeightScale(Rule):
             fix=remedy.each(layers),
         )
 
-    def _off_peers(self, recording: Recording) -> dict[str, _Off]:
+    def _off_peers(self, recording: Recording, suffers: bool) -> dict[str, _Off]:
         roles: dict[Hashable, list[Layer]] = defaultdict(list)
         for layer in recording.layers:
-            if layer.kind not in ("norm", "scale", "other", "embedding") and _gain(layer) > 0:
+            in_use = layer.reaches_loss or not recording.graph
+            if in_use and layer.kind not in ("norm", "scale", "other", "embedding") and _gain(layer) > 0:
                 roles[_role(layer)].append(layer)
         found: dict[str, _Off] = {}
         for group in roles.values():
             middle = median(_gain(layer) for layer in group)
             # Where most of the peers are wrong and the signal suffers, they are no measure of the others.
-            lost = levels.shows(recording) and abs(_off_recipes(group[0], middle)) > self.max_octaves
+            lost = suffers and abs(_off_recipes(group[0], middle)) > self.max_octaves
             for layer in group:
                 octaves = math.log2(_gain(layer) / middle)
                 if len(group) >= self.min_peers and not lost and abs(octaves) > self.max_octaves:
                     peers = f"the median of its {len(group) - 1} peers is"
                     found[layer.name] = _Off(octaves, self.max_octaves, peers)
-                elif abs(octaves := self._off_usual(layer, recording, len(group))) > self.max_octaves:
+                elif (
+                    abs(octaves := self._off_usual(layer, recording, suffers or len(group) < self.min_peers))
+                    > self.max_octaves
+                ):
                     common = f"common initializations go {'up' if octaves > 0 else 'down'} to"
                     found[layer.name] = _Off(octaves, self.max_octaves, common)
         return found
 
-    def _off_usual(self, layer: Layer, recording: Recording, peers: int) -> float:
+    def _off_usual(self, layer: Layer, recording: Recording, judged: bool) -> float:
         """Octaves from the nearest recipe; whole groups, heads and branch ends only where the signal suffers."""
         off = _off_recipes(layer, _gain(layer))
         if layer.head or layer.ends_branch:
             return off if off > 0 and levels.wide_logits(recording) else 0.0
-        return off if peers < self.min_peers or levels.shows(recording) else 0.0
+        return off if judged else 0.0
 
     def _embeddings(self, recording: Recording) -> dict[str, _Off]:
         found = {}

@@ -70,7 +70,7 @@ def test_a_layer_that_is_never_called_is_a_note() -> None:
     found = finding(report, "IH304")
     assert (found.severity, found.layers) == (Severity.INFO, ("spare",))
     assert found.message == "spare: takes no part in the loss"
-    assert found.fix == "model.spare.requires_grad_(False)"
+    assert found.fix == "# if that is meant so:\nmodel.spare.requires_grad_(False)"
     assert report.ok
     assert mended(model, "IH304").causes == ()
 

@@ -83,3 +83,23 @@ def test_the_option_moves_the_limit() -> None:
     model[0].weight.data.mul_(6.0)
     assert "IH205" not in codes(judged(model, **with_options("saturated-units", max_share=0.9)))
     assert "IH205" in codes(judged(xavier(), **with_options("saturated-units", max_share=0.001)))
+
+
+def test_a_ruling_bias_is_the_cause_and_an_error() -> None:
+    model = xavier()
+    nn.init.constant_(model[2].bias, -20.0)
+    report = judged(model)
+    found = report.causes[0]
+    assert (found.code, found.layers, found.severity) == ("IH205", ("2",), Severity.ERROR)
+    assert found.cause.startswith("bias of mean -20 outweighs")
+    assert found.fix == "nn.init.zeros_(model[2].bias)"
+    assert [cause.code for cause in report.causes] == ["IH205"]
+    mended(model, "IH205")
+
+
+def test_what_a_ruling_bias_is_can_be_set() -> None:
+    model = xavier()
+    nn.init.constant_(model[2].bias, 2.5)
+    assert not finding(judged(model), "IH205").cause.startswith("bias")
+    settings = with_options("saturated-units", max_bias_rms=2.0, bias_dominance=1.5)
+    assert finding(judged(model, **settings), "IH205").cause.startswith("bias")

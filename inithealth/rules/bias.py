@@ -1,0 +1,43 @@
+"""Biases that outweigh what the weights contribute: one cause, whatever the activation makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from inithealth import levels
+from inithealth.findings import Finding
+from inithealth.recording import Layer, Measurement
+from inithealth.rules.base import Rule
+from inithealth.rules.wording import number
+
+_WORD = "bias"  # how a cause begins that lies in the bias
+
+
+class BiasAware(Rule):
+    """A rule whose findings may be a bias's doing."""
+
+    bias_rank: ClassVar[int] = 3  # before the zeros: behind a layer that its bias has shut nothing wakes
+    max_bias_rms: float = 3.0  # a bias that large shifts every unit by itself
+    bias_dominance: float = 5.0  # times what the weights contribute
+
+    def order(self, finding: Finding) -> int:
+        return self.bias_rank if blames_bias(finding) else self.rank
+
+    def ruled_by_bias(self, layer: Layer, m: Measurement) -> bool:
+        """Whether a layer's bias decides its output, and no normalization takes it away."""
+        if layer.bias is None or layer.weight is None or layer.normed or not layer.bias.rms > self.max_bias_rms:
+            return False
+        level = m.input.rms if m.input is not None and levels.usable(m.input) else 1.0
+        return layer.bias.rms > self.bias_dominance * (layer.weight.gain or 1.0) * level
+
+
+def bias_cause(layers: Sequence[Layer]) -> str:
+    """The cause in words."""
+    means = ", ".join(number(layer.bias.mean) for layer in layers[:3] if layer.bias is not None)
+    return f"{_WORD} of mean {means} outweighs what the weights contribute"
+
+
+def blames_bias(finding: Finding) -> bool:
+    """Whether a finding's cause is a bias."""
+    return finding.cause.startswith(_WORD)

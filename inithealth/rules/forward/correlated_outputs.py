@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inithealth import levels, remedy
+from inithealth.findings import Finding, Severity
+from inithealth.recording import Layer, Measurement, Recording
+from inithealth.rules.bias import BiasAware, bias_cause
+from inithealth.rules.wording import number, span
+
+
+class CorrelatedOutputs(BiasAware):
+    """The units of a layer all say the same.
+
+    ## What it checks
+    The mean cosine between the units' weights, and biases that outweigh what the weights contribute.
+
+    ## Why it matters
+    Units that point the same way pass on one direction of their input, whatever the width; a ruling
+    bias passes on none.
+
+    ## How to fix
+    Draw the weights around zero, and start biases at zero.
+
+    ## When to ignore
+    When the layers behind are meant to part the units.
+
+    ## References
+    Saxe et al., Exact solutions to the nonlinear dynamics of learning, https://arxiv.org/abs/1312.6120
+    """
+
+    code = "IH206"
+    name = "correlated-outputs"
+    severity = Severity.WARNING
+    rank = 7
+    explains = frozenset("IH103 IH201 IH202 IH204 IH205 IH208 IH301 IH302 IH304 IH305".split())
+    max_cosine: float = 0.9  # random units have 0, units drawn from U(0, 1) have .75
+    min_units: int = 4  # fewer units are alike by chance
+
+    def check(self, recording: Recording) -> Iterator[Finding]:
+        everything = [pair for pair in levels.measured(recording) if not pair[0].head and pair[0].reaches_loss]
+        ruled = [layer for layer, m in everything if self.ruled_by_bias(layer, m) and not _told_otherwise(m)]
+        if ruled:
+            yield self.finding(
+                ruled,
+                f"{span(ruled)}: the biases (rms {number(ruled[0].bias.rms if ruled[0].bias else 0.0)}) decide the output",
+                severity=Severity.ERROR if any(not layer.bypassable for layer in ruled) else Severity.WARNING,
+                measured=ruled[0].bias.rms if ruled[0].bias else None,
+                cause=bias_cause(ruled),
+                fix=remedy.zero_biases(ruled),
+            )
+        alike = [layer for layer, _ in everything if self._alike(layer)]
+        if alike:
+            cosine = alike[0].weight.row_cosine if alike[0].weight else 0.0
+            lost = not recording.normalized and any(not layer.bypassable for layer in alike)
+            yield self.finding(
+                alike,
+                f"{span(alike)}: the units' weights have a mean cosine of {number(cosine)} (limit {number(self.max_cosine)})",
+                severity=Severity.ERROR if lost else Severity.WARNING,
+                measured=cosine,
+                limit=self.max_cosine,
+                cause="the weights are not drawn around zero",
+                fix=remedy.each(alike),
+            )
+
+    def _alike(self, layer: Layer) -> bool:
+        weight = layer.weight
+        if weight is None or not weight.trainable or weight.constant or layer.kind not in ("linear", "conv", "rnn"):
+            return False
+        # Exact copies are told as such; one input has one direction only.
+        return (
+            weight.row_cosine > self.max_cosine
+            and weight.duplicate_rows == 0.0
+            and (weight.fan_in or 0) > 2
+            and (weight.fan_out or 0) >= self.min_units
+        )
+
+
+def _told_otherwise(m: Measurement) -> bool:
+    """Whether the units die or saturate of it, which says more."""
+    return bool((m.dead_share or 0.0) > 0.75 or (m.saturated_share or 0.0) > 0.5)

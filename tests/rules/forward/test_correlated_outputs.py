@@ -1,0 +1,66 @@
+"""IH206: units that all say the same, by their weights or by their biases."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from inithealth import Severity
+from tests.rules.nets import codes, finding, judged, mended, mlp, with_options
+
+
+def lecun(activation: type[nn.Module] = nn.SELU) -> nn.Sequential:
+    model = mlp(4, activation)
+    for layer in model[::2]:
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+        nn.init.zeros_(layer.bias)
+    return model
+
+
+@pytest.mark.parametrize("activation", [nn.SELU, nn.GELU, nn.SiLU, nn.ELU])
+def test_a_ruling_bias_is_named_where_units_neither_die_nor_saturate(activation: type[nn.Module]) -> None:
+    model = lecun(activation)
+    nn.init.constant_(model[4].bias, -20.0)
+    report = judged(model)
+    found = report.causes[0]
+    assert (found.code, found.layers, found.severity) == ("IH206", ("4",), Severity.ERROR)
+    assert found.cause.startswith("bias of mean -20 outweighs")
+    assert "rms 20" in found.message
+    assert [cause.code for cause in report.causes] == ["IH206"]
+    mended(model, "IH206")
+
+
+def test_a_normalization_takes_a_bias_away() -> None:
+    model = nn.Sequential(nn.Linear(32, 64), nn.BatchNorm1d(64), nn.GELU(), nn.Linear(64, 10))
+    nn.init.constant_(model[0].bias, -20.0)
+    assert "IH206" not in codes(judged(model))
+
+
+def test_units_that_point_the_same_way_are_an_error() -> None:
+    model = lecun()
+    weight = model[4].weight
+    with torch.no_grad():
+        weight.copy_(torch.full_like(weight, 0.1) + 0.01 * torch.randn_like(weight))
+    found = finding(judged(model), "IH206")
+    assert (found.layers, found.severity) == (("4",), Severity.ERROR)
+    assert found.measured is not None
+    assert found.measured > 0.9
+    assert found.fix.startswith("nn.init.")
+    mended(model, "IH206")
+
+
+def test_healthy_layers_stay_silent() -> None:
+    assert "IH206" not in codes(judged(lecun()))
+
+
+def test_options() -> None:
+    model = lecun()
+    with torch.no_grad():
+        model[4].weight.uniform_(0.0, 1.0).mul_(0.1)  # mean cosine .75
+    assert "IH206" not in codes(judged(model))
+    assert "IH206" in codes(judged(model, **with_options("correlated-outputs", max_cosine=0.6)))
+    assert "IH206" not in codes(judged(model, **with_options("correlated-outputs", max_cosine=0.6, min_units=1000)))
+    nn.init.constant_(model[2].bias, 2.5)
+    biased = with_options("correlated-outputs", max_bias_rms=2.0, bias_dominance=1.5)
+    assert finding(judged(model, **biased), "IH206").layers == ("2",)
