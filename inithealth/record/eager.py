@@ -31,8 +31,9 @@ def whole_graph(model: nn.Module, *, reveal_frozen: bool) -> Iterator[None]:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         checkpointing = sys.modules.get("torch.utils.checkpoint")
         if checkpointing is not None:
-            stack.enter_context(mock.patch.object(checkpointing, "CheckpointFunction", _PlainCall))
-            stack.enter_context(mock.patch.object(checkpointing, "_checkpoint_without_reentrant_generator", _plain))
+            for name, stand_in in _STAND_INS.items():
+                if hasattr(checkpointing, name):
+                    stack.enter_context(mock.patch.object(checkpointing, name, stand_in))
         yield
 
 
@@ -47,6 +48,13 @@ class _PlainCall:
 def _plain(*args: Any, **kwargs: Any) -> Iterator[None]:
     """Stands in for the non-reentrant checkpoint: does nothing around the call."""
     yield
+
+
+_STAND_INS: Mapping[str, Any] = {
+    "CheckpointFunction": _PlainCall,
+    "_checkpoint_without_reentrant_generator": _plain,
+    "_checkpoint_without_reentrant_generator_impl": _plain,  # its name since torch 2.14
+}
 
 
 def _silence(module: nn.Module) -> None:

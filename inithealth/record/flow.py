@@ -137,7 +137,7 @@ def _is_statistic(graph: Graph, index: int) -> bool:
 
 
 def _find_residuals(flow: Flow) -> None:
-    """Adds of a path without weights and a path with some, from the same fork; and the operations that end the latter."""
+    """Adds of a path without weights and one with some, from the same fork; the operations that end the latter."""
     graph = flow.graph
     dominators = immediate_dominators(graph)
     for index, name in enumerate(graph.names):

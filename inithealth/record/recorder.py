@@ -336,7 +336,7 @@ class Recorder:
         return signal.model_copy(update={"between": self.between[layer]})
 
     def _layer_measured(self, place: Place) -> str | None:
-        """The layer whose numbers these are; None for a module around several operations, whose output is no layer's."""
+        """The layer whose numbers these are; None for a module around several operations: its output is no layer's."""
         where, name = place
         if where == "layer":
             return name

@@ -115,10 +115,10 @@ SPECTRAL = _words("Mv Dot Vdot")
 WEIGHT_TRANSFORM = (
     LAYOUT
     | SPECTRAL
+    | MATRIX_FUNCTIONS
     | _words(
         """Mul Div Add Sub Rsub WeightNormInterface Norm LinalgVectorNorm Pow Sqrt Rsqrt Mean Sum Std Var Exp
-        Softplus Sigmoid Tanh NativeBatchNorm Log Reciprocal Abs ClampMin Clamp Softmax LinalgSolveEx LinalgSolve UpsampleBicubic2D
-        UpsampleBilinear2D Relu Maximum Max Gelu Expm1 Sin Cos LinalgHouseholderProduct LinalgSolveTriangular
-        LinalgMatrixExp LinalgQr"""
+        Softplus Sigmoid Tanh NativeBatchNorm Log Reciprocal Abs ClampMin Clamp Softmax UpsampleBicubic2D
+        UpsampleBilinear2D Relu Maximum Max Gelu Expm1 Sin Cos LinalgQr"""
     )
 )

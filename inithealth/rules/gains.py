@@ -22,7 +22,7 @@ def relative_gain(layer: Layer) -> float:
 
 
 def weakest(layers: Sequence[Layer]) -> list[Layer]:
-    """The layers whose gain is below what their activation wants, the weakest first; all where the gains do not tell."""
+    """The layers whose gain is below what their activation wants, weakest first; all where the gains do not tell."""
     weak = [layer for layer in layers if relative_gain(layer) < 1 - _NEAR] or list(layers)
     return sorted(weak, key=lambda layer: (round(math.log2(relative_gain(layer))), layer.index))
 

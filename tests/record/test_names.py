@@ -11,7 +11,7 @@ from torch.nn.utils import parametrizations
 from inithealth.record.names import owner, parameter_names, strip, tied_names, unwrapped
 
 # Torch's compiler uses what torch deprecates.
-compiles = pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
+compiles = pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated")
 
 
 def test_wrapper_prefixes_are_no_part_of_a_name() -> None:

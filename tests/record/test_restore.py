@@ -266,7 +266,7 @@ BUFFERS: dict[str, Callable[[], Tensor]] = {
 
 
 @pytest.mark.parametrize("name", BUFFERS)
-@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta state:UserWarning")
+@pytest.mark.filterwarnings("ignore:Sparse CS. tensor support is in beta state:UserWarning")
 def test_any_buffer_is_let_be(name: str) -> None:
     buffer, model = BUFFERS[name](), nn.Sequential(nn.Linear(4, 2))
     model.register_buffer("odd", buffer)
@@ -276,7 +276,7 @@ def test_any_buffer_is_let_be(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["coo", "csr", "mkldnn", "nested", "complex"])
-@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta state:UserWarning")
+@pytest.mark.filterwarnings("ignore:Sparse CS. tensor support is in beta state:UserWarning")
 def test_any_buffer_changed_in_place_is_put_back(name: str) -> None:
     model, buffer = nn.Linear(2, 2), BUFFERS[name]()
     model.register_buffer("odd", buffer)
@@ -328,7 +328,7 @@ def test_hooks_added_within_are_gone_and_handles_from_before_still_work() -> Non
     assert not model._forward_hooks_always_called
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 def test_a_scripted_modules_mode_is_put_back() -> None:
     model = nn.Sequential(nn.Linear(4, 4), torch.jit.script(nn.BatchNorm1d(4)))
     model.eval()

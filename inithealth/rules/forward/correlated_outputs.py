@@ -41,27 +41,42 @@ class CorrelatedOutputs(BiasAware):
         everything = [pair for pair in levels.measured(recording) if not pair[0].head and pair[0].reaches_loss]
         ruled = [layer for layer, m in everything if self.ruled_by_bias(layer, m) and not _told_otherwise(m)]
         if ruled:
-            yield self.finding(
-                ruled,
-                f"{span(ruled)}: the biases (rms {number(ruled[0].bias.rms if ruled[0].bias else 0.0)}) decide the output",
-                severity=Severity.ERROR if any(not layer.bypassable for layer in ruled) else Severity.WARNING,
-                measured=ruled[0].bias.rms if ruled[0].bias else None,
-                cause=bias_cause(ruled),
-                fix=remedy.zero_biases(ruled),
-            )
+            yield self._ruled(ruled)
         alike = [layer for layer, _ in everything if self._alike(layer)]
         if alike:
-            cosine = alike[0].weight.row_cosine if alike[0].weight else 0.0
-            lost = not recording.normalized and any(not layer.bypassable for layer in alike)
-            yield self.finding(
-                alike,
-                f"{span(alike)}: the units' weights have a mean cosine of {number(cosine)} (limit {number(self.max_cosine)})",
-                severity=Severity.ERROR if lost else Severity.WARNING,
-                measured=cosine,
-                limit=self.max_cosine,
-                cause="the weights are not drawn around zero",
-                fix=remedy.each(alike),
-            )
+            yield self._pointing_alike(alike, recording)
+
+    def _ruled(self, layers: list[Layer]) -> Finding:
+        rms = layers[0].bias.rms if layers[0].bias else 0.0
+        return self.finding(
+            layers,
+            f"{span(layers)}: biases of rms {number(rms)} (limit {number(self.max_bias_rms)}) decide the output",
+            severity=Severity.ERROR if any(not layer.bypassable for layer in layers) else Severity.WARNING,
+            measured=rms,
+            limit=self.max_bias_rms,
+            cause=bias_cause(layers),
+            fix=remedy.zero_biases(layers),
+        )
+
+    def _pointing_alike(self, layers: list[Layer], recording: Recording) -> Finding:
+        cosine = layers[0].weight.row_cosine if layers[0].weight else 0.0
+        lost = not recording.normalized and any(not layer.bypassable for layer in layers)
+        return self.finding(
+            layers,
+            f"{span(layers)}: the units' weights have a mean cosine of {number(cosine)} "
+            f"(limit {number(self.max_cosine)})",
+            severity=Severity.ERROR if lost else Severity.WARNING,
+            measured=cosine,
+            limit=self.max_cosine,
+            cause="the weights are not drawn around zero",
+            fix=remedy.each(layers),
+        )
+
+    def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
+        """Units that are not drawn around zero are off in scale too."""
+        if symptom.code == "IH106":
+            return set(symptom.layers) <= set(cause.layers)
+        return super().accounts_for(cause, symptom)
 
     def _alike(self, layer: Layer) -> bool:
         weight = layer.weight

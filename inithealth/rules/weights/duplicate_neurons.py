@@ -51,9 +51,8 @@ class DuplicateNeurons(Rule):
                 groups.setdefault(self._becomes(layer.weight, trial), []).append(layer)
         for (severity, becomes), layers in groups.items():
             still = becomes.startswith(_STILL)
-            share = max(
-                _alike(layer, trial) if still else layer.weight.duplicate_rows for layer in layers if layer.weight
-            )
+            weights = [layer.weight for layer in layers if layer.weight is not None]
+            share = max(_alike(weight, trial) if still else weight.duplicate_rows for weight in weights)
             most = f"up to {share:.0%}" if len(layers) > 1 else f"{share:.0%}"
             yield self.finding(
                 layers,
@@ -71,7 +70,7 @@ class DuplicateNeurons(Rule):
         """How bad the copies of a layer are, and what becomes of them."""
         if trial is None or not trial.settled:
             return Severity.INFO, "may part in the first steps"
-        alike = trial.duplicates.get(weight.name, 0.0)
+        alike = _alike(weight, trial)
         if alike > 0:
             lost = alike >= self.max_lost - 1.0 / (weight.fan_out or 1)  # of the units that are one, one is left
             return Severity.ERROR if lost else Severity.WARNING, f"{_STILL} after {trial.steps} steps"
@@ -86,5 +85,6 @@ class DuplicateNeurons(Rule):
         return not weight.constant and weight.duplicate_rows > 0
 
 
-def _alike(layer: Layer, trial: Probation | None) -> float:
-    return 0.0 if trial is None or layer.weight is None else trial.duplicates.get(layer.weight.name, 0.0)
+def _alike(weight: Weight, trial: Probation | None) -> float:
+    """Share of the units that are still copies after the steps taken."""
+    return 0.0 if trial is None else trial.duplicates.get(weight.name, 0.0)
