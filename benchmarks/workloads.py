@@ -55,7 +55,8 @@ def resnet18(batch: int = 16, size: int = 64) -> Workload:
     blocks = [
         Block(a, b, s)
         for a, b, s in (
-            (64, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 1), (128, 256, 2), (256, 256, 1), (256, 512, 2), (512, 512, 1)
+            (64, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 1),
+            (128, 256, 2), (256, 256, 1), (256, 512, 2), (512, 512, 1),
         )
     ]  # fmt: skip
     model = nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 100))

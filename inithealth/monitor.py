@@ -215,6 +215,8 @@ class Monitor:
             recorder.observe_loss(loss)
         gradients = {name: p.grad for name, p in recorder.naming.parameters.items()}
         norms = self._norms(gradients)
+        if self._first is None:
+            recorder.show_reached(gradients)
         value = None if loss is None else float(loss.detach() if isinstance(loss, Tensor) else loss)
         step = recorder.step(self.index, value, gradients, norms, self._loss_scale.at_backward())
         if step.broken:

@@ -136,7 +136,8 @@ def _projection(output: Any) -> Tensor:
     total = sum(t.numel() for t in tensors) ** 0.5
     parts = []
     for tensor in tensors:
-        flat = torch.view_as_real(tensor) if tensor.is_complex() else tensor
+        flat = tensor.values() if tensor.is_nested else tensor.to_dense()
+        flat = torch.view_as_real(flat.resolve_conj()) if flat.is_complex() else flat
         direction = torch.randn(flat.shape, generator=generator).to(flat.device)
         parts.append((flat.float() * direction).sum() / total)
     return torch.stack(parts).sum()

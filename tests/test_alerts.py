@@ -75,9 +75,17 @@ def test_each_cause_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_cause_that_gets_worse_is_told_again_and_one_that_gets_better_is_not() -> None:
     told: list[Finding] = []
     alerts = Alerts(on_alert=told.append)
-    for severity in (Severity.INFO, Severity.ERROR, Severity.WARNING, Severity.ERROR):
+    for severity in (Severity.WARNING, Severity.ERROR, Severity.WARNING, Severity.ERROR):
         judge(alerts, cause(severity=severity))
-    assert [finding.severity for finding in told] == [Severity.INFO, Severity.ERROR]
+    assert [finding.severity for finding in told] == [Severity.WARNING, Severity.ERROR]
+
+
+def test_a_note_rings_no_pager(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[Finding] = []
+    with caplog.at_level(logging.INFO, "inithealth"):
+        judge(Alerts(on_alert=told.append), cause(severity=Severity.INFO))
+    assert told == []
+    assert cause().code in caplog.text
 
 
 def test_consequences_are_left_to_their_cause() -> None:

@@ -38,6 +38,7 @@ class Flow:
     residuals: dict[int, int] = field(default_factory=dict)  # add -> the producer of its branch
     branch_ends: set[int] = field(default_factory=set)
     essential: set[int] = field(default_factory=set)
+    unread: dict[str, str] = field(default_factory=dict)  # weight -> the node that uses it in a way not known here
     meets: list[tuple[Target, ...]] = field(default_factory=list)
     leads_on: list[bool] = field(default_factory=list)  # whether an operation with a weight follows the node
 
@@ -86,6 +87,7 @@ def flow_of(graph: Graph) -> Flow:
     flow.norms = _norms(graph)
     _find_residuals(flow)
     flow.essential = essential_nodes(graph)
+    flow.unread = _unread(flow)
     flow.meets = [()] * len(graph)
     flow.leads_on = [False] * len(graph)
     for index in reversed(range(len(graph))):
@@ -98,6 +100,24 @@ def flow_of(graph: Graph) -> Flow:
 def _weighted(flow: Flow, index: int) -> bool:
     operation = flow.operations.get(index)
     return operation is not None and operation.kind not in ("norm", "scale")
+
+
+_ADDED = vocab.LAYOUT | vocab.ARITHMETIC | vocab.NORMS | vocab.ATTENTION | vocab.ACTIVATIONS | vocab.POOLING
+
+
+def _unread(flow: Flow) -> dict[str, str]:
+    """Weights that only operations outside the vocabulary use; what is added to the signal, or scales it, is none."""
+    graph = flow.graph
+    known = {name for operation in flow.operations.values() for name in operation.weights}
+    found: dict[str, str] = {}
+    for index, name in graph.parameters.items():
+        if name in known or len(graph.shape(index)) < 2:
+            continue
+        for consumer, _, _ in graph.consumers[index]:
+            node = graph.names[consumer]
+            if graph.pure[consumer] is None and node not in _ADDED and consumer not in flow.operations:
+                found[name] = node
+    return found
 
 
 def _norms(graph: Graph) -> dict[int, int]:

@@ -66,6 +66,7 @@ class Graph:
                 for operand, (producer, output) in enumerate(edges):
                     if producer >= 0:
                         self.consumers[producer].append((index, operand, output))
+            self.packed = False  # whether a tensor was met that a saved-tensor hook keeps
             self.parameters: dict[int, str] = {}  # node -> parameter name
             self.pure = self._pure(names)
             self.index = {node: index for index, node in enumerate(self.nodes)}
@@ -92,9 +93,17 @@ class Graph:
         return tuple(metadata[output].shape) if output < len(metadata) else ()
 
     def saved(self, index: int, name: str) -> Any:
-        """What a node saved for backward, detached; None where there is none or it was changed in place since."""
+        """What a node saved for backward, detached; None where there is none or it was changed in place since.
+
+        What a hook has packed is left alone: unpacking it runs a checkpoint's forward pass again.
+        """
+        node = (
+            getattr(self.nodes[index], "_wrapped_node", None) or self.nodes[index]
+        )  # inside CopySlices, from torch 2.14
         try:
-            value = getattr(self.nodes[index], f"_saved_{name}", None)
+            packed = getattr(getattr(node, f"_raw_saved_{name}", None), "unpack_hook", None) is not None
+            self.packed = self.packed or packed
+            value = None if packed else getattr(node, f"_saved_{name}", None)
         except RuntimeError:
             return None
         return value.detach() if isinstance(value, torch.Tensor) else value

@@ -134,7 +134,7 @@ def _weight(
             values, axis = used, _used_axis(kind, uses[0])
     groups = _groups(uses, module)
     # The units of each expert, or of each group of a transposed convolution, stand apart.
-    apart = kind in (*_NO_MATRIX, "bmm") or (groups > 1 and axis != 0)
+    apart = kind in _NO_MATRIX or (groups > 1 and (kind == "bmm" or axis != 0))
     rows = None if apart else unit_rows(values, axis)
     fan_in, fan_out = _fans(kind, parameter, rows, uses)
     bias = biases.get(draft.parameter)

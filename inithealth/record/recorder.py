@@ -138,8 +138,27 @@ class Recorder:
         """The same from a model's output, where the loss is not known yet."""
         tensors = list(floating_tensors(output))
         if not self.layers:
-            self._spreads = replay.spreads(tensors)
+            self._guarded("spread of the outputs", self._spread, tensors)
         self.observe(tensors, inputs)
+
+    def _spread(self, outputs: list[Tensor]) -> None:
+        self._spreads = replay.spreads(outputs)
+
+    def show_reached(self, gradients: Mapping[str, Tensor | None]) -> None:
+        """Layers whose weights have a gradient reach the loss, though a checkpoint or compiled code hides how."""
+        hidden = [
+            layer
+            for layer in self.layers
+            if layer.weight is not None and not layer.reaches_loss and gradients.get(layer.weight.name) is not None
+        ]
+        if hidden and self.flow is not None:
+            names = {layer.name for layer in hidden}
+            why = "a checkpoint or compiled code hides the way to the loss: only the weights' gradients are measured"
+            self.failures.setdefault(" ".join(sorted(names)), why)
+            self.layers = tuple(
+                layer.model_copy(update={"reaches_loss": True}) if layer.name in names else layer
+                for layer in self.layers
+            )
 
     def observe_loss(self, loss: Tensor) -> None:
         """Which loss it is, told after the backward pass: the graph's shape is still there, its tensors are not."""
@@ -197,10 +216,17 @@ class Recorder:
         )
 
     def _unseen(self) -> dict[str, str]:
-        """Compiled parts of which the graph shows nothing either."""
+        """Layers of which neither the graph nor a hook shows what they put out."""
         seen = {layer.split(" (as")[0] for layer in self.layer_at.values()}
         hidden = [layer.name for layer in self.layers if layer.module in self.compiled and layer.name not in seen]
-        return {hidden[0]: f"it runs compiled, as {len(hidden)} layers do: only weights are measured"} if hidden else {}
+        found = (
+            {hidden[0]: f"it runs compiled, as {len(hidden)} layers do: only weights are measured"} if hidden else {}
+        )
+        if self.flow is not None and self.flow.graph.packed:
+            found["tensors kept by a checkpoint or offloading"] = "reading them would run its forward pass again"
+        for name, node in (self.flow.unread if self.flow is not None else {}).items():
+            found.setdefault(self.naming.layer(name), f"{node} is no operation that is known here")
+        return found
 
     def _forward_hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
@@ -213,9 +239,10 @@ class Recorder:
     def _record_call(self, name: str, args: Any, output: Any) -> None:
         self.called[name] = None
         tensors = list(floating_tensors(output))
-        if not tensors:
-            self.failures.setdefault(name, "its output holds no floating tensor")
-        for tensor in tensors[:1]:
+        filled = [tensor for tensor in tensors if tensor.numel()]
+        if not filled:
+            self.failures.setdefault(name, f"its output holds {'empty' if tensors else 'no'} floating tensors")
+        for tensor in filled[:1]:
             self.readings.take("output", ("module", name), tensor)
             self.output_places[name] = tensor.data_ptr() if tensor.layout == torch.strided else 0
         for tensor in list(floating_tensors(args))[:1] if self.exact else ():

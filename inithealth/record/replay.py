@@ -15,7 +15,7 @@ from inithealth.record.flow import Flow
 from inithealth.record.graph import Graph, base_name
 from inithealth.record.operations import Operation
 from inithealth.record.paths import peel
-from inithealth.record.sample import between_share
+from inithealth.record.sample import between_share, plain
 from inithealth.recording import Loss
 
 _SPREAD_ROWS = 16  # samples that the spread of the logits is measured on in a live step
@@ -62,7 +62,7 @@ def forward(flow: Flow, index: int, parameter: Callable[[str], Tensor | None], r
     signal = graph.saved(index, saved[signal_at])
     weight = graph.saved(index, saved[operation.operand])
     if weight is None and not operation.transformed:
-        weight = _laid_out(graph, index, operation.operand, parameter(operation.weights[0]))
+        weight = _laid_out(graph, operation, parameter(operation.weights[0]))
     if signal is None or weight is None:
         return None
     if operation.kind == "conv":
@@ -102,16 +102,17 @@ def operand_tensor(graph: Graph, operation: Operation) -> Tensor | None:
     return used if isinstance(used, Tensor) else None
 
 
-def _laid_out(graph: Graph, index: int, operand: int, weight: Tensor | None) -> Tensor | None:
+def _laid_out(graph: Graph, operation: Operation, weight: Tensor | None) -> Tensor | None:
     """A parameter as its operation takes it: turned where the graph turned it."""
-    if weight is None:
+    producer, output = graph.edges[operation.node][operation.operand or 0]
+    if weight is None or producer in graph.parameters:
+        return None if weight is None else weight.detach()
+    if weight.ndim != 2 or operation.unit_axis is None:
         return None
-    producer = graph.edges[index][operand][0]
-    if producer in graph.parameters:
-        return weight.detach()
-    if graph.names[producer] in ("T", "Transpose") and weight.ndim == 2:
-        return weight.detach().t()
-    return None
+    units_last = operation.operand != 0 and graph.names[operation.node] != "Linear"
+    laid_out = weight.detach() if (operation.unit_axis == 1) == units_last else weight.detach().t()
+    shape = graph.shape(producer, output)
+    return laid_out.expand(shape) if laid_out.shape == shape[-2:] else None
 
 
 def _convolved(graph: Graph, index: int, signal: Tensor, weight: Tensor, bias: Tensor | None) -> Replayed:
@@ -211,9 +212,10 @@ def spreads(outputs: list[Tensor]) -> dict[int, float]:
     """The spread of a model's outputs over their possible class dimensions (the last, and 1), by its size."""
     found: dict[int, float] = {}
     for output in outputs:
-        for dim in (1, -1) if output.ndim > 1 else ():
-            values = output.detach()[:_SPREAD_ROWS]
-            found[output.shape[dim]] = float(values.float().var(dim, unbiased=False).mean().sqrt())
+        values = plain(output) if output.layout == torch.strided and not output.is_nested else None
+        for dim in (1, -1) if values is not None and values.shape == output.shape and values.ndim > 1 else ():
+            rows = output.detach()[:_SPREAD_ROWS].float()
+            found[output.shape[dim]] = float(rows.var(dim, unbiased=False).mean().sqrt())
     return found
 
 

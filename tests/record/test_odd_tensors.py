@@ -143,14 +143,12 @@ def test_an_output_without_real_values_is_told(way: str, name: str) -> None:
     assert not silent(report)
 
 
-@pytest.mark.xfail(reason="the recorder takes the first tensor of an output, also where it is empty")
 @both
 def test_of_several_tensors_the_first_that_holds_values_is_measured(way: str) -> None:
     report = WAYS[way](Net(lambda y: (y[:0], y), lambda o: o[1]), X)
     assert not silent(report)
 
 
-@pytest.mark.xfail(reason="the recorder says nothing of an empty output")
 @both
 def test_an_empty_output_is_told(way: str) -> None:
     report = WAYS[way](Net(lambda y: y[:0], lambda o: o.sum(0, keepdim=True).expand(3, 6) + 1), X)
@@ -252,11 +250,7 @@ NETS: dict[str, Callable[[], tuple[nn.Module, Any]]] = {
 
 @both
 @pytest.mark.parametrize("name", NETS)
-def test_an_odd_net_is_measured_or_told(way: str, name: str, request: pytest.FixtureRequest) -> None:
-    if name == "a sparse input":
-        request.applymarker(pytest.mark.xfail(reason="nothing is said of a layer that no operation and no hook shows"))
-    if (way, name) == ("watch", "complex weights"):
-        request.applymarker(SPREADS)
+def test_an_odd_net_is_measured_or_told(way: str, name: str) -> None:
     report = WAYS[way](*NETS[name]())
     assert not silent(report)
     assert any(measurement.output for measurement in report.measurements)
@@ -294,8 +288,6 @@ def test_a_scripted_part_is_told_and_the_rest_measured(way: str) -> None:
     assert not silent(report)
 
 
-SPREADS = pytest.mark.xfail(reason="the spread of the outputs is taken unguarded, and of any tensor")
-PROJECTION = pytest.mark.xfail(reason="a projection is made of dense tensors alone, and of no conjugate ones")
 OUTPUTS: dict[str, Callable[[Tensor], Any]] = {
     "a dict": lambda y: {"logits": y, "loss": None},
     "a dataclass": lambda y: Output(y, (y, y)),
@@ -312,18 +304,14 @@ OUTPUTS: dict[str, Callable[[Tensor], Any]] = {
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_a_check_without_a_loss_makes_one_of_any_output(name: str, request: pytest.FixtureRequest) -> None:
-    if name in ("conjugate", "nested"):
-        request.applymarker(PROJECTION)
+def test_a_check_without_a_loss_makes_one_of_any_output(name: str) -> None:
     report = inithealth.check(Written(lambda net, x: OUTPUTS[name](net.head(x)), head=layer(6, 2)), X)
     assert [m.layer for m in report.measurements if m.gradient is not None] == ["head"]
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_a_watched_model_may_return_anything(name: str, request: pytest.FixtureRequest) -> None:
+def test_a_watched_model_may_return_anything(name: str) -> None:
     """What cannot be read of it is no business of the training loop."""
-    if name in ("complex", "conjugate", "an empty tensor beside it", "sparse COO", "sparse CSR", "nested"):
-        request.applymarker(SPREADS)
     model = Written(lambda net, x: OUTPUTS[name](net.head(x)), head=layer(6, 2))
     with inithealth.watch(model) as monitor:
         model(X)
