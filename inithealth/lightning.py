@@ -22,10 +22,21 @@ def callback_bases() -> tuple[type[Any], ...]:
     bases = []
     for name in _NAMESPACES:
         if name in sys.modules or find_spec(name.split(".")[0]) is not None:
-            bases.append(import_module(name).Callback)
+            with _rank_zero_logger_kept():
+                bases.append(import_module(name).Callback)
     if not bases:
         raise ImportError("InitHealth needs pytorch-lightning: pip install pytorch-lightning")
     return tuple(dict.fromkeys(bases))
+
+
+@contextmanager
+def _rank_zero_logger_kept() -> Iterator[None]:
+    """Importing a second namespace takes the logger of both over, and with it what the user set for the first."""
+    rank_zero = sys.modules.get("lightning_utilities.core.rank_zero")
+    logger = getattr(rank_zero, "log", None)
+    yield
+    if rank_zero is not None and logger is not None:
+        rank_zero.log = logger  # type: ignore[attr-defined]
 
 
 def is_tensorboard(logger: Any) -> bool:

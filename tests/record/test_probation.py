@@ -82,6 +82,7 @@ def test_a_net_of_zeros_never_wakes() -> None:
     result = trial.result()
     assert set(result.asleep) == {"0.weight", "2.weight"}
     assert result.zero_units == {"0.weight": 1.0, "2.weight": 1.0}
+    assert result.duplicates["0.weight"] == 0  # zeros are told as zeros
     assert result.steps == STEPS
     assert result.settled
 
@@ -117,6 +118,18 @@ def test_units_of_other_groups_are_no_duplicates_and_hide_none() -> None:
             model[2].weight[:, copy] = model[2].weight[:, copy - 1]
     trial, _ = tried(model, IMAGES)
     assert trial.result().duplicates == {"0.weight": 2 / 4}
+
+
+@pytest.mark.parametrize(("apart", "share"), [(0.0, 0.5), (5e-4, 0.5), (5e-3, 0.0)])
+def test_copies_that_move_together_are_alike_up_to_a_thousandth_of_their_way(apart: float, share: float) -> None:
+    model = nn.Linear(6, 2)
+    with torch.no_grad():
+        model.weight[1], model.bias[1] = model.weight[0], model.bias[0]
+    trial, _ = tried(model, X, steps=0)
+    with torch.no_grad():
+        model.weight[:, 0] += 1.0
+        model.weight[1, 0] += apart
+    assert trial.result().duplicates == {"weight": share}
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])

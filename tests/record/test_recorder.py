@@ -416,20 +416,47 @@ def test_numbers_that_are_not_finite_are_counted_where_they_arise(bad: float, ex
     assert not math.isfinite(measured["two"].weight_gradient)
 
 
-def test_after_a_step_nothing_of_its_graph_is_held() -> None:
-    model = nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 2))
+class Marked(torch.autograd.Function):
+    """A node that can be looked after."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0]
+
+
+class Ending(nn.Module):
+    """Its output is a marked node's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.weight = nn.Linear(6, 6), nn.Parameter(torch.ones(6, 6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = Marked.apply(F.linear(self.body(x), self.weight))
+        return output
+
+
+@pytest.mark.parametrize("backward", [True, False])
+def test_once_observed_nothing_of_a_graph_is_held(backward: bool) -> None:
+    """Also where its backward pass never came."""
+    model = Ending()
     recorder = Recorder(model, exact=False)
     recorder.attach()
     output = model(X)
     loss = squares(output)
     recorder.observe([loss], {"batch": X})
-    alive = weakref.ref(output)
-    loss.backward()
+    alive = weakref.ref(output), weakref.ref(output.grad_fn)
+    if backward:
+        loss.backward()
     recorder.detach()
-    recorder.step(0, 1.0, {}, {})
     del output, loss
     gc.collect()
-    assert alive() is None
+    assert [reference() for reference in alive] == [None, None]
+    assert recorder.layers
 
 
 def test_what_a_recording_says_of_the_whole_net() -> None:
