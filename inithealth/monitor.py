@@ -34,6 +34,7 @@ logger = logging.getLogger("inithealth")
 
 _MOST_OVERFLOWS = 20  # in a row: a scale of 2^16 has come down to 1 long before
 _KEPT_STEPS = 64  # recorded steps that are held: memory does not grow with the run
+_KEPT_MEASUREMENTS = 4096  # layers times steps that are held, of some 2 KB each: nor with the network
 
 
 class Monitor:
@@ -76,7 +77,7 @@ class Monitor:
         self._sampled = self._recorder.most
         self._loss_scale = LossScale(scaler)
         self._first: Step | None = None
-        self._later: deque[Step] = deque(maxlen=_KEPT_STEPS)
+        self._later: deque[Step] = deque()
         self._trial: Trial | None = None
         self._detached: tuple[str, ...] = ()
         self._report: Report | None = None
@@ -224,6 +225,8 @@ class Monitor:
         self._report = None
         if self._first is None:
             self._first = step
+            kept = max(1, min(_KEPT_STEPS, _KEPT_MEASUREMENTS // max(1, len(step.layers))))
+            self._later = deque(maxlen=kept)
             self._trial = Trial(recorder.naming, recorder.layers, norms)
         else:
             self._later.append(step)

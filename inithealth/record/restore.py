@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from torch.optim import Optimizer
 # nn.Module's registries: restored in place, since hook handles refer to the dict itself.
 _REGISTRIES = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
 _LAZY = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
+_PLAIN = frozenset({bool, int, float, str, tuple, type(None), dict, OrderedDict, list, set})
 _CONTAINERS = (list, dict, set)  # what a forward pass may add to: losses of the epoch, a cache
 
 
@@ -45,14 +47,16 @@ def _module(module: nn.Module) -> Callable[[], None]:
         for key, value in attributes.items()
         if type(value) in _CONTAINERS or key in _REGISTRIES or ("_hooks" in key and hasattr(value, "copy"))
     }
-    inner = [_tensor(value) for value in attributes.values() if isinstance(value, Tensor)]
-    inner += [_generator(value) for value in attributes.values() if isinstance(value, torch.Generator)]
+    objects = [value for value in attributes.values() if type(value) not in _PLAIN]
+    inner = [_tensor(value) for value in objects if isinstance(value, Tensor)]
+    inner += [_generator(value) for value in objects if isinstance(value, torch.Generator)]
 
     def restore() -> None:
         module.__dict__.clear()
         module.__dict__.update(attributes)
         for key, value in held.items():
-            _refill(attributes[key], value)
+            if value or attributes[key]:
+                _refill(attributes[key], value)
         for each in inner:
             each()
 

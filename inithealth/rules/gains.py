@@ -21,9 +21,15 @@ def relative_gain(layer: Layer) -> float:
     return 1.0 if not gain else gain / wanted_gain(layer)
 
 
+def _chance(layer: Layer) -> float:
+    """By how much a gain may be off by chance: three standard errors of the rms of so many random weights."""
+    drawn = math.prod(layer.weight.shape) if layer.weight is not None else 1
+    return max(_NEAR, 3 / math.sqrt(2 * max(1, drawn)))
+
+
 def weakest(layers: Sequence[Layer]) -> list[Layer]:
     """The layers whose gain is below what their activation wants, weakest first; all where the gains do not tell."""
-    weak = [layer for layer in layers if relative_gain(layer) < 1 - _NEAR] or list(layers)
+    weak = [layer for layer in layers if relative_gain(layer) < 1 - _chance(layer)] or list(layers)
     return sorted(weak, key=lambda layer: (round(math.log2(relative_gain(layer))), layer.index))
 
 
@@ -37,7 +43,7 @@ def strongest(layers: Sequence[Layer], way: Sequence[Layer]) -> list[Layer]:
     if any(layer.ends_branch for layer in way):
         return [layer for layer in layers if layer.ends_branch]
     way = [layer for layer in way if not layer.bypassable] or list(way)
-    return [layer for layer in way if relative_gain(layer) > 1 + _NEAR] or way
+    return [layer for layer in way if relative_gain(layer) > 1 + _chance(layer)] or way
 
 
 def explain(layers: Sequence[Layer]) -> str:

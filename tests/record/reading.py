@@ -21,6 +21,22 @@ from inithealth.record.sample import floating_tensors
 from inithealth.recording import Layer, Measurement, Recording, Step
 
 
+class Written(nn.Module):
+    """Named parts and how they are called; a part that is a plain tensor is a buffer."""
+
+    def __init__(self, forward: Callable[..., Any], **parts: Any) -> None:
+        super().__init__()
+        self.way = forward
+        for name, part in parts.items():
+            if isinstance(part, Tensor) and not isinstance(part, nn.Parameter):
+                self.register_buffer(name, part)
+            else:
+                setattr(self, name, part)
+
+    def forward(self, *args: Any) -> Any:
+        return self.way(self, *args)
+
+
 @dataclass(frozen=True)
 class Reading:
     recorder: Recorder

@@ -12,22 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inithealth.recording import Layer
-from tests.record.reading import flow_behind, read, squares
+from tests.record.reading import Written, flow_behind, read, squares
 
 X, SEQUENCES, IMAGES = torch.randn(5, 6), torch.randn(2, 3, 6), torch.randn(2, 3, 8, 8)
-
-
-class Written(nn.Module):
-    """Named parts and how they are called."""
-
-    def __init__(self, forward: Callable[..., Any], **parts: Any) -> None:
-        super().__init__()
-        self.way = forward
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, *args: Any) -> Any:
-        return self.way(self, *args)
 
 
 def linear(*widths: int) -> nn.Linear:

@@ -14,22 +14,9 @@ from torch.nn.utils import parametrizations
 from inithealth.record.layers import layers_of
 from inithealth.record.naming import Naming
 from inithealth.recording import Layer
-from tests.record.reading import read
+from tests.record.reading import Written, read
 
 X = torch.randn(5, 4, generator=torch.Generator().manual_seed(7))
-
-
-class Written(nn.Module):
-    """Named parts and how they are called."""
-
-    def __init__(self, forward: Callable[..., Any], **parts: Any) -> None:
-        super().__init__()
-        self.way = forward
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, *args: Any) -> Any:
-        return self.way(self, *args)
 
 
 def parameter(*shape: int) -> nn.Parameter:

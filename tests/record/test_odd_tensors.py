@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pack_sequence
 
 import inithealth
 from inithealth import Report
-from tests.record.reading import squares
+from tests.record.reading import Written, squares
 from tests.record.twins import numbers, statistics
 
 X = torch.randn(8, 6, generator=torch.Generator().manual_seed(1))
@@ -153,22 +153,6 @@ def test_of_several_tensors_the_first_that_holds_values_is_measured(way: str) ->
 def test_an_empty_output_is_told(way: str) -> None:
     report = WAYS[way](Net(lambda y: y[:0], lambda o: o.sum(0, keepdim=True).expand(3, 6) + 1), X)
     assert not silent(report)
-
-
-class Written(nn.Module):
-    """Named parts and how they are called."""
-
-    def __init__(self, forward: Callable[..., Any], **parts: Any) -> None:
-        super().__init__()
-        self.way = forward
-        for name, part in parts.items():
-            if isinstance(part, Tensor) and not isinstance(part, nn.Parameter):
-                self.register_buffer(name, part)
-            else:
-                setattr(self, name, part)
-
-    def forward(self, *args: Any) -> Any:
-        return self.way(self, *args)
 
 
 def nested() -> Tensor:
