@@ -18,24 +18,32 @@ def gradient_norms(gradients: Mapping[str, Tensor | None]) -> dict[str, float]:
 
     One fused pass and one transfer a device; what leaves fp32's range there is measured again by itself.
     """
-    present = {name: values for name, g in gradients.items() if g is not None and (values := plain(g)) is not None}
+    present = {name: values for name, g in gradients.items() if g is not None and (values := _values(g)) is not None}
     norms = _norms(present)
     if not norms:
         return {}
-    device = next(iter(norms.values())).device
-    numbers = torch.stack([n.to(device, torch.float64) for n in norms.values()]).tolist()
-    found = dict(zip(norms, numbers, strict=True))
+    kinds = {(n.device, n.dtype) for n in norms.values()}
+    device = next(iter(kinds))[0]
+    together = list(norms.values()) if len(kinds) == 1 else [n.to(device, torch.float64) for n in norms.values()]
+    found = dict(zip(norms, torch.stack(together).tolist(), strict=True))
     return {name: found[name] if 1e-15 < found[name] < 1e15 else _again(values) for name, values in present.items()}
+
+
+def _values(gradient: Tensor) -> Tensor | None:
+    """What can be measured of a gradient; nearly every one can as it is, and in a training step each call counts."""
+    usual = gradient.dtype is torch.float32 and gradient.layout is torch.strided and not gradient.is_meta
+    return gradient if usual and gradient.numel() and not gradient.requires_grad else plain(gradient)
 
 
 def _norms(gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Norms on the device; long gradients apart, since a fused pass adds their squares up one by one."""
     norms = {name: norm_of(g) for name, g in gradients.items() if g.numel() > LONG}
-    short = {name: g for name, g in gradients.items() if name not in norms}
-    for dtype in (torch.float32, torch.float64):  # a float64 cannot be measured as less
-        fits = {name: g for name, g in short.items() if (g.dtype == torch.float64) == (dtype == torch.float64)}
-        if fits:
-            norms |= zip(fits, torch._foreach_norm(list(fits.values()), 2, dtype), strict=True)
+    fused: dict[torch.dtype, list[str]] = {}  # a float64 cannot be measured as less
+    for name, gradient in gradients.items():
+        if name not in norms:
+            fused.setdefault(torch.float64 if gradient.dtype is torch.float64 else torch.float32, []).append(name)
+    for dtype, names in fused.items():
+        norms |= zip(names, torch._foreach_norm([gradients[name] for name in names], 2, dtype), strict=True)
     return norms
 
 

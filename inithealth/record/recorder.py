@@ -231,8 +231,12 @@ class Recorder:
     def _forward_hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             # Inside a backward pass this is a checkpoint's second run of the same forward.
-            if not self.paused and torch._C._current_graph_task_id() == -1:
-                self._guarded(name, self._record_call, name, args, output)
+            if self.paused or torch._C._current_graph_task_id() != -1:
+                return
+            try:
+                self._record_call(name, args, output)
+            except Exception as error:
+                self._failed(name, error)
 
         return hook
 
@@ -242,13 +246,13 @@ class Recorder:
         # In a training step every call counts: a plain tensor is what nearly every module returns.
         plain = type(output) is Tensor and output.is_floating_point()
         tensors = [output] if plain else list(floating_tensors(output))
-        filled = [tensor for tensor in tensors if tensor.numel()]
-        if not filled:
+        filled = next((tensor for tensor in tensors if tensor.numel()), None)
+        if filled is None:
             self.failures.setdefault(name, f"its output holds {'empty' if tensors else 'no'} floating tensors")
-        for tensor in filled[:1]:
-            self.readings.take("output", place, tensor)
-            if not self.layers and tensor.layout is torch.strided:
-                self.output_places[name] = tensor.data_ptr()
+        else:
+            self.readings.take("output", place, filled)
+            if not self.layers and filled.layout is torch.strided:
+                self.output_places[name] = filled.data_ptr()
         for tensor in list(floating_tensors(args))[:1] if self.exact else ():
             self.readings.take("input", place, tensor)
         for tensor in tensors:

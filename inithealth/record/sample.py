@@ -183,9 +183,9 @@ def batched(samples: Sequence[Sample]) -> list[Signal]:
     numbers = _to_host([_rows(table) for table in tables])
     found: dict[int, Signal] = {}
     for group, table, rows in zip(groups.values(), tables, numbers, strict=True):
+        count = table.shape[1]
         for place, (each, (low, high, total, norm, filled)) in enumerate(zip(group, rows, strict=True)):
-            most, count = max(abs(low), abs(high)), each.values.numel()
-            zeros = 1.0 - filled / count
+            most, zeros = max(-low, high), 1.0 - filled / count
             if _safe(most, count):
                 signal = _signal(each, total / count, norm / count**0.5, most, zeros)
             else:
