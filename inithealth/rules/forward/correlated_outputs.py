@@ -8,6 +8,9 @@ from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.bias import BiasAware, bias_cause
 from inithealth.rules.wording import number, span
 
+# Rates, variances and gates: their bias is where they start, as in a state-space model's time steps.
+_SET_BY_BIAS = frozenset({"softplus", "exp", "sigmoid", "hardsigmoid"})
+
 
 class CorrelatedOutputs(BiasAware):
     """The units of a layer all say the same.
@@ -39,7 +42,11 @@ class CorrelatedOutputs(BiasAware):
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         everything = [pair for pair in levels.measured(recording) if not pair[0].head and pair[0].reaches_loss]
-        ruled = [layer for layer, m in everything if self.ruled_by_bias(layer, m) and not _told_otherwise(m)]
+        ruled = [
+            layer
+            for layer, m in everything
+            if layer.activation not in _SET_BY_BIAS and self.ruled_by_bias(layer, m) and not _told_otherwise(m)
+        ]
         if ruled:
             yield self._ruled(ruled)
         alike = [layer for layer, _ in everything if self._alike(layer)]

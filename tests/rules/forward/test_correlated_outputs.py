@@ -31,6 +31,22 @@ def test_a_ruling_bias_is_named_where_units_neither_die_nor_saturate(activation:
     mended(model, "IH206")
 
 
+def test_the_bias_of_a_rate_is_where_it_starts() -> None:
+    """A state-space model draws its time steps so: softplus(bias) is from .001 to .1."""
+
+    class Rated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.rate, self.head = lecun(nn.SiLU), nn.Linear(10, 10), nn.Linear(10, 10)
+            nn.init.uniform_(self.rate.bias, -6.9, -2.2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.body(x)
+            return self.head(y + y * nn.functional.softplus(self.rate(y)))
+
+    assert "IH206" not in codes(judged(Rated()))
+
+
 def test_a_normalization_takes_a_bias_away() -> None:
     model = nn.Sequential(nn.Linear(32, 64), nn.BatchNorm1d(64), nn.GELU(), nn.Linear(64, 10))
     nn.init.constant_(model[0].bias, -20.0)
