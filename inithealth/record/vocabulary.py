@@ -62,7 +62,6 @@ NORMS = _words(
 ADDITIVE = _words("Add Sub Rsub Addcmul Lerp")
 MULTIPLICATIVE = _words("Mul Div Addcdiv")
 ARITHMETIC = ADDITIVE | MULTIPLICATIVE | _words("Maximum Minimum Pow")
-JOINING_LAYOUT = _words("Cat Stack IndexPut IndexAdd Scatter ScatterAdd Where CopySlices SliceScatter SelectScatter")
 ATTENTION = _words(
     """ScaledDotProductFlashAttentionForCpu ScaledDotProductFlashAttention ScaledDotProductEfficientAttention
     ScaledDotProductCudnnAttention ScaledDotProductFusedAttentionOverrideable FlexAttention"""
