@@ -53,6 +53,12 @@ class Weight(_Frozen):
     row_cosine: float = 0.0  # mean cosine between the units
     tied_to: tuple[str, ...] = ()  # other names of the same parameter
     half_precision: bool = False
+    kurtosis: float | None = None  # of the elements around their mean: 3 for a normal, 1.8 for a uniform distribution
+    spectral_edge: float | None = None  # largest singular value (mean removed) over rms (sqrt(rows) + sqrt(columns))
+    orthogonal: bool = False  # the units, or the inputs where there are fewer, stand at right angles and are as long
+    identity: bool = False  # ones on the (central) diagonal, zeros elsewhere
+    tiny_share: float = 0.0  # share of elements that are not zero and yet below 1e-30: no initialization draws them
+    fingerprint: int = 0  # of the elements: equal for equal weights, different for nearly all others
 
     @property
     def std(self) -> float:
@@ -62,6 +68,13 @@ class Weight(_Frozen):
     def gain(self) -> float | None:
         """rms(W) sqrt(fan_in): by how much the weights scale an uncorrelated signal."""
         return None if self.fan_in is None else self.rms * self.fan_in**0.5
+
+
+class Scheme(_Frozen):
+    """The initialization that a weight's numbers tell of."""
+
+    name: str  # "zeros", "identity", "orthogonal", "xavier", "kaiming", "lecun", "torch_default", "normal", ...
+    text: str  # as people say it: "Kaiming normal (fan_in, relu)", "normal(0.02) / sqrt(24)"
 
 
 Feeds = Literal["activation", "norm", "attention", "residual", "gate", "layer", "loss", "unused", "unknown"]
@@ -77,11 +90,16 @@ class Layer(_Frozen):
     index: int  # order in the forward pass
     weight: Weight | None = None
     bias: Weight | None = None
+    scheme: Scheme | None = None  # None: not a weight that is drawn, or no scheme known
     activation: str | None = None  # first non-linearity its output meets: "relu", "tanh", ...
     multiplied: float = 1.0  # by what constant the output is multiplied before that activation
     feeds: Feeds = "unknown"  # what its output meets first
     normed: bool = False  # a norm lies between its output and the next layer
+    reads_norm: bool = False  # what it reads comes from a norm
+    reads_trunk: bool = False  # first layer (or norm) of a residual branch: its input is the trunk itself
     ends_branch: bool = False  # last layer of a residual branch
+    scales: tuple[str, ...] = ()  # learned scales that its output passes before the next layer: LayerScale, zero gamma
+    packed: int = 1  # projections that one matrix holds side by side: 3 for a packed query, key and value
     bypassable: bool = False  # a skip leads around it
     head: bool = False  # nothing with a weight between it and the loss
     called: bool = False  # took part in the recorded forward pass
@@ -99,12 +117,25 @@ class Measurement(_Frozen):
     input: Signal | None = None
     output: Signal | None = None
     gradient: Signal | None = None  # of the loss with respect to the output
+    predicted: float | None = None  # rms of the output that its weights make of the statistics of its input
+    effective: float | None = None  # directions in which the outputs of the batch differ (participation ratio)
+    width: int = 0  # directions there are
+    attention_std: float | None = None  # of the attention logits over the keys that it is a query or key of
+    attention_top: float | None = None  # mean over the queries of the largest attention weight
+    attention_keys: int = 0  # keys that each of these queries could see, in the median
     weight_gradient: float | None = None  # L2 norm over the layer's weight, exact; None: not measured
     dead_share: float | None = None  # units of the activation it feeds that no input of the batch opened
     dead_samples: int = 0  # inputs (batch x positions) each unit was tried on
     units: int = 0  # units of that activation
     saturated_share: float | None = None  # elements of the activation it feeds that are on its flat part
     gradient_duplicates: float = 0.0  # share of units whose weight gradient repeats another unit's
+
+    @property
+    def gain(self) -> float | None:
+        """rms of the output over rms of the input, as measured."""
+        if self.input is None or self.output is None or not self.input.rms > 0:
+            return None
+        return self.output.rms / self.input.rms
 
 
 class Step(_Frozen):
@@ -151,6 +182,8 @@ class Recording(_Frozen):
     inputs: dict[str, Signal] = {}  # floating tensors of the batch, by their place in the call
     loss: Loss = Loss()
     normalized: bool = False  # the flow passes normalization layers
+    trunk_normalized: bool = False  # a norm lies on the residual trunk itself, as in a post-norm transformer
+    branches: int = 0  # residual branches that are added up on the way from input to loss
     layer_scale: bool = False  # residual branches end in a learned scale
     adaptive: bool = False  # Adam and its kin, that rescale each gradient
     optimizer: str = "SGD(lr=0.01)"
