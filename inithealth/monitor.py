@@ -113,7 +113,7 @@ class Monitor:
 
     def pause(self, paused: bool) -> None:
         """While paused, what runs is an evaluation and no part of the training."""
-        self._recorder.paused = paused
+        self._recorder.hooks.paused = paused
 
     def observe(self, loss: Tensor) -> None:
         """Read the graph of a loss before its backward pass; the first one of a step counts."""
@@ -159,7 +159,7 @@ class Monitor:
         recorder = self._recorder
         steps = (() if self._first is None else (self._first,)) + tuple(self._later)
         optimizer = describe_optimizers(self.optimizers) if self.optimizers else "SGD(lr=0.01) (none given)"
-        apart = [layer.name for layer in unreached(recorder.layers)] if recorder.flow is not None else []
+        apart = [layer.name for layer in unreached(recorder.layers)] if recorder.graph else []
         # Several optimizers have several losses, of which the first is seen: the others' layers are not unused.
         turns = tuple(f"{name}: no part of the loss that is watched" for name in apart if len(self.optimizers) > 1)
         apart = [] if turns else apart
@@ -190,15 +190,15 @@ class Monitor:
         self.alerts.close()
 
     def _before_forward(self, module: nn.Module, args: Any, kwargs: Any) -> None:
-        self._recorder.paused = not torch.is_grad_enabled()  # an evaluation is no part of the training
-        if self.watching and not self._observed and not self._recorder.paused:
+        self._recorder.hooks.paused = not torch.is_grad_enabled()  # an evaluation is no part of the training
+        if self.watching and not self._observed and not self._recorder.hooks.paused:
             self.begin()
             self._inputs = dict(named_tensors(Call(*args, **kwargs)))
 
     def _after_forward(self, module: nn.Module, args: Any, output: Any) -> None:
-        if self.watching and not self._observed and not self._recorder.paused:
+        if self.watching and not self._observed and not self._recorder.hooks.paused:
             self._observe(lambda inputs: self._recorder.observe_output(output, inputs))
-        self._recorder.paused = False
+        self._recorder.hooks.paused = False
 
     def _observe(self, read: Callable[[Mapping[str, Tensor]], None]) -> None:
         self._observed = True

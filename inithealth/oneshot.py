@@ -114,7 +114,8 @@ class _Session:
     def __init__(self, objective: Objective, optimizers: list[Optimizer]) -> None:
         self.objective, self.model = objective, objective.model
         self.payload = objective.batch
-        self.trainable = [p for p in self.model.parameters() if p.requires_grad]
+        self.parameters = list(self.model.parameters())
+        self.trainable = [p for p in self.parameters if p.requires_grad]
         self.given = optimizers
         self.rewind = random_state()
 
@@ -163,10 +164,11 @@ class _Session:
 
     def _as_trained(self) -> None:
         """Only what the user trains has a gradient."""
-        for parameter in self.model.parameters():
-            parameter.requires_grad_(False)
-        for parameter in self.trainable:
-            parameter.requires_grad_(True)
+        trainable = set(map(id, self.trainable))
+        for parameter in self.parameters:
+            wanted = id(parameter) in trainable
+            if parameter.requires_grad != wanted:
+                parameter.requires_grad_(wanted)
 
     def _forward(self, *, needs_graph: bool = True) -> Tensor:
         with NoDropout():
@@ -179,7 +181,7 @@ class _Session:
 
     def _loss_kind(self, recorder: Recorder) -> Any:
         kind = {"kind": "projection"} if self.objective.projected else {}
-        return recorder.loss.model_copy(update=kind)
+        return recorder.observer.loss.model_copy(update=kind)
 
     def _optimizers(self) -> tuple[list[Optimizer], str]:
         """The optimizer given, or the LightningModule's own, or SGD; and what the report says of it."""

@@ -64,7 +64,7 @@ def repeated_gradients(layers: Sequence[Layer], gradients: Mapping[str, Tensor |
         if layer.kind == "bmm" and layer.groups > 1:  # experts: no row is one unit
             continue
         rows = unit_rows(gradient, layer.unit_axis)
-        if rows is None or rows.shape[0] < 2:
+        if rows is None or rows.shape[0] < 2 or not _may_repeat(rows):
             continue
         # Rows of zeros equal each other without being pushed anywhere. Groups are whole: they are judged as they are.
         alive = rows if layer.groups > 1 else rows[(rows != 0).any(1)]
@@ -72,3 +72,9 @@ def repeated_gradients(layers: Sequence[Layer], gradients: Mapping[str, Tensor |
             repeats = first_equal(alive, groups=layer.groups) != torch.arange(len(alive), device=rows.device)
             found[layer.name] = float((repeats & (alive != 0).any(1)).sum()) / len(rows)
     return found
+
+
+def _may_repeat(rows: Tensor) -> bool:
+    """Whether two units could have the same gradient, other than zero: their sums agree. In most layers none do."""
+    sums = rows.contiguous().sum(1).sort().values
+    return bool(((sums[1:] == sums[:-1]) & (sums[1:] != 0)).any())

@@ -86,13 +86,13 @@ def seen_detached(recorder: Recorder, inputs: Mapping[str, Tensor]) -> tuple[str
     suspects = [
         layer
         for layer in unreached(recorder.layers)
-        if layer.module in recorder.output_places or layer.module in recorder.compiled
+        if layer.module in recorder.seen.output_places or layer.module in recorder.compiled
     ]
-    if not suspects or recorder.flow is None:
+    if not suspects or not recorder.graph:
         return ()
-    places = {recorder.output_places.get(layer.module) for layer in suspects}
+    places = {recorder.seen.output_places.get(layer.module) for layer in suspects}
     shapes = {tuple(tensor.shape) for tensor in inputs.values()}
-    for constant in recorder.constants:
+    for constant in recorder.observer.constants:
         if constant.address in places or (shapes and constant.shape not in shapes):
             return tuple(layer.name for layer in suspects)
     return ()

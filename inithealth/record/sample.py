@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
@@ -73,21 +74,30 @@ def exact(tensor: Tensor) -> Signal | None:
         return None
     if values.dtype not in (torch.float32, torch.float64):
         values = values.float()
-    low, high = (float(x) for x in torch.aminmax(values))
-    most = max(abs(low), abs(high))
-    zeros = 1.0 - int(torch.count_nonzero(values)) / values.numel()
-    if not _safe(most, values.numel()):
+    count = values.numel()
+    low, high = torch.aminmax(values)
+    least, greatest = low.item(), high.item()
+    most = max(-least, greatest)
+    filled = count if least > 0 or greatest < 0 else _filled(values) if most != 0 else 0
+    zeros = 1.0 - filled / count
+    if not _safe(most, count):
         return _careful(values, zeros)
-    rms = float(norm_of(values)) / values.numel() ** 0.5
-    return Signal(
-        numel=values.numel(),
-        sampled=values.numel(),
-        mean=float(values.mean()),
-        rms=rms,
-        abs_max=most,
-        zero_share=zeros,
-        non_finite=0,
-    )
+    if not most:
+        return _signal(count, count, 0.0, 0.0, 0.0, 1.0)
+    if count <= LONG:  # a dot product takes half the time of a norm
+        flat = values.reshape(-1)
+        norm, mean = torch.dot(flat, flat).item() ** 0.5, values.sum().item() / count
+    else:
+        norm, mean = norm_of(values).item(), values.mean().item()
+    rms = norm / count**0.5
+    return _signal(count, count, mean, rms, most, zeros)
+
+
+def _filled(values: Tensor) -> int:
+    """The number of elements that are not zero."""
+    if values.device.type != "cpu":
+        return int(torch.count_nonzero(values))
+    return int(np.count_nonzero(values.bool().numpy()))  # numpy counts booleans ten times as fast
 
 
 def norm_of(values: Tensor) -> Tensor:
@@ -187,7 +197,7 @@ def batched(samples: Sequence[Sample]) -> list[Signal]:
         for place, (each, (low, high, total, norm, filled)) in enumerate(zip(group, rows, strict=True)):
             most, zeros = max(-low, high), 1.0 - filled / count
             if _safe(most, count):
-                signal = _signal(each, total / count, norm / count**0.5, most, zeros)
+                signal = _signal(each.numel, each.values.numel(), total / count, norm / count**0.5, most, zeros)
             else:
                 careful = _careful(table[place], zeros)
                 signal = careful.model_copy(update={"numel": each.numel})
@@ -221,10 +231,10 @@ def _to_host(tables: Sequence[Tensor]) -> list[list[list[float]]]:
     return [found[place] for place in range(len(tables))]
 
 
-def _signal(taken: Sample, mean: float, rms: float, most: float, zeros: float) -> Signal:
-    return Signal.model_construct(  # numbers of our own: validating them would cost more than measuring
-        numel=taken.numel,
-        sampled=taken.values.numel(),
+def _signal(numel: int, sampled: int, mean: float, rms: float, most: float, zeros: float) -> Signal:
+    return Signal(
+        numel=numel,
+        sampled=sampled,
         mean=mean,
         rms=rms,
         abs_max=most,

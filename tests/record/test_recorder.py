@@ -331,7 +331,7 @@ def test_an_error_in_the_graph_leaves_the_weights_described(monkeypatch: pytest.
     def failing(*args: Any) -> None:
         raise ZeroDivisionError("mine")
 
-    monkeypatch.setattr("inithealth.record.recorder.flow_of", failing)
+    monkeypatch.setattr("inithealth.record.observer.flow_of", failing)
     recording = read(Seen(), X).recording
     assert [layer.name for layer in recording.layers] == ["one", "two"]
     assert not recording.graph
@@ -380,9 +380,9 @@ def test_samples_keep_to_their_budget_whatever_the_number_of_layers(layers: int)
         recorder.observe([loss], {"batch": x})
         loss.backward()
         recorder.detach()
-        assert 0 < recorder.readings.nbytes <= 2**16
+        assert 0 < recorder.seen.readings.nbytes <= 2**16
         recorder.step(0, 1.0, {}, {})
-        assert recorder.readings.nbytes == 0
+        assert recorder.seen.readings.nbytes == 0
 
 
 def test_sampled_numbers_are_near_the_exact_ones() -> None:

@@ -154,7 +154,7 @@ LOSSES: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
 def test_the_kind_of_a_loss(name: str) -> None:
     kind, loss = LOSSES[name]
     model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
-    assert read(model, torch.randn(5, 4), loss=loss).recorder.loss.kind == kind
+    assert read(model, torch.randn(5, 4), loss=loss).recorder.observer.loss.kind == kind
 
 
 @pytest.mark.parametrize("name", [name for name, (kind, _) in LOSSES.items() if kind not in ("unknown", "bce")])

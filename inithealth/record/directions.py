@@ -1,0 +1,117 @@
+"""How many directions the samples of a batch use at a layer's output: "256 neurons, 1 effective".
+
+The participation ratio (tr C)^2 / tr(C^2) of the outputs' covariance C over the samples counts directions of equal
+size exactly, and small ones by their share. The mean is taken out: what all samples have in common tells them not
+apart. Both traces are estimated from pairs of samples, which is unbiased (Chen, Zhang and Zhong 2010,
+https://doi.org/10.1198/jasa.2010.tm09560): the plain ratio of 64 samples finds 32 where 64 are equal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from inithealth.record.sample import plain
+
+_MOST_SAMPLES, _MOST_UNITS = 48, 256  # 48 samples tell 40 equal directions to 4 %, in half the time of 64
+_FEWEST_PLACES = 7  # positions (tokens, pixels) that samples are taken at, where there are as many
+_ROUNDING = 8.0  # differences of so many machine epsilons of the values are rounding
+_LOW, _HIGH = 1e-30, 1e30  # beyond these a product of two traces has left fp32's range
+
+
+def effective(output: Tensor, unit_axis: int = -1) -> tuple[float, int] | None:
+    """Directions in which the samples differ, and how many of them so many samples could show.
+
+    Args:
+        output: any shape; every axis but that of the units counts samples (batch x tokens, batch x positions).
+        unit_axis: the axis of the units: -1 for linear layers, 1 for convolutions.
+
+    Returns:
+        The first number lies between 0 (all samples alike) and the second, min(units, samples - 1). None where
+        nothing can be told: fewer than two samples, values that are NaN or infinite.
+    """
+    values = output.detach() if output.dtype is torch.float32 else plain(output)
+    if values is None or values.ndim < 2 or values.shape != output.shape or not values.numel() or _absent(values):
+        return None
+    rows = _sampled(values, unit_axis % values.ndim)
+    if rows.shape[0] < 2:
+        return None
+    epsilon = torch.finfo(output.dtype).eps
+    found = _ratio(rows, epsilon)
+    if found is None:
+        peak = float(rows.abs().max())
+        if not math.isfinite(peak):
+            return None
+        found = _ratio(rows.double() / peak, epsilon) if peak > 0 else 0.0
+    seen = min(values.shape[unit_axis], rows.shape[0] - 1)
+    return None if found is None else (min(found, float(seen)), seen)
+
+
+def _absent(values: Tensor) -> bool:
+    return values.is_meta or values.layout is not torch.strided or values.is_nested
+
+
+def _ratio(rows: Tensor, epsilon: float) -> float | None:
+    """The participation ratio of samples in rows; None where the arithmetic does not bear their size."""
+    count, mean = rows.shape[0], rows.mean(0)
+    centred = rows - mean
+    gram = torch.mm(centred, centred.t())
+    own, flat = gram.diagonal(), gram.view(-1)
+    traces = own.sum(), torch.dot(flat, flat), torch.dot(own, own), torch.dot(mean, mean)
+    total, squares, own_squares, common = torch.stack(traces).tolist()
+    size = total + count * common
+    if not (_LOW < size < _HIGH and squares < _HIGH):
+        return None
+    if total <= (_ROUNDING * epsilon) ** 2 * size:
+        return 0.0
+    if squares < _LOW:
+        return None
+    # The products of different samples; centring gives them a mean below zero, which is none of the covariance.
+    between = squares - own_squares - total**2 / (count * (count - 1))
+    return max(1.0, (total**2 - own_squares) / between) if between > 0 else math.inf
+
+
+def _sampled(values: Tensor, axis: int) -> Tensor:
+    """Some samples in rows, some units in columns, spread over the whole tensor: [<= 48, <= 256]."""
+    if not _regular(values.shape, values.stride(), axis):
+        values = values.contiguous()
+    rows = values.as_strided(*_view(values.shape, values.stride(), axis), values.storage_offset())
+    rows = rows.reshape(-1, rows.shape[-1])
+    return rows if rows.dtype in (torch.float32, torch.float64) else rows.float()
+
+
+@lru_cache(maxsize=4096)
+def _regular(shape: Sequence[int], stride: Sequence[int], axis: int) -> bool:
+    """Whether all positions of a sample lie at equal distances."""
+    _, *inner = (each for each in range(len(shape)) if each != axis)
+    inner = [each for each in inner if shape[each] > 1]
+    return all(stride[one] == stride[other] * shape[other] for one, other in pairwise(inner))
+
+
+@lru_cache(maxsize=4096)
+def _view(shape: Sequence[int], stride: Sequence[int], axis: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Size and stride of a view [places, samples, units].
+
+    Each place has samples of its own as far as there are, and each of them a position of its own: the first
+    token of every text may be the same.
+    """
+    batch, *inner = (each for each in range(len(shape)) if each != axis)
+    positions = math.prod(shape[each] for each in inner)
+    between = min((stride[each] for each in inner if shape[each] > 1), default=0)
+    places = min(positions, max(_FEWEST_PLACES, _MOST_SAMPLES // shape[batch]), _MOST_SAMPLES)
+    samples = min(shape[batch], _MOST_SAMPLES // places)
+    step = max(1, shape[batch] // (places * samples))
+    shift = (shape[batch] - 1 - (samples - 1) * step) // (places - 1) if places > 1 else 0
+    apart = positions // places
+    every = -(-shape[axis] // _MOST_UNITS)
+    size = places, samples, -(-shape[axis] // every)
+    return size, (
+        between * apart + stride[batch] * shift,
+        stride[batch] * step + between * (apart // samples),
+        stride[axis] * every,
+    )

@@ -1,0 +1,118 @@
+"""Hooks on modules: what goes in, what comes out, the gradient there. They return None and catch their own errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inithealth.record.directions import effective
+from inithealth.record.naming import Naming, module_kind
+from inithealth.record.readings import Place, Readings
+from inithealth.record.sample import floating_tensors
+from inithealth.record.seen import Failures, Seen
+
+
+class ModuleHooks:
+    """The hooks of one model.
+
+    Args:
+        exact: inputs are measured too.
+        compiled: names of modules that are left without hooks, which would be compiled into them.
+    """
+
+    def __init__(self, naming: Naming, failures: Failures, seen: Seen, *, exact: bool, compiled: Collection[str]):
+        self.naming, self.failures, self.exact, self.compiled = naming, failures, exact, compiled
+        self.seen = seen
+        self.paused = False  # while what runs is no part of the training
+        self._handles: list[Any] = []
+
+    def attach(self) -> None:
+        """Hook every module that owns parameters, unless they are hooked already."""
+        if self._handles:
+            return
+        for name, module in self.naming.modules.items():
+            if isinstance(module, torch.jit.ScriptModule):
+                self.failures[name or "model"] = "scripted modules take no hooks"
+            elif name in self.compiled or ".parametrizations." in f".{name}.":
+                continue  # the latter compute weights, and are no layers
+            elif module._parameters or hasattr(module, "parametrizations"):
+                self._handles.append(module.register_forward_hook(self._hook(name)))
+
+    def detach(self) -> None:
+        """Take every hook away."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
+        # What is measured passes by whatever watches the model's own functions.
+        apart = torch._C.DisableTorchFunction if self.exact else nullcontext
+
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            # Inside a backward pass this is a checkpoint's second run of the same forward.
+            if self.paused or torch._C._current_graph_task_id() != -1:
+                return
+            try:
+                with apart():
+                    self._record(name, module, args, output)
+            except Exception as error:
+                self.failures.note(name, error)
+
+        return hook
+
+    def _record(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
+        seen = self.seen
+        seen.called[name] = None
+        place: Place = ("module", name)
+        # In a training step every call counts: a plain tensor is what nearly every module returns.
+        plain = type(output) is Tensor and output.is_floating_point()
+        tensors = [output] if plain else list(floating_tensors(output))
+        filled = next((tensor for tensor in tensors if tensor.numel()), None)
+        if filled is None:
+            self.failures.setdefault(name, f"its output holds {'empty' if tensors else 'no'} floating tensors")
+        else:
+            seen.readings.take("output", place, filled)
+            if seen.first and filled.layout is torch.strided:
+                self._look_closer(name, module, filled)
+        for tensor in list(floating_tensors(args))[:1] if self.exact else ():
+            seen.readings.take("input", place, tensor)
+        for tensor in tensors:
+            if tensor.requires_grad:
+                tensor.register_hook(gradient_hook(seen.readings, place, self.failures))
+                if seen.graph_wanted and tensor.grad_fn is not None:
+                    seen.produced[tensor.grad_fn] = name
+
+    def _look_closer(self, name: str, module: nn.Module, output: Tensor) -> None:
+        """What is worth its cost once: the directions of the output, and where it lies."""
+        self.seen.output_places[name] = output.data_ptr()
+        if name not in self.seen.spread:
+            found = effective(output, 1 if module_kind(module) == "conv" and output.ndim > 2 else -1)
+            self.seen.spread[name] = {} if found is None else {"effective": found[0], "width": found[1]}
+
+
+def gradient_hook(readings: Readings, place: Place, failures: Failures) -> Callable[[Tensor], None]:
+    """A tensor hook that measures the gradient; it belongs to one step."""
+    take = readings.take
+
+    def hook(gradient: Tensor) -> None:
+        try:
+            take("gradient", place, gradient)
+        except Exception as error:
+            failures.note(place[1], error)
+
+    return hook
+
+
+def node_hook(readings: Readings, layer: str, failures: Failures) -> Callable[[tuple[Tensor | None, ...]], None]:
+    """The same as a prehook of a graph's node, for a layer that no module hook shows."""
+    hook = gradient_hook(readings, ("layer", layer), failures)
+
+    def prehook(gradients: tuple[Tensor | None, ...]) -> None:
+        if gradients[0] is not None:
+            hook(gradients[0])
+
+    return prehook
