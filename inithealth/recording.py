@@ -91,6 +91,7 @@ class Layer(_Frozen):
     weight: Weight | None = None
     bias: Weight | None = None
     scheme: Scheme | None = None  # None: not a weight that is drawn, or no scheme known
+    wants: float | None = None  # std of the weight that keeps the signal's size through its activation
     activation: str | None = None  # first non-linearity its output meets: "relu", "tanh", ...
     multiplied: float = 1.0  # by what constant the output is multiplied before that activation
     feeds: Feeds = "unknown"  # what its output meets first
@@ -136,6 +137,13 @@ class Measurement(_Frozen):
         if self.input is None or self.output is None or not self.input.rms > 0:
             return None
         return self.output.rms / self.input.rms
+
+    @property
+    def predicted_gain(self) -> float | None:
+        """What the weights predict of it."""
+        if self.predicted is None or self.input is None or not self.input.rms > 0:
+            return None
+        return self.predicted / self.input.rms
 
 
 class Step(_Frozen):

@@ -16,6 +16,7 @@ Statement = Callable[[str], str]  # what is done to the parameter of a name
 _HE = {"relu": "relu", "leaky_relu": "leaky_relu", "prelu": "leaky_relu", "rrelu": "leaky_relu", "selu": "linear"}
 _XAVIER = ("tanh", "sigmoid")  # activations that Xavier initialization has a gain for
 _PARAMETRIZED = re.compile(r"\.?parametrizations\.(\w+)\.original\d*$")
+_TORCHS_OWN = ("Linear", *(f"Conv{dimensions}d" for dimensions in (1, 2, 3)))
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")  # a part of a dotted name that is a number
 _FEWEST_IN_A_LOOP = 3
 _INDEX = "{i}"  # stands for the number that a loop counts: no module can be called that
@@ -69,18 +70,73 @@ def freeze(layers: Sequence[Layer]) -> str:
     return "\n".join(_lines(lambda name: f"{code(name)}.requires_grad_(False)", list(dict.fromkeys(modules + alone))))
 
 
-def _initialize(layer: Layer, weight: Weight, factor: float) -> Statement:
-    call, arguments = _initializer(layer, weight, factor)
+def redraw(layers: Sequence[Layer], stds: Sequence[float] | None = None) -> str:
+    """Draws every weight anew from a normal distribution, of the std it has or of those given."""
+    alike: dict[str, tuple[Statement, list[str]]] = {}
+    for place, layer in enumerate(layers):
+        if layer.weight is not None:
+            std = layer.weight.rms if stds is None else stds[place]
+            statement = _init(layer, "normal_", f", std={std:.3g}")
+            targets = alike.setdefault(statement("weight"), (statement, []))[1]
+            if layer.weight.name not in targets:
+                targets.append(layer.weight.name)
+    return "\n".join(line for statement, targets in alike.values() for line in _lines(statement, targets))
 
+
+def by_depth(layers: Sequence[Layer], branches: int, blocks: int, undo: Sequence[Layer] = ()) -> str:
+    """Divides every weight by the square root of the number of residual branches, and multiplies some back."""
+    root = f"math.sqrt(2 * {blocks})" if branches == 2 * blocks else f"math.sqrt({branches})"
+    lines = [*_lines(_changed("/", root), _sizes(layers)), *_lines(_changed("*", root), _sizes(undo))]
+    return "\n".join(["import math", *lines]) if lines else ""
+
+
+def _sizes(layers: Sequence[Layer]) -> list[str]:
+    """The parameters that hold the size of each weight."""
+    names = [(layer.weight.name, _weight_normed(layer)) for layer in layers if layer.weight is not None]
+    return list(dict.fromkeys(_size_of(name) if normed else name for name, normed in names))
+
+
+def _size_of(name: str) -> str:
+    """The size that weight_norm keeps apart from a direction: ``fc.weight_v`` -> ``fc.weight_g``."""
+    return name.removesuffix("_v") + "_g"
+
+
+def _weight_normed(layer: Layer) -> bool:
+    """Whether ``torch.nn.utils.weight_norm`` keeps this weight: torch's own layers have no ``weight_v`` else."""
+    name = layer.weight.name if layer.weight is not None else ""
+    return name.rpartition(".")[2] == "weight_v" and layer.type_name in _TORCHS_OWN
+
+
+def _changed(sign: str, factor: str) -> Statement:
     def statement(name: str) -> str:
-        found = _PARAMETRIZED.search(name)
-        if found is None:
-            return f"nn.init.{call}({code(name)}{arguments})"
-        # What a parametrization computes is set as a whole: it knows how to take itself apart.
-        target = f"{code(name[: found.start()])}.{found.group(1)}"
-        return f"{target} = nn.init.{call}({target}.detach().clone(){arguments})"
+        whole = _whole(name)
+        return f"{whole} = {whole}.detach() {sign} {factor}" if whole else f"{code(name)}.data {sign}= {factor}"
 
     return statement
+
+
+def _initialize(layer: Layer, weight: Weight, factor: float) -> Statement:
+    return _init(layer, *_initializer(layer, weight, factor))
+
+
+def _init(layer: Layer, call: str, arguments: str) -> Statement:
+    normed = _weight_normed(layer)
+
+    def statement(name: str) -> str:
+        whole = _whole(name)
+        if whole is not None:
+            return f"{whole} = nn.init.{call}({whole}.detach().clone(){arguments})"
+        drawn, size = f"nn.init.{call}({code(name)}{arguments})", code(_size_of(name))
+        lengths = f"{code(name)}.detach().flatten(1).norm(dim=1)"
+        return f"{drawn}; {size}.data.copy_({lengths}.view_as({size}))" if normed else drawn
+
+    return statement
+
+
+def _whole(name: str) -> str | None:
+    """What a parametrization computes of a parameter: set as a whole, it knows how to take itself apart."""
+    found = _PARAMETRIZED.search(name)
+    return None if found is None else f"{code(name[: found.start()])}.{found.group(1)}"
 
 
 def _initializer(layer: Layer, weight: Weight, factor: float) -> tuple[str, str]:

@@ -165,3 +165,60 @@ def test_a_parametrized_weight_is_set_as_a_whole() -> None:
     assert fix == 'model[0].weight = nn.init.kaiming_normal_(model[0].weight.detach().clone(), nonlinearity="relu")'
     exec(fix, {"model": model, "nn": nn})
     assert float(model[0].weight.detach().std()) == pytest.approx((2 / 96) ** 0.5, rel=0.05)
+
+
+def test_weights_are_drawn_anew_at_the_size_they_have() -> None:
+    same = [named(f"h.{number}.fc", weight={"rms": 0.05}) for number in range(3)]
+    other = named("out", weight={"rms": 0.2})
+    assert remedy.redraw([*same, other]).splitlines() == [
+        "for i in range(3): nn.init.normal_(model.h[i].fc.weight, std=0.05)",
+        "nn.init.normal_(model.out.weight, std=0.2)",
+    ]
+    assert remedy.redraw([other], [0.02]) == "nn.init.normal_(model.out.weight, std=0.02)"
+    assert remedy.redraw([same[0].model_copy(update={"weight": None})]) == ""
+
+
+def test_branch_ends_are_divided_by_the_root_of_the_branches() -> None:
+    ends = [named(f"h.{number}.leave", index=number) for number in range(3)]
+    loop = "for i in range(3): model.h[i].leave.weight.data"
+    assert remedy.by_depth(ends, 6, 3) == f"import math\n{loop} /= math.sqrt(2 * 3)"
+    assert remedy.by_depth(ends, 3, 3) == f"import math\n{loop} /= math.sqrt(3)"
+    undone = remedy.by_depth(ends[:1], 3, 1, undo=[named("h.0.enter")])
+    assert undone.splitlines()[1:] == [
+        "model.h[0].leave.weight.data /= math.sqrt(3)",
+        "model.h[0].enter.weight.data *= math.sqrt(3)",
+    ]
+    assert remedy.by_depth([], 3, 0) == ""
+
+
+@pytest.mark.parametrize("parametrized", [False, True])
+def test_dividing_keeps_the_parameter(parametrized: bool) -> None:
+    model = nn.Sequential(nn.Linear(96, 96))
+    before = model[0].weight.detach().clone()
+    place = named("0")
+    if parametrized:
+        nn.utils.parametrizations.weight_norm(model[0])
+        place = place.model_copy(update={"weight": _renamed(place, "0.parametrizations.weight.original1")})
+    ours = list(model.parameters())
+    exec(remedy.by_depth([place], 6, 3), {"model": model, "nn": nn})
+    assert torch.allclose(model[0].weight, before / 6**0.5)
+    assert all(one is other for one, other in zip(ours, model.parameters(), strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_the_size_of_a_weight_normed_weight_is_set_too() -> None:
+    """The older ``nn.utils.weight_norm`` computes the weight of a direction and a size in every call."""
+    model = nn.Sequential(nn.utils.weight_norm(nn.Linear(96, 96)))
+    before = model(torch.eye(96)).detach() - model[0].bias.detach()
+    place = named("0", type_name="Linear").model_copy(update={"weight": _renamed(named("0"), "0.weight_v")})
+    exec(remedy.by_depth([place], 4, 2), {"model": model, "nn": nn})
+    assert torch.allclose(model(torch.eye(96)) - model[0].bias, before / 2, atol=1e-6)
+    exec(remedy.each([place]), {"model": model, "nn": nn})
+    model(torch.eye(96))
+    assert float(model[0].weight.detach().std()) == pytest.approx((2 / 96) ** 0.5, rel=0.05)
+    exec(remedy.redraw([place], [0.3]), {"model": model, "nn": nn})
+    model(torch.eye(96))
+    assert float(model[0].weight.detach().std()) == pytest.approx(0.3, rel=0.05)
+    own = named("attention.weight_v", type_name="Attention")
+    own = own.model_copy(update={"weight": _renamed(own, "attention.weight_v")})
+    assert remedy.redraw([own], [0.3]) == "nn.init.normal_(model.attention.weight_v, std=0.3)"

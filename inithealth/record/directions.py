@@ -2,8 +2,9 @@
 
 The participation ratio (tr C)^2 / tr(C^2) of the outputs' covariance C over the samples counts directions of equal
 size exactly, and small ones by their share. The mean is taken out: what all samples have in common tells them not
-apart. Both traces are estimated from pairs of samples, which is unbiased (Chen, Zhang and Zhong 2010,
-https://doi.org/10.1198/jasa.2010.tm09560): the plain ratio of 64 samples finds 32 where 64 are equal.
+apart. Both traces are estimated from pairs of different samples (after Chen, Zhang and Zhong 2010,
+https://doi.org/10.1198/jasa.2010.tm09560): the plain ratio of 64 samples finds 32 where 64 are equal. One direction
+is told exactly, many are told 2 % short with 48 samples, 12 % with 8.
 """
 
 from __future__ import annotations
@@ -71,8 +72,7 @@ def _ratio(rows: Tensor, epsilon: float) -> float | None:
         return 0.0
     if squares < _LOW:
         return None
-    # The products of different samples; centring gives them a mean below zero, which is none of the covariance.
-    between = squares - own_squares - total**2 / (count * (count - 1))
+    between = squares - own_squares  # the products of different samples: what one has with itself is no covariance
     return max(1.0, (total**2 - own_squares) / between) if between > 0 else math.inf
 
 
@@ -109,6 +109,7 @@ def _view(shape: Sequence[int], stride: Sequence[int], axis: int) -> tuple[tuple
     shift = (shape[batch] - 1 - (samples - 1) * step) // (places - 1) if places > 1 else 0
     apart = positions // places
     every = -(-shape[axis] // _MOST_UNITS)
+    every += 1 - every % 2  # odd: of units that alternate both kinds are seen
     size = places, samples, -(-shape[axis] // every)
     return size, (
         between * apart + stride[batch] * shift,

@@ -69,6 +69,8 @@ class Graph:
             self.packed = False  # whether a tensor was met that a saved-tensor hook keeps
             self.parameters: dict[int, str] = {}  # node -> parameter name
             self.pure = self._pure(names)
+            self._data = [[p for p, _ in e if p >= 0 and self.pure[p] is None] for e in self.edges]
+            self._readers = [[(c, o) for c, o, _ in each if self.pure[c] is None] for each in self.consumers]
             self.index = {node: index for index, node in enumerate(self.nodes)}
 
     def matches(self, ordered: Order) -> bool:
@@ -124,11 +126,11 @@ class Graph:
 
     def data(self, index: int) -> list[int]:
         """The producers of a node's data operands."""
-        return [producer for producer, _ in self.edges[index] if self.is_data(producer)]
+        return self._data[index]
 
     def readers(self, index: int) -> list[tuple[int, int]]:
         """(consumer, operand) of everything that reads this node's signal."""
-        return [(consumer, operand) for consumer, operand, _ in self.consumers[index] if self.pure[consumer] is None]
+        return self._readers[index]
 
     def _pure(self, names: Mapping[int, str]) -> list[tuple[str, ...] | None]:
         """For each node the parameters it is computed from, if from parameters and constants only."""

@@ -78,7 +78,7 @@ class ModuleHooks:
             seen.readings.take("output", place, filled)
             if seen.first and filled.layout is torch.strided:
                 self._look_closer(name, module, filled)
-        for tensor in list(floating_tensors(args))[:1] if self.exact else ():
+        for tensor in list(floating_tensors(args))[:1] if self.exact or seen.first else ():
             seen.readings.take("input", place, tensor)
         for tensor in tensors:
             if tensor.requires_grad:

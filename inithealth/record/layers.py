@@ -8,15 +8,21 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from inithealth.record import vocabulary as vocab
-from inithealth.record.flow import Flow, Target
+from inithealth.record.flow import Flow
 from inithealth.record.naming import Naming, dimensions, module_kind
 from inithealth.record.operations import Operation
 from inithealth.record.replay import operand_tensor
+from inithealth.record.targets import Target
 from inithealth.record.weights import describe, unit_rows
 from inithealth.recording import Feeds, Layer, Weight
 
 # What an output meets, the most telling first.
 _PRIORITY: tuple[Feeds, ...] = ("activation", "norm", "attention", "gate", "residual", "layer", "loss")
+_GATES: tuple[tuple[tuple[type[nn.Module], ...], int], ...] = (
+    ((nn.LSTM, nn.LSTMCell), 4),
+    ((nn.GRU, nn.GRUCell), 3),
+    ((nn.RNN, nn.RNNCell), 1),
+)
 _NO_MATRIX = ("norm", "scale", "other")
 
 
@@ -111,6 +117,7 @@ def _layer(
         bias=describe(bias, naming.parameters[bias], trainable=bias in naming.trainable) if bias else None,
         unit_axis=_axis(kind, naming.parameters[name], uses, module),
         groups=_groups(uses, module),
+        packed=_packed(kind, uses, module),
         called=bool(uses) or in_graph or home in called,
         reaches_loss=in_graph,
         **_place(flow, draft.nodes),
@@ -136,7 +143,7 @@ def _weight(
     # The units of each expert, or of each group of a transposed convolution, stand apart.
     apart = kind in _NO_MATRIX or (groups > 1 and (kind == "bmm" or axis != 0))
     rows = None if apart else unit_rows(values, axis)
-    fan_in, fan_out = _fans(kind, parameter, rows, uses)
+    fan_in, fan_out = _fans(kind, parameter, rows, uses, _packed(kind, uses, module))
     bias = biases.get(draft.parameter)
     return describe(
         draft.parameter,
@@ -172,14 +179,23 @@ def _groups(uses: list[Operation], module: nn.Module | None) -> int:
     return groups if isinstance(groups, int) else 1
 
 
-def _fans(kind: str, parameter: Tensor, rows: Tensor | None, uses: list[Operation]) -> tuple[int | None, int | None]:
+def _packed(kind: str, uses: list[Operation], module: nn.Module | None) -> int:
+    """How many projections a weight holds side by side; without a flow what its module is known for."""
+    if uses and kind != "rnn":
+        return uses[0].packed
+    return next((gates for types, gates in _GATES if isinstance(module, types)), uses[0].packed if uses else 1)
+
+
+def _fans(
+    kind: str, parameter: Tensor, rows: Tensor | None, uses: list[Operation], packed: int
+) -> tuple[int | None, int | None]:
     if kind in _NO_MATRIX:
         return None, None
     if uses and kind != "rnn":
         return uses[0].fan_in, uses[0].fan_out
     if kind == "embedding":
         return 1, parameter.shape[-1]
-    return (rows.shape[1], rows.shape[0]) if rows is not None else (None, None)
+    return (rows.shape[1], rows.shape[0] // packed) if rows is not None else (None, None)
 
 
 def _place(flow: Flow | None, nodes: list[int]) -> dict[str, object]:
@@ -194,6 +210,9 @@ def _place(flow: Flow | None, nodes: list[int]) -> dict[str, object]:
         "multiplied": activation.scale if activation else 1.0,
         "feeds": next((what for what in _PRIORITY if what in whats), "unknown"),
         "normed": "norm" in whats,
+        "reads_norm": flow.reads_norm(nodes[0]),
+        "reads_trunk": flow.reads_trunk(nodes[0]),
+        "scales": flow.scales[nodes[0]],
         "ends_branch": any(node in flow.branch_ends for node in nodes),
         "bypassable": all(node not in flow.essential for node in nodes),
         "head": all(flow.is_head(node) for node in nodes),

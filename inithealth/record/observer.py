@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from inithealth.record import activity, replay
+from inithealth.record import activity, attention, losses, operands, replay
 from inithealth.record.directions import effective
 from inithealth.record.flow import Flow, flow_of
 from inithealth.record.graph import Graph, order
@@ -34,7 +34,7 @@ class Observer:
         self.flow: Flow | None = None
         self.loss = Loss()
         self.network_inputs: dict[str, Signal] = {}
-        self.constants: list[replay.Constant] = []  # what operations read that takes no gradient
+        self.constants: list[operands.Constant] = []  # what operations read that takes no gradient
         self.layer_at: dict[int, str] = {}  # operation -> layer
         self.layer_of_module: dict[str, str] = {}  # the layer whose output a module's is
         self.between: dict[str, float] = {}  # head -> share of its input that differs between samples
@@ -64,9 +64,12 @@ class Observer:
             uses[layer] = uses.get(layer, 0) + 1
             if layer not in shown:
                 self.failures.guard(layer, self._operation, flow, index, layer, uses[layer], seen)
+            if seen.first and uses[layer] == 1:
+                self.failures.guard(layer, self._predict, flow, index, layer, seen)
         for node, sources in flow.activations().items() if self.units_due(step) else ():
             self.failures.guard("activations", self._activation, flow, node, sources, seen)
         if seen.first:
+            self.failures.guard("attention", self._attention, flow, seen)
             self.failures.guard("loss", self._ends, flow, inputs)
 
     def _read(self, roots: Sequence[Node]) -> Flow:
@@ -101,12 +104,17 @@ class Observer:
         if values is None:
             return
         seen.readings.take("output", ("layer", layer), values.output)
-        if values.input is not None and self.exact:
+        if values.input is not None and (self.exact or seen.first):
             seen.readings.take("input", ("layer", layer), values.input)
         if seen.first and use == 1:
             found = effective(values.output, 1 if flow.operations[index].kind == "conv" else -1)
             if found is not None:
                 seen.closer.setdefault(layer, {}).update(effective=found[0], width=found[1])
+
+    def _predict(self, flow: Flow, index: int, layer: str, seen: Seen) -> None:
+        predicted = replay.predicted(flow, index, self.naming.parameters.get)
+        if predicted is not None:
+            seen.closer.setdefault(layer, {})["predicted"] = predicted
 
     def _activation(self, flow: Flow, node: int, sources: Sequence[int], seen: Seen) -> None:
         layers = {self.layer_at[source]: flow.operations[source] for source in sources if source in self.layer_at}
@@ -119,13 +127,18 @@ class Observer:
             for layer in layers:
                 seen.units.setdefault(layer, []).append(found)
 
+    def _attention(self, flow: Flow, seen: Seen) -> None:
+        for layer, (std, top, keys) in attention.readings(flow, self.layer_at).items():
+            found = seen.closer.setdefault(layer, {})
+            found.update(attention_std=std, attention_top=top, attention_keys=keys)
+
     def _ends(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:
         """The loss; what the head reads; the network's inputs: what operations read, not what only the loss does."""
-        self.loss = replay.loss_of(flow, self._rows)
-        self.constants = replay.constants(flow)
+        self.loss = losses.loss_of(flow, self._rows)
+        self.constants = operands.constants(flow)
         for index, layer in self.layer_at.items():
             if flow.is_head(index) and flow.operations[index].kind not in ("norm", "scale"):
-                share = replay.between_inputs(flow, index, self._rows)
+                share = operands.between_inputs(flow, index, self._rows)
                 if share is not None:
                     self.between[layer] = share
         leaves, storages = flow.inputs(), {constant.storage for constant in self.constants}

@@ -24,6 +24,7 @@ class Operation:
     groups: int = 1
     operand: int | None = None  # which operand of the node the weight is
     transformed: bool = False  # the weight used is not the parameter itself but computed from it
+    packed: int = 1  # operations side by side that the parameter holds, each with a fan_out of its own
 
 
 def operations(graph: Graph) -> dict[int, Operation]:
@@ -51,6 +52,7 @@ def _main(graph: Graph, index: int) -> Operation | None:
     shape = graph.shape(producer, output)
     fans = _conv_fans(graph, index, shape) if kind == "conv" else _matrix_fans(graph, index, kind, shape, at, operands)
     fan_in, fan_out, groups = fans
+    unit_axis = None if kind == "bmm" and groups > 1 else _unit_axis(graph, index, kind, producer, at == operands[0])
     return Operation(
         node=index,
         kind=kind,
@@ -58,11 +60,23 @@ def _main(graph: Graph, index: int) -> Operation | None:
         bias=bias[0] if bias else _added_bias(graph, index),
         fan_in=fan_in,
         fan_out=fan_out,
-        unit_axis=None if kind == "bmm" and groups > 1 else _unit_axis(graph, index, kind, producer, at == operands[0]),
+        unit_axis=unit_axis,
         groups=groups,
         operand=at,
         transformed=not _only_layout(graph, producer),
+        packed=_pieces(graph, producer, shape, unit_axis) if kind == "linear" else 1,
     )
+
+
+def _pieces(graph: Graph, index: int, shape: tuple[int, ...], unit_axis: int | None) -> int:
+    """How many such weights the parameter holds, one after the other along its units: 3 in a query's of attention."""
+    while index not in graph.parameters:
+        if graph.names[index] not in vocab.LAYOUT or len(graph.edges[index]) != 1:
+            return 1
+        index = graph.edges[index][0][0]
+    whole, part = graph.shape(index), math.prod(shape)
+    alike = unit_axis is not None and len(whole) == len(shape) and part and math.prod(whole) % part == 0
+    return math.prod(whole) // part if alike else 1
 
 
 def _added_bias(graph: Graph, index: int) -> str | None:
@@ -122,7 +136,16 @@ def _lookup(graph: Graph, index: int, kind: str) -> Operation | None:
     shape = shapes[0]
     fan_in = {"embedding": 1, "bilinear": math.prod(shape[1:])}.get(kind, shape[-1])
     fan_out = shape[-1] if kind == "embedding" else shape[0]
-    return Operation(index, kind, tuple(dict.fromkeys(weights)), fan_in=fan_in, fan_out=fan_out, unit_axis=0)
+    packed = _gates(shapes) if kind == "rnn" else 1
+    return Operation(
+        index, kind, tuple(dict.fromkeys(weights)), fan_in=fan_in, fan_out=fan_out // packed, unit_axis=0, packed=packed
+    )
+
+
+def _gates(shapes: list[tuple[int, ...]]) -> int:
+    """How many gates a fused recurrent layer has: the rows of the recurrent weight by what they read."""
+    recurrent = shapes[1] if len(shapes) > 1 and len(shapes[1]) == 2 else (1, 1)
+    return recurrent[0] // recurrent[1] if recurrent[0] % recurrent[1] == 0 else 1
 
 
 def _scaling(graph: Graph, index: int) -> Operation | None:

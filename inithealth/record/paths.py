@@ -17,36 +17,70 @@ def peel(graph: Graph, index: int) -> int:
 
 def immediate_dominators(graph: Graph) -> list[int]:
     """For each node the last one that all ways from the inputs to it pass; -1 where the ways start apart."""
-    dominator, depth = [-1] * len(graph), [0] * len(graph)
+    tree = _Tree(len(graph))
     for index in range(len(graph)):
         sources = graph.data(index) if graph.pure[index] is None else []
         if sources:
-            dominator[index] = _meet(sources, dominator, depth)
-            depth[index] = depth[dominator[index]] + 1 if dominator[index] >= 0 else 0
-    return dominator
+            tree.place(index, sources)
+    return tree.parent
 
 
-def _meet(nodes: list[int], parent: list[int], depth: list[int]) -> int:
-    """The nearest common ancestor in a forest; -1 where there is none."""
-    first = nodes[0]
-    for other in nodes[1:]:
-        while first != other and first >= 0 and other >= 0:
-            if depth[first] >= depth[other]:
-                first = parent[first]
-            else:
-                other = parent[other]
-        if first != other:
-            return -1
-    return first
+def immediate_post_dominators(graph: Graph) -> list[int]:
+    """For each node the next one that all ways from it to the loss pass; -1 at the loss."""
+    tree = _Tree(len(graph))
+    for index in reversed(range(len(graph))):
+        readers = [reader for reader, _ in graph.readers(index)] if graph.pure[index] is None else []
+        if readers:
+            tree.place(index, readers)
+    return tree.parent
 
 
-def essential_nodes(graph: Graph) -> set[int]:
+class _Tree:
+    """A forest that grows leaf by leaf and finds nearest common ancestors in logarithmic time.
+
+    Each node has a link to its parent and one that jumps further: Myers 1983, "An applicative random-access stack".
+    """
+
+    def __init__(self, count: int) -> None:
+        self.parent, self.jump, self.depth = [-1] * count, list(range(count)), [0] * count
+
+    def place(self, node: int, others: list[int]) -> None:
+        """Hang a node below the nearest common ancestor of some others."""
+        parent = others[0]
+        for other in others[1:]:
+            if parent < 0:
+                return
+            parent = self._meet(parent, other)
+        if parent < 0:
+            return
+        far = self.jump[parent]
+        even = self.depth[parent] - self.depth[far] == self.depth[far] - self.depth[self.jump[far]]
+        self.parent[node], self.depth[node] = parent, self.depth[parent] + 1
+        self.jump[node] = self.jump[far] if even else parent
+
+    def _meet(self, one: int, other: int) -> int:
+        """The nearest common ancestor; -1 where there is none."""
+        jump, parent, depth = self.jump, self.parent, self.depth
+        if depth[one] < depth[other]:
+            one, other = other, one
+        while depth[one] > depth[other]:
+            one = jump[one] if depth[jump[one]] >= depth[other] else parent[one]
+        while one != other:
+            if depth[one] == 0:
+                return -1
+            one, other = (jump[one], jump[other]) if jump[one] != jump[other] else (parent[one], parent[other])
+        return one
+
+
+def essential_nodes(graph: Graph, after: list[int]) -> set[int]:
     """The nodes without which some input could not reach the loss: no skip leads around them.
 
     A node that all ways from some input to the loss pass is essential. So is one that feeds an
     essential product (a gate) by itself: a zero factor stops the signal whatever the other brings.
+
+    Args:
+        after: immediate post-dominators.
     """
-    after = _post_dominators(graph)
     essential: set[int] = set()
     for index in range(len(graph)):
         if graph.pure[index] is None and not graph.data(index):  # an input
@@ -59,17 +93,6 @@ def essential_nodes(graph: Graph) -> set[int]:
             if len(readers) == 1 and readers[0][0] in essential and _stops(graph, *readers[0]):
                 essential.add(index)
     return essential
-
-
-def _post_dominators(graph: Graph) -> list[int]:
-    """For each node the next one that all ways from it to the loss pass; -1 at the loss."""
-    after, depth = [-1] * len(graph), [0] * len(graph)
-    for index in reversed(range(len(graph))):
-        readers = [reader for reader, _ in graph.readers(index)] if graph.pure[index] is None else []
-        if readers:
-            after[index] = _meet(readers, after, depth)
-            depth[index] = depth[after[index]] + 1 if after[index] >= 0 else 0
-    return after
 
 
 def _stops(graph: Graph, reader: int, operand: int) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from inithealth.record import activity, replay
+from inithealth.record import activity, losses
 from inithealth.record.gradients import repeated_gradients
 from inithealth.record.hooks import ModuleHooks
 from inithealth.record.layers import layers_of
@@ -20,7 +20,10 @@ from inithealth.record.observer import Observer
 from inithealth.record.readings import Place, Readings
 from inithealth.record.sample import floating_tensors, scaled
 from inithealth.record.seen import Failures, Seen
+from inithealth.recipes import MATRICES
 from inithealth.recording import Layer, Measurement, Recording, Signal, Step
+from inithealth.schemes import named
+from inithealth.theory import wanted_std
 
 _MOST_SAMPLE = 512  # elements of one sample: an rms is known to +-3 %, a share of 1 % to +-0.4 %
 _FIRST_STEP = 32  # times more at the first step, which the verdict on the initialization rests on
@@ -112,12 +115,12 @@ class Recorder:
         self.observe(tensors, inputs)
 
     def _spread(self, outputs: list[Tensor]) -> None:
-        self._spreads = replay.spreads(outputs)
+        self._spreads = losses.spreads(outputs)
 
     def observe_loss(self, loss: Tensor) -> None:
         """Which loss it is, told after the backward pass: the graph's shape is still there, its tensors are not."""
         if self.observer.loss.kind == "unknown" and loss.grad_fn is not None:
-            self.observer.loss = replay.loss_after_backward(loss.grad_fn, self._spreads)
+            self.observer.loss = losses.loss_after_backward(loss.grad_fn, self._spreads)
 
     def show_reached(self, gradients: Mapping[str, Tensor | None]) -> None:
         """Layers whose weights have a gradient reach the loss, though a checkpoint or compiled code hides how."""
@@ -210,6 +213,13 @@ class Recorder:
             self.failures.note("flow", error)
             layers = layers_of(self.naming, None, called)
         self.layers = layers
+        self.failures.guard("schemes", self._name_schemes)
+
+    def _name_schemes(self) -> None:
+        self.layers = tuple(
+            layer.model_copy(update={"wants": wanted_std(layer)}) if layer.kind in MATRICES else layer
+            for layer in named(self.layers)
+        )
 
     def _closer(self, seen: Seen) -> dict[str, dict[str, Any]]:
         """By layer what was measured at the first step alone."""

@@ -66,6 +66,17 @@ ATTENTION = _words(
     """ScaledDotProductFlashAttentionForCpu ScaledDotProductFlashAttention ScaledDotProductEfficientAttention
     ScaledDotProductCudnnAttention ScaledDotProductFusedAttentionOverrideable FlexAttention"""
 )
+# Steps of a norm that is written out, from the mean to the root.
+STATISTIC = _words(
+    """Rsqrt Sqrt LinalgVectorNorm Norm Std Var Pow Reciprocal Mean Sum ClampMin Clamp Add Expand Div ToCopy Mul"""
+)
+# Make several signals of one, or take a part of it.
+SPLITTING = _words("Split SplitWithSizes UnsafeSplit UnsafeSplitWithSizes Unbind")
+TAKING = _words("Slice Select Narrow")
+SELECTING = SPLITTING | TAKING
+# What lies between 0 and 1: it weighs or gates a signal, and brings in none.
+OPENINGS = SOFTMAX | _words("Sigmoid Hardsigmoid")
+NON_LINEAR = ACTIVATIONS | NORMS | ATTENTION
 LOSSES = {
     "NllLoss": "nll",
     "NllLoss2D": "nll",

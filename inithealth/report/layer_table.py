@@ -8,11 +8,20 @@ from inithealth.report.plain import plain
 
 _MOST_LAYERS = 40  # longer nets are cut; the JSON has every layer
 _ENDS = 10  # layers at either end of a cut net that are always shown
-_WIDTH = 100
-_NARROWEST_NAME = 24
-_WIDEST_SHAPE = 14
-_HEADINGS = ("", "layer", "shape", "feeds", "std", "in rms", "out rms", "grad norm", "dead")
-_LEGEND = "std: of the weight; grad norm: of the layer's output; dead: units that never open"
+_WIDTH = 120
+_NARROWEST_NAME = 18
+_WIDEST_SHAPE = 12
+_WIDEST_SCHEME = 26
+_TEXTS = 5  # columns that are read from the left
+_HEADINGS = (
+    *("", "layer", "shape", "scheme", "feeds", "std", "wants", "gain", "theory", "out rms", "grad norm", "used", "dead"),
+)
+_LEGEND = (
+    "std: of the weight; wants: the std that its activation keeps the signal with; gain: output over input rms; "
+    "theory: the gain its weights predict",
+    "grad norm: at the layer's output; used: directions in which the outputs of the batch differ, of those that "
+    "its samples can show; dead: units that never open",
+)
 
 _GAP = "  "
 
@@ -31,7 +40,7 @@ def layer_table(report: Report) -> list[str]:
     too_wide = max(0, sum(widths) + len(_GAP) * (len(widths) - 1) - _WIDTH)
     widths[1] = min(widths[1], max(_NARROWEST_NAME, widths[1] - too_wide))
     marks = "* blamed; " if any(row[0] for row in rows) else ""
-    return [*(_line(row, widths) for row in shown), marks + _LEGEND, ""]
+    return [*(_line(row, widths) for row in shown), marks + _LEGEND[0], *_LEGEND[1:], ""]
 
 
 def _row(layer: Layer, m: Measurement | None, blamed: bool) -> Row:
@@ -40,11 +49,15 @@ def _row(layer: Layer, m: Measurement | None, blamed: bool) -> Row:
         "*" if blamed else "",
         plain(layer.name),
         _shortened("x".join(map(str, weight.shape)) if weight else "", _WIDEST_SHAPE),
+        _shortened(layer.scheme.text if layer.scheme else "-", _WIDEST_SCHEME),
         layer.activation or layer.feeds,
         _number(None if weight is None else 0.0 if weight.constant else weight.std),
-        _number(m.input.rms if m and m.input else None),
+        _number(layer.wants),
+        _number(m.gain if m else None),
+        _number(m.predicted_gain if m else None),
         _number(m.output.rms if m and m.output else None),
         _number(m.gradient.norm if m and m.gradient else None),
+        "-" if m is None or m.effective is None else f"{m.effective:.2g}/{m.width}",
         "-" if m is None or m.dead_share is None else f"{m.dead_share:.0%}",
     )
 
@@ -76,8 +89,8 @@ def _cut(rows: list[Row]) -> list[Row]:
 
 
 def _line(row: Row, widths: list[int]) -> str:
-    texts = [_shortened(cell, width).ljust(width) for cell, width in zip(row[:4], widths[:4], strict=True)]
-    numbers = [cell.rjust(width) for cell, width in zip(row[4:], widths[4:], strict=True)]
+    texts = [_shortened(cell, width).ljust(width) for cell, width in zip(row[:_TEXTS], widths[:_TEXTS], strict=True)]
+    numbers = [cell.rjust(width) for cell, width in zip(row[_TEXTS:], widths[_TEXTS:], strict=True)]
     return _GAP.join([*texts, *numbers]).rstrip()
 
 

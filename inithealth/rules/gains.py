@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import median
+from typing import Literal
 
 from inithealth import remedy
 from inithealth.recording import Layer
 from inithealth.rules.wording import span, times, verb
-from inithealth.theory import wanted_gain
+from inithealth.theory import gradient_through, signal_through, wanted_gain
 
 _NEAR = 0.05  # a gain that close to the wanted one does not tell
 _SIGMOIDS = ("sigmoid", "hardsigmoid")
@@ -46,20 +47,22 @@ def strongest(layers: Sequence[Layer], way: Sequence[Layer]) -> list[Layer]:
     return [layer for layer in way if relative_gain(layer) > 1 + _chance(layer)] or way
 
 
-def explain(layers: Sequence[Layer]) -> str:
-    """What the gains of the blamed layers make of the signal over the depth."""
+def explain(layers: Sequence[Layer], of: Literal["signal", "gradient"] = "signal") -> str:
+    """What the gains of the blamed layers make of the signal over the depth, or of the gradient on its way back."""
     if _branches(layers):
         branches = verb(len(layers), "residual branch adds", "residual branches add")
         return f"{len(layers)} {branches} to the signal, and no normalization takes its growth away"
     if _mostly_sigmoid(layers):
         return f"a sigmoid passes at most a quarter of the gradient, and {len(layers)} of them follow each other"
-    gains = [relative_gain(layer) for layer in layers if layer.weight is not None and layer.weight.gain]
-    if not gains or abs(median(gains) - 1) <= _NEAR:
+    told = [layer for layer in layers if layer.weight is not None and layer.weight.gain]
+    gain = median(relative_gain(layer) for layer in told) if told else 1.0
+    if abs(gain - 1) <= _NEAR:
         return "no layer's weights stand out: what lies between the layers scales the signal"
     activation = next((layer.activation for layer in layers if layer.activation), None)
     through = f"through {activation}" if activation else "as it is"
-    total = "" if len(gains) == 1 else f": over {len(gains)} layers that makes {times(median(gains) ** len(gains))}"
-    return f"the weights of {span(layers)} have {times(median(gains))} the gain that keeps the signal {through}{total}"
+    after = (signal_through if of == "signal" else gradient_through)(told)
+    total = "" if len(told) == 1 else f": over {len(told)} layers the {of} becomes {times(after)}"
+    return f"the weights of {span(layers)} have {times(gain)} the gain that keeps the signal {through}{total}"
 
 
 def mend(layers: Sequence[Layer]) -> str:

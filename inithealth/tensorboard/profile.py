@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from inithealth.recording import Recording
-from inithealth.tensorboard.levels import levels_of, measured_layers
+from inithealth.recording import Measurement, Recording
+from inithealth.tensorboard.levels import Level, levels_of, log2, measured_layers
 from inithealth.tensorboard.wanted import FORWARD, GRADIENT, OCTAVES, Quantity
 
 GROUP = "init_health_by_layer/"  # not among the charts over steps: here x is the layer
+THEORY_OCTAVES = 0.25  # half width of the theory band: 99 % of the layers of 295 healthy nets lie within
+
+
+def predicted_level(measurement: Measurement) -> Level:
+    """log2 rms that the layer's actual weights make of what it reads."""
+    return None if measurement.predicted is None else log2(measurement.predicted)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """One curve over the layers with its healthy band."""
+    """One curve over the layers with its healthy band and, where there is one, the curve that theory predicts."""
 
     quantity: Quantity
+    prediction: Callable[[Measurement], Level] | None = None
 
     @property
     def measured(self) -> str:
@@ -31,6 +38,19 @@ class Profile:
     def upper(self) -> str:
         return f"{GROUP}{self.quantity.name}_healthy_to"
 
+    @property
+    def theory(self) -> tuple[str, str, str]:
+        """Tags of what is predicted from the actual weights, and of the band around it.
+
+        Within this band but out of the healthy one the initialization is wrong; out of this one something else is.
+        """
+        tag = f"{GROUP}{self.quantity.name}_theory"
+        return tag, f"{tag}_from", f"{tag}_to"
+
+    def predicts(self, recording: Recording) -> bool:
+        """Whether there is anything predicted to be drawn."""
+        return bool(self._predicted(recording))
+
     def points(self, recording: Recording) -> Iterator[tuple[int, dict[str, float]]]:
         """Layer number (0 at the input) and value by tag, in log2, at the first recorded step.
 
@@ -39,13 +59,24 @@ class Profile:
         if not recording.steps:
             return
         step = recording.steps[0]
-        levels = levels_of(step, self.quantity.level)
+        levels, predicted = levels_of(step, self.quantity.level), self._predicted(recording)
         wanted = self.quantity.reference(recording, step).levels
         for number, layer in enumerate(measured_layers(recording)):
             level, middle = levels.get(layer.name), wanted.get(layer.name)
             if level is not None and middle is not None and math.isfinite(level):
                 band = {self.lower: middle - OCTAVES, self.upper: middle + OCTAVES}
-                yield number, {self.measured: level, **band}
+                yield number, {self.measured: level, **band, **predicted.get(layer.name, {})}
+
+    def _predicted(self, recording: Recording) -> dict[str, dict[str, float]]:
+        """By layer the theory band of the first recorded step."""
+        if self.prediction is None or not recording.steps:
+            return {}
+        middle, low, high = self.theory
+        return {
+            name: {middle: level, low: level - THEORY_OCTAVES, high: level + THEORY_OCTAVES}
+            for name, level in levels_of(recording.steps[0], self.prediction).items()
+            if level is not None and math.isfinite(level)
+        }
 
 
-PROFILES = (Profile(FORWARD), Profile(GRADIENT))
+PROFILES = (Profile(FORWARD, predicted_level), Profile(GRADIENT))

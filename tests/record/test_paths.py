@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from inithealth.record.graph import Graph, Order
-from inithealth.record.paths import essential_nodes, immediate_dominators, peel
+from inithealth.record.paths import essential_nodes, immediate_dominators, immediate_post_dominators, peel
 from tests.record.reading import flow_behind, graph_of, squares
 
 
@@ -63,23 +63,23 @@ def test_essential_is_what_some_input_cannot_do_without(graph: Graph) -> None:
         stops = len(reading) == 1 and (len(graph.data(reading[0])) < 2 or graph.names[reading[0]] == "Mul")
         if stops and reading[0] in wanted:
             wanted.add(index)
-    assert essential_nodes(graph) == wanted
+    assert essential_nodes(graph, immediate_post_dominators(graph)) == wanted
 
 
 def test_a_chain_is_essential_and_a_branch_around_is_not() -> None:
     chain = made_up([[], [0], [1]], ["Relu"] * 3)
-    assert essential_nodes(chain) == {0, 1, 2}
+    assert essential_nodes(chain, immediate_post_dominators(chain)) == {0, 1, 2}
     skip = made_up([[], [0], [1, 0]], ["Relu", "Relu", "Add"])
-    assert essential_nodes(skip) == {0, 2}
+    assert essential_nodes(skip, immediate_post_dominators(skip)) == {0, 2}
     gate = made_up([[], [0], [1, 0]], ["Relu", "Relu", "Mul"])
-    assert essential_nodes(gate) == {0, 1, 2}
+    assert essential_nodes(gate, immediate_post_dominators(gate)) == {0, 1, 2}
 
 
 def test_a_long_chain_is_no_recursion() -> None:
     count = 20_000
     graph = made_up([[at - 1] if at else [] for at in range(count)], ["Relu"] * count)
     assert immediate_dominators(graph)[-1] == count - 2
-    assert len(essential_nodes(graph)) == count
+    assert len(essential_nodes(graph, immediate_post_dominators(graph))) == count
 
 
 CHANGES: tuple[Callable[[Tensor], Tensor], ...] = (

@@ -1,20 +1,18 @@
-"""What a node computed, against what the module gave; and the loss read from its last nodes."""
+"""What a node computed, against what the module gave."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from inithealth.record import replay
 from inithealth.record.flow import Flow
 from inithealth.record.operations import Operation
-from tests.record.reading import flow_behind, operation_of, read, squares
+from tests.record.reading import flow_behind, operation_of, squares
 from tests.record.twins import numbers
 
 BUILDS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
@@ -108,107 +106,3 @@ def test_what_was_not_saved_is_not_made_up() -> None:
     flow = flow_behind(model, squares(model(x)))
     x.zero_()
     assert replay.forward(flow, operation_of(flow, "weight").node, dict(model.named_parameters()).get, None) is None
-
-
-def test_the_weight_as_it_was_used_is_the_normed_one() -> None:
-    model = parametrizations.weight_norm(nn.Linear(4, 7))
-    with torch.no_grad():
-        model.parametrizations.weight.original0.mul_(3)
-    flow = flow_behind(model, squares(model(torch.randn(5, 4, requires_grad=True))))
-    (operation,) = flow.operations.values()
-    used = replay.operand_tensor(flow.graph, operation)
-    assert used is not None
-    assert torch.allclose(used.t(), model.weight)
-
-
-def test_the_inputs_between_share_is_that_of_what_the_head_reads() -> None:
-    """All samples alike but for a little noise: (noise^2) of the mean square differs."""
-    x = torch.ones(64, 50) + 0.1 * torch.randn(64, 50)
-    model = nn.Linear(50, 3)
-    flow = flow_behind(model, squares(model(x)))
-    share = replay.between_inputs(flow, operation_of(flow, "weight").node, None)
-    columns = [[row[at] for row in x.tolist()] for at in range(50)]
-    variances = [sum((v - sum(c) / 64) ** 2 for v in c) / 64 for c in columns]
-    assert share == pytest.approx(sum(variances) / 50 / (sum(v * v for c in columns for v in c) / 3200), rel=1e-6)
-    assert share == pytest.approx(0.01, rel=0.1)
-
-
-LABELS = torch.tensor([0, 2, 1, 2, 0])
-LOSSES: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
-    "F.cross_entropy": ("cross_entropy", lambda y: F.cross_entropy(y, LABELS)),
-    "log_softmax and nll": ("cross_entropy", lambda y: F.nll_loss(y.log_softmax(1), LABELS)),
-    "label smoothing": ("cross_entropy", lambda y: F.cross_entropy(y, LABELS, label_smoothing=0.1)),
-    "weighted and summed": ("cross_entropy", lambda y: F.cross_entropy(y, LABELS, torch.ones(3), reduction="sum")),
-    "scaled, plus a penalty": ("cross_entropy", lambda y: 0.5 * F.cross_entropy(y, LABELS) + 1e-3 * y.square().mean()),
-    "picked by hand": ("cross_entropy", lambda y: -y.log_softmax(-1).gather(1, LABELS[:, None]).mean()),
-    "soft targets": ("cross_entropy", lambda y: F.cross_entropy(y, torch.full((5, 3), 1 / 3))),
-    "mse": ("mse", lambda y: F.mse_loss(y, torch.zeros(5, 3))),
-    "huber": ("huber", lambda y: F.huber_loss(y, torch.zeros(5, 3))),
-    "bce": ("bce", lambda y: F.binary_cross_entropy(y.sigmoid(), torch.ones(5, 3))),
-    "bce with logits": ("bce_logits", lambda y: F.binary_cross_entropy_with_logits(y, torch.ones(5, 3))),
-    "something else": ("unknown", lambda y: y.square().sum()),
-}
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_the_kind_of_a_loss(name: str) -> None:
-    kind, loss = LOSSES[name]
-    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
-    assert read(model, torch.randn(5, 4), loss=loss).recorder.observer.loss.kind == kind
-
-
-@pytest.mark.parametrize("name", [name for name, (kind, _) in LOSSES.items() if kind not in ("unknown", "bce")])
-def test_the_kind_of_a_loss_after_its_backward_pass(name: str) -> None:
-    kind, loss = LOSSES[name]
-    model = nn.Linear(4, 3)
-    output = model(torch.randn(5, 4))
-    value = loss(output)
-    value.backward()
-    found = replay.loss_after_backward(value.grad_fn, replay.spreads([output]))
-    assert found.kind == kind
-
-
-def spread(logits: list[list[float]]) -> float:
-    """sqrt of the mean variance over the classes of each sample."""
-    variances = [sum((v - sum(row) / len(row)) ** 2 for v in row) / len(row) for row in logits]
-    return math.sqrt(sum(variances) / len(variances))
-
-
-def test_classes_and_spread_of_the_logits() -> None:
-    model = nn.Linear(4, 3)
-    output = model(torch.randn(5, 4))
-    value = F.cross_entropy(output, LABELS)
-    found = replay.loss_of(flow_behind(model, value), None)
-    assert (found.classes, found.sums_to_one) == (3, False)
-    assert found.logits_std == pytest.approx(spread(output.tolist()), rel=1e-4)
-    value.backward()
-    later = replay.loss_after_backward(value.grad_fn, replay.spreads([output]))
-    assert (later.classes, later.sums_to_one) == (3, False)
-    assert later.logits_std == pytest.approx(spread(output.tolist()), rel=1e-4)
-
-
-@pytest.mark.parametrize("shape", [(2, 3, 5), (2, 3, 4, 4)])
-def test_classes_are_counted_where_they_are(shape: tuple[int, ...]) -> None:
-    """Of images and sequences the classes are on axis 1."""
-    model = nn.Linear(shape[-1], shape[-1])
-    output = model(torch.randn(shape))
-    value = F.cross_entropy(output, torch.zeros((shape[0], *shape[2:]), dtype=torch.int64))
-    found = replay.loss_of(flow_behind(model, value), None)
-    assert found.classes == 3
-    assert found.logits_std == pytest.approx(spread(output.movedim(1, -1).reshape(-1, 3).tolist()), rel=1e-4)
-
-
-def test_probabilities_given_for_logits_are_told() -> None:
-    model = nn.Sequential(nn.Linear(4, 3), nn.Softmax(-1))
-    value = F.cross_entropy(model(torch.randn(5, 4)), LABELS)
-    assert replay.loss_of(flow_behind(model, value), None).sums_to_one
-    assert replay.loss_after_backward(value.grad_fn, {}).sums_to_one
-
-
-def test_constants_are_the_signals_that_take_no_gradient() -> None:
-    x = torch.randn(5, 4)
-    model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
-    hidden = model[0](x).detach()
-    flow = flow_behind(model, squares(model[1](hidden)) + squares(model[0](x)))
-    found = {constant.address: constant.shape for constant in replay.constants(flow)}
-    assert found == {x.data_ptr(): (5, 4), hidden.data_ptr(): (5, 3)}

@@ -95,3 +95,21 @@ def recording(
 def judge(rule: type[Rule], of: Recording, **options: Any) -> list[Finding]:
     """What one rule says of a recording."""
     return list(rule(**options).check(of))
+
+
+def residual(blocks: int, *, std: float = 0.02, norm: bool = True, **changes: dict[str, Any]) -> tuple[Layer, ...]:
+    """Blocks of a norm, an entering and a leaving layer around a trunk; ``changes`` by role: norm, enter, leave."""
+    layers: list[Layer] = [layer("stem", 0, feeds="layer", activation=None, weight={"rms": 0.1})]
+    for number in range(blocks):
+        roles: dict[str, dict[str, Any]] = {
+            "enter": {"reads_norm": norm, "reads_trunk": not norm},
+            "leave": {"ends_branch": True, "feeds": "residual", "activation": None},
+        }
+        if norm:
+            roles = {"norm": {"kind": "norm", "type_name": "LayerNorm", "reads_trunk": True}, **roles}
+        for role, known in roles.items():
+            size = {"shape": (96,), "rms": 1.0, "fan_in": None, "fan_out": None} if role == "norm" else {"rms": std}
+            more = {**known, **changes.get(role, {})}
+            more["weight"] = {**size, **changes.get(role, {}).get("weight", {})}
+            layers.append(layer(f"h.{number}.{role}", len(layers), bypassable=True, **more))
+    return (*layers, layer("head", len(layers), head=True, activation=None, feeds="loss"))

@@ -11,11 +11,12 @@ from inithealth import levels, remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
+from inithealth.rules.pretrained import trained_layers
 from inithealth.rules.wording import called, number, span, times
 from inithealth.theory import octaves_off, recipe_gains, wanted_gain
 
 _SMALL = frozenset("IH201 IH206 IH301 IH304".split())  # what follows from weights that are too small
-_LARGE = frozenset("IH202 IH203 IH204 IH205 IH208 IH209 IH301 IH302 IH303 IH405".split())
+_LARGE = frozenset("IH108 IH202 IH203 IH204 IH205 IH208 IH209 IH301 IH302 IH303 IH405".split())
 
 
 class _Off(NamedTuple):
@@ -65,7 +66,10 @@ class WeightScale(Rule):
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         suffers = levels.shows(recording)
-        outliers = {**self._off_peers(recording, suffers), **self._embeddings(recording), **self._norms(recording)}
+        trained = trained_layers(recording)  # a training has set their scale, whatever recipes say
+        drawn = [layer for layer in recording.layers if layer.name not in trained]
+        fresh = recording.model_copy(update={"layers": tuple(drawn)}) if trained else recording
+        outliers = {**self._off_peers(fresh, suffers), **self._embeddings(fresh), **self._norms(fresh)}
         by_name = {layer.name: layer for layer in recording.layers}
         for sign in (1, -1):
             names = [name for name, off in outliers.items() if off.octaves * sign > 0]

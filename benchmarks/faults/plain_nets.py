@@ -1,0 +1,217 @@
+"""Hosts that read vectors, pictures and graphs."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .tasks import CLASSES, FEATURES, graph
+
+
+def he(module: nn.Module, nonlinearity: str = "relu") -> None:
+    """He's initialization for every weight, biases zero."""
+    for part in module.modules():
+        if isinstance(part, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.kaiming_normal_(part.weight, nonlinearity=nonlinearity)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+
+
+class MLP(nn.Module):
+    def __init__(self, inputs: int, outputs: int, depth: int, width: int, activation: type[nn.Module]) -> None:
+        super().__init__()
+        self.stem = nn.Linear(inputs, width)
+        self.body = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
+        self.activation = activation()
+        self.head = nn.Linear(width, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.activation(self.stem(x))
+        for layer in self.body:
+            x = self.activation(layer(x))
+        return self.head(x)
+
+
+def relu_mlp() -> nn.Module:
+    model = MLP(64, 10, 20, 64, nn.ReLU)
+    he(model)
+    return model
+
+
+def tanh_mlp() -> nn.Module:
+    model = MLP(64, 10, 10, 48, nn.Tanh)
+    for name, parameter in model.named_parameters():
+        if name.endswith("weight"):
+            nn.init.xavier_normal_(parameter, gain=5 / 3 if "head" not in name else 1.0)
+        else:
+            nn.init.zeros_(parameter)
+    return model
+
+
+def plain_conv() -> nn.Module:
+    """Eight convolutions without normalization."""
+    layers: list[nn.Module] = []
+    for i in range(8):
+        layers += [nn.Conv2d(16 if i else 1, 16, 3, 2 if i == 4 else 1, 1), nn.ReLU()]
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * 4 * 4, 10))
+    he(model)
+    return model
+
+
+class ResBlock(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+
+
+class ResNet(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, 16, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(16)
+        shapes = ((16, 16, 1), (16, 16, 1), (16, 32, 2), (32, 32, 1))
+        self.blocks = nn.Sequential(*(ResBlock(*shape) for shape in shapes))
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Linear(32, 10)
+        for part in self.modules():
+            if isinstance(part, nn.Conv2d):
+                nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.pool(self.blocks(F.relu(self.norm(self.stem(x))))))
+
+
+class ChannelNorm(nn.LayerNorm):
+    """LayerNorm over the channels of ``(samples, channels, height, width)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+GAMMA = 0.5
+
+
+class ConvNeXtBlock(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.norm = ChannelNorm(width)
+        self.fc1 = nn.Conv2d(width, 4 * width, 1)
+        self.fc2 = nn.Conv2d(4 * width, width, 1)
+        self.gamma = nn.Parameter(torch.full((width, 1, 1), GAMMA))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.gamma * self.fc2(F.gelu(self.fc1(self.norm(self.depthwise(x)))))
+
+
+class ConvNeXt(nn.Module):
+    """PyTorch's default initialization; the 0.02 as published is made for ten times the width."""
+
+    def __init__(self, width: int = 24, depth: int = 4) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, width, 2, 2)
+        self.stem_norm = ChannelNorm(width)
+        self.blocks = nn.Sequential(*(ConvNeXtBlock(width) for _ in range(depth)))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(self.blocks(self.stem_norm(self.stem(x))).mean((2, 3))))
+
+
+def double(inputs: int, outputs: int) -> nn.Sequential:
+    first, second = nn.Conv2d(inputs, outputs, 3, padding=1), nn.Conv2d(outputs, outputs, 3, padding=1)
+    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU())
+
+
+class Up(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.raised = nn.ConvTranspose2d(2 * width, width, 2, 2)
+        self.convs = double(2 * width, width)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        return self.convs(torch.cat([skip, self.raised(x)], 1))
+
+
+class UNet(nn.Module):
+    """Ronneberger's: He, no normalization."""
+
+    def __init__(self, width: int = 12) -> None:
+        super().__init__()
+        pairs = ((1, width), (width, 2 * width), (2 * width, 4 * width))
+        self.down = nn.ModuleList(double(a, b) for a, b in pairs)
+        self.up = nn.ModuleList(Up(c) for c in (2 * width, width))
+        self.head = nn.Conv2d(width, 1, 1)
+        he(self)
+        for up in self.up:  # stride 2: each output sees one tap, and no ReLU follows
+            nn.init.normal_(up.raised.weight, std=up.raised.in_channels**-0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = []
+        for i, convs in enumerate(self.down):
+            x = convs(F.max_pool2d(x, 2) if i else x)
+            skips.append(x)
+        for up, skip in zip(self.up, skips[-2::-1], strict=True):
+            x = up(x, skip)
+        return self.head(x)
+
+
+class Branch(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.fc2(F.relu(self.fc1(x)))
+
+
+class ResidualMLP(nn.Module):
+    """Residual blocks without normalization, their ends scaled by the square root of their number."""
+
+    def __init__(self, depth: int = 16, width: int = 48) -> None:
+        super().__init__()
+        self.stem = nn.Linear(FEATURES, width)
+        self.blocks = nn.Sequential(*(Branch(width) for _ in range(depth)))
+        self.head = nn.Linear(width, CLASSES)
+        he(self)
+        ends = [block.fc2 for block in self.blocks]
+        for linear in (self.stem, self.head, *ends):
+            nn.init.kaiming_normal_(linear.weight, nonlinearity="linear")
+        with torch.no_grad():
+            for end in ends:
+                end.weight.mul_(depth**-0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.blocks(self.stem(x)))
+
+
+class GCN(nn.Module):
+    """Kipf and Welling's graph convolutions, Xavier as published."""
+
+    def __init__(self, width: int = 32, depth: int = 4) -> None:
+        super().__init__()
+        self.register_buffer("graph", graph())
+        self.stem = nn.Linear(16, width)
+        self.body = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
+        self.head = nn.Linear(width, 5)
+        for part in (self.stem, *self.body, self.head):
+            nn.init.xavier_uniform_(part.weight)
+            nn.init.zeros_(part.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.graph @ self.stem(x))
+        for layer in self.body:
+            x = F.relu(self.graph @ layer(x)) if layer is self.body[0] else F.relu(layer(x))
+        return self.head(x)

@@ -1,0 +1,102 @@
+"""Units that repeat each other bit for bit, and a fingerprint of all elements: from exact sums of their bits."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from inithealth.record.sample import plain
+
+_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+_ODD = 0x1E3779B97F4A7C15  # of no pattern: products with it spread over all bits
+_MANY = 2**16  # numbers that Python takes faster than a tensor's calls
+_BLOCK = 2**20  # words that are mixed at a time
+_FINGERPRINT = 2**53 - 1  # JSON readers take larger numbers for floats
+
+
+def unit_keys(rows: Tensor) -> Tensor:
+    """A number for each row, the same for rows of the same bits in whatever order they are read or added.
+
+    Args:
+        rows: [units, inputs], real.
+    """
+    return _words(rows).sum(1)
+
+
+def summary(shape: tuple[int, ...], keys: Tensor) -> tuple[int, bool]:
+    """A fingerprint of a weight of that shape with these :func:`unit_keys`, and whether all keys differ.
+
+    The fingerprint goes from 0 up to 2^53.
+    """
+    if len(keys) <= _MANY:
+        numbers = keys.tolist()
+        return hash((shape, *numbers)) & _FINGERPRINT, len(set(numbers)) == len(numbers)
+    mixed = int(keys.sum()), int((keys * _places(keys)).sum())
+    return hash((shape, *mixed)) & _FINGERPRINT, _all_differ(keys)
+
+
+def first_equal(rows: Tensor, bias: Tensor | None = None, groups: int = 1) -> Tensor:
+    """For each unit the index of the first one of its group that equals it (itself where none does).
+
+    Args:
+        rows: [units, inputs].
+        bias: [units], part of each unit; one of another length is none of theirs.
+        groups: units of different groups read different inputs.
+    """
+    units = rows.shape[0]
+    itself = torch.arange(units, device=rows.device)
+    size = max(1, units // max(1, groups))
+    if size == 1:  # depthwise: every unit reads an input of its own
+        return itself
+    keys = unit_keys(rows + 0.0)  # a zero has two signs, which the keys tell apart
+    if _all_differ(keys):  # the usual case
+        return itself
+    _, kind, count = torch.unique(keys, return_inverse=True, return_counts=True)
+    some = (count[kind] > 1).nonzero()[:, 0]
+    code = _mixed(rows[some]) + (some // size) * _ODD
+    if bias is not None and bias.shape[0] == units:
+        offsets = plain(bias)
+        code += 0 if offsets is None else _mixed(offsets.reshape(units, -1)[some]) * _ODD
+    _, same = torch.unique(code, return_inverse=True)
+    firsts = torch.full((len(some),), units, device=rows.device).scatter_reduce(0, same, some, "amin")[same]
+    equal = _equal(rows, some, firsts)
+    return itself.index_put((some[equal],), firsts[equal])
+
+
+def _all_differ(keys: Tensor) -> bool:
+    if len(keys) <= _MANY:
+        return len(set(keys.tolist())) == len(keys)
+    ordered = keys.sort().values
+    return not bool((ordered[1:] == ordered[:-1]).any())
+
+
+def _words(rows: Tensor) -> Tensor:
+    """The bits of each row as integers, eight bytes at a time where that comes out even."""
+    rows = rows.contiguous()
+    size = rows.element_size()
+    if rows.shape[1] * size % 8:
+        return rows.view(_INTEGERS[size])
+    if rows.storage_offset() * size % 8:
+        rows = rows.clone()
+    return rows.view(torch.int64)
+
+
+def _mixed(rows: Tensor) -> Tensor:
+    """A sum of each row's words that tells their order too."""
+    words = _words(rows + 0.0)
+    places = _places(words[0])
+    block = max(1, _BLOCK // words.shape[1])
+    return torch.cat([(piece * places).sum(1) for piece in words.split(block)])
+
+
+def _places(words: Tensor) -> Tensor:
+    """An odd number for each place, without a pattern."""
+    places = torch.arange(1, len(words) + 1, device=words.device) * _ODD
+    return (places ^ (places >> 29)) * _ODD | 1
+
+
+def _equal(rows: Tensor, some: Tensor, others: Tensor) -> Tensor:
+    """Which of the rows equal their counterparts: different rows may have the same sums, if hardly ever."""
+    block = max(1, _BLOCK // rows.shape[1])
+    pairs = zip(some.split(block), others.split(block), strict=True)
+    return torch.cat([(rows[mine] == rows[theirs]).all(1) for mine, theirs in pairs])

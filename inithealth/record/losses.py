@@ -1,0 +1,91 @@
+"""Which loss a graph ends in, and how far its logits spread."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import Node
+
+from inithealth.record import vocabulary as vocab
+from inithealth.record.flow import Flow
+from inithealth.record.graph import Graph, base_name
+from inithealth.record.paths import peel
+from inithealth.record.sample import plain
+from inithealth.recording import Loss
+
+_SPREAD_ROWS = 16  # samples that the spread of the logits is measured on in a live step
+_LOSS_NODES = 64  # how far behind the loss its kind is looked for
+
+
+def loss_of(flow: Flow, rows: int | None) -> Loss:
+    """Which loss it is and how far its logits spread, from the last nodes of the graph."""
+    graph = flow.graph
+    for index in reversed(range(len(graph))):
+        if graph.pure[index] is not None:
+            continue
+        name = graph.names[index]
+        if name in vocab.LOSSES:
+            kind = vocab.LOSSES[name]
+            if kind == "nll" and graph.data(index):
+                source = peel(graph, graph.data(index)[0])
+                if graph.names[source] == "LogSoftmax":
+                    return _cross_entropy(graph, source, rows)
+            return Loss(kind=kind)
+        if name == "LogSoftmax":
+            return _cross_entropy(graph, index, rows)
+        if index in flow.operations and flow.operations[index].kind not in ("norm", "scale"):
+            break  # all that is nearer to the loss has been seen
+    return Loss()
+
+
+def _cross_entropy(graph: Graph, index: int, rows: int | None) -> Loss:
+    dim, log_probabilities = graph.dimension(index), graph.saved(index, "result")
+    source = peel(graph, graph.data(index)[0]) if graph.data(index) else -1
+    sums_to_one = source >= 0 and graph.names[source] in vocab.SOFTMAX
+    if not isinstance(log_probabilities, Tensor) or dim is None:
+        return Loss(kind="cross_entropy", sums_to_one=sums_to_one)
+    # log-softmax shifts each sample's logits by a constant, which their spread does not see
+    spread = log_probabilities[:rows].float().var(dim, unbiased=False).mean().sqrt()
+    return Loss(
+        kind="cross_entropy",
+        classes=log_probabilities.shape[dim],
+        logits_std=float(spread),
+        sums_to_one=sums_to_one,
+    )
+
+
+def _signed(dim: int) -> int:
+    """Negative dimensions are saved as unsigned numbers."""
+    return dim - 2**64 if dim >= 2**63 else dim
+
+
+def spreads(outputs: list[Tensor]) -> dict[int, float]:
+    """The spread of a model's outputs over their possible class dimensions (the last, and 1), by its size."""
+    found: dict[int, float] = {}
+    for output in outputs:
+        values = plain(output) if output.layout == torch.strided and not output.is_nested else None
+        for dim in (1, -1) if values is not None and values.shape == output.shape and values.ndim > 1 else ():
+            rows = output.detach()[:_SPREAD_ROWS].float()
+            found[output.shape[dim]] = float(rows.var(dim, unbiased=False).mean().sqrt())
+    return found
+
+
+def loss_after_backward(node: Node, spread: dict[int, float]) -> Loss:
+    """The kind of a loss from its last nodes, whose saved tensors are gone."""
+    frontier: list[Node | None] = [node]
+    for _ in range(_LOSS_NODES):
+        if not frontier:
+            break
+        current = frontier.pop(0)
+        if current is None:
+            continue
+        name = base_name(current.name())
+        if name == "LogSoftmax":
+            classes = tuple(current._input_metadata[0].shape)[_signed(current._saved_dim)]  # type: ignore[attr-defined]
+            before = current.next_functions[0][0]
+            softmax = before is not None and base_name(before.name()) in vocab.SOFTMAX
+            return Loss(kind="cross_entropy", classes=classes, logits_std=spread.get(classes), sums_to_one=softmax)
+        if name in vocab.LOSSES and vocab.LOSSES[name] != "nll":
+            return Loss(kind=vocab.LOSSES[name])
+        frontier += [edge for edge, _ in current.next_functions]
+    return Loss()

@@ -1,0 +1,79 @@
+"""Layers that an initialization has missed: at PyTorch's default among others that follow one scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from statistics import median
+
+from inithealth.recording import Layer, Recording
+from inithealth.rules.pretrained import trained_layers
+from inithealth.rules.roles import grouped
+
+DEFAULT = "torch_default"
+_DRAWN = ("linear", "conv")  # embeddings and recurrent layers have one default that everybody keeps
+
+
+@dataclass(frozen=True)
+class Missed:
+    """Layers at the default, and those that show what they should have been."""
+
+    layers: list[Layer]
+    followers: list[Layer]
+    scheme: str  # of the followers, as people say it
+    kind: str  # class name
+    stds: list[float]  # that the scheme means for each of the layers
+
+    @property
+    def share(self) -> float:
+        return len(self.layers) / (len(self.layers) + len(self.followers))
+
+
+def missed_by_scheme(recording: Recording, min_followers: int, max_share: float) -> Iterator[Missed]:
+    """Groups of layers, of one class in one module class, most of which follow one scheme but for some at the default.
+
+    Heads are left out, which have schemes of their own, and so are frozen and trained layers.
+    """
+    trained = trained_layers(recording)
+    judged = [layer for layer in recording.layers if _judged(layer) and layer.name not in trained]
+    for family in grouped(judged, _family):
+        at_default = [layer for layer in family if _scheme(layer) == DEFAULT]
+        others = [layer for layer in family if _scheme(layer) != DEFAULT]
+        followers = max(grouped(others, _scheme), key=len, default=[])
+        if not at_default or len(followers) < min_followers or len(followers) < len(others):
+            continue
+        found = Missed(
+            at_default,
+            followers,
+            followers[0].scheme.text if followers[0].scheme else "",
+            at_default[0].type_name,
+            _wanted(at_default, followers),
+        )
+        if found.share <= max_share:
+            yield found
+
+
+def _judged(layer: Layer) -> bool:
+    weight = layer.weight
+    drawn = weight is not None and weight.trainable and layer.kind in _DRAWN and layer.scheme is not None
+    return drawn and layer.reaches_loss and not layer.head
+
+
+def _family(layer: Layer) -> Hashable:
+    """Class of the layer, and where it stands: one author wrote the initialization of a module."""
+    around = tuple(part for part in layer.module.split(".")[:-1] if not part.isdigit())
+    return layer.type_name, layer.kind, layer.groups > 1, around
+
+
+def _scheme(layer: Layer) -> Hashable:
+    return None if layer.scheme is None else layer.scheme.name
+
+
+def _wanted(layers: list[Layer], followers: list[Layer]) -> list[float]:
+    """The std of each layer by the followers' scheme: the same for all, or the same gain for all."""
+    weights = [layer.weight for layer in followers if layer.weight is not None and layer.weight.gain]
+    stds, gains = [weight.rms for weight in weights], [weight.gain or 1.0 for weight in weights]
+    std, gain = median(stds), median(gains)
+    plain = max(stds) / min(stds) <= max(gains) / min(gains)
+    fans = [layer.weight.fan_in or 1 if layer.weight is not None else 1 for layer in layers]
+    return [std if plain else gain / fan**0.5 for fan in fans]

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import pairwise
+from typing import ClassVar
+
+from inithealth import remedy
+from inithealth.findings import Finding, Severity
+from inithealth.recording import Layer, Recording
+from inithealth.rules.base import Rule
+from inithealth.rules.roles import grouped
+from inithealth.rules.wording import called, count, span
+
+_NUMBER = re.compile(r"\d+")
+_DRAWN = ("linear", "conv", "embedding", "rnn", "bilinear", "bmm")
+
+
+class ClonedLayers(Rule):
+    """Layers start as exact copies of each other.
+
+    ## What it checks
+    Weights of equal shape whose elements are equal bit for bit though they are parameters of their own.
+    Constant weights, identities, sparse ones, norms and frozen copies are no clones. A warning where
+    two copies get gradients of the same size too: they are treated alike and may stay one layer.
+
+    ## Why it matters
+    `copy.deepcopy` of a layer copies its random weights: `nn.TransformerEncoder` does so by default. At
+    different depths the copies read different inputs and part at the first step, so it is mostly
+    harmless; the draw has less variety than it seems. Copies side by side, whose outputs are summed,
+    never part.
+
+    ## How to fix
+    Draw each copy anew after building the network.
+
+    ## When to ignore
+    For networks grown on purpose by copying layers.
+
+    ## References
+    https://github.com/pytorch/pytorch/issues/72253
+    """
+
+    code = "IH107"
+    name = "cloned-layers"
+    severity = Severity.INFO
+    rank: ClassVar[int] = 91
+    max_zero_share: float = 0.5  # patterns (identity, bilinear kernels) are mostly zeros, and alike by right
+    min_elements: int = 64  # what is smaller may be set by a formula, the same one in every block
+    max_gradient_difference: float = 1e-6  # relative; the gradient norms of two different layers differ by far more
+
+    def check(self, recording: Recording) -> Iterator[Finding]:
+        clones = [
+            list({layer.weight.name: layer for layer in alike if layer.weight}.values())
+            for alike in grouped(filter(self._drawn, recording.layers), _values)
+        ]
+        # The weights of one copied block are one finding.
+        for group in _blocks([each for each in clones if len(each) > 1]):
+            yield self._group(group, recording)
+
+    def _group(self, classes: list[list[Layer]], recording: Recording) -> Finding:
+        layers = sorted((layer for alike in classes for layer in alike), key=lambda layer: layer.index)
+        copies, equal = len(classes[0]), self._equal_gradients(classes, recording)
+        also = f", and their gradients are equal to {self.max_gradient_difference:g} (limit)" if equal else ""
+        weights = f"{count(len(classes), 'weight')} each" if len(classes) > 1 else called(classes[0][0])
+        return self.finding(
+            layers,
+            f"{span(layers)}: {copies} bit-identical copies of {weights}{also}",
+            severity=Severity.WARNING if equal else self.severity,
+            measured=float(copies),
+            cause="the copies read the same and are read alike: with equal gradients they stay one layer"
+            if equal
+            else "a layer was built once and copied with its weights; at different depths the copies read different "
+            "inputs and part at the first step, so this is mostly harmless",
+            fix=remedy.redraw(layers),
+        )
+
+    def _drawn(self, layer: Layer) -> bool:
+        weight = layer.weight
+        if weight is None or not weight.fingerprint or not weight.trainable or layer.kind not in _DRAWN:
+            return False
+        patterned = weight.constant or weight.identity or weight.zero_share > self.max_zero_share
+        return not patterned and weight.non_finite == 0 and math.prod(weight.shape) >= self.min_elements
+
+    def _equal_gradients(self, classes: list[list[Layer]], recording: Recording) -> bool:
+        """Whether every weight of some copies has a gradient of the same size, bar rounding."""
+        return all(any(self._same(*pair, recording) for pair in pairwise(alike)) for alike in classes)
+
+    def _same(self, one: Layer, other: Layer, recording: Recording) -> bool:
+        norms = [m.weight_gradient for m in map(recording.first.get, (one.name, other.name)) if m is not None]
+        if len(norms) < 2 or norms[0] is None or norms[1] is None or not min(norms[0], norms[1]) > 0:
+            return False
+        return abs(norms[0] - norms[1]) <= self.max_gradient_difference * max(norms[0], norms[1])
+
+
+def _values(layer: Layer) -> Hashable:
+    weight = layer.weight
+    return None if weight is None else (weight.fingerprint, weight.shape, weight.rms, weight.mean)
+
+
+def _blocks(classes: Sequence[list[Layer]]) -> list[list[list[Layer]]]:
+    """Classes of equal layers whose names differ in the same numbers: parts of one block that was copied."""
+    blocks: dict[Hashable, list[list[Layer]]] = {}
+    for alike in classes:
+        blocks.setdefault(_places([layer.name for layer in alike]), []).append(alike)
+    return list(blocks.values())
+
+
+def _places(names: Sequence[str]) -> Hashable:
+    """What stands before the first number in which some names differ, and the numbers; the names if they differ else.
+
+    ``layers.0.fc1``, ``layers.1.fc1`` and ``layers.0.fc2``, ``layers.1.fc2`` have the same places.
+    """
+    texts = [_NUMBER.split(name) for name in names]
+    if any(text != texts[0] for text in texts):
+        return tuple(names)
+    columns = list(zip(*(_NUMBER.findall(name) for name in names), strict=True))
+    varying = [place for place, column in enumerate(columns) if len(set(column)) > 1]
+    if not varying:
+        return tuple(names)
+    head = [text + column[0] for text, column in zip(texts[0], columns[: varying[0]], strict=False)]
+    return "".join([*head, texts[0][varying[0]]]), tuple(columns[place] for place in varying)

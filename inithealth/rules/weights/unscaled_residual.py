@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from inithealth import remedy
+from inithealth.findings import Finding, Severity
+from inithealth.recording import Layer, Recording
+from inithealth.rules.base import Rule
+from inithealth.rules.depth_scheme import Unscaled, unscaled_ends
+from inithealth.rules.roles import grouped, place
+from inithealth.rules.trunk import branches, growth, growth_if_scaled
+from inithealth.rules.wording import number, span, times, verb
+
+
+class UnscaledResidual(Rule):
+    """Residual branches add up, and nothing scales them down with the depth.
+
+    ## What it checks
+    How much the branches make the trunk grow, from the sizes measured where each branch reads it and of what
+    each adds. Without a norm in the branches every branch adds in proportion to the trunk, which grows
+    exponentially: a warning, and soon an error. With a norm before or in each branch, all add alike and the
+    trunk grows by the square root of their number, which trains: that is noted where it is much, and no
+    alarm. And whether branch ends are as large as all other layers, in a network that does scale some of its
+    layers down by the depth: by 1 / sqrt(blocks) or 1 / sqrt(2 blocks), GPT's rule.
+
+    ## Why it matters
+    A trunk that grows by 1.4 a branch is a million times too large after forty: the loss starts there, and
+    the first step throws the weights away. A scaling that was put on the wrong layer does nothing for depth.
+
+    ## How to fix
+    Divide the weights of the layers that end the branches by the square root of the number of branches.
+
+    ## When to ignore
+    The note, where the architecture was published so; many pre-norm networks are not scaled by depth.
+
+    ## References
+    Radford et al., GPT-2, section 2.3; Zhang et al., Fixup, https://arxiv.org/abs/1901.09321;
+    https://github.com/huggingface/transformers/issues/47458; https://github.com/pytorch/torchtitan/issues/3334
+    """
+
+    code = "IH108"
+    name = "unscaled-residual"
+    severity = Severity.WARNING
+    rank: ClassVar[int] = 35  # behind the weight scale: branches whose weights are too large are not scaled either
+    explains: ClassVar[frozenset[str]] = frozenset("IH202 IH203 IH205 IH208 IH301 IH302 IH303 IH405".split())
+    max_growth: float = 10.0  # sqrt(2)^N for N branches drawn by He's rule: beyond 6 of them
+    highest_growth: float = 1e3  # without norms none trained
+    max_depth_growth: float = 5.0  # times what scaled branches make: no more than sqrt(25) for 12 blocks of two
+
+    def skipped(self, recording: Recording) -> str | None:
+        return None if recording.branches else "no residual branches were found"
+
+    def check(self, recording: Recording) -> Iterator[Finding]:
+        found = [] if recording.trunk_normalized else branches(recording)
+        grown, left_out = growth(found), unscaled_ends(recording)
+        amount = max(recording.branches, len(found))
+        bare = [branch for branch in found if not branch.normed]
+        if grown > self.max_growth and len(bare) > len(found) / 2:
+            yield self._exploding([branch.end for branch in bare], grown, amount)
+        elif left_out is not None:
+            yield self._left_out(left_out)
+        elif grown > self.max_growth and grown > self.max_depth_growth * growth_if_scaled(grown, amount):
+            yield self._note([branch.end for branch in found], grown, amount)
+
+    def _exploding(self, ends: list[Layer], grown: float, amount: int) -> Finding:
+        return self.finding(
+            ends,
+            f"{span(ends)}: {_several(amount)} make the trunk {times(grown)} larger (limit {times(self.max_growth)})",
+            severity=Severity.ERROR if grown > self.highest_growth else self.severity,
+            measured=grown,
+            limit=self.max_growth,
+            cause="each adds in proportion to the trunk, and no normalization takes its growth away: that multiplies",
+            fix=remedy.by_depth(ends, amount, _blocks(ends)),
+        )
+
+    def _left_out(self, found: Unscaled) -> Finding:
+        rms = found.ends[0].weight.rms if found.ends[0].weight else 0.0
+        limit = rms / math.sqrt(found.branches)
+        wrong = f"the scaling is on {span(found.misplaced)} instead: no residual branch ends there"
+        return self.finding(
+            [*found.ends, *found.misplaced],
+            f"{span(found.ends)}: not scaled by depth, rms {number(rms)} (limit {number(limit)}), "
+            f"as {span(found.scaled)} {verb(len(found.scaled), 'is', 'are')}",
+            measured=rms,
+            limit=limit,
+            cause=wrong
+            if found.misplaced
+            else "what these layers add to the trunk grows with the depth that the others were scaled for",
+            fix=remedy.by_depth(found.ends, found.branches, _blocks(found.ends), undo=found.misplaced),
+        )
+
+    def _note(self, ends: list[Layer], grown: float, amount: int) -> Finding:
+        return self.finding(
+            ends,
+            f"{span(ends)}: {_several(amount)} that are not scaled by depth make the trunk {times(grown)} larger "
+            f"(limit {times(self.max_growth)}), scaled they would make it {times(growth_if_scaled(grown, amount))}",
+            severity=Severity.INFO,
+            measured=grown,
+            limit=self.max_growth,
+            cause="norms keep every branch alike, so the trunk grows by the square root of their number: it trains, "
+            "but each later block says less beside what was there",
+            fix=remedy.by_depth(ends, amount, _blocks(ends)),
+        )
+
+
+def _several(amount: int) -> str:
+    return f"{amount} {verb(amount, 'residual branch', 'residual branches')}"
+
+
+def _blocks(ends: Sequence[Layer]) -> int:
+    """How many blocks repeat each other."""
+    return max(map(len, grouped(ends, place)))

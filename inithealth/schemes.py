@@ -1,0 +1,208 @@
+"""From numbers to names: which initialization a weight was given.
+
+References:
+    Saxe et al. 2014 (orthogonal), https://arxiv.org/abs/1312.6120
+    Martens 2010, "Deep learning via Hessian-free optimization" (sparse)
+    Vaswani et al. 2017 (sinusoidal), https://arxiv.org/abs/1706.03762
+    Martin and Mahoney 2021 (spectra of trained weights), https://arxiv.org/abs/1810.01075
+    Those of the recipes are in inithealth.recipes and inithealth.depth_scaled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, get_args
+
+from inithealth.depth_scaled import depth_scaled
+from inithealth.distributions import TRUNCATED_STD, Drawn, drawn
+from inithealth.recipes import MATRICES, Recipe, default_bound, recipes
+from inithealth.recording import Layer, Scheme, Weight
+
+SchemeName = Literal[
+    "zeros",
+    "ones",
+    "constant",
+    "identity",
+    "orthogonal",
+    "sparse",
+    "sinusoidal",
+    "trained",
+    "torch_default",
+    "kaiming",
+    "xavier",
+    "lecun",
+    "normal",
+    "trunc_normal",
+    "uniform",
+    "residual_scaled",
+    "deepnorm",
+    "fixup",
+    "t5",
+    "mup",
+    "unknown",
+]
+SCHEME_NAMES: tuple[str, ...] = get_args(SchemeName)
+
+_EDGE = 1.15  # fresh weights reach 1.11 at 16 x 16 and 1.03 at 128 x 128; trained ones start at 1.26
+_ALIKE = 0.5  # mean cosine of units beyond which it is that, not training, that makes a direction stand out
+_SURE = 3.5  # standard errors within which a std is that of a recipe
+_TELLING = 0.05  # standard error of a std that tells one recipe from the next
+_SHORT = 10.0  # over the number of uniform elements: how far the largest stays below the bound, but for 1 in 20,000
+_SPARSE = 0.03  # share of zeros from which they are there on purpose
+_TRUST = 1.5  # how much the other layers count
+_FAR_FETCHED = 2.5  # cost of what nobody would take for granted in that place
+_IN_COMPANY = ("deepnorm", "fixup")  # what no layer is called alone
+
+
+class _Fit(NamedTuple):
+    """A recipe that a weight agrees with."""
+
+    recipe: Recipe
+    score: float  # logarithm of its likelihood times its odds in that place
+
+
+def named(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """The layers with :attr:`Layer.scheme` filled; None for those without a weight that could be read.
+
+    Where a weight agrees with several recipes, it is called by the one that fits its place and the other layers.
+    """
+    with_weight = [layer for layer in layers if layer.weight is not None and layer.weight.non_finite == 0]
+    places = {layer.name: place for place, layer in enumerate(with_weight)}
+    weights = [layer.weight for layer in with_weight if layer.weight is not None]
+    origins = [drawn(weight) for weight in weights]
+    settled = [_settled(layer, weight) for layer, weight in zip(with_weight, weights, strict=True)]
+    fits = [
+        [] if known else _agreeing(recipes(layer, weight, origin), origin)
+        for layer, weight, origin, known in zip(with_weight, weights, origins, settled, strict=True)
+    ]
+    chosen = _elected(fits, origins)
+    deeper = depth_scaled(with_weight, origins, chosen)
+    for own, more, origin, known in zip(fits, deeper, origins, settled, strict=True):
+        own += [] if known else _agreeing(more, origin)
+    chosen = _elected(fits, origins)
+    schemes = [
+        known or _scheme(weight, origin, recipe)
+        for weight, origin, recipe, known in zip(weights, origins, chosen, settled, strict=True)
+    ]
+    return tuple(
+        layer.model_copy(update={"scheme": schemes[places[layer.name]] if layer.name in places else None})
+        for layer in layers
+    )
+
+
+def is_torch_default(layer: Layer) -> bool:
+    """Whether the weight is as PyTorch's own layer of this kind draws it, and no other usual recipe draws it so.
+
+    Only what is told beyond chance: the uniform distribution and its bound. The attention's packed matrix
+    (Xavier), embeddings (N(0, 1)), and the ones of a normalization are what people choose as well.
+    """
+    weight = layer.weight
+    if weight is None or layer.kind not in MATRICES or weight.non_finite or _settled(layer, weight) is not None:
+        return False
+    bound, origin = default_bound(layer, weight), drawn(weight)
+    if bound is None or origin.kind != "uniform" or not _tells(origin) or "in_proj" in weight.name:
+        return False
+    fits = [fit.recipe for fit in _agreeing(recipes(layer, weight, origin), origin)]
+    return any(recipe.name == "torch_default" for recipe in fits) and all(
+        recipe.name in ("torch_default", "uniform") or recipe.cost > _FAR_FETCHED for recipe in fits
+    )
+
+
+def _settled(layer: Layer, weight: Weight) -> Scheme | None:
+    """What structure tells before any distribution is asked for."""
+    if weight.abs_max == 0:
+        return _named("zeros", "zeros")
+    if weight.constant or (math.prod(weight.shape) == 1 and weight.std == 0):
+        return _named("ones", "ones") if weight.mean == 1 else _named("constant", f"constant {weight.mean:.3g}")
+    if weight.identity:
+        return _named("identity", "identity")
+    if weight.orthogonal:
+        gain = _orthogonal_gain(weight)
+        return _named("orthogonal", "orthogonal" if abs(gain - 1) < 5e-3 else f"orthogonal gain {gain:.3g}")
+    if (weight.spectral_edge or 0.0) <= _EDGE:
+        return None
+    if layer.kind in ("embedding", "other") and abs(weight.rms - 0.5**0.5) < 1e-3 and 0.99 < weight.abs_max <= 1:
+        return _named("sinusoidal", "sinusoidal")  # sines and cosines in pairs: half of their squares is one
+    repeated = weight.duplicate_rows > 0 or weight.row_cosine > _ALIKE or weight.zero_share > 0.5
+    matrix = layer.kind in (*MATRICES, "embedding")
+    return _named("trained", "trained") if matrix and not repeated else _named("unknown", "unknown")
+
+
+def _orthogonal_gain(weight: Weight) -> float:
+    """The singular values, which are all the same: sum of squares over their number."""
+    first = weight.shape[0]
+    return weight.rms * math.sqrt(max(first, math.prod(weight.shape[1:])))
+
+
+def _agreeing(candidates: Sequence[Recipe], origin: Drawn) -> list[_Fit]:
+    """The recipes that a weight of this distribution can come from."""
+    found = []
+    for recipe in candidates if origin.mean == 0 and origin.kind != "unknown" else ():
+        off = (origin.std / recipe.std - 1) / origin.error
+        reach = origin.bound / (recipe.std * 3**0.5) if origin.kind == "uniform" else 1.0
+        if abs(off) <= _SURE and 1 - _SHORT / origin.elements - origin.rounding <= reach <= 1 + origin.rounding:
+            found.append(_Fit(recipe, -recipe.cost - off**2 / 2))
+    return found
+
+
+def _elected(fits: Sequence[Sequence[_Fit]], origins: Sequence[Drawn]) -> list[Recipe | None]:
+    """One recipe for each layer. Layers that tell recipes apart have a say in what the others are called."""
+    telling = [_tells(origin) for origin in origins]
+    shares = [_shares(own) if tells else {} for own, tells in zip(fits, telling, strict=True)]
+    votes: Counter[str] = Counter()
+    for share in shares:
+        votes.update(share)
+    chosen: list[Recipe | None] = []
+    for own, share, tells in zip(fits, shares, telling, strict=True):
+        best, highest = None, -math.inf
+        for recipe, score in own:
+            company = votes[recipe.text] - share.get(recipe.text, 0.0)
+            alone = company < 0.5 and (not tells or recipe.name in _IN_COMPANY)
+            total = score + _TRUST * math.log1p(max(0.0, company))
+            if not alone and total > highest:
+                best, highest = recipe, total
+        chosen.append(best)
+    return chosen
+
+
+def _shares(fits: Sequence[_Fit]) -> dict[str, float]:
+    """How much a layer speaks for each recipe that it agrees with; 1 in all."""
+    odds: dict[str, float] = {}
+    for fit in fits:
+        odds[fit.recipe.text] = max(odds.get(fit.recipe.text, 0.0), math.exp(fit.score))
+    return {text: each / sum(odds.values()) for text, each in odds.items()}
+
+
+def _tells(origin: Drawn) -> bool:
+    """Whether there are elements enough to tell one recipe from the next."""
+    return _SHORT / origin.elements < 3 * _TELLING if origin.kind == "uniform" else origin.error <= _TELLING
+
+
+def _scheme(weight: Weight, origin: Drawn, recipe: Recipe | None) -> Scheme:
+    """The chosen recipe, or the distribution by its numbers where there is none."""
+    name, text = (recipe.name, recipe.text) if recipe else _by_numbers(origin)
+    # Whole units that are zero are padding or pruned: only zeros strewn among the others are drawn so.
+    strewn = weight.zero_share - weight.zero_rows
+    if strewn < _SPARSE or name == "unknown":
+        return _named(name, text)
+    return _named("sparse", f"sparse {strewn:.0%} {text}")
+
+
+def _by_numbers(origin: Drawn) -> tuple[SchemeName, str]:
+    digits = 3 if origin.error < 5e-3 else 2
+    mean, std = f"{origin.mean:.2g}", f"{origin.std:.{digits}g}"
+    if origin.kind == "uniform":
+        low, high = origin.mean - origin.bound, origin.mean + origin.bound
+        return "uniform", f"uniform({low:.2g}, {high:.2g})" if origin.mean else f"uniform {origin.bound:.{digits}g}"
+    if origin.kind == "truncated":
+        whole = f"{origin.std / TRUNCATED_STD:.{digits}g}"
+        return "trunc_normal", f"trunc normal({mean}, {whole})" if origin.mean else f"trunc normal {whole}"
+    if origin.kind == "normal":
+        return "normal", f"normal({mean}, {std})" if origin.mean else f"normal {std}"
+    return "unknown", "unknown"
+
+
+def _named(name: str, text: str) -> Scheme:
+    return Scheme(name=name, text=text)

@@ -1,0 +1,71 @@
+"""The zoo's networks, drawn with another seed or judged on a batch of another size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import torch
+
+from tests.zoo import batches, healthy
+from tests.zoo.case import Case
+from tests.zoo.faulty import FAULTY
+from tests.zoo.healthy import HEALTHY
+from tests.zoo.more_healthy import MORE_HEALTHY
+from tests.zoo.nets import transformer
+
+Builder = Callable[[], Case]
+BUILDERS: dict[str, Builder] = {build.__name__: build for build in (*HEALTHY, *FAULTY, *MORE_HEALTHY)}
+FAULTS = frozenset(build.__name__ for build in FAULTY)
+OWN_SEED = 7  # what the zoo's builders seed with
+# Pairs, ratings, collocation points and latents, whose number the builders write out.
+FIXED_SIZE = ("siamese", "recommender", "physics_informed", "siren", "dcgan")
+ENCODERS = ("pre_norm_transformer", "post_norm_transformer")
+
+
+def rebuilt(name: str, seed: int = OWN_SEED, samples: int | None = None) -> Case:
+    """The zoo's case of that name, weights and data drawn with ``seed``, with ``samples`` in the batch.
+
+    Raises ValueError for another batch size of a case in :data:`FIXED_SIZE`.
+    """
+    if samples is not None and name in FIXED_SIZE:
+        raise ValueError(f"the number of samples of {name} is written into its builder")
+    with _seeded(seed):
+        if samples is None:
+            return BUILDERS[name]()
+        if name in ENCODERS:
+            return _encoder(name, samples)
+        with _sized(samples):
+            return BUILDERS[name]()
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    original, shift = torch.manual_seed, seed - OWN_SEED
+    data = batches._generator().initial_seed() + shift
+    with (
+        mock.patch.object(torch, "manual_seed", lambda own: original(own + shift)),
+        mock.patch.object(batches, "_generator", lambda: torch.Generator().manual_seed(data)),
+    ):
+        yield
+
+
+@contextmanager
+def _sized(samples: int) -> Iterator[None]:
+    def resized(data: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *_, **shape: data(samples, **shape)
+
+    sources = ("vectors", "pictures", "series", "tokens")
+    with mock.patch.multiple(batches, **{source: resized(getattr(batches, source)) for source in sources}):
+        yield
+
+
+def _encoder(name: str, samples: int) -> Case:
+    torch.manual_seed(OWN_SEED)
+    inputs, _ = batches.vectors(samples * transformer.LENGTH)
+    sequences = inputs.view(samples, transformer.LENGTH, batches.FEATURES)
+    targets = sequences.mean(1)[:, : batches.CLASSES].argmax(1)
+    model = transformer.ModuleEncoder(norm_first=name == "pre_norm_transformer")
+    return healthy.classifying(name, model, (sequences, targets), {})

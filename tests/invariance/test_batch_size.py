@@ -1,0 +1,45 @@
+"""A verdict does not depend on how many samples the batch has, from 8 to 512."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.invariance.rebuilt import BUILDERS, FIXED_SIZE, rebuilt
+from tests.invariance.verdicts import judged, own_verdict, told, verdict
+
+LARGEST, LARGEST_SLOW = 512, 64  # pictures and sequences take a hundred times as long as vectors
+VECTORS = [name for name in BUILDERS if name not in FIXED_SIZE and not isinstance(rebuilt(name).batch, tuple)]
+
+
+def is_fast(name: str) -> bool:
+    batch = rebuilt(name).batch
+    return not isinstance(batch, tuple) and batch.dim() == 2 and batch.is_floating_point()
+
+
+FAST = [name for name in BUILDERS if name not in FIXED_SIZE and is_fast(name)]
+SLOW = [name for name in BUILDERS if name not in FIXED_SIZE and not is_fast(name)]
+
+
+def same_at(name: str, samples: int) -> None:
+    assert told(verdict(judged(rebuilt(name, samples=samples)))) == told(own_verdict(name))
+
+
+@pytest.mark.parametrize("name", FAST)
+@pytest.mark.parametrize("samples", [8, LARGEST])
+def test_the_smallest_and_the_largest_batch(name: str, samples: int) -> None:
+    same_at(name, samples)
+
+
+@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("samples", [8, LARGEST_SLOW])
+def test_small_batches_of_pictures_and_sequences(name: str, samples: int) -> None:
+    same_at(name, samples)
+
+
+@pytest.mark.parametrize("name", FAST)
+@settings(derandomize=True, max_examples=2, deadline=None)
+@given(samples=st.integers(9, 200))
+def test_any_batch_between(name: str, samples: int) -> None:
+    same_at(name, samples)

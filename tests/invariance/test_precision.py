@@ -1,0 +1,37 @@
+"""A verdict is the same in float64 as in float32; bfloat16 autocast is among the ways of writing."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.invariance.rebuilt import BUILDERS, rebuilt
+from tests.invariance.verdicts import judged, own_verdict, told, verdict
+from tests.zoo.case import Case
+
+
+def doubled(case: Case) -> Case:
+    """The case in float64, but for its loss."""
+    single = case.loss
+    return replace(
+        case,
+        model=deepcopy(case.model).double(),
+        batch=_cast(case.batch, torch.float64),
+        loss=lambda out: single(_cast(out, torch.float32)),
+    )
+
+
+def _cast(values: Any, dtype: torch.dtype) -> Any:
+    if isinstance(values, Tensor):
+        return values.to(dtype) if values.is_floating_point() else values
+    return tuple(_cast(part, dtype) for part in values)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_double_precision(name: str) -> None:
+    assert told(verdict(judged(doubled(rebuilt(name))))) == told(own_verdict(name))

@@ -1,0 +1,21 @@
+"""A verdict does not depend on the seed: at least 19 of 20 draws of every network have the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.invariance.rebuilt import BUILDERS, FAULTS, OWN_SEED, rebuilt
+from tests.invariance.verdicts import HEALTHY, judged, told, verdict
+
+SEEDS = range(OWN_SEED, OWN_SEED + 20)
+ALLOWED = 1  # of the 20
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_draws_of_a_network_have_the_same_verdict(name: str) -> None:
+    verdicts = Counter(told(verdict(judged(rebuilt(name, seed)))) for seed in SEEDS)
+    common, times = verdicts.most_common(1)[0]
+    assert times >= len(SEEDS) - ALLOWED, verdicts
+    assert name in FAULTS or common == told(HEALTHY)

@@ -1,0 +1,179 @@
+"""IH207: outputs on one line, by the weights or by depth; what lies there by design is silent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from inithealth import Finding, Severity
+from inithealth.recording import Recording
+from inithealth.rules.forward.rank_collapse import RankCollapse
+from tests.rules.nets import CLASSES, FEATURES, codes, finding, judged, mended, mlp, typed, vectors
+from tests.rules.recordings import judge, measured, recording, stack
+
+
+def deep(hidden: int, activation: type[nn.Module], gain: float, width: int = 32) -> nn.Sequential:
+    model = mlp(hidden, activation, width)
+    torch.manual_seed(0)
+    for each in model[::2]:
+        nn.init.normal_(each.weight, std=gain * each.in_features**-0.5)
+    return model
+
+
+def of_rank_one(weight: torch.Tensor) -> None:
+    rows, columns = weight.shape
+    product = torch.randn(rows, 1) @ torch.randn(1, columns)
+    with torch.no_grad():
+        weight.copy_(product * weight.square().mean().sqrt() / product.square().mean().sqrt())
+
+
+def used(directions: Sequence[float], **more: Any) -> Recording:
+    """A stack whose layers' outputs differ in so many of 47 directions; the last is the head."""
+    changes = {f"fc{place}": more.pop(f"fc{place}", {}) for place in range(len(directions) - 1)}
+    layers = stack(len(directions), **changes)
+    names = [each.name for each in layers]
+    numbers = {name: {"effective": d, "width": 47} for name, d in zip(names, directions, strict=True)}
+    return recording(layers, measured(layers, **numbers), **more)
+
+
+FADED = [20.0, 12.0, 6.0, 3.0, 1.5, *[1.05] * 24, 1.01, 1.01]
+
+
+def only(of: Recording, **options: Any) -> Finding:
+    (found,) = judge(RankCollapse, of, **options)
+    return found
+
+
+def test_weights_of_rank_one_are_named_and_mended() -> None:
+    model = mlp()
+    of_rank_one(model[4].weight)
+    found = finding(judged(model), "IH207")
+    assert (found.layers, found.severity) == (("4",), Severity.WARNING)
+    assert found.measured == pytest.approx(1.0, abs=0.01)
+    assert "one direction" in found.cause
+    mended(model, "IH207")
+
+
+def test_depth_leaves_one_direction() -> None:
+    model = deep(80, nn.ReLU, math.sqrt(2))
+    found = finding(judged(model), "IH207")
+    assert found.layers[0] == "158"
+    assert "80 layers without a skip" in found.cause
+    assert "layer 0 has 16" in found.message
+
+
+def test_orthogonal_weights_keep_what_tanh_lets_through() -> None:
+    model = deep(120, nn.Tanh, 1.0)
+    typed(finding(judged(model), "IH207"), model)
+    assert "IH207" not in codes(judged(model))
+
+
+@pytest.mark.parametrize("hidden", [2, 10, 40])
+@pytest.mark.parametrize(("activation", "gain"), [(nn.ReLU, math.sqrt(2)), (nn.Tanh, 1.0), (nn.SELU, 1.0)])
+def test_healthy_stacks_stay_silent(hidden: int, activation: type[nn.Module], gain: float) -> None:
+    assert "IH207" not in codes(judged(deep(hidden, activation, gain, width=96)))
+
+
+def bottleneck() -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(FEATURES, 64), nn.ReLU(), nn.Linear(64, 1), nn.Linear(1, 64), nn.ReLU(), nn.Linear(64, CLASSES)
+    )
+
+
+def normalized() -> nn.Module:
+    torch.manual_seed(0)
+    widths = [FEATURES, *[32] * 60]
+    parts = [
+        part
+        for reads, gives in pairwise(widths)
+        for part in (nn.Linear(reads, gives), nn.BatchNorm1d(gives), nn.ReLU())
+    ]
+    return nn.Sequential(*parts, nn.Linear(32, CLASSES))
+
+
+def narrow() -> nn.Module:
+    return nn.Sequential(nn.Linear(FEATURES, 4), nn.Tanh(), nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, CLASSES))
+
+
+@pytest.mark.parametrize("build", [bottleneck, normalized, narrow])
+def test_designs_stay_silent(build: Callable[[], nn.Module]) -> None:
+    torch.manual_seed(0)
+    assert "IH207" not in codes(judged(build()))
+
+
+def test_an_input_of_one_dimension_is_no_collapse() -> None:
+    line = torch.linspace(-1, 1, 64)[:, None] * torch.ones(FEATURES)
+    assert "IH207" not in codes(judged(mlp(6), line))
+    wide = vectors() * torch.tensor([300.0] + [1.0] * (FEATURES - 1))  # one feature that outweighs the others
+    assert "IH207" not in codes(judged(mlp(6), wide))
+
+
+def test_a_signal_that_fades_step_by_step() -> None:
+    found = only(used(FADED))
+    assert found.layers == tuple(f"fc{place}" for place in reversed(range(30)))
+    assert (found.measured, found.limit, found.severity) == (1.01, 1.1, Severity.WARNING)
+    assert "normalization" in found.fix
+
+
+def test_under_adam_it_is_noted_only() -> None:
+    assert only(used(FADED, adaptive=True)).severity is Severity.INFO
+
+
+LINE = [1.01] * 30
+
+
+@pytest.mark.parametrize(
+    ("why", "directions"),
+    [
+        ("the head sees more by another way", [*FADED[:-1], 4.0]),
+        ("another input, of one dimension", [20.0, 18.0, *LINE]),
+        ("the data had no more", [3.0, 2.0, 1.3, *LINE]),
+        ("outputs that do not differ are no line", [20.0, 8.0, 3.0, *[0.0] * 30]),
+        ("40 layers of ReLU do that, and train", [20.0, 8.0, 3.0, *[1.3] * 30]),
+        ("few layers on a line can be trained", [20.0, 8.0, 3.0, *LINE[:15]]),
+    ],
+)
+def test_what_is_no_fading_signal(why: str, directions: list[float]) -> None:
+    assert judge(RankCollapse, used(directions)) == [], why
+
+
+def test_what_has_a_way_around_is_not_on_the_way() -> None:
+    around = {f"fc{place}": {"bypassable": True} for place in range(4, 30)}
+    assert judge(RankCollapse, used(FADED, **around)) == []
+
+
+FLAT = {
+    "rank one": {"spectral_edge": 96 / (2 * 96**0.5)},
+    "alike": {"row_cosine": 0.99},
+    "constant": {"constant": True},
+    "copies": {"duplicate_rows": 95 / 96},
+}
+
+
+@pytest.mark.parametrize("weight", FLAT.values(), ids=FLAT)
+def test_every_weight_of_one_direction_is_found(weight: dict[str, Any]) -> None:
+    directions = [20.0, 1.0, 1.2, 1.3, 1.3]
+    assert only(used(directions, fc1={"weight": weight})).layers == ("fc1",)
+    assert judge(RankCollapse, used([20.0, 15.0, 12.0, 9.0, 6.0], fc1={"weight": weight})) == []
+    small = {**weight, "fan_out": 4}
+    assert judge(RankCollapse, used(directions, fc1={"weight": small})) == []
+
+
+def test_options() -> None:
+    slow = [20.0, 12.0, 6.0, 3.0, 1.5, *[1.15] * 30]
+    assert judge(RankCollapse, used(slow)) == []
+    assert only(used(slow), max_directions=1.2)
+    assert judge(RankCollapse, used(FADED), min_layers=26) == []
+    assert judge(RankCollapse, used(FADED), min_before=25.0) == []
+    assert judge(RankCollapse, used(FADED), max_fall=1.5) == []
+    assert judge(RankCollapse, used(FADED), min_width=100) == []
+    partly = {"spectral_edge": 0.8 * 96 / (2 * 96**0.5)}
+    directions = [20.0, 1.0, 1.2, 1.3, 1.3]
+    assert judge(RankCollapse, used(directions, fc1={"weight": partly})) == []
+    assert only(used(directions, fc1={"weight": partly}), min_share=0.6)

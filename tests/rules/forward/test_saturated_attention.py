@@ -1,0 +1,176 @@
+"""IH209: attention that starts as a choice of one key, and whether weights, scale or input are to blame."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inithealth import Finding, Report, Severity
+from inithealth.recording import Recording
+from inithealth.rules.forward.saturated_attention import SaturatedAttention
+from tests.record.reading import Written
+from tests.rules.nets import codes, finding, judged, mended, with_options
+from tests.rules.recordings import judge, layer, measured, recording, signal
+
+WIDTH, TOKENS = 32, 12
+
+
+class Block(nn.Module):
+    """One attention, with a skip around it or none, and a head over the mean token."""
+
+    def __init__(self, divided: bool = True, skip: bool = False, causal: bool = False) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.q, self.k, self.v, self.o = (nn.Linear(WIDTH, WIDTH, bias=False) for _ in range(4))
+        self.head = nn.Linear(WIDTH, 10)
+        self.scale, self.skip, self.causal = WIDTH**-0.5 if divided else 1.0, skip, causal
+        for each in (self.q, self.k, self.v, self.o, self.head):
+            nn.init.normal_(each.weight, std=WIDTH**-0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (each(x)[:, None] for each in (self.q, self.k, self.v))
+        y = self.o(F.scaled_dot_product_attention(q, k, v, scale=self.scale, is_causal=self.causal)[:, 0])
+        return self.head((x + y if self.skip else y).mean(1))
+
+
+def texts(scale: float = 1.0) -> Tensor:
+    return scale * torch.randn(16, TOKENS, WIDTH, generator=torch.Generator().manual_seed(1))
+
+
+def loud(factor: float, **options: bool) -> Block:
+    model = Block(**options)
+    with torch.no_grad():
+        for each in (model.q, model.k):
+            each.weight.mul_(factor)
+    return model
+
+
+def attentive(std: float, top: float = 0.3, keys: int = 16, gain: float = 1.0, **more: Any) -> Recording:
+    """An attention's queries and keys, as large as the gain makes them of an input of rms 1."""
+    feeds = {"activation": None, "feeds": "attention", "bypassable": True, "weight": {"rms": gain * 96**-0.5}}
+    layers = tuple(layer(name, place, **{**feeds, **more.pop(name, {})}) for place, name in enumerate("qk"))
+    layers += (layer("head", 2, head=True, activation=None, feeds="loss"),)
+    numbers = {"attention_std": std, "attention_top": top, "attention_keys": keys}
+    size = more.pop("size", gain)
+    one = {**numbers, "output": signal(size).model_dump(), "input": signal(more.pop("reads", 1.0)).model_dump()}
+    return recording(layers, measured(layers, q=one, k=one), **more)
+
+
+def only(of: Recording, **options: Any) -> Finding:
+    (found,) = judge(SaturatedAttention, of, **options)
+    return found
+
+
+def blamed(report: Report) -> Finding:
+    found = finding(report, "IH209")
+    assert found.role == "cause", str(report)
+    return found
+
+
+def test_large_weights_are_blamed_and_mended() -> None:
+    model = loud(5.0)
+    found = finding(judged(model, texts()), "IH209")
+    assert set(found.layers) == {"q", "k"}
+    assert "over 12 keys" in found.message
+    assert found.measured == pytest.approx(25, rel=0.3)
+    assert "the gain that keeps the signal" in found.cause
+    assert "model.q.weight" in found.fix
+    mended(model, "IH209", texts())
+
+
+def test_a_scale_that_is_missing_is_told_where_the_weights_are_right() -> None:
+    """Three times too large weights do not saturate alone; what is not divided by sqrt(32) does."""
+    model = loud(1.7, divided=False)
+    found = blamed(judged(model, texts()))
+    assert found.cause.startswith("the weights are right")
+    assert "not divided by their root" in found.cause
+    assert "math.sqrt" in found.fix
+    compile(found.fix, "fix", "exec")
+    model.scale = WIDTH**-0.5
+    assert "IH209" not in codes(judged(model, texts()))
+
+
+def test_an_input_that_is_large_is_told_where_weights_and_scale_are_right() -> None:
+    found = finding(judged(Block(), texts(8.0)), "IH209")
+    assert "what they read is large: rms 8" in found.cause
+    model = Block()
+    mended(model, "IH209", texts(8.0))
+
+
+def test_healthy_attention_stays_silent() -> None:
+    """Also where the first queries of a causal mask see one key, which then has all the weight."""
+    for model in (Block(), Block(skip=True), Block(causal=True), loud(2.0)):
+        assert "IH209" not in codes(judged(model, texts()))
+
+
+def test_sharp_by_design_stays_silent() -> None:
+    """Cosine attention with logits of ten times a cosine; a router; a gate of two."""
+
+    def cosine(self: Any, x: Tensor) -> Tensor:
+        q, k = (F.normalize(each(x), dim=-1) for each in (self.q, self.k))
+        return self.head(((10 * q @ k.transpose(1, 2)).softmax(-1) @ x).mean(1))
+
+    def routed(self: Any, x: Tensor) -> Tensor:
+        return self.head((self.q(20 * x).softmax(-1) * self.k(x)).mean(1))
+
+    for way in (cosine, routed):
+        torch.manual_seed(0)
+        model = Written(way, q=nn.Linear(WIDTH, WIDTH), k=nn.Linear(WIDTH, WIDTH), head=nn.Linear(WIDTH, 10))
+        assert "IH209" not in codes(judged(model, texts()))
+
+
+def test_severity_is_that_of_what_training_does_not_take_back() -> None:
+    around = attentive(60.0, gain=8.0)
+    assert only(around).severity is Severity.WARNING
+    essential = attentive(60.0, gain=8.0, q={"bypassable": False})
+    assert only(essential).severity is Severity.ERROR
+    after = attentive(60.0, gain=8.0, trunk_normalized=True)
+    assert only(after).severity is Severity.ERROR
+    assert only(after.model_copy(update={"adaptive": True})).severity is Severity.WARNING
+    assert only(attentive(40.0, gain=6.0, q={"bypassable": False})).severity is Severity.WARNING
+
+
+def test_the_largest_weight_counts_unless_a_mask_or_a_bias_makes_it() -> None:
+    assert only(attentive(9.0, top=0.95, gain=3.0)).measured == 0.95
+    assert judge(SaturatedAttention, attentive(1.0, top=0.95)) == []
+
+
+def test_behind_a_norm_the_weights_do_not_make_the_logits() -> None:
+    normed = {"normed": True, "weight": {"rms": 96**-0.5}}
+    found = only(attentive(12.0, size=30.0, q=normed, k=normed))
+    assert "144 dimensions" in found.cause
+
+
+def test_several_attentions_of_one_reason_are_one_finding() -> None:
+    names = [f"block{number}.qkv" for number in range(4)]
+    layers = tuple(
+        layer(name, place, activation=None, feeds="attention", bypassable=True, weight={"rms": 8 * 96**-0.5})
+        for place, name in enumerate(names)
+    )
+    numbers = {
+        name: {"attention_std": 60.0 + place, "attention_top": 0.95, "attention_keys": 16, "output": signal(8.0)}
+        for place, name in enumerate(names)
+    }
+    found = only(recording(layers, measured(layers, **numbers)))
+    assert set(found.layers) == set(names)
+    assert "up to 63" in found.message
+
+
+def test_options() -> None:
+    model = Block()
+    for option, value in (("max_std", 0.5), ("max_top", 0.2)):
+        options = {option: value, "min_top_std": 0.1}
+        assert "IH209" in codes(judged(model, texts(), **with_options("saturated-attention", **options)))
+    assert judge(SaturatedAttention, attentive(9.0, top=0.95, gain=3.0), min_top_std=9.5) == []
+    essential = attentive(20.0, gain=5.0, q={"bypassable": False})
+    assert only(essential, error_std=15.0).severity is Severity.ERROR
+    assert "the weights of" in only(attentive(20.0, gain=5.0)).cause
+    assert "the weights are right" in only(attentive(20.0, gain=5.0), max_gain=6.0).cause
+    unscaled = attentive(20.0, size=math.sqrt(5))
+    assert "root" in only(unscaled).cause
+    assert "read is large" in only(unscaled, max_unscaled=5.0).cause

@@ -1,0 +1,167 @@
+"""IH107: layers that are exact copies of each other, as nn.TransformerEncoder makes them."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inithealth import Severity
+from inithealth.recording import Layer
+from inithealth.rules.weights.cloned_layers import ClonedLayers
+from tests.rules.nets import codes, finding, judged, mended
+from tests.rules.recordings import judge, layer, measured, recording
+
+TOKENS = torch.randn(8, 10, 32, generator=torch.Generator().manual_seed(0))
+
+
+def encoder_of_torch() -> nn.Sequential:
+    torch.manual_seed(0)
+    block = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
+    return nn.Sequential(nn.TransformerEncoder(block, 3), nn.Flatten(), nn.Linear(320, 10))
+
+
+def test_the_encoder_of_torch_clones_its_layers() -> None:
+    model = encoder_of_torch()
+    report = judged(model, TOKENS)
+    assert [(cause.code, cause.severity) for cause in report.causes] == [("IH107", Severity.INFO)]
+    assert report.ok
+    found = finding(report, "IH107")
+    assert len(found.layers) == 12
+    assert "3 bit-identical copies of 4 weights each" in found.message
+    assert mended(model, "IH107", TOKENS).causes == ()
+
+
+class Ensemble(nn.Module):
+    """Layers side by side, averaged."""
+
+    def __init__(self, *, copied: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.enter, first = nn.Linear(32, 32), nn.Linear(32, 32)
+        self.members = nn.ModuleList(copy.deepcopy(first) if copied else nn.Linear(32, 32) for _ in range(3))
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.enter(x))
+        return self.head(torch.stack([F.relu(member(x)) for member in self.members]).mean(0))
+
+
+def test_copies_side_by_side_stay_copies() -> None:
+    model = Ensemble(copied=True)
+    found = finding(judged(model), "IH107")
+    assert found.severity == Severity.WARNING
+    assert sorted(found.layers) == ["members.0", "members.1", "members.2"]
+    mended(model, "IH107")
+    assert "IH107" not in codes(judged(Ensemble(copied=False)))
+
+
+def test_a_frozen_copy_is_a_target_network() -> None:
+    model = Ensemble(copied=True)
+    for member in model.members[1:]:
+        member.requires_grad_(False)
+    assert "IH107" not in codes(judged(model))
+
+
+COPY = {"fingerprint": 7}
+
+
+def encoder(*prints: int, **more: Any) -> tuple[Layer, ...]:
+    """Two weights a block, of these fingerprints."""
+    layers: list[Layer] = []
+    for number, fingerprint in enumerate(prints):
+        for place, role in enumerate(("linear1", "linear2")):
+            weight = {"fingerprint": fingerprint and fingerprint + place, **more.get("weight", {})}
+            place_ = {key: value for key, value in more.items() if key != "weight"}
+            layers.append(layer(f"layers.{number}.{role}", len(layers), weight=weight, **place_))
+    return tuple(layers)
+
+
+def apart(layers: tuple[Layer, ...]) -> Any:
+    """As recorded: gradients of copies at different depths differ."""
+    return measured(layers, **{each.name: {"weight_gradient": 1.0 + each.index} for each in layers})
+
+
+def test_a_block_that_was_copied_is_one_note() -> None:
+    layers = encoder(7, 7, 7)
+    (found,) = judge(ClonedLayers, recording(layers, apart(layers)))
+    assert found.severity == Severity.INFO
+    assert found.message == "layers.0.linear1 ... layers.2.linear2 (6 layers): 3 bit-identical copies of 2 weights each"
+    assert set(found.layers) == {each.name for each in layers}
+    assert "mostly harmless" in found.cause
+    assert found.fix.splitlines() == [
+        "for i in range(3): nn.init.normal_(model.layers[i].linear1.weight, std=0.144)",
+        "for i in range(3): nn.init.normal_(model.layers[i].linear2.weight, std=0.144)",
+    ]
+
+
+def test_two_blocks_of_copies_are_two_notes() -> None:
+    layers = encoder(7, 7, 3, 3)
+    found = judge(ClonedLayers, recording(layers, apart(layers)))
+    assert [each.layers[0] for each in found] == ["layers.0.linear1", "layers.2.linear1"]
+
+
+def test_copies_whose_names_differ_in_words_are_found_too() -> None:
+    layers = tuple(layer(name, index, weight=COPY) for index, name in enumerate(("student", "teacher")))
+    (found,) = judge(ClonedLayers, recording(layers, apart(layers)))
+    assert found.message == "student, teacher: 2 bit-identical copies of student"
+
+
+def test_copies_that_are_treated_alike_are_a_warning() -> None:
+    layers = encoder(7, 7)
+    (found,) = judge(ClonedLayers, recording(layers, measured(layers)))
+    assert found.severity == Severity.WARNING
+    assert "stay one layer" in found.cause
+    zero = {each.name: {"weight_gradient": 0.0} for each in layers}
+    (found,) = judge(ClonedLayers, recording(layers, measured(layers, **zero)))
+    assert found.severity == Severity.INFO
+
+
+@pytest.mark.parametrize(
+    "special",
+    [
+        {"weight": {"trainable": False}},
+        {"weight": {"constant": True}},
+        {"weight": {"identity": True}},
+        {"weight": {"zero_share": 1.0, "rms": 0.0}},
+        {"weight": {"non_finite": 1}},
+        {"weight": {"shape": (4, 3)}},
+        {"kind": "norm"},
+        {"kind": "other"},
+    ],
+)
+def test_what_is_alike_by_right_is_no_clone(special: dict[str, Any]) -> None:
+    assert judge(ClonedLayers, recording(encoder(7, 7, **special))) == []
+
+
+def test_healthy_twins_are_silent() -> None:
+    assert judge(ClonedLayers, recording(encoder(7, 9, 11))) == []
+    assert judge(ClonedLayers, recording(encoder(0, 0))) == []  # unknown
+
+
+def test_a_tied_weight_is_no_clone() -> None:
+    first = layer("embedding", 0, kind="embedding", weight=COPY)
+    tied = layer("head", 1).model_copy(update={"weight": first.weight})
+    assert judge(ClonedLayers, recording((first, tied))) == []
+
+
+def test_only_weights_of_equal_shape_and_size_are_compared() -> None:
+    one = layer("a", 0, weight=COPY)
+    for other in ({"shape": (48, 192)}, {"rms": 0.1}, {"mean": 0.01}):
+        assert judge(ClonedLayers, recording((one, layer("b", 1, weight={**COPY, **other})))) == []
+
+
+def test_options() -> None:
+    sparse = encoder(7, 7, weight={"zero_share": 0.6})
+    assert judge(ClonedLayers, recording(sparse)) == []
+    assert len(judge(ClonedLayers, recording(sparse), max_zero_share=0.7)) == 1
+    small = encoder(7, 7, weight={"shape": (4, 3)})
+    assert len(judge(ClonedLayers, recording(small), min_elements=12)) == 1
+    layers = encoder(7, 7)
+    close = measured(layers, **{each.name: {"weight_gradient": 1.0 + each.index / 1e3} for each in layers})
+    (found,) = judge(ClonedLayers, recording(layers, close), max_gradient_difference=0.01)
+    assert found.severity == Severity.WARNING

@@ -1,0 +1,211 @@
+"""IH102: memory that nothing was written to, and initializations that had no effect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from inithealth import Severity
+from inithealth.diagnose import diagnose
+from inithealth.recording import Layer, Scheme, Weight
+from inithealth.rules.weights.uninitialised_weights import UninitialisedWeights
+from inithealth.settings import Settings
+from tests.rules.nets import codes, finding, judged, mended, mlp
+from tests.rules.recordings import judge, layer, recording, stack
+
+OLD_BYTES = torch.tensor([0x7F4D_21A0, 0x0000_7F31, 0x0000_0041, 0], dtype=torch.int32).view(torch.float32)
+
+
+def test_bytes_of_something_else_are_told_from_weights() -> None:
+    """Two halves of a pointer and a length, as a freed block of memory holds them."""
+    model = mlp()
+    model[2].weight.data.view(-1)[:4] = OLD_BYTES
+    found = finding(judged(model), "IH102")
+    assert (found.severity, found.layers, found.role) == (Severity.ERROR, ("2",), "cause")
+    assert mended(model, "IH102").ok
+
+
+def test_a_network_of_fresh_pages_has_one_cause() -> None:
+    model = nn.Sequential(nn.Linear(32, 64), nn.LayerNorm(64), nn.ReLU(), nn.Linear(64, 10))
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    report = judged(model)
+    assert [cause.code for cause in report.causes] == ["IH102"]
+    assert finding(report, "IH102").layers == ("0", "1", "3")
+    assert mended(model, "IH102").ok
+
+
+def test_healthy_networks_are_silent() -> None:
+    for activation in (nn.ReLU, nn.Tanh, nn.Sigmoid):
+        assert "IH102" not in codes(judged(mlp(4, activation)))
+
+
+TINY, HUGE = {"tiny_share": 3 / 96**2}, {"abs_max": 3e38, "rms": 3e36}
+
+
+def garbage(**changes: Any) -> list[Any]:
+    return judge(UninitialisedWeights, recording(stack(**changes)))
+
+
+def test_tiny_values_are_never_drawn() -> None:
+    (found,) = garbage(fc1={"weight": TINY}, fc2={"weight": {"tiny_share": 1.0}})
+    assert (found.severity, found.layers) == (Severity.ERROR, ("fc1", "fc2"))
+    assert found.message == (
+        "fc1, fc2: memory that nothing was written to: in fc1.weight 0.00033 of the values are not zero and yet "
+        "below 1e-30 (limit 0)"
+    )
+    assert found.measured == pytest.approx(3 / 96**2)
+    assert found.fix.splitlines() == [
+        'nn.init.kaiming_normal_(model.fc1.weight, nonlinearity="relu")',
+        'nn.init.kaiming_normal_(model.fc2.weight, nonlinearity="relu")',
+    ]
+
+
+def test_absurd_values_beside_small_ones_are_never_drawn() -> None:
+    (found,) = garbage(fc1={"weight": HUGE})
+    assert found.message == ("fc1: memory that nothing was written to: values up to 3e+38 (limit 1e+10)")
+    assert (found.measured, found.limit) == (3e38, 1e10)
+    assert len(garbage(fc1={"weight": {"abs_max": 3e38, "rms": float("inf")}})) == 1
+
+
+def test_weights_that_were_scaled_beyond_all_bounds_are_another_rules() -> None:
+    assert garbage(fc1={"weight": {"abs_max": 4e12, "rms": 1e12}}) == []
+
+
+def bias(**special: Any) -> dict[str, Any]:
+    known = {"name": "fc1.bias", "shape": (96,), "trainable": True, "mean": 0.0, "rms": 0.1, "abs_max": 0.3}
+    known = {**known, "zero_share": 0.0, "non_finite": 0, "constant": False}
+    return Weight.model_validate({**known, **special}).model_dump()
+
+
+def test_biases_are_judged_too() -> None:
+    (found,) = garbage(fc1={"bias": bias(tiny_share=0.02)})
+    assert "0.02 of the values" in found.message
+    assert found.fix == "nn.init.zeros_(model.fc1.bias)"
+    (found,) = garbage(fc1={"bias": bias(rms=1e25, abs_max=1e25)})
+    assert found.fix == "nn.init.zeros_(model.fc1.bias)"
+    assert garbage(fc1={"bias": bias()}) == []
+
+
+def test_a_healthy_network_is_silent() -> None:
+    assert garbage() == []
+
+
+@pytest.mark.parametrize("tiny", [2 / 96, 4 / 96])
+def test_rows_that_faded_as_a_whole_are_no_garbage(tiny: float) -> None:
+    assert garbage(fc1={"weight": {"tiny_share": tiny}}) == []
+
+
+def test_trained_layers_may_have_faded() -> None:
+    edge = {"spectral_edge": 1.8}
+    trained: dict[str, Any] = {f"fc{number}": {"weight": {**edge, **TINY}} for number in range(4)}
+    shifted = {**trained, "fc1": {"weight": edge, "bias": bias(tiny_share=0.02)}}
+    assert garbage(**trained) == garbage(**shifted) == []
+    fresh = {"weight": {**TINY, "spectral_edge": 0.97}}
+    assert [found.layers for found in garbage(**trained, head=fresh)] == [("head",)]
+
+
+@pytest.mark.parametrize("kind", ["other", "scale"])
+def test_a_formula_may_give_tiny_values(kind: str) -> None:
+    assert garbage(fc1={"kind": kind, "weight": {**TINY, "trainable": False}}) == []
+    assert len(garbage(fc1={"kind": kind, "weight": TINY})) == 1
+
+
+ZERO = {"rms": 0.0, "abs_max": 0.0, "zero_share": 1.0, "zero_rows": 1.0}
+
+
+def test_fresh_pages_are_zero() -> None:
+    norm = {"kind": "norm", "weight": {**ZERO, "shape": (96,), "fan_in": None}}
+    rest: dict[str, Any] = {name: {"weight": ZERO} for name in ("fc0", "fc2", "fc3", "head")}
+    (found,) = garbage(fc1=norm, **rest)
+    assert found.message == "fc0 ... head (5 layers): all zero, the norm weights too"
+    assert "nn.init.ones_(model.fc1.weight)" in found.fix
+    assert garbage(fc1={"weight": ZERO}, **rest) == []  # without norms: zero weights, for whatever reason
+    assert garbage(fc1=norm, **{**rest, "fc0": {}}) == []  # one branch at zero
+    assert garbage(fc1=norm, **{**rest, "fc0": {"weight": ZERO, "bias": bias()}}) == []
+
+
+def test_nan_among_garbage_is_part_of_it() -> None:
+    layers = stack(fc1={"weight": TINY}, fc2={"weight": {"non_finite": 4}}, fc3={"weight": HUGE})
+    report = diagnose(recording(layers), Settings())
+    assert [cause.code for cause in report.causes] == ["IH102"]
+    assert "IH101" in {each.code for each in report.findings}
+
+
+DEFAULT, PLAIN = Scheme(name="torch_default", text="PyTorch's default"), Scheme(name="normal", text="normal(0.02)")
+
+
+def drawn(name: str, index: int, scheme: Scheme | None, **more: Any) -> Layer:
+    rms = {"rms": 0.02 if scheme == PLAIN else 0.0589, **more.pop("weight", {})}
+    return layer(name, index, scheme=scheme and scheme.model_dump(), weight=rms, **more)
+
+
+def blocks(missed: int, following: int, **more: Any) -> tuple[Layer, ...]:
+    schemes = [DEFAULT] * missed + [PLAIN] * following
+    return tuple(drawn(f"h.{number}.fc", number, scheme, **more) for number, scheme in enumerate(schemes))
+
+
+def test_a_layer_that_the_initialization_missed_is_a_warning() -> None:
+    (found,) = judge(UninitialisedWeights, recording(blocks(1, 5)))
+    assert (found.severity, found.layers) == (Severity.WARNING, ("h.0.fc",))
+    assert found.message == (
+        "h.0.fc: still at PyTorch's default, where 5 other Linear layers there start as normal(0.02) "
+        "(left out: 17%, limit 34%)"
+    )
+    assert found.fix == "nn.init.normal_(model.h[0].fc.weight, std=0.02)"
+
+
+def test_the_std_to_type_follows_the_scheme() -> None:
+    """He's rule keeps the gain, not the std."""
+    he = Scheme(name="kaiming", text="Kaiming normal")
+    sizes = [(96, (2 / 96) ** 0.5), (384, (2 / 384) ** 0.5), (24, (2 / 24) ** 0.5)]
+    layers = [drawn(f"h.{n}", n, he, weight={"fan_in": fan, "rms": rms}) for n, (fan, rms) in enumerate(sizes)]
+    missed = drawn("h.3", 3, DEFAULT, weight={"fan_in": 50, "rms": 0.08})
+    (found,) = judge(UninitialisedWeights, recording((*layers, missed)))
+    assert found.fix == "nn.init.normal_(model.h[3].weight, std=0.2)"
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        blocks(0, 6),
+        blocks(6, 0),
+        blocks(3, 3),  # left so on purpose
+        blocks(1, 2),  # too few to tell
+        (*blocks(0, 5), drawn("head", 5, DEFAULT, head=True)),
+        (*blocks(0, 5), drawn("stem.fc", 5, DEFAULT)),  # another module
+        (*blocks(0, 5), drawn("h.5.fc", 5, DEFAULT, type_name="Projection")),
+        (*blocks(0, 5), drawn("h.5.fc", 5, DEFAULT, groups=96)),
+        (*blocks(0, 5), drawn("h.5.fc", 5, DEFAULT, weight={"trainable": False})),
+        (*blocks(0, 5), drawn("h.5.fc", 5, DEFAULT, reaches_loss=False)),
+        (*blocks(0, 5), drawn("h.5.fc", 5, None)),
+        (*blocks(0, 5), drawn("h.5.fc", 5, DEFAULT, kind="embedding")),
+    ],
+)
+def test_healthy_mixtures_are_silent(layers: tuple[Layer, ...]) -> None:
+    assert judge(UninitialisedWeights, recording(layers)) == []
+
+
+def test_pretrained_layers_have_missed_nothing() -> None:
+    assert judge(UninitialisedWeights, recording(blocks(1, 5, weight={"spectral_edge": 1.8}))) == []
+
+
+def test_a_missed_layer_explains_its_scale() -> None:
+    rule = UninitialisedWeights()
+    (missed,) = judge(UninitialisedWeights, recording(blocks(1, 5)))
+    scale = missed.model_copy(update={"code": "IH106"})
+    assert rule.accounts_for(missed, scale)
+    assert not rule.accounts_for(missed, scale.model_copy(update={"layers": ("h.4.fc",)}))
+    assert not rule.accounts_for(missed, scale.model_copy(update={"code": "IH201"}))
+    assert rule.order(missed) < 30
+
+
+def test_options() -> None:
+    tiny = recording(stack(fc1={"weight": TINY}))
+    assert judge(UninitialisedWeights, tiny, max_tiny_share=0.1) == []
+    assert judge(UninitialisedWeights, recording(stack(fc1={"weight": HUGE})), max_value=1e39) == []
+    assert judge(UninitialisedWeights, recording(blocks(1, 5)), min_followers=6) == []
+    assert len(judge(UninitialisedWeights, recording(blocks(3, 3)), max_missed_share=0.5)) == 1

@@ -1,0 +1,260 @@
+"""IH108: branches that make the trunk grow, and depth scaling that was put on the wrong layers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from inithealth import Severity
+from inithealth.recording import Layer, Recording
+from inithealth.rules.trunk import branches, growth, growth_if_scaled
+from inithealth.rules.weights.unscaled_residual import UnscaledResidual
+from tests.rules.recordings import judge, layer, measured, recording, residual, signal
+
+
+def grown(blocks: int, per_block: float, *, added: float | None = None, norm: bool = False, **more: Any) -> Recording:
+    """A trunk that starts at 1; each branch makes it larger by a factor, or by adding so much."""
+    layers = residual(blocks, norm=norm, **more.pop("changes", {}))
+    level, numbers = 1.0, {}
+    for number in range(blocks):
+        adds = level * math.sqrt(per_block**2 - 1) if added is None else added
+        reader = f"h.{number}.norm" if norm else f"h.{number}.enter"
+        numbers[reader] = {"input": signal(level).model_dump()}
+        numbers[f"h.{number}.leave"] = {"output": signal(adds).model_dump()}
+        level = math.hypot(level, adds)
+    return recording(layers, measured(layers, **numbers), **{"branches": blocks, "normalized": norm, **more})
+
+
+@pytest.mark.parametrize(
+    ("blocks", "severity"), [(6, None), (7, Severity.WARNING), (19, Severity.WARNING), (20, Severity.ERROR)]
+)
+def test_branches_by_hes_rule_multiply(blocks: int, severity: Severity | None) -> None:
+    found = judge(UnscaledResidual, grown(blocks, 2**0.5))
+    assert [each.severity for each in found] == ([severity] if severity else [])
+
+
+def test_the_branch_ends_are_blamed_and_the_fix_names_them() -> None:
+    (found,) = judge(UnscaledResidual, grown(24, 2**0.5))
+    assert found.layers == tuple(f"h.{number}.leave" for number in range(24))
+    assert found.message == (
+        "h.0.leave ... h.23.leave (24 layers): 24 residual branches make the trunk 4096x larger (limit 10x)"
+    )
+    assert found.measured == pytest.approx(2**12)
+    assert found.fix == "import math\nfor i in range(24): model.h[i].leave.weight.data /= math.sqrt(24)"
+
+
+def test_the_fix_runs() -> None:
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.leave = nn.Linear(4, 4)
+
+    model = nn.Module()
+    model.h = nn.ModuleList(Block() for _ in range(24))
+    before = model.h[3].leave.weight.detach().clone()
+    (found,) = judge(UnscaledResidual, grown(24, 2**0.5))
+    exec(found.fix, {"model": model, "nn": nn})
+    assert isinstance(model.h[3].leave.weight, nn.Parameter)
+    assert torch.allclose(model.h[3].leave.weight, before / math.sqrt(24))
+
+
+def test_branches_scaled_by_depth_are_silent() -> None:
+    assert judge(UnscaledResidual, grown(32, math.sqrt(1 + 1 / 32))) == []
+
+
+def test_normed_branches_add_and_are_noted_where_that_is_much() -> None:
+    """The trunk of 24 blocks starts small, and every branch adds 1.86 times that: 13 times in all."""
+    note = grown(48, 0.0, added=1.86, norm=True)
+    (found,) = judge(UnscaledResidual, note)
+    assert found.severity == Severity.INFO
+    assert found.measured == pytest.approx(12.9, rel=0.01)
+    assert "make the trunk 13x larger (limit 10x), scaled they would make it 2.1x" in found.message
+    assert "square root" in found.cause
+    assert found.fix.endswith("/= math.sqrt(48)")
+    assert judge(UnscaledResidual, grown(48, 0.0, added=1.86 / 48**0.5, norm=True)) == []
+
+
+@pytest.mark.parametrize("added", [3.0, 20.0, 1e3])
+def test_a_short_network_that_starts_from_a_small_embedding_is_silent(added: float) -> None:
+    """A few branches are as much larger than the embedding as it is small."""
+    assert judge(UnscaledResidual, grown(24, 0.0, added=added, norm=True)) == []
+
+
+def test_a_norm_on_the_trunk_takes_the_growth_away() -> None:
+    assert judge(UnscaledResidual, grown(24, 2**0.5, trunk_normalized=True)) == []
+
+
+@pytest.mark.parametrize("flag", [{"enter": {"normed": True}}, {"leave": {"normed": True}}])
+def test_a_norm_anywhere_in_the_branch_counts(flag: dict[str, Any]) -> None:
+    report = judge(UnscaledResidual, grown(48, 2**0.5, changes=flag))
+    assert [each.severity for each in report] == [Severity.INFO]
+
+
+def test_growth_that_the_branches_do_not_cause_is_judged_elsewhere() -> None:
+    """What a branch adds is scaled by a constant behind its last layer; a second embedding starts anew."""
+    layers = residual(24, norm=False)
+    loud = {f"h.{number}.leave": {"output": signal(3.0).model_dump()} for number in range(24)}
+    assert judge(UnscaledResidual, recording(layers, measured(layers, **loud), branches=24)) == []
+    levels = {f"h.{number}.enter": {"input": signal(0.01 if number < 12 else 1.0).model_dump()} for number in range(24)}
+    quiet = {f"h.{number}.leave": {"output": signal(0.001).model_dump()} for number in range(24)}
+    assert judge(UnscaledResidual, recording(layers, measured(layers, **levels, **quiet), branches=24)) == []
+
+
+def test_learned_scales_behind_a_branch_count() -> None:
+    gates = [f"h.{number}.gate" for number in range(24)]
+    scales = [layer(name, 100 + n, kind="scale", weight={"shape": (96,), "rms": 1e-4}) for n, name in enumerate(gates)]
+    made_up = grown(24, 2**0.5)
+    scaled = tuple(
+        each.model_copy(update={"scales": (each.name.replace("leave", "gate"),)}) if each.ends_branch else each
+        for each in made_up.layers
+    )
+    assert growth(branches(made_up)) == pytest.approx(2**12)
+    assert growth(branches(made_up.model_copy(update={"layers": (*scaled, *scales)}))) < 1.01
+
+
+def test_growth_is_that_of_independent_sums() -> None:
+    """Against a trunk of real random vectors."""
+    torch.manual_seed(0)
+    trunk, adds, readings = torch.randn(64, 96), [0.5, 2.0, 1.0, 4.0], {}
+    start = trunk.square().mean().sqrt()
+    layers = residual(4, norm=False)
+    for number, size in enumerate(adds):
+        added = size * torch.randn(64, 96)
+        readings[f"h.{number}.enter"] = {"input": signal(float(trunk.square().mean().sqrt())).model_dump()}
+        readings[f"h.{number}.leave"] = {"output": signal(float(added.square().mean().sqrt())).model_dump()}
+        trunk = trunk + added
+    found = branches(recording(layers, measured(layers, **readings), branches=4))
+    end = float(trunk.square().mean().sqrt())
+    assert growth(found) == pytest.approx(end / float(start), rel=0.03)
+    scaled = math.sqrt(1 + sum((size / 2) ** 2 for size in adds))  # by the root of four branches
+    assert growth_if_scaled(growth(found), 4) == pytest.approx(scaled, rel=0.03)
+
+
+def test_what_cannot_be_judged_is_told() -> None:
+    assert UnscaledResidual().skipped(recording()) == "no residual branches were found"
+    assert UnscaledResidual().skipped(grown(4, 1.1)) is None
+    assert growth([]) == growth_if_scaled(1.0, 0) == 1.0
+
+
+def gpt(
+    blocks: int = 12, *, attention: float, output: float, gate: float = 0.02, gates: bool = True
+) -> tuple[Layer, ...]:
+    """Pre-norm blocks of attention and a gated layer at std 0.02, but for what is given."""
+    layers: list[Layer] = []
+    for number in range(blocks):
+        roles: dict[str, dict[str, Any]] = {
+            "wq": {"feeds": "attention"},
+            "wk": {"feeds": "attention"},
+            "wo": {"ends_branch": True, "feeds": "residual", "weight": {"rms": attention}},
+            "w1": {"weight": {"shape": (384, 96), "fan_out": 384}},
+            "w3": {"feeds": "gate", "weight": {"shape": (384, 96), "fan_out": 384, "rms": gate}},
+            "w2": {
+                "ends_branch": True,
+                "feeds": "residual",
+                "weight": {"shape": (96, 384), "fan_in": 384, "rms": output},
+            },
+        }
+        for role, special in roles.items():
+            weight = {"rms": 0.02, **special.get("weight", {})}
+            layers.append(layer(f"h.{number}.{role}", len(layers), bypassable=True, **{**special, "weight": weight}))
+    return tuple(layers)
+
+
+SCALED, BLOCKS = 0.02 / 24**0.5, 0.02 / 12**0.5
+
+
+def told(layers: tuple[Layer, ...]) -> list[Any]:
+    return judge(UnscaledResidual, recording(layers, branches=24, normalized=True))
+
+
+@pytest.mark.parametrize("scaled", [SCALED, BLOCKS])
+def test_an_end_that_the_depth_scaling_missed_is_a_warning(scaled: float) -> None:
+    (found,) = told(gpt(attention=scaled, output=0.02))
+    assert found.severity == Severity.WARNING
+    assert found.layers == tuple(f"h.{number}.w2" for number in range(12))
+    assert found.message.startswith("h.0.w2 ... h.11.w2 (12 layers): not scaled by depth, rms 0.02 (limit 0.00")
+    assert "as h.0.wo ... h.11.wo (12 layers) are" in found.message
+    assert found.measured == 0.02
+    assert found.limit == pytest.approx(scaled)
+
+
+def test_scaling_on_the_wrong_layer_is_named_and_undone() -> None:
+    (found,) = told(gpt(attention=SCALED, output=0.02, gate=SCALED))
+    assert "the scaling is on h.0.w3 ... h.11.w3 (12 layers) instead" in found.cause
+    assert found.fix.splitlines() == [
+        "import math",
+        "for i in range(12): model.h[i].w2.weight.data /= math.sqrt(2 * 12)",
+        "for i in range(12): model.h[i].w3.weight.data *= math.sqrt(2 * 12)",
+    ]
+    assert len(told(gpt(attention=0.02, output=0.02, gate=SCALED))) == 1
+
+
+def test_healthy_schemes_are_silent() -> None:
+    assert told(gpt(attention=0.02, output=0.02)) == []  # llama: nobody scales
+    assert told(gpt(attention=SCALED, output=SCALED)) == []  # GPT
+    assert told(gpt(attention=BLOCKS, output=BLOCKS)) == []
+    assert told(gpt(attention=SCALED, output=SCALED / 2)) == []  # the same, by gain
+    assert told(gpt(attention=SCALED, output=SCALED, gate=SCALED)) == []
+
+
+def test_queries_scaled_for_the_attention_are_no_depth_scaling() -> None:
+    """T5 divides them by the root of the head's width."""
+    layers = tuple(
+        each.model_copy(update={"weight": each.weight.model_copy(update={"rms": SCALED})})
+        if each.weight is not None and each.name.endswith("wq")
+        else each
+        for each in gpt(attention=0.02, output=0.02)
+    )
+    assert told(layers) == []
+
+
+def test_kaiming_by_fan_out_is_no_depth_scaling() -> None:
+    """Three inverted bottlenecks that widen by three: by fan_in the first layer looks sqrt(3) too small."""
+    layers: list[Layer] = []
+    for number in range(3):
+        for role, fan_in, fan_out in (("pw", 40, 120), ("dw", 9, 9), ("mix", 9, 9), ("pwl", 120, 40)):
+            weight = {"shape": (fan_out, fan_in), "fan_in": fan_in, "fan_out": fan_out, "rms": (2 / fan_out) ** 0.5}
+            ends = role == "pwl"
+            layers.append(layer(f"h.{number}.{role}", len(layers), bypassable=True, ends_branch=ends, weight=weight))
+    assert judge(UnscaledResidual, recording(tuple(layers), branches=3, normalized=True)) == []
+
+
+def test_layers_that_a_norm_follows_have_no_depth_scaling() -> None:
+    normed = tuple(each.model_copy(update={"normed": True}) for each in gpt(attention=SCALED, output=0.02))
+    assert told(normed) == []
+
+
+def test_a_scaling_that_counts_the_blocks_up_is_depth_scaling() -> None:
+    layers = tuple(
+        each.model_copy(
+            update={"weight": each.weight.model_copy(update={"rms": 0.02 / math.sqrt(2 * (each.index // 6 + 1))})}
+        )
+        if each.weight is not None and each.name.endswith("wo")
+        else each
+        for each in gpt(attention=0.02, output=0.02)
+    )
+    (found,) = told(layers)
+    assert found.layers[0] == "h.0.w2"
+
+
+def test_roles_without_a_common_size_tell_nothing() -> None:
+    sizes = {"wq": 0.01, "wk": 0.03, "w1": 0.05, "w3": 0.09}
+    layers = tuple(
+        each.model_copy(update={"weight": each.weight.model_copy(update={"rms": sizes[each.name[-2:]]})})
+        if each.weight is not None and each.name[-2:] in sizes
+        else each
+        for each in gpt(attention=0.09 / 24**0.5, output=0.09)
+    )
+    assert told(layers) == []
+
+
+def test_options() -> None:
+    made_up = grown(24, 2**0.5)
+    assert judge(UnscaledResidual, made_up, max_growth=1e6) == []
+    assert judge(UnscaledResidual, made_up, highest_growth=1e5)[0].severity == Severity.WARNING
+    note = grown(48, 0.0, added=1.86, norm=True)
+    assert judge(UnscaledResidual, note, max_depth_growth=8.0) == []
