@@ -11,7 +11,7 @@ from inithealth.recording import Weight
 Kind = Literal["normal", "uniform", "truncated", "unknown"]
 
 TRUNCATED_STD = 0.8796  # of a normal distribution cut off at 2 standard deviations, in those of the whole one
-_FEWEST = 16  # elements that say anything of a distribution
+_FEWEST = 64  # elements that say anything of a distribution
 _SAMPLED = 4096  # elements that a kurtosis is taken of, or a little fewer
 _SURE = 4.0  # standard errors: one in 16,000 fresh weights lies beyond
 _RARE = 1e-4  # chance of a largest element that is not taken for chance
@@ -46,29 +46,34 @@ def drawn(weight: Weight) -> Drawn:
     # Zeros among them add to the moments what they add to their number: nothing else.
     kurtosis = None if weight.kurtosis is None or (mean and weight.zero_share) else weight.kurtosis * filled
     bound = weight.abs_max - abs(mean)
-    kind = _kind(bound / std if std > 0 else math.inf, kurtosis, count, filled, rounding)
+    kind = _kind(bound / std if std > 0 else math.inf, kurtosis, count, filled, rounding, mean == 0)
     spread = {"uniform": 0.447, "truncated": 0.584}.get(kind, 0.707)  # sqrt(kurtosis - 1) / 2
-    return Drawn(kind, mean, std, bound, count, spread / count**0.5, rounding)
+    return Drawn(kind, mean, std, bound, count, spread / math.sqrt(count), rounding)
 
 
-def _kind(reach: float, kurtosis: float | None, count: int, filled: float, rounding: float) -> Kind:
+def _kind(reach: float, kurtosis: float | None, count: int, filled: float, rounding: float, centred: bool) -> Kind:
     """The distribution with that largest element, in standard deviations, and that kurtosis."""
     sampled = math.sqrt(min(count, _SAMPLED * filled))
-    if _reaches(reach, 3**0.5, 0.447, 10 / count, count, rounding) and _near(kurtosis, 1.8, 1.15 / sampled):
+    if _reaches(reach, 3**0.5, 0.447 if centred else 1.0, 10 / count, count, rounding) and _near(
+        kurtosis, 1.8, 1.15 / sampled
+    ):
         return "uniform"
     cut = count >= _FEWEST_CUT and _reaches(reach, _CUT_AT_TWO, 0.584, 45 / count, count, rounding)
     if cut and _near(kurtosis, 2.365, 2.2 / sampled):
         return "truncated"
     low = NormalDist().inv_cdf(max(0.5, 1 - math.log(1 / _RARE) / (2 * count)))
     high = NormalDist().inv_cdf(1 - _RARE / (2 * count)) * (1 + rounding)
-    if low * (1 - rounding) < reach < high * (1 + _SURE * 0.707 / count**0.5) and _near(kurtosis, 3.0, 4.9 / sampled):
+    if low * (1 - rounding) < reach < high * (1 + _SURE * 0.707 / math.sqrt(count)) and _near(
+        kurtosis, 3.0, 4.9 / sampled
+    ):
         return "normal"
     return "unknown"
 
 
 def _reaches(reach: float, edge: float, spread: float, short: float, count: int, rounding: float) -> bool:
     """Whether a largest element is that of a distribution which ends there."""
-    chance = _SURE * spread / count**0.5 + rounding
+    sure = min(_SURE, 2 + count / 250)  # of few elements a normal sample soon looks like that: the errors are balanced
+    chance = sure * spread / math.sqrt(count) + rounding
     return edge * (1 - chance - short) <= reach <= edge * (1 + chance)
 
 

@@ -41,7 +41,8 @@ def _hardsigmoid(x: Array) -> Array:
 
 
 def _erf(x: Array) -> Array:
-    return np.array([math.erf(value) for value in x.ravel().tolist()]).reshape(x.shape)
+    values: Array = np.array([math.erf(value) for value in x.ravel().tolist()])
+    return values.reshape(x.shape)
 
 
 def _exponential(x: Array, alpha: float) -> Array:

@@ -32,6 +32,7 @@ from inithealth.record.probation import STEPS, Trial
 from inithealth.record.reach import detached_layers
 from inithealth.record.recorder import Recorder
 from inithealth.record.restore import optimizer_undisturbed, random_state, undisturbed
+from inithealth.record.unmapped import filled
 from inithealth.recording import Recording
 from inithealth.rules.catalogue import selected
 from inithealth.settings import Settings
@@ -128,6 +129,8 @@ class _Session:
             step = recorder.step(0, loss, gradients, norms)
             self._as_trained()
             with torch.no_grad():
+                layers, step = filled(recorder.layers, step, self._loss, recorder.naming.parameters)
+                recorder.describe(layers)
                 detached, unused = detached_layers(recorder.layers, recorder.naming, loss, self._loss)
             _refuse_unrelated(gradients, detached)
             optimizers, note = self._optimizers()

@@ -121,7 +121,7 @@ def _families(layer: Layer, fan_in: int, fan_out: int) -> Iterator[tuple[str, fl
         yield "Kaiming", (2 / 1.04) ** 0.5, "", fan_in, 1.0
     yield "Kaiming", 1.0, " fan_out", fan_out, 3.0
     for gain in (5 / 3, 0.75):
-        yield "Kaiming", gain, "", fan_in, 2.0 if squashed or layer.activation == "selu" else 3.0
+        yield "Kaiming", gain, "", fan_in, 2.0 if squashed or layer.activation == "selu" else 3.5
     yield "LeCun", 1.0, "", fan_in, 2.0 if rectified else 1.0 if layer.activation != "selu" else 0.0
     middle = (fan_in + fan_out) / 2
     yield "Xavier", 1.0, "", middle, 1.0 if rectified else 0.0 if squashed else 0.5

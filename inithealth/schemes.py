@@ -141,9 +141,14 @@ def _agreeing(candidates: Sequence[Recipe], origin: Drawn) -> list[_Fit]:
     found = []
     for recipe in candidates if origin.mean == 0 and origin.kind != "unknown" else ():
         off = (origin.std / recipe.std - 1) / origin.error
-        reach = origin.bound / (recipe.std * 3**0.5) if origin.kind == "uniform" else 1.0
-        if abs(off) <= _SURE and 1 - _SHORT / origin.elements - origin.rounding <= reach <= 1 + origin.rounding:
-            found.append(_Fit(recipe, -recipe.cost - off**2 / 2))
+        unlikely = off**2 / 2
+        if origin.kind == "uniform":  # no element passes the bound, and of many one comes near
+            short = 1 - origin.bound / (recipe.std * 3**0.5)
+            unlikely = origin.elements * max(0.0, short - origin.rounding)
+            if short < -origin.rounding or unlikely > _SHORT:
+                continue
+        if abs(off) <= _SURE:
+            found.append(_Fit(recipe, -recipe.cost - unlikely))
     return found
 
 
@@ -194,14 +199,23 @@ def _by_numbers(origin: Drawn) -> tuple[SchemeName, str]:
     digits = 3 if origin.error < 5e-3 else 2
     mean, std = f"{origin.mean:.2g}", f"{origin.std:.{digits}g}"
     if origin.kind == "uniform":
-        low, high = origin.mean - origin.bound, origin.mean + origin.bound
-        return "uniform", f"uniform({low:.2g}, {high:.2g})" if origin.mean else f"uniform {origin.bound:.{digits}g}"
+        return "uniform", _ends(origin) if origin.mean else f"uniform {origin.bound:.{digits}g}"
     if origin.kind == "truncated":
         whole = f"{origin.std / TRUNCATED_STD:.{digits}g}"
         return "trunc_normal", f"trunc normal({mean}, {whole})" if origin.mean else f"trunc normal {whole}"
     if origin.kind == "normal":
         return "normal", f"normal({mean}, {std})" if origin.mean else f"normal {std}"
     return "unknown", "unknown"
+
+
+def _ends(origin: Drawn) -> str:
+    """Where a uniform distribution lies: its far end is the largest element, the other follows from the mean."""
+    far = origin.bound + abs(origin.mean)
+    near = 2 * abs(origin.mean) - far
+    if abs(near) < 4 * 2 * origin.std / math.sqrt(origin.elements):
+        near = 0.0
+    low, high = (near, far) if origin.mean > 0 else (-far, -near)
+    return f"uniform({low:.2g}, {high:.2g})"
 
 
 def _named(name: str, text: str) -> Scheme:

@@ -36,7 +36,8 @@ class ModuleHooks:
             return
         for name, module in self.naming.modules.items():
             if isinstance(module, torch.jit.ScriptModule):
-                self.failures[name or "model"] = "scripted modules take no hooks"
+                if module._parameters:
+                    self.failures[name or "model"] = "scripted modules take no hooks"
             elif name in self.compiled or ".parametrizations." in f".{name}.":
                 continue  # the latter compute weights, and are no layers
             elif module._parameters or hasattr(module, "parametrizations"):

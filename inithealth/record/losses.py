@@ -11,6 +11,7 @@ from inithealth.record.flow import Flow
 from inithealth.record.graph import Graph, base_name
 from inithealth.record.paths import peel
 from inithealth.record.sample import plain
+from inithealth.record.written_losses import written_loss
 from inithealth.recording import Loss
 
 _SPREAD_ROWS = 16  # samples that the spread of the logits is measured on in a live step
@@ -33,6 +34,9 @@ def loss_of(flow: Flow, rows: int | None) -> Loss:
             return Loss(kind=kind)
         if name == "LogSoftmax":
             return _cross_entropy(graph, index, rows)
+        written = written_loss(graph, index)
+        if written is not None:
+            return Loss(kind=written)
         if index in flow.operations and flow.operations[index].kind not in ("norm", "scale"):
             break  # all that is nearer to the loss has been seen
     return Loss()

@@ -25,6 +25,7 @@ class Operation:
     operand: int | None = None  # which operand of the node the weight is
     transformed: bool = False  # the weight used is not the parameter itself but computed from it
     packed: int = 1  # operations side by side that the parameter holds, each with a fan_out of its own
+    held: int | None = None  # units that the parameter holds in all, where the operation uses a part of them
 
 
 def operations(graph: Graph) -> dict[int, Operation]:
@@ -64,19 +65,20 @@ def _main(graph: Graph, index: int) -> Operation | None:
         groups=groups,
         operand=at,
         transformed=not _only_layout(graph, producer),
-        packed=_pieces(graph, producer, shape, unit_axis) if kind == "linear" else 1,
+        held=_held(graph, producer, shape, unit_axis) if kind == "linear" else None,
     )
 
 
-def _pieces(graph: Graph, index: int, shape: tuple[int, ...], unit_axis: int | None) -> int:
-    """How many such weights the parameter holds, one after the other along its units: 3 in a query's of attention."""
+def _held(graph: Graph, index: int, shape: tuple[int, ...], unit_axis: int | None) -> int | None:
+    """The units of a parameter that an operation uses a part of, as a query uses the first third of attention's."""
     while index not in graph.parameters:
         if graph.names[index] not in vocab.LAYOUT or len(graph.edges[index]) != 1:
-            return 1
+            return None
         index = graph.edges[index][0][0]
-    whole, part = graph.shape(index), math.prod(shape)
-    alike = unit_axis is not None and len(whole) == len(shape) and part and math.prod(whole) % part == 0
-    return math.prod(whole) // part if alike else 1
+    whole = graph.shape(index)
+    if unit_axis is None or len(whole) != len(shape) or math.prod(whole) == math.prod(shape):
+        return None
+    return whole[unit_axis]
 
 
 def _added_bias(graph: Graph, index: int) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -21,12 +20,13 @@ _Readers = list[tuple[int, int]]
 def unpacked(marks: Landmarks, meets: Meets, operation: Operation) -> Operation:
     """The operation with its fan_out that of one of the projections it holds, and how many those are."""
     parts = _parts(marks, meets, operation) if operation.kind in ("linear", "conv") else 1
-    if parts == 1 or not operation.fan_out:
+    if not operation.fan_out or (parts == 1 and operation.held is None):
         return operation
     # Groups that are dealt out whole keep their outputs.
     shared = operation.groups == 1 or operation.groups % parts
     fan_out = operation.fan_out // parts if shared else operation.fan_out
-    return replace(operation, packed=operation.packed * parts, fan_out=fan_out)
+    held = operation.held or operation.fan_out
+    return replace(operation, packed=held // fan_out if shared and held % fan_out == 0 else parts, fan_out=fan_out)
 
 
 def _parts(marks: Landmarks, meets: Meets, operation: Operation) -> int:
@@ -34,16 +34,13 @@ def _parts(marks: Landmarks, meets: Meets, operation: Operation) -> int:
     graph, node, output = marks.graph, operation.node, 0
     axes = frozenset({_axis_of_units(graph, operation)})
     for _ in range(_MOST_STEPS):
-        readers = _readers(graph, node, output)
-        names = {graph.names[at] for at, _ in readers}
-        if len(names) != 1:
+        readers, shape = _readers(graph, node, output), graph.shape(node, output)
+        if not readers:
             return 1
-        (name,), first = names, readers[0][0]
-        dim = graph.dimension(first) if name in vocab.SELECTING or name == "Glu" else None
-        shape = graph.shape(node, output)
-        if dim is not None and dim % len(shape) in axes:
-            return _split(marks, meets, first, readers, shape[dim % len(shape)])
-        if len(readers) > 1 and name not in vocab.TAKING:
+        first, name = readers[0][0], graph.names[readers[0][0]]
+        if all(_along(graph, reader, len(shape)) in axes for reader, _ in readers):
+            return 2 if name == "Glu" else _split(marks, meets, [reader for reader, _ in readers])
+        if any(graph.names[reader] != name for reader, _ in readers) or (len(readers) > 1 and name not in vocab.TAKING):
             return 1
         moved = _moved(graph, first, axes, shape)
         if not moved:
@@ -72,24 +69,40 @@ def _axis_of_units(graph: Graph, operation: Operation) -> int:
     return max(0, dimensions - (2 if turned else 1))
 
 
-def _split(marks: Landmarks, meets: Meets, node: int, readers: _Readers, size: int) -> int:
-    """The number of equal parts of a split, if they go different ways."""
+def _along(graph: Graph, index: int, rank: int) -> int | None:
+    """The axis that a node splits."""
+    if graph.names[index] not in vocab.SELECTING | {"Glu"}:
+        return None
+    dim = graph.dimension(index)
+    return None if dim is None else dim % rank
+
+
+def _split(marks: Landmarks, meets: Meets, nodes: list[int]) -> int:
+    """The number of equal parts that some nodes take of a signal, if they go different ways."""
     graph = marks.graph
-    if graph.names[node] == "Glu":
-        return 2
-    if graph.names[node] in vocab.SPLITTING:
-        shapes, outputs = pieces(graph, node), sorted({output for _, _, output in graph.consumers[node]})
-        ways = [targets(marks, meets, node, _readers(graph, node, output)) for output in outputs]
-        count = len(shapes) if len({math.prod(shape) for shape in shapes}) == 1 else 1
-    else:
-        ranges = {at: taken(graph, at) for at, _ in readers}
-        lengths = {end - start for _, start, end in (each for each in ranges.values() if each is not None)}
-        starts = {at: each[1] for at, each in ranges.items() if each is not None}
-        length = min(lengths, default=0)
-        count = size // length if len(lengths) == 1 and length and size % length == 0 else 1
-        ways = [meets[at] for at in sorted(starts, key=lambda at: starts[at])]
-        ways = ways if len(set(starts.values())) > 1 else []
-    return count if len({_role(meets, way) for way in ways}) > 1 else 1
+    size = graph.shape(*graph.edges[nodes[0]][0])
+    ways: dict[tuple[int, int], set[tuple[str, str]]] = {}
+    for node in nodes:
+        along = _along(graph, node, len(size)) or 0
+        if graph.names[node] in vocab.SPLITTING:
+            for output in {which for _, _, which in graph.consumers[node]}:
+                met = targets(marks, meets, node, _readers(graph, node, output))
+                ways.setdefault(_range(graph, node, output, along), set()).update(_role(meets, met))
+        elif (part := taken(graph, node)) is not None:
+            ways.setdefault(part[1:], set()).update(_role(meets, meets[node]))
+    lengths = {end - start for start, end in ways}
+    whole = size[_along(graph, nodes[0], len(size)) or 0]
+    length = min(lengths)
+    alike = len(lengths) == 1 and length > 0 and whole % length == 0
+    return whole // length if alike and len({frozenset(way) for way in ways.values()}) > 1 else 1
+
+
+def _range(graph: Graph, node: int, output: int, along: int) -> tuple[int, int]:
+    """Where an output of a split starts and ends."""
+    if graph.names[node] == "Unbind":
+        return output, output + 1
+    lengths = [shape[along] for shape in pieces(graph, node)]
+    return sum(lengths[:output]), sum(lengths[: output + 1])
 
 
 def _role(meets: Meets, way: Sequence[Target]) -> frozenset[tuple[str, str]]:

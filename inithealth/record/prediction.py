@@ -20,8 +20,8 @@ from inithealth.record.taps import pairs_met
 
 _FEWEST_ROWS = 256  # inputs whose channels are measured: an rms over them is known to some 3 %
 _MOST_SIGNAL = 2**15  # elements of the signal, where that leaves more rows
-_FEWEST_UNITS = 64
-_MOST_WEIGHTS = 2**17  # elements of the weight, where that leaves more units
+_FEWEST_UNITS = 256  # outputs, likewise
+_MOST_WEIGHTS = 2**18  # elements of the weight, where that leaves more units
 _SAFE = 1e-15, 1e15  # beyond these a sum of squares leaves fp32's range
 
 
@@ -62,6 +62,8 @@ def predicted_rms(
     Returns:
         None where something is not finite, is empty, has no numbers to read, or does not fit together.
     """
+    if signal.is_meta or weight.is_meta:
+        return None
     # A hook may run where autocast would turn the products to half precision.
     with _precise(signal.device.type):
         if kind == "embedding":

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from inithealth.recipes import MATRICES
 from inithealth.record import activity, losses
 from inithealth.record.gradients import repeated_gradients
 from inithealth.record.hooks import ModuleHooks
@@ -20,7 +21,6 @@ from inithealth.record.observer import Observer
 from inithealth.record.readings import Place, Readings
 from inithealth.record.sample import floating_tensors, scaled
 from inithealth.record.seen import Failures, Seen
-from inithealth.recipes import MATRICES
 from inithealth.recording import Layer, Measurement, Recording, Signal, Step
 from inithealth.schemes import named
 from inithealth.theory import wanted_std
@@ -185,6 +185,8 @@ class Recorder:
             inputs=self.observer.network_inputs,
             loss=self.observer.loss,
             normalized=bool(flow.norms) if flow else any(layer.kind == "norm" for layer in self.layers),
+            trunk_normalized=flow is not None and flow.trunk_normalized,
+            branches=flow.branches if flow is not None else 0,
             layer_scale=any(_damps(layer) for layer in self.layers),
             exact=self.exact,
             graph=self.graph,
@@ -212,8 +214,13 @@ class Recorder:
         except Exception as error:  # without a place in the flow a weight still has its numbers
             self.failures.note("flow", error)
             layers = layers_of(self.naming, None, called)
-        self.layers = layers
-        self.failures.guard("schemes", self._name_schemes)
+        self.describe(layers)
+
+    def describe(self, layers: tuple[Layer, ...]) -> None:
+        """Take these layers for the model's, and tell how each is initialized; nothing where they are known."""
+        if layers is not self.layers:
+            self.layers = layers
+            self.failures.guard("schemes", self._name_schemes)
 
     def _name_schemes(self) -> None:
         self.layers = tuple(

@@ -13,15 +13,14 @@ _NARROWEST_NAME = 18
 _WIDEST_SHAPE = 12
 _WIDEST_SCHEME = 26
 _TEXTS = 5  # columns that are read from the left
-_HEADINGS = (
-    *("", "layer", "shape", "scheme", "feeds", "std", "wants", "gain", "theory", "out rms", "grad norm", "used", "dead"),
+_HEADINGS = tuple(
+    ",layer,shape,scheme,feeds,std,wants,gain,theory,out rms,grad norm,used,dead".split(","),
 )
 _LEGEND = (
-    "std: of the weight; wants: the std that its activation keeps the signal with; gain: output over input rms; "
-    "theory: the gain its weights predict",
-    "grad norm: at the layer's output; used: directions in which the outputs of the batch differ, of those that "
-    "its samples can show; dead: units that never open",
+    "std: of the weight, and what its activation wants; gain: output over input rms, and what the weights predict",
+    "used: directions in which the outputs differ, of those that the batch can show; dead: units that never open",
 )
+
 
 _GAP = "  "
 
@@ -39,8 +38,8 @@ def layer_table(report: Report) -> list[str]:
     widths = [max(len(row[column]) for row in shown) for column in range(len(_HEADINGS))]
     too_wide = max(0, sum(widths) + len(_GAP) * (len(widths) - 1) - _WIDTH)
     widths[1] = min(widths[1], max(_NARROWEST_NAME, widths[1] - too_wide))
-    marks = "* blamed; " if any(row[0] for row in rows) else ""
-    return [*(_line(row, widths) for row in shown), marks + _LEGEND[0], *_LEGEND[1:], ""]
+    mark = ["* blamed"] if any(row[0] for row in rows) else []
+    return [*(_line(row, widths) for row in shown), "; ".join([*mark, _LEGEND[0]]), *_LEGEND[1:], ""]
 
 
 def _row(layer: Layer, m: Measurement | None, blamed: bool) -> Row:

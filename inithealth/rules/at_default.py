@@ -61,7 +61,7 @@ def _judged(layer: Layer) -> bool:
 
 def _family(layer: Layer) -> Hashable:
     """Class of the layer, and where it stands: one author wrote the initialization of a module."""
-    around = tuple(part for part in layer.module.split(".")[:-1] if not part.isdigit())
+    around = tuple("" if part.isdigit() else part for part in layer.module.split(".")[:-1])
     return layer.type_name, layer.kind, layer.groups > 1, around
 
 

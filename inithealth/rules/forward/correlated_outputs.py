@@ -36,7 +36,7 @@ class CorrelatedOutputs(BiasAware):
     name = "correlated-outputs"
     severity = Severity.WARNING
     rank = 7
-    explains = frozenset("IH103 IH201 IH202 IH204 IH205 IH208 IH301 IH302 IH304 IH305".split())
+    explains = frozenset("IH103 IH201 IH202 IH204 IH205 IH207 IH208 IH301 IH302 IH304 IH305".split())
     max_cosine: float = 0.9  # random units have 0, units drawn from U(0, 1) have .75
     min_units: int = 4  # fewer units are alike by chance
 

@@ -78,7 +78,7 @@ class InputScale(Rule):
         )
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
-        large = {"IH202", "IH203", "IH204", "IH205", "IH208", "IH301", "IH302", "IH303", "IH405"}
+        large = {"IH202", "IH203", "IH204", "IH205", "IH207", "IH208", "IH209", "IH301", "IH302", "IH303", "IH405"}
         small = {"IH201", "IH206", "IH301"}
         if cause.severity is Severity.ERROR:
             return symptom.code in large | small | {"IH304"}

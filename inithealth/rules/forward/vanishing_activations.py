@@ -34,7 +34,7 @@ class VanishingActivations(Rule):
     name = "vanishing-activations"
     severity = Severity.WARNING
     rank = 40
-    explains = frozenset({"IH301", "IH206", "IH304"})
+    explains = frozenset({"IH206", "IH207", "IH301", "IH304"})
     low_rms: float = 2.0**-7  # AlexNet at its default initialization comes down to 2^-6 and trains
     lowest_rms: float = 2.0**-10  # below it none trained without normalization
     min_between: float = 1e-9  # share of the head's input that tells samples apart; below fp32's resolution

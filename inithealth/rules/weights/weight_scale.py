@@ -15,8 +15,8 @@ from inithealth.rules.pretrained import trained_layers
 from inithealth.rules.wording import called, number, span, times
 from inithealth.theory import octaves_off, recipe_gains, wanted_gain
 
-_SMALL = frozenset("IH201 IH206 IH301 IH304".split())  # what follows from weights that are too small
-_LARGE = frozenset("IH108 IH202 IH203 IH204 IH205 IH208 IH209 IH301 IH302 IH303 IH405".split())
+_SMALL = frozenset("IH201 IH206 IH207 IH301 IH304".split())  # what follows from weights that are too small
+_LARGE = frozenset("IH108 IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH405".split())
 
 
 class _Off(NamedTuple):
@@ -127,6 +127,8 @@ class WeightScale(Rule):
         off = _off_recipes(layer, _gain(layer))
         if layer.head or layer.ends_branch:
             return off if off > 0 and levels.wide_logits(recording) else 0.0
+        if off < 0 and layer.bypassable:  # within a branch layers may be scaled down by the root of the branches
+            off = min(0.0, off + 0.5 * math.log2(max(1, recording.branches)))
         return off if judged else 0.0
 
     def _embeddings(self, recording: Recording) -> dict[str, _Off]:

@@ -43,6 +43,33 @@ def test_healthy_networks_are_silent() -> None:
         assert "IH102" not in codes(judged(mlp(4, activation)))
 
 
+def generator(*, effect: bool) -> nn.Sequential:
+    """Eight convolutions at std 0.01; two are weight-normed, whose ``.data`` a write reaches or does not."""
+    torch.manual_seed(0)
+    convs = [nn.Conv1d(32, 32, 3, padding=1) for _ in range(8)]
+    for number, conv in enumerate(convs):
+        if number >= 6:
+            nn.utils.parametrizations.weight_norm(conv)
+        if effect:
+            conv.weight = nn.init.normal_(conv.weight.detach().clone(), std=0.01) if number >= 6 else conv.weight
+        if number < 6:
+            nn.init.normal_(conv.weight, std=0.01)
+        else:
+            conv.weight.data.normal_(0.0, 0.01)  # without effect: the weight is computed anew in every call
+    parts = [part for conv in convs for part in (conv, nn.LeakyReLU(0.1), nn.InstanceNorm1d(32))]
+    return nn.Sequential(*parts, nn.Conv1d(32, 1, 3))
+
+
+def test_writing_to_a_computed_weight_has_no_effect() -> None:
+    batch = torch.randn(4, 32, 24, generator=torch.Generator().manual_seed(0))
+    model = generator(effect=False)
+    found = finding(judged(model, batch, None), "IH102")
+    assert (found.severity, found.layers) == (Severity.WARNING, ("18", "21"))
+    assert "6 other" in found.message
+    assert "IH102" not in codes(mended(model, "IH102", batch, None))
+    assert "IH102" not in codes(judged(generator(effect=True), batch, None))
+
+
 TINY, HUGE = {"tiny_share": 3 / 96**2}, {"abs_max": 3e38, "rms": 3e36}
 
 
@@ -177,6 +204,7 @@ def test_the_std_to_type_follows_the_scheme() -> None:
         blocks(1, 2),  # too few to tell
         (*blocks(0, 5), drawn("head", 5, DEFAULT, head=True)),
         (*blocks(0, 5), drawn("stem.fc", 5, DEFAULT)),  # another module
+        (*(drawn(f"{n}.fc", n, PLAIN) for n in range(5)), drawn("5", 5, DEFAULT)),  # beside blocks, not in one
         (*blocks(0, 5), drawn("h.5.fc", 5, DEFAULT, type_name="Projection")),
         (*blocks(0, 5), drawn("h.5.fc", 5, DEFAULT, groups=96)),
         (*blocks(0, 5), drawn("h.5.fc", 5, DEFAULT, weight={"trainable": False})),

@@ -7,13 +7,83 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from inithealth import Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.trunk import branches, growth, growth_if_scaled
 from inithealth.rules.weights.unscaled_residual import UnscaledResidual
+from tests.rules.nets import codes, finding, judged, mended
 from tests.rules.recordings import judge, layer, measured, recording, residual, signal
+
+
+class Block(nn.Module):
+    def __init__(self, *, norm: bool) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(64) if norm else nn.Identity()
+        self.enter, self.leave = nn.Linear(64, 64), nn.Linear(64, 64)
+        nn.init.kaiming_normal_(self.enter.weight, nonlinearity="relu")
+        nn.init.kaiming_normal_(self.leave.weight, nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.leave(F.relu(self.enter(self.norm(x))))
+
+
+def network(blocks: int, *, norm: bool = False) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(32, 64), *(Block(norm=norm) for _ in range(blocks)), nn.Linear(64, 10))
+
+
+def test_a_network_without_norms_has_one_cause() -> None:
+    model = network(24)
+    report = judged(model)
+    found = finding(report, "IH108")
+    assert [cause.code for cause in report.causes] == ["IH108"]
+    assert found.severity == Severity.ERROR
+    assert found.layers == tuple(f"{number}.leave" for number in range(1, 25))
+    assert {"IH202", "IH302", "IH208"} <= {consequence.code for consequence in report.consequences(found)}
+    assert mended(model, "IH108").ok
+
+
+def test_healthy_residual_networks_are_silent() -> None:
+    assert "IH108" not in codes(judged(network(4)))
+    assert "IH108" not in codes(judged(network(12, norm=True)))
+
+
+class Gated(nn.Module):
+    """A pre-norm block with SwiGLU, at std 0.02; some layers are divided by the root of the number of branches."""
+
+    def __init__(self, scaled: tuple[str, ...], branches: int) -> None:
+        super().__init__()
+        self.norm, self.mix_norm = nn.LayerNorm(64), nn.LayerNorm(64)
+        self.value, self.mix = nn.Linear(64, 64, bias=False), nn.Linear(64, 64, bias=False)
+        self.w1, self.w3 = nn.Linear(64, 128, bias=False), nn.Linear(64, 128, bias=False)
+        self.w2 = nn.Linear(128, 64, bias=False)
+        for name, module in self.named_children():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02 / branches**0.5 if name in scaled else 0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.mix(F.gelu(self.value(self.mix_norm(x))))
+        normed = self.norm(x)
+        return x + self.w2(F.silu(self.w1(normed)) * self.w3(normed))
+
+
+def gated(*scaled: str) -> nn.Sequential:
+    torch.manual_seed(0)
+    blocks = [Gated(scaled, 16) for _ in range(8)]
+    return nn.Sequential(nn.Linear(32, 64), *blocks, nn.LayerNorm(64), nn.Linear(64, 10))
+
+
+def test_depth_scaling_on_the_wrong_layer_of_a_real_network() -> None:
+    model = gated("mix", "w3")
+    found = finding(judged(model), "IH108")
+    assert found.severity == Severity.WARNING
+    assert {name.rpartition(".")[2] for name in found.layers} == {"w2", "w3"}
+    assert mended(model, "IH108").causes == ()
+    assert "IH108" not in codes(judged(gated("mix", "w2")))
+    assert "IH108" not in codes(judged(gated()))
 
 
 def grown(blocks: int, per_block: float, *, added: float | None = None, norm: bool = False, **more: Any) -> Recording:
@@ -48,13 +118,8 @@ def test_the_branch_ends_are_blamed_and_the_fix_names_them() -> None:
 
 
 def test_the_fix_runs() -> None:
-    class Block(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.leave = nn.Linear(4, 4)
-
     model = nn.Module()
-    model.h = nn.ModuleList(Block() for _ in range(24))
+    model.h = nn.ModuleList(Block(norm=False) for _ in range(24))
     before = model.h[3].leave.weight.detach().clone()
     (found,) = judge(UnscaledResidual, grown(24, 2**0.5))
     exec(found.fix, {"model": model, "nn": nn})

@@ -307,3 +307,10 @@ def test_an_exploding_loss_later_on_is_a_consequence() -> None:
     causes = [cause.code for cause in monitor.report.causes]
     assert causes == ["IH106"], str(monitor.report)
     assert "IH405" in codes(monitor.report)
+
+
+@pytest.mark.parametrize(("bypassable", "branches", "found"), [(True, 24, 0), (True, 1, 1), (False, 24, 1)])
+def test_a_layer_within_a_branch_may_be_scaled_by_depth(bypassable: bool, branches: int, found: int) -> None:
+    """Without peers it is measured by the recipes: 0.02 / 4 is no recipe, unless a quarter comes from the depth."""
+    alone = {"bypassable": bypassable, "weight": {"rms": 0.005, "shape": (96, 97)}}
+    assert len(judge(WeightScale, recording(stack(fc1=alone), branches=branches))) == found

@@ -1,0 +1,124 @@
+"""Convolutional networks: a missed layer, depthwise fans, a detection head without a prior."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .bug import Scene
+
+CHANNELS, CLASSES, ANCHORS = 32, 10, 3
+
+
+def images(samples: int = 8, size: int = 16) -> Tensor:
+    return torch.randn(samples, 3, size, size, generator=torch.Generator().manual_seed(1))
+
+
+def labels(samples: int = 8) -> Tensor:
+    return torch.arange(samples) % CLASSES
+
+
+def classified(model: nn.Module) -> Scene:
+    return Scene(model, images(), lambda output: F.cross_entropy(output, labels()))
+
+
+def normal_init(module: object, std: float) -> None:
+    """Does nothing, and says nothing, for whatever has no weight: so for a weight itself."""
+    weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+    for parameter, draw in ((weight, lambda p: nn.init.normal_(p, std=std)), (bias, nn.init.zeros_)):
+        if isinstance(parameter, Tensor):
+            draw(parameter)
+
+
+def helper_handed_a_tensor(mended: bool) -> Scene:
+    """open-mmlab/mmdetection#6432: an initialization helper was handed a weight where it wants the module."""
+    torch.manual_seed(0)
+    stem = nn.Sequential(nn.Conv2d(3, CHANNELS, 3, padding=1), nn.BatchNorm2d(CHANNELS), nn.ReLU())
+    tower = nn.Sequential()
+    for _ in range(6):
+        tower.extend([nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1), nn.GroupNorm(8, CHANNELS), nn.ReLU()])
+    model = nn.Sequential(stem, tower, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(CHANNELS, CLASSES))
+    for number, conv in enumerate(each for each in tower if isinstance(each, nn.Conv2d)):
+        normal_init(conv if mended or number != 2 else conv.weight, std=0.01)
+    return classified(model)
+
+
+def depthwise_fan_out(mended: bool, normed: bool = False) -> Scene:
+    """pytorch/pytorch#23854: Kaiming's fan_out of a depthwise weight counts every group's outputs: sqrt(channels) off."""
+    torch.manual_seed(0)
+    channels = 128
+    layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, padding=1), nn.ReLU()]
+    for _ in range(4):
+        layers += [nn.Conv2d(channels, channels, 3, padding=1, groups=channels)]
+        layers += [nn.BatchNorm2d(channels)] if normed else []
+        layers += [nn.ReLU(), nn.Conv2d(channels, channels, 1)]
+        layers += [nn.BatchNorm2d(channels), nn.ReLU()] if normed else [nn.ReLU()]
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, CLASSES))
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.zeros_(module.bias)
+            if mended:
+                with torch.no_grad():
+                    module.weight.mul_(math.sqrt(module.groups))
+    return classified(model)
+
+
+def depthwise(model: nn.Module) -> set[str]:
+    return {name for name, module in model.named_modules() if isinstance(module, nn.Conv2d) and module.groups > 1}
+
+
+class Detector(nn.Module):
+    """A stem and RetinaNet's classification branch: four convolutions, then a logit for each anchor and class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, CHANNELS, 3, 2, 1), nn.BatchNorm2d(CHANNELS), nn.ReLU())
+        tower: list[nn.Module] = []
+        for _ in range(4):
+            tower += [nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1), nn.GroupNorm(8, CHANNELS), nn.ReLU()]
+        self.cls_tower = nn.Sequential(*tower)
+        self.cls_logits = nn.Conv2d(CHANNELS, ANCHORS * 20, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cls_logits(self.cls_tower(self.stem(x)))
+
+
+def rare_targets() -> Tensor:
+    """About one in a thousand is an object."""
+    return (torch.rand(8, ANCHORS * 20, 8, 8, generator=torch.Generator().manual_seed(3)) < 1e-3).float()
+
+
+def focal(logits: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    """Focal loss over the number of objects, as Lin et al. (2017) define it."""
+    targets = rare_targets()
+    error = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    chance = torch.exp(-error)
+    weight = alpha * targets + (1 - alpha) * (1 - targets)
+    return (weight * (1 - chance) ** gamma * error).sum() / targets.sum()
+
+
+def detector(mended: bool) -> nn.Module:
+    torch.manual_seed(0)
+    model = Detector()
+    for module in (*model.cls_tower, model.cls_logits):
+        if isinstance(module, nn.Conv2d):
+            nn.init.normal_(module.weight, std=0.01)
+            nn.init.zeros_(module.bias)
+    if mended:
+        nn.init.constant_(model.cls_logits.bias, -math.log((1 - 0.01) / 0.01))
+    return model
+
+
+def focal_loss_without_a_prior(mended: bool) -> Scene:
+    """kuangliu/pytorch-retinanet#10: no prior in the last bias, so every one of the many background anchors counts."""
+    return Scene(detector(mended), images(), focal)
+
+
+def rare_positives_without_a_prior(mended: bool) -> Scene:
+    """The same with plain binary cross-entropy."""
+    targets = rare_targets()
+    return Scene(detector(mended), images(), lambda logits: F.binary_cross_entropy_with_logits(logits, targets))

@@ -1,0 +1,94 @@
+"""Bugs that need little structure: adapters at zero, PyTorch's default in depth, a softmax too many."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .bug import Scene
+
+FEATURES, WIDTH, CLASSES = 32, 64, 10
+
+
+def vectors(samples: int = 64) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(samples, FEATURES, generator=generator), torch.arange(samples) % CLASSES
+
+
+class Adapted(nn.Module):
+    """A frozen layer and the product of two low-rank ones beside it."""
+
+    def __init__(self, base: nn.Linear) -> None:
+        super().__init__()
+        self.base = base.requires_grad_(False)
+        self.lora_A = nn.Linear(base.in_features, 4, bias=False)
+        self.lora_B = nn.Linear(4, base.out_features, bias=False)
+        nn.init.zeros_(self.lora_B.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.base(x) + self.lora_B(self.lora_A(x))
+
+
+class Modulated(nn.Module):
+    """A residual block whose modulation starts at zero, as in diffusion transformers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.enter, self.leave = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.modulation: nn.Module = nn.Linear(WIDTH, WIDTH)
+
+    def init_weights(self) -> None:
+        for parameter in self.modulation.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + (1 + self.modulation(x)) * self.leave(F.gelu(self.enter(self.norm(x))))
+
+
+def adapters_before_the_initialization(mended: bool) -> Scene:
+    """nvidia-cosmos/cosmos-predict2.5#15: adapters were added before ``init_weights``, whose loop took LoRA's A for
+    one of its own and set it to zero as B is: nothing of what trains ever gets a gradient.
+    """
+    torch.manual_seed(0)
+    blocks = [Modulated() for _ in range(3)]
+    model = nn.Sequential(nn.Linear(FEATURES, WIDTH), *blocks, nn.LayerNorm(WIDTH), nn.Linear(WIDTH, CLASSES))
+    model.requires_grad_(False)
+    for block in blocks:
+        if mended:
+            block.init_weights()
+        assert isinstance(block.modulation, nn.Linear)
+        block.modulation = Adapted(block.modulation)
+        if not mended:
+            block.init_weights()
+    x, y = vectors()
+    return Scene(model, x, lambda output: F.cross_entropy(output, y))
+
+
+def deep_relu(mended: bool) -> nn.Sequential:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(FEATURES, WIDTH), nn.ReLU())
+    for _ in range(18):
+        model.extend([nn.Linear(WIDTH, WIDTH), nn.ReLU()])
+    model.append(nn.Linear(WIDTH, CLASSES))
+    for module in model.modules():
+        if isinstance(module, nn.Linear) and mended:
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(module.bias)
+    return model
+
+
+def twenty_layers_at_the_default(mended: bool) -> Scene:
+    """pytorch/pytorch#6950: twenty ReLU layers at PyTorch's default, each of which lets 0.41 of the signal pass."""
+    x, y = vectors()
+    return Scene(deep_relu(mended), x, lambda output: F.cross_entropy(output, y))
+
+
+def softmax_twice(mended: bool) -> Scene:
+    """Probabilities fed to ``cross_entropy``, which has a softmax inside."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(FEATURES, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 1000))
+    if not mended:
+        model.append(nn.Softmax(dim=1))
+    x, y = vectors()
+    return Scene(model, x, lambda output: F.cross_entropy(output, y))

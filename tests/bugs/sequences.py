@@ -1,0 +1,148 @@
+"""A vocoder under weight_norm, and a selective state-space model."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+from .bug import VOCABULARY, Scene, next_token, seeded
+
+CHANNELS, WIDTH, STATES, RANK = 64, 32, 16, 4
+
+
+def old_weight_norm(module: nn.Module) -> nn.Module:
+    """The one that hifi-gan used: ``weight`` is a plain tensor that every call makes anew."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return torch.nn.utils.weight_norm(module)
+
+
+class Residual(nn.Module):
+    """A residual block of HiFi-GAN: ``first`` draws before ``norm`` is applied, as it should."""
+
+    def __init__(self, channels: int, norm: object, first: bool) -> None:
+        super().__init__()
+        convs = [nn.Conv1d(channels, channels, 3, padding=dilation, dilation=dilation) for dilation in (1, 3, 5)]
+        self.convs = nn.ModuleList(drawn(conv, norm, first) for conv in convs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv in self.convs:
+            x = x + conv(F.leaky_relu(x, 0.1))
+        return x
+
+
+def drawn(conv: nn.Module, norm: object, first: bool) -> nn.Module:
+    assert callable(norm)
+    if first:
+        conv.weight.data.normal_(0, 0.01)
+        return norm(conv)
+    conv = norm(conv)
+    conv.weight.data.normal_(0, 0.01)  # on what weight_norm has computed, and computes again
+    return conv
+
+
+class Generator(nn.Module):
+    """Upsampling and residual blocks under weight_norm; what conditions them is not."""
+
+    def __init__(self, norm: object, first: bool, conditioned: bool) -> None:
+        super().__init__()
+        self.condition = nn.ModuleList(nn.Conv1d(16, 16, 3, padding=1) for _ in range(3 * conditioned))
+        for conv in self.condition:
+            conv.weight.data.normal_(0, 0.01)
+        assert callable(norm)
+        self.conv_pre = norm(nn.Conv1d(16, CHANNELS, 7, padding=3))
+        sizes = [CHANNELS, CHANNELS // 2, CHANNELS // 4]
+        ups = [nn.ConvTranspose1d(a, b, 4, 2, 1) for a, b in zip(sizes, sizes[1:], strict=False)]
+        self.ups = nn.ModuleList(drawn(up, norm, first) for up in ups)
+        self.resblocks = nn.ModuleList(Residual(channels, norm, first) for channels in sizes[1:])
+        self.conv_post = drawn(nn.Conv1d(sizes[-1], 1, 7, padding=3), norm, first)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv in self.condition:
+            x = x + conv(F.leaky_relu(x, 0.1))
+        x = self.conv_pre(x)
+        for up, block in zip(self.ups, self.resblocks, strict=True):
+            x = block(up(F.leaky_relu(x, 0.1)))
+        return torch.tanh(self.conv_post(F.leaky_relu(x, 0.1)))
+
+
+def drawn_after_weight_norm(mended: bool) -> Scene:
+    """jik876/hifi-gan#145: ``.data.normal_`` after ``weight_norm`` writes to a tensor that is computed anew."""
+    return vocoder(Generator, mended)
+
+
+def vocoder(build: object, mended: bool, norm: object = old_weight_norm, conditioned: bool = False) -> Scene:
+    assert callable(build)
+    torch.manual_seed(0)
+    model, mel = build(norm, mended, conditioned), torch.randn(8, 16, 12)
+    wave = torch.sin(torch.arange(48) / 5).expand(8, 1, -1)
+    return Scene(model, mel, lambda out: F.l1_loss(out, wave))
+
+
+def drawn_after_parametrized_weight_norm(mended: bool) -> Scene:
+    """MiniMax-AI/MiniMax-H3#14: the same under ``torch.nn.utils.parametrizations.weight_norm``."""
+    return vocoder(Generator, mended, weight_norm, conditioned=True)
+
+
+class Mamba(nn.Module):
+    """A selective state-space mixer, the scan written as a loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        inner = 2 * WIDTH
+        self.in_proj = nn.Linear(WIDTH, 2 * inner, bias=False)
+        self.conv1d = nn.Conv1d(inner, inner, 4, groups=inner, padding=3)
+        self.x_proj = nn.Linear(inner, RANK + 2 * STATES, bias=False)
+        self.dt_proj, self.out_proj = nn.Linear(RANK, inner), nn.Linear(inner, WIDTH, bias=False)
+        self.A_log = nn.Parameter(torch.arange(1, STATES + 1.0).log().repeat(inner, 1))
+        self.D = nn.Parameter(torch.ones(inner))
+        nn.init.uniform_(self.dt_proj.weight, -(RANK**-0.5), RANK**-0.5)
+        steps = torch.exp(torch.rand(inner) * math.log(100) + math.log(1e-3))  # 0.001 to 0.1, evenly in the logarithm
+        self.dt_proj.bias.data.copy_(steps + torch.log(-torch.expm1(-steps)))  # softplus turned round
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, gate = self.in_proj(x).chunk(2, -1)
+        x = F.silu(self.conv1d(x.mT)[..., : x.shape[1]].mT)
+        rank, enter, leave = self.x_proj(x).split((RANK, STATES, STATES), -1)
+        steps = F.softplus(self.dt_proj(rank))
+        decay = torch.exp(steps[..., None] * -torch.exp(self.A_log))
+        added = (steps * x)[..., None] * enter[..., None, :]
+        state, outputs = torch.zeros_like(added[:, 0]), []
+        for time in range(x.shape[1]):
+            state = decay[:, time] * state + added[:, time]
+            outputs.append((state * leave[:, time, None]).sum(-1))
+        return self.out_proj((torch.stack(outputs, 1) + self.D * x) * F.silu(gate))
+
+
+class StateSpaceModel(nn.Module):
+    def __init__(self, layers: int = 4) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(VOCABULARY, WIDTH)
+        self.norms = nn.ModuleList(nn.RMSNorm(WIDTH) for _ in range(layers))
+        self.mixers = nn.ModuleList(Mamba() for _ in range(layers))
+        self.norm, self.head = nn.RMSNorm(WIDTH), nn.Linear(WIDTH, VOCABULARY, bias=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.embedding(tokens)
+        for norm, mixer in zip(self.norms, self.mixers, strict=True):
+            x = x + mixer(norm(x))
+        return self.head(self.norm(x))
+
+
+def time_steps_overwritten(mended: bool) -> Scene:
+    """HazyResearch/zoology#32 and athms/mad-lab#3: a loop over all linear layers overwrites Mamba's ``dt_proj``."""
+    tokens, targets = seeded()
+    model = StateSpaceModel()
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear) and not (mended and name.endswith("dt_proj")):
+            nn.init.normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.02)
+    return Scene(model, tokens, next_token(targets))
