@@ -31,20 +31,20 @@ def depth_scaled(
         chosen: what each layer would be called without these.
     """
     ends = [place for place, layer in enumerate(layers) if layer.ends_branch and _matrix(layer)]
-    branches = _branches([layers[place].name for place in ends])
-    if branches < 2:
+    if len(ends) < 2:
         return tuple([] for _ in layers)
+    totals = dict.fromkeys([len(ends), _branches([layers[place].name for place in ends])])
     base = _base(layers, chosen)
     silent = all(weight.abs_max == 0 for place in ends if (weight := layers[place].weight) is not None)
     found: list[list[Recipe]] = []
     for place, (layer, own) in enumerate(zip(layers, drawn, strict=True)):
         more: list[Recipe] = []
         if layer.weight is not None and _matrix(layer) and own.kind != "unknown":
-            more += _deepnorm(layer.weight, own, branches)
+            more += [recipe for total in totals for recipe in _deepnorm(layer.weight, own, total)]
             if silent:
-                more += _fixup(layer, layer.weight, own, branches)
+                more += [recipe for total in totals for recipe in _fixup(layer, layer.weight, own, total)]
             if layer.ends_branch:
-                more += _at_end(layer, layer.weight, own, base, branches, ends.index(place))
+                more += _at_end(layer, layer.weight, own, base, list(totals), ends.index(place))
         found.append(more)
     return tuple(found)
 
@@ -54,7 +54,7 @@ def _matrix(layer: Layer) -> bool:
 
 
 def _branches(names: Sequence[str]) -> int:
-    """How many branches there are: experts side by side, which differ in a later number, count once."""
+    """How many branches there are if those whose names differ in a later number, as experts do, stand side by side."""
     roles: dict[str, set[str]] = {}
     for name in names:
         roles.setdefault(_NUMBER.sub("#", name), set()).add(next(iter(_NUMBER.findall(name)), ""))
@@ -74,21 +74,24 @@ def _base(layers: Sequence[Layer], chosen: Sequence[Recipe | None]) -> Recipe | 
     return base if base is not None and base.name in _BASES and count >= _SHARED * len(inner) else None
 
 
-def _at_end(layer: Layer, weight: Weight, drawn: Drawn, base: Recipe | None, branches: int, place: int) -> list[Recipe]:
+def _at_end(
+    layer: Layer, weight: Weight, drawn: Drawn, base: Recipe | None, totals: list[int], place: int
+) -> list[Recipe]:
     """The others' recipe over the root of the number of branches, of blocks, or of the branches so far."""
     found = []
     same = [recipe for recipe in recipes(layer, weight, drawn) if base is not None and recipe.text == base.text]
     if not same and base is not None and base.name in ("normal", "trunc_normal"):
         same = [base]
-    counts = {branches: 0.3, branches // 2: 0.4, 2 * branches: 0.6}
-    counts.setdefault(2 * (place // 2 + 1), 1.5)
+    counts = {2 * (place // 2 + 1): 0.7}
+    for total in totals:
+        counts |= {2 * total: 0.6, total // 2: 0.4, total: 0.3}
     for recipe in same[:1]:
         for count, cost in counts.items():
             if count > 1:
                 text = f"{recipe.text}/sqrt({count})"
                 found.append(Recipe("residual_scaled", text, recipe.std / count**0.5, cost))
-    if drawn.kind == "normal" and branches > 3:
-        blocks, width = branches // 2, min(shape_fans(weight))
+    if drawn.kind == "normal" and totals[0] > 3:
+        blocks, width = totals[0] // 2, min(shape_fans(weight))
         found.append(Recipe("residual_scaled", f"normal 2/({blocks}*sqrt(d))", 2 / blocks / width**0.5, 1.5))
     return found
 

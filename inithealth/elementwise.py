@@ -41,8 +41,8 @@ def _hardsigmoid(x: Array) -> Array:
 
 
 def _erf(x: Array) -> Array:
-    values: Array = np.array([math.erf(value) for value in x.ravel().tolist()])
-    return values.reshape(x.shape)
+    values: Array = np.array([math.erf(value) for value in x.ravel().tolist()]).reshape(x.shape)
+    return values
 
 
 def _exponential(x: Array, alpha: float) -> Array:

@@ -15,8 +15,9 @@ from typing import NamedTuple
 from inithealth.distributions import TRUNCATED_STD, Drawn
 from inithealth.recording import Layer, Weight
 
-_RECTIFIERS = frozenset("relu leaky_relu prelu rrelu relu6 gelu silu elu celu mish hardswish softplus".split())
-_SQUASHERS = frozenset("tanh sigmoid hardtanh hardsigmoid".split())
+# ReLU6 is a hardtanh from 0 to 6.
+_RECTIFIERS = frozenset("relu leaky_relu prelu rrelu relu6 gelu silu elu celu mish hardswish hardtanh softplus".split())
+_SQUASHERS = frozenset("tanh sigmoid hardsigmoid".split())
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 MATRICES = ("linear", "conv", "rnn", "bilinear", "bmm")
 _HEAD_DIMS = (32, 64, 80, 96, 128)  # of T5's kind, that divide the query's variance

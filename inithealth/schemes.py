@@ -47,10 +47,12 @@ SCHEME_NAMES: tuple[str, ...] = get_args(SchemeName)
 
 _EDGE = 1.15  # fresh weights reach 1.11 at 16 x 16 and 1.03 at 128 x 128; trained ones start at 1.26
 _ALIKE = 0.5  # mean cosine of units beyond which it is that, not training, that makes a direction stand out
-_SURE = 3.5  # standard errors within which a std is that of a recipe
+_SURE = 4.5  # standard errors within which a std is that of a recipe: a network has hundreds of weights
+_CLOSE = 0.15  # and how far it may be off it at all
 _TELLING = 0.05  # standard error of a std that tells one recipe from the next
 _SHORT = 10.0  # over the number of uniform elements: how far the largest stays below the bound, but for 1 in 20,000
 _SPARSE = 0.03  # share of zeros from which they are there on purpose
+_DECIDED = 0.9  # share of the odds from which one recipe is the only one in question
 _TRUST = 1.5  # how much the other layers count
 _FAR_FETCHED = 2.5  # cost of what nobody would take for granted in that place
 _IN_COMPANY = ("deepnorm", "fixup")  # what no layer is called alone
@@ -147,24 +149,26 @@ def _agreeing(candidates: Sequence[Recipe], origin: Drawn) -> list[_Fit]:
             unlikely = origin.elements * max(0.0, short - origin.rounding)
             if short < -origin.rounding or unlikely > _SHORT:
                 continue
-        if abs(off) <= _SURE:
+        if abs(off) <= min(_SURE, _CLOSE / origin.error):
             found.append(_Fit(recipe, -recipe.cost - unlikely))
     return found
 
 
 def _elected(fits: Sequence[Sequence[_Fit]], origins: Sequence[Drawn]) -> list[Recipe | None]:
-    """One recipe for each layer. Layers that tell recipes apart have a say in what the others are called."""
+    """One recipe for each layer. Those that only one recipe fits have a say in what the others are called."""
     telling = [_tells(origin) for origin in origins]
     shares = [_shares(own) if tells else {} for own, tells in zip(fits, telling, strict=True)]
     votes: Counter[str] = Counter()
     for share in shares:
         votes.update(share)
     chosen: list[Recipe | None] = []
-    for own, share, tells in zip(fits, shares, telling, strict=True):
+    for own, share, tells, origin in zip(fits, shares, telling, origins, strict=True):
         best, highest = None, -math.inf
         for recipe, score in own:
             company = votes[recipe.text] - share.get(recipe.text, 0.0)
-            alone = company < 0.5 and (not tells or recipe.name in _IN_COMPANY)
+            # A std alone is soon near that of some recipe nobody uses here; the bound of a uniform one is not.
+            far = recipe.cost > _FAR_FETCHED and origin.kind != "uniform"
+            alone = company < 0.5 and (far or not tells or recipe.name in _IN_COMPANY)
             total = score + _TRUST * math.log1p(max(0.0, company))
             if not alone and total > highest:
                 best, highest = recipe, total
@@ -173,11 +177,12 @@ def _elected(fits: Sequence[Sequence[_Fit]], origins: Sequence[Drawn]) -> list[R
 
 
 def _shares(fits: Sequence[_Fit]) -> dict[str, float]:
-    """How much a layer speaks for each recipe that it agrees with; 1 in all."""
+    """The recipe that a layer speaks for, if there is one, and how much: at most 1."""
     odds: dict[str, float] = {}
     for fit in fits:
         odds[fit.recipe.text] = max(odds.get(fit.recipe.text, 0.0), math.exp(fit.score))
-    return {text: each / sum(odds.values()) for text, each in odds.items()}
+    total = sum(odds.values())
+    return {text: each / total for text, each in odds.items() if each > _DECIDED * total}
 
 
 def _tells(origin: Drawn) -> bool:
@@ -196,16 +201,23 @@ def _scheme(weight: Weight, origin: Drawn, recipe: Recipe | None) -> Scheme:
 
 
 def _by_numbers(origin: Drawn) -> tuple[SchemeName, str]:
-    digits = 3 if origin.error < 5e-3 else 2
-    mean, std = f"{origin.mean:.2g}", f"{origin.std:.{digits}g}"
+    std = origin.std / TRUNCATED_STD if origin.kind == "truncated" else origin.std
+    spread = _rounded(std, origin.error)
+    around = _rounded(origin.mean, std / math.sqrt(origin.elements) / abs(origin.mean)) if origin.mean else ""
     if origin.kind == "uniform":
-        return "uniform", _ends(origin) if origin.mean else f"uniform {origin.bound:.{digits}g}"
+        short = _SHORT / origin.elements / 2
+        return "uniform", _ends(origin) if around else f"uniform {_rounded(origin.bound * (1 + short), short)}"
     if origin.kind == "truncated":
-        whole = f"{origin.std / TRUNCATED_STD:.{digits}g}"
-        return "trunc_normal", f"trunc normal({mean}, {whole})" if origin.mean else f"trunc normal {whole}"
+        return "trunc_normal", f"trunc normal({around}, {spread})" if around else f"trunc normal {spread}"
     if origin.kind == "normal":
-        return "normal", f"normal({mean}, {std})" if origin.mean else f"normal {std}"
+        return "normal", f"normal({around}, {spread})" if around else f"normal {spread}"
     return "unknown", "unknown"
+
+
+def _rounded(number: float, error: float) -> str:
+    """With the fewest digits that are right within the error; that is relative."""
+    texts = [f"{number:.{digits}g}" for digits in (1, 2, 3)]
+    return next((text for text in texts if abs(float(text) / number - 1) <= 2.5 * error), texts[-1])
 
 
 def _ends(origin: Drawn) -> str:

@@ -117,7 +117,10 @@ def uncorrelated_rms(layer: Layer, signal: Signal) -> float | None:
 
 
 def signal_through(layers: Iterable[Layer]) -> float:
-    """What the rms of a signal of 1 becomes on its way through the weights and activations of these layers."""
+    """What the rms of a signal of 1 becomes on its way through the weights and activations of these layers.
+
+    Biases are left out: they may hold up the level, but tell nothing of the network's input.
+    """
     variance = 1.0
     for layer in layers:
         variance = mean_field.next_variance(_function(layer), variance, _gain(layer) or 1.0)

@@ -145,7 +145,7 @@ def test_raise_comes_before_the_first_optimizer_step(pl: ModuleType, tmp_path: P
     with pytest.raises(UnhealthyInit) as raised:
         fit(model, [callback], pl=pl)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
-    assert codes(callback.report) == ["IH301"]
+    assert codes(callback.report) == ["IH201"]
     assert raised.value.report is callback.report
     assert str(raised.value) == f"unhealthy initialization\n{callback.report}"
     assert Report.from_json(path.read_bytes()) == callback.report
@@ -164,7 +164,7 @@ def test_warn_goes_on_and_shows_the_table_once(caplog: pytest.LogCaptureFixture)
     assert fit(module(vanishing()), [callback]).global_step == 6
     tables = [record.getMessage() for record in caplog.records if record.getMessage().startswith("inithealth: FAIL")]
     assert len(tables) == 1
-    assert codes(callback.report) == ["IH301"]
+    assert codes(callback.report) == ["IH201"]
 
 
 def test_what_only_time_tells_is_raised_when_it_is_known() -> None:
@@ -190,7 +190,7 @@ def test_on_alert_is_called_once_a_cause_and_may_fail() -> None:
         raise ConnectionError("the pager is down")
 
     assert fit(module(vanishing()), [InitHealth(on_alert=page)]).global_step == 6
-    assert [(finding.code, finding.role) for finding in told] == [("IH301", "cause")]
+    assert [(finding.code, finding.role) for finding in told] == [("IH201", "cause")]
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_it_does_not_change_what_is_measured(options: dict[str, Any]) -> None:
     ],
     ids=["nothing", "accumulation", "validation while accumulating", "bfloat16", "float64", "loss scale", "validation"],
 )
-@pytest.mark.parametrize(("net", "expected"), [(healthy, []), (vanishing, ["IH301"])])
+@pytest.mark.parametrize(("net", "expected"), [(healthy, []), (vanishing, ["IH201"])])
 def test_the_verdict_is_the_same(options: dict[str, Any], net: Callable[[], nn.Module], expected: list[str]) -> None:
     report = report_of(module(net()), steps=3, **options)
     assert codes(report) == expected
@@ -298,7 +298,7 @@ def test_testing_alone_judges_nothing() -> None:
 
 def test_each_fit_is_judged_anew() -> None:
     callback = InitHealth()
-    for net, expected in ((vanishing(), ["IH301"]), (healthy(), []), (vanishing(), ["IH301"])):
+    for net, expected in ((vanishing(), ["IH201"]), (healthy(), []), (vanishing(), ["IH201"])):
         fit(module(net), [callback], steps=2)
         assert codes(callback.report) == expected
 

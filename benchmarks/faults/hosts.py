@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from . import plain_nets, tasks, token_nets
+from . import picture_nets, tasks, token_nets, vector_nets
 from .tasks import Task, cross_entropy
 
 WEIGHTS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.LSTM)
@@ -81,16 +81,16 @@ _GPT_ENDS = tuple(f"blocks.{i}.{end}" for i in range(4) for end in ("proj", "fc2
 
 HOSTS: tuple[Host, ...] = (
     Host(
-        "mlp-relu", plain_nets.relu_mlp, Task(tasks.digits(64), cross_entropy), (0.005, 1e-3), 150,
+        "mlp-relu", vector_nets.relu_mlp, Task(tasks.digits(64), cross_entropy), (0.005, 1e-3), 150,
         ("body.9",), "body.10", end="body.18", deep=True,
     ),
     Host(
-        "mlp-tanh", plain_nets.tanh_mlp, Task(tasks.digits(64), cross_entropy), (0.01, 1e-3), 200,
+        "mlp-tanh", vector_nets.tanh_mlp, Task(tasks.digits(64), cross_entropy), (0.01, 1e-3), 200,
         ("body.4",), "body.5", end="body.8", deep=True,
     ),
-    Host("conv", plain_nets.plain_conv, _DIGITS, (0.005, 1e-3), 120, ("6",), "8", "0", "17", "16", deep=True),
-    Host("resnet", plain_nets.ResNet, _DIGITS, (0.05, 4e-3), 70, ("blocks.1.conv1",), "blocks.1.conv2", end="pool"),
-    Host("convnext", plain_nets.ConvNeXt, _DIGITS, (0.04, 4e-3), 120, ("blocks.1.fc1",), "blocks.1.fc2"),
+    Host("conv", picture_nets.plain_conv, _DIGITS, (0.005, 1e-3), 120, ("6",), "8", "0", "17", "16", deep=True),
+    Host("resnet", picture_nets.ResNet, _DIGITS, (0.05, 4e-3), 70, ("blocks.1.conv1",), "blocks.1.conv2", end="pool"),
+    Host("convnext", picture_nets.ConvNeXt, _DIGITS, (0.04, 4e-3), 120, ("blocks.1.fc1",), "blocks.1.fc2"),
     Host("mixer", token_nets.Mixer, _DIGITS, (0.05, 3e-3), 120, ("blocks.1.fc1",), "blocks.1.fc2"),
     Host(
         "gpt", token_nets.GPT, Task(tasks.next_token, cross_entropy, 8), (0.15, 8e-3), 100,
@@ -106,15 +106,15 @@ HOSTS: tuple[Host, ...] = (
     ),
     Host("lstm", token_nets.LSTM, Task(tasks.digits(8, 8), cross_entropy), (0.1, 5e-3), 200, end="body.1"),
     Host(
-        "unet", plain_nets.UNet, Task(tasks.noisy_blobs, nn.functional.mse_loss, 8), (0.01, 1e-3), 100,
+        "unet", picture_nets.UNet, Task(tasks.noisy_blobs, nn.functional.mse_loss, 8), (0.01, 1e-3), 100,
         ("down.2.0",), "down.2.2", "down.0.0", end="up.1", deep=True,
     ),
     Host(
-        "residual", plain_nets.ResidualMLP, _TEACHER, (0.01, 1e-3), 200,
+        "residual", vector_nets.ResidualMLP, _TEACHER, (0.01, 1e-3), 200,
         ("blocks.8.fc1",), "blocks.8.fc2", end="blocks", deep=True, branch_ends=_ENDS,
     ),
     Host(
-        "gcn", plain_nets.GCN, Task(tasks.neighbours, cross_entropy, 8), (0.05, 5e-3), 200,
+        "gcn", vector_nets.GCN, Task(tasks.neighbours, cross_entropy, 8), (0.05, 5e-3), 200,
         ("body.1",), "body.2", end="body.2",
     ),
     Host("low-rank", token_nets.LowRank, _TEACHER, (0.03, 3e-3), 250, end="", adapters=True),

@@ -27,11 +27,11 @@ _SAVED = {
 
 @dataclass(frozen=True)
 class Operands:
-    """As the operation took them: a product is signal @ weight, or weight @ signal where the weight comes first."""
+    """As they are multiplied: signal @ weight, or weight @ signal where the weight comes first."""
 
     signal: Tensor
     weight: Tensor
-    weight_first: bool  # which functional forms, that take [out, in], never are
+    weight_first: bool
 
 
 def operands(flow: Flow, index: int, parameter: Callable[[str], Tensor | None]) -> Operands | None:
@@ -46,7 +46,9 @@ def operands(flow: Flow, index: int, parameter: Callable[[str], Tensor | None]) 
         weight = _laid_out(graph, operation, parameter(operation.weights[0]))
     if not isinstance(weight, Tensor):
         return None
-    return Operands(signal, weight, operation.operand == min(saved) and graph.names[index] != "Linear")
+    if graph.names[index] == "Linear":  # the one node that keeps it as [out, in]
+        return Operands(signal, weight.mT, False)
+    return Operands(signal, weight, operation.kind != "conv" and operation.operand == min(saved))
 
 
 def signal_of(graph: Graph, operation: Operation) -> Tensor | None:

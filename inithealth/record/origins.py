@@ -73,15 +73,11 @@ def trunk_adds(marks: Landmarks, after: list[int]) -> dict[int, Residual]:
         after: immediate post-dominators.
     """
     joins = {**marks.residuals, **marks.projections}
-    following, inside = [-1] * len(marks.graph), [False] * len(marks.graph)
+    inside = [False] * len(marks.graph)
     for index in reversed(range(len(marks.graph))):
         beyond = after[index]
-        if beyond < 0:
-            continue
-        following[index] = beyond if beyond in joins else following[beyond]
-        add = following[index]
-        if add >= 0:
-            inside[index] = index > joins[add].fork and (beyond == add or inside[beyond])
+        if beyond >= 0:
+            inside[index] = inside[beyond] or (beyond in joins and index > joins[beyond].fork)
     beside = {index for join in joins.values() for index in _trunk_side(marks, join)}
     return {add: join for add, join in joins.items() if add in beside or not inside[add]}
 
@@ -120,7 +116,7 @@ def _terms(marks: Landmarks, index: int, fork: int) -> int:
 def trunk_normalized(marks: Landmarks, adds: Mapping[int, Residual]) -> bool:
     """Whether norms lie on the trunk itself, as in a post-norm transformer: between one residual add and the next."""
     between = [normed for add in adds.values() if (normed := _normed_since(marks, add.fork, adds)) is not None]
-    return sum(between) * _NORM_EVERY >= len(between) > 0
+    return any(between) and (sum(between) + 1) * _NORM_EVERY > len(between)
 
 
 def _normed_since(marks: Landmarks, fork: int, adds: Collection[int]) -> bool | None:

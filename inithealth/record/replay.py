@@ -94,11 +94,11 @@ def predicted(flow: Flow, index: int, parameter: Callable[[str], Tensor | None])
     """rms that an operation's weights make of the statistics of its input; None where its operands are gone."""
     graph, operation = flow.graph, flow.operations[index]
     bias = parameter(operation.bias) if operation.bias else None
-    if operation.kind == "embedding":
+    if graph.names[index] == "Embedding":
         weight, indices = parameter(operation.weights[0]), graph.saved(index, "indices")
         return None if weight is None or indices is None else predicted_rms("embedding", indices, weight)
     fed = operands(flow, index, parameter)
-    if fed is None or (fed.weight_first and fed.signal.ndim > 2):
+    if fed is None or operation.kind in ("embedding", "bilinear") or (fed.weight_first and fed.signal.ndim > 2):
         return None
     if operation.kind == "conv":
         sliding = {name: graph.saved(index, name) for name in ("stride", "padding", "dilation", "output_padding")}

@@ -121,7 +121,20 @@ def branch_ends(marks: Landmarks, start: int, fork: int) -> frozenset[int]:
             found.add(index)
         else:
             stack += _signals(marks, index)
-    return frozenset(found)
+    return frozenset(found) if len(found) < 2 else frozenset(end for end in found if _comes_from(marks, end, fork))
+
+
+def _comes_from(marks: Landmarks, node: int, fork: int) -> bool:
+    """Whether a node depends on the fork: a condition from elsewhere, added or multiplied, is no part of the branch."""
+    stack, seen = [node], set[int]()
+    while stack and len(seen) < _MOST_END:
+        index = stack.pop()
+        if index == fork:
+            return True
+        if index > fork and index not in seen:
+            seen.add(index)
+            stack += marks.graph.data(index)
+    return bool(stack)
 
 
 def _signals(marks: Landmarks, index: int) -> list[int]:

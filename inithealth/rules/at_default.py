@@ -62,7 +62,8 @@ def _judged(layer: Layer) -> bool:
 def _family(layer: Layer) -> Hashable:
     """Class of the layer, and where it stands: one author wrote the initialization of a module."""
     around = tuple("" if part.isdigit() else part for part in layer.module.split(".")[:-1])
-    return layer.type_name, layer.kind, layer.groups > 1, around
+    # torch renames the class of a module that computes its weight, of the same class it is all the same.
+    return layer.type_name.removeprefix("Parametrized"), layer.kind, layer.groups > 1, around
 
 
 def _scheme(layer: Layer) -> Hashable:

@@ -61,7 +61,7 @@ def explain(layers: Sequence[Layer], of: Literal["signal", "gradient"] = "signal
     activation = next((layer.activation for layer in layers if layer.activation), None)
     through = f"through {activation}" if activation else "as it is"
     after = (signal_through if of == "signal" else gradient_through)(told)
-    total = "" if len(told) == 1 else f": over {len(told)} layers the {of} becomes {times(after)}"
+    total = "" if len(told) == 1 else f": over {len(told)} layers that makes the {of} {times(after)}"
     return f"the weights of {span(layers)} have {times(gain)} the gain that keeps the signal {through}{total}"
 
 

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 
 from inithealth.recording import Layer
-
-_NUMBER = re.compile(r"\d+")
-
-
-def numberless(name: str) -> str:
-    """A dotted name without its numbers: ``layers.3.fc1.weight`` -> ``layers..fc.weight``."""
-    return _NUMBER.sub("", name)
 
 
 def place(layer: Layer) -> Hashable:

@@ -32,17 +32,19 @@ def layout(recording: Recording) -> layout_pb2.Layout:
 def _depth(profile: Profile, recording: Recording) -> layout_pb2.Chart:
     wanted = profile.quantity.reference(recording, recording.steps[0]).source
     title = f"{_TITLES[profile.quantity.name]}. Healthy band: within x2 of {wanted}"
-    return _margin(title, profile.measured, profile.lower, profile.upper)
+    theory = [profile.theory] if profile.predicts(recording) else []
+    return _margin(title, (profile.measured, profile.lower, profile.upper), *theory)
 
 
 def _spread(profile: Profile) -> layout_pb2.Chart:
     tag = GROUP + SPREADS[profile.quantity.name]
     return _margin(
         f"{_TITLES[profile.quantity.name]}. Median layer, band: p10 to p90",
-        *(f"{tag}/{name}" for name in ("p50", "p10", "p90")),
+        (f"{tag}/p50", f"{tag}/p10", f"{tag}/p90"),
     )
 
 
-def _margin(title: str, value: str, lower: str, upper: str) -> layout_pb2.Chart:
-    series = layout_pb2.MarginChartContent.Series(value=value, lower=lower, upper=upper)
-    return layout_pb2.Chart(title=title, margin=layout_pb2.MarginChartContent(series=[series]))
+def _margin(title: str, *curves: tuple[str, str, str]) -> layout_pb2.Chart:
+    """A chart of some curves, each the tags of its value, its lower and its upper margin."""
+    series = [layout_pb2.MarginChartContent.Series(value=v, lower=low, upper=high) for v, low, high in curves]
+    return layout_pb2.Chart(title=title, margin=layout_pb2.MarginChartContent(series=series))

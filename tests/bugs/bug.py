@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,10 +22,28 @@ class Scene:
 
     model: nn.Module
     batch: Any
-    loss: Loss | None = None
+    loss: Loss
+    adam: bool = False  # as what it was trained with, where that matters
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        return torch.optim.AdamW(trainable, lr=1e-4) if self.adam else torch.optim.SGD(trainable, lr=0.01)
 
     def checked(self) -> Report:
-        return inithealth.check(self.model, self.batch, loss=self.loss)
+        return inithealth.check(self.model, self.batch, loss=self.loss, optimizer=self.optimizer)
+
+    def watched(self, steps: int = 5) -> Report:
+        """A short training loop, watched; it changes the model."""
+        optimizer = self.optimizer
+        with inithealth.watch(self.model, optimizer=optimizer) as monitor:
+            for _ in range(steps):
+                optimizer.zero_grad()
+                loss = self.loss(self.model(self.batch))
+                loss.backward()
+                monitor.step(loss)
+                optimizer.step()
+        return monitor.report
 
 
 @dataclass(frozen=True)
@@ -37,7 +55,7 @@ class Bug:
     severity: Severity
     layers: Callable[[nn.Module], set[str]]  # modules to blame, all of them
     typed: bool = True  # the fix is code that mends the weights
-    optimizer: Callable[[Any], torch.optim.Optimizer] = field(default=lambda p: torch.optim.SGD(p, lr=1e-3))
+    watched: bool = True  # a short training loop shows it as well
 
     @property
     def name(self) -> str:

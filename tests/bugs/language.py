@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .bug import VOCABULARY, Scene, next_token, seeded
 
 WIDTH, HEADS, LENGTH = 64, 4, 16
+STD = 0.02 * (768 / WIDTH) ** 0.5  # what 0.02 is at GPT-2's width: the same gain in every layer
 
 
 def attended(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -25,7 +26,7 @@ class Conv1D(nn.Module):
     def __init__(self, outputs: int, inputs: int) -> None:
         super().__init__()
         self.weight, self.bias = nn.Parameter(torch.empty(inputs, outputs)), nn.Parameter(torch.zeros(outputs))
-        nn.init.normal_(self.weight, std=0.02)
+        nn.init.normal_(self.weight, std=STD)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.addmm(self.bias, x.flatten(0, -2), self.weight).unflatten(0, x.shape[:-1])
@@ -88,7 +89,7 @@ def gpt2_scaling_by_a_short_name(mended: bool) -> Scene:
     model = GPT(24)
     for name, parameter in model.named_parameters():
         if name.endswith("c_proj.weight") if mended else name == "c_proj.weight":
-            nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * 24))
+            nn.init.normal_(parameter, std=STD / math.sqrt(2 * 24))
     return Scene(model, tokens, next_token(targets))
 
 
@@ -101,7 +102,9 @@ def embedding_at_its_default(mended: bool, tied: bool = True) -> Scene:
     for embedding in (model.wte, model.lm_head):
         nn.init.normal_(embedding.weight, std=0.02 if mended else 1.0)
     for name, parameter in model.named_parameters():
-        if name.endswith("c_proj.weight"):
+        if name.endswith(("c_attn.weight", "c_fc.weight")):
+            nn.init.normal_(parameter, std=0.02)
+        elif name.endswith("c_proj.weight"):
             nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * 4))
     return Scene(model, tokens, next_token(targets))
 

@@ -33,15 +33,26 @@ def normal_init(module: object, std: float) -> None:
             draw(parameter)
 
 
+class Classifier(nn.Module):
+    """A backbone at PyTorch's default, and a tower that has an initialization of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Conv2d(3, CHANNELS, 3, padding=1), nn.BatchNorm2d(CHANNELS), nn.ReLU())
+        tower: list[nn.Module] = []
+        for _ in range(6):
+            tower += [nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1), nn.GroupNorm(8, CHANNELS), nn.ReLU()]
+        self.tower, self.head = nn.Sequential(*tower), nn.Linear(CHANNELS, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.tower(self.backbone(x)).mean((2, 3)))
+
+
 def helper_handed_a_tensor(mended: bool) -> Scene:
     """open-mmlab/mmdetection#6432: an initialization helper was handed a weight where it wants the module."""
     torch.manual_seed(0)
-    stem = nn.Sequential(nn.Conv2d(3, CHANNELS, 3, padding=1), nn.BatchNorm2d(CHANNELS), nn.ReLU())
-    tower = nn.Sequential()
-    for _ in range(6):
-        tower.extend([nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1), nn.GroupNorm(8, CHANNELS), nn.ReLU()])
-    model = nn.Sequential(stem, tower, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(CHANNELS, CLASSES))
-    for number, conv in enumerate(each for each in tower if isinstance(each, nn.Conv2d)):
+    model = Classifier()
+    for number, conv in enumerate(each for each in model.tower if isinstance(each, nn.Conv2d)):
         normal_init(conv if mended or number != 2 else conv.weight, std=0.01)
     return classified(model)
 
@@ -59,7 +70,8 @@ def depthwise_fan_out(mended: bool, normed: bool = False) -> Scene:
     model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, CLASSES))
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            mode = "fan_in" if module.in_channels == 3 else "fan_out"
+            nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
             nn.init.zeros_(module.bias)
             if mended:
                 with torch.no_grad():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -22,11 +23,18 @@ FAULTS = frozenset(build.__name__ for build in FAULTY)
 OWN_SEED = 7  # what the zoo's builders seed with
 # Pairs, ratings, collocation points and latents, whose number the builders write out.
 FIXED_SIZE = ("siamese", "recommender", "physics_informed", "siren", "dcgan")
+# One of each kind of network and of fault, where twenty draws or all sizes are not asked for.
+KINDS = (
+    "he_relu_10", "lecun_selu", "batch_norm", "zero_head", "zero_gamma_resnet", "frozen_backbone",
+    "post_norm_transformer", "tied_gpt", "lstm", "unet", "lora", "gru_classifier", "mobile_net", "mixer", "siren",
+    "deep_sets", "duplicated_units", "unit_normal_tanh", "default_relu_50", "small_middle", "deep_bias", "nan_weight",
+    "loud_head", "detached_body", "sigmoid_20", "constant_between_random",
+)  # fmt: skip
 ENCODERS = ("pre_norm_transformer", "post_norm_transformer")
 
 
 def rebuilt(name: str, seed: int = OWN_SEED, samples: int | None = None) -> Case:
-    """The zoo's case of that name, weights and data drawn with ``seed``, with ``samples`` in the batch.
+    """The zoo's case of that name, its weights and data drawn with ``seed``, ``samples`` of them in the batch.
 
     Raises ValueError for another batch size of a case in :data:`FIXED_SIZE`.
     """
@@ -47,9 +55,13 @@ def _seeded(seed: int) -> Iterator[None]:
     data = batches._generator().initial_seed() + shift
     with (
         mock.patch.object(torch, "manual_seed", lambda own: original(own + shift)),
-        mock.patch.object(batches, "_generator", lambda: torch.Generator().manual_seed(data)),
+        mock.patch.object(batches, "_generator", partial(_generator, data)),
     ):
         yield
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 @contextmanager

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.invariance.rebuilt import BUILDERS, rebuilt
+from tests.invariance.examples import few
+from tests.invariance.rebuilt import KINDS, rebuilt
 from tests.invariance.shuffled import shuffled
 from tests.invariance.verdicts import judged, own_verdict, told, verdict
 from tests.invariance.wiring import WIRINGS, permuted
 
-WIRED = [name for name, build in BUILDERS.items() if type(build().model) in WIRINGS]
-few = settings(derandomize=True, max_examples=2, deadline=None)
+WIRED = [name for name in KINDS if type(rebuilt(name).model) in WIRINGS]
 seeds = st.integers(0, 2**16)
 
 
@@ -25,7 +25,7 @@ def test_the_order_of_units(name: str, seed: int) -> None:
     assert told(verdict(judged(case, permuted(case.model, seed)))) == told(own_verdict(name))
 
 
-@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize("name", KINDS)
 @few
 @given(seed=seeds)
 def test_the_order_of_samples(name: str, seed: int) -> None:

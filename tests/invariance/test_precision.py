@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.invariance.rebuilt import BUILDERS, rebuilt
+from tests.invariance.rebuilt import KINDS, rebuilt
 from tests.invariance.verdicts import judged, own_verdict, told, verdict
 from tests.zoo.case import Case
 
@@ -32,6 +32,6 @@ def _cast(values: Any, dtype: torch.dtype) -> Any:
     return tuple(_cast(part, dtype) for part in values)
 
 
-@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize("name", KINDS)
 def test_double_precision(name: str) -> None:
     assert told(verdict(judged(doubled(rebuilt(name))))) == told(own_verdict(name))

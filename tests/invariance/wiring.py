@@ -84,7 +84,9 @@ def _conv(model: nn.Module) -> list[Units]:
 def _resnet(model: nn.Module) -> list[Units]:
     blocks = [f"blocks.{i}" for i in range(len(cast(conv.ResNet, model).blocks))]
     inner = [
-        Units(conv.RESIDUAL_CHANNELS, (Axis(f"{b}.conv1.weight", 0), *_rows(f"{b}.norm1"), Axis(f"{b}.conv2.weight", 1)))
+        Units(
+            conv.RESIDUAL_CHANNELS, (Axis(f"{b}.conv1.weight", 0), *_rows(f"{b}.norm1"), Axis(f"{b}.conv2.weight", 1))
+        )
         for b in blocks
     ]
     trunk = [Axis("stem.weight", 0), *_rows("norm"), Axis("head.weight", 1)]

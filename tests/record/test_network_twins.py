@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
@@ -29,20 +30,44 @@ NETWORKS: dict[str, tuple[type[nn.Module], tuple[Tensor, ...]]] = {
 BLOCKS = (GPTBlock, Bottleneck, LlamaBlock, TimedBlock)
 
 
+def compute(module: nn.Module, function: Callable[..., Any]) -> None:
+    module.forward = function
+
+
+def product(layer: nn.Linear, x: Tensor) -> Tensor:
+    return x @ layer.weight.t() + layer.bias if layer.bias is not None else x @ layer.weight.t()
+
+
+def convolution(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    return F.conv2d(x, layer.weight, layer.bias, layer.stride, layer.padding)
+
+
+def layer_norm(layer: nn.LayerNorm, x: Tensor) -> Tensor:
+    return F.layer_norm(x, layer.normalized_shape, layer.weight, layer.bias)
+
+
+def batch_norm(layer: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    return F.batch_norm(x, None, None, layer.weight, layer.bias, True)
+
+
+def group_norm(layer: nn.GroupNorm, x: Tensor) -> Tensor:
+    return F.group_norm(x, layer.num_groups, layer.weight, layer.bias)
+
+
+FUNCTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {
+    nn.Linear: product,
+    nn.Conv2d: convolution,
+    nn.LayerNorm: layer_norm,
+    nn.BatchNorm2d: batch_norm,
+    nn.GroupNorm: group_norm,
+}
+
+
 def by_functions(model: nn.Module) -> None:
-    """Every layer computed by functions of its parameters."""
+    """Layers computed by functions of their parameters."""
     for module in model.modules():
-        if isinstance(module, nn.Linear):
-            module.forward = lambda x, m=module: x @ m.weight.t() + m.bias if m.bias is not None else x @ m.weight.t()
-        elif isinstance(module, nn.Conv2d):
-            options = module.stride, module.padding
-            module.forward = lambda x, m=module, o=options: F.conv2d(x, m.weight, m.bias, *o)
-        elif isinstance(module, nn.LayerNorm):
-            module.forward = lambda x, m=module: F.layer_norm(x, m.normalized_shape, m.weight, m.bias)
-        elif isinstance(module, nn.BatchNorm2d):
-            module.forward = lambda x, m=module: F.batch_norm(x, None, None, m.weight, m.bias, True)
-        elif isinstance(module, nn.GroupNorm):
-            module.forward = lambda x, m=module: F.group_norm(x, m.num_groups, m.weight, m.bias)
+        if type(module) in FUNCTIONS:
+            compute(module, partial(FUNCTIONS[type(module)], module))
 
 
 def in_place(model: nn.Module) -> None:
@@ -54,7 +79,7 @@ def in_place(model: nn.Module) -> None:
 def checkpointed(model: nn.Module, reentrant: bool) -> None:
     for module in model.modules():
         if isinstance(module, BLOCKS):
-            module.forward = lambda *args, f=module.forward: checkpoint(f, *args, use_reentrant=reentrant)  # type: ignore[method-assign]
+            compute(module, partial(checkpoint, module.forward, use_reentrant=reentrant))
 
 
 def weight_normed(model: nn.Module) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -24,6 +24,14 @@ def by_heads(packed: Tensor) -> Tensor:
     return packed.reshape(2, 3, 3, 2, 3).permute(2, 0, 3, 1, 4)
 
 
+def selected(heads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return heads[0], heads[1], heads[2]
+
+
+def normed_heads(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return attend(F.layer_norm(q, (6,)), F.layer_norm(k, (6,)), v)
+
+
 def merged(mixed: Tensor) -> Tensor:
     return mixed.transpose(1, 2).reshape(2, 3, 6)
 
@@ -42,11 +50,9 @@ PACKED: dict[str, tuple[int, int, Way]] = {
     "by tensor_split": (18, 3, lambda net, y: attend(*y.tensor_split(3, -1))),
     "by slices": (18, 3, lambda net, y: attend(y[..., :6], y[..., 6:12], y[..., 12:])),
     "by heads and unbind": (18, 3, lambda net, y: merged(attend(*by_heads(y).unbind(0)))),
-    "by heads and selection": (18, 3, lambda net, y: merged(attend(*by_heads(y)))),
+    "by heads and selection": (18, 3, lambda net, y: merged(attend(*selected(by_heads(y))))),
     "by hand, key and value": (12, 2, lambda net, y: (X @ y.chunk(2, -1)[0].mT).softmax(-1) @ y.chunk(2, -1)[1]),
-    "behind a norm of query and key": (
-        18, 3, lambda net, y: attend(*(F.layer_norm(p, (6,)) for p in y.chunk(3, -1)[:2]), y.chunk(3, -1)[2])
-    ),
+    "behind a norm of query and key": (18, 3, lambda net, y: normed_heads(*y.chunk(3, -1))),
     "SwiGLU": (12, 2, lambda net, y: F.silu(y.chunk(2, -1)[0]) * y.chunk(2, -1)[1]),
     "F.glu": (12, 2, lambda net, y: F.glu(y)),
     "gates of a recurrent cell": (
@@ -74,7 +80,7 @@ ALONE: dict[str, tuple[int, Way]] = {
 class Split(Written):
     def normed(self) -> Tensor:
         """A signal from elsewhere, normalized."""
-        return F.layer_norm(self.other(X), (6,))
+        return F.layer_norm(cast(nn.Linear, self.other)(X), (6,))
 
 
 def net(width: int, way: Way, *, bias: bool = True) -> Split:
@@ -119,7 +125,7 @@ def test_a_gated_convolution_holds_two() -> None:
 
     def forward(net: Any, x: Tensor) -> Tensor:
         one, other = net.conv(x).chunk(2, 1)
-        return one.tanh() * other.sigmoid()
+        return cast(Tensor, one.tanh() * other.sigmoid())
 
     for groups, fan_out in ((1, 6 * 9), (6, 2 * 9), (2, 6 * 9)):
         layer = read(Written(forward, conv=nn.Conv2d(6, 12, 3, groups=groups)), IMAGES).layers["conv"]
@@ -128,7 +134,7 @@ def test_a_gated_convolution_holds_two() -> None:
 
 
 @pytest.mark.parametrize(("kind", "gates"), [(nn.LSTM, 4), (nn.GRU, 3), (nn.RNN, 1)])
-def test_the_gates_of_a_recurrent_layer(kind: type[nn.RNNBase], gates: int) -> None:
+def test_the_gates_of_a_recurrent_layer(kind: Callable[..., nn.Module], gates: int) -> None:
     model = Written(lambda net, x: net.cell(x)[0], cell=kind(6, 5, batch_first=True))
     for layer in read(model, X).layers.values():
         assert layer.weight is not None
@@ -136,12 +142,12 @@ def test_the_gates_of_a_recurrent_layer(kind: type[nn.RNNBase], gates: int) -> N
 
 
 @pytest.mark.parametrize(("kind", "gates"), [(nn.LSTMCell, 4), (nn.GRUCell, 3), (nn.RNNCell, 1)])
-def test_the_gates_of_a_cell_in_a_loop(kind: type[nn.RNNCellBase], gates: int) -> None:
+def test_the_gates_of_a_cell_in_a_loop(kind: Callable[..., nn.Module], gates: int) -> None:
     def forward(net: Any, x: Tensor) -> Tensor:
         state: Any = None
         for step in x.unbind(1):
             state = net.cell(step, state)
-        return state[0] if isinstance(state, tuple) else state
+        return cast(Tensor, state[0] if isinstance(state, tuple) else state)
 
     for layer in read(Written(forward, cell=kind(6, 5)), X).layers.values():
         assert layer.weight is not None

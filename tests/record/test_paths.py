@@ -66,6 +66,28 @@ def test_essential_is_what_some_input_cannot_do_without(graph: Graph) -> None:
     assert essential_nodes(graph, immediate_post_dominators(graph)) == wanted
 
 
+@st.composite
+def long_graphs(draw: st.DrawFn) -> Graph:
+    """Long ones, with short and far skips: ancestors are found by jumps."""
+    edges: list[list[int]] = [[]]
+    for at in range(1, draw(st.integers(40, 120))):
+        back = draw(st.sampled_from([1, 1, 1, 2, 5, 30]))
+        edges.append(
+            [at - 1, at - back] if 1 < back <= at else [at - 1] if draw(st.integers(0, 9)) else [max(0, at - 2)]
+        )
+    return made_up(edges, ["Add"] * len(edges))
+
+
+@given(long_graphs())
+def test_dominators_of_long_graphs_are_those_of_all_paths(graph: Graph) -> None:
+    passed: list[set[int]] = []  # the nodes that all paths to each node share, by their definition
+    for index, found in enumerate(immediate_dominators(graph)):
+        sources = graph.data(index)
+        shared = set.intersection(*(passed[source] for source in sources)) if sources else set()
+        passed.append(shared | {index})
+        assert found == max(shared, default=-1)
+
+
 def test_a_chain_is_essential_and_a_branch_around_is_not() -> None:
     chain = made_up([[], [0], [1]], ["Relu"] * 3)
     assert essential_nodes(chain, immediate_post_dominators(chain)) == {0, 1, 2}

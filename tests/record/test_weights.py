@@ -10,7 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from inithealth.record import duplicates
 from inithealth.record.weights import describe, first_equal, unit_rows
+from inithealth.recording import Weight
 from tests.record import twins
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -205,3 +207,139 @@ def test_an_undescribed_non_finite_weight_has_no_duplicates() -> None:
     weight = describe("w", rows, rows=rows)
     assert weight is not None
     assert (weight.non_finite, weight.duplicate_rows, weight.row_cosine) == (6, 0.0, 0.0)
+
+
+def told(tensor: Tensor, axis: int | None = 0, groups: int = 1) -> Weight:
+    weight = describe("w", tensor, rows=unit_rows(tensor, axis), groups=groups)
+    assert weight is not None
+    return weight
+
+
+@given(st.integers(2, 30), st.integers(2, 30), st.integers(0, 99), st.sampled_from((1e-20, 0.02, 1.0, 1e20)))
+def test_kurtosis_and_edge_are_those_of_the_elements(rows: int, columns: int, seed: int, size: float) -> None:
+    torch.manual_seed(seed)
+    tensor = torch.randn(rows, columns).square() * size
+    weight, values = told(tensor), tensor.double() / size
+    away = values - values.mean()
+    if not 1e-10 < size < 1e10:
+        assert (weight.kurtosis, weight.spectral_edge) == (None, None)
+        return
+    assert weight.kurtosis == pytest.approx(float(away.pow(4).mean() / away.square().mean() ** 2), rel=1e-3)
+    if min(rows, columns) < 8:
+        assert weight.spectral_edge is None
+    else:
+        largest = torch.linalg.svdvals(away)[0] / away.square().mean().sqrt()
+        wanted = float(largest) / (math.sqrt(rows) + math.sqrt(columns))
+        assert weight.spectral_edge is not None
+        assert 0.6 * wanted < weight.spectral_edge < 1.001 * wanted
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_distributions_and_spectra_are_told_in_any_precision(dtype: torch.dtype) -> None:
+    normal, uniform = told(torch.randn(128, 128).to(dtype)), told(torch.rand(128, 128).to(dtype))
+    assert normal.kurtosis == pytest.approx(3.0, abs=0.4)
+    assert uniform.kurtosis == pytest.approx(1.8, abs=0.1)
+    for weight in (normal, uniform):
+        assert weight.spectral_edge == pytest.approx(0.93, abs=0.1)
+        assert not weight.orthogonal
+    assert told(torch.nn.init.orthogonal_(torch.empty(40, 90), 1.4).to(dtype)).orthogonal
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [torch.zeros(9, 9), torch.full((9, 9), 3.0), torch.full((9, 9), math.nan), torch.full((9, 9), math.inf)],
+    ids=["zeros", "constant", "nan", "infinite"],
+)
+def test_what_has_no_spread_has_no_kurtosis_and_no_edge(odd: Tensor) -> None:
+    for tensor in (odd, odd.half(), odd.bfloat16()):
+        weight = told(tensor)
+        assert (weight.kurtosis, weight.spectral_edge, weight.orthogonal, weight.identity) == (None, None, False, False)
+
+
+def test_experts_have_an_edge_though_their_units_are_not_told() -> None:
+    experts = torch.randn(4, 32, 48)
+    weight = describe("w", experts, fan_in=32, fan_out=48)
+    assert weight is not None
+    assert weight.spectral_edge == pytest.approx(0.93, abs=0.1)
+    position = describe("p", experts)  # no matrix that anything is multiplied by
+    assert position is not None
+    assert position.spectral_edge is None
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (12, 5), (5, 12), (6, 4, 3, 3), (4, 6, 5), (3, 3, 1, 1)])
+def test_the_identity_is_ones_on_the_diagonal_of_the_centre(shape: tuple[int, ...]) -> None:
+    ones = torch.empty(*shape)
+    torch.nn.init.eye_(ones) if len(shape) == 2 else torch.nn.init.dirac_(ones)
+    assert told(ones).identity
+    assert told(ones.half()).identity
+    assert not told(2 * ones).identity
+    moved = ones.roll(1, 0)
+    assert not told(moved).identity
+    ones[-1, 0].fill_(1.0)
+    assert not told(ones).identity
+
+
+def test_the_identity_of_each_group_is_one_too() -> None:
+    depthwise = torch.nn.init.dirac_(torch.empty(6, 1, 3, 3), groups=6)
+    assert told(depthwise, groups=6).identity
+    assert not told(depthwise).identity
+
+
+def test_a_transposed_convolution_is_orthogonal_as_torch_draws_it() -> None:
+    weight = torch.nn.init.orthogonal_(torch.empty(24, 16, 3, 3))
+    assert told(weight, axis=1).orthogonal
+    assert not told(torch.randn(24, 16, 3, 3), axis=1).orthogonal
+
+
+@given(matrices())
+def test_tiny_elements_are_counted(tensor: Tensor) -> None:
+    weight = describe("w", tensor)
+    values = twins.numbers(tensor)
+    assert weight is not None
+    assert weight.tiny_share == pytest.approx(sum(0 < abs(value) < 1e-30 for value in values) / len(values))
+
+
+@given(units())
+def test_a_fingerprint_tells_weights_apart(drawn: tuple[Tensor, Tensor | None, int]) -> None:
+    rows, _, _ = drawn
+    mark = told(rows).fingerprint
+    assert 0 <= mark < 2**53
+    assert told(rows.clone()).fingerprint == mark
+    assert told(rows.t().contiguous().t()).fingerprint == mark
+    for changed in (rows.flip(0), rows.flip(1)):
+        if torch.equal(changed.signbit(), rows.signbit()) and torch.equal(changed, rows):
+            assert told(changed).fingerprint == mark
+    torch.manual_seed(0)
+    assert told(torch.randn(rows.shape)).fingerprint != mark
+
+
+def test_equal_weights_have_one_fingerprint_wherever_they_lie_in_memory() -> None:
+    memory = torch.randn(64 * 64 + 1)
+    one = memory[1:].view(64, 64)
+    assert told(one).fingerprint == told(one.clone()).fingerprint
+    one_off = one.clone()
+    one_off[5, 7] += 1e-6
+    assert told(one_off).fingerprint != told(one).fingerprint
+
+
+def test_many_units_take_another_way_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = torch.randn(300, 5)
+    rows[200] = rows[100]
+    usual = told(rows)
+    monkeypatch.setattr(duplicates, "_MANY", 10)
+    monkeypatch.setattr(duplicates, "_BLOCK", 50)
+    assert told(rows).duplicate_rows == usual.duplicate_rows == pytest.approx(1 / 300)
+    assert told(rows[torch.randperm(300)]).fingerprint != told(rows).fingerprint
+
+
+def test_units_with_the_same_elements_in_another_order_are_no_duplicates() -> None:
+    assert first_equal(torch.eye(40)).tolist() == list(range(40))
+    row = torch.randn(64)
+    turned = torch.stack([row.roll(2 * place) for place in range(32)])
+    assert first_equal(turned).tolist() == list(range(32))
+
+
+def test_describing_a_weight_draws_no_random_numbers() -> None:
+    before = torch.get_rng_state()
+    told(torch.full((80, 80), 0.5).tril())
+    assert torch.equal(before, torch.get_rng_state())

@@ -39,7 +39,9 @@ def lines(of: Report) -> list[str]:
 def test_a_real_report_is_narrow_and_plain(name: str) -> None:
     case = CASES[name]()
     told = lines(inithealth.check(case.model, case.batch, loss=case.loss))
-    assert max(len(line) for line in told if "nn.init." not in line) <= 100
+    assert max(len(line) for line in told if "nn.init." not in line) <= 120
+    before = [line for line in told[: told.index("")] if "nn.init." not in line]
+    assert max(map(len, before)) <= 100
     assert all(line.isascii() and line == line.rstrip() for line in told)
     assert told[0].startswith("inithealth: ")
 
@@ -62,16 +64,18 @@ def test_the_whole_of_a_report() -> None:
         "           steps",
         "",
     ]
-    assert told[12].split() == "layer shape feeds std in rms out rms grad norm dead".split()
-    assert [row.split()[:3] for row in told[13:17]] == [
-        ["0", "64x32", "relu"],
-        ["*", "2", "64x64"],
-        ["4", "64x64", "relu"],
-        ["6", "10x64", "loss"],
+    assert told[12].split() == "layer shape scheme feeds std wants gain theory out rms grad norm used dead".split()
+    assert [row.split()[:5] for row in told[13:17]] == [
+        ["0", "64x32", "Kaiming", "normal", "relu"],
+        ["*", "2", "64x64", "zeros", "relu"],
+        ["4", "64x64", "Kaiming", "normal", "relu"],
+        ["6", "10x64", "Kaiming", "normal", "loss"],
     ]
-    assert told[14].split()[-2:] == ["0", "100%"]
+    assert told[14].split()[-3:] == ["0", "0/47", "100%"]
     assert told[17:] == [
-        "* blamed; std: of the weight; grad norm: of the layer's output; dead: units that never open",
+        "* blamed; std: of the weight, and what its activation wants; gain: output over input rms, and what the "
+        "weights predict",
+        "used: directions in which the outputs differ, of those that the batch can show; dead: units that never open",
         "",
         "loss: as given",
         "optimizer: SGD(lr=0.01) (none given)",
@@ -204,20 +208,20 @@ def test_only_what_is_alarming_is_starred() -> None:
 def test_long_names_and_shapes_keep_both_ends() -> None:
     name = ".".join(["encoder", "stages", "3", "blocks", "17", "attention", "self", "projection", "out"])
     told = rows(report(layers=(layer(name, 0, weight={"shape": (1024, 2048, 33, 33)}),)))[0]
-    assert "encoder.stages.3" in told
+    assert "encoder.stage" in told
     assert "projection.out" in told
-    assert len(told) <= 100
+    assert len(told) <= 120
 
 
 def test_the_widest_numbers_leave_less_for_the_names() -> None:
     wide = tuple(layer(f"{'deep.' * 20}{number}", number, activation="hardsigmoid") for number in range(3))
     tiny = {each.name: 1.234e-100 for each in wide}
     told = str(Report(model="MLP", layers=wide, measurements=measured(wide, tiny, tiny))).splitlines()
-    assert max(map(len, told)) <= 100
+    assert max(map(len, told)) <= 120
 
 
 def test_a_bare_module_has_a_row() -> None:
-    assert rows(judged(nn.Linear(32, 10)))[0].split()[:3] == ["weight", "10x32", "loss"]
+    assert rows(judged(nn.Linear(32, 10)))[0].split()[:3] == ["weight", "10x32", "PyTorch"]
 
 
 def test_what_was_not_judged_or_measured_is_said() -> None:
@@ -243,7 +247,7 @@ def test_a_report_without_layers_has_no_table() -> None:
 def test_numbers_that_are_not_there_are_dashes() -> None:
     bare = layer("fc", 0).model_copy(update={"weight": None})
     told = str(Report(model="MLP", layers=(bare,)))
-    assert told.splitlines()[3].split() == ["fc", "relu", "-", "-", "-", "-", "-"]
+    assert told.splitlines()[3].split() == ["fc", "-", "relu", *["-"] * 8]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from inithealth.rules.catalogue import catalogue, selected
 from tests.rules.recordings import recording
 
 BUILT_IN = """
-    IH101 IH103 IH104 IH105 IH106 IH201 IH202 IH203 IH204 IH205 IH208 IH210 IH301 IH302 IH303 IH304 IH305 IH405 IH409
+    IH101 IH102 IH103 IH104 IH105 IH106 IH107 IH108 IH109 IH201 IH202 IH203 IH204 IH205 IH206 IH207 IH208 IH209 IH210
+    IH301 IH302 IH303 IH304 IH305 IH405 IH409
 """.split()
 
 
@@ -129,7 +130,10 @@ def test_a_rule_named_twice_by_one_package_is_one_rule(monkeypatch: pytest.Monke
         ({"select": "IH106"}, ["IH106"]),
         ({"select": ("weight-scale", "IH30")}, ["IH106", "IH301", "IH302", "IH303", "IH304", "IH305"]),
         ({"select": "ih4"}, ["IH405", "IH409"]),
-        ({"ignore": ("IH2", "IH3", "IH4", "zero-weights")}, ["IH101", "IH104", "IH105", "IH106"]),
+        (
+            {"ignore": ("IH2", "IH3", "IH4", "zero-weights")},
+            ["IH101", "IH102", *(f"IH10{number}" for number in range(4, 10))],
+        ),
         ({"select": "IH1", "ignore": "IH10"}, []),
     ],
 )

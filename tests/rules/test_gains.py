@@ -73,11 +73,12 @@ def test_sigmoids_in_a_row_are_told_apart_from_weak_weights() -> None:
         (
             body(0.5, 0.5, 0.5, 0.5),
             "the weights of fc0 ... fc3 (4 layers) have 0.5x the gain that keeps the signal through relu: "
-            "over 4 layers that makes 0.063x",
+            "over 4 layers that makes the signal 0.062x",
         ),
         (
             body(2.0, 2.0, activation=None),
-            "the weights of fc0, fc1 have 2.8x the gain that keeps the signal as it is: over 2 layers that makes 8x",
+            "the weights of fc0, fc1 have 2.8x the gain that keeps the signal as it is: "
+            "over 2 layers that makes the signal 8x",
         ),
         (body(1.0, 1.0), "no layer's weights stand out: what lies between the layers scales the signal"),
         ([], "no layer's weights stand out: what lies between the layers scales the signal"),
@@ -85,6 +86,22 @@ def test_sigmoids_in_a_row_are_told_apart_from_weak_weights() -> None:
 )
 def test_gains_are_explained(layers: list[Layer], told: str) -> None:
     assert gains.explain(layers) == told
+
+
+def test_a_signal_that_an_activation_bends_is_followed_through_it() -> None:
+    wanted = 1.5925 / 96**0.5
+    weak = [layer(f"fc{n}", n, activation="tanh", weight={"rms": wanted / 2}) for n in range(20)]
+    strong = [layer(f"fc{n}", n, activation="tanh", weight={"rms": wanted * 2}) for n in range(20)]
+    # A small signal passes tanh unbent: 0.8 a layer is left of it, not 0.5.
+    assert 1000 * 0.5**20 < told(gains.explain(weak)) < (1.5925 / 2) ** 20
+    assert told(gains.explain(strong)) < 4  # tanh bounds the signal, but not the gradient
+    assert told(gains.explain(strong, of="gradient")) > 30
+    assert "over 20 layers that makes the gradient" in gains.explain(strong, of="gradient")
+
+
+def told(explanation: str) -> float:
+    """The factor that an explanation ends with."""
+    return float(explanation.rpartition(" ")[2].rstrip("x"))
 
 
 def test_what_is_mended_is_typed() -> None:

@@ -99,7 +99,7 @@ def lora_b_at_zero() -> tuple[nn.Module, Any, Loss]:
 def rezero() -> tuple[nn.Module, Any, Loss]:
     torch.manual_seed(5)
     model = nn.Sequential(nn.Linear(32, 64), Gated(64), Gated(64), Gated(64), nn.Linear(64, 10))
-    return model, vectors(), cross_entropy
+    return he(model), vectors(), cross_entropy
 
 
 def controlnet() -> tuple[nn.Module, Any, Loss]:

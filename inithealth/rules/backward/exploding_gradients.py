@@ -60,6 +60,6 @@ class ExplodingGradients(Rule):
             severity=Severity.ERROR if growth > highest else Severity.WARNING,
             measured=growth,
             limit=high,
-            cause=gains.explain(blamed),
+            cause=gains.explain(blamed, of="gradient"),
             fix=gains.mend(blamed),
         )

@@ -65,7 +65,7 @@ class VanishingGradients(Rule):
             severity=Severity.ERROR if ratio < lowest else Severity.WARNING,
             measured=ratio,
             limit=low,
-            cause=gains.explain(blamed),
+            cause=gains.explain(blamed, of="gradient"),
             fix=gains.mend(blamed),
         )
 

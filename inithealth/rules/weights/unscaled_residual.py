@@ -21,8 +21,7 @@ class UnscaledResidual(Rule):
     How much the branches make the trunk grow, from the sizes measured where each branch reads it and of what
     each adds. Without a norm in the branches every branch adds in proportion to the trunk, which grows
     exponentially: a warning, and soon an error. With a norm before or in each branch, all add alike and the
-    trunk grows by the square root of their number, which trains: that is noted where it is much, and no
-    alarm. And whether branch ends are as large as all other layers, in a network that does scale some of its
+    trunk grows by the square root of their number, which trains, slower: a warning where it is much. And whether branch ends are as large as all other layers, in a network that does scale some of its
     layers down by the depth: by 1 / sqrt(blocks) or 1 / sqrt(2 blocks), GPT's rule.
 
     ## Why it matters
@@ -33,7 +32,7 @@ class UnscaledResidual(Rule):
     Divide the weights of the layers that end the branches by the square root of the number of branches.
 
     ## When to ignore
-    The note, where the architecture was published so; many pre-norm networks are not scaled by depth.
+    Where the architecture was published so: many pre-norm networks are not scaled by depth.
 
     ## References
     Radford et al., GPT-2, section 2.3; Zhang et al., Fixup, https://arxiv.org/abs/1901.09321;
@@ -49,9 +48,6 @@ class UnscaledResidual(Rule):
     highest_growth: float = 1e3  # without norms none trained
     max_depth_growth: float = 5.0  # times what scaled branches make: no more than sqrt(25) for 12 blocks of two
 
-    def skipped(self, recording: Recording) -> str | None:
-        return None if recording.branches else "no residual branches were found"
-
     def check(self, recording: Recording) -> Iterator[Finding]:
         found = [] if recording.trunk_normalized else branches(recording)
         grown, left_out = growth(found), unscaled_ends(recording)
@@ -62,7 +58,7 @@ class UnscaledResidual(Rule):
         elif left_out is not None:
             yield self._left_out(left_out)
         elif grown > self.max_growth and grown > self.max_depth_growth * growth_if_scaled(grown, amount):
-            yield self._note([branch.end for branch in found], grown, amount)
+            yield self._adding([branch.end for branch in found], grown, amount)
 
     def _exploding(self, ends: list[Layer], grown: float, amount: int) -> Finding:
         return self.finding(
@@ -91,12 +87,11 @@ class UnscaledResidual(Rule):
             fix=remedy.by_depth(found.ends, found.branches, _blocks(found.ends), undo=found.misplaced),
         )
 
-    def _note(self, ends: list[Layer], grown: float, amount: int) -> Finding:
+    def _adding(self, ends: list[Layer], grown: float, amount: int) -> Finding:
         return self.finding(
             ends,
             f"{span(ends)}: {_several(amount)} that are not scaled by depth make the trunk {times(grown)} larger "
             f"(limit {times(self.max_growth)}), scaled they would make it {times(growth_if_scaled(grown, amount))}",
-            severity=Severity.INFO,
             measured=grown,
             limit=self.max_growth,
             cause="norms keep every branch alike, so the trunk grows by the square root of their number: it trains, "

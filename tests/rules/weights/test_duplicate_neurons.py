@@ -95,7 +95,7 @@ def test_experts_that_this_batch_does_not_use_are_no_copies() -> None:
     class Mixture(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.experts = nn.ModuleList(he(mlp(1)) for _ in range(4))
+            self.experts = he(nn.ModuleList(mlp(1) for _ in range(4)))
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.experts[0](x)

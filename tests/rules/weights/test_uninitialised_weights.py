@@ -44,18 +44,15 @@ def test_healthy_networks_are_silent() -> None:
 
 
 def generator(*, effect: bool) -> nn.Sequential:
-    """Eight convolutions at std 0.01; two are weight-normed, whose ``.data`` a write reaches or does not."""
+    """Eight convolutions at std 0.01, two of them weight-normed: these a write to ``.data`` does not reach."""
     torch.manual_seed(0)
     convs = [nn.Conv1d(32, 32, 3, padding=1) for _ in range(8)]
     for number, conv in enumerate(convs):
         if number >= 6:
             nn.utils.parametrizations.weight_norm(conv)
-        if effect:
-            conv.weight = nn.init.normal_(conv.weight.detach().clone(), std=0.01) if number >= 6 else conv.weight
-        if number < 6:
-            nn.init.normal_(conv.weight, std=0.01)
-        else:
-            conv.weight.data.normal_(0.0, 0.01)  # without effect: the weight is computed anew in every call
+        conv.weight.data.normal_(0.0, 0.01)  # of a weight that is computed anew in every call this changes nothing
+        if effect and number >= 6:
+            conv.weight = nn.init.normal_(conv.weight.detach().clone(), std=0.01)
     parts = [part for conv in convs for part in (conv, nn.LeakyReLU(0.1), nn.InstanceNorm1d(32))]
     return nn.Sequential(*parts, nn.Conv1d(32, 1, 3))
 

@@ -131,11 +131,10 @@ def test_branches_scaled_by_depth_are_silent() -> None:
     assert judge(UnscaledResidual, grown(32, math.sqrt(1 + 1 / 32))) == []
 
 
-def test_normed_branches_add_and_are_noted_where_that_is_much() -> None:
+def test_normed_branches_add_and_are_told_where_that_is_much() -> None:
     """The trunk of 24 blocks starts small, and every branch adds 1.86 times that: 13 times in all."""
-    note = grown(48, 0.0, added=1.86, norm=True)
-    (found,) = judge(UnscaledResidual, note)
-    assert found.severity == Severity.INFO
+    (found,) = judge(UnscaledResidual, grown(48, 0.0, added=1.86, norm=True))
+    assert found.severity == Severity.WARNING
     assert found.measured == pytest.approx(12.9, rel=0.01)
     assert "make the trunk 13x larger (limit 10x), scaled they would make it 2.1x" in found.message
     assert "square root" in found.cause
@@ -156,7 +155,7 @@ def test_a_norm_on_the_trunk_takes_the_growth_away() -> None:
 @pytest.mark.parametrize("flag", [{"enter": {"normed": True}}, {"leave": {"normed": True}}])
 def test_a_norm_anywhere_in_the_branch_counts(flag: dict[str, Any]) -> None:
     report = judge(UnscaledResidual, grown(48, 2**0.5, changes=flag))
-    assert [each.severity for each in report] == [Severity.INFO]
+    assert [each.severity for each in report] == [Severity.WARNING]
 
 
 def test_growth_that_the_branches_do_not_cause_is_judged_elsewhere() -> None:
@@ -199,9 +198,8 @@ def test_growth_is_that_of_independent_sums() -> None:
     assert growth_if_scaled(growth(found), 4) == pytest.approx(scaled, rel=0.03)
 
 
-def test_what_cannot_be_judged_is_told() -> None:
-    assert UnscaledResidual().skipped(recording()) == "no residual branches were found"
-    assert UnscaledResidual().skipped(grown(4, 1.1)) is None
+def test_without_branches_nothing_grows() -> None:
+    assert judge(UnscaledResidual, recording()) == []
     assert growth([]) == growth_if_scaled(1.0, 0) == 1.0
 
 

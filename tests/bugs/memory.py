@@ -1,0 +1,131 @@
+"""Parameters that nothing was written to, holding what memory does hold, made so that it is the same every time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .bug import Scene
+
+FEATURES, WIDTH, CLASSES, EXPERTS = 32, 48, 10, 4
+Words = Callable[[int], Tensor]  # so many 32-bit words
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(6)
+
+
+def any_bits(amount: int) -> Tensor:
+    """All patterns alike, one of 256 of them NaN or infinite."""
+    return torch.randint(-(2**31), 2**31, (amount,), generator=generator()).int()
+
+
+def finite_bits(amount: int) -> Tensor:
+    """The same without NaN or infinity: from 1e-38 to 1e38."""
+    return any_bits(amount) & ~(1 << 23)
+
+
+def counters(amount: int) -> Tensor:
+    """Small 64-bit integers: read as floats they are subnormal, and every other one is zero."""
+    return torch.randint(1000, (amount // 2 + 1,), generator=generator()).view(torch.int32)[:amount]
+
+
+def pointers(amount: int) -> Tensor:
+    """Addresses of one arena: the upper half of each is a subnormal."""
+    places = torch.randint(2**24, (amount // 2 + 1,), generator=generator()) * 16
+    return (0x7F3A_0000_0000 + places).view(torch.int32)[:amount]
+
+
+def text(amount: int) -> Tensor:
+    """Letters, spaces and digits: values up to 1e35."""
+    return torch.randint(0x20, 0x7B, (4 * amount,), generator=generator(), dtype=torch.uint8).view(torch.int32)
+
+
+def fresh_pages(amount: int) -> Tensor:
+    """What the operating system hands out: zeros."""
+    return torch.zeros(amount, dtype=torch.int32)
+
+
+WRITTEN: tuple[Words, ...] = (any_bits, finite_bits, counters, pointers, text)  # by somebody else, before
+MEMORY: tuple[Words, ...] = (*WRITTEN, fresh_pages)
+
+
+def leave(words: Words, tensor: Tensor) -> None:
+    """Puts those bytes where an allocator would have left them."""
+    tensor.data.view(torch.int32).copy_(words(tensor.numel()).view(tensor.shape))
+
+
+def examples() -> tuple[Tensor, Tensor]:
+    return torch.randn(64, FEATURES, generator=generator()), torch.arange(64) % CLASSES
+
+
+def scene(model: nn.Module) -> Scene:
+    x, y = examples()
+    return Scene(model, x, lambda output: F.cross_entropy(output, y), adam=True)
+
+
+def network() -> nn.Sequential:
+    hidden = (part for _ in range(3) for part in (nn.Linear(WIDTH, WIDTH), nn.LayerNorm(WIDTH), nn.ReLU()))
+    return nn.Sequential(nn.Linear(FEATURES, WIDTH), *hidden, nn.Linear(WIDTH, CLASSES))
+
+
+def to_empty() -> nn.Sequential:
+    """pytorch/torchtitan#4783, Lightning-AI/pytorch-lightning#17627: built without memory, then given some."""
+    with torch.device("meta"):
+        model = network()
+    return model.to_empty(device="cpu")
+
+
+def initialized(model: nn.Module) -> nn.Module:
+    """What was left out after ``to_empty``."""
+    torch.manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, (nn.Linear, nn.LayerNorm)):
+            module.reset_parameters()
+    return model
+
+
+class Experts(nn.Module):
+    """A mixture whose experts are one tensor a projection, as is done for speed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.router = nn.Linear(WIDTH, EXPERTS)
+        self.up, self.down = (nn.Parameter(torch.empty(EXPERTS, WIDTH, WIDTH)) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        shares = self.router(x).softmax(-1)
+        inner = F.silu(torch.einsum("bi,eio->beo", x, self.up))
+        return torch.einsum("be,bei,eio->bo", shares, inner, self.down)
+
+
+class Mixture(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.norm, self.head = (
+            nn.Linear(FEATURES, WIDTH), nn.LayerNorm(WIDTH), nn.Linear(WIDTH, CLASSES)
+        )  # fmt: skip
+        self.experts = Experts()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.enter(x)
+        return self.head(x + self.experts(self.norm(x)))
+
+
+def mixture(words: Words | None) -> Mixture:
+    """NVIDIA-NeMo/Automodel#2991: the loop knows linear layers, and passes by the experts' ``torch.empty``."""
+    torch.manual_seed(0)
+    model = Mixture()
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.1)
+            nn.init.zeros_(module.bias)
+    for parameter in (model.experts.up, model.experts.down):
+        if words is None:
+            nn.init.normal_(parameter, std=0.1)
+        else:
+            leave(words, parameter)
+    return model

@@ -1,0 +1,61 @@
+"""The bugs that shipped, and what a judge must say of each."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from inithealth import Severity
+
+from . import encoders, language, llama, pictures, plain, sequences
+from .bug import Bug, named
+
+INFO, WARNING, ERROR = Severity.INFO, Severity.WARNING, Severity.ERROR
+
+
+def branch_ends(model: nn.Module) -> set[str]:
+    return named(model, "c_proj")
+
+
+def projections(model: nn.Module) -> set[str]:
+    return named(model, "self_attn", "out_proj", "linear1", "linear2")
+
+
+def norms(model: nn.Module) -> set[str]:
+    return {name for name, module in model.named_modules() if isinstance(module, nn.LayerNorm)}
+
+
+def drawn_in_vain(model: nn.Module) -> set[str]:
+    """What weight_norm keeps; HiFi-GAN never drew its first convolution."""
+    return {
+        name for name in named(model, "conv_post") | named(model, *"012") if name.startswith(("ups", "res", "conv"))
+    }
+
+
+def all_but_the_head(model: nn.Module) -> set[str]:
+    return {name for name, module in list(model.named_modules())[:-1] if isinstance(module, nn.Linear)}
+
+
+BUGS: tuple[Bug, ...] = (
+    # Pre-norm networks train without the scaling (LLaMA's are published so): worth a note, and the loss is normal.
+    Bug(language.gpt2_scaling_by_a_short_name, ("IH108",), INFO, branch_ends, watched=False),
+    # Half of the network says that scaling was meant, and half of it does not have it.
+    Bug(llama.swiglu_scaled_at_w3, ("IH108",), WARNING, lambda model: named(model, "w2", "w3")),
+    # The branch is smaller than it was meant, which costs little.
+    Bug(llama.swiglu_scaled_twice, ("IH108",), INFO, lambda model: named(model, "w3")),
+    Bug(pictures.helper_handed_a_tensor, ("IH102",), WARNING, lambda model: {"tower.6"}),
+    Bug(encoders.norms_drawn_at_random, ("IH106",), ERROR, norms),
+    Bug(language.embedding_at_its_default, ("IH106",), ERROR, lambda model: {"wte", "lm_head"}),
+    Bug(language.untied_embedding_at_its_default, ("IH106",), ERROR, lambda model: {"lm_head"}),
+    Bug(encoders.cloned_encoder_layers, ("IH107",), INFO, projections),
+    Bug(pictures.depthwise_fan_out, ("IH106",), ERROR, pictures.depthwise),
+    # It trains at PyTorch's default: what was meant is lost, the network is not.
+    Bug(sequences.drawn_after_weight_norm, ("IH102",), WARNING, drawn_in_vain),
+    Bug(sequences.drawn_after_parametrized_weight_norm, ("IH102",), WARNING, drawn_in_vain),
+    # Softplus of 0 is a time step of 0.69, times rates of 1 to 16: the state forgets within a step or two.
+    Bug(sequences.time_steps_overwritten, ("IH205",), WARNING, lambda model: named(model, "dt_proj")),
+    Bug(plain.adapters_before_the_initialization, ("IH103",), ERROR, lambda model: named(model, "lora_A", "lora_B")),
+    Bug(pictures.focal_loss_without_a_prior, ("IH208",), WARNING, lambda model: {"cls_logits"}),
+    Bug(pictures.rare_positives_without_a_prior, ("IH208",), WARNING, lambda model: {"cls_logits"}),
+    Bug(plain.twenty_layers_at_the_default, ("IH106", "IH201", "IH301"), ERROR, all_but_the_head),
+    Bug(plain.softmax_twice, ("IH208",), ERROR, lambda model: {"2"}, typed=False),
+)
