@@ -190,7 +190,7 @@ class Recorder:
             layer_scale=any(_damps(layer) for layer in self.layers),
             exact=self.exact,
             graph=self.graph,
-            not_measured=tuple(f"{what}: {why}" for what, why in {**self.failures, **self._unseen()}.items()),
+            not_measured=tuple(f"{what}: {why}" for what, why in {**self._unseen(), **self.failures}.items()),
         )
 
     def _unseen(self) -> dict[str, str]:

@@ -26,9 +26,7 @@ class Encoder(nn.Module):
 
 
 def norms_drawn_at_random(mended: bool) -> Scene:
-    """huggingface/transformers#143: BERT's loop drew the norms' weights and biases from N(0, 0.02), as it does the
-    matrices, after their own constructor had set ones and zeros.
-    """
+    """huggingface/transformers#143: BERT's loop drew the norms' weights and biases from N(0, 0.02) like matrices."""
     tokens, targets = seeded()
     model = Encoder(4)
     for module in model.modules():

@@ -82,8 +82,9 @@ class GPT(nn.Module):
 
 
 def gpt2_scaling_by_a_short_name(mended: bool) -> Scene:
-    """huggingface/transformers#47458: the scaled initialization asked for ``name == "c_proj.weight"`` of a loop that
-    had moved to the whole model, whose names are longer. It never ran again, and the loss did not tell.
+    """huggingface/transformers#47458: the scaled initialization asks for a name that no parameter has.
+
+    The loop had moved from each module to the whole model, whose names are longer than ``c_proj.weight``.
     """
     tokens, targets = seeded()
     model = GPT(24)

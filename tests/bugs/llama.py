@@ -47,8 +47,9 @@ class Llama(nn.Module):
 
 
 def swiglu_scaled_at_w3(mended: bool) -> Scene:
-    """pytorch/torchtitan#3334, as it is in karpathy/llama2.c#579 and jingyaogong/minimind#136: the depth scaling was
-    put on ``w3``, which ends no residual branch, in place of ``w2``, which does.
+    """pytorch/torchtitan#3334: the scaling was put on ``w3``, which ends no branch, in place of ``w2``, which does.
+
+    So it is in karpathy/llama2.c#579 and jingyaogong/minimind#136.
     """
     tokens, targets = seeded()
     model = Llama(("wo.weight", "w2.weight") if mended else ("wo.weight", "w3.weight"))

@@ -58,7 +58,7 @@ def constants_by_right(faulty: bool) -> Built:
 
 
 def half_of_the_outputs_zero(faulty: bool) -> Built:
-    """ReLU makes half of its outputs zero, and on eight samples some units all of theirs; a bias of -8 shuts them all."""
+    """ReLU makes half of its outputs zero, and on eight samples all of some units; a bias of -8 shuts them for good."""
     model = he(nn.Sequential(nn.Linear(FEATURES, 8), nn.ReLU(), nn.Linear(8, WIDTH), nn.ReLU()))
     if faulty:
         nn.init.constant_(model.get_submodule("2").bias, -8.0)

@@ -58,7 +58,7 @@ def helper_handed_a_tensor(mended: bool) -> Scene:
 
 
 def depthwise_fan_out(mended: bool, normed: bool = False) -> Scene:
-    """pytorch/pytorch#23854: Kaiming's fan_out of a depthwise weight counts every group's outputs: sqrt(channels) off."""
+    """pytorch/pytorch#23854: fan_out of a depthwise weight counts every group's outputs: sqrt(channels) off."""
     torch.manual_seed(0)
     channels = 128
     layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, padding=1), nn.ReLU()]

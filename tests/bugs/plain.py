@@ -47,8 +47,9 @@ class Modulated(nn.Module):
 
 
 def adapters_before_the_initialization(mended: bool) -> Scene:
-    """nvidia-cosmos/cosmos-predict2.5#15: adapters were added before ``init_weights``, whose loop took LoRA's A for
-    one of its own and set it to zero as B is: nothing of what trains ever gets a gradient.
+    """nvidia-cosmos/cosmos-predict2.5#15: adapters were added before ``init_weights``, whose loop zeroed them.
+
+    LoRA's A at zero beside its B: nothing of what trains ever gets a gradient.
     """
     torch.manual_seed(0)
     blocks = [Modulated() for _ in range(3)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -57,7 +58,7 @@ class Generator(nn.Module):
             conv.weight.data.normal_(0, 0.01)
         self.conv_pre = norm(nn.Conv1d(16, CHANNELS, 7, padding=3))
         sizes = [CHANNELS, CHANNELS // 2, CHANNELS // 4]
-        ups = [nn.ConvTranspose1d(a, b, 4, 2, 1) for a, b in zip(sizes, sizes[1:], strict=False)]
+        ups = [nn.ConvTranspose1d(a, b, 4, 2, 1) for a, b in pairwise(sizes)]
         self.ups = nn.ModuleList(drawn(up, norm, first) for up in ups)
         self.resblocks = nn.ModuleList(Residual(channels, norm, first) for channels in sizes[1:])
         self.conv_post = drawn(nn.Conv1d(sizes[-1], 1, 7, padding=3), norm, first)

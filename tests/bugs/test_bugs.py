@@ -33,7 +33,7 @@ def test_nothing_else_is_an_error(bug: Bug) -> None:
 
 
 @every_bug
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(3))
 def test_its_healthy_twin_is_left_in_peace(bug: Bug, seed: int) -> None:
     report = bug.report(healthy=True, seed=seed)
     assert report.measurements

@@ -79,8 +79,9 @@ def test_memory_that_held_ordinary_weights_cannot_be_told() -> None:
 
 
 def test_whatever_the_allocator_gives_is_judged_by_what_it_is() -> None:
-    """The real thing. Freed memory is mostly handed out again, but nothing promises it: so the expectation is
-    taken from the bytes that came, by hand, and where they look like ordinary weights there is none.
+    """The real thing, of which little can be promised: freed memory is mostly handed out again, but need not be.
+
+    So the expectation is taken from the bytes that came; where they look like ordinary weights there is none.
     """
     for words in WRITTEN:
         used = [torch.empty_like(parameter) for parameter in memory.network().parameters()]

@@ -23,7 +23,7 @@ FAULTS = frozenset(build.__name__ for build in FAULTY)
 OWN_SEED = 7  # what the zoo's builders seed with
 # Pairs, ratings, collocation points and latents, whose number the builders write out.
 FIXED_SIZE = ("siamese", "recommender", "physics_informed", "siren", "dcgan")
-# One of each kind of network and of fault, where twenty draws or all sizes are not asked for.
+# One of each kind of network and of fault, for the properties that are not tried on the whole zoo.
 KINDS = (
     "he_relu_10", "lecun_selu", "batch_norm", "zero_head", "zero_gamma_resnet", "frozen_backbone",
     "post_norm_transformer", "tied_gpt", "lstm", "unet", "lora", "gru_classifier", "mobile_net", "mixer", "siren",

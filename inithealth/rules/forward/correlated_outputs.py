@@ -6,6 +6,7 @@ from inithealth import levels, remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.bias import BiasAware, bias_cause
+from inithealth.rules.pretrained import trained_layers
 from inithealth.rules.wording import number, span
 
 # Rates, variances and gates: their bias is where they start, as in a state-space model's time steps.
@@ -49,7 +50,8 @@ class CorrelatedOutputs(BiasAware):
         ]
         if ruled:
             yield self._ruled(ruled)
-        alike = [layer for layer, _ in everything if self._alike(layer)]
+        trained = trained_layers(recording)
+        alike = [layer for layer, _ in everything if layer.name not in trained and self._alike(layer)]
         if alike:
             yield self._pointing_alike(alike, recording)
 

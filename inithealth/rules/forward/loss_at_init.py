@@ -7,7 +7,10 @@ from inithealth import levels, remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
+from inithealth.rules.pretrained import trained_layers
 from inithealth.rules.wording import called, number
+
+_LEAKS = "the target leaks into the inputs, or the weights are trained already"
 
 
 class LossAtInit(Rule):
@@ -77,7 +80,7 @@ class LossAtInit(Rule):
                 severity=Severity.INFO,
                 measured=value,
                 limit=low,
-                cause="the weights are trained already, or the target leaks into the inputs",
+                cause="the weights are trained already" if trained_layers(recording) else _LEAKS,
                 fix="nothing to mend if the weights are pretrained; else look for the target among the inputs",
             )
 

@@ -21,8 +21,9 @@ class UnscaledResidual(Rule):
     How much the branches make the trunk grow, from the sizes measured where each branch reads it and of what
     each adds. Without a norm in the branches every branch adds in proportion to the trunk, which grows
     exponentially: a warning, and soon an error. With a norm before or in each branch, all add alike and the
-    trunk grows by the square root of their number, which trains, slower: a warning where it is much. And whether branch ends are as large as all other layers, in a network that does scale some of its
-    layers down by the depth: by 1 / sqrt(blocks) or 1 / sqrt(2 blocks), GPT's rule.
+    trunk grows by the square root of their number, which trains, but slower: a warning where that is much.
+    And whether branch ends are as large as all other layers, in a network that does scale some of its layers
+    down by the depth: by 1 / sqrt(blocks) or 1 / sqrt(2 blocks), GPT's rule.
 
     ## Why it matters
     A trunk that grows by 1.4 a branch is a million times too large after forty: the loss starts there, and
