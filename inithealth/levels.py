@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from inithealth.recording import Layer, Measurement, Recording, Signal
 
+_FEW = 8  # units: the rms of fewer may be small by chance
 _WEIGHTLESS = ("norm", "scale", "other")
 
 
 def measured(recording: Recording) -> Iterator[tuple[Layer, Measurement]]:
-    """Layers that transform the signal, in forward order, with what they did at the first step."""
-    first = recording.first
+    """Layers that transform the signal, in forward order, with what they did at the first step.
+
+    Not those from which the graph is cut: what lies between them, norms or skips, is not known.
+    """
+    first, detached = recording.first, set(recording.detached)
     for layer in recording.layers:
-        if layer.kind not in _WEIGHTLESS and layer.name in first:
+        if layer.kind not in _WEIGHTLESS and layer.name in first and layer.name not in detached:
             yield layer, first[layer.name]
 
 
@@ -96,7 +100,19 @@ def smallest_output(recording: Recording) -> tuple[Layer, float] | None:
         for layer, m in trunk(recording)
         if m.output and usable(m.output) and m.output.rms > 0 and not layer.head and layer.kind != "embedding"
     ]
-    return min(found, key=lambda pair: pair[1], default=None)
+    telling = [pair for pair in found if pair[0].weight is None or (pair[0].weight.fan_out or _FEW) >= _FEW]
+    return min(telling, key=lambda pair: pair[1], default=None)
+
+
+def can_spare(recording: Recording, lost: Sequence[Layer]) -> bool:
+    """Whether training can do without some layers: skips lead around all of them, and others are left to train."""
+    names = {layer.name for layer in lost}
+    left = [
+        layer
+        for layer in recording.layers
+        if layer.kind not in _WEIGHTLESS and layer.reaches_loss and layer.weight and layer.weight.trainable
+    ]
+    return all(layer.bypassable for layer in lost) and any(layer.name not in names for layer in left)
 
 
 # Where a wrong scale shows in training nets without normalization (fitted on nets labelled by training them).
@@ -108,6 +124,21 @@ _WIDE_LOGITS = 8.0
 def wide_logits(recording: Recording) -> bool:
     """Whether the logits spread more than any healthy net's (5.0 at most on 97 published ones)."""
     return recording.loss.logits_std is not None and recording.loss.logits_std > _WIDE_LOGITS
+
+
+# What a network with normalization shows of weights that are far off: it takes the scale away, not all that follows.
+_STRAINED_OUTPUT, _STRAINED_GROWTH, _STRAINED_ATTENTION = 100.0, 1e5, 10.0
+
+
+def strained(recording: Recording) -> bool:
+    """Whether a network with normalization shows a symptom that none of 97 healthy ones has."""
+    high, growth = largest_output(recording), gradient_growth(recording)
+    spreads = [m.attention_std for _, m in measured(recording) if m.attention_std is not None]
+    return bool(
+        (high and high[1] >= _STRAINED_OUTPUT)
+        or (growth and growth[1] > _STRAINED_GROWTH)
+        or max(spreads, default=0.0) > _STRAINED_ATTENTION
+    )
 
 
 def shows(recording: Recording) -> bool:

@@ -87,6 +87,7 @@ class Layer(_Frozen):
     module: str  # as in named_modules(), wrapper prefixes stripped: what findings name
     kind: str  # "linear", "conv", "embedding", "rnn", "norm", "bilinear", "scale", "other"
     type_name: str  # class of the module that owns the weight
+    place: str = ""  # of the weight: its name without numbers and lone containers; equal for layers that repeat
     index: int  # order in the forward pass
     weight: Weight | None = None
     bias: Weight | None = None

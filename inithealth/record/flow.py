@@ -6,7 +6,7 @@ A net written with ``F.relu`` and its twin with ``nn.ReLU`` have the same graph,
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from inithealth.record import origins
 from inithealth.record import vocabulary as vocab
@@ -17,7 +17,7 @@ from inithealth.record.operations import operations
 from inithealth.record.packing import unpacked
 from inithealth.record.paths import essential_nodes, immediate_dominators, immediate_post_dominators
 from inithealth.record.residuals import find_residuals
-from inithealth.record.scaling import passed_scales
+from inithealth.record.scaling import norm_weights, passed_scales
 from inithealth.record.targets import Meets, Target, targets
 
 
@@ -68,7 +68,11 @@ class Flow(Landmarks):
         }
 
     def _meets_weight(self, index: int) -> bool:
-        return any(target.what in ("layer", "attention", "residual") for target in self.meets[index])
+        """Whether it is a signal, not what weighs one (an adjacency, attention's queries and keys)."""
+        return any(
+            target.what in ("layer", "residual") or (target.what, target.name) == ("attention", "v")
+            for target in self.meets[index]
+        )
 
     def is_head(self, node: int) -> bool:
         """Whether nothing with a weight stands between a node and the loss."""
@@ -97,6 +101,8 @@ def flow_of(graph: Graph) -> Flow:
     flow.unread = dict(_unread(flow))
     flow.scales = passed_scales(flow)
     _look_ahead(flow)
+    for node in norm_weights(flow):
+        flow.operations[node] = replace(flow.operations[node], kind="norm")
     flow.operations = {node: unpacked(flow, flow.meets, operation) for node, operation in flow.operations.items()}
     return flow
 

@@ -112,6 +112,7 @@ def _layer(
         module=home,
         kind=kind,
         type_name=type(module).__name__,
+        place=naming.place(name),
         index=index,
         weight=_weight(draft, naming, flow, uses, kind, module, biases),
         bias=describe(bias, naming.parameters[bias], trainable=bias in naming.trainable) if bias else None,

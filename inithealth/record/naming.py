@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from torch import Tensor, nn
 
 from inithealth.record.flow import Flow
@@ -16,6 +18,8 @@ _MODULE_KINDS: tuple[tuple[tuple[type[nn.Module], ...], str], ...] = (
     ((nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm), "norm"),
     ((nn.Bilinear,), "bilinear"),
 )
+
+_NUMBER = re.compile(r"\d+")
 
 
 def module_kind(module: nn.Module | None) -> str:
@@ -46,6 +50,21 @@ class Naming:
     def module(self, parameter: str) -> str:
         """What findings name for a parameter: a module as in ``named_modules()``, or the parameter itself."""
         return owner(parameter, self.modules)
+
+    def place(self, parameter: str) -> str:
+        """Where a parameter stands: its name without numbers, and without containers of a single module.
+
+        The same for layers that repeat each other, however some of them are wrapped.
+        """
+        home, found = "", list[str]()
+        head, parametrized, tail = f".{parameter}".partition(".parametrizations.")
+        *path, leaf = f"{head}.{tail.split('.')[0]}".split(".")[1:] if parametrized else parameter.split(".")
+        for part in path:
+            lone = home in self.modules and len(self.modules[home]._modules) == 1
+            home = f"{home}.{part}".lstrip(".")
+            if not (lone or part.isdigit()):
+                found.append(part)
+        return _NUMBER.sub("", ".".join([*found, leaf]))
 
     def layer(self, parameter: str) -> str:
         home = self.module(parameter)

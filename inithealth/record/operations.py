@@ -162,7 +162,8 @@ def _scaling(graph: Graph, index: int) -> Operation | None:
     if name == "Mul" and graph.data(index):
         for producer, _ in edges:
             if _is_weight(graph, producer):
-                return Operation(index, "scale", graph.pure[producer] or ())
+                computed = not _only_layout(graph, producer)
+                return Operation(index, "scale", graph.pure[producer] or (), transformed=computed)
     return None
 
 

@@ -42,7 +42,8 @@ def forward(flow: Flow, index: int, parameter: Callable[[str], Tensor | None], r
     fed = operands(flow, index, parameter)
     if fed is None:
         return None
-    signal, weight = fed.signal, fed.weight
+    signal, weight = fed.signal, fed.weight.to(fed.signal.dtype)  # autocast keeps some as they were
+    bias = None if bias is None else bias.to(signal.dtype)
     if operation.kind == "conv":
         return _convolved(graph, index, signal[:rows], weight, bias)
     if fed.weight_first:

@@ -278,8 +278,10 @@ def between_share(tensor: Tensor) -> float | None:
     values = plain(tensor)
     if values is None or values.ndim < 2 or values.shape[0] < 2:
         return None
+    rounding = (torch.finfo(values.dtype).eps / 2) ** 2
     values = values.double()
     total = float(values.square().mean())
     if not math.isfinite(total) or total == 0.0:
         return None
-    return float(values.var(0, unbiased=False).mean()) / total
+    share = float(values.var(0, unbiased=False).mean()) / total
+    return share if share > rounding else 0.0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from inithealth.record import vocabulary as vocab
 from inithealth.record.landmarks import Landmarks
+from inithealth.record.paths import peel
 
 
 def passed_scales(marks: Landmarks) -> list[tuple[str, ...]]:
@@ -31,3 +33,18 @@ def _at(marks: Landmarks, found: list[tuple[str, ...]], reader: int) -> tuple[st
         factors = [name for producer, _ in graph.edges[reader][1:] for name in (graph.pure[producer] or ())[:1]]
         return tuple(factors)
     return () if reader in marks.residuals or reader in marks.projections else found[reader]
+
+
+def norm_weights(marks: Landmarks) -> list[int]:
+    """The weights of norms that are written by hand. Not ``1 + weight``, which starts from zero by right."""
+    return [
+        node
+        for node, operation in marks.operations.items()
+        if operation.kind == "scale"
+        and not operation.transformed
+        and any(_by_hand(marks, peel(marks.graph, source)) for source in marks.graph.data(node))
+    ]
+
+
+def _by_hand(marks: Landmarks, index: int) -> bool:
+    return index in marks.norms and marks.graph.names[index] not in vocab.NORMS

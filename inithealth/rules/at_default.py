@@ -40,6 +40,8 @@ def missed_by_scheme(recording: Recording, min_followers: int, max_share: float)
         at_default = [layer for layer in family if _scheme(layer) == DEFAULT]
         others = [layer for layer in family if _scheme(layer) != DEFAULT]
         followers = max(grouped(others, _scheme), key=len, default=[])
+        if not any(layer.weight and layer.weight.gain for layer in followers):
+            continue  # zeros are no scheme to follow
         if not at_default or len(followers) < min_followers or len(followers) < len(others):
             continue
         found = Missed(

@@ -10,8 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inithealth import Severity
-
 from .bug import Scene
 from .pictures import classified
 from .plain import CLASSES, FEATURES, WIDTH, vectors
@@ -23,7 +21,6 @@ class Trap:
 
     build: Callable[[bool], Scene]
     codes: tuple[str, ...]
-    severity: Severity
     layers: frozenset[str]  # that may be blamed, and no others
 
     @property
@@ -227,17 +224,16 @@ def blamable(text: str) -> frozenset[str]:
 
 EXPERTS = blamable(" ".join(f"experts.{number}.{part}" for number in range(16) for part in (0, 2)))
 LINEAR = blamable(" ".join(str(2 * number) for number in range(21)))
-ERROR, WARNING = Severity.ERROR, Severity.WARNING  # what never wakes is an error, though a skip leads round it
 MORE_TRAPS: tuple[Trap, ...] = (
-    Trap(layer_scale, ("IH103",), ERROR, blamable("3 3.leave")),
-    Trap(huge_bias_before_batch_norm, ("IH206",), ERROR, blamable("3")),
-    Trap(zero_biases, ("IH103",), ERROR, blamable("2")),
-    Trap(gradient_growth, ("IH106", "IH202", "IH302"), ERROR, LINEAR),
-    Trap(small_squeeze, ("IH204",), ERROR, blamable("4.squeeze")),
-    Trap(ten_classes, ("IH106",), ERROR, blamable("4")),
-    Trap(one_input, ("IH206",), ERROR, blamable("2")),
-    Trap(equal_depthwise_filters, ("IH103",), ERROR, blamable("2")),
-    Trap(tied_layers, ("IH107",), WARNING, blamable("layers.0 layers.1 layers.2 layers.3")),
-    Trap(backbone_without_a_graph, ("IH304",), ERROR, blamable("body.0 body.2 body.4")),
-    Trap(unused_experts, ("IH103",), ERROR, EXPERTS),
+    Trap(layer_scale, ("IH103",), blamable("3 3.leave")),
+    Trap(huge_bias_before_batch_norm, ("IH206",), blamable("3")),
+    Trap(zero_biases, ("IH103",), blamable("2")),
+    Trap(gradient_growth, ("IH106", "IH202", "IH302"), LINEAR),
+    Trap(small_squeeze, ("IH204",), blamable("4.squeeze")),
+    Trap(ten_classes, ("IH106",), blamable("4")),
+    Trap(one_input, ("IH206",), blamable("2")),
+    Trap(equal_depthwise_filters, ("IH103",), blamable("2")),
+    Trap(tied_layers, ("IH107",), blamable("layers.0 layers.1 layers.2 layers.3")),
+    Trap(backbone_without_a_graph, ("IH304",), blamable("body.0 body.2 body.4")),
+    Trap(unused_experts, ("IH103",), EXPERTS),
 )

@@ -59,7 +59,6 @@ BUGS: tuple[Bug, ...] = (
     Bug("hifi-gan-145", memory.drawn_after_weight_norm, ("IH102",), WARNING, r"convs\.[67]"),
     Bug("cosmos-predict2.5-15", plain.both_adapters_zero, ("IH103",), ERROR, r"\d\.lora_[AB]"),
     Bug("pytorch-retinanet-10", plain.focal_loss_without_prior, ("IH208",), WARNING, r"12"),
-    Bug("pytorch-retinanet-10-bce", plain.rare_positives_without_prior, ("IH208",), WARNING, r"12"),
     Bug("pytorch-6950", plain.twenty_layers_at_default, ("IH201", "IH301", "IH106"), ERROR, r"\d+"),
     Bug("softmax-twice", plain.softmax_twice, ("IH208",), ERROR, r"2", by_code=False),
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from inithealth import Finding, Report, Severity
-from tests.bugs.nets import BUGS, Bug, transformers
+from tests.bugs import nets_plain as plain
+from tests.bugs import nets_transformers as transformers
+from tests.bugs.nets import BUGS, Bug
 from tests.rules.nets import codes, judged, typed
 
 every_bug = pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
@@ -58,3 +60,10 @@ def test_a_packed_projection_drawn_as_one_matrix_is_no_alarm(healthy: bool) -> N
     report = judged(*transformers.packed_projection(healthy))
     assert not [cause for cause in report.causes if cause.severity > Severity.INFO], str(report)
     assert [layer.packed for layer in report.layers if layer.module.endswith("self_attn")] == [3, 3, 3, 3]
+
+
+@pytest.mark.parametrize("prior", [True, False])
+def test_a_mean_over_rare_positives_is_no_alarm(prior: bool) -> None:
+    """Without a prior the loss is 50 times that of the base rate here too, but it is ln 2, and so are its gradients."""
+    report = judged(*plain.mean_over_rare_positives(prior))
+    assert not [cause for cause in report.causes if cause.severity > Severity.INFO], str(report)

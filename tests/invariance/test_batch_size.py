@@ -44,3 +44,8 @@ def test_small_batches_of_pictures_and_sequences(name: str, samples: int) -> Non
 @given(samples=st.integers(9, 200))
 def test_any_batch_between(name: str, samples: int) -> None:
     same_at(name, samples)
+
+
+def test_a_graph_of_many_nodes() -> None:
+    """The rows of its adjacency sum to 1, so that more nodes make smaller entries: no input in need of scaling."""
+    same_at("graph_net", 128)

@@ -15,7 +15,7 @@ from tests.zoo.case import Case
 
 
 class Blame(NamedTuple):
-    """One cause: how bad it is, the layer it names first and all of them."""
+    """One cause: how bad it is, the layer it names first and all of them; an input's fault names none."""
 
     code: str
     severity: Severity
@@ -36,7 +36,12 @@ def verdict(report: Report, original: Callable[[str], str] = str) -> Verdict:
     """The causes that are more than a note, their layers called what ``original`` makes of their names."""
     causes = [cause for cause in report.causes if cause.severity > Severity.INFO]
     return frozenset(
-        Blame(cause.code, cause.severity, original(cause.layers[0]), frozenset(map(original, cause.layers)))
+        Blame(
+            cause.code,
+            cause.severity,
+            original(cause.layers[0]) if cause.layers else "",
+            frozenset(map(original, cause.layers)),
+        )
         for cause in causes
     )
 

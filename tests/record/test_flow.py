@@ -194,7 +194,7 @@ def test_a_learned_gain_behind_a_norm_by_hand_is_a_layer_of_its_own() -> None:
     )  # fmt: skip
     layers = read(net, X).layers
     assert (layers["body"].feeds, layers["body"].activation) == ("norm", "relu")
-    assert (layers["gain"].kind, layers["gain"].feeds, layers["gain"].activation) == ("scale", "activation", "relu")
+    assert (layers["gain"].kind, layers["gain"].feeds, layers["gain"].activation) == ("norm", "activation", "relu")
 
 
 # Residual blocks: a stem, a branch of two layers, a head; and how the branch comes back.

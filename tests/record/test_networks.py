@@ -99,12 +99,12 @@ def test_resnet_50(zero_gamma: bool) -> None:
 
 
 LLAMA_BLOCK = """
-    layers.{i}.input_norm  scale   -     layer            NTB
+    layers.{i}.input_norm  norm    -     layer            NTB
     layers.{i}.k_proj      linear  8>4   attention        NB
     layers.{i}.q_proj      linear  8>8   attention        NB
     layers.{i}.v_proj      linear  8>4   attention        NB
     layers.{i}.o_proj      linear  8>8   residual         EB
-    layers.{i}.post_norm   scale   -     layer            NTB
+    layers.{i}.post_norm   norm    -     layer            NTB
     layers.{i}.gate_proj   linear  8>24  activation:silu  NB
     layers.{i}.up_proj     linear  8>24  gate             NB
     layers.{i}.down_proj   linear  24>8  residual         EB
@@ -113,7 +113,7 @@ LLAMA_TABLE = [
     *written("embed  embedding  1>8  norm  -"),
     *(row for i in range(BLOCKS) for row in written(LLAMA_BLOCK.format(i=i))),
     *written("""
-    norm     scale   -     layer  N
+    norm     norm    -     layer  N
     lm_head  linear  8>11  loss   NH
     """),
 ]

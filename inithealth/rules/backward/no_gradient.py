@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inithealth import remedy
+from inithealth import levels, remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
@@ -72,12 +72,12 @@ class NoGradient(Rule):
         if not asleep:
             return
         when = f"in {trial.steps} steps" if trial.settled else "so far"
-        last = asleep[-1]
+        last, spared = asleep[-1], levels.can_spare(recording, asleep)
         yield self.finding(
             # What stops the gradient stands behind the last of them.
             [last, *asleep[:-1]],
             f"{span(asleep)}: the gradient is exactly zero {when}",
-            severity=Severity.ERROR if trial.settled else Severity.INFO,
+            severity=Severity.INFO if not trial.settled else Severity.WARNING if spared else Severity.ERROR,
             measured=0.0,
             cause=f"something between {called(last)} and the loss has slope zero everywhere",
             fix=f"look for a dead or zero layer, a sign, round or argmax behind {called(last)}",

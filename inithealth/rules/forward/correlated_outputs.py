@@ -37,8 +37,8 @@ class CorrelatedOutputs(BiasAware):
     name = "correlated-outputs"
     severity = Severity.WARNING
     rank = 7
-    explains = frozenset("IH103 IH201 IH202 IH204 IH205 IH207 IH208 IH301 IH302 IH304 IH305".split())
-    max_cosine: float = 0.9  # random units have 0, units drawn from U(0, 1) have .75
+    explains = frozenset("IH103 IH201 IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH304 IH305".split())
+    max_cosine: float = 0.6  # random units have 0, units drawn from U(0, 1) .75; the most of 14 healthy hosts is .09
     min_units: int = 4  # fewer units are alike by chance
 
     def check(self, recording: Recording) -> Iterator[Finding]:
@@ -53,7 +53,7 @@ class CorrelatedOutputs(BiasAware):
         trained = trained_layers(recording)
         alike = [layer for layer, _ in everything if layer.name not in trained and self._alike(layer)]
         if alike:
-            yield self._pointing_alike(alike, recording)
+            yield self._pointing_alike(alike)
 
     def _ruled(self, layers: list[Layer]) -> Finding:
         rms = layers[0].bias.rms if layers[0].bias else 0.0
@@ -67,14 +67,12 @@ class CorrelatedOutputs(BiasAware):
             fix=remedy.zero_biases(layers),
         )
 
-    def _pointing_alike(self, layers: list[Layer], recording: Recording) -> Finding:
+    def _pointing_alike(self, layers: list[Layer]) -> Finding:
         cosine = layers[0].weight.row_cosine if layers[0].weight else 0.0
-        lost = not recording.normalized and any(not layer.bypassable for layer in layers)
         return self.finding(
             layers,
             f"{span(layers)}: the units' weights have a mean cosine of {number(cosine)} "
             f"(limit {number(self.max_cosine)})",
-            severity=Severity.ERROR if lost else Severity.WARNING,
             measured=cosine,
             limit=self.max_cosine,
             cause="the weights are not drawn around zero",

@@ -51,7 +51,9 @@ class ExplodingActivations(Rule):
             return
         at, rms = found
         layers = [layer for layer, _ in levels.measured(recording)]
-        blamed = gains.strongest(layers, [layer for layer in layers if layer.index <= at.index])
+        # Where the signal is largest, the head or a layer before it, is chance.
+        way = [layer for layer in layers if layer.index <= at.index and not layer.head] or [at]
+        blamed = gains.strongest(layers, way)
         yield self.finding(
             blamed,
             f"{_growth(recording, at, rms)} (limit {number(high)})",

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.remedy import LESS_SPEED
 from inithealth.rules.base import Rule
 from inithealth.rules.wording import called, count, number
+
+_OVERFLOW = "an overflow"  # how a cause begins that lies in finite numbers
 
 
 class NonFiniteActivations(Rule):
@@ -33,7 +36,12 @@ class NonFiniteActivations(Rule):
     name = "non-finite-activations"
     severity = Severity.ERROR
     rank = 2
+    overflow_rank: ClassVar[int] = 42  # behind the weight scale and what grows
     explains = frozenset("IH201 IH202 IH208 IH301 IH302 IH303 IH304 IH405".split())
+
+    def order(self, finding: Finding) -> int:
+        """What overflows from finite values may follow from the weights that made them large."""
+        return self.overflow_rank if finding.cause.startswith(_OVERFLOW) else self.rank
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         order = {layer.name: layer for layer in recording.layers}
@@ -63,7 +71,7 @@ class NonFiniteActivations(Rule):
         if m.input is not None and m.input.non_finite:
             return "its input is not finite either: an operation without weights before it made it so"
         top = f" (largest input {number(m.input.abs_max)})" if m.input is not None else ""
-        return f"an overflow or an undefined operation in {called(layer)}{top}"
+        return f"{_OVERFLOW} or an undefined operation in {called(layer)}{top}"
 
     @staticmethod
     def _fix(layer: Layer, m: Measurement) -> str:

@@ -34,7 +34,7 @@ class SaturatedUnits(BiasAware):
     name = "saturated-units"
     severity = Severity.WARNING
     rank = 42
-    explains = frozenset({"IH301"})
+    explains = frozenset({"IH301", "IH304"})
     max_share: float = 0.5  # healthy nets have next to none
 
     def check(self, recording: Recording) -> Iterator[Finding]:

@@ -3,11 +3,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from inithealth import remedy
+from inithealth import levels, remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Probation, Recording
 from inithealth.rules.base import Rule
 from inithealth.rules.wording import span, verb
+
+_ADDED = ("embedding", "scale", "other")  # zero positions add nothing, and zero scales shut a branch
 
 
 class ZeroWeights(Rule):
@@ -44,9 +46,15 @@ class ZeroWeights(Rule):
     def check(self, recording: Recording) -> Iterator[Finding]:
         trial = recording.probation
         suspects = [layer for layer in recording.layers if self._suspect(layer)]
-        if trial is None or not suspects:
+        if not suspects:
             return
-        if not trial.settled:
+        stuck = self._stuck(suspects, trial) if trial is not None and trial.settled else []
+        blocking = [layer for layer in suspects if self._blocks(layer)] if _sees_nothing(recording) else []
+        if stuck and trial is not None:
+            yield self._never_changes(stuck, trial, levels.can_spare(recording, stuck))
+        elif blocking:
+            yield self._lets_nothing_past(blocking)
+        elif trial is not None and not trial.settled:
             yield self.finding(
                 suspects,
                 f"{span(suspects)}: exactly zero, which is right if a gradient changes that within the first steps",
@@ -54,21 +62,27 @@ class ZeroWeights(Rule):
                 limit=self.max_zero_units,
                 cause="not settled yet: too few optimizer steps were taken",
             )
-            return
-        asleep = [layer for layer in suspects if self._asleep(layer, trial) > self.max_zero_units]
-        alike = [layer for layer in suspects if not layer.head and self._alike(layer, trial) >= self.max_zero_units]
-        stuck = [layer for layer in suspects if layer in asleep or layer in alike]
-        if not stuck:
-            return
+
+    def _stuck(self, suspects: list[Layer], trial: Probation) -> list[Layer]:
+        """Those that no gradient wakes, or that woke as one unit."""
+        return [
+            layer
+            for layer in suspects
+            if self._asleep(layer, trial) > self.max_zero_units
+            or (not layer.head and self._alike(layer, trial) >= self.max_zero_units)
+        ]
+
+    def _never_changes(self, stuck: list[Layer], trial: Probation, spared: bool) -> Finding:
+        asleep = [layer for layer in stuck if self._asleep(layer, trial) > self.max_zero_units]
         share = max(self._asleep(stuck[0], trial), self._alike(stuck[0], trial))
         told = f"weights start at exactly zero, and after {trial.steps} steps {share:.0%} of the units are alike"
         if asleep:
             zero = "weights are" if share == 1.0 else f"{share:.0%} of the units are"
             told = f"{zero} exactly zero and no gradient reaches them in {trial.steps} steps"
-        yield self.finding(
+        return self.finding(
             stuck,
             f"{span(stuck)}: {told} (limit {self.max_zero_units:.0%} of the units)",
-            severity=Severity.ERROR if any(not layer.bypassable for layer in stuck) else Severity.WARNING,
+            severity=Severity.WARNING if spared else Severity.ERROR,
             measured=share,
             limit=self.max_zero_units,
             cause=f"zero output and zero gradient: the {verb(len(asleep), 'layer', 'layers')} can never change"
@@ -76,6 +90,24 @@ class ZeroWeights(Rule):
             else "units that start equal get equal gradients: they stay one unit",
             fix=remedy.each(_first_factors(stuck)),
         )
+
+    def _lets_nothing_past(self, layers: list[Layer]) -> Finding:
+        return self.finding(
+            layers,
+            f"{span(layers)}: weights are exactly zero, and what comes behind sees nothing of the input "
+            f"(limit {self.max_zero_units:.0%} of the units)",
+            severity=Severity.WARNING,
+            measured=1.0,
+            limit=self.max_zero_units,
+            cause=f"no skip leads around {verb(len(layers), 'it', 'them')}: until the weights wake the loss is a guess",
+            fix=remedy.each(layers),
+        )
+
+    @staticmethod
+    def _blocks(layer: Layer) -> bool:
+        """Whether a layer at zero is in the signal's way; a gate may start at zero, as 1 + 0."""
+        zero = layer.weight is not None and layer.weight.abs_max == 0.0
+        return zero and not (layer.bypassable or layer.head or layer.feeds == "gate" or layer.kind in _ADDED)
 
     def _suspect(self, layer: Layer) -> bool:
         weight = layer.weight
@@ -94,6 +126,12 @@ class ZeroWeights(Rule):
     def _alike(layer: Layer, trial: Probation) -> float:
         """Share of the units that woke as copies of another."""
         return 0.0 if layer.weight is None else trial.duplicates.get(layer.weight.name, 0.0)
+
+
+def _sees_nothing(recording: Recording) -> bool:
+    """Whether what the head reads is the same for every sample, to the last bit."""
+    reads = [m.input for layer, m in levels.measured(recording) if layer.head and m.input is not None]
+    return any(signal.rms == 0.0 or signal.between == 0.0 for signal in reads)
 
 
 def _first_factors(layers: list[Layer]) -> list[Layer]:

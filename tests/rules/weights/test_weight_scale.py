@@ -314,3 +314,15 @@ def test_a_layer_within_a_branch_may_be_scaled_by_depth(bypassable: bool, branch
     """Without peers it is measured by the recipes: 0.02 / 4 is no recipe, unless a quarter comes from the depth."""
     alone = {"bypassable": bypassable, "weight": {"rms": 0.005, "shape": (96, 97)}}
     assert len(judge(WeightScale, recording(stack(fc1=alone), branches=branches))) == found
+
+
+@pytest.mark.parametrize(("layers", "severity"), [(1, Severity.WARNING), (3, Severity.ERROR)])
+def test_a_little_too_small_is_a_warning_until_the_signal_is_lost(layers: int, severity: Severity) -> None:
+    model = mlp(9)
+    with torch.no_grad():
+        for layer in list(model)[6 : 6 + 2 * layers : 2]:
+            layer.weight.mul_(0.02)
+    (found,) = [cause for cause in judged(model).causes if cause.code == "IH106"]
+    assert found.severity == severity
+    strict = judged(model, **with_options("weight-scale", max_octaves_lost=1.0))
+    assert finding(strict, "IH106").severity == Severity.ERROR
