@@ -170,6 +170,10 @@ class Loss(_Frozen):
     classes: int | None = None  # size of the softmax, where there is one
     logits_std: float | None = None  # over the classes of each sample
     sums_to_one: bool = False  # the softmax's input is a softmax already
+    positives: float | None = None  # mean target of a binary cross-entropy
+    over_base: float | None = (
+        None  # mean binary cross-entropy, unweighted, over that of always guessing the mean target
+    )
 
 
 class Probation(_Frozen):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from inithealth.record import vocabulary as vocab
 from inithealth.record.flow import Flow
@@ -31,7 +34,7 @@ def loss_of(flow: Flow, rows: int | None) -> Loss:
                 source = peel(graph, graph.data(index)[0])
                 if graph.names[source] == "LogSoftmax":
                     return _cross_entropy(graph, source, rows)
-            return Loss(kind=kind)
+            return _binary(graph, index, rows) if kind == "bce_logits" else Loss(kind=kind)
         if name == "LogSoftmax":
             return _cross_entropy(graph, index, rows)
         written = written_loss(graph, index)
@@ -56,6 +59,19 @@ def _cross_entropy(graph: Graph, index: int, rows: int | None) -> Loss:
         logits_std=float(spread),
         sums_to_one=sums_to_one,
     )
+
+
+def _binary(graph: Graph, index: int, rows: int | None) -> Loss:
+    logits, targets = graph.saved(index, "self"), graph.saved(index, "target")
+    if not isinstance(logits, Tensor) or not isinstance(targets, Tensor) or logits.shape != targets.shape:
+        return Loss(kind="bce_logits")
+    logits, targets = logits[:rows].float(), targets[:rows].float()
+    positives = float(targets.mean())
+    if not 0.0 < positives < 1.0:
+        return Loss(kind="bce_logits", positives=positives)
+    found = float(binary_cross_entropy_with_logits(logits, targets))
+    entropy = -positives * math.log(positives) - (1 - positives) * math.log1p(-positives)
+    return Loss(kind="bce_logits", positives=positives, over_base=found / entropy)
 
 
 def _signed(dim: int) -> int:

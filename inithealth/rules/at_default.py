@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -36,8 +38,9 @@ def missed_by_scheme(recording: Recording, min_followers: int, max_share: float)
     """
     trained = trained_layers(recording)
     judged = [layer for layer in recording.layers if _judged(layer) and layer.name not in trained]
-    for family in grouped(judged, _family):
-        at_default = [layer for layer in family if _scheme(layer) == DEFAULT]
+    wrappers = _wrappers([layer for layer in recording.layers if layer.kind in _DRAWN])
+    for family in grouped(judged, lambda layer: _family(layer, wrappers)):
+        at_default = [layer for layer in family if _scheme(layer) == DEFAULT and not _biased_on_purpose(layer)]
         others = [layer for layer in family if _scheme(layer) != DEFAULT]
         followers = max(grouped(others, _scheme), key=len, default=[])
         if not any(layer.weight and layer.weight.gain for layer in followers):
@@ -61,11 +64,33 @@ def _judged(layer: Layer) -> bool:
     return drawn and layer.reaches_loss and not layer.head
 
 
-def _family(layer: Layer) -> Hashable:
+def _biased_on_purpose(layer: Layer) -> bool:
+    """Whether a layer's bias is beyond what the default draws: somebody has set it, so the layer was not missed."""
+    if layer.bias is None or layer.weight is None or not layer.weight.fan_in:
+        return False
+    return layer.bias.abs_max > 1.01 / math.sqrt(layer.weight.fan_in)
+
+
+def _family(layer: Layer, wrappers: frozenset[str]) -> Hashable:
     """Class of the layer, and where it stands: one author wrote the initialization of a module."""
-    around = tuple("" if part.isdigit() else part for part in layer.module.split(".")[:-1])
+    parts = layer.module.split(".")[:-1]
+    depth = len(parts)
+    while parts and ".".join(parts) in wrappers:  # a convolution and its norm: the author is that of what holds them
+        parts.pop()
+    around = tuple("" if part.isdigit() else part for part in parts), depth - len(parts)
     # torch renames the class of a module that computes its weight, of the same class it is all the same.
     return layer.type_name.removeprefix("Parametrized"), layer.kind, layer.groups > 1, around
+
+
+def _wrappers(layers: Sequence[Layer]) -> frozenset[str]:
+    """Modules that hold one drawn layer and nothing else that is drawn."""
+    held = Counter(
+        ".".join(parts[:end])
+        for module in {layer.module for layer in layers}
+        for parts in [module.split(".")]
+        for end in range(1, len(parts))
+    )
+    return frozenset(name for name, amount in held.items() if amount == 1)
 
 
 def _scheme(layer: Layer) -> Hashable:

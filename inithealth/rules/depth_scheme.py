@@ -47,6 +47,17 @@ def unscaled_ends(recording: Recording) -> Unscaled | None:
     return replace(shared[0], ends=ends) if ends else None
 
 
+def scaled_by_depth(recording: Recording) -> bool:
+    """Whether the branch ends are smaller than the layers within the branches by the root of the depth."""
+    roles = [role for role in grouped(filter(_judged, recording.layers), place) if len(role) >= _FEWEST_BLOCKS]
+    ends = [role for role in roles if _ends(role)]
+    for size in (_std, _gain, _outward, _both_ways):
+        usual, agreeing = _usual([median(map(size, role)) for role in roles if not _ends(role)])
+        if agreeing and ends and all(_depth(role, usual, size, recording.branches) for role in ends):
+            return True
+    return False
+
+
 def _left_out(roles: Sequence[list[Layer]], size: Size, branches: int) -> Unscaled | None:
     """None where the layers that end no branch have no common size by this measure."""
     inner = [role for role in roles if not _ends(role)]

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import weight_norm
 
 from .bug import VOCABULARY, Scene, next_token, seeded
 
 CHANNELS, WIDTH, STATES, RANK = 64, 32, 16, 4
-WeightNorm = Callable[[nn.Module], nn.Module]
 
 
-def old_weight_norm(module: nn.Module) -> nn.Module:
+def weight_norm(module: nn.Module) -> nn.Module:
     """The one that hifi-gan used: ``weight`` is a plain tensor that every call makes anew."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
@@ -26,12 +23,12 @@ def old_weight_norm(module: nn.Module) -> nn.Module:
 
 
 class Residual(nn.Module):
-    """A residual block of HiFi-GAN: ``first`` draws before ``norm`` is applied, as it should."""
+    """A residual block of HiFi-GAN: ``first`` draws before weight_norm is applied, as it should."""
 
-    def __init__(self, channels: int, norm: WeightNorm, first: bool) -> None:
+    def __init__(self, channels: int, first: bool) -> None:
         super().__init__()
         convs = [nn.Conv1d(channels, channels, 3, padding=dilation, dilation=dilation) for dilation in (1, 3, 5)]
-        self.convs = nn.ModuleList(drawn(conv, norm, first) for conv in convs)
+        self.convs = nn.ModuleList(drawn(conv, first) for conv in convs)
 
     def forward(self, x: Tensor) -> Tensor:
         for conv in self.convs:
@@ -39,33 +36,28 @@ class Residual(nn.Module):
         return x
 
 
-def drawn(conv: nn.Module, norm: WeightNorm, first: bool) -> nn.Module:
+def drawn(conv: nn.Module, first: bool) -> nn.Module:
     if first:
         conv.weight.data.normal_(0, 0.01)
-        return norm(conv)
-    conv = norm(conv)
+        return weight_norm(conv)
+    conv = weight_norm(conv)
     conv.weight.data.normal_(0, 0.01)  # on what weight_norm has computed, and computes again
     return conv
 
 
 class Generator(nn.Module):
-    """Upsampling and residual blocks under weight_norm; what conditions them is not."""
+    """Upsampling and residual blocks, all under weight_norm; the first layer is never drawn."""
 
-    def __init__(self, norm: WeightNorm, first: bool, conditioned: bool) -> None:
+    def __init__(self, first: bool) -> None:
         super().__init__()
-        self.condition = nn.ModuleList(nn.Conv1d(16, 16, 3, padding=1) for _ in range(3 * conditioned))
-        for conv in self.condition:
-            conv.weight.data.normal_(0, 0.01)
-        self.conv_pre = norm(nn.Conv1d(16, CHANNELS, 7, padding=3))
+        self.conv_pre = weight_norm(nn.Conv1d(16, CHANNELS, 7, padding=3))
         sizes = [CHANNELS, CHANNELS // 2, CHANNELS // 4]
         ups = [nn.ConvTranspose1d(a, b, 4, 2, 1) for a, b in pairwise(sizes)]
-        self.ups = nn.ModuleList(drawn(up, norm, first) for up in ups)
-        self.resblocks = nn.ModuleList(Residual(channels, norm, first) for channels in sizes[1:])
-        self.conv_post = drawn(nn.Conv1d(sizes[-1], 1, 7, padding=3), norm, first)
+        self.ups = nn.ModuleList(drawn(up, first) for up in ups)
+        self.resblocks = nn.ModuleList(Residual(channels, first) for channels in sizes[1:])
+        self.conv_post = drawn(nn.Conv1d(sizes[-1], 1, 7, padding=3), first)
 
     def forward(self, x: Tensor) -> Tensor:
-        for conv in self.condition:
-            x = x + conv(F.leaky_relu(x, 0.1))
         x = self.conv_pre(x)
         for up, block in zip(self.ups, self.resblocks, strict=True):
             x = block(up(F.leaky_relu(x, 0.1)))
@@ -74,19 +66,10 @@ class Generator(nn.Module):
 
 def drawn_after_weight_norm(mended: bool) -> Scene:
     """jik876/hifi-gan#145: ``.data.normal_`` after ``weight_norm`` writes to a tensor that is computed anew."""
-    return vocoder(mended, old_weight_norm)
-
-
-def vocoder(mended: bool, norm: WeightNorm, conditioned: bool = False) -> Scene:
     torch.manual_seed(0)
-    model, mel = Generator(norm, mended, conditioned), torch.randn(8, 16, 12)
+    model, mel = Generator(mended), torch.randn(8, 16, 12)
     wave = torch.sin(torch.arange(48) / 5).expand(8, 1, -1)
     return Scene(model, mel, lambda out: F.l1_loss(out, wave), adam=True)
-
-
-def drawn_after_parametrized_weight_norm(mended: bool) -> Scene:
-    """MiniMax-AI/MiniMax-H3#14: the same under ``torch.nn.utils.parametrizations.weight_norm``."""
-    return vocoder(mended, weight_norm, conditioned=True)
 
 
 class Mamba(nn.Module):

@@ -82,8 +82,8 @@ def test_a_packed_projection_drawn_as_one_matrix_is_no_fault(check: Callable[[Sc
         assert not alarms(check(scene))
 
 
-def test_a_packed_projection_says_that_it_is_packed() -> None:
-    """Its row of the table tells the scheme, and that three projections share the matrix."""
+def test_a_packed_projection_is_told_as_what_it_is() -> None:
+    """Its row of the table tells the scheme, and the std that each of the three would have had."""
     report = encoders.packed_projection(False).checked()
     layer = next(layer for layer in report.layers if layer.name == "encoder.layers.0.self_attn")
     assert layer.packed == 3
@@ -91,7 +91,7 @@ def test_a_packed_projection_says_that_it_is_packed() -> None:
     assert "Xavier" in layer.scheme.text
     assert layer.weight is not None
     assert layer.weight.fan_out == 64
-    assert "3" in layer.scheme.text  # as drawn: over the outputs of all three
+    assert layer.wants == pytest.approx(layer.weight.std * 2**0.5, rel=0.03)
 
 
 def test_the_gradient_that_a_second_softmax_leaves_is_a_thousandth() -> None:

@@ -44,7 +44,12 @@ class LossAtInit(Rule):
     max_logits_std: float = 8.0  # healthy: 5.0 at most
     error_logits_std: float = 50.0  # one class has all the probability, whatever the input
 
+    max_positives: float = 0.01  # mean target of a binary cross-entropy that wants a prior; RetinaNet's has 0.001
+    max_over_base: float = 10.0  # with a bias of zero at one positive in a thousand: 88; with a prior of 0.01: 1.9
+
     def skipped(self, recording: Recording) -> str | None:
+        if recording.loss.kind == "bce_logits" and recording.loss.over_base is not None:
+            return None
         if recording.loss.kind != "cross_entropy" or not recording.loss.classes or recording.loss.classes < 2:
             return f"the loss ({recording.loss.kind}) has no known value at initialization"
         return None
@@ -52,6 +57,9 @@ class LossAtInit(Rule):
     def check(self, recording: Recording) -> Iterator[Finding]:
         kind, value = recording.loss, recording.steps[0].loss if recording.steps else None
         heads = [layer for layer, _ in levels.measured(recording) if layer.head][-1:]
+        if kind.over_base is not None:
+            yield from self._no_prior(recording, heads, value)
+            return
         if kind.sums_to_one:
             yield self._softmax_twice(heads, value)
             return
@@ -83,6 +91,25 @@ class LossAtInit(Rule):
                 cause="the weights are trained already" if trained_layers(recording) else _LEAKS,
                 fix="nothing to mend if the weights are pretrained; else look for the target among the inputs",
             )
+
+    def _no_prior(self, recording: Recording, heads: list[Layer], value: float | None) -> Iterator[Finding]:
+        """Rare positives, guesses far from that, and a loss that is not a mean over all guesses: the many rule it."""
+        positives, over = recording.loss.positives or 0.0, recording.loss.over_base or 0.0
+        high = self.max_ratio * math.log(2)
+        if positives >= self.max_positives or over <= self.max_over_base or value is None or not value > high:
+            return
+        prior = max(positives, 0.01)
+        bias = [remedy.code(layer.bias.name) for layer in heads if layer.bias is not None]
+        yield self.finding(
+            heads,
+            f"loss at init {number(value)} (limit {number(high)}): {number(positives)} of the targets are positive, and "
+            f"the guesses are {number(over)}x worse than guessing that (limit {number(self.max_over_base)}x)",
+            measured=value,
+            limit=high,
+            cause="nothing tells the output that positives are rare: the many negatives rule the first steps",
+            fix="\n".join(f"nn.init.constant_({name}, {-math.log((1 - prior) / prior):.3g})" for name in bias)
+            or "give the last layer a bias that starts at log(prior / (1 - prior))",
+        )
 
     def _softmax_twice(self, heads: list[Layer], value: float | None) -> Finding:
         return self.finding(

@@ -100,7 +100,7 @@ class UninitialisedWeights(Rule):
             limit=self.max_value if absurd else self.max_tiny_share,
             cause=f"no initialization draws such numbers: the {verb(len(layers), 'tensor was', 'tensors were')} "
             "allocated (torch.empty, to_empty) and never filled",
-            fix="\\n".join(filter(None, (remedy.each(drawn), remedy.zero_biases(shifts)))),
+            fix="\n".join(filter(None, (remedy.each(drawn), remedy.zero_biases(shifts)))),
         )
 
     def _zero_pages(self, layers: list[Layer]) -> Finding:

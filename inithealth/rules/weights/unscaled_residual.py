@@ -8,7 +8,7 @@ from inithealth import remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.depth_scheme import Unscaled, unscaled_ends
+from inithealth.rules.depth_scheme import Unscaled, scaled_by_depth, unscaled_ends
 from inithealth.rules.roles import grouped, place
 from inithealth.rules.trunk import branches, growth, growth_if_scaled
 from inithealth.rules.wording import number, span, times, verb
@@ -58,6 +58,8 @@ class UnscaledResidual(Rule):
             yield self._exploding([branch.end for branch in bare], grown, amount)
         elif left_out is not None:
             yield self._left_out(left_out)
+        elif scaled_by_depth(recording):
+            return
         elif grown > self.max_growth and grown > self.max_depth_growth * growth_if_scaled(grown, amount):
             yield self._adding([branch.end for branch in found], grown, amount)
 

@@ -65,12 +65,16 @@ class ZeroWeights(Rule):
 
     def _stuck(self, suspects: list[Layer], trial: Probation) -> list[Layer]:
         """Those that no gradient wakes, or that woke as one unit."""
-        return [
+        stuck = [
             layer
             for layer in suspects
             if self._asleep(layer, trial) > self.max_zero_units
             or (not layer.head and self._alike(layer, trial) >= self.max_zero_units)
         ]
+        # Behind a zero that no skip gets round, branches that start at zero sleep because of it.
+        stuck = [layer for layer in stuck if not layer.bypassable] or stuck
+        first = _first_factors(stuck)
+        return [*first, *(layer for layer in stuck if layer not in first)]
 
     def _never_changes(self, stuck: list[Layer], trial: Probation, spared: bool) -> Finding:
         asleep = [layer for layer in stuck if self._asleep(layer, trial) > self.max_zero_units]
