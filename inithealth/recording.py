@@ -57,7 +57,7 @@ class Weight(_Frozen):
     spectral_edge: float | None = None  # largest singular value (mean removed) over rms (sqrt(rows) + sqrt(columns))
     orthogonal: bool = False  # the units, or the inputs where there are fewer, stand at right angles and are as long
     identity: bool = False  # ones on the (central) diagonal, zeros elsewhere
-    tiny_share: float = 0.0  # share of elements that are not zero and yet below 1e-30: no initialization draws them
+    tiny_share: float = 0.0  # share of elements that are not zero and yet below 1e-20: no initialization draws them
     fingerprint: int = 0  # of the elements: equal for equal weights, different for nearly all others
 
     @property

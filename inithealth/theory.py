@@ -137,14 +137,14 @@ def gradient_through(layers: Sequence[Layer]) -> float:
     return math.sqrt(square)
 
 
-def recipe_gains(layer: Layer, weight: Weight, *, fanless: bool = True) -> list[float]:
-    """rms(W) sqrt(fan_in) under every initialization in common use; those that look at no fan may be left out."""
+def recipe_gains(layer: Layer, weight: Weight) -> list[float]:
+    """rms(W) sqrt(fan_in) under every initialization in common use."""
     fan_in, fan_out = weight.fan_in or 1, weight.fan_out or 1
     advised = _ADVISED_GAIN.get(layer.activation or "", 1.0)
     gains = [1.0, math.sqrt(2.0), 1 / math.sqrt(3.0), wanted_gain(layer), advised]
     xavier = math.sqrt(2.0 * fan_in / (fan_in + fan_out))
     gains += [xavier, xavier * wanted_gain(layer), math.sqrt(2.0 * fan_in / fan_out)]
-    return gains + [std * math.sqrt(fan_in) for std in _PLAIN_STD if fanless]
+    return gains + [std * math.sqrt(fan_in) for std in _PLAIN_STD]
 
 
 def octaves_off(gain: float, gains: list[float]) -> float:

@@ -23,7 +23,7 @@ _LOSS_NODES = 64  # how far behind the loss its kind is looked for
 
 def loss_of(flow: Flow, rows: int | None) -> Loss:
     """Which loss it is and how far its logits spread, from the last nodes of the graph."""
-    graph = flow.graph
+    graph, written = flow.graph, None
     for index in reversed(range(len(graph))):
         if graph.pure[index] is not None:
             continue
@@ -37,12 +37,10 @@ def loss_of(flow: Flow, rows: int | None) -> Loss:
             return _binary(graph, index, rows) if kind == "bce_logits" else Loss(kind=kind)
         if name == "LogSoftmax":
             return _cross_entropy(graph, index, rows)
-        written = written_loss(graph, index)
-        if written is not None:
-            return Loss(kind=written)
+        written = written or written_loss(graph, index)  # unless a node of its own says more: a focal loss has squares
         if index in flow.operations and flow.operations[index].kind not in ("norm", "scale"):
             break  # all that is nearer to the loss has been seen
-    return Loss()
+    return Loss(kind=written or "unknown")
 
 
 def _cross_entropy(graph: Graph, index: int, rows: int | None) -> Loss:

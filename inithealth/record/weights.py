@@ -13,7 +13,7 @@ from inithealth.record.sample import exact, plain
 from inithealth.record.spectrum import kurtosis, orthogonal, spectral_edge, strided
 from inithealth.recording import Weight
 
-_TINY = 1e-30  # no initialization draws such numbers; memory that nobody wrote is full of them
+_TINY = 1e-20  # no initialization draws such numbers; memory that nobody wrote is full of them
 _SAMPLE = 2**12  # elements: a kurtosis of 3 is known to +-0.08, and the uniform distribution's is 1.8
 _SMALL = 2**16  # elements that fit a core's cache
 _SAFE_MIN, _SAFE_MAX = 1e-15, 1e15  # beyond these sums of squares leave fp32's range

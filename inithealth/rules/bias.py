@@ -11,6 +11,7 @@ from inithealth.recording import Layer, Measurement
 from inithealth.rules.base import Rule
 from inithealth.rules.wording import number
 
+_LOST_IN_ROUNDING = 1e6  # float32 knows seven digits
 _WORD = "bias"  # how a cause begins that lies in the bias
 
 
@@ -25,11 +26,15 @@ class BiasAware(Rule):
         return self.bias_rank if blames_bias(finding) else self.rank
 
     def ruled_by_bias(self, layer: Layer, m: Measurement) -> bool:
-        """Whether a layer's bias decides its output, and no normalization takes it away."""
-        if layer.bias is None or layer.weight is None or layer.normed or not layer.bias.rms > self.max_bias_rms:
+        """Whether a layer's bias decides its output, and no normalization takes it away.
+
+        None does where the rounding of such a bias has lost what the weights contribute.
+        """
+        if layer.bias is None or layer.weight is None or not layer.bias.rms > self.max_bias_rms:
             return False
         level = m.input.rms if m.input is not None and levels.usable(m.input) else 1.0
-        return layer.bias.rms > self.bias_dominance * (layer.weight.gain or 1.0) * level
+        dominance = _LOST_IN_ROUNDING if layer.normed else self.bias_dominance
+        return layer.bias.rms > dominance * (layer.weight.gain or 1.0) * level
 
 
 def bias_cause(layers: Sequence[Layer]) -> str:

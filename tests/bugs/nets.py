@@ -53,7 +53,7 @@ BUGS: tuple[Bug, ...] = (
     Bug("transformers-143", transformers.norms_drawn_like_matrices, ("IH106",), ERROR, r"(.*\.)?norm\d?"),
     Bug("transformers-26441", transformers.tied_embedding_of_std_one, ("IH106",), ERROR, r"wte|lm_head"),
     Bug("pytorch-72253", transformers.clones_of_one_layer, ("IH107",), INFO, r"layers\.0\..*"),
-    Bug("pytorch-23854", plain.depthwise_fan_out, ("IH106",), ERROR, r"2|6|10"),
+    Bug("pytorch-23854", plain.depthwise_fan_out, ("IH106", "IH201"), ERROR, r"2|6|10"),
     Bug("torchtitan-4783", memory.materialized_and_never_filled, ("IH102", "IH101"), ERROR, r"\d"),
     Bug("NeMo-Automodel-2991", memory.one_parameter_forgotten, ("IH102",), ERROR, r"2"),
     Bug("hifi-gan-145", memory.drawn_after_weight_norm, ("IH102",), WARNING, r"convs\.[67]"),

@@ -128,9 +128,3 @@ def detector(mended: bool) -> nn.Module:
 def focal_loss_without_a_prior(mended: bool) -> Scene:
     """kuangliu/pytorch-retinanet#10: no prior in the last bias, so every one of the many background anchors counts."""
     return Scene(detector(mended), images(), focal)
-
-
-def rare_positives_without_a_prior(mended: bool) -> Scene:
-    """The same with plain binary cross-entropy."""
-    targets = rare_targets()
-    return Scene(detector(mended), images(), lambda logits: F.binary_cross_entropy_with_logits(logits, targets))

@@ -22,7 +22,7 @@ class UninitialisedWeights(Rule):
 
     ## What it checks
     Two things. Memory that nothing was written to (`torch.empty`, `to_empty()`,
-    `init_module(empty_init=True)`): values below 1e-30 that are not zero, values beyond 1e10 beside much
+    `init_module(empty_init=True)`): values below 1e-20 that are not zero, values beyond 1e10 beside much
     smaller ones, and networks that are zero throughout, norm weights included, as fresh pages are. Rows
     that have faded as a whole, as dead units do in long training, are exempt, and so are trained layers.
     Memory that was reused from a freed tensor looks like any other weight: that cannot be told.
@@ -50,7 +50,7 @@ class UninitialisedWeights(Rule):
     severity = Severity.ERROR
     rank: ClassVar[int] = -1  # before NaN: it may be part of the garbage
     missed_rank: ClassVar[int] = 29  # before the scale, which is the default's
-    max_tiny_share: float = 0.0  # of values between 0 and 1e-30: no initialization draws a single one
+    max_tiny_share: float = 0.0  # of values between 0 and 1e-20: no initialization draws a single one
     max_value: float = 1e10  # the largest value that anybody draws is far below, garbage goes up to 1e38
     min_followers: int = 3  # layers that follow a scheme, for the others to have missed it
     max_missed_share: float = 0.34  # of the layers of one class in one module: more of them are left so on purpose
@@ -83,7 +83,7 @@ class UninitialisedWeights(Rule):
                     told = f"values up to {number(parameter.abs_max)} (limit {number(self.max_value)})"
                     yield layer, parameter, told
                 elif parameter.tiny_share > self.max_tiny_share and not _faded(layer, parameter, trained):
-                    values = f"{parameter.tiny_share:.2g} of the values are not zero and yet below 1e-30"
+                    values = f"{parameter.tiny_share:.2g} of the values are not zero and yet below 1e-20"
                     yield layer, parameter, f"{values} (limit {self.max_tiny_share:g})"
 
     def _never_written(self, garbage: list[tuple[Layer, Weight, str]]) -> Finding:

@@ -118,23 +118,23 @@ class WeightScale(Rule):
         for group in roles.values():
             middle = median(_gain(layer) for layer in group)
             # Where most of the peers are wrong and the signal suffers, they are no measure of the others.
-            lost = suffers and abs(_off_recipes(group[0], middle, suffers)) > self.max_octaves
+            lost = suffers and abs(_off_recipes(group[0], middle)) > self.max_octaves
             for layer in group:
                 octaves = math.log2(_gain(layer) / middle)
                 if len(group) >= self.min_peers and not lost and abs(octaves) > self.max_octaves:
                     peers = f"the median of its {len(group) - 1} peers is"
                     found[layer.name] = _Off(octaves, self.max_octaves, peers)
                 elif (
-                    abs(octaves := self._off_usual(layer, recording, suffers or len(group) < self.min_peers, suffers))
+                    abs(octaves := self._off_usual(layer, recording, suffers or len(group) < self.min_peers))
                     > self.max_octaves
                 ):
                     common = f"common initializations go {'up' if octaves > 0 else 'down'} to"
                     found[layer.name] = _Off(octaves, self.max_octaves, common)
         return found
 
-    def _off_usual(self, layer: Layer, recording: Recording, judged: bool, suffers: bool) -> float:
+    def _off_usual(self, layer: Layer, recording: Recording, judged: bool) -> float:
         """Octaves from the nearest recipe; whole groups, heads and branch ends only where the signal suffers."""
-        off = _off_recipes(layer, _gain(layer), suffers)
+        off = _off_recipes(layer, _gain(layer))
         if layer.head or layer.ends_branch:
             return off if off > 0 and levels.wide_logits(recording) else 0.0
         if off < 0 and layer.bypassable:  # within a branch layers may be scaled down by the root of the branches
@@ -173,13 +173,9 @@ def _gain(layer: Layer) -> float:
     return gain if gain is not None and math.isfinite(gain) else 0.0
 
 
-def _off_recipes(layer: Layer, gain: float, suffers: bool) -> float:
-    """Octaves by which a gain lies outside the initializations in common use for such a layer.
-
-    A std that looks at no fan relies on a norm or a skip: where there is neither and the signal suffers, it is no excuse.
-    """
-    fanless = not suffers or layer.normed or layer.bypassable
-    return 0.0 if layer.weight is None else octaves_off(gain, recipe_gains(layer, layer.weight, fanless=fanless))
+def _off_recipes(layer: Layer, gain: float) -> float:
+    """Octaves by which a gain lies outside the initializations in common use for such a layer."""
+    return 0.0 if layer.weight is None else octaves_off(gain, recipe_gains(layer, layer.weight))
 
 
 def _effect(layer: Layer) -> str:

@@ -71,9 +71,7 @@ class ZeroWeights(Rule):
             if self._asleep(layer, trial) > self.max_zero_units
             or (not layer.head and self._alike(layer, trial) >= self.max_zero_units)
         ]
-        # Behind a zero that no skip gets round, branches that start at zero sleep because of it.
-        stuck = [layer for layer in stuck if not layer.bypassable] or stuck
-        first = _first_factors(stuck)
+        first = _first_factors(stuck)  # behind a zero that no skip gets round, zero branches sleep because of it
         return [*first, *(layer for layer in stuck if layer not in first)]
 
     def _never_changes(self, stuck: list[Layer], trial: Probation, spared: bool) -> Finding:

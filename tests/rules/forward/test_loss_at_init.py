@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -10,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inithealth import Severity
-from inithealth.recording import Loss, Step
+from inithealth.recording import Loss, Recording, Step
 from inithealth.rules.forward.loss_at_init import LossAtInit
 from tests.rules.nets import codes, finding, judged, mended, mlp, with_options
-from tests.rules.recordings import judge, measured, recording, stack
+from tests.rules.recordings import judge, measured, recording, stack, weight
 
 
 def test_a_head_twenty_times_too_large() -> None:
@@ -117,3 +118,38 @@ def test_options() -> None:
         assert "IH208" in codes(judged(model, **with_options("loss-at-init", **options)))
     assert judge(LossAtInit, start(2.3, 9.0), error_logits_std=8.5)[0].severity == Severity.ERROR
     assert judge(LossAtInit, start(1.1), min_ratio=0.3) == []
+
+
+def detection(positives: float, over_base: float, loss: float) -> Recording:
+    """A binary cross-entropy over many guesses, few of which are right."""
+    kind = Loss(kind="bce_logits", positives=positives, over_base=over_base)
+    layers = stack(head={"bias": weight("head.bias", 0.1, shape=(10,), fan_in=None, fan_out=None).model_dump()})
+    return recording(layers, loss=kind, steps=(Step(index=0, loss=loss, layers=measured(layers)),))
+
+
+def test_rare_positives_want_a_prior() -> None:
+    """RetinaNet's bug: a bias of zero where one guess in a thousand is right."""
+    (found,) = judge(LossAtInit, detection(0.001, 88.0, 150.0))
+    assert (found.severity, found.layers) == (Severity.WARNING, ("head",))
+    assert "0.001 of the targets are positive" in found.message
+    assert found.fix == "nn.init.constant_(model.head.bias, -4.6)"
+    for healthy in (detection(0.001, 1.9, 1.1), detection(0.001, 88.0, 0.69), detection(0.5, 1.0, 0.69)):
+        assert judge(LossAtInit, healthy) == []
+
+
+def test_what_is_rare_and_what_is_far_are_options() -> None:
+    found = detection(0.001, 88.0, 150.0)
+    assert judge(LossAtInit, found, max_positives=1e-4) == []
+    assert judge(LossAtInit, found, max_over_base=100.0) == []
+
+
+def test_the_targets_of_a_binary_cross_entropy_are_read() -> None:
+    model = nn.Linear(8, 1)
+    nn.init.zeros_(model.weight)
+    nn.init.zeros_(model.bias)
+    targets = torch.zeros(1000, 1)
+    targets[0] = 1.0
+    loss = lambda out: 1000 * F.binary_cross_entropy_with_logits(out, targets)  # noqa: E731
+    found = finding(judged(model, torch.randn(1000, 8), loss), "IH208")
+    base = -0.001 * math.log(0.001) - 0.999 * math.log(0.999)
+    assert f"{math.log(2) / base:.3g}x worse" in found.message

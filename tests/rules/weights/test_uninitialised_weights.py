@@ -79,7 +79,7 @@ def test_tiny_values_are_never_drawn() -> None:
     assert (found.severity, found.layers) == (Severity.ERROR, ("fc1", "fc2"))
     assert found.message == (
         "fc1, fc2: memory that nothing was written to: in fc1.weight 0.00033 of the values are not zero and yet "
-        "below 1e-30 (limit 0)"
+        "below 1e-20 (limit 0)"
     )
     assert found.measured == pytest.approx(3 / 96**2)
     assert found.fix.splitlines() == [
