@@ -25,10 +25,7 @@ class Missed:
     scheme: str  # of the followers, as people say it
     kind: str  # class name
     stds: list[float]  # that the scheme means for each of the layers
-
-    @property
-    def share(self) -> float:
-        return len(self.layers) / (len(self.layers) + len(self.followers))
+    share: float  # of the layers like them that are at the default, on purpose or not
 
 
 def missed_by_scheme(recording: Recording, min_followers: int, max_share: float) -> Iterator[Missed]:
@@ -40,22 +37,18 @@ def missed_by_scheme(recording: Recording, min_followers: int, max_share: float)
     judged = [layer for layer in recording.layers if _judged(layer) and layer.name not in trained]
     wrappers = _wrappers([layer for layer in recording.layers if layer.kind in _DRAWN])
     for family in grouped(judged, lambda layer: _family(layer, wrappers)):
-        at_default = [layer for layer in family if _scheme(layer) == DEFAULT and not _biased_on_purpose(layer)]
+        at_default = [layer for layer in family if _scheme(layer) == DEFAULT]
+        missed = [layer for layer in at_default if not _biased_on_purpose(layer)]
         others = [layer for layer in family if _scheme(layer) != DEFAULT]
         followers = max(grouped(others, _scheme), key=len, default=[])
         if not any(layer.weight and layer.weight.gain for layer in followers):
             continue  # zeros are no scheme to follow
-        if not at_default or len(followers) < min_followers or len(followers) < len(others):
+        if not missed or len(followers) < min_followers or len(followers) < len(others):
             continue
-        found = Missed(
-            at_default,
-            followers,
-            followers[0].scheme.text if followers[0].scheme else "",
-            at_default[0].type_name,
-            _wanted(at_default, followers),
-        )
-        if found.share <= max_share:
-            yield found
+        share = len(at_default) / (len(at_default) + len(followers))
+        if share <= max_share:
+            scheme = followers[0].scheme.text if followers[0].scheme else ""
+            yield Missed(missed, followers, scheme, missed[0].type_name, _wanted(missed, followers), share)
 
 
 def _judged(layer: Layer) -> bool:

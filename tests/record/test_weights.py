@@ -17,7 +17,7 @@ from tests.record import twins
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 # Few values make many duplicates; the odd sizes must not make any.
-VALUES = (0.0, -0.0, 1.0, -1.0, 0.5, 1e-20, -1e-21, 1e-30, 1e30)
+VALUES = (0.0, -0.0, 1.0, -1.0, 0.5, 1e-30, -1e-30, 1e30)
 
 
 @st.composite

@@ -102,8 +102,8 @@ class LossAtInit(Rule):
         bias = [remedy.code(layer.bias.name) for layer in heads if layer.bias is not None]
         yield self.finding(
             heads,
-            f"loss at init {number(value)} (limit {number(high)}): {number(positives)} of the targets are positive, and "
-            f"the guesses are {number(over)}x worse than guessing that (limit {number(self.max_over_base)}x)",
+            f"loss at init {number(value)} (limit {number(high)}): {number(positives)} of the targets are positive, "
+            f"and the guesses are {number(over)}x worse than guessing that (limit {number(self.max_over_base)}x)",
             measured=value,
             limit=high,
             cause="nothing tells the output that positives are rare: the many negatives rule the first steps",
