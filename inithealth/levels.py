@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from inithealth.recording import Layer, Measurement, Recording, Signal
 
-_FEW = 8  # units: the rms of fewer may be small by chance
+_FEW = 8  # units or inputs: the rms of what fewer put out may be small by chance
 _WEIGHTLESS = ("norm", "scale", "other")
 
 
@@ -100,8 +100,13 @@ def smallest_output(recording: Recording) -> tuple[Layer, float] | None:
         for layer, m in trunk(recording)
         if m.output and usable(m.output) and m.output.rms > 0 and not layer.head and layer.kind != "embedding"
     ]
-    telling = [pair for pair in found if pair[0].weight is None or (pair[0].weight.fan_out or _FEW) >= _FEW]
+    telling = [pair for pair in found if _wide(pair[0])]
     return min(telling, key=lambda pair: pair[1], default=None)
+
+
+def _wide(layer: Layer) -> bool:
+    fans = (layer.weight.fan_in, layer.weight.fan_out) if layer.weight is not None else (None,)
+    return min(fan or _FEW for fan in fans) >= _FEW
 
 
 def can_spare(recording: Recording, lost: Sequence[Layer]) -> bool:

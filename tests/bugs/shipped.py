@@ -25,10 +25,9 @@ def norms(model: nn.Module) -> set[str]:
 
 
 def drawn_in_vain(model: nn.Module) -> set[str]:
-    """What weight_norm keeps; HiFi-GAN never drew its first convolution."""
-    return {
-        name for name in named(model, "conv_post") | named(model, *"012") if name.startswith(("ups", "res", "conv"))
-    }
+    """What weight_norm computes anew; HiFi-GAN never drew its first convolution."""
+    convs = {name for name, module in model.named_modules() if isinstance(module, (nn.Conv1d, nn.ConvTranspose1d))}
+    return convs - {"conv_pre"}
 
 
 def all_but_the_head(model: nn.Module) -> set[str]:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from inithealth import levels, remedy
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Layer, Measurement, Recording
+from inithealth.recording import Layer, Measurement, Recording, Weight
 from inithealth.rules.bias import BiasAware, bias_cause
 from inithealth.rules.pretrained import trained_layers
 from inithealth.rules.wording import number, span
@@ -91,11 +92,17 @@ class CorrelatedOutputs(BiasAware):
             return False
         # Exact copies are told as such; one input has one direction only.
         return (
-            weight.row_cosine > self.max_cosine
+            weight.row_cosine > max(self.max_cosine, _by_chance(weight))
             and weight.duplicate_rows == 0.0
             and (weight.fan_in or 0) > 2
             and (weight.fan_out or 0) >= self.min_units
         )
+
+
+def _by_chance(weight: Weight) -> float:
+    """Five standard deviations of the mean cosine of that many random units with that many inputs."""
+    units = weight.fan_out or 2
+    return 5.0 * math.sqrt(2.0 / (max(units, 2) * (max(units, 2) - 1) * (weight.fan_in or 1)))
 
 
 def _told_otherwise(m: Measurement) -> bool:

@@ -52,7 +52,7 @@ class ZeroWeights(Rule):
         blocking = [layer for layer in suspects if self._blocks(layer)] if _sees_nothing(recording) else []
         if stuck and trial is not None:
             yield self._never_changes(stuck, trial, levels.can_spare(recording, stuck))
-        elif blocking:
+        elif blocking and (trial is None or trial.settled):
             yield self._lets_nothing_past(blocking)
         elif trial is not None and not trial.settled:
             yield self.finding(
