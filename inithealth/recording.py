@@ -197,6 +197,7 @@ class Recording(_Frozen):
     normalized: bool = False  # the flow passes normalization layers
     trunk_normalized: bool = False  # a norm lies on the residual trunk itself, as in a post-norm transformer
     branches: int = 0  # residual branches that are added up on the way from input to loss
+    lost_writes: dict[str, float] = {}  # parameter -> std of what was written to the weight made of it, in vain
     layer_scale: bool = False  # residual branches end in a learned scale
     adaptive: bool = False  # Adam and its kin, that rescale each gradient
     optimizer: str = "SGD(lr=0.01)"

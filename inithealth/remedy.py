@@ -16,7 +16,7 @@ Statement = Callable[[str], str]  # what is done to the parameter of a name
 _HE = {"relu": "relu", "leaky_relu": "leaky_relu", "prelu": "leaky_relu", "rrelu": "leaky_relu", "selu": "linear"}
 _XAVIER = ("tanh", "sigmoid")  # activations that Xavier initialization has a gain for
 _PARAMETRIZED = re.compile(r"\.?parametrizations\.(\w+)\.original\d*$")
-_TORCHS_OWN = ("Linear", *(f"Conv{dimensions}d" for dimensions in (1, 2, 3)))
+_TORCHS_OWN = ("Linear", *(f"Conv{way}{dimensions}d" for way in ("", "Transpose") for dimensions in (1, 2, 3)))
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")  # a part of a dotted name that is a number
 _FEWEST_IN_A_LOOP = 3
 _INDEX = "{i}"  # stands for the number that a loop counts: no module can be called that
@@ -55,6 +55,12 @@ def zero_biases(layers: Sequence[Layer]) -> str:
     """Sets every layer's bias to zero."""
     targets = [layer.bias.name for layer in layers if layer.bias is not None]
     return "\n".join(_lines(lambda name: f"nn.init.zeros_({code(name)})", targets))
+
+
+def start_biases(layers: Sequence[Layer], low: float, high: float) -> str:
+    """Draws every layer's bias evenly between two values."""
+    targets = [layer.bias.name for layer in layers if layer.bias is not None]
+    return "\n".join(_lines(lambda name: f"nn.init.uniform_({code(name)}, {low:g}, {high:g})", targets))
 
 
 def scale(layers: Sequence[Layer], factors: Sequence[float]) -> str:

@@ -10,9 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from inithealth.record import vocabulary as vocab
 from inithealth.record.graph import Graph
 from inithealth.record.operations import Operation
 
+_MOST_STEPS = 6  # nodes between a rate and its exponential: a factor, a sign, views
 _MOST_UNITS = 128  # units that stand for a layer in a live step
 
 
@@ -32,7 +34,9 @@ def of_node(graph: Graph, node: int, name: str, fed_by: Iterable[Operation], mos
     Args:
         most: elements read; None for all.
     """
-    if name not in ("relu", "tanh", "sigmoid"):
+    if name == "softplus":
+        node, name = decay(graph, node) or node, "exp"
+    if name not in ("relu", "tanh", "sigmoid") and (name != "exp" or graph.names[node] != "Exp"):
         return None
     values = graph.saved(node, "result")
     if not isinstance(values, Tensor):
@@ -47,8 +51,25 @@ def of_node(graph: Graph, node: int, name: str, fed_by: Iterable[Operation], mos
     if name == "relu":
         others = [dim for dim in range(values.ndim) if dim != axis]
         return Activity(values.amax(others).float() if others else values.float(), None, units, samples)
+    if name == "exp":  # a decay near 1 is a long memory, not a flat part: the slope is the value
+        return Activity(None, (values < 0.03).float().mean(), units, samples)
     flat = values.abs() > 0.97 if name == "tanh" else (values < 0.03) | (values > 0.97)
     return Activity(None, flat.float().mean(), units, samples)
+
+
+def decay(graph: Graph, node: int) -> int | None:
+    """The exponential whose rate a softplus is, ``exp(-softplus(z) a)`` with a learned or constant a; None without."""
+    waiting = [(node, 0)]
+    while waiting:
+        index, steps = waiting.pop()
+        for reader, _ in graph.readers(index):
+            name = graph.names[reader]
+            if name == "Exp" and steps:
+                return reader
+            alone = len(graph.data(reader)) == 1
+            if steps < _MOST_STEPS and alone and (name in ("Mul", "Neg") or name in vocab.LAYOUT):
+                waiting.append((reader, steps + 1))
+    return None
 
 
 def _thinned(values: Tensor, axis: int, most: int) -> Tensor:

@@ -16,6 +16,7 @@ from inithealth.record import activity, losses
 from inithealth.record.gradients import repeated_gradients
 from inithealth.record.hooks import ModuleHooks
 from inithealth.record.layers import layers_of
+from inithealth.record.lost_writes import lost_writes
 from inithealth.record.naming import Naming
 from inithealth.record.observer import Observer
 from inithealth.record.readings import Place, Readings
@@ -54,10 +55,15 @@ class Recorder:
         self.layers: tuple[Layer, ...] = ()
         self.observer = Observer(self.naming, self.failures, exact=exact)
         self._spreads: dict[int, float] = {}
+        self._lost: dict[str, float] = {}
+        self.failures.guard("weights that are made anew", self._note_lost)
         # An output and a gradient of four bytes an element for every layer share the budget.
         self._budget = sample_bytes // (2 * 4 * max(1, len(self.naming.parameters)))
         self._steps = 0  # recorded so far
         self.hooks = ModuleHooks(self.naming, self.failures, self._next(), exact=exact, compiled=compiled)
+
+    def _note_lost(self) -> None:
+        self._lost = lost_writes(self.model, self.naming.parameters)
 
     def _next(self) -> Seen:
         readings = Readings(None if self.exact else self.most)
@@ -184,6 +190,7 @@ class Recorder:
             steps=steps,
             inputs=self.observer.network_inputs,
             loss=self.observer.loss,
+            lost_writes=self._lost,
             normalized=bool(flow.norms) if flow else any(layer.kind == "norm" for layer in self.layers),
             trunk_normalized=flow is not None and flow.trunk_normalized,
             branches=flow.branches if flow is not None else 0,

@@ -58,6 +58,19 @@ def scaled_by_depth(recording: Recording) -> bool:
     return False
 
 
+def scaled_twice(recording: Recording) -> list[Layer]:
+    """Layers within the branches that are scaled by the depth although the branch ends are so already."""
+    trained = trained_layers(recording)
+    inside = [layer for layer in recording.layers if _judged(layer) and layer.name not in trained]
+    roles = [role for role in grouped(inside, place) if len(role) >= _FEWEST_BLOCKS]
+    told = [_left_out(roles, size, recording.branches) for size in (_std, _gain, _outward, _both_ways)]
+    shared = [each for each in told if each is not None]
+    if not shared or any(not each.scaled or each.ends for each in shared):
+        return []
+    common = set.intersection(*({layer.name for layer in each.misplaced} for each in shared))
+    return [layer for layer in shared[0].misplaced if layer.name in common]
+
+
 def _left_out(roles: Sequence[list[Layer]], size: Size, branches: int) -> Unscaled | None:
     """None where the layers that end no branch have no common size by this measure."""
     inner = [role for role in roles if not _ends(role)]

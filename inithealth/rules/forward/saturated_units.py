@@ -14,7 +14,8 @@ class SaturatedUnits(BiasAware):
     """A tanh or sigmoid works on its flat part.
 
     ## What it checks
-    The share of a tanh's outputs beyond ±0.97, of a sigmoid's outside 0.03 to 0.97.
+    The share of a tanh's outputs beyond ±0.97, of a sigmoid's outside 0.03 to 0.97. And of decays
+    exp(-rate), whose rate a softplus is, below 0.03.
 
     ## Why it matters
     Where the activation is flat the gradient is a twentieth or less of what it should be. Such nets
@@ -43,6 +44,10 @@ class SaturatedUnits(BiasAware):
             for layer, m in levels.measured(recording)
             if m.saturated_share is not None and m.saturated_share > self.max_share and not layer.head
         ]
+        hasty = [pair for pair in worst if pair[1].activation == "softplus"]
+        if hasty:
+            yield self._forgets(hasty)
+        worst = [pair for pair in worst if pair not in hasty]
         measured = recording.first
         ruled = [(share, layer) for share, layer in worst if self.ruled_by_bias(layer, measured[layer.name])]
         if ruled:
@@ -61,6 +66,21 @@ class SaturatedUnits(BiasAware):
             limit=self.max_share,
             cause=f"what reaches the {layers[0].activation} is too large{self._level(layers[0], recording)}",
             fix=self._fix(layers, recording),
+        )
+
+    def _forgets(self, hasty: list[tuple[float, Layer]]) -> Finding:
+        """Decays exp(-rate) of a state, whose rate a softplus is."""
+        layers, share = [layer for _, layer in hasty], max(share for share, _ in hasty)
+        biases = [layer for layer in layers if layer.bias is not None]
+        return self.finding(
+            layers,
+            f"{span(layers)}: {share:.0%} of the decays are below 0.03, so the state forgets within a step "
+            f"(limit {self.max_share:.0%})",
+            measured=share,
+            limit=self.max_share,
+            cause="the rates are too large: a softplus of 0 is 0.69, and where a state is to last they start at "
+            "0.001 to 0.1",
+            fix=remedy.start_biases(biases, -6.9, -2.25) or "give the rates a bias that starts at -6.9 to -2.25",
         )
 
     def _by_bias(self, ruled: list[tuple[float, Layer]]) -> Finding:

@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from statistics import median
 from typing import ClassVar
 
 from inithealth import remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, Weight
-from inithealth.rules.at_default import Missed, missed_by_scheme
+from inithealth.rules.at_default import DEFAULT, Missed, missed_by_scheme
 from inithealth.rules.base import Rule
 from inithealth.rules.pretrained import trained_layers
 from inithealth.rules.wording import number, span, verb
 
 _FOLLOW = frozenset(f"IH{code}" for code in (*range(201, 211), *range(301, 306), 405, 406, 407))
 _ABOUT_WEIGHTS = frozenset("IH101 IH103 IH104 IH105 IH106 IH107 IH108 IH109".split())
+_SAME_STD = 1.2  # over the smallest: small weights of one std differ by a tenth
 _SHORTEST_LINE = 4  # elements of a row or column that may have faded as one
 
 
@@ -61,8 +63,12 @@ class UninitialisedWeights(Rule):
             yield self._never_written(garbage)
         elif unwritten := _zero_throughout(recording):
             yield self._zero_pages(unwritten)
+        in_vain = [layer for layer in recording.layers if layer.weight and _in_vain(layer, recording)]
+        if in_vain:
+            yield self._lost(in_vain, recording)
         for missed in missed_by_scheme(recording, self.min_followers, self.max_missed_share):
-            yield self._missed(missed)
+            if not set(map(id, missed.layers)) <= set(map(id, in_vain)):
+                yield self._missed(missed)
 
     def order(self, finding: Finding) -> int:
         return self.rank if finding.severity == Severity.ERROR else self.missed_rank
@@ -112,6 +118,21 @@ class UninitialisedWeights(Rule):
             fix=remedy.each(layers),
         )
 
+    def _lost(self, layers: list[Layer], recording: Recording) -> Finding:
+        stds = [recording.lost_writes[layer.weight.name] for layer in layers if layer.weight is not None]
+        std, rms = median(stds), layers[0].weight.rms if layers[0].weight is not None else 0.0
+        if max(stds) < _SAME_STD * min(stds):
+            stds = [std] * len(stds)
+        return self.finding(
+            layers,
+            f"{span(layers)}: still at PyTorch's default, rms {number(rms)}: what was written to the weight "
+            f"(std {number(std)}) is lost",
+            severity=Severity.WARNING,
+            measured=rms,
+            cause="weight_norm makes the weight anew in every call, of a size and a direction that were left alone",
+            fix=remedy.redraw(layers, stds),
+        )
+
     def _missed(self, missed: Missed) -> Finding:
         follow = f"{len(missed.followers)} other {missed.kind} layers there"
         return self.finding(
@@ -124,6 +145,12 @@ class UninitialisedWeights(Rule):
             cause="an initialization had no effect here: it skips what it does not know, or writes to a copy",
             fix=remedy.redraw(missed.layers, missed.stds),
         )
+
+
+def _in_vain(layer: Layer, recording: Recording) -> bool:
+    """Whether an initialization was written where it has no effect; a checkpoint loaded is no such thing."""
+    default = layer.scheme is not None and layer.scheme.name == DEFAULT
+    return default and layer.weight is not None and layer.weight.name in recording.lost_writes
 
 
 def _mixed(parameter: Weight) -> bool:

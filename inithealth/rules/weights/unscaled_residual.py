@@ -8,7 +8,7 @@ from inithealth import remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.depth_scheme import Unscaled, scaled_by_depth, unscaled_ends
+from inithealth.rules.depth_scheme import Unscaled, scaled_by_depth, scaled_twice, unscaled_ends
 from inithealth.rules.roles import grouped, place
 from inithealth.rules.trunk import branches, growth, growth_if_scaled
 from inithealth.rules.wording import number, span, times, verb
@@ -21,7 +21,7 @@ class UnscaledResidual(Rule):
     How much the branches make the trunk grow, from the sizes measured where each branch reads it and of what
     each adds. Without a norm in the branches every branch adds in proportion to the trunk, which grows
     exponentially: a warning, and soon an error. With a norm before or in each branch, all add alike and the
-    trunk grows by the square root of their number, which trains, but slower: a warning where that is much.
+    trunk grows by the square root of their number, which trains: a note where that is much.
     And whether branch ends are as large as all other layers, in a network that does scale some of its layers
     down by the depth: by 1 / sqrt(blocks) or 1 / sqrt(2 blocks), GPT's rule.
 
@@ -33,7 +33,7 @@ class UnscaledResidual(Rule):
     Divide the weights of the layers that end the branches by the square root of the number of branches.
 
     ## When to ignore
-    Where the architecture was published so: many pre-norm networks are not scaled by depth.
+    The note, where the architecture was published so: many pre-norm networks are not scaled by depth.
 
     ## References
     Radford et al., GPT-2, section 2.3; Zhang et al., Fixup, https://arxiv.org/abs/1901.09321;
@@ -59,7 +59,9 @@ class UnscaledResidual(Rule):
         elif left_out is not None:
             yield self._left_out(left_out)
         elif scaled_by_depth(recording):
-            return
+            twice = scaled_twice(recording)
+            if twice:
+                yield self._twice(twice, recording)
         elif grown > self.max_growth and grown > self.max_depth_growth * growth_if_scaled(grown, amount):
             yield self._adding([branch.end for branch in found], grown, amount)
 
@@ -90,11 +92,25 @@ class UnscaledResidual(Rule):
             fix=remedy.by_depth(found.ends, found.branches, _blocks(found.ends), undo=found.misplaced),
         )
 
+    def _twice(self, layers: list[Layer], recording: Recording) -> Finding:
+        rms = layers[0].weight.rms if layers[0].weight else 0.0
+        limit = rms * math.sqrt(recording.branches)
+        return self.finding(
+            layers,
+            f"{span(layers)}: scaled by depth as branch ends are, rms {number(rms)} (limit {number(limit)})",
+            severity=Severity.INFO,
+            measured=rms,
+            limit=limit,
+            cause="no residual branch ends there: what the branches add is scaled twice, and trains all the same",
+            fix=remedy.by_depth([], recording.branches, _blocks(layers), undo=layers),
+        )
+
     def _adding(self, ends: list[Layer], grown: float, amount: int) -> Finding:
         return self.finding(
             ends,
             f"{span(ends)}: {_several(amount)} that are not scaled by depth make the trunk {times(grown)} larger "
             f"(limit {times(self.max_growth)}), scaled they would make it {times(growth_if_scaled(grown, amount))}",
+            severity=Severity.INFO,
             measured=grown,
             limit=self.max_growth,
             cause="norms keep every branch alike, so the trunk grows by the square root of their number: it trains, "

@@ -134,7 +134,7 @@ def test_branches_scaled_by_depth_are_silent() -> None:
 def test_normed_branches_add_and_are_told_where_that_is_much() -> None:
     """The trunk of 24 blocks starts small, and every branch adds 1.86 times that: 13 times in all."""
     (found,) = judge(UnscaledResidual, grown(48, 0.0, added=1.86, norm=True))
-    assert found.severity == Severity.WARNING
+    assert found.severity == Severity.INFO
     assert found.measured == pytest.approx(12.9, rel=0.01)
     assert "make the trunk 13x larger (limit 10x), scaled they would make it 2.1x" in found.message
     assert "square root" in found.cause
@@ -155,7 +155,7 @@ def test_a_norm_on_the_trunk_takes_the_growth_away() -> None:
 @pytest.mark.parametrize("flag", [{"enter": {"normed": True}}, {"leave": {"normed": True}}])
 def test_a_norm_anywhere_in_the_branch_counts(flag: dict[str, Any]) -> None:
     report = judge(UnscaledResidual, grown(48, 2**0.5, changes=flag))
-    assert [each.severity for each in report] == [Severity.WARNING]
+    assert [each.severity for each in report] == [Severity.INFO]
 
 
 def test_growth_that_the_branches_do_not_cause_is_judged_elsewhere() -> None:
@@ -261,7 +261,13 @@ def test_healthy_schemes_are_silent() -> None:
     assert told(gpt(attention=SCALED, output=SCALED)) == []  # GPT
     assert told(gpt(attention=BLOCKS, output=BLOCKS)) == []
     assert told(gpt(attention=SCALED, output=SCALED / 2)) == []  # the same, by gain
-    assert told(gpt(attention=SCALED, output=SCALED, gate=SCALED)) == []
+
+
+def test_scaling_within_the_branch_too_is_noted() -> None:
+    (found,) = told(gpt(attention=SCALED, output=SCALED, gate=SCALED))
+    assert found.severity == Severity.INFO
+    assert found.layers[0] == "h.0.w3"
+    assert "no residual branch ends there" in found.cause
 
 
 def test_queries_scaled_for_the_attention_are_no_depth_scaling() -> None:
