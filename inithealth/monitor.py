@@ -18,6 +18,7 @@ from inithealth.call import Call
 from inithealth.diagnose import diagnose
 from inithealth.findings import Finding, Report
 from inithealth.record.batches import named_tensors, refuse_model
+from inithealth.record.exact import exact
 from inithealth.record.gradients import gradient_norms
 from inithealth.record.loss_scale import LossScale
 from inithealth.record.names import compiled_modules, unwrapped
@@ -25,7 +26,6 @@ from inithealth.record.optimizers import describe_optimizers, is_adaptive, is_id
 from inithealth.record.probation import Trial
 from inithealth.record.reach import seen_detached, unreached
 from inithealth.record.recorder import Recorder
-from inithealth.record.sample import exact
 from inithealth.recording import Recording, Signal, Step
 from inithealth.rules.catalogue import selected
 from inithealth.settings import Settings

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from inithealth.call import Call
 from inithealth.lightning import trains_itself, without_trainer
-from inithealth.record.sample import floating_tensors
+from inithealth.record.tensors import floating_tensors
 
 LossFunction = Callable[[Any], Tensor]
 

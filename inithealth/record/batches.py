@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils.data import DataLoader, Dataset
 
 from inithealth.call import Call
-from inithealth.record.sample import plain
+from inithealth.record.tensors import plain
 
 
 def transferred(value: Any, change: Callable[[Tensor], Tensor]) -> Any:

@@ -17,7 +17,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from inithealth.record.sample import plain
+from inithealth.record.tensors import plain
 
 _MOST_SAMPLES, _MOST_UNITS = 48, 256  # 48 samples tell 40 equal directions to 4 %, in half the time of 64
 _FEWEST_PLACES = 7  # positions (tokens, pixels) that samples are taken at, where there are as many

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from inithealth.record.sample import plain
+from inithealth.record.tensors import plain
 
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 _ODD = 0x1E3779B97F4A7C15  # of no pattern: products with it spread over all bits

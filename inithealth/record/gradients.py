@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from inithealth.record.sample import LONG, exact, norm_of, plain
+from inithealth.record.exact import LONG, exact, norm_of
+from inithealth.record.tensors import plain
 from inithealth.record.weights import first_equal, unit_rows
 from inithealth.recording import Layer
 

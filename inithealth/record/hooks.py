@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from inithealth.record.directions import effective
 from inithealth.record.naming import Naming, module_kind
 from inithealth.record.readings import Place, Readings
-from inithealth.record.sample import floating_tensors
 from inithealth.record.seen import Failures, Seen
+from inithealth.record.tensors import floating_tensors
 
 
 class ModuleHooks:

@@ -13,7 +13,7 @@ from inithealth.record import vocabulary as vocab
 from inithealth.record.flow import Flow
 from inithealth.record.graph import Graph, base_name
 from inithealth.record.paths import peel
-from inithealth.record.sample import plain
+from inithealth.record.tensors import plain
 from inithealth.record.written_losses import written_loss
 from inithealth.recording import Loss
 

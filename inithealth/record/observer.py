@@ -9,13 +9,13 @@ from torch.autograd.graph import Node
 
 from inithealth.record import activity, attention, losses, operands, replay
 from inithealth.record.directions import effective
+from inithealth.record.exact import exact
 from inithealth.record.flow import Flow, flow_of
 from inithealth.record.graph import Graph, order
 from inithealth.record.hooks import node_hook
 from inithealth.record.names import parameter_names
 from inithealth.record.naming import Naming
 from inithealth.record.paths import peel
-from inithealth.record.sample import exact
 from inithealth.record.seen import Failures, Seen
 from inithealth.recording import Loss, Signal
 

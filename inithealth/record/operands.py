@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from inithealth.record.exact import between_share
 from inithealth.record.flow import Flow
 from inithealth.record.graph import Graph
 from inithealth.record.operations import Operation
-from inithealth.record.sample import between_share
 
 # Which saved tensor is which operand.
 _SAVED = {

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from inithealth.record.sample import plain
 from inithealth.record.taps import pairs_met
+from inithealth.record.tensors import plain
 
 _FEWEST_ROWS = 256  # inputs whose channels are measured: an rms over them is known to some 3 %
 _MOST_SIGNAL = 2**15  # elements of the signal, where that leaves more rows

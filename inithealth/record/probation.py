@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from inithealth.record.naming import Naming
-from inithealth.record.sample import plain
+from inithealth.record.tensors import plain
 from inithealth.record.weights import first_equal, unit_rows
 from inithealth.recording import Layer, Probation
 

@@ -7,7 +7,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from inithealth.record.sample import Sample, batched, exact, merged, sample
+from inithealth.record.exact import exact
+from inithealth.record.sample import Sample, batched, merged, sample
 from inithealth.recording import Signal
 
 _MOST_CALLS = 8  # calls of one layer that are measured in one step: an unrolled loop repeats itself

@@ -20,8 +20,9 @@ from inithealth.record.lost_writes import lost_writes
 from inithealth.record.naming import Naming
 from inithealth.record.observer import Observer
 from inithealth.record.readings import Place, Readings
-from inithealth.record.sample import floating_tensors, scaled
+from inithealth.record.sample import scaled
 from inithealth.record.seen import Failures, Seen
+from inithealth.record.tensors import floating_tensors
 from inithealth.recording import Layer, Measurement, Recording, Signal, Step
 from inithealth.schemes import named
 from inithealth.theory import wanted_std

@@ -1,29 +1,24 @@
-"""Tensor -> statistics, in fp32 or better whatever the dtype.
+"""Tensor -> statistics of a strided sample, in fp32 or better whatever the dtype.
 
-Two ways to the same numbers: :func:`exact` reads a whole tensor at once; :func:`sample` takes a strided
-sample now and :func:`batched` measures all samples of a step together, with one transfer to the host.
+:func:`sample` takes the sample now, :func:`batched` measures all samples of a step together, with one transfer to
+the host.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence
 
+from inithealth.record.exact import careful, safe, signal_of
+from inithealth.record.tensors import plain
 from inithealth.recording import Signal
 
 _RUN = 4  # neighbours in a sample: a quarter of the cache misses for hardly less independence
-
-# Beyond these a sum of squares leaves fp32's range: 1e18^2 < 3.4e38, 1e-18^2 > 1.2e-38.
-_SAFE_NORM, _SAFE_MIN = 1e18, 1e-18
-LONG, _PIECE = 2**18, 2**12  # elements whose squares one fp32 sum can take, and that it takes at a time of longer ones
 
 
 class Sample(NamedTuple):
@@ -31,109 +26,6 @@ class Sample(NamedTuple):
 
     values: Tensor  # float32 or float64, of any shape
     numel: int
-
-
-def floating_tensors(output: Any) -> Iterator[Tensor]:
-    """The floating and complex tensors in whatever a module returns: nested tuples, dicts, dataclasses."""
-    if isinstance(output, Tensor):
-        if output.is_floating_point() or output.is_complex():
-            yield output
-    elif isinstance(output, PackedSequence):
-        yield output.data
-    elif isinstance(output, Mapping):
-        for value in output.values():
-            yield from floating_tensors(value)
-    elif isinstance(output, (tuple, list)):
-        for value in output:
-            yield from floating_tensors(value)
-    elif is_dataclass(output) and not isinstance(output, type):
-        for item in fields(output):
-            yield from floating_tensors(getattr(output, item.name, None))
-
-
-def plain(tensor: Tensor) -> Tensor | None:
-    """The dense real values behind any tensor, detached; None where there are none to read."""
-    tensor = tensor.detach()
-    if tensor.is_meta:
-        return None
-    if tensor.is_nested:
-        tensor = tensor.values()
-    elif tensor.layout != torch.strided:
-        tensor = tensor.coalesce().values() if tensor.layout == torch.sparse_coo else tensor.values()
-    if tensor.is_complex():
-        tensor = torch.view_as_real(tensor.resolve_conj())
-    if not tensor.is_floating_point() or tensor.numel() == 0:
-        return None
-    return tensor.float() if tensor.dtype.itemsize == 1 else tensor  # fp8 knows no arithmetic
-
-
-def exact(tensor: Tensor) -> Signal | None:
-    """Statistics of every element."""
-    values = plain(tensor)
-    if values is None:
-        return None
-    if values.dtype not in (torch.float32, torch.float64):
-        values = values.float()
-    count = values.numel()
-    low, high = torch.aminmax(values)
-    least, greatest = low.item(), high.item()
-    most = max(-least, greatest)
-    filled = count if least > 0 or greatest < 0 else _filled(values) if most != 0 else 0
-    zeros = 1.0 - filled / count
-    if not _safe(most, count):
-        return _careful(values, zeros)
-    if not most:
-        return _signal(count, count, 0.0, 0.0, 0.0, 1.0)
-    if count <= LONG:  # a dot product takes half the time of a norm
-        flat = values.reshape(-1)
-        norm, mean = torch.dot(flat, flat).item() ** 0.5, values.sum().item() / count
-    else:
-        norm, mean = norm_of(values).item(), values.mean().item()
-    rms = norm / count**0.5
-    return _signal(count, count, mean, rms, most, zeros)
-
-
-def _filled(values: Tensor) -> int:
-    """The number of elements that are not zero."""
-    if values.device.type != "cpu":
-        return int(torch.count_nonzero(values))
-    return int(np.count_nonzero(values.bool().numpy()))  # numpy counts booleans ten times as fast
-
-
-def norm_of(values: Tensor) -> Tensor:
-    """L2 norm of real values, in fp32 or better; in pieces, since one fp32 sum of 1e7 squares is 1 % off."""
-    dtype = torch.promote_types(values.dtype, torch.float32)
-    if values.numel() > LONG:
-        flat = values.reshape(-1)
-        whole = flat[: flat.numel() // _PIECE * _PIECE].view(-1, _PIECE)
-        pieces: Tensor = torch.linalg.vector_norm(whole, dim=1, dtype=dtype)
-        rest: Tensor = torch.linalg.vector_norm(flat[whole.numel() :], dtype=dtype)
-        values = torch.cat([pieces, rest[None]])
-    norm: Tensor = torch.linalg.vector_norm(values, dtype=dtype)
-    return norm
-
-
-def _safe(most: float, count: int) -> bool:
-    """Whether so many squares of at most ``most`` can be added in fp32."""
-    return most == 0.0 or (most > _SAFE_MIN and most * count**0.5 < _SAFE_NORM)
-
-
-def _careful(values: Tensor, zeros: float) -> Signal:
-    """The same for values that are not finite, or whose squares leave fp32's range."""
-    finite = values.isfinite()
-    count = int(finite.sum())
-    kept = values.double()[finite]
-    most = float(kept.abs().max()) if count else math.nan
-    scale = most if count and most > 0 else 1.0
-    return Signal(
-        numel=values.numel(),
-        sampled=values.numel(),
-        mean=float((kept / scale).mean()) * scale if count else math.nan,
-        rms=float((kept / scale).square().mean().sqrt()) * scale if count else math.nan,
-        abs_max=most,
-        zero_share=zeros,
-        non_finite=values.numel() - count,
-    )
 
 
 def sample(tensor: Tensor, most: int) -> Sample | None:
@@ -196,11 +88,11 @@ def batched(samples: Sequence[Sample]) -> list[Signal]:
         count = table.shape[1]
         for place, (each, (low, high, total, norm, filled)) in enumerate(zip(group, rows, strict=True)):
             most, zeros = max(-low, high), 1.0 - filled / count
-            if _safe(most, count):
-                signal = _signal(each.numel, each.values.numel(), total / count, norm / count**0.5, most, zeros)
+            if safe(most, count):
+                signal = signal_of(each.numel, each.values.numel(), total / count, norm / count**0.5, most, zeros)
             else:
-                careful = _careful(table[place], zeros)
-                signal = careful.model_copy(update={"numel": each.numel})
+                told = careful(table[place], zeros)
+                signal = told.model_copy(update={"numel": each.numel})
             found[id(each)] = signal
     return [found[id(each)] for each in samples]
 
@@ -231,18 +123,6 @@ def _to_host(tables: Sequence[Tensor]) -> list[list[list[float]]]:
     return [found[place] for place in range(len(tables))]
 
 
-def _signal(numel: int, sampled: int, mean: float, rms: float, most: float, zeros: float) -> Signal:
-    return Signal(
-        numel=numel,
-        sampled=sampled,
-        mean=mean,
-        rms=rms,
-        abs_max=most,
-        zero_share=zeros,
-        non_finite=0,
-    )
-
-
 def merged(signals: Sequence[Signal]) -> Signal | None:
     """One signal for several calls or several tensors of the same layer."""
     if len(signals) < 2:
@@ -271,17 +151,3 @@ def scaled(signal: Signal | None, factor: float) -> Signal | None:
         return signal
     sizes = {"mean": signal.mean * factor, "rms": signal.rms * factor, "abs_max": signal.abs_max * factor}
     return signal.model_copy(update=sizes)
-
-
-def between_share(tensor: Tensor) -> float | None:
-    """Share of mean(x^2) that differs from sample to sample (dim 0): 0 when the network sees all inputs alike."""
-    values = plain(tensor)
-    if values is None or values.ndim < 2 or values.shape[0] < 2:
-        return None
-    rounding = (torch.finfo(values.dtype).eps / 2) ** 2
-    values = values.double()
-    total = float(values.square().mean())
-    if not math.isfinite(total) or total == 0.0:
-        return None
-    share = float(values.var(0, unbiased=False).mean()) / total
-    return share if share > rounding else 0.0

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from inithealth.record.sample import exact, merged
+from inithealth.record.exact import exact
+from inithealth.record.sample import merged
 from inithealth.recording import Signal
 
 _MOST_CALLS = 8  # uses of one parameter that are measured

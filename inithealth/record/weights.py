@@ -9,8 +9,9 @@ from torch import Tensor
 
 from inithealth.record.duplicates import first_equal as first_equal
 from inithealth.record.duplicates import summary, unit_keys
-from inithealth.record.sample import exact, plain
+from inithealth.record.exact import exact
 from inithealth.record.spectrum import kurtosis, orthogonal, spectral_edge, strided
+from inithealth.record.tensors import plain
 from inithealth.recording import Weight
 
 _TINY = 1e-20  # no initialization draws such numbers; memory that nobody wrote is full of them

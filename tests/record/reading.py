@@ -17,7 +17,7 @@ from inithealth.record.graph import Graph, order
 from inithealth.record.names import parameter_names
 from inithealth.record.operations import Operation
 from inithealth.record.recorder import Recorder
-from inithealth.record.sample import floating_tensors
+from inithealth.record.tensors import floating_tensors
 from inithealth.recording import Layer, Measurement, Recording, Step
 
 

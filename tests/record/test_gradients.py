@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from inithealth.record.exact import LONG
 from inithealth.record.gradients import gradient_norms, repeated_gradients
-from inithealth.record.sample import LONG
 from inithealth.recording import Layer, Weight
 from tests.record import twins
 

@@ -14,18 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.utils.rnn import pack_sequence
 
-from inithealth.record.sample import (
-    LONG,
-    Sample,
-    batched,
-    between_share,
-    exact,
-    floating_tensors,
-    merged,
-    norm_of,
-    plain,
-    sample,
-)
+from inithealth.record.exact import LONG, between_share, exact, norm_of
+from inithealth.record.sample import Sample, batched, merged, sample
+from inithealth.record.tensors import floating_tensors, plain
 from tests.record.twins import assert_tells, numbers, statistics
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)

@@ -13,6 +13,8 @@ from inithealth.rules.wording import number, span
 # Rates, variances and gates: their bias is where they start, as in a state-space model's time steps.
 _SET_BY_BIAS = frozenset({"softplus", "exp", "sigmoid", "hardsigmoid"})
 
+_COPIES = 0.99  # mean cosine
+
 
 class CorrelatedOutputs(BiasAware):
     """The units of a layer all say the same.
@@ -76,7 +78,9 @@ class CorrelatedOutputs(BiasAware):
             f"(limit {number(self.max_cosine)})",
             measured=cosine,
             limit=self.max_cosine,
-            cause="the weights are not drawn around zero",
+            cause="the units are all but copies of one, biases apart"
+            if cosine > _COPIES
+            else "the weights are not drawn around zero",
             fix=remedy.each(layers),
         )
 
