@@ -108,7 +108,7 @@ def first_step_bytes(build: Callable[[], Workload]) -> int:
 
 def sample_bytes(monitor: Monitor) -> int:
     """Bytes of the samples that a monitor holds between the backward pass and its step."""
-    return monitor._recorder.readings.nbytes
+    return monitor._recorder.seen.readings.nbytes
 
 
 def main() -> None:
