@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -50,15 +49,15 @@ class ModuleHooks:
         self._handles.clear()
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
-        # What is measured passes by whatever watches the model's own functions.
-        apart = torch._C.DisableTorchFunction if self.exact else nullcontext
-
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             # Inside a backward pass this is a checkpoint's second run of the same forward.
             if self.paused or torch._C._current_graph_task_id() != -1:
                 return
             try:
-                with apart():
+                if not self.exact:
+                    self._record(name, module, args, output)
+                    return
+                with torch._C.DisableTorchFunction():  # what takes dropout away need not see what is measured
                     self._record(name, module, args, output)
             except Exception as error:
                 self.failures.note(name, error)
