@@ -33,6 +33,7 @@ def _depth(profile: Profile, recording: Recording) -> layout_pb2.Chart:
     wanted = profile.quantity.reference(recording, recording.steps[0]).source
     title = f"{_TITLES[profile.quantity.name]}. Healthy band: within x2 of {wanted}"
     theory = [profile.theory] if profile.predicts(recording) else []
+    title += ". Narrow band: what the weights predict" if theory else ""
     return _margin(title, (profile.measured, profile.lower, profile.upper), *theory)
 
 
