@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -65,16 +65,8 @@ def describe(
     half = values.dtype in _HALF
     values = values.float() if half else values
     numbers = _numbers(values)
+    mark, differ = summary(tuple(tensor.shape), unit_keys(_lines(values)))
     units = None if rows is None else rows.to(values.dtype)
-    judged = units if units is not None and len(units) > 1 and numbers.non_finite == 0 else None
-    lines = values.reshape(len(values), -1) if values.ndim > 1 else values.reshape(1, -1)
-    mark, differ = summary(tuple(tensor.shape), unit_keys(lines))
-    # Rows that differ in their bits differ, but for the two signs of zero.
-    apart = differ and numbers.zero_share == 0 and judged is not None and _same_view(judged, lines)
-    drawn = values.ndim > 1 and numbers.safe and numbers.std > _NOISE * numbers.abs_max
-    # Experts and the like: their units are not told, yet they are matrices.
-    matrix = values.reshape(-1, values.shape[-1]) if units is None and fan_in else units
-    edge = spectral_edge(matrix, numbers.mean, numbers.std) if drawn and matrix is not None else None
     return Weight(
         name=name,
         shape=tuple(tensor.shape),
@@ -87,18 +79,51 @@ def describe(
         constant=numbers.constant,
         fan_in=fan_in,
         fan_out=fan_out,
-        zero_rows=0.0 if units is None or numbers.zero_share == 0 else float((units == 0).all(1).sum()) / len(units),
-        duplicate_rows=0.0 if judged is None or apart else _repeats(first_equal(judged, bias, groups), judged, bias),
-        row_cosine=0.0 if judged is None else _row_cosine(judged, numbers),
         tied_to=tied_to,
         half_precision=half,
-        kurtosis=kurtosis(strided(values, _SAMPLE), numbers.mean) if drawn else None,
-        spectral_edge=edge,
-        orthogonal=judged is not None and numbers.safe and _orthogonal(values, judged, edge, half),
         identity=numbers.abs_max == 1.0 and values.ndim > 1 and _identity(values, numbers.zero_share, groups),
         tiny_share=numbers.tiny_share,
         fingerprint=mark,
+        **_units(values, units, bias, groups, numbers, differ),
+        **_spectrum(values, units, numbers, half, matrix=fan_in is not None),
     )
+
+
+def _lines(values: Tensor) -> Tensor:
+    return values.reshape(len(values), -1) if values.ndim > 1 else values.reshape(1, -1)
+
+
+def _judged(units: Tensor | None, numbers: _Numbers) -> Tensor | None:
+    """The units, where there are several of them and all are numbers."""
+    return units if units is not None and len(units) > 1 and numbers.non_finite == 0 else None
+
+
+def _units(
+    values: Tensor, units: Tensor | None, bias: Tensor | None, groups: int, numbers: _Numbers, differ: bool
+) -> dict[str, Any]:
+    """How the units of a weight stand to each other."""
+    judged = _judged(units, numbers)
+    # Rows that differ in their bits differ, but for the two signs of zero.
+    apart = differ and numbers.zero_share == 0 and judged is not None and _same_view(judged, _lines(values))
+    return {
+        "zero_rows": 0.0 if units is None or numbers.zero_share == 0 else float((units == 0).all(1).sum()) / len(units),
+        "duplicate_rows": 0.0 if judged is None or apart else _repeats(first_equal(judged, bias, groups), judged, bias),
+        "row_cosine": 0.0 if judged is None else _row_cosine(judged, numbers),
+    }
+
+
+def _spectrum(values: Tensor, units: Tensor | None, numbers: _Numbers, half: bool, *, matrix: bool) -> dict[str, Any]:
+    """How the elements of a weight were drawn."""
+    judged = _judged(units, numbers)
+    drawn = values.ndim > 1 and numbers.safe and numbers.std > _NOISE * numbers.abs_max
+    # Experts and the like: their units are not told, yet they are matrices.
+    rows = values.reshape(-1, values.shape[-1]) if units is None and matrix and drawn else units
+    edge = spectral_edge(rows, numbers.mean, numbers.std) if drawn and rows is not None else None
+    return {
+        "kurtosis": kurtosis(strided(values, _SAMPLE), numbers.mean) if drawn else None,
+        "spectral_edge": edge,
+        "orthogonal": judged is not None and numbers.safe and _orthogonal(values, judged, edge, half),
+    }
 
 
 def unit_rows(weight: Tensor, unit_axis: int | None) -> Tensor | None:
