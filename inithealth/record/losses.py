@@ -72,11 +72,6 @@ def _binary(graph: Graph, index: int, rows: int | None) -> Loss:
     return Loss(kind="bce_logits", positives=positives, over_base=found / entropy)
 
 
-def _signed(dim: int) -> int:
-    """Negative dimensions are saved as unsigned numbers."""
-    return dim - 2**64 if dim >= 2**63 else dim
-
-
 def spreads(outputs: list[Tensor]) -> dict[int, float]:
     """The spread of a model's outputs over their possible class dimensions (the last, and 1), by its size."""
     found: dict[int, float] = {}
@@ -99,7 +94,7 @@ def loss_after_backward(node: Node, spread: dict[int, float]) -> Loss:
             continue
         name = base_name(current.name())
         if name == "LogSoftmax":
-            classes = tuple(current._input_metadata[0].shape)[_signed(current._saved_dim)]  # type: ignore[attr-defined]
+            classes = tuple(current._input_metadata[0].shape)[Graph.signed(current._saved_dim)]  # type: ignore[attr-defined]
             before = current.next_functions[0][0]
             softmax = before is not None and base_name(before.name()) in vocab.SOFTMAX
             return Loss(kind="cross_entropy", classes=classes, logits_std=spread.get(classes), sums_to_one=softmax)

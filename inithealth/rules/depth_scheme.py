@@ -35,11 +35,7 @@ def unscaled_ends(recording: Recording) -> Unscaled | None:
     Schemes keep the std, or the gain by fan_in, by fan_out or by both. The layers that end no branch tell which:
     what is left out has to be so by every measure that they share.
     """
-    trained = trained_layers(recording)
-    inside = [layer for layer in recording.layers if _judged(layer) and layer.name not in trained]
-    roles = [role for role in grouped(inside, place) if len(role) >= _FEWEST_BLOCKS]
-    told = [_left_out(roles, size, recording.branches) for size in (_std, _gain, _outward, _both_ways)]
-    shared = [each for each in told if each is not None]
+    shared = _by_every_measure(recording)
     if not shared:
         return None
     left_out = set.intersection(*({layer.name for layer in each.ends} for each in shared))
@@ -51,7 +47,7 @@ def scaled_by_depth(recording: Recording) -> bool:
     """Whether the branch ends are smaller than the layers within the branches by the root of the depth."""
     roles = [role for role in grouped(filter(_judged, recording.layers), place) if len(role) >= _FEWEST_BLOCKS]
     ends = [role for role in roles if _ends(role)]
-    for size in (_std, _gain, _outward, _both_ways):
+    for size in _MEASURES:
         usual, agreeing = _usual([median(map(size, role)) for role in roles if not _ends(role)])
         if agreeing and ends and all(_depth(role, usual, size, recording.branches) for role in ends):
             return True
@@ -60,15 +56,20 @@ def scaled_by_depth(recording: Recording) -> bool:
 
 def scaled_twice(recording: Recording) -> list[Layer]:
     """Layers within the branches that are scaled by the depth although the branch ends are so already."""
-    trained = trained_layers(recording)
-    inside = [layer for layer in recording.layers if _judged(layer) and layer.name not in trained]
-    roles = [role for role in grouped(inside, place) if len(role) >= _FEWEST_BLOCKS]
-    told = [_left_out(roles, size, recording.branches) for size in (_std, _gain, _outward, _both_ways)]
-    shared = [each for each in told if each is not None]
+    shared = _by_every_measure(recording)
     if not shared or any(not each.scaled or each.ends for each in shared):
         return []
     common = set.intersection(*({layer.name for layer in each.misplaced} for each in shared))
     return [layer for layer in shared[0].misplaced if layer.name in common]
+
+
+def _by_every_measure(recording: Recording) -> list[Unscaled]:
+    """What each measure tells that the layers within the branches share."""
+    trained = trained_layers(recording)
+    inside = [layer for layer in recording.layers if _judged(layer) and layer.name not in trained]
+    roles = [role for role in grouped(inside, place) if len(role) >= _FEWEST_BLOCKS]
+    told = [_left_out(roles, size, recording.branches) for size in _MEASURES]
+    return [each for each in told if each is not None]
 
 
 def _left_out(roles: Sequence[list[Layer]], size: Size, branches: int) -> Unscaled | None:
@@ -143,3 +144,6 @@ def _both_ways(layer: Layer) -> float:
 
 def _fans(layer: Layer) -> tuple[int, int]:
     return (layer.weight.fan_in or 1, layer.weight.fan_out or 1) if layer.weight is not None else (1, 1)
+
+
+_MEASURES: tuple[Size, ...] = (_std, _gain, _outward, _both_ways)
