@@ -10,8 +10,10 @@ from inithealth.recording import Layer, Measurement, Recording, Signal
 _FEW = 8  # units or inputs: the rms of what fewer put out may be small by chance
 _WEIGHTLESS = ("norm", "scale", "other")
 
+Pair = tuple[Layer, Measurement]
 
-def measured(recording: Recording) -> Iterator[tuple[Layer, Measurement]]:
+
+def measured(recording: Recording) -> Iterator[Pair]:
     """Layers that transform the signal, in forward order, with what they did at the first step.
 
     Not those from which the graph is cut: what lies between them, norms or skips, is not known.
@@ -22,7 +24,7 @@ def measured(recording: Recording) -> Iterator[tuple[Layer, Measurement]]:
             yield layer, first[layer.name]
 
 
-def trunk(recording: Recording) -> list[tuple[Layer, Measurement]]:
+def trunk(recording: Recording) -> list[Pair]:
     """Those of them that no skip leads around; all where that leaves fewer than two."""
     everything = list(measured(recording))
     essential = [pair for pair in everything if not pair[0].bypassable]
@@ -40,13 +42,33 @@ def usable(signal: Signal | None) -> bool:
     return signal is not None and signal.non_finite == 0 and math.isfinite(signal.rms)
 
 
-def gradients(pairs: list[tuple[Layer, Measurement]]) -> list[tuple[Layer, float]]:
-    """Norms of the loss's gradient at the layers' outputs; exact zeros are judged as such, not as small."""
-    found = []
-    for layer, m in pairs:
-        if m.gradient is not None and usable(m.gradient) and m.gradient.rms > 0:
-            found.append((layer, m.gradient.norm))
-    return found
+def gradients(pairs: list[Pair]) -> list[tuple[Layer, float]]:
+    """Norms of the loss's gradient at the layers' outputs; exact zeros are judged as such, not as small.
+
+    Without those of queries and keys: where keys look alike, as at first, what compares them has none by right.
+    """
+    return [(layer, m.gradient.norm) for layer, m in pairs if m.gradient is not None and _moves(layer, m.gradient)]
+
+
+def sensitivities(pairs: list[Pair]) -> list[tuple[Layer, float]]:
+    """By how much the loss feels a relative change of each layer's output: norm of the output times gradient norm.
+
+    Before a normalization a signal half as large has a gradient twice as large, and nothing is different.
+    """
+    norms = {layer.name: m.output.norm for layer, m in pairs if m.output is not None and usable(m.output)}
+    return [(layer, norm * norms[layer.name]) for layer, norm in gradients(pairs) if norms.get(layer.name)]
+
+
+def _moves(layer: Layer, gradient: Signal) -> bool:
+    return usable(gradient) and gradient.rms > 0 and not layer.scores_only
+
+
+def _measures(recording: Recording, pairs: list[Pair]) -> list[list[tuple[Layer, float]]]:
+    """The sizes that have to fade or grow, all of them, with at least two layers each."""
+    found = [gradients(pairs)]
+    if recording.normalized:
+        found.append(sensitivities(pairs))
+    return [sizes for sizes in found if len(sizes) > 1]
 
 
 def gradient_ratio(recording: Recording) -> tuple[Layer, float, Layer] | None:
@@ -61,11 +83,14 @@ def gradient_ratio(recording: Recording) -> tuple[Layer, float, Layer] | None:
 def gradient_fade(recording: Recording) -> tuple[Layer, float, Layer] | None:
     """The smallest gradient norm on the trunk over the largest behind it: (where smallest, ratio, where largest).
 
-    Gradients that grow on their way back have a ratio of 1 or little less.
+    Gradients that grow on their way back have a ratio of 1 or little less. With normalization the sensitivity
+    has to fade too: the lesser fading counts.
     """
-    found = gradients(trunk(recording))
-    if len(found) < 2:
-        return None
+    measures = _measures(recording, trunk(recording))
+    return max(map(_fade, measures), key=lambda found: found[1], default=None)
+
+
+def _fade(found: list[tuple[Layer, float]]) -> tuple[Layer, float, Layer]:
     worst = high = found[-1]
     top = high
     for layer, norm in reversed(found):
@@ -77,10 +102,15 @@ def gradient_fade(recording: Recording) -> tuple[Layer, float, Layer] | None:
 
 
 def gradient_growth(recording: Recording) -> tuple[Layer, float, Layer] | None:
-    """The largest gradient norm over that of the last layer: (where largest, ratio, last)."""
-    found = gradients(list(measured(recording)))
-    if len(found) < 2:
-        return None
+    """The largest gradient norm over that of the last layer: (where largest, ratio, last).
+
+    With normalization the sensitivity has to grow too: the lesser growth counts.
+    """
+    measures = _measures(recording, list(measured(recording)))
+    return min(map(_growth, measures), key=lambda found: found[1], default=None)
+
+
+def _growth(found: list[tuple[Layer, float]]) -> tuple[Layer, float, Layer]:
     high, last = max(found, key=lambda pair: pair[1]), found[-1]
     return high[0], high[1] / last[1], last[0]
 

@@ -69,6 +69,17 @@ def check(
     """
     settings = Settings.model_validate(settings or {})
     selected(settings)  # a misspelt rule is told before anything runs
+    return diagnose(record(model, batch, loss=loss, optimizer=optimizer), settings)
+
+
+def record(
+    model: nn.Module,
+    batch: Any,
+    *,
+    loss: LossFunction | None = None,
+    optimizer: Optimizer | Sequence[Optimizer] | None = None,
+) -> Recording:
+    """The numbers that :func:`check` judges. Arguments and errors are its."""
     model = unwrapped(refuse_model(model))
     optimizers = _refuse_optimizers(optimizer, model)
     refuse_batch(batch)
@@ -79,8 +90,7 @@ def check(
         whole = batch if objective.own_step else Call.of(batch)
         objective.batch = transferred(whole, lambda t: (t.clone() if t.is_inference() else t).to(device))
         refuse_values(objective.batch)
-        recording = _recorded(_Session(objective, optimizers))
-    return diagnose(recording, settings)
+        return _recorded(_Session(objective, optimizers))
 
 
 def _recorded(session: _Session) -> Recording:
@@ -131,7 +141,8 @@ class _Session:
             with torch.no_grad():
                 layers, step = filled(recorder.layers, step, self._loss, recorder.naming.parameters)
                 recorder.describe(layers)
-                detached, unused = detached_layers(recorder.layers, recorder.naming, loss, self._loss)
+                hidden = [each for each in recorder.layers if each.weight and gradients.get(each.weight.name) is None]
+                detached, unused = detached_layers(hidden, recorder.naming, loss, self._loss)
             _refuse_unrelated(gradients, detached)
             optimizers, note = self._optimizers()
             trial = Trial(recorder.naming, recorder.layers, norms)
@@ -163,6 +174,9 @@ class _Session:
             recorder.detach()
             self.objective.batch = self.payload
         gradients = dict(zip(wanted, found, strict=False))
+        for name, parameter in wanted.items():  # a function with a backward of its own (a reversible layer) puts it here
+            if gradients[name] is None and parameter.grad is not None:
+                gradients[name], parameter.grad = parameter.grad, None
         return float(loss.detach()), {name: gradients[name] for name in wanted if name in recorder.naming.trainable}
 
     def _as_trained(self) -> None:

@@ -106,7 +106,8 @@ class Layer(_Frozen):
     head: bool = False  # nothing with a weight between it and the loss
     called: bool = False  # took part in the recorded forward pass
     reaches_loss: bool = False  # a gradient can flow from the loss to its weight
-    exempt_zero_gradient: bool = False  # its gradient is zero by structure (softmax over one element)
+    scores_only: bool = False  # reaches the loss through the scores of attention alone: query, key, position
+    exempt_zero_gradient: bool = False  # its gradient is zero by structure (softmax over one element, padding)
     unit_axis: int | None = None  # the weight's axis that counts the output units
     groups: int = 1  # convolution groups: each reads inputs of its own
     source: str | None = None
@@ -168,6 +169,8 @@ class Loss(_Frozen):
 
     kind: str = "unknown"  # "cross_entropy", "mse", "bce_logits", "projection", ...
     classes: int | None = None  # size of the softmax, where there is one
+    value: float | None = None  # of a cross-entropy by itself, without what is added to it; None: not known
+    alone: bool = True  # nothing is added to it
     logits_std: float | None = None  # over the classes of each sample
     sums_to_one: bool = False  # the softmax's input is a softmax already
     positives: float | None = None  # mean target of a binary cross-entropy

@@ -139,12 +139,16 @@ def gradient_through(layers: Sequence[Layer]) -> float:
 
 def recipe_gains(layer: Layer, weight: Weight) -> list[float]:
     """rms(W) sqrt(fan_in) under every initialization in common use."""
+    return fan_gains(layer, weight) + [std * math.sqrt(weight.fan_in or 1) for std in _PLAIN_STD]
+
+
+def fan_gains(layer: Layer, weight: Weight) -> list[float]:
+    """The same, of those that go by the fans."""
     fan_in, fan_out = weight.fan_in or 1, weight.fan_out or 1
     advised = _ADVISED_GAIN.get(layer.activation or "", 1.0)
     gains = [1.0, math.sqrt(2.0), 1 / math.sqrt(3.0), wanted_gain(layer), advised]
     xavier = math.sqrt(2.0 * fan_in / (fan_in + fan_out))
-    gains += [xavier, xavier * wanted_gain(layer), math.sqrt(2.0 * fan_in / fan_out)]
-    return gains + [std * math.sqrt(fan_in) for std in _PLAIN_STD]
+    return [*gains, xavier, xavier * wanted_gain(layer), math.sqrt(2.0 * fan_in / fan_out)]
 
 
 def octaves_off(gain: float, gains: list[float]) -> float:

@@ -16,6 +16,7 @@ from inithealth.record.normalization import norms
 from inithealth.record.operations import operations
 from inithealth.record.packing import unpacked
 from inithealth.record.paths import essential_nodes, immediate_dominators, immediate_post_dominators
+from inithealth.record.reaching import over_one, reaching, scores
 from inithealth.record.residuals import find_residuals
 from inithealth.record.scaling import norm_weights, passed_scales
 from inithealth.record.targets import Meets, Target, targets
@@ -34,6 +35,8 @@ class Flow(Landmarks):
     leads_on: list[bool] = field(default_factory=list)  # whether an operation with a weight follows the node
     scales: list[tuple[str, ...]] = field(default_factory=list)  # learned scales on the way to the next layer
     forks: set[int] = field(default_factory=set)  # where residual branches leave the trunk
+    valued: list[bool] = field(default_factory=list)  # whether a node reaches the loss but through scores of attention
+    moved: list[bool] = field(default_factory=list)  # whether a gradient can come back to a node at all
 
     def activation(self, node: int) -> Target | None:
         """The first non-linearity that a node's output meets, looking through normalization."""
@@ -100,6 +103,7 @@ def flow_of(graph: Graph) -> Flow:
     flow.trunk_normalized = origins.trunk_normalized(flow, adds)
     flow.unread = dict(_unread(flow))
     flow.scales = passed_scales(flow)
+    flow.valued, flow.moved = reaching(graph, scores), reaching(graph, over_one)
     _look_ahead(flow)
     for node in norm_weights(flow):
         flow.operations[node] = replace(flow.operations[node], kind="norm")

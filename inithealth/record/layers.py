@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from inithealth.record import vocabulary as vocab
 from inithealth.record.flow import Flow
 from inithealth.record.naming import Naming, dimensions, module_kind
 from inithealth.record.operations import Operation
+from inithealth.record.reaching import looks_up_padding
 from inithealth.record.replay import operand_tensor
-from inithealth.record.targets import Target
 from inithealth.record.weights import describe, unit_rows
 from inithealth.recording import Feeds, Layer, Weight
 
@@ -106,7 +105,7 @@ def _layer(
     module = naming.modules.get(home) or naming.modules.get(name.rpartition(".")[0])
     kind = uses[0].kind if uses else module_kind(module)
     bias = biases.get(name)
-    in_graph = flow is not None and name in flow.graph.parameters.values()
+    leaves = [node for node, each in flow.graph.parameters.items() if each == name] if flow is not None else []
     return Layer(
         name=draft.name,
         module=home,
@@ -119,9 +118,10 @@ def _layer(
         unit_axis=_axis(kind, naming.parameters[name], uses, module),
         groups=_groups(uses, module),
         packed=_packed(kind, uses, module),
-        called=bool(uses) or in_graph or home in called,
-        reaches_loss=in_graph,
+        called=bool(uses) or bool(leaves) or home in called,
+        reaches_loss=bool(leaves),
         **_place(flow, draft.nodes),
+        **_ways(flow, draft.nodes or leaves),
     )
 
 
@@ -217,18 +217,14 @@ def _place(flow: Flow | None, nodes: list[int]) -> dict[str, object]:
         "ends_branch": any(node in flow.branch_ends for node in nodes),
         "bypassable": all(node not in flow.essential for node in nodes),
         "head": all(flow.is_head(node) for node in nodes),
-        "exempt_zero_gradient": bool(targets) and all(_over_one_token(flow, target) for target in targets),
     }
 
 
-def _over_one_token(flow: Flow, target: Target) -> bool:
-    """Whether a target is a softmax over a single element, through which no gradient can come."""
-    graph = flow.graph
-    if target.what == "activation" and target.name == "softmax":
-        dim = graph.dimension(target.node)
-        return dim is not None and graph.shape(target.node)[dim] == 1
-    if target.what != "attention" or target.name == "v":
-        return False
-    if graph.names[target.node] in vocab.ATTENTION:
-        return graph.shape(*graph.edges[target.node][1])[-2:-1] == (1,)
-    return graph.shape(target.node)[-1:] == (1,)
+def _ways(flow: Flow | None, nodes: list[int]) -> dict[str, bool]:
+    """How what is at some nodes, operations or a parameter that is only added, comes to the loss."""
+    if flow is None or not nodes:
+        return {}
+    return {
+        "scores_only": not any(flow.valued[node] for node in nodes),
+        "exempt_zero_gradient": all(not flow.moved[node] or looks_up_padding(flow.graph, node) for node in nodes),
+    }

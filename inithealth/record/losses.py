@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, nll_loss
 
 from inithealth.record import vocabulary as vocab
 from inithealth.record.flow import Flow
@@ -33,7 +33,8 @@ def loss_of(flow: Flow, rows: int | None) -> Loss:
             if kind == "nll" and graph.data(index):
                 source = peel(graph, graph.data(index)[0])
                 if graph.names[source] == "LogSoftmax":
-                    return _cross_entropy(graph, source, rows)
+                    value = _negative_likelihood(graph, index)
+                    return _cross_entropy(graph, source, rows).model_copy(update={"value": value})
             return _binary(graph, index, rows) if kind == "bce_logits" else Loss(kind=kind)
         if name == "LogSoftmax":
             return _cross_entropy(graph, index, rows)
@@ -57,6 +58,15 @@ def _cross_entropy(graph: Graph, index: int, rows: int | None) -> Loss:
         logits_std=float(spread),
         sums_to_one=sums_to_one,
     )
+
+
+def _negative_likelihood(graph: Graph, index: int) -> float | None:
+    """The mean over the targets, whatever is made of it; None where the tensors are gone."""
+    scores, target = graph.saved(index, "self"), graph.saved(index, "target")
+    if not isinstance(scores, Tensor) or not isinstance(target, Tensor):
+        return None
+    ignored = graph.signed(graph.saved(index, "ignore_index"))
+    return float(nll_loss(scores.float(), target, ignore_index=ignored))
 
 
 def _binary(graph: Graph, index: int, rows: int | None) -> Loss:
@@ -86,6 +96,7 @@ def spreads(outputs: list[Tensor]) -> dict[int, float]:
 def loss_after_backward(node: Node, spread: dict[int, float]) -> Loss:
     """The kind of a loss from its last nodes, whose saved tensors are gone."""
     frontier: list[Node | None] = [node]
+    alone = True
     for _ in range(_LOSS_NODES):
         if not frontier:
             break
@@ -97,8 +108,10 @@ def loss_after_backward(node: Node, spread: dict[int, float]) -> Loss:
             classes = tuple(current._input_metadata[0].shape)[Graph.signed(current._saved_dim)]  # type: ignore[attr-defined]
             before = current.next_functions[0][0]
             softmax = before is not None and base_name(before.name()) in vocab.SOFTMAX
-            return Loss(kind="cross_entropy", classes=classes, logits_std=spread.get(classes), sums_to_one=softmax)
+            std = spread.get(classes)
+            return Loss(kind="cross_entropy", classes=classes, alone=alone, logits_std=std, sums_to_one=softmax)
         if name in vocab.LOSSES and vocab.LOSSES[name] != "nll":
             return Loss(kind=vocab.LOSSES[name])
+        alone = alone and sum(edge is not None for edge, _ in current.next_functions) < 2
         frontier += [edge for edge, _ in current.next_functions]
     return Loss()

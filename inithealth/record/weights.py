@@ -107,7 +107,7 @@ def _units(
     apart = differ and numbers.zero_share == 0 and judged is not None and _same_view(judged, _lines(values))
     return {
         "zero_rows": 0.0 if units is None or numbers.zero_share == 0 else float((units == 0).all(1).sum()) / len(units),
-        "duplicate_rows": 0.0 if judged is None or apart else _repeats(first_equal(judged, bias, groups), judged, bias),
+        "duplicate_rows": 0.0 if judged is None or apart else _repeats(first_equal(judged, bias, groups), judged),
         "row_cosine": 0.0 if judged is None else _row_cosine(judged, numbers),
     }
 
@@ -192,15 +192,12 @@ def _identity(values: Tensor, zero_share: float, groups: int) -> bool:
     return False
 
 
-def _repeats(first: Tensor, rows: Tensor, bias: Tensor | None) -> float:
-    """Share of units that repeat an earlier one; units that are all zero are judged as zeros, not as duplicates."""
+def _repeats(first: Tensor, rows: Tensor) -> float:
+    """Share of units that repeat an earlier one; units whose weights are all zero are judged as zeros instead."""
     repeats = first != torch.arange(len(first), device=first.device)
     if not bool(repeats.any()):
         return 0.0
-    alive = (rows != 0).any(1)
-    if bias is not None and bias.shape[0] == len(alive):
-        alive |= bias.detach() != 0
-    return float((repeats & alive).sum()) / len(first)
+    return float((repeats & (rows != 0).any(1)).sum()) / len(first)
 
 
 def _row_cosine(rows: Tensor, numbers: _Numbers) -> float:

@@ -68,7 +68,8 @@ class NoGradient(Rule):
         if trial is None or not trial.asleep:
             return
         names = set(trial.asleep)
-        asleep: list[Layer] = [layer for layer in recording.layers if layer.weight and layer.weight.name in names]
+        stopped: list[Layer] = [layer for layer in recording.layers if layer.weight and layer.weight.name in names]
+        asleep = [layer for layer in stopped if not _reads_zeros(layer, recording)]
         if not asleep:
             return
         when = f"in {trial.steps} steps" if trial.settled else "so far"
@@ -82,3 +83,15 @@ class NoGradient(Rule):
             cause=f"something between {called(last)} and the loss has slope zero everywhere",
             fix=f"look for a dead or zero layer, a sign, round or argmax behind {called(last)}",
         )
+
+
+def _reads_zeros(layer: Layer, recording: Recording) -> bool:
+    """Whether a layer's input alone, zero throughout, leaves nothing of the gradient that comes back to its output.
+
+    To a query or key none comes where the inputs are all alike. A decoder's first layer may read queries that start at zero by design; a layer before it that is dead or zero
+    is told as such.
+    """
+    m = recording.first.get(layer.name)
+    if m is None or m.input is None or m.gradient is None:
+        return False
+    return m.input.abs_max == 0.0 and (layer.scores_only or m.gradient.abs_max > 0.0)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from inithealth import levels, remedy
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Recording
+from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
 from inithealth.rules.wording import span
 
@@ -52,6 +52,7 @@ class SymmetricGradients(Rule):
         yield self.finding(
             layers,
             f"{span(layers)}: {most} of the units get the same gradient as another unit (limit {self.max_share:.0%})",
+            severity=self.severity if any(map(_start_alike, layers)) else Severity.INFO,
             measured=share,
             limit=self.max_share,
             cause="the layers on both sides treat these units alike",
@@ -61,3 +62,8 @@ class SymmetricGradients(Rule):
     @staticmethod
     def _units(weight: object) -> int:
         return getattr(weight, "fan_out", None) or 1
+
+
+def _start_alike(layer: Layer) -> bool:
+    """Whether units that are pushed alike are alike too; others, as those that a sum reads, only move in parallel."""
+    return layer.weight is None or layer.weight.constant or layer.weight.duplicate_rows > 0 or layer.weight.zero_rows > 0

@@ -63,6 +63,7 @@ class LossAtInit(Rule):
         if kind.sums_to_one:
             yield self._softmax_twice(heads, value)
             return
+        value = kind.value if kind.value is not None else value if kind.alone else None
         if value is None or not math.isfinite(value):
             return
         guess = math.log(kind.classes or 2)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from inithealth import levels, remedy
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Layer, Recording
+from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules import gains
 from inithealth.rules.bias import BiasAware, bias_cause, blames_bias
 from inithealth.rules.wording import number, span
+
+_FLAT_FROM = {"tanh": math.atanh(0.97), "sigmoid": math.log(0.97 / 0.03)}  # where each is on its flat part
 
 
 class SaturatedUnits(BiasAware):
@@ -43,6 +46,7 @@ class SaturatedUnits(BiasAware):
             (m.saturated_share, layer)
             for layer, m in levels.measured(recording)
             if m.saturated_share is not None and m.saturated_share > self.max_share and not layer.head
+            if _can_saturate(layer, m)
         ]
         hasty = [pair for pair in worst if pair[1].activation == "softplus"]
         if hasty:
@@ -114,3 +118,11 @@ class SaturatedUnits(BiasAware):
         outputs = [recording.first[layer.name].output for layer in right]
         factors = [1.0 / output.rms if output is not None and output.rms > 1.0 else 1.0 for output in outputs]
         return "\n".join(filter(None, (remedy.each(loud), remedy.scale(right, factors))))
+
+
+def _can_saturate(layer: Layer, m: Measurement) -> bool:
+    """Whether a layer puts out anything large enough; a mask behind it (-inf before a sigmoid) saturates too."""
+    edge = _FLAT_FROM.get(layer.activation or "")
+    if edge is None or layer.normed or m.output is None or not levels.usable(m.output):
+        return True
+    return m.output.abs_max * layer.multiplied > edge

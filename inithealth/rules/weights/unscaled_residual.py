@@ -57,7 +57,7 @@ class UnscaledResidual(Rule):
         if grown > self.max_growth and len(bare) > len(found) / 2:
             yield self._exploding([branch.end for branch in bare], grown, amount)
         elif left_out is not None:
-            yield self._left_out(left_out)
+            yield self._left_out(left_out, recording.normalized)
         elif scaled_by_depth(recording):
             twice = scaled_twice(recording)
             if twice:
@@ -76,7 +76,7 @@ class UnscaledResidual(Rule):
             fix=remedy.by_depth(ends, amount, _blocks(ends)),
         )
 
-    def _left_out(self, found: Unscaled) -> Finding:
+    def _left_out(self, found: Unscaled, normalized: bool) -> Finding:
         rms = found.ends[0].weight.rms if found.ends[0].weight else 0.0
         limit = rms / math.sqrt(found.branches)
         wrong = f"the scaling is on {span(found.misplaced)} instead: no residual branch ends there"
@@ -84,6 +84,8 @@ class UnscaledResidual(Rule):
             [*found.ends, *found.misplaced],
             f"{span(found.ends)}: not scaled by depth, rms {number(rms)} (limit {number(limit)}), "
             f"as {span(found.scaled)} {verb(len(found.scaled), 'is', 'are')}",
+            # Norms keep the branches alike: that trains, and some networks are published so.
+            severity=Severity.INFO if normalized and not found.misplaced else self.severity,
             measured=rms,
             limit=limit,
             cause=wrong

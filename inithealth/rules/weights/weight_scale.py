@@ -11,6 +11,7 @@ from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
 from inithealth.rules.pretrained import trained_layers
+from inithealth.rules.whole_scale import off_as_a_whole
 from inithealth.rules.wording import called, number, span, times
 from inithealth.theory import octaves_off, recipe_gains, wanted_gain
 
@@ -54,8 +55,11 @@ class WeightScale(Rule):
     severity = Severity.WARNING
     rank: ClassVar[int] = 30
     max_octaves: float = 1.5  # factor 2.8 from its peers; 1 to 2.5 hardly differ on nets labelled by training
+    # Beyond every recipe, by a layer without peers in a network without a symptom: published ones go up to 2.5.
+    max_octaves_alone: float = 3.0
     # In all, over the layers on the way; one layer at 1/100 (6.6) slowed at most, three (20) failed where it mattered.
     max_octaves_lost: float = 10.0
+    min_share_of_whole: float = 0.8  # of the layers, off in one direction: the network as a whole was scaled
     min_peers: int = 3  # fewer layers of one role say little of each other
     max_embedding_rms: float = 4.0  # torch's default is 1
     max_tied_rms: float = 0.3  # of an embedding that is the head too: logits grow with it
@@ -71,6 +75,7 @@ class WeightScale(Rule):
         drawn = [layer for layer in recording.layers if layer.name not in trained]
         fresh = recording.model_copy(update={"layers": tuple(drawn)}) if trained else recording
         outliers = {
+            **self._as_a_whole(fresh),
             **self._off_peers(fresh, suffers or levels.strained(recording)),
             **self._embeddings(fresh),
             **self._norms(fresh),
@@ -124,22 +129,28 @@ class WeightScale(Rule):
                 if len(group) >= self.min_peers and not lost and abs(octaves) > self.max_octaves:
                     peers = f"the median of its {len(group) - 1} peers is"
                     found[layer.name] = _Off(octaves, self.max_octaves, peers)
-                elif (
-                    abs(octaves := self._off_usual(layer, recording, suffers or len(group) < self.min_peers))
-                    > self.max_octaves
-                ):
-                    common = f"common initializations go {'up' if octaves > 0 else 'down'} to"
-                    found[layer.name] = _Off(octaves, self.max_octaves, common)
+                elif suffers or (len(group) < self.min_peers and not layer.normed):
+                    tolerated = self.max_octaves if suffers else self.max_octaves_alone
+                    octaves = self._off_usual(layer, recording)
+                    if abs(octaves) > tolerated:
+                        common = f"common initializations go {'up' if octaves > 0 else 'down'} to"
+                        found[layer.name] = _Off(octaves, tolerated, common)
         return found
 
-    def _off_usual(self, layer: Layer, recording: Recording, judged: bool) -> float:
-        """Octaves from the nearest recipe; whole groups, heads and branch ends only where the signal suffers."""
+    def _as_a_whole(self, recording: Recording) -> dict[str, _Off]:
+        """A whole network that no scheme explains, whatever its layers are to each other."""
+        off = off_as_a_whole(recording.layers, self.max_octaves, self.min_share_of_whole)
+        usual = {sign: f"nearly all layers are off, common initializations go {sign} to" for sign in ("up", "down")}
+        return {name: _Off(o, self.max_octaves, usual["up" if o > 0 else "down"]) for name, o in off.items()}
+
+    def _off_usual(self, layer: Layer, recording: Recording) -> float:
+        """Octaves from the nearest recipe; heads and branch ends only where they are large and the logits wide."""
         off = _off_recipes(layer, _gain(layer))
         if layer.head or layer.ends_branch:
             return off if off > 0 and levels.wide_logits(recording) else 0.0
         if off < 0 and layer.bypassable:  # within a branch layers may be scaled down by the root of the branches
             off = min(0.0, off + 0.5 * math.log2(max(1, recording.branches)))
-        return off if judged else 0.0
+        return off
 
     def _embeddings(self, recording: Recording) -> dict[str, _Off]:
         found = {}

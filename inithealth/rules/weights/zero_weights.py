@@ -51,7 +51,7 @@ class ZeroWeights(Rule):
         stuck = self._stuck(suspects, trial) if trial is not None and trial.settled else []
         blocking = [layer for layer in suspects if self._blocks(layer)] if _sees_nothing(recording) else []
         if stuck and trial is not None:
-            yield self._never_changes(stuck, trial, levels.can_spare(recording, stuck))
+            yield self._never_changes(stuck, trial)
         elif blocking and (trial is None or trial.settled):
             yield self._lets_nothing_past(blocking)
         elif trial is not None and not trial.settled:
@@ -74,7 +74,7 @@ class ZeroWeights(Rule):
         first = _first_factors(stuck)  # behind a zero that no skip gets round, zero branches sleep because of it
         return [*first, *(layer for layer in stuck if layer not in first)]
 
-    def _never_changes(self, stuck: list[Layer], trial: Probation, spared: bool) -> Finding:
+    def _never_changes(self, stuck: list[Layer], trial: Probation) -> Finding:
         asleep = [layer for layer in stuck if self._asleep(layer, trial) > self.max_zero_units]
         share = max(self._asleep(stuck[0], trial), self._alike(stuck[0], trial))
         told = f"weights start at exactly zero, and after {trial.steps} steps {share:.0%} of the units are alike"
@@ -84,7 +84,6 @@ class ZeroWeights(Rule):
         return self.finding(
             stuck,
             f"{span(stuck)}: {told} (limit {self.max_zero_units:.0%} of the units)",
-            severity=Severity.WARNING if spared else Severity.ERROR,
             measured=share,
             limit=self.max_zero_units,
             cause=f"zero output and zero gradient: the {verb(len(asleep), 'layer', 'layers')} can never change"
