@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -141,11 +142,15 @@ def loud_embedding(subject: Subject) -> list[str]:
     return each(lambda s: [s.host.stem], lambda w: w.mul_(50.0))(subject)
 
 
+def cut(module: nn.Module, inputs: object, output: Any) -> Any:
+    """A forward hook that takes a module's output out of the graph."""
+    return (output[0].detach(), *output[1:]) if isinstance(output, tuple) else output.detach()
+
+
 def detach(subject: Subject) -> list[str]:
     """The graph is cut before the head."""
     names = [name for name, _ in subject.model.named_modules() if name]
-    end = subject.model.get_submodule(subject.host.end)
-    end.register_forward_hook(lambda m, i, out: (out[0].detach(), out[1]) if isinstance(out, tuple) else out.detach())
+    subject.model.get_submodule(subject.host.end).register_forward_hook(cut)
     return [name for name in names if name != subject.host.head]
 
 

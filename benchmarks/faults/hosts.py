@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from . import picture_nets, tasks, token_nets, vector_nets
 from .tasks import Task, cross_entropy
 
-WEIGHTS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.LSTM)
-NORMS = (nn.BatchNorm2d, nn.LayerNorm, nn.RMSNorm)
+WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.LSTM, nn.GRU, nn.RNN, nn.MultiheadAttention)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,106 @@
+"""How often is a verdict right? Hundreds of networks, half of them never used for fitting, and two peers on the same.
+
+    pip install -r benchmarks/accuracy-requirements.txt
+    python -m benchmarks.accuracy [--only PART ...] [--no-peers] [--worst] [--again]
+
+Trains what labels the faults and the forecast, records every network, asks the peers, judges and prints the
+table; about an hour on two cores. Every result is kept as a JSON line the moment it is found, so that an ended
+run goes on where it was; with ``--again`` networks are recorded anew, as after a change of the recorder. Rules
+may change without that: they judge what was recorded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from benchmarks.faults.catalogue import EVERY_FAULT, HOSTS, mutant
+from benchmarks.faults.labels import HEALTHY, HOST_SEEDS, label
+from benchmarks.forecast import training
+from benchmarks.forecast.grid import PLANS
+from benchmarks.judging import recorded
+from benchmarks.judging.entries import Entry, entries, trainings
+from benchmarks.judging.kept import Kept
+from benchmarks.judging.scored import Judged
+from benchmarks.judging.table import HALVES, OURS, table, worst
+from benchmarks.judging.verdicts import Verdict
+from benchmarks.judging.work import run
+
+RESULTS = Path(__file__).parent / ".results" / "accuracy"
+PARTS = ("healthy", "hosts", "faults", "forecast")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--worst", action="store_true", help="name every network that is judged wrongly")
+    parser.add_argument("--half", choices=HALVES, help="name those of one half only")
+    parser.add_argument("--again", action="store_true", help="record anew")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    judged = measured(options.results, options.only, options.workers, peers=not options.no_peers, again=options.again)
+    print(table(judged))
+    if options.worst:
+        print(worst(judged[OURS], options.half))
+
+
+def measured(folder: Path, parts: Iterable[str], workers: int, *, peers: bool, again: bool) -> dict[str, list[Judged]]:
+    """What each tool says of every network, against what it is."""
+    wanted = {key: entry for key, entry in entries().items() if entry.part in parts}
+    if again:
+        (folder / "recorded.jsonl").unlink(missing_ok=True)
+    recordings = run("recorded", wanted, folder, workers)
+    trained, foretold = Kept(folder / "trained.jsonl"), Kept(folder / "foretold.jsonl")
+    if "faults" in parts:
+        trained = run("trained", ("|".join(map(str, each)) for each in trainings()), folder, workers)
+    if "forecast" in parts:
+        foretold = run("foretold", (plan.name for plan in PLANS), folder, workers)
+    truth = {key: known for key, entry in wanted.items() if (known := true_of(entry, trained, foretold))}
+    tools: dict[str, Callable[[Entry], Verdict]] = {OURS: lambda entry: _ours(entry, recordings, folder)}
+    for peer in ("torchtest2", "torch_audit") if peers else ():
+        kept = run(peer, wanted, folder, workers)
+        tools[peer] = lambda entry, kept=kept: Verdict.of(kept.get(entry.key) or {})
+    found = {tool: [_judged(wanted[key], truth[key], say(wanted[key])) for key in truth] for tool, say in tools.items()}
+    _write(folder / "verdicts.jsonl", found[OURS])
+    return found
+
+
+def true_of(entry: Entry, trained: Kept, foretold: Kept) -> str | None:
+    """What a network is; None while that is not known."""
+    if entry.part in ("healthy", "hosts"):
+        return "healthy"
+    if entry.part == "forecast":
+        plan = foretold.get(entry.name)
+        return training.label(plan["losses"]) if plan and "losses" in plan else None
+    host, fault = entry.name.split("/", 1)
+    losses = trained.get(f"{host}|{fault}|{entry.seed}")
+    healthy = [trained.get(f"{host}|{HEALTHY}|{seed}") for seed in range(HOST_SEEDS)]
+    if losses is None or "losses" not in losses or None in healthy:
+        return None
+    return label(losses["losses"], [each["losses"] for each in healthy if each], EVERY_FAULT[fault].lasting)
+
+
+def _ours(entry: Entry, recordings: Kept, folder: Path) -> Verdict:
+    broken = (recordings.get(entry.key) or {}).get("broken")
+    return Verdict(broken=broken) if broken else recorded.judged(entry, folder / "recordings")
+
+
+def _judged(entry: Entry, truth: str, verdict: Verdict) -> Judged:
+    if entry.part != "faults":
+        return Judged(entry, truth, verdict)
+    host, name = entry.name.split("/", 1)
+    fault = EVERY_FAULT[name]
+    return Judged(entry, truth, verdict, fault, tuple(mutant(HOSTS[host], fault, entry.seed)[1]))
+
+
+def _write(path: Path, judged: Iterable[Judged]) -> None:
+    rows = ({"key": j.entry.key, "half": j.entry.half, "truth": j.truth, **j.verdict.entry()} for j in judged)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+if __name__ == "__main__":
+    main()

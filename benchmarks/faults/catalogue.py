@@ -1,0 +1,36 @@
+"""All hosts, all faults, and every mutant that they make."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import torch
+
+from . import hosts, hosts_sequences, hosts_vision
+from .bugs import BUGS
+from .faults import FAULTS, Fault
+from .hosts import Host, Subject
+
+HOSTS: dict[str, Host] = {host.name: host for host in (*hosts.HOSTS, *hosts_vision.HOSTS, *hosts_sequences.HOSTS)}
+MOST_HOSTS = 18  # of each fault
+EVERY_FAULT: dict[str, Fault] = {fault.name: fault for fault in (*FAULTS, *BUGS)}
+
+
+def mutant(host: Host, fault: Fault | None, seed: int) -> tuple[Subject, list[str]]:
+    """A host with a fault (or none), and the culprits' names."""
+    subject = Subject(host, seed)
+    if fault is None:
+        return subject, []
+    with torch.no_grad():
+        return subject, list(fault.inject(subject))
+
+
+def mutants(seed: int) -> Iterator[tuple[Host, Fault]]:
+    """Every fault in the hosts that it applies to, in so many of them as a fixed hash picks: each has to be trained."""
+    bare = {name: Subject(host, seed) for name, host in HOSTS.items()}
+    for fault in EVERY_FAULT.values():
+        hosts = [name for name, subject in bare.items() if fault.applies(subject)]
+        hosts.sort(key=lambda name: hashlib.sha256(f"{fault.name}|{name}".encode()).digest())
+        for name in hosts[:MOST_HOSTS]:
+            yield HOSTS[name], fault

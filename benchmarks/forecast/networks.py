@@ -1,0 +1,161 @@
+"""The networks of the grid, and the initializations as people write them: weights by the rule, biases zero."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import cycle
+
+import torch
+from torch import Tensor, nn
+from torch.nn import init
+
+from .grid import Plan
+
+PIXELS, SIDE, CLASSES = 64, 8, 10
+MODULES: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "softplus": nn.Softplus,
+}
+ALTERNATING = ("relu", "tanh", "gelu", "elu", "silu")  # one after the other
+
+
+class Residual(nn.Module):
+    def __init__(self, *branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(*branch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x)
+
+
+class _Parts:
+    """Makes the layers that a plan is built of."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.conv = plan, plan.kind == "conv"
+        self.activations = cycle(ALTERNATING if plan.activation == "alternating" else (plan.activation,))
+
+    def first(self) -> nn.Module:
+        width = self.plan.width
+        return nn.Conv2d(1, width, 3, stride=2, padding=1) if self.conv else nn.Linear(PIXELS, width)
+
+    def layer(self) -> nn.Module:
+        width = self.plan.width
+        return nn.Conv2d(width, width, 3, padding=1) if self.conv else nn.Linear(width, width)
+
+    def activation(self) -> list[nn.Module]:
+        """A normalization, if the plan has one, and the activation."""
+        width, norms = self.plan.width, []
+        if self.plan.norm == "batch":
+            norms = [nn.BatchNorm2d(width) if self.conv else nn.BatchNorm1d(width)]
+        if self.plan.norm == "layer":
+            norms = [nn.GroupNorm(1, width) if self.conv else nn.LayerNorm(width)]
+        return [*norms, MODULES[next(self.activations)]()]
+
+
+def build(plan: Plan) -> nn.Module:
+    """The plan's network, drawn from torch's global random state.
+
+    Residual blocks are pre-activated (He et al. 2016b): normalization and activation come before each of their
+    two layers, and once more before the head. The convolutional networks halve the picture in their first layer
+    and flatten it before the head.
+    """
+    parts = _Parts(plan)
+    layers = [parts.first()]
+    if plan.skip == "residual":
+        for _ in range((plan.depth - 1) // 2):
+            layers += [Residual(*parts.activation(), parts.layer(), *parts.activation(), parts.layer())]
+        layers += parts.activation()
+    else:
+        layers += parts.activation()
+        for _ in range(plan.depth - 1):
+            layers += [parts.layer(), *parts.activation()]
+    layers += [nn.Flatten()] if parts.conv else []
+    positions = (SIDE // 2) ** 2 if parts.conv else 1
+    model = nn.Sequential(*layers, nn.Linear(plan.width * positions, CLASSES))
+    if plan.init != "default":
+        with torch.no_grad():
+            initialize(model, plan)
+    return model
+
+
+def initialize(model: nn.Sequential, plan: Plan) -> None:
+    """The plan's rule for every weight, whatever its layer's place; then what the plan says of single layers."""
+    for part in model.modules():
+        if isinstance(part, (nn.Linear, nn.Conv2d)):
+            RULES[plan.init](part.weight, plan)
+            init.constant_(part.bias, BIASES.get(plan.init, 0.0))
+    ends = [part.branch[-1].weight for part in model.modules() if isinstance(part, Residual)]
+    for end in ends:
+        if plan.init == "gpt":  # one residual layer in a block, not a transformer's two
+            end.mul_(len(ends) ** -0.5)
+    if plan.init == "zero last":
+        for end in ends or [model[-1].weight]:
+            end.zero_()
+
+
+def _gain(plan: Plan) -> float:
+    """What torch recommends for the activation; ReLU's gain, as people take it, where it recommends nothing."""
+    known = ("tanh", "sigmoid", "selu", "leaky_relu")
+    return init.calculate_gain(plan.activation if plan.activation in known else "relu")
+
+
+def _fan_in(weight: Tensor) -> int:
+    return weight[0].numel()
+
+
+def _sparse(weight: Tensor, connections: int) -> None:
+    """Martens (2010): so many inputs to a unit, of size one. Torch's rule goes by columns and takes no kernels."""
+    init.sparse_(weight.view(len(weight), -1).T, max(0.0, 1 - connections / _fan_in(weight)), std=1.0)
+
+
+def _normal(std: float) -> Callable[[Tensor, Plan], object]:
+    return lambda weight, plan: init.normal_(weight, std=std)
+
+
+def _he(weight: Tensor, plan: Plan) -> Tensor:
+    return init.kaiming_normal_(weight, nonlinearity="relu")
+
+
+def _xavier(weight: Tensor, plan: Plan) -> Tensor:
+    return init.xavier_uniform_(weight)
+
+
+BIASES = {"xavier bias 1": 1.0, "constant 0.01": 0.01}
+RULES: dict[str, Callable[[Tensor, Plan], object]] = {
+    "xavier normal": lambda weight, plan: init.xavier_normal_(weight),
+    "xavier uniform": _xavier,
+    "xavier bias 1": _xavier,
+    "he normal": _he,
+    "he uniform": lambda weight, plan: init.kaiming_uniform_(weight, nonlinearity="relu"),
+    "he normal fan_out": lambda weight, plan: init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu"),
+    "he uniform fan_out": lambda weight, plan: init.kaiming_uniform_(weight, mode="fan_out", nonlinearity="relu"),
+    "he x2": lambda weight, plan: _he(weight, plan).mul_(2),
+    "he /2": lambda weight, plan: _he(weight, plan).div_(2),
+    "lecun": lambda weight, plan: init.normal_(weight, std=_fan_in(weight) ** -0.5),
+    "orthogonal": lambda weight, plan: init.orthogonal_(weight),
+    "orthogonal gain": lambda weight, plan: init.orthogonal_(weight, _gain(plan)),
+    "normal 0.001": _normal(0.001),
+    "normal 0.01": _normal(0.01),
+    "normal 0.02": _normal(0.02),
+    "normal 0.1": _normal(0.1),
+    "normal 1": _normal(1.0),
+    "trunc_normal 0.02": lambda weight, plan: init.trunc_normal_(weight, std=0.02),
+    "uniform 0.05": lambda weight, plan: init.uniform_(weight, -0.05, 0.05),
+    "positive 1": lambda weight, plan: init.uniform_(weight),  # what torch does without bounds
+    "positive /fan": lambda weight, plan: init.uniform_(weight, 0, 1 / _fan_in(weight)),
+    "positive /sqrt(fan)": lambda weight, plan: init.uniform_(weight, 0, 1 / math.sqrt(_fan_in(weight))),
+    "sparse": lambda weight, plan: _sparse(weight, 15),
+    "constant 0.01": lambda weight, plan: init.constant_(weight, 0.01),
+    "zeros": lambda weight, plan: init.zeros_(weight),
+    "zero last": _he,
+    "gpt": _normal(0.02),
+}

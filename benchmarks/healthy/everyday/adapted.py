@@ -1,0 +1,186 @@
+"""Healthy networks most of which is frozen: LoRA, adapters, prompts, scaled activations, new heads, random features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...nets import Case, Net
+from . import draws
+
+VOCABULARY, LENGTH, CLASSES = 24, 24, 4
+WIDTH = 64
+
+
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+        self.query, self.key, self.value, self.output = (nn.Linear(WIDTH, WIDTH) for _ in range(4))
+        self.up, self.down = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
+
+    def attend(self, x: Tensor) -> Tensor:
+        q, k, v = (f(x).unflatten(-1, (4, -1)).transpose(1, 2) for f in (self.query, self.key, self.value))
+        return self.output(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attend(self.norm1(x))
+        return x + self.down(F.gelu(self.up(self.norm2(x))))
+
+
+class Backbone(nn.Module):
+    """A small encoder, initialized as BERT is, with logits of the classes of a text."""
+
+    def __init__(self, blocks: int = 3) -> None:
+        super().__init__()
+        self.words, self.places = nn.Embedding(VOCABULARY, WIDTH), nn.Parameter(0.02 * torch.randn(LENGTH, WIDTH))
+        self.blocks = nn.ModuleList(Block() for _ in range(blocks))
+        self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, VOCABULARY)
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.normal_(module.weight, std=0.02)
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+
+    def encode(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.head(self.encode(self.words(tokens) + self.places[: tokens.shape[1]]))
+
+
+def pretrained(steps: int = 80) -> Backbone:
+    """The encoder after some steps of guessing masked words, all of it frozen."""
+    model, generator = Backbone(), draws.fixed(1)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    likely = torch.randperm(VOCABULARY, generator=generator)
+    for _ in range(steps):
+        chain = [torch.randint(1, VOCABULARY, (16,), generator=generator)]
+        for _ in range(LENGTH - 1):
+            chain.append(likely[chain[-1]])
+        tokens = torch.stack(chain, 1)
+        masked = torch.rand(tokens.shape, generator=generator) < 0.2
+        optimizer.zero_grad()
+        F.cross_entropy(model(tokens.masked_fill(masked, 0))[masked], tokens[masked]).backward()
+        optimizer.step()
+    optimizer.zero_grad()
+    return model.requires_grad_(False)
+
+
+class LowRank(nn.Module):
+    """LoRA as PEFT has it: A uniform as any linear layer, B zero."""
+
+    def __init__(self, base: nn.Linear, rank: int = 4, alpha: int = 8) -> None:
+        super().__init__()
+        self.base_layer, self.scaling = base, alpha / rank
+        self.lora_dropout = nn.Dropout(0.05)
+        self.lora_A = nn.Linear(base.in_features, rank, bias=False)
+        self.lora_B = nn.Linear(rank, base.out_features, bias=False)
+        nn.init.kaiming_uniform_(self.lora_A.weight, a=5**0.5)
+        nn.init.zeros_(self.lora_B.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.base_layer(x) + self.lora_B(self.lora_A(self.lora_dropout(x))) * self.scaling
+
+
+class Bottleneck(nn.Module):
+    """Houlsby's adapter behind a frozen layer: weights of deviation 0.001, so that it starts near the identity."""
+
+    def __init__(self, base: nn.Linear, size: int = 16) -> None:
+        super().__init__()
+        self.base, self.down, self.up = base, nn.Linear(base.out_features, size), nn.Linear(size, base.out_features)
+        for linear in (self.down, self.up):
+            nn.init.trunc_normal_(linear.weight, std=1e-3)
+            nn.init.zeros_(linear.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.base(x)
+        return x + self.up(F.gelu(self.down(x)))
+
+
+class Rescaled(nn.Module):
+    """(IA)3: what a frozen layer gives, times a learned vector of ones."""
+
+    def __init__(self, base: nn.Linear) -> None:
+        super().__init__()
+        self.base, self.scale = base, nn.Parameter(torch.ones(base.out_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.base(x) * self.scale
+
+
+class Classifier(nn.Module):
+    """A new head, as the backbone's own layers, upon the mean of its states."""
+
+    def __init__(self, backbone: Backbone, prompts: int = 0) -> None:
+        super().__init__()
+        self.backbone, self.classifier = backbone, nn.Linear(WIDTH, CLASSES)
+        nn.init.normal_(self.classifier.weight, std=0.02)
+        nn.init.zeros_(self.classifier.bias)
+        if prompts:
+            chosen = backbone.words.weight[torch.randint(VOCABULARY, (prompts,))]
+            self.prompt = nn.Parameter(chosen.detach().clone())
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.backbone.words(tokens) + self.backbone.places
+        if hasattr(self, "prompt"):
+            x = torch.cat([self.prompt.expand(len(x), -1, -1), x], 1)
+        return self.classifier(self.backbone.encode(x).mean(1))
+
+
+class RandomFeatures(nn.Module):
+    """A random layer that is never trained; only what reads it is."""
+
+    def __init__(self, features: int = 256) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(32, features).requires_grad_(False)
+        self.read = nn.Linear(features, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.read(torch.tanh(self.hidden(x)))
+
+
+def texts(model: nn.Module) -> Case:
+    return draws.classifying(model, *draws.texts(32, LENGTH, VOCABULARY, CLASSES))
+
+
+def wrapped(wrapper: Any, layers: tuple[str, ...]) -> Case:
+    """Each of those layers of every block behind the wrapper."""
+    backbone = pretrained()
+    for block in backbone.blocks:
+        for name in layers:
+            setattr(block, name, wrapper(getattr(block, name)))
+    return texts(Classifier(backbone))
+
+
+def biases_only() -> Case:
+    """BitFit: of the backbone only the biases are trained."""
+    model = Classifier(pretrained())
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.endswith("bias") or name.startswith("classifier"))
+    return texts(model)
+
+
+def whole() -> Case:
+    """Everything is trained on, below a new head."""
+    return texts(Classifier(pretrained()).requires_grad_(True))
+
+
+NETS: tuple[Net, ...] = (
+    Net("everyday/lora", "lora", lambda: wrapped(LowRank, ("query", "value"))),
+    Net(
+        "everyday/lora_everywhere", "lora", lambda: wrapped(LowRank, ("query", "key", "value", "output", "up", "down"))
+    ),
+    Net("everyday/houlsby_adapter", "adapter", lambda: wrapped(Bottleneck, ("output", "down"))),
+    Net("everyday/rescaled_activations", "rescaled_activations", lambda: wrapped(Rescaled, ("key", "value", "up"))),
+    Net("everyday/prompt_tuning", "prompt_tuning", lambda: texts(Classifier(pretrained(), prompts=8))),
+    Net("everyday/biases_only", "biases_only", biases_only),
+    Net("everyday/linear_probe", "new_head", lambda: texts(Classifier(pretrained()))),
+    Net("everyday/fine_tuned", "new_head", whole),
+    Net("everyday/random_features", "random_features", lambda: draws.classifying(RandomFeatures(), *draws.vectors())),
+)

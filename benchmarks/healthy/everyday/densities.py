@@ -1,0 +1,221 @@
+"""Healthy networks that model how data are distributed: flows, energies, codes, and weights with a posterior."""
+
+from __future__ import annotations
+
+from math import log, pi
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...nets import Case, Net
+from . import draws
+
+DIMENSIONS = 8
+PIXELS = 64
+
+
+def rings(count: int = 128) -> Tensor:
+    """Four pairs of numbers, each on a noisy half circle: about standardized."""
+    generator = draws.fresh()
+    angle = pi * torch.rand(count, DIMENSIONS // 2, generator=generator)
+    points = torch.stack([angle.cos() / 0.7, (angle.sin() - 0.64) / 0.32], -1).flatten(1)
+    return points + 0.1 * torch.randn(count, DIMENSIONS, generator=generator)
+
+
+def surprise(output: tuple[Tensor, Tensor]) -> Tensor:
+    """The negative log likelihood of a flow's code and log determinant."""
+    code, log_determinant = output
+    return (0.5 * (code**2 + log(2 * pi)).sum(1) - log_determinant).mean()
+
+
+class Coupling(nn.Module):
+    """RealNVP's: half of the input scales and shifts the other half; the last layer starts at zero."""
+
+    def __init__(self, mask: Tensor, width: int = 64) -> None:
+        super().__init__()
+        self.register_buffer("mask", mask)
+        self.net = nn.Sequential(
+            nn.Linear(len(mask), width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2 * len(mask))
+        )
+        nn.init.zeros_(self.net[-1].weight)
+        nn.init.zeros_(self.net[-1].bias)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        scale, shift = self.net(x * self.mask).chunk(2, 1)
+        scale = torch.tanh(scale) * (1 - self.mask)
+        return x * scale.exp() + shift * (1 - self.mask), scale.sum(1)
+
+
+class Rotation(nn.Module):
+    """A free matrix between couplings, orthogonal at first, as Glow's 1x1 convolution is."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.init.orthogonal_(torch.empty(width, width)))
+        self.log_scale, self.shift = nn.Parameter(torch.zeros(width)), nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        out = ((x + self.shift) * self.log_scale.exp()) @ self.weight
+        return out, (self.log_scale.sum() + torch.linalg.slogdet(self.weight)[1]).expand(len(x))
+
+
+class Flow(nn.Module):
+    def __init__(self, steps: list[nn.Module]) -> None:
+        super().__init__()
+        self.steps = nn.ModuleList(steps)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        total = torch.zeros(len(x))
+        for step in self.steps:
+            x, log_determinant = step(x)
+            total = total + log_determinant
+        return x, total
+
+
+class MaskedLinear(nn.Linear):
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__(mask.shape[1], mask.shape[0])
+        self.register_buffer("mask", mask.float())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.mask, self.bias)
+
+
+class Autoregressive(nn.Module):
+    """MADE as a flow: each dimension is scaled and shifted by what those before it say."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        order, hidden = torch.arange(DIMENSIONS), torch.arange(width) % (DIMENSIONS - 1)
+        self.net = nn.Sequential(
+            MaskedLinear(hidden[:, None] >= order), nn.ReLU(), MaskedLinear(hidden[:, None] >= hidden), nn.ReLU(),
+            MaskedLinear((order[:, None] > hidden).repeat(2, 1)),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        shift, scale = self.net(x).chunk(2, 1)
+        return ((x - shift) * (-scale).exp()).flip(1), -scale.sum(1)
+
+
+class Variational(nn.Module):
+    """A VAE: logits of the pixels, mean and log variance of the code."""
+
+    def __init__(self, code: int = 8) -> None:
+        super().__init__()
+        self.fc1, self.fc21, self.fc22 = nn.Linear(PIXELS, 128), nn.Linear(128, code), nn.Linear(128, code)
+        self.fc3, self.fc4 = nn.Linear(code, 128), nn.Linear(128, PIXELS)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        hidden = F.relu(self.fc1(x))
+        mean, log_variance = self.fc21(hidden), self.fc22(hidden)
+        code = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
+        return self.fc4(F.relu(self.fc3(code))), mean, log_variance
+
+
+class Quantized(nn.Module):
+    """A VQ-VAE: four codes for each picture, found in a codebook of Kaiming's uniform size."""
+
+    def __init__(self, codes: int = 64, width: int = 16) -> None:
+        super().__init__()
+        self.width = width
+        self.encoder = nn.Sequential(nn.Linear(PIXELS, 128), nn.ReLU(), nn.Linear(128, 4 * width))
+        self.codebook = nn.Embedding(codes, width)
+        nn.init.kaiming_uniform_(self.codebook.weight)
+        self.decoder = nn.Sequential(nn.Linear(4 * width, 128), nn.ReLU(), nn.Linear(128, PIXELS))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        code = self.encoder(x).view(-1, self.width)
+        found = self.codebook(torch.cdist(code, self.codebook.weight).argmin(1))
+        commitment = F.mse_loss(found, code.detach()) + 0.25 * F.mse_loss(code, found.detach())
+        through = code + (found - code).detach()
+        return self.decoder(through.view(len(x), -1)), commitment
+
+
+class BayesianLinear(nn.Module):
+    """Weights drawn anew each time from their mean-field posterior; its deviations start small."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.mu = nn.Parameter(torch.empty(outputs, inputs + 1).uniform_(-(inputs**-0.5), inputs**-0.5))
+        self.rho = nn.Parameter(torch.full((outputs, inputs + 1), -5.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.mu + F.softplus(self.rho) * torch.randn_like(self.mu)
+        return F.linear(x, weight[:, :-1], weight[:, -1])
+
+    def divergence(self) -> Tensor:
+        variance = F.softplus(self.rho) ** 2
+        return 0.5 * (self.mu**2 + variance - variance.log() - 1).sum()
+
+
+class BayesianMLP(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1, self.fc2, self.fc3 = BayesianLinear(32, 64), BayesianLinear(64, 64), BayesianLinear(64, 8)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.fc3(F.relu(self.fc2(F.relu(self.fc1(x)))))
+        return logits, sum((layer.divergence() for layer in self.children()), torch.zeros(()))
+
+
+def real_nvp() -> Case:
+    mask = torch.arange(DIMENSIONS) % 2
+    return Case(Flow([Coupling((mask + i) % 2) for i in range(6)]), rings(), surprise)
+
+
+def glow() -> Case:
+    mask = (torch.arange(DIMENSIONS) < DIMENSIONS // 2).long()
+    steps = [step for _ in range(6) for step in (Rotation(DIMENSIONS), Coupling(mask))]
+    return Case(Flow(steps), rings(), surprise)
+
+
+def masked_flow() -> Case:
+    return Case(Flow([Autoregressive() for _ in range(5)]), rings(), surprise)
+
+
+def energy_based() -> Case:
+    """Data, in the first half of the batch, shall have less energy than noise, and none much of it."""
+    model = nn.Sequential(
+        nn.Linear(DIMENSIONS, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU(), nn.Linear(128, 1), nn.Flatten(0)
+    )
+    data = rings(64)
+    noise = torch.randn(data.shape, generator=draws.fresh()).flip(0)
+
+    def contrast(energy: Tensor) -> Tensor:
+        real, fake = energy.chunk(2)
+        return real.mean() - fake.mean() + 0.1 * (real**2 + fake**2).mean()
+
+    return Case(model, torch.cat([data, noise]), contrast)
+
+
+def variational() -> Case:
+    pictures = draws.blobs()
+
+    def negative_bound(output: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        logits, mean, log_variance = output
+        divergence = -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum()
+        return (F.binary_cross_entropy_with_logits(logits, pictures, reduction="sum") + divergence) / len(pictures)
+
+    return Case(Variational(), pictures, negative_bound)
+
+
+def quantized() -> Case:
+    pictures = (draws.blobs() - 0.25) / 0.3
+    return Case(Quantized(), pictures, lambda output: F.mse_loss(output[0], pictures) + output[1])
+
+
+def bayesian() -> Case:
+    inputs, labels = draws.vectors()
+    return Case(BayesianMLP(), inputs, lambda output: F.cross_entropy(output[0], labels) + output[1] / 50000)
+
+
+NETS: tuple[Net, ...] = (
+    Net("everyday/real_nvp", "coupling_flow", real_nvp),
+    Net("everyday/glow", "coupling_flow", glow),
+    Net("everyday/masked_flow", "masked_flow", masked_flow),
+    Net("everyday/energy_based", "energy_based", energy_based),
+    Net("everyday/vector_vae", "vector_vae", variational),
+    Net("everyday/vector_vq_vae", "vector_vq_vae", quantized),
+    Net("everyday/bayesian_mlp", "bayesian_mlp", bayesian),
+)

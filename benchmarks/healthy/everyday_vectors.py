@@ -1,0 +1,32 @@
+"""The small healthy networks that read vectors, tables and pairs."""
+
+from __future__ import annotations
+
+from ..nets import Net
+from .everyday import (
+    clicks,
+    densities,
+    experts,
+    functions,
+    plain,
+    policies,
+    recommenders,
+    tabular,
+    targets,
+    values,
+    views,
+)
+
+NETS: tuple[Net, ...] = (
+    *recommenders.NETS,
+    *clicks.NETS,
+    *tabular.NETS,
+    *targets.NETS,
+    *policies.NETS,
+    *values.NETS,
+    *plain.NETS,
+    *functions.NETS,
+    *densities.NETS,
+    *experts.NETS,
+    *views.NETS,
+)

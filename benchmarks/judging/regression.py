@@ -1,0 +1,52 @@
+"""A slice of the benchmark that needs no library and no training: what is said of each network, kept as expected.
+
+    python -m benchmarks.judging.regression --write
+
+writes what is said now to ``tests/benchmarks/expected.json``, for a change that is meant: read the difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+
+import inithealth
+
+from .entries import Entry, entries
+from .verdicts import Verdict
+
+EXPECTED = Path(__file__).parents[2] / "tests" / "benchmarks" / "expected.json"
+MUTANTS = 72
+Causes = list[list[str]]  # severity, code and the culprit of each cause at warning or above
+
+
+def chosen() -> dict[str, Entry]:
+    """Every small healthy network, and as many mutants as :data:`MUTANTS`, picked by a fixed hash."""
+    healthy = [entry for entry in entries().values() if entry.name.startswith("everyday/")]
+    faults = [entry for entry in entries().values() if entry.part == "faults"]
+    faults.sort(key=lambda entry: hashlib.sha256(entry.key.encode()).digest())
+    return {entry.key: entry for entry in (*healthy, *faults[:MUTANTS])}
+
+
+def said(entry: Entry) -> Causes:
+    case = entry.case()
+    report = inithealth.check(case.model, case.batch, loss=case.loss, optimizer=entry.optimizer(case))
+    return [[c.severity, c.code, c.layers[0] if c.layers else ""] for c in Verdict.reported(report).causes]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", required=True)
+    parser.parse_args()
+    torch.set_num_threads(1)
+    found = {key: said(entry) for key, entry in chosen().items()}
+    EXPECTED.write_text(json.dumps(found, indent=1) + "\n")
+    print(f"{len(found)} networks: {EXPECTED}")
+
+
+if __name__ == "__main__":
+    main()

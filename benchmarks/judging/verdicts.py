@@ -1,0 +1,49 @@
+"""What a tool says of one network."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from inithealth import Report, Severity
+
+ERROR, WARNING = "error", "warning"
+
+
+@dataclass(frozen=True)
+class Said:
+    """One cause; layers with the culprit first, as far as the tool names any."""
+
+    severity: str
+    code: str
+    layers: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was said at warning or above, the worst first; ``broken``: why there is no verdict."""
+
+    causes: tuple[Said, ...] = ()
+    broken: str | None = None
+
+    @property
+    def flagged(self) -> bool:
+        return bool(self.causes)
+
+    @property
+    def error(self) -> bool:
+        return any(cause.severity == ERROR for cause in self.causes)
+
+    def entry(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def of(entry: dict[str, Any]) -> Verdict:
+        causes = tuple(Said(**{**cause, "layers": tuple(cause["layers"])}) for cause in entry["causes"])
+        return Verdict(causes, entry["broken"])
+
+    @staticmethod
+    def reported(report: Report) -> Verdict:
+        causes = [cause for cause in report.causes if cause.severity >= Severity.WARNING]
+        return Verdict(tuple(Said(str(c.severity.value), c.code, c.layers, c.message) for c in causes))

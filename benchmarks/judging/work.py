@@ -1,0 +1,96 @@
+"""All that takes long, spread over processes: each piece is kept as soon as it is done."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.faults.catalogue import EVERY_FAULT, HOSTS
+from benchmarks.faults.labels import train
+from benchmarks.forecast import training
+from benchmarks.forecast.grid import PLANS
+
+from .entries import entries
+from .kept import Kept
+from .peers import asked
+from .recorded import keep
+
+MOST_SECONDS = 180  # for one piece: what takes longer is a result too
+_PIECES_PER_PROCESS = 40  # then a fresh one: libraries leave memory behind
+
+
+def trained(key: str, folder: Path) -> dict[str, Any]:
+    """Label a fault (or a healthy host) by training: ``host|fault|seed``."""
+    host, fault, seed = key.split("|")
+    return {"losses": train(HOSTS[host], EVERY_FAULT.get(fault), int(seed))}
+
+
+def foretold(key: str, folder: Path) -> dict[str, Any]:
+    """Train one network of the forecast, by its plan's name."""
+    plan = next(plan for plan in PLANS if plan.name == key)
+    return {"losses": training.train(plan, 0)}
+
+
+def recorded(key: str, folder: Path) -> dict[str, Any]:
+    return {"broken": keep(entries()[key], folder / "recordings")}
+
+
+def torchtest2(key: str, folder: Path) -> dict[str, Any]:
+    return asked("torchtest2", entries()[key]).entry()
+
+
+def torch_audit(key: str, folder: Path) -> dict[str, Any]:
+    return asked("torch-audit", entries()[key]).entry()
+
+
+STAGES = {work.__name__: work for work in (trained, foretold, recorded, torchtest2, torch_audit)}
+
+
+def run(stage: str, keys: Iterable[str], folder: Path, workers: int) -> Kept:
+    """Do what is missing of a stage, with a line of progress now and then."""
+    kept = Kept(folder / f"{stage}.jsonl")
+    missing = [key for key in keys if key not in kept]
+    if not missing:
+        return kept
+    (folder / "recordings").mkdir(exist_ok=True)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn, _quiet, max_tasks_per_child=_PIECES_PER_PROCESS) as pool:
+        pieces = {pool.submit(_piece, stage, key, folder): key for key in missing}
+        for done, piece in enumerate(as_completed(pieces), 1):
+            kept.add(pieces[piece], piece.result())
+            if done % 25 == 0 or done == len(missing):
+                print(f"{stage}: {done} of {len(missing)}", flush=True)
+    return kept
+
+
+def _quiet() -> None:
+    torch.set_num_threads(1)
+    os.nice(10)
+    warnings.simplefilter("ignore")
+    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+
+
+def _piece(stage: str, key: str, folder: Path) -> dict[str, Any]:
+    started = time.perf_counter()
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(MOST_SECONDS)
+    try:
+        result = STAGES[stage](key, folder)
+    except Exception as error:  # the network's own code, or the time: kept, so that the table names it
+        result = {"broken": f"{type(error).__name__}: {error}", "causes": []}
+    finally:
+        signal.alarm(0)
+    return {**result, "seconds": round(time.perf_counter() - started, 2)}
+
+
+def _too_long(number: int, frame: object) -> None:
+    raise TimeoutError(f"not done after {MOST_SECONDS} s")
