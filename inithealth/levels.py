@@ -32,8 +32,11 @@ def trunk(recording: Recording) -> list[Pair]:
 
 
 def input_rms(recording: Recording) -> float:
-    """rms of the network's largest input; 1 for tokens and the like."""
+    """rms of the network's largest input; of tokens that of what is looked up for them, 1 where neither is known."""
     levels = [s.rms for s in recording.inputs.values() if usable(s)]
+    if not levels:
+        looked_up = [m.output for layer, m in measured(recording) if layer.kind == "embedding" and not layer.head]
+        levels = [signal.rms for signal in looked_up if signal is not None and usable(signal)]
     return max(levels, default=1.0)
 
 
@@ -127,7 +130,8 @@ def smallest_output(recording: Recording) -> tuple[Layer, float] | None:
     scale = min(1.0, input_rms(recording)) or 1.0
     found = [
         (layer, m.output.rms / scale)
-        for layer, m in trunk(recording)
+        for layer, m in measured(recording)
+        if not layer.bypassable  # what is added to another signal may be small
         if m.output and usable(m.output) and m.output.rms > 0 and not layer.head and layer.kind != "embedding"
     ]
     telling = [pair for pair in found if _wide(pair[0])]
@@ -157,8 +161,17 @@ _WIDE_LOGITS = 8.0
 
 
 def wide_logits(recording: Recording) -> bool:
-    """Whether the logits spread more than any healthy net's (5.0 at most on 97 published ones)."""
-    return recording.loss.logits_std is not None and recording.loss.logits_std > _WIDE_LOGITS
+    """Whether the logits spread more than any healthy net's (5.0 at most on 97 published ones).
+
+    Where a difference to the targets is squared: whether the outputs are as large.
+    """
+    if recording.loss.logits_std is not None:
+        return recording.loss.logits_std > _WIDE_LOGITS
+    heads = [m.output for layer, m in measured(recording) if layer.head and m.output is not None and usable(m.output)]
+    squared = recording.loss.kind in ("mse", "l1", "smooth_l1", "huber")
+    return squared and max((signal.rms for signal in heads), default=0.0) > _WIDE_LOGITS * max(
+        1.0, input_rms(recording)
+    )
 
 
 # What a network with normalization shows of weights that are far off: it takes the scale away, not all that follows.
@@ -176,12 +189,20 @@ def strained(recording: Recording) -> bool:
     )
 
 
+def _drowns(recording: Recording) -> bool:
+    """Whether the trunk starts so large that what normalized branches add to it, about 1 each, is lost in it."""
+    scale = max(1.0, input_rms(recording))
+    outputs = [m.output for layer, m in measured(recording) if not (layer.bypassable or layer.normed or layer.head)]
+    levels = [signal.rms for signal in outputs if signal is not None and usable(signal)]
+    return recording.branches > 0 and max(levels, default=0.0) > _HIGH_OUTPUT * scale
+
+
 def shows(recording: Recording) -> bool:
     """Whether the network shows any symptom of a wrong scale that training would feel."""
     if wide_logits(recording):
         return True
     if recording.normalized:
-        return False
+        return _drowns(recording)
     low, high = smallest_output(recording), largest_output(recording)
     ratio, growth = gradient_ratio(recording), gradient_growth(recording)
     return bool(

@@ -174,7 +174,10 @@ class _Session:
             recorder.detach()
             self.objective.batch = self.payload
         gradients = dict(zip(wanted, found, strict=False))
-        for name, parameter in wanted.items():  # a function with a backward of its own (a reversible layer) puts it here
+        for (
+            name,
+            parameter,
+        ) in wanted.items():  # a function with a backward of its own (a reversible layer) puts it here
             if gradients[name] is None and parameter.grad is not None:
                 gradients[name], parameter.grad = parameter.grad, None
         return float(loss.detach()), {name: gradients[name] for name in wanted if name in recorder.naming.trainable}

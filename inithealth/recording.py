@@ -101,6 +101,7 @@ class Layer(_Frozen):
     reads_trunk: bool = False  # first layer (or norm) of a residual branch: its input is the trunk itself
     ends_branch: bool = False  # last layer of a residual branch
     scales: tuple[str, ...] = ()  # learned scales that its output passes before the next layer: LayerScale, zero gamma
+    transformed: bool = False  # its weight is computed from the parameter in each call: standardized, normed, a product
     packed: int = 1  # projections that one matrix holds side by side: 3 for a packed query, key and value
     bypassable: bool = False  # a skip leads around it
     head: bool = False  # nothing with a weight between it and the loss
@@ -201,6 +202,7 @@ class Recording(_Frozen):
     trunk_normalized: bool = False  # a norm lies on the residual trunk itself, as in a post-norm transformer
     branches: int = 0  # residual branches that are added up on the way from input to loss
     lost_writes: dict[str, float] = {}  # parameter -> std of what was written to the weight made of it, in vain
+    differentiated: bool = False  # the loss is made of derivatives: its graph passes layers forwards and backwards
     layer_scale: bool = False  # residual branches end in a learned scale
     adaptive: bool = False  # Adam and its kin, that rescale each gradient
     optimizer: str = "SGD(lr=0.01)"

@@ -26,13 +26,13 @@ HOSTS: tuple[Host, ...] = (
         ("block1.2.conv1",), "block1.2.conv2", end="pool",
     ),
     Host(
-        "se-resnet", nets.SEResNet, _DIGITS, (0.1, 5e-3), 80,
+        "se-resnet", nets.SEResNet, Task(tasks.shapes, cross_entropy, 24), (0.05, 5e-3), 150,
         ("blocks.1.conv1",), "blocks.1.conv2", end="pool",
     ),
     Host("vit", nets.ViT, _DIGITS, (0.1, 2e-3), 200, ("blocks.1.fc1",), "blocks.1.fc2"),
     Host(
         "conv-autoencoder", nets.Autoencoder, Task(tasks.spots, nn.functional.mse_loss, 16), (0.12, 5e-3), 110,
-        ("encoder.0",), "encoder.1", end="decoder.1",
+        ("encoder.0",), "encoder.1", end="decoder.1", deep=True,
     ),
     Host("leaky-conv", nets.leaky_conv, _DIGITS, (0.004, 1e-3), 120, ("12",), "14", "0", "25", "24", deep=True),
     Host(

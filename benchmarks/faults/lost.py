@@ -16,12 +16,13 @@ class Watched:
 
     def __init__(self, model: nn.Module, names: Iterable[str]) -> None:
         modules = [model.get_submodule(name) for name in dict.fromkeys(names)]
-        self.weights = [p for module in modules for p in module.parameters(recurse=False) if _tells(p, module)]
-        self.before = [weight.detach().clone() for weight in self.weights]
+        self.weights = [(p, m) for m in modules for p in m.parameters(recurse=False) if _tells(p, m)]
+        self.before = [_units(weight, module).clone() for weight, module in self.weights]
 
     def lost(self) -> float:
         """The largest share of a layer's units that is lost by now."""
-        return max((_lost(w, was) for w, was in zip(self.weights, self.before, strict=True)), default=0.0)
+        pairs = zip(self.weights, self.before, strict=True)
+        return max((_lost(weight, module, was) for (weight, module), was in pairs), default=0.0)
 
 
 def _tells(parameter: nn.Parameter, module: nn.Module) -> bool:
@@ -29,19 +30,27 @@ def _tells(parameter: nn.Parameter, module: nn.Module) -> bool:
     return matrix and parameter.requires_grad and parameter is not getattr(module, "bias", None)
 
 
-def _lost(weight: nn.Parameter, before: Tensor) -> float:
+def _units(weight: nn.Parameter, module: nn.Module) -> Tensor:
+    """[units, inputs], each with its bias."""
+    rows = weight.detach().flatten(1) if weight.ndim > 1 else weight.detach()[:, None]
+    bias = getattr(module, "bias", None)
+    own = isinstance(bias, Tensor) and weight.ndim > 1 and len(bias) == len(rows)
+    return torch.cat([rows, bias.detach()[:, None]], 1) if own else rows
+
+
+def _lost(weight: nn.Parameter, module: nn.Module, before: Tensor) -> float:
     if weight.grad is None:
         return 1.0
-    rows, was = (
-        weight.detach().flatten(1) if weight.ndim > 1 else weight.detach()[:, None],
-        before.view(len(before), -1),
-    )
-    zero = (rows == 0).all(1)
+    rows = _units(weight, module)
     if rows.shape[1] == 1:  # of a vector's elements only zeros are lost: equal ones are what a norm starts with
-        return float(zero.float().mean())
-    moved, rounding = (rows - was).norm(dim=1), 1e-6 * rows.norm(dim=1)
+        return float((rows == 0).float().mean())
+    moved = (rows - before).norm(dim=1)
+    if isinstance(module, nn.Embedding):  # what was not looked up yet is not lost
+        if not bool((moved > 0).any()):
+            return 1.0
+        rows, moved = rows[moved > 0], moved[moved > 0]
     # The quick way by products of matrices is off by a thousandth, and tells copies apart.
     apart = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
-    alike = apart <= (_ALIKE * moved + rounding)[:, None]
-    copies = alike.tril(-1).any(1)
+    copies = (apart <= (_ALIKE * moved + 1e-6 * rows.norm(dim=1))[:, None]).tril(-1).any(1)
+    zero = (rows == 0).all(1)
     return float((zero | copies).float().mean()) + 1.0 / len(rows)  # of the units that are one, one is left

@@ -161,10 +161,10 @@ class SEResNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(1, 16, 3, 1, 1, bias=False)
+        self.stem = nn.Conv2d(3, 16, 3, 2, 1, bias=False)
         shapes = ((16, 16, 1), (16, 32, 2), (32, 32, 1))
         self.blocks = nn.Sequential(*(PreactivationBlock(*shape) for shape in shapes))
-        self.norm, self.pool, self.head = nn.GroupNorm(8, 32), pooled(), nn.Linear(32, 10)
+        self.norm, self.pool, self.head = nn.GroupNorm(8, 32), pooled(), nn.Linear(32, SHAPES)
         he_fan_out(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -184,7 +184,7 @@ class ViTBlock(nn.Module):
 
 
 class ViT(nn.Module):
-    """A class token and four patches of a picture of 8 x 8, LayerScale of 0.1; the patches' layer is PyTorch's default."""
+    """A class token and four patches of a picture of 8 x 8, LayerScale of 0.1; the stem is PyTorch's default."""
 
     def __init__(self, width: int = 64, depth: int = 3) -> None:
         super().__init__()

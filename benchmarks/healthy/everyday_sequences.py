@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from ..nets import Net
-from .everyday import adapted, forecasts, recurrent, signals, text
+from .everyday import adapted, forecasts, places, recurrent, signals, state_spaces, text, transducers
 
-NETS: tuple[Net, ...] = (*recurrent.NETS, *text.NETS, *signals.NETS, *forecasts.NETS, *adapted.NETS)
+NETS: tuple[Net, ...] = (
+    *recurrent.NETS,
+    *transducers.NETS,
+    *text.NETS,
+    *places.NETS,
+    *signals.NETS,
+    *state_spaces.NETS,
+    *forecasts.NETS,
+    *adapted.NETS,
+)

@@ -126,7 +126,7 @@ ROWS = (
     sized("tnt_s_patch16_224", "tnt", 96, 4),
     free("tresnet_m", "tresnet", 128, 4, layers=(2, 2, 4, 2)),
     sized("twins_pcpvt_small", "twins", 128, 4),
-    free("vgg11_bn", "vgg", 128, 4, num_features=1024),
+    free("vgg11", "vgg", 128, 4),
     sized("visformer_tiny", "visformer", 128),
     sized("vit_tiny_patch16_224", "vit", 96),
     sized("vit_tiny_r_s16_p8_224", "vit_hybrid", 128),

@@ -52,8 +52,8 @@ def pictures(size: int, path: str, batch: int = 8, **options: Any) -> Case:
 
 def vit() -> Case:
     """The base one would hold 86 million weights: this is the one that is known as small."""
-    sizes = {"image_size": 96, "patch_size": 16, "num_layers": 12, "num_heads": 6, "hidden_dim": 384, "mlp_dim": 1536}
-    return pictures(96, "VisionTransformer", **sizes)
+    sizes = {"image_size": 64, "patch_size": 16, "num_layers": 12, "num_heads": 6, "hidden_dim": 384, "mlp_dim": 1536}
+    return pictures(64, "VisionTransformer", 4, **sizes)
 
 
 def swin(path: str, **blocks: str) -> Case:

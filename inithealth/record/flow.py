@@ -35,6 +35,7 @@ class Flow(Landmarks):
     leads_on: list[bool] = field(default_factory=list)  # whether an operation with a weight follows the node
     scales: list[tuple[str, ...]] = field(default_factory=list)  # learned scales on the way to the next layer
     forks: set[int] = field(default_factory=set)  # where residual branches leave the trunk
+    trunk_nodes: set[int] = field(default_factory=set)  # what the trunk is there: before views and what is added to it
     valued: list[bool] = field(default_factory=list)  # whether a node reaches the loss but through scores of attention
     moved: list[bool] = field(default_factory=list)  # whether a gradient can come back to a node at all
 
@@ -81,6 +82,10 @@ class Flow(Landmarks):
         """Whether nothing with a weight stands between a node and the loss."""
         return not self.leads_on[node]
 
+    def is_trunk(self, node: int) -> bool:
+        """Whether a residual branch leaves right behind a node: no norm lies between it and the trunk."""
+        return node in self.trunk_nodes
+
     def reads_norm(self, node: int) -> bool:
         """Whether an operation reads what a norm puts out."""
         return origins.reads_norm(self, node)
@@ -98,6 +103,7 @@ def flow_of(graph: Graph) -> Flow:
     flow.essential = essential_nodes(graph, after)
     flow.branch_ends = {end for residual in flow.residuals.values() for end in residual.ends}
     flow.forks = {join.fork for joins in (flow.residuals, flow.projections) for join in joins.values()}
+    flow.trunk_nodes = {source for fork in flow.forks for source in origins.as_it_is(graph, fork)}
     adds = origins.trunk_adds(flow, after)
     flow.branches = origins.count_branches(flow, adds)
     flow.trunk_normalized = origins.trunk_normalized(flow, adds)

@@ -117,6 +117,7 @@ def _layer(
         bias=describe(bias, naming.parameters[bias], trainable=bias in naming.trainable) if bias else None,
         unit_axis=_axis(kind, naming.parameters[name], uses, module),
         groups=_groups(uses, module),
+        transformed=any(use.transformed for use in uses),
         packed=_packed(kind, uses, module),
         called=bool(uses) or bool(leaves) or home in called,
         reaches_loss=bool(leaves),
@@ -146,7 +147,7 @@ def _weight(
     rows = None if apart else unit_rows(values, axis)
     fan_in, fan_out = _fans(kind, parameter, rows, uses, _packed(kind, uses, module))
     bias = biases.get(draft.parameter)
-    return describe(
+    found = describe(
         draft.parameter,
         values,
         trainable=draft.parameter in naming.trainable,
@@ -157,6 +158,16 @@ def _weight(
         groups=groups if kind == "conv" else 1,
         tied_to=naming.tied.get(draft.parameter, ()),
     )
+    if (
+        found is None
+        or not found.row_cosine
+        or values.shape != parameter.shape
+        or values.data_ptr() == parameter.data_ptr()
+    ):
+        return found
+    # A weight that is made positive, by a square or a softplus, points one way by design.
+    drawn = describe(found.name, parameter.detach(), trainable=True, rows=unit_rows(parameter.detach(), axis))
+    return found.model_copy(update={"row_cosine": min(found.row_cosine, drawn.row_cosine)}) if drawn else found
 
 
 def _axis(kind: str, parameter: Tensor, uses: list[Operation], module: nn.Module | None) -> int | None:
@@ -210,7 +221,7 @@ def _place(flow: Flow | None, nodes: list[int]) -> dict[str, object]:
         "activation": activation.name if activation else None,
         "multiplied": activation.scale if activation else 1.0,
         "feeds": next((what for what in _PRIORITY if what in whats), "unknown"),
-        "normed": "norm" in whats,
+        "normed": "norm" in whats and not flow.is_trunk(nodes[0]),
         "reads_norm": flow.reads_norm(nodes[0]),
         "reads_trunk": flow.reads_trunk(nodes[0]),
         "scales": flow.scales[nodes[0]],

@@ -18,6 +18,7 @@ from inithealth.record.written_losses import written_loss
 from inithealth.recording import Loss
 
 _SPREAD_ROWS = 16  # samples that the spread of the logits is measured on in a live step
+_FAR, _ALIKE = 5e3, 0.01  # how far below the largest score a mask is, and how little what it hides differs
 _LOSS_NODES = 64  # how far behind the loss its kind is looked for
 
 
@@ -51,13 +52,28 @@ def _cross_entropy(graph: Graph, index: int, rows: int | None) -> Loss:
     if not isinstance(log_probabilities, Tensor) or dim is None:
         return Loss(kind="cross_entropy", sums_to_one=sums_to_one)
     # log-softmax shifts each sample's logits by a constant, which their spread does not see
-    spread = log_probabilities[:rows].float().var(dim, unbiased=False).mean().sqrt()
+    spread = _visible_variance(log_probabilities[:rows].float().movedim(dim, -1)).mean().sqrt()
     return Loss(
         kind="cross_entropy",
         classes=log_probabilities.shape[dim],
         logits_std=float(spread),
         sums_to_one=sums_to_one,
     )
+
+
+def _visible_variance(scores: Tensor) -> Tensor:
+    """The variance of each sample's scores over the classes that no mask hides.
+
+    Hidden ones are infinite, or far below and all alike, as where similarities leave a sample's own out.
+    """
+    far = scores < scores.amax(-1, keepdim=True) - _FAR
+    if bool(far.any()):
+        hidden = scores[far]
+        if not bool(hidden.isfinite().all()) or bool(hidden.std(unbiased=False) <= _ALIKE * hidden.abs().mean()):
+            amount = (~far).sum(-1).clamp(min=1)
+            shown = scores.where(~far, 0.0)
+            return (shown.square().sum(-1) / amount - (shown.sum(-1) / amount).square()).clamp(min=0.0)
+    return scores.var(-1, unbiased=False)
 
 
 def _negative_likelihood(graph: Graph, index: int) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from inithealth.record import vocabulary as vocab
+from inithealth.record.graph import Graph
 from inithealth.record.landmarks import Landmarks, Residual
 from inithealth.record.residuals import branch_ends
 
@@ -130,3 +131,12 @@ def _normed_since(marks: Landmarks, fork: int, adds: Collection[int]) -> bool | 
         normed = normed or index in marks.norms
         index = marks.before(index)
     return None
+
+
+def as_it_is(graph: Graph, index: int) -> Iterator[int]:
+    """A node and those before it whose values it has, views, factors and learned offsets apart."""
+    while index >= 0:
+        yield index
+        data = graph.data(index)
+        passes = graph.names[index] in vocab.LAYOUT | vocab.ADDITIVE | vocab.MULTIPLICATIVE
+        index = data[0] if len(data) == 1 and passes else -1

@@ -193,6 +193,7 @@ class Recorder:
             loss=self.observer.loss,
             lost_writes=self._lost,
             normalized=bool(flow.norms) if flow else any(layer.kind == "norm" for layer in self.layers),
+            differentiated=flow is not None and any(name.endswith("Backward") for name in flow.graph.names),
             trunk_normalized=flow is not None and flow.trunk_normalized,
             branches=flow.branches if flow is not None else 0,
             layer_scale=any(_damps(layer) for layer in self.layers),

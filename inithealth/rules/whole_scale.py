@@ -35,8 +35,8 @@ def off_as_a_whole(layers: Sequence[Layer], tolerated: float, min_share: float) 
     for sign in (1, -1):
         found = {name: octaves for name, octaves in off.items() if octaves * sign > tolerated}
         # Within residual branches some scale all layers down by depth: what lies on the way past them tells.
-        anchors = [layer for layer in drawn if not layer.bypassable] if sign < 0 else []
-        anchored = not anchors or any(octaves * sign > tolerated for octaves in _octaves(anchors, telling))
+        anchors = [layer for layer in drawn if not layer.bypassable]
+        anchored = sign > 0 or any(octaves * sign > tolerated for octaves in _octaves(anchors, telling))
         if anchored and len(found) >= min_share * len(telling):
             return found
     return {}
@@ -45,7 +45,7 @@ def off_as_a_whole(layers: Sequence[Layer], tolerated: float, min_share: float) 
 def _drawn(layer: Layer) -> bool:
     weight = layer.weight
     drawn = weight is not None and weight.trainable and bool(weight.gain) and math.isfinite(weight.gain or 0.0)
-    return drawn and layer.kind in _DRAWN and layer.reaches_loss
+    return drawn and layer.kind in _DRAWN and layer.reaches_loss and not layer.transformed
 
 
 def _tells(layer: Layer) -> bool:
@@ -57,7 +57,9 @@ def _tells(layer: Layer) -> bool:
 def _octaves(layers: Sequence[Layer], telling: Sequence[Layer]) -> list[float]:
     """How far each layer is outside the schemes of the kind that the telling ones follow, if they tell."""
     stds, shown = _stds(layers), _stds(telling)
-    by_fan = [octaves_off(std * math.sqrt(_fan_in(layer)), _gains(layer)) for layer, std in zip(layers, stds, strict=True)]
+    by_fan = [
+        octaves_off(std * math.sqrt(_fan_in(layer)), _gains(layer)) for layer, std in zip(layers, stds, strict=True)
+    ]
     fixed = [octaves_off(std, list(_FIXED_STDS)) for std in stds]
     of_one_std, of_one_gain = _spread(shown), min(map(_spread, _laws(telling, shown)))
     if of_one_std > max(_SPREAD, _TIMES * of_one_gain):

@@ -10,66 +10,9 @@ from torch import Tensor, nn
 
 from ...nets import Case, Net
 from . import draws
+from .backbone import LENGTH, VOCABULARY, WIDTH, Backbone, pretrained
 
-VOCABULARY, LENGTH, CLASSES = 24, 24, 4
-WIDTH = 64
-
-
-class Block(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
-        self.query, self.key, self.value, self.output = (nn.Linear(WIDTH, WIDTH) for _ in range(4))
-        self.up, self.down = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
-
-    def attend(self, x: Tensor) -> Tensor:
-        q, k, v = (f(x).unflatten(-1, (4, -1)).transpose(1, 2) for f in (self.query, self.key, self.value))
-        return self.output(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attend(self.norm1(x))
-        return x + self.down(F.gelu(self.up(self.norm2(x))))
-
-
-class Backbone(nn.Module):
-    """A small encoder, initialized as BERT is, with logits of the classes of a text."""
-
-    def __init__(self, blocks: int = 3) -> None:
-        super().__init__()
-        self.words, self.places = nn.Embedding(VOCABULARY, WIDTH), nn.Parameter(0.02 * torch.randn(LENGTH, WIDTH))
-        self.blocks = nn.ModuleList(Block() for _ in range(blocks))
-        self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, VOCABULARY)
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Embedding):
-                nn.init.normal_(module.weight, std=0.02)
-            if isinstance(module, nn.Linear):
-                nn.init.zeros_(module.bias)
-
-    def encode(self, x: Tensor) -> Tensor:
-        for block in self.blocks:
-            x = block(x)
-        return self.norm(x)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        return self.head(self.encode(self.words(tokens) + self.places[: tokens.shape[1]]))
-
-
-def pretrained(steps: int = 80) -> Backbone:
-    """The encoder after some steps of guessing masked words, all of it frozen."""
-    model, generator = Backbone(), draws.fixed(1)
-    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
-    likely = torch.randperm(VOCABULARY, generator=generator)
-    for _ in range(steps):
-        chain = [torch.randint(1, VOCABULARY, (16,), generator=generator)]
-        for _ in range(LENGTH - 1):
-            chain.append(likely[chain[-1]])
-        tokens = torch.stack(chain, 1)
-        masked = torch.rand(tokens.shape, generator=generator) < 0.2
-        optimizer.zero_grad()
-        F.cross_entropy(model(tokens.masked_fill(masked, 0))[masked], tokens[masked]).backward()
-        optimizer.step()
-    optimizer.zero_grad()
-    return model.requires_grad_(False)
+CLASSES = 4
 
 
 class LowRank(nn.Module):
@@ -172,15 +115,15 @@ def whole() -> Case:
 
 
 NETS: tuple[Net, ...] = (
-    Net("everyday/lora", "lora", lambda: wrapped(LowRank, ("query", "value"))),
+    Net("everyday/lora", "LoRA", lambda: wrapped(LowRank, ("query", "value"))),
     Net(
-        "everyday/lora_everywhere", "lora", lambda: wrapped(LowRank, ("query", "key", "value", "output", "up", "down"))
+        "everyday/lora_everywhere", "LoRA", lambda: wrapped(LowRank, ("query", "key", "value", "output", "up", "down"))
     ),
     Net("everyday/houlsby_adapter", "adapter", lambda: wrapped(Bottleneck, ("output", "down"))),
-    Net("everyday/rescaled_activations", "rescaled_activations", lambda: wrapped(Rescaled, ("key", "value", "up"))),
-    Net("everyday/prompt_tuning", "prompt_tuning", lambda: texts(Classifier(pretrained(), prompts=8))),
-    Net("everyday/biases_only", "biases_only", biases_only),
-    Net("everyday/linear_probe", "new_head", lambda: texts(Classifier(pretrained()))),
-    Net("everyday/fine_tuned", "new_head", whole),
-    Net("everyday/random_features", "random_features", lambda: draws.classifying(RandomFeatures(), *draws.vectors())),
+    Net("everyday/rescaled_activations", "rescaled activations", lambda: wrapped(Rescaled, ("key", "value", "up"))),
+    Net("everyday/prompt_tuning", "prompt tuning", lambda: texts(Classifier(pretrained(), prompts=8))),
+    Net("everyday/biases_only", "biases only", biases_only),
+    Net("everyday/linear_probe", "new head", lambda: texts(Classifier(pretrained()))),
+    Net("everyday/fine_tuned", "new head", whole),
+    Net("everyday/random_features", "random features", lambda: draws.classifying(RandomFeatures(), *draws.vectors())),
 )

@@ -107,7 +107,7 @@ def factorization_machine() -> Case:
 
 
 NETS: tuple[Net, ...] = (
-    Net("everyday/wide_and_deep", "wide_and_deep", wide_and_deep),
-    Net("everyday/dlrm", "dlrm", dlrm),
-    Net("everyday/factorization_machine", "factorization_machine", factorization_machine),
+    Net("everyday/wide_and_deep", "wide and deep", wide_and_deep),
+    Net("everyday/dlrm", "DLRM", dlrm),
+    Net("everyday/factorization_machine", "factorization machine", factorization_machine),
 )

@@ -1,8 +1,8 @@
-"""Healthy networks that model how data are distributed: flows, energies, codes, and weights with a posterior."""
+"""Healthy networks that model how data are distributed: energies, codes, and weights with a posterior."""
 
 from __future__ import annotations
 
-from math import log, pi
+from math import pi
 
 import torch
 import torch.nn.functional as F
@@ -21,81 +21,6 @@ def rings(count: int = 128) -> Tensor:
     angle = pi * torch.rand(count, DIMENSIONS // 2, generator=generator)
     points = torch.stack([angle.cos() / 0.7, (angle.sin() - 0.64) / 0.32], -1).flatten(1)
     return points + 0.1 * torch.randn(count, DIMENSIONS, generator=generator)
-
-
-def surprise(output: tuple[Tensor, Tensor]) -> Tensor:
-    """The negative log likelihood of a flow's code and log determinant."""
-    code, log_determinant = output
-    return (0.5 * (code**2 + log(2 * pi)).sum(1) - log_determinant).mean()
-
-
-class Coupling(nn.Module):
-    """RealNVP's: half of the input scales and shifts the other half; the last layer starts at zero."""
-
-    def __init__(self, mask: Tensor, width: int = 64) -> None:
-        super().__init__()
-        self.register_buffer("mask", mask)
-        self.net = nn.Sequential(
-            nn.Linear(len(mask), width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2 * len(mask))
-        )
-        nn.init.zeros_(self.net[-1].weight)
-        nn.init.zeros_(self.net[-1].bias)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        scale, shift = self.net(x * self.mask).chunk(2, 1)
-        scale = torch.tanh(scale) * (1 - self.mask)
-        return x * scale.exp() + shift * (1 - self.mask), scale.sum(1)
-
-
-class Rotation(nn.Module):
-    """A free matrix between couplings, orthogonal at first, as Glow's 1x1 convolution is."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(nn.init.orthogonal_(torch.empty(width, width)))
-        self.log_scale, self.shift = nn.Parameter(torch.zeros(width)), nn.Parameter(torch.zeros(width))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        out = ((x + self.shift) * self.log_scale.exp()) @ self.weight
-        return out, (self.log_scale.sum() + torch.linalg.slogdet(self.weight)[1]).expand(len(x))
-
-
-class Flow(nn.Module):
-    def __init__(self, steps: list[nn.Module]) -> None:
-        super().__init__()
-        self.steps = nn.ModuleList(steps)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        total = torch.zeros(len(x))
-        for step in self.steps:
-            x, log_determinant = step(x)
-            total = total + log_determinant
-        return x, total
-
-
-class MaskedLinear(nn.Linear):
-    def __init__(self, mask: Tensor) -> None:
-        super().__init__(mask.shape[1], mask.shape[0])
-        self.register_buffer("mask", mask.float())
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight * self.mask, self.bias)
-
-
-class Autoregressive(nn.Module):
-    """MADE as a flow: each dimension is scaled and shifted by what those before it say."""
-
-    def __init__(self, width: int = 64) -> None:
-        super().__init__()
-        order, hidden = torch.arange(DIMENSIONS), torch.arange(width) % (DIMENSIONS - 1)
-        self.net = nn.Sequential(
-            MaskedLinear(hidden[:, None] >= order), nn.ReLU(), MaskedLinear(hidden[:, None] >= hidden), nn.ReLU(),
-            MaskedLinear((order[:, None] > hidden).repeat(2, 1)),
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        shift, scale = self.net(x).chunk(2, 1)
-        return ((x - shift) * (-scale).exp()).flip(1), -scale.sum(1)
 
 
 class Variational(nn.Module):
@@ -159,21 +84,6 @@ class BayesianMLP(nn.Module):
         return logits, sum((layer.divergence() for layer in self.children()), torch.zeros(()))
 
 
-def real_nvp() -> Case:
-    mask = torch.arange(DIMENSIONS) % 2
-    return Case(Flow([Coupling((mask + i) % 2) for i in range(6)]), rings(), surprise)
-
-
-def glow() -> Case:
-    mask = (torch.arange(DIMENSIONS) < DIMENSIONS // 2).long()
-    steps = [step for _ in range(6) for step in (Rotation(DIMENSIONS), Coupling(mask))]
-    return Case(Flow(steps), rings(), surprise)
-
-
-def masked_flow() -> Case:
-    return Case(Flow([Autoregressive() for _ in range(5)]), rings(), surprise)
-
-
 def energy_based() -> Case:
     """Data, in the first half of the batch, shall have less energy than noise, and none much of it."""
     model = nn.Sequential(
@@ -211,11 +121,8 @@ def bayesian() -> Case:
 
 
 NETS: tuple[Net, ...] = (
-    Net("everyday/real_nvp", "coupling_flow", real_nvp),
-    Net("everyday/glow", "coupling_flow", glow),
-    Net("everyday/masked_flow", "masked_flow", masked_flow),
-    Net("everyday/energy_based", "energy_based", energy_based),
-    Net("everyday/vector_vae", "vector_vae", variational),
-    Net("everyday/vector_vq_vae", "vector_vq_vae", quantized),
-    Net("everyday/bayesian_mlp", "bayesian_mlp", bayesian),
+    Net("everyday/energy_based", "energy model", energy_based),
+    Net("everyday/vector_vae", "variational autoencoder", variational),
+    Net("everyday/vector_vq_vae", "VQ-VAE", quantized),
+    Net("everyday/bayesian_mlp", "Bayesian MLP", bayesian),
 )

@@ -121,8 +121,8 @@ def deep_ar() -> Case:
 
 
 NETS: tuple[Net, ...] = (
-    Net("everyday/nbeats", "nbeats", lambda: forecaster(ResidualBlocks(), huber=True)),
-    Net("everyday/dlinear", "dlinear", lambda: forecaster(Decomposed())),
+    Net("everyday/nbeats", "N-BEATS", lambda: forecaster(ResidualBlocks(), huber=True)),
+    Net("everyday/dlinear", "DLinear", lambda: forecaster(Decomposed())),
     Net("everyday/patchtst", "patchtst", lambda: forecaster(Patched())),
-    Net("everyday/deepar", "deepar", deep_ar),
+    Net("everyday/deepar", "DeepAR", deep_ar),
 )

@@ -1,4 +1,4 @@
-"""Healthy networks that fit functions: radial bases, Fourier features, splines, convex and monotone ones, ensembles."""
+"""Healthy networks that fit functions: radial bases, Fourier features, convex and monotone ones, ensembles."""
 
 from __future__ import annotations
 
@@ -88,49 +88,6 @@ class Monotone(nn.Module):
         return x
 
 
-class SplineLayer(nn.Module):
-    """A learned cubic B-spline on every edge beside SiLU's (KAN, as the efficient implementation has it)."""
-
-    def __init__(self, inputs: int, outputs: int, intervals: int = 5, order: int = 3) -> None:
-        super().__init__()
-        knots = torch.arange(-order, intervals + order + 1) * 2 / intervals - 1
-        self.order = order
-        self.register_buffer("knots", knots.expand(inputs, -1).contiguous())
-        self.base = nn.Parameter(torch.empty(outputs, inputs))
-        self.spline = nn.Parameter((torch.rand(outputs, inputs, intervals + order) - 0.5) * 0.1 / intervals)
-        self.scale = nn.Parameter(torch.empty(outputs, inputs))
-        nn.init.kaiming_uniform_(self.base, a=5**0.5)
-        nn.init.kaiming_uniform_(self.scale, a=5**0.5)
-
-    def bases(self, x: Tensor) -> Tensor:
-        x, knots = x[..., None], self.knots
-        bases = ((x >= knots[:, :-1]) & (x < knots[:, 1:])).to(x.dtype)
-        for k in range(1, self.order + 1):
-            left = (x - knots[:, : -(k + 1)]) / (knots[:, k:-1] - knots[:, : -(k + 1)])
-            right = (knots[:, k + 1 :] - x) / (knots[:, k + 1 :] - knots[:, 1:-k])
-            bases = left * bases[..., :-1] + right * bases[..., 1:]
-        return bases
-
-    def forward(self, x: Tensor) -> Tensor:
-        spline = F.linear(self.bases(x).flatten(1), (self.spline * self.scale[..., None]).flatten(1))
-        return F.linear(F.silu(x), self.base) + spline
-
-
-class RadialKAN(nn.Module):
-    """The fast variant: LayerNorm, Gaussians on a grid and a linear layer of truncated normal weights."""
-
-    def __init__(self, inputs: int, outputs: int, grids: int = 8) -> None:
-        super().__init__()
-        self.layernorm, self.base_linear = nn.LayerNorm(inputs), nn.Linear(inputs, outputs)
-        self.grid = nn.Parameter(torch.linspace(-2, 2, grids), requires_grad=False)
-        self.spline_linear = nn.Linear(inputs * grids, outputs, bias=False)
-        nn.init.trunc_normal_(self.spline_linear.weight, mean=0, std=0.1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        basis = torch.exp(-(((self.layernorm(x)[..., None] - self.grid) / (4 / 7)) ** 2))
-        return self.spline_linear(basis.flatten(-2)) + self.base_linear(F.silu(x))
-
-
 class Ensemble(nn.Module):
     """Five networks at once by batched products, each with a mean and a variance (as in model-based control)."""
 
@@ -175,27 +132,15 @@ def monotone() -> Case:
     return draws.regressing(Monotone(), inputs, rising)
 
 
-def spline_kan() -> Case:
-    inputs = 2 * torch.rand(128, 4, generator=draws.fresh()) - 1
-    target = torch.exp((pi * inputs[:, :1]).sin() + inputs[:, 1:2] ** 2) - 1.5 + inputs[:, 2:3] * inputs[:, 3:]
-    return draws.regressing(nn.Sequential(SplineLayer(4, 32), SplineLayer(32, 1)), inputs, target)
-
-
-def radial_kan() -> Case:
-    return draws.classifying(nn.Sequential(RadialKAN(32, 64), RadialKAN(64, 8)), *draws.vectors())
-
-
 def ensemble() -> Case:
     inputs, target = draws.measured(64, 16)
     return Case(Ensemble(), inputs, lambda out: F.gaussian_nll_loss(out[0], target.expand_as(out[0]), out[1]))
 
 
 NETS: tuple[Net, ...] = (
-    Net("everyday/radial_basis", "radial_basis", radial_basis),
-    Net("everyday/fourier_features", "fourier_features", fourier_features),
-    Net("everyday/input_convex", "input_convex", input_convex),
+    Net("everyday/radial_basis", "radial basis", radial_basis),
+    Net("everyday/fourier_features", "Fourier features", fourier_features),
+    Net("everyday/input_convex", "input convex", input_convex),
     Net("everyday/monotone", "monotone", monotone),
-    Net("everyday/spline_kan", "kan", spline_kan),
-    Net("everyday/radial_kan", "kan", radial_kan),
     Net("everyday/ensemble", "ensemble", ensemble),
 )

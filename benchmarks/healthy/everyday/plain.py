@@ -171,7 +171,7 @@ def classifier(model: nn.Module) -> Case:
 
 NETS: tuple[Net, ...] = (
     Net("everyday/highway", "highway", lambda: classifier(Highway())),
-    Net("everyday/self_normalizing", "self_normalizing", lambda: classifier(SelfNormalizing())),
+    Net("everyday/self_normalizing", "self normalizing", lambda: classifier(SelfNormalizing())),
     Net(
         "everyday/maxout",
         "maxout",
@@ -179,11 +179,11 @@ NETS: tuple[Net, ...] = (
             nn.Sequential(Maxout(FEATURES, 64), nn.Dropout(0.2), Maxout(64, 64), nn.Linear(64, CLASSES))
         ),
     ),
-    Net("everyday/rezero_mlp", "rezero_mlp", lambda: classifier(ReZeroMLP())),
-    Net("everyday/fixup_mlp", "fixup_mlp", lambda: classifier(FixupMLP())),
-    Net("everyday/swiglu_mlp", "gated_mlp", lambda: classifier(gated("silu", 0.02))),
-    Net("everyday/geglu_mlp", "gated_mlp", lambda: classifier(gated("gelu", None))),
-    Net("everyday/glu_mlp", "glu_mlp", lambda: classifier(glu_mlp())),
-    Net("everyday/kaiming_mlp", "kaiming_mlp", lambda: classifier(kaiming_mlp())),
-    Net("everyday/batch_norm_mlp", "batch_norm_mlp", lambda: classifier(batch_norm_mlp())),
+    Net("everyday/rezero_mlp", "ReZero MLP", lambda: classifier(ReZeroMLP())),
+    Net("everyday/fixup_mlp", "Fixup MLP", lambda: classifier(FixupMLP())),
+    Net("everyday/swiglu_mlp", "gated MLP", lambda: classifier(gated("silu", 0.02))),
+    Net("everyday/geglu_mlp", "gated MLP", lambda: classifier(gated("gelu", None))),
+    Net("everyday/glu_mlp", "gated MLP", lambda: classifier(glu_mlp())),
+    Net("everyday/kaiming_mlp", "plain MLP", lambda: classifier(kaiming_mlp())),
+    Net("everyday/batch_norm_mlp", "BatchNorm MLP", lambda: classifier(batch_norm_mlp())),
 )

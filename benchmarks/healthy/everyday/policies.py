@@ -113,14 +113,14 @@ def continuous_ppo() -> Case:
 
 def screen_ppo() -> Case:
     """Four copies of a picture of bright spots, each dimmer than the next."""
-    screens = draws.blobs(32, 36).view(32, 1, 36, 36) * torch.tensor([64, 128, 192, 255.0]).view(1, 4, 1, 1)
+    screens = draws.blobs(64, 36).view(64, 1, 36, 36) * torch.tensor([64, 128, 192, 255.0]).view(1, 4, 1, 1)
     quarters = F.adaptive_avg_pool2d(screens[:, 3:] / 255, 2).flatten(1)
     worth = (quarters - quarters.mean()) / quarters.std()
-    return on_policy(ScreenAgent(), screens, worth, torch.randint(ACTIONS, (32,), generator=draws.fresh()))
+    return on_policy(ScreenAgent(), screens, worth, torch.randint(ACTIONS, (64,), generator=draws.fresh()))
 
 
 NETS: tuple[Net, ...] = (
-    Net("everyday/ppo", "ppo", ppo),
-    Net("everyday/continuous_ppo", "ppo", continuous_ppo),
-    Net("everyday/screen_ppo", "ppo", screen_ppo),
+    Net("everyday/ppo", "PPO", ppo),
+    Net("everyday/continuous_ppo", "PPO", continuous_ppo),
+    Net("everyday/screen_ppo", "PPO", screen_ppo),
 )

@@ -129,8 +129,8 @@ def two_tower() -> Case:
 
 
 NETS: tuple[Net, ...] = (
-    Net("everyday/matrix_factorization", "matrix_factorization", matrix_factorization),
-    Net("everyday/bpr", "matrix_factorization", ranking),
-    Net("everyday/neural_collaborative_filter", "neural_collaborative_filter", neural_collaborative_filter),
-    Net("everyday/two_tower", "two_tower", two_tower),
+    Net("everyday/matrix_factorization", "matrix factorization", matrix_factorization),
+    Net("everyday/bpr", "matrix factorization", ranking),
+    Net("everyday/neural_collaborative_filter", "neural collaborative filter", neural_collaborative_filter),
+    Net("everyday/two_tower", "two tower", two_tower),
 )

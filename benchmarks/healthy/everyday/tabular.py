@@ -129,7 +129,7 @@ def tabular_resnet() -> Case:
 
 
 NETS: tuple[Net, ...] = (
-    Net("everyday/tabular_mlp", "tabular_mlp", tabular_mlp),
-    Net("everyday/ft_transformer", "ft_transformer", ft_transformer),
-    Net("everyday/tabular_resnet", "tabular_resnet", tabular_resnet),
+    Net("everyday/tabular_mlp", "tabular MLP", tabular_mlp),
+    Net("everyday/ft_transformer", "FT-transformer", ft_transformer),
+    Net("everyday/tabular_resnet", "tabular ResNet", tabular_resnet),
 )

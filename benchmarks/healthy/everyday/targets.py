@@ -97,8 +97,8 @@ def multi_task() -> Case:
 
 
 NETS: tuple[Net, ...] = (
-    Net("everyday/quantile_regression", "quantile_regression", quantile_regression),
+    Net("everyday/quantile_regression", "quantile regression", quantile_regression),
     Net("everyday/cox_survival", "survival", cox_survival),
     Net("everyday/discrete_survival", "survival", discrete_survival),
-    Net("everyday/multi_task", "multi_task", multi_task),
+    Net("everyday/multi_task", "multi task", multi_task),
 )

@@ -56,7 +56,7 @@ class TwinCritic(nn.Module):
 
 
 class Dueling(nn.Module):
-    """Values and advantages in two streams; ``outputs`` for each action, more than one if distributional."""
+    """Values and advantages in two streams (Wang et al. 2016)."""
 
     def __init__(self, width: int = 128) -> None:
         super().__init__()
@@ -151,10 +151,10 @@ def ddpg_critic() -> Case:
 
 
 NETS: tuple[Net, ...] = (
-    Net("everyday/sac_actor", "sac", sac_actor),
-    Net("everyday/twin_critic", "sac", twin_critic),
-    Net("everyday/dueling_dqn", "dqn", dueling_dqn),
-    Net("everyday/distributional_dqn", "dqn", distributional_dqn),
-    Net("everyday/ddpg_actor", "ddpg", ddpg_actor),
-    Net("everyday/ddpg_critic", "ddpg", ddpg_critic),
+    Net("everyday/sac_actor", "SAC", sac_actor),
+    Net("everyday/twin_critic", "SAC", twin_critic),
+    Net("everyday/dueling_dqn", "DQN", dueling_dqn),
+    Net("everyday/distributional_dqn", "DQN", distributional_dqn),
+    Net("everyday/ddpg_actor", "DDPG", ddpg_actor),
+    Net("everyday/ddpg_critic", "DDPG", ddpg_critic),
 )

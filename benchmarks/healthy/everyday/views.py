@@ -164,10 +164,10 @@ def two_modalities() -> Case:
 
 
 NETS: tuple[Net, ...] = (
-    Net("everyday/siamese", "siamese", siamese),
-    Net("everyday/triplet", "siamese", triplet),
-    Net("everyday/vector_simclr", "vector_contrast", contrastive),
-    Net("everyday/vector_simsiam", "vector_contrast", predicted_views),
+    Net("everyday/vector_siamese", "siamese encoder", siamese),
+    Net("everyday/triplet", "siamese encoder", triplet),
+    Net("everyday/vector_simclr", "contrastive encoder", contrastive),
+    Net("everyday/vector_simsiam", "contrastive encoder", predicted_views),
     Net("everyday/prototypes", "prototypes", prototypes),
-    Net("everyday/two_modalities", "two_modalities", two_modalities),
+    Net("everyday/two_modalities", "two modalities", two_modalities),
 )

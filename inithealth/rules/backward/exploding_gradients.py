@@ -40,6 +40,8 @@ class ExplodingGradients(Rule):
     highest_growth_normalized: float = 1e7  # fp16 overflows from here on
 
     def skipped(self, recording: Recording) -> str | None:
+        if recording.differentiated:
+            return "the loss is made of derivatives: its gradient is no measure of the way forwards"
         return None if levels.gradient_growth(recording) else "fewer than two layers have a gradient other than zero"
 
     def check(self, recording: Recording) -> Iterator[Finding]:

@@ -88,8 +88,8 @@ class NoGradient(Rule):
 def _reads_zeros(layer: Layer, recording: Recording) -> bool:
     """Whether a layer's input alone, zero throughout, leaves nothing of the gradient that comes back to its output.
 
-    To a query or key none comes where the inputs are all alike. A decoder's first layer may read queries that start at zero by design; a layer before it that is dead or zero
-    is told as such.
+    To a query or key none comes where the inputs are all alike. A decoder's first layer may read queries that start
+    at zero by design; a layer before it that is dead or zero is told as such.
     """
     m = recording.first.get(layer.name)
     if m is None or m.input is None or m.gradient is None:

@@ -66,4 +66,6 @@ class SymmetricGradients(Rule):
 
 def _start_alike(layer: Layer) -> bool:
     """Whether units that are pushed alike are alike too; others, as those that a sum reads, only move in parallel."""
-    return layer.weight is None or layer.weight.constant or layer.weight.duplicate_rows > 0 or layer.weight.zero_rows > 0
+    return (
+        layer.weight is None or layer.weight.constant or layer.weight.duplicate_rows > 0 or layer.weight.zero_rows > 0
+    )

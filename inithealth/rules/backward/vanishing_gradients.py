@@ -46,6 +46,10 @@ class VanishingGradients(Rule):
     lowest_ratio_normalized: float = 1e-9  # no healthy normalized net without LayerScale comes near
 
     def skipped(self, recording: Recording) -> str | None:
+        if recording.differentiated:
+            return "the loss is made of derivatives: its gradient is no measure of the way forwards"
+        if any(layer.head and layer.weight is not None and layer.weight.constant for layer in recording.layers):
+            return "the head's units start alike: what comes back through them cancels, until the first step"
         if recording.layer_scale and recording.normalized:
             return "learned scales near zero damp the gradients of their branches by right"
         return None if levels.gradient_ratio(recording) else "fewer than two layers have a gradient other than zero"

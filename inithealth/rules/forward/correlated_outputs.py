@@ -12,7 +12,10 @@ from inithealth.rules.wording import number, span
 
 # Rates, variances and gates: their bias is where they start, as in a state-space model's time steps.
 _SET_BY_BIAS = frozenset({"softplus", "exp", "sigmoid", "hardsigmoid"})
+_PERIODIC = frozenset({"sin", "cos"})  # a bias is where on the wave a unit starts: no place is worse
 
+_DRAWN = ("linear", "conv", "rnn")
+_CONSTANT = 0.95  # mean over rms of what is the same for all units
 _COPIES = 0.99  # mean cosine
 
 
@@ -40,8 +43,11 @@ class CorrelatedOutputs(BiasAware):
     name = "correlated-outputs"
     severity = Severity.WARNING
     rank = 7
-    explains = frozenset("IH103 IH201 IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH304 IH305".split())
+    explains = frozenset("IH103 IH108 IH201 IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH304 IH305".split())
     max_cosine: float = 0.6  # random units have 0, units drawn from U(0, 1) .75; the most of 14 healthy hosts is .09
+    max_bias_of_whole: float = 0.5  # of nearly all biases: the constant that some write for all of them is 1
+    min_share_of_whole: float = 0.8  # of the layers: where nearly all are drawn to one side none of 12 nets trained
+    min_layers_of_whole: int = 3
     min_units: int = 4  # fewer units are alike by chance
 
     def check(self, recording: Recording) -> Iterator[Finding]:
@@ -49,33 +55,54 @@ class CorrelatedOutputs(BiasAware):
         ruled = [
             layer
             for layer, m in everything
-            if layer.activation not in _SET_BY_BIAS and self.ruled_by_bias(layer, m) and not _told_otherwise(m)
+            if layer.activation not in _SET_BY_BIAS | _PERIODIC
+            and self.ruled_by_bias(layer, m)
+            and not _told_otherwise(m)
         ]
-        if ruled:
-            yield self._ruled(ruled)
+        shifted = self._shifted([pair for pair in everything if pair[0].activation not in _SET_BY_BIAS | _PERIODIC])
+        if ruled or shifted:
+            yield self._ruled(ruled or shifted)
         trained = trained_layers(recording)
         alike = [layer for layer, _ in everything if layer.name not in trained and self._alike(layer)]
         if alike:
-            yield self._pointing_alike(alike)
+            drawn = [layer for layer, _ in everything if layer.kind in _DRAWN]
+            whole = len(alike) >= max(self.min_layers_of_whole, self.min_share_of_whole * len(drawn))
+            yield self._pointing_alike(alike, whole)
+
+    def _shifted(self, pairs: list[tuple[Layer, Measurement]]) -> list[Layer]:
+        """The layers of a network nearly all of whose biases are one constant, where no norm takes them away."""
+        biased = [(layer, m) for layer, m in pairs if layer.bias is not None and not layer.normed]
+        shifted = [layer for layer, _ in biased if layer.bias and self._constant(layer.bias)]
+        enough = len(shifted) >= max(self.min_layers_of_whole, self.min_share_of_whole * len(biased))
+        return shifted if enough else []
+
+    def _constant(self, bias: Weight) -> bool:
+        return bias.rms > self.max_bias_of_whole and abs(bias.mean) > _CONSTANT * bias.rms
 
     def _ruled(self, layers: list[Layer]) -> Finding:
         rms = layers[0].bias.rms if layers[0].bias else 0.0
+        limit = self.max_bias_rms if rms > self.max_bias_rms else self.max_bias_of_whole
+        gains = [layer.weight.gain or 1.0 for layer in layers if layer.weight is not None]
+        lost = any(layer.activation is not None and not layer.bypassable for layer in layers)
+        if rms <= self.max_bias_rms:
+            lost = rms > self.bias_dominance * max(gains, default=1.0)
         return self.finding(
             layers,
-            f"{span(layers)}: biases of rms {number(rms)} (limit {number(self.max_bias_rms)}) decide the output",
-            severity=Severity.ERROR if any(not layer.bypassable for layer in layers) else Severity.WARNING,
+            f"{span(layers)}: biases of rms {number(rms)} (limit {number(limit)}) decide the output",
+            severity=Severity.ERROR if lost else Severity.WARNING,
             measured=rms,
-            limit=self.max_bias_rms,
+            limit=limit,
             cause=bias_cause(layers),
             fix=remedy.zero_biases(layers),
         )
 
-    def _pointing_alike(self, layers: list[Layer]) -> Finding:
+    def _pointing_alike(self, layers: list[Layer], whole: bool) -> Finding:
         cosine = layers[0].weight.row_cosine if layers[0].weight else 0.0
         return self.finding(
             layers,
             f"{span(layers)}: the units' weights have a mean cosine of {number(cosine)} "
             f"(limit {number(self.max_cosine)})",
+            severity=Severity.ERROR if whole else self.severity,
             measured=cosine,
             limit=self.max_cosine,
             cause="the units are all but copies of one, biases apart"
@@ -92,7 +119,7 @@ class CorrelatedOutputs(BiasAware):
 
     def _alike(self, layer: Layer) -> bool:
         weight = layer.weight
-        if weight is None or not weight.trainable or weight.constant or layer.kind not in ("linear", "conv", "rnn"):
+        if weight is None or not weight.trainable or weight.constant or layer.kind not in _DRAWN:
             return False
         # Exact copies are told as such; one input has one direction only.
         return (

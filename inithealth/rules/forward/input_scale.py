@@ -3,12 +3,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from inithealth import levels
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording, Signal
 from inithealth.rules.base import Rule
 from inithealth.rules.wording import count, number
 
 _FLAT = 1e-6  # std over rms below fp32's resolution
+_BOUNDED = frozenset("tanh sigmoid hardtanh hardsigmoid softmax".split())
+_AS_IT_IS = 3.0  # factor between a network's input and what its first layer reads of it: a part, with padding
 
 
 class InputScale(Rule):
@@ -37,18 +40,23 @@ class InputScale(Rule):
     rank = 1
     max_rms: float = 10.0  # healthy nets are fed about 1
     min_rms: float = 1 / 30  # below it the biases outweigh the inputs
+    highest_rms: float = 100.0  # pixels of 0 to 255: the six nets that neither norm nor bound them failed
+    lowest_rms: float = 1 / 300  # nine of ten nets failed at a thousandth
+    max_offset: float = 30.0  # mean over standard deviation: all samples look alike; five of five failed at 100
+    min_between: float = 1e-2  # share of the head's input that differs from sample to sample, behind a BatchNorm
     max_abs: float = 50.0  # a single element that large rules its sample
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         broken = {name: signal for name, signal in recording.inputs.items() if signal.non_finite}
-        off = {name: signal for name, signal in recording.inputs.items() if self._off(signal)}
+        off = {name: s for name, s in recording.inputs.items() if self._off(s) and _is_read(s, recording)}
         later = next((step for step in recording.steps if step.broken_inputs), None)
         if broken:  # how large the rest is does not matter before this is mended
             yield self._broken(broken, 0)
         elif later is not None:
             yield self._broken(later.broken_inputs, later.index)
         elif off:
-            yield self._scaled(off)
+            bad = any(self._fails(signal, recording) for signal in off.values())
+            yield self._scaled(off, Severity.ERROR if bad else self.severity)
 
     def _broken(self, inputs: dict[str, Signal], step: int) -> Finding:
         first = next(iter(inputs))
@@ -64,13 +72,27 @@ class InputScale(Rule):
             fix="drop or mend such samples in the Dataset: x = torch.nan_to_num(x)",
         )
 
-    def _scaled(self, inputs: dict[str, Signal]) -> Finding:
+    def _fails(self, signal: Signal, recording: Recording) -> bool:
+        """Whether training does not get over it: an offset, or a size that nothing behind the first layers bounds."""
+        readers = [
+            layer for layer, m in levels.measured(recording) if m.input is not None and _as_large(signal, m.input)
+        ]
+        normed = bool(readers) and all(layer.normed for layer in readers)
+        if signal.std * self.max_offset < abs(signal.mean):
+            return not normed or _samples_differ(recording) < self.min_between  # BatchNorm takes an offset away
+        bounded = all(layer.kind == "rnn" or layer.activation in _BOUNDED for layer in readers)
+        if signal.rms < self.lowest_rms:  # epsilon of a norm, and biases, outweigh it
+            return not normed or _samples_differ(recording) < self.min_between
+        return signal.rms > self.highest_rms and not (normed or bounded)
+
+    def _scaled(self, inputs: dict[str, Signal], severity: Severity) -> Finding:
         worst = max(inputs.values(), key=lambda signal: abs(math.log(signal.rms)))
         measured, limit = self._judged(worst)
         told = "; ".join(f"{name}: {self._told(signal)}" for name, signal in inputs.items())
         return self.finding(
             [],
             f"{told}, where initialization assumes about 1",
+            severity=severity,
             measured=measured,
             limit=limit,
             cause="the inputs are not normalized",
@@ -87,7 +109,8 @@ class InputScale(Rule):
     def _off(self, signal: Signal) -> bool:
         if signal.rms == 0.0:  # an empty mask or an initial state: not a matter of scale
             return False
-        return not self.min_rms <= signal.rms <= self.max_rms or signal.abs_max > self.max_abs
+        there = signal.rms / math.sqrt(max(1.0 - signal.zero_share, _FLAT))  # a bag of words is mostly zeros
+        return signal.rms > self.max_rms or there < self.min_rms or signal.abs_max > self.max_abs
 
     def _told(self, signal: Signal) -> str:
         measured, limit = self._judged(signal)
@@ -106,3 +129,19 @@ def _normalized(name: str, signal: Signal, inputs: int) -> str:
     if signal.std <= _FLAT * signal.rms:  # a constant: there is no spread to divide by
         return f"{x} = {x} / {signal.rms:.3g}"
     return f"{x} = ({x} - {signal.mean:.3g}) / {signal.std:.3g}"
+
+
+def _is_read(signal: Signal, recording: Recording) -> bool:
+    """Whether some layer reads a signal of that size: a network may scale its inputs by itself."""
+    read = [m.input for _, m in levels.measured(recording) if m.input is not None and levels.usable(m.input)]
+    return not read or any(_as_large(signal, each) for each in read)
+
+
+def _as_large(signal: Signal, read: Signal) -> bool:
+    return signal.rms / _AS_IT_IS < read.rms < signal.rms * _AS_IT_IS
+
+
+def _samples_differ(recording: Recording) -> float:
+    """The least share of a head's input that differs between samples; 1 where it is not known."""
+    shares = [m.input.between for layer, m in levels.measured(recording) if layer.head and m.input is not None]
+    return min((share for share in shares if share is not None), default=1.0)

@@ -43,7 +43,8 @@ class SaturatedAttention(Rule):
     rank = 42
     explains = frozenset({"IH301"})
     max_std: float = 10.0  # 66 published nets with attention start at 3.3 or less
-    error_std: float = 50.0  # SGD failed at 131 behind post-norm, at 800 before pre-norm; below 46 all trained
+    error_std: float = 50.0  # SGD failed at 131 behind post-norm; below 46 all trained
+    lost_std: float = 100.0  # one such layer, of gpt and bert alike, failed with both optimizers at 170-187
     max_top: float = 0.9  # 0.55 or less on the same nets
     min_top_std: float = 5.0  # below it a mask or a bias is what makes a weight large
     max_unscaled: float = 2.5  # logits over rms(query) rms(key): 1 where divided by sqrt(d), 8 at d = 64 where not
@@ -72,6 +73,8 @@ class SaturatedAttention(Rule):
         """Whether training does not take it back: SGD, where no skip leads around or a norm follows the sum."""
         if _std(attentions[0]) <= self.error_std:
             return False
+        if _std(attentions[0]) > self.lost_std:
+            return True
         essential = any(not layer.bypassable for attention in attentions for layer, _ in attention)
         return essential or (most and recording.trunk_normalized and not recording.adaptive)
 

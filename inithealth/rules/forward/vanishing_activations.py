@@ -37,13 +37,20 @@ class VanishingActivations(Rule):
     explains = frozenset({"IH206", "IH207", "IH301", "IH304"})
     low_rms: float = 2.0**-7  # AlexNet at its default initialization comes down to 2^-6 and trains
     lowest_rms: float = 2.0**-10  # below it none trained without normalization
+    min_passing: float = 1e-2  # gradient at the first layers over the last ones'; a signal that fades takes it along
+    min_passing_faded: float = 1e-3  # one layer at 1/100 fades the signal no less, and trains
     min_between: float = 1e-9  # share of the head's input that tells samples apart; below fp32's resolution
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         faded = None if recording.normalized else levels.smallest_output(recording)
-        alike = None if recording.layer_scale else self._alike(recording)
+        alike = (
+            None
+            if recording.layer_scale or self._gradient_passes(recording, self.min_passing)
+            else self._alike(recording)
+        )
         if faded is not None and faded[1] < self.low_rms:
-            bad = alike is not None or faded[1] < self.lowest_rms
+            passes = self._gradient_passes(recording, self.min_passing_faded)
+            bad = alike is not None or (faded[1] < self.lowest_rms and not passes)
             yield self._finding(recording, _fading(recording, *faded), faded[1], self.low_rms, bad)
         elif alike is not None:
             layer, share = alike
@@ -62,6 +69,12 @@ class VanishingActivations(Rule):
             cause=gains.explain(blamed),
             fix=gains.mend(blamed),
         )
+
+    @staticmethod
+    def _gradient_passes(recording: Recording, least: float) -> bool:
+        """Whether the gradient comes back: then what looks alike was made so on purpose, as by a codebook."""
+        found = levels.gradient_fade(recording)
+        return found is not None and found[1] > least
 
     def _alike(self, recording: Recording) -> tuple[Layer, float] | None:
         """The head to which all samples look the same, and the share of its input that differs between them."""

@@ -25,6 +25,7 @@ class _Off(NamedTuple):
     octaves: float  # log2 of its rms over the usual one
     tolerated: float  # octaves that are not worth a word
     usual: str  # the usual one in words: "the median of its 8 peers is"
+    whole: bool = False  # the network as a whole is off
 
 
 class WeightScale(Rule):
@@ -59,6 +60,7 @@ class WeightScale(Rule):
     max_octaves_alone: float = 3.0
     # In all, over the layers on the way; one layer at 1/100 (6.6) slowed at most, three (20) failed where it mattered.
     max_octaves_lost: float = 10.0
+    max_octaves_of_whole: float = 4.0  # a whole network 8 times off was slowed at most, 20 to 100 times off failed
     min_share_of_whole: float = 0.8  # of the layers, off in one direction: the network as a whole was scaled
     min_peers: int = 3  # fewer layers of one role say little of each other
     max_embedding_rms: float = 4.0  # torch's default is 1
@@ -75,8 +77,8 @@ class WeightScale(Rule):
         drawn = [layer for layer in recording.layers if layer.name not in trained]
         fresh = recording.model_copy(update={"layers": tuple(drawn)}) if trained else recording
         outliers = {
-            **self._as_a_whole(fresh),
             **self._off_peers(fresh, suffers or levels.strained(recording)),
+            **self._as_a_whole(fresh),
             **self._embeddings(fresh),
             **self._norms(fresh),
         }
@@ -98,6 +100,8 @@ class WeightScale(Rule):
         most, which = ("up to ", f"{called(layers[0])} has ") if len(layers) > 1 else ("", "")
         bad = suffers and (sign > 0 or self._lost(layers, abs(worst.octaves)))
         bad = bad or _silenced(layers, worst, recording)
+        far = abs(worst.octaves) > self.max_octaves_of_whole or levels.strained(recording)
+        bad = bad or (worst.whole and far)
         return self.finding(
             layers,
             f"{span(layers)}: weights {most}{times(2 ** abs(worst.octaves))} too {size} "
@@ -132,7 +136,8 @@ class WeightScale(Rule):
                 elif suffers or (len(group) < self.min_peers and not layer.normed):
                     tolerated = self.max_octaves if suffers else self.max_octaves_alone
                     octaves = self._off_usual(layer, recording)
-                    if abs(octaves) > tolerated:
+                    # Small weights that nothing suffers from may be meant: an output that starts near zero.
+                    if abs(octaves) > tolerated and (suffers or octaves > 0):
                         common = f"common initializations go {'up' if octaves > 0 else 'down'} to"
                         found[layer.name] = _Off(octaves, tolerated, common)
         return found
@@ -141,16 +146,17 @@ class WeightScale(Rule):
         """A whole network that no scheme explains, whatever its layers are to each other."""
         off = off_as_a_whole(recording.layers, self.max_octaves, self.min_share_of_whole)
         usual = {sign: f"nearly all layers are off, common initializations go {sign} to" for sign in ("up", "down")}
-        return {name: _Off(o, self.max_octaves, usual["up" if o > 0 else "down"]) for name, o in off.items()}
+        return {name: _Off(o, self.max_octaves, usual["up" if o > 0 else "down"], True) for name, o in off.items()}
 
     def _off_usual(self, layer: Layer, recording: Recording) -> float:
-        """Octaves from the nearest recipe; heads and branch ends only where they are large and the logits wide."""
+        """Octaves from the nearest recipe; heads and branch ends only where they are large and the logits wide.
+
+        What is added to another signal may start as small as one likes: zero is a good start for it.
+        """
         off = _off_recipes(layer, _gain(layer))
         if layer.head or layer.ends_branch:
             return off if off > 0 and levels.wide_logits(recording) else 0.0
-        if off < 0 and layer.bypassable:  # within a branch layers may be scaled down by the root of the branches
-            off = min(0.0, off + 0.5 * math.log2(max(1, recording.branches)))
-        return off
+        return 0.0 if off < 0 and layer.bypassable else off
 
     def _embeddings(self, recording: Recording) -> dict[str, _Off]:
         found = {}

@@ -9,8 +9,6 @@ from inithealth.recording import Layer, Probation, Recording
 from inithealth.rules.base import Rule
 from inithealth.rules.wording import span, verb
 
-_ADDED = ("embedding", "scale", "other")  # zero positions add nothing, and zero scales shut a branch
-
 
 class ZeroWeights(Rule):
     """Weights are exactly zero and stay there.
@@ -53,7 +51,7 @@ class ZeroWeights(Rule):
         if stuck and trial is not None:
             yield self._never_changes(stuck, trial)
         elif blocking and (trial is None or trial.settled):
-            yield self._lets_nothing_past(blocking)
+            yield self._lets_nothing_past(blocking, _all_norms_zero(recording))
         elif trial is not None and not trial.settled:
             yield self.finding(
                 suspects,
@@ -92,12 +90,13 @@ class ZeroWeights(Rule):
             fix=remedy.each(_first_factors(stuck)),
         )
 
-    def _lets_nothing_past(self, layers: list[Layer]) -> Finding:
+    def _lets_nothing_past(self, layers: list[Layer], for_good: bool) -> Finding:
         return self.finding(
             layers,
             f"{span(layers)}: weights are exactly zero, and what comes behind sees nothing of the input "
             f"(limit {self.max_zero_units:.0%} of the units)",
-            severity=Severity.WARNING,
+            # One layer wakes at the first step; where all norms are at zero, three of four networks did not train.
+            severity=Severity.ERROR if for_good else Severity.WARNING,
             measured=1.0,
             limit=self.max_zero_units,
             cause=f"no skip leads around {verb(len(layers), 'it', 'them')}: until the weights wake the loss is a guess",
@@ -108,7 +107,9 @@ class ZeroWeights(Rule):
     def _blocks(layer: Layer) -> bool:
         """Whether a layer at zero is in the signal's way; a gate may start at zero, as 1 + 0."""
         zero = layer.weight is not None and layer.weight.abs_max == 0.0
-        return zero and not (layer.bypassable or layer.head or layer.feeds == "gate" or layer.kind in _ADDED)
+        return zero and not (
+            layer.bypassable or layer.head or layer.feeds == "gate" or layer.kind in ("scale", "other")
+        )
 
     def _suspect(self, layer: Layer) -> bool:
         weight = layer.weight
@@ -127,6 +128,11 @@ class ZeroWeights(Rule):
     def _alike(layer: Layer, trial: Probation) -> float:
         """Share of the units that woke as copies of another."""
         return 0.0 if layer.weight is None else trial.duplicates.get(layer.weight.name, 0.0)
+
+
+def _all_norms_zero(recording: Recording) -> bool:
+    norms = [layer.weight for layer in recording.layers if layer.kind == "norm" and layer.weight is not None]
+    return len(norms) > 1 and all(weight.abs_max == 0.0 for weight in norms)
 
 
 def _sees_nothing(recording: Recording) -> bool:
