@@ -4,9 +4,10 @@
     python -m benchmarks.accuracy [--only PART ...] [--no-peers] [--worst] [--again]
 
 Trains what labels the faults and the forecast, records every network, asks the peers, judges and prints the
-table; about an hour on two cores. Every result is kept as a JSON line the moment it is found, so that an ended
-run goes on where it was; with ``--again`` networks are recorded anew, as after a change of the recorder. Rules
-may change without that: they judge what was recorded.
+table; about an hour and a half on two cores from nothing. What training told is kept in ``benchmarks/labels``,
+every other result as a JSON line the moment it is found, so that an ended run goes on where it was; with
+``--again`` networks are recorded anew, as after a change of the recorder. Rules may change without that: they
+judge what was recorded.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from benchmarks.judging.kept import Kept
 from benchmarks.judging.scored import Judged
 from benchmarks.judging.table import HALVES, OURS, table, worst
 from benchmarks.judging.verdicts import Verdict
-from benchmarks.judging.work import run
+from benchmarks.judging.work import LABELS, run
 
 RESULTS = Path(__file__).parent / ".results" / "accuracy"
 PARTS = ("healthy", "hosts", "faults", "forecast")
@@ -54,7 +55,7 @@ def measured(folder: Path, parts: Iterable[str], workers: int, *, peers: bool, a
     if again:
         (folder / "recorded.jsonl").unlink(missing_ok=True)
     recordings = run("recorded", wanted, folder, workers)
-    trained, foretold = Kept(folder / "trained.jsonl"), Kept(folder / "foretold.jsonl")
+    trained, foretold = Kept(LABELS / "trained.jsonl"), Kept(LABELS / "foretold.jsonl")
     if "faults" in parts:
         trained = run("trained", ("|".join(map(str, each)) for each in trainings()), folder, workers)
     if "forecast" in parts:

@@ -136,7 +136,9 @@ def test_fail_on(fail_on: Any, severity: Severity, ok: bool) -> None:
     """An input that is off: by a little, with what follows from it, or not at all but for a layer never used."""
     made_up = {
         ERROR: recording(measurements=measured(stack(), outputs={"fc2": 1e4})),
-        WARNING: recording(inputs={"batch": signal(20.0)}),
+        WARNING: recording(
+            measurements=measured(stack(), fc0={"input": signal(20.0).model_dump()}), inputs={"batch": signal(20.0)}
+        ),
         INFO: recording(unused=("fc1",)),
     }[severity]
     report = diagnose(made_up, Settings(fail_on=fail_on))

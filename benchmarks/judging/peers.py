@@ -17,7 +17,7 @@ from inithealth.objective import Objective
 from .entries import Entry
 from .verdicts import ERROR, WARNING, Said, Verdict
 
-# torchtest2 trains for 200 steps to see whether one batch can be learned; beyond this size that takes a minute and more.
+# torchtest2 trains for 200 steps to see whether one batch can be learned: beyond this size for minutes.
 _MOST_TRAINED = 300_000  # parameters
 
 

@@ -24,6 +24,7 @@ from .kept import Kept
 from .peers import asked
 from .recorded import keep
 
+LABELS = Path(__file__).parents[1] / "labels"  # what training told: it does not change with the rules
 MOST_SECONDS = 180  # for one piece: what takes longer is a result too
 _PIECES_PER_PROCESS = 40  # then a fresh one: libraries leave memory behind
 
@@ -57,7 +58,7 @@ STAGES = {work.__name__: work for work in (trained, foretold, recorded, torchtes
 
 def run(stage: str, keys: Iterable[str], folder: Path, workers: int) -> Kept:
     """Do what is missing of a stage, with a line of progress now and then."""
-    kept = Kept(folder / f"{stage}.jsonl")
+    kept = Kept((LABELS if stage in ("trained", "foretold") else folder) / f"{stage}.jsonl")
     missing = [key for key in keys if key not in kept]
     if not missing:
         return kept

@@ -158,15 +158,11 @@ def _weight(
         groups=groups if kind == "conv" else 1,
         tied_to=naming.tied.get(draft.parameter, ()),
     )
-    if (
-        found is None
-        or not found.row_cosine
-        or values.shape != parameter.shape
-        or values.data_ptr() == parameter.data_ptr()
-    ):
+    made = values.numel() == parameter.numel() and values.data_ptr() != parameter.data_ptr()
+    if found is None or not found.row_cosine or not made:
         return found
     # A weight that is made positive, by a square or a softplus, points one way by design.
-    drawn = describe(found.name, parameter.detach(), trainable=True, rows=unit_rows(parameter.detach(), axis))
+    drawn = describe(found.name, parameter.detach(), trainable=True, rows=unit_rows(parameter.detach(), 0))
     return found.model_copy(update={"row_cosine": min(found.row_cosine, drawn.row_cosine)}) if drawn else found
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from inithealth import Severity
 from tests.rules.nets import codes, finding, judged, mended, mlp, with_options
@@ -81,3 +83,56 @@ def test_options() -> None:
     nn.init.constant_(model[2].bias, 2.5)
     biased = with_options("correlated-outputs", max_bias_rms=2.0, bias_dominance=1.5)
     assert finding(judged(model, **biased), "IH206").layers == ("2",)
+    everywhere = lecun()
+    for layer in everywhere[::2]:
+        nn.init.constant_(layer.bias, 1.0)
+    assert "IH206" in codes(judged(everywhere))
+    assert "IH206" not in codes(judged(everywhere, **with_options("correlated-outputs", max_bias_of_whole=2.0)))
+    assert "IH206" not in codes(judged(everywhere, **with_options("correlated-outputs", min_layers_of_whole=10)))
+    assert "IH206" not in codes(judged(everywhere, **with_options("correlated-outputs", min_share_of_whole=1.5)))
+
+
+def test_a_network_drawn_to_one_side_does_not_train() -> None:
+    model = lecun()
+    with torch.no_grad():
+        for layer in model[::2]:
+            layer.weight.abs_()
+    found = finding(judged(model), "IH206")
+    assert found.severity == Severity.ERROR
+    assert len(found.layers) == 4
+
+
+@pytest.mark.parametrize("made", [nn.functional.softplus, torch.square, torch.exp])
+def test_weights_that_are_positive_by_design_are_no_accident(made: Callable[[Tensor], Tensor]) -> None:
+    class Monotone(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.raw, self.head = nn.Parameter(torch.randn(64, 32) * 0.5), nn.Linear(64, 10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(torch.tanh(nn.functional.linear(x, made(self.raw) / 32)))
+
+    assert "IH206" not in codes(judged(Monotone()))
+
+
+def test_a_constant_start_by_design_is_no_ruling_bias() -> None:
+    """A gate that starts open or shut: its weights are zero, so that the bias is all it says."""
+    model = lecun()
+    nn.init.zeros_(model[4].weight)
+    nn.init.constant_(model[4].bias, 10.0)
+    assert "IH206" not in codes(judged(model, select="IH206"))
+
+
+def test_on_a_wave_no_place_is_worse() -> None:
+    class Wave(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.enter, self.head = nn.Linear(32, 64), nn.Linear(64, 10)
+            nn.init.constant_(self.enter.bias, 20.0)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(torch.sin(self.enter(x)))
+
+    assert "IH206" not in codes(judged(Wave()))

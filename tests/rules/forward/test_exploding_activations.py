@@ -90,7 +90,8 @@ def grown(rms: float, inputs: float = 1.0, **more: Any) -> Any:
         (301.0, False, Severity.ERROR),
         (99.0, True, None),
         (101.0, True, Severity.WARNING),
-        (1001.0, True, Severity.ERROR),
+        (9999.0, True, Severity.WARNING),
+        (10001.0, True, Severity.ERROR),
     ],
 )
 def test_levels(rms: float, normalized: bool, severity: Severity | None) -> None:

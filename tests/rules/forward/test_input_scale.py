@@ -37,12 +37,55 @@ def test_pixels_of_0_to_255_are_the_cause_of_what_they_do() -> None:
     assert judged(model, normalized(found.fix, batch)).causes == ()
 
 
-def test_small_inputs_are_a_warning() -> None:
-    batch = vectors() * 1e-3
+@pytest.mark.parametrize(("factor", "severity"), [(1e-2, Severity.WARNING), (1e-3, Severity.ERROR)])
+def test_small_inputs_are_told(factor: float, severity: Severity) -> None:
+    batch = vectors() * factor
     found = finding(judged(mlp(), batch), "IH210")
-    assert found.severity == Severity.WARNING
+    assert found.severity == severity
     assert "(limit 0.0333)" in found.message
     assert judged(mlp(), normalized(found.fix, batch)).causes == ()
+
+
+def test_a_bag_of_words_is_as_large_as_the_words_in_it() -> None:
+    batch = torch.zeros(64, 32)
+    batch[:, :2] = 0.07
+    assert batch.square().mean().sqrt() < 1 / 30
+    assert "IH210" not in codes(judged(mlp(), batch))
+
+
+def test_a_network_may_scale_its_inputs_by_itself() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = mlp()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.body(x / 255)
+
+    assert "IH210" not in codes(judged(Scaled(), vectors() * 255))
+
+
+def seen(batch: Signal, *, normed: bool = False, activation: str = "relu", between: float = 0.5) -> Any:
+    """A network whose first layer reads the batch as it is."""
+    layers = stack(fc0={"normed": normed, "activation": activation})
+    more = {"fc0": {"input": batch.model_dump()}, "head": {"input": signal(between=between).model_dump()}}
+    return recording(layers, measured(layers, **more), inputs={"batch": batch})
+
+
+def test_pixels_that_nothing_norms_or_bounds_are_an_error() -> None:
+    def severity(**how: Any) -> Severity:
+        return judge(InputScale, seen(signal(150.0), **how))[0].severity
+
+    assert severity() == Severity.ERROR
+    assert severity(normed=True) == severity(activation="tanh") == Severity.WARNING
+
+
+def test_an_offset_is_an_error_unless_a_norm_over_the_batch_takes_it_away() -> None:
+    def severity(**how: Any) -> Severity:
+        return judge(InputScale, seen(signal(50.0, mean=49.99), **how))[0].severity
+
+    assert severity(normed=True) == Severity.WARNING
+    assert severity() == severity(normed=True, between=1e-5) == Severity.ERROR
 
 
 def test_one_large_element_is_named() -> None:
@@ -123,10 +166,10 @@ def test_a_batch_that_breaks_later_is_told_with_its_step() -> None:
 
 @pytest.mark.parametrize(
     ("rms", "explained", "not_explained"),
-    [(100.0, "IH202", "IH201"), (1e-3, "IH201", "IH202"), (100.0, "IH405", "IH304")],
+    [(99.0, "IH202", "IH201"), (1e-2, "IH201", "IH202"), (99.0, "IH405", "IH304")],
 )
 def test_what_follows_depends_on_the_scale(rms: float, explained: str, not_explained: str) -> None:
-    (cause,) = judge(InputScale, recording(inputs={"batch": signal(rms)}))
+    (cause,) = judge(InputScale, seen(signal(rms)))
     symptom = cause.model_copy(update={"code": explained})
     assert InputScale().accounts_for(cause, symptom)
     assert not InputScale().accounts_for(cause, symptom.model_copy(update={"code": not_explained}))
@@ -142,3 +185,8 @@ def test_options() -> None:
     assert not silent(vectors() * 1e-2)
     assert silent(vectors() * 9, max_abs=50.0)
     assert not silent(vectors() * 9, max_abs=20.0)
+    assert judge(InputScale, seen(signal(150.0)), highest_rms=200.0)[0].severity == Severity.WARNING
+    assert judge(InputScale, seen(signal(1e-3)), lowest_rms=1e-4)[0].severity == Severity.WARNING
+    offset = signal(50.0, mean=49.99)
+    assert judge(InputScale, seen(offset), max_offset=100.0)[0].severity == Severity.WARNING
+    assert judge(InputScale, seen(offset, normed=True), min_between=0.9)[0].severity == Severity.ERROR

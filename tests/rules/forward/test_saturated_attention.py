@@ -169,6 +169,8 @@ def test_options() -> None:
     assert judge(SaturatedAttention, attentive(9.0, top=0.95, gain=3.0), min_top_std=9.5) == []
     essential = attentive(20.0, gain=5.0, q={"bypassable": False})
     assert only(essential, error_std=15.0).severity is Severity.ERROR
+    assert only(attentive(120.0, gain=30.0)).severity is Severity.ERROR  # whatever leads round
+    assert only(attentive(120.0, gain=30.0), lost_std=150.0).severity is Severity.WARNING
     assert "the weights of" in only(attentive(20.0, gain=5.0)).cause
     assert "the weights are right" in only(attentive(20.0, gain=5.0), max_gain=6.0).cause
     unscaled = attentive(20.0, size=math.sqrt(5))

@@ -91,19 +91,37 @@ def test_normalization_keeps_the_size() -> None:
     assert "IH201" not in codes(judged(nn.Sequential(*layers, nn.Linear(64, 10))))
 
 
-def test_equal_samples_look_alike_to_any_network() -> None:
-    found = finding(judged(mlp(), vectors(1).expand(64, 32).clone()), "IH201")
-    assert found.message.startswith("layer 8 sees all inputs alike: 0 of what it sees")
+def test_samples_that_are_alike_are_no_fading() -> None:
+    """The batch's doing, or a codebook's: the gradient comes back as ever."""
+    assert "IH201" not in codes(judged(mlp(), vectors(1).expand(64, 32).clone()))
 
 
-def faded(rms: float, **more: Any) -> Any:
+def faded(rms: float, gradient: float = 1e-4) -> Any:
+    """A signal that fades, and its gradient."""
     layers = stack()
-    return recording(layers, measured(layers, outputs={"fc2": rms}), **more)
+    return recording(layers, measured(layers, outputs={"fc2": rms}, gradients={"fc0": gradient}))
 
 
 @pytest.mark.parametrize(("rms", "severity"), [(0.01, None), (0.007, Severity.WARNING), (5e-4, Severity.ERROR)])
 def test_levels(rms: float, severity: Severity | None) -> None:
     assert [found.severity for found in judge(VanishingActivations, faded(rms))] == ([severity] if severity else [])
+
+
+def test_what_training_gives_back_is_a_warning() -> None:
+    """One layer at 1/100 fades the signal as much as ten at 1/2, but for the gradient: it trains."""
+    (found,) = judge(VanishingActivations, faded(5e-4, gradient=0.01))
+    assert found.severity == Severity.WARNING
+
+
+def test_what_is_added_to_another_signal_may_be_small() -> None:
+    layers = stack(fc2={"bypassable": True})
+    assert judge(VanishingActivations, recording(layers, measured(layers, outputs={"fc2": 1e-4}))) == []
+
+
+def test_tokens_are_as_large_as_what_is_looked_up_for_them() -> None:
+    layers = stack(fc0={"kind": "embedding", "activation": None})
+    outputs = dict.fromkeys(["fc0", "fc1", "fc2", "fc3"], 0.005)
+    assert judge(VanishingActivations, recording(layers, measured(layers, outputs), inputs={})) == []
 
 
 def test_where_it_fades_is_named_with_one_weak_layer_blamed() -> None:
@@ -126,7 +144,7 @@ def test_exact_zeros_are_not_small() -> None:
 def alike(between: float, **more: Any) -> Any:
     layers = stack()
     seen = {"input": signal(between=between).model_dump()}
-    return recording(layers, measured(layers, head=seen), **more)
+    return recording(layers, measured(layers, gradients={"fc0": 1e-4}, head=seen), **more)
 
 
 def test_learned_scales_near_zero_are_exempt() -> None:
@@ -138,6 +156,7 @@ def test_learned_scales_near_zero_are_exempt() -> None:
 def test_options() -> None:
     model = xavier(14)
     assert "IH201" not in codes(judged(model, **with_options("vanishing-activations", low_rms=1e-4)))
-    stricter = judged(model, **with_options("vanishing-activations", lowest_rms=0.03))
+    stricter = judged(model, **with_options("vanishing-activations", lowest_rms=0.03, min_passing_faded=1.0))
     assert finding(stricter, "IH201").severity == Severity.ERROR
+    assert judge(VanishingActivations, alike(1e-12), min_passing=1e-5) == []
     assert judge(VanishingActivations, alike(1e-3), min_between=0.01)[0].severity == Severity.ERROR

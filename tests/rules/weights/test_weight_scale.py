@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 import inithealth
 from inithealth import Severity
-from inithealth.recording import Loss
+from inithealth.recording import Loss, Recording
 from inithealth.rules.weights.weight_scale import WeightScale
 from tests.rules.nets import codes, finding, judged, mended, mlp, pictures, vectors, with_options
-from tests.rules.recordings import judge, measured, recording, stack
+from tests.rules.recordings import judge, measured, recording, residual, stack
 
 WIDE = Loss(kind="cross_entropy", classes=10, logits_std=20.0)
 
@@ -267,11 +267,28 @@ def test_options_move_the_limits() -> None:
     assert "IH106" not in codes(judged(model, select="IH106", **with_options("weight-scale", min_peers=20)))
 
 
-def test_a_layer_within_a_group_that_is_off_as_a_whole_is_silent_while_nothing_suffers() -> None:
-    layers = stack(6, **{f"fc{number}": {"weight": {"rms": 1.0}} for number in range(5)})
-    assert judge(WeightScale, recording(layers)) == []
-    suffering = measured(layers, outputs={"fc4": 1e4})
-    assert len(judge(WeightScale, recording(layers, suffering))) == 1
+def whole(std: float, wide: float | None = None) -> Recording:
+    """Five layers alike, two of them wider where given, and a head."""
+    changes: dict[str, Any] = {f"fc{number}": {"weight": {"rms": std}} for number in range(5)}
+    for number in (1, 3) if wide else ():
+        changes[f"fc{number}"] = {"weight": {"rms": wide, "fan_in": 384, "shape": (96, 384)}}
+    return recording(stack(6, **changes))
+
+
+def test_a_network_that_is_off_as_a_whole_is_told_though_nothing_suffers() -> None:
+    (found,) = judge(WeightScale, whole(1.0))
+    assert (found.severity, len(found.layers)) == (Severity.WARNING, 5)
+    assert "nearly all layers are off, common initializations go up to" in found.message
+    assert judge(WeightScale, whole(1.0), max_octaves_of_whole=2.0)[0].severity == Severity.ERROR
+    assert judge(WeightScale, whole(1.0), min_share_of_whole=1.5) == []
+    assert judge(WeightScale, whole(0.02)) == judge(WeightScale, whole(0.14)) == []
+
+
+def test_layers_of_different_fans_tell_whether_a_std_was_meant() -> None:
+    """0.02 for all is GPT's; half the std where the fan is four times as large goes by the fan, and is too small."""
+    assert judge(WeightScale, whole(0.02, 0.02)) == []
+    (found,) = judge(WeightScale, whole(0.016, 0.008))
+    assert found.severity == Severity.WARNING
 
 
 @pytest.mark.parametrize("kind", ["norm", "scale", "other"])
@@ -309,11 +326,33 @@ def test_an_exploding_loss_later_on_is_a_consequence() -> None:
     assert "IH405" in codes(monitor.report)
 
 
-@pytest.mark.parametrize(("bypassable", "branches", "found"), [(True, 24, 0), (True, 1, 1), (False, 24, 1)])
-def test_a_layer_within_a_branch_may_be_scaled_by_depth(bypassable: bool, branches: int, found: int) -> None:
-    """Without peers it is measured by the recipes: 0.02 / 4 is no recipe, unless a quarter comes from the depth."""
-    alone = {"bypassable": bypassable, "weight": {"rms": 0.005, "shape": (96, 97)}}
-    assert len(judge(WeightScale, recording(stack(fc1=alone), branches=branches))) == found
+@pytest.mark.parametrize(
+    ("std", "normed", "found"), [(2.0, False, 1), (2.0, True, 0), (0.7, False, 0), (1e-4, False, 0)]
+)
+def test_a_layer_without_peers_is_told_where_it_is_far_too_large(std: float, normed: bool, found: int) -> None:
+    """Nothing suffers from it: then it takes more to be sure, a norm absorbs it, and a small start may be meant."""
+    alone = {"normed": normed, "weight": {"rms": std, "shape": (96, 97)}}
+    assert len(judge(WeightScale, recording(stack(fc1=alone)))) == found
+    assert len(judge(WeightScale, recording(stack(fc1=alone)), max_octaves_alone=6.0)) == 0
+
+
+def test_what_is_added_to_another_signal_may_start_small() -> None:
+    """Even where the signal suffers: zero is a good start for it."""
+    layers = stack(fc1={"bypassable": True, "weight": {"rms": 1e-3, "shape": (96, 97)}})
+    assert judge(WeightScale, recording(layers, measured(layers, outputs={"fc3": 0.01}))) == []
+
+
+def test_a_trunk_that_drowns_its_branches_suffers() -> None:
+    stem = {"rms": 6.0, "name": "stem.weight"}
+    layers = tuple(
+        each.model_copy(update={"weight": each.weight.model_copy(update=stem)}) if each.name == "stem" else each
+        for each in residual(4)
+        if each.weight is not None
+    )
+    (found,) = judge(
+        WeightScale, recording(layers, measured(layers, outputs={"stem": 60.0}), normalized=True, branches=4)
+    )
+    assert (found.severity, found.layers) == (Severity.ERROR, ("stem",))
 
 
 @pytest.mark.parametrize(("layers", "severity"), [(1, Severity.WARNING), (3, Severity.ERROR)])

@@ -12,7 +12,7 @@ from inithealth.recording import Probation
 from inithealth.rules.weights.zero_weights import ZeroWeights
 from tests.rules import zero_starts
 from tests.rules.nets import codes, finding, he, judged, mended, mlp, pictures, typed, vectors, with_options, zeroed
-from tests.rules.recordings import judge, layer, recording, stack
+from tests.rules.recordings import judge, layer, measured, recording, signal, stack
 
 ASLEEP = Probation(steps=4, settled=True, asleep=("fc1.weight",), zero_units={"fc1.weight": 1.0})
 
@@ -164,12 +164,24 @@ def test_before_the_probation_is_over_it_is_a_note() -> None:
     assert found.message.startswith("fc1: exactly zero")
 
 
-def test_a_layer_that_a_skip_gets_round_is_a_warning() -> None:
+@pytest.mark.parametrize("bypassable", [True, False])
+def test_a_layer_that_never_wakes_is_lost_whether_or_not_a_skip_gets_round_it(bypassable: bool) -> None:
     zero = {"rms": 0.0, "abs_max": 0.0, "zero_share": 1.0, "zero_rows": 1.0}
-    (found,) = judge(ZeroWeights, recording(stack(fc1={"weight": zero, "bypassable": True}), probation=ASLEEP))
-    assert found.severity == Severity.WARNING
-    (found,) = judge(ZeroWeights, recording(stack(fc1={"weight": zero}), probation=ASLEEP))
+    (found,) = judge(ZeroWeights, recording(stack(fc1={"weight": zero, "bypassable": bypassable}), probation=ASLEEP))
     assert found.severity == Severity.ERROR
+
+
+@pytest.mark.parametrize(("zeros", "severity"), [(1, Severity.WARNING), (3, Severity.ERROR)])
+def test_all_norms_at_zero_let_nothing_past_for_good(zeros: int, severity: Severity) -> None:
+    vector = {"shape": (96,), "fan_in": None, "fan_out": None}
+    zero = {**vector, "rms": 0.0, "abs_max": 0.0, "zero_share": 1.0}
+    norm = {"kind": "norm", "type_name": "LayerNorm"}
+    changes = {f"fc{n}": {**norm, "weight": zero if n < zeros else {**vector, "rms": 1.0}} for n in range(3)}
+    layers = stack(**changes)
+    blind = measured(layers, head={"input": signal(between=0.0).model_dump()})
+    trial = Probation(steps=4, settled=True)
+    (found,) = judge(ZeroWeights, recording(layers, blind, probation=trial))
+    assert found.severity == severity
 
 
 def test_without_a_probation_nothing_is_said() -> None:
