@@ -11,7 +11,7 @@ from .pictures_convs import ResNet
 from .pictures_draws import handwriting, pictures
 
 
-def views(generator: Generator, count: int, size: int = 24) -> tuple[Tensor, Tensor]:
+def views(generator: Generator, count: int, size: int = 16) -> tuple[Tensor, Tensor]:
     """Two crops of every picture, under noise and another contrast."""
     whole = pictures(generator, count, size + 8, classes=count)[0]
     crops = []

@@ -147,7 +147,7 @@ def moving(generator: Generator) -> Drawn:
 NETS = (
     everyday("vgg", "VGG", lambda: Vgg(False), classify(16, 32)),
     everyday("vgg-bn", "VGG", lambda: Vgg(True), classify(16, 32)),
-    everyday("resnet-zero-gamma", "ResNet", ResNet, classify(16, 32)),
+    everyday("resnet-zero-gamma", "ResNet", ResNet, classify(16, 24)),
     everyday("resnet-v2", "pre-activation ResNet", preact_resnet, classify(16, 32)),
     everyday("video", "3-d convolutions", VideoNet, moving),
 )

@@ -2,7 +2,7 @@
 
     python -m benchmarks.judging.regression --write
 
-writes what is said now to ``tests/benchmarks/expected.json``, for a change that is meant: read the difference.
+writes what is said now to ``tests/accuracy/expected.json``, for a change that is meant: read the difference.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import inithealth
 from .entries import Entry, entries
 from .verdicts import Verdict
 
-EXPECTED = Path(__file__).parents[2] / "tests" / "benchmarks" / "expected.json"
+EXPECTED = Path(__file__).parents[2] / "tests" / "accuracy" / "expected.json"
 MUTANTS = 72
 Causes = list[list[str]]  # severity, code and the culprit of each cause at warning or above
 

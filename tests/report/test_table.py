@@ -70,8 +70,8 @@ def test_the_whole_of_a_report() -> None:
         ["4", "64x64", "Kaiming", "normal", "relu"],
         ["6", "10x64", "Kaiming", "normal", "loss"],
     ]
-    assert told[14].split()[-3:] == ["0", "0/47", "100%"]
-    assert told[17:] == [
+    assert told[13].split()[-3:] == ["0", "0/47", "100%"]
+    assert told[16:] == [
         "* blamed; std: of the weight, and what its activation wants; gain: output over input rms, and what the "
         "weights predict",
         "used: directions in which the outputs differ, of those that the batch can show; dead: units that never open",
