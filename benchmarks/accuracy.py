@@ -24,6 +24,7 @@ from benchmarks.forecast.grid import PLANS
 from benchmarks.judging import recorded
 from benchmarks.judging.entries import Entry, entries, trainings
 from benchmarks.judging.kept import Kept
+from benchmarks.judging.peers import PEERS
 from benchmarks.judging.scored import Judged
 from benchmarks.judging.table import HALVES, OURS, table, worst
 from benchmarks.judging.verdicts import Verdict
@@ -62,7 +63,7 @@ def measured(folder: Path, parts: Iterable[str], workers: int, *, peers: bool, a
         foretold = run("foretold", (plan.name for plan in PLANS), folder, workers)
     truth = {key: known for key, entry in wanted.items() if (known := true_of(entry, trained, foretold))}
     tools: dict[str, Callable[[Entry], Verdict]] = {OURS: lambda entry: _ours(entry, recordings, folder)}
-    for peer in ("torchtest2", "torch_audit") if peers else ():
+    for peer in PEERS if peers else ():
         kept = run(peer, wanted, folder, workers)
         tools[peer] = lambda entry, kept=kept: Verdict.of(kept.get(entry.key) or {})
     found = {tool: [_judged(wanted[key], truth[key], say(wanted[key])) for key in truth] for tool, say in tools.items()}

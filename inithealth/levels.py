@@ -168,10 +168,9 @@ def wide_logits(recording: Recording) -> bool:
     if recording.loss.logits_std is not None:
         return recording.loss.logits_std > _WIDE_LOGITS
     heads = [m.output for layer, m in measured(recording) if layer.head and m.output is not None and usable(m.output)]
+    largest = max((signal.rms for signal in heads), default=0.0)
     squared = recording.loss.kind in ("mse", "l1", "smooth_l1", "huber")
-    return squared and max((signal.rms for signal in heads), default=0.0) > _WIDE_LOGITS * max(
-        1.0, input_rms(recording)
-    )
+    return squared and largest > _WIDE_LOGITS * max(1.0, input_rms(recording))
 
 
 # What a network with normalization shows of weights that are far off: it takes the scale away, not all that follows.

@@ -174,10 +174,8 @@ class _Session:
             recorder.detach()
             self.objective.batch = self.payload
         gradients = dict(zip(wanted, found, strict=False))
-        for (
-            name,
-            parameter,
-        ) in wanted.items():  # a function with a backward of its own (a reversible layer) puts it here
+        # A function with a backward of its own, as of a reversible layer, puts its gradients there.
+        for name, parameter in wanted.items():
             if gradients[name] is None and parameter.grad is not None:
                 gradients[name], parameter.grad = parameter.grad, None
         return float(loss.detach()), {name: gradients[name] for name in wanted if name in recorder.naming.trainable}

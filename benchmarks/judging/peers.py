@@ -78,7 +78,7 @@ class _Output(Objective):
         super().__init__(torch.nn.Identity(), (output,), None)
 
 
-PEERS: dict[str, Callable[[Entry], Verdict]] = {"torchtest2": torchtest2, "torch-audit": torch_audit}
+PEERS: dict[str, Callable[[Entry], Verdict]] = {"torchtest2": torchtest2, "torch-audit": torch_audit}  # by package
 
 
 def asked(peer: str, entry: Entry) -> Verdict:

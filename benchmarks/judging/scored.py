@@ -122,6 +122,6 @@ MEASURES: tuple[Measure, ...] = (
 
 
 def count(measure: Measure, judged: Iterable[Judged]) -> tuple[list[Judged], list[Judged]]:
-    """Those in question, and those of them that are wrong."""
+    """Those in question, and those of them that are wrong; what could not be judged is neither silent nor right."""
     asked = [each for each in judged if measure.asked(each)]
-    return asked, [each for each in asked if measure.met(each) == measure.most]
+    return asked, [each for each in asked if each.verdict.broken or measure.met(each) == measure.most]

@@ -7,8 +7,9 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from benchmarks.forecast.grid import PLANS
 
 from .entries import entries
 from .kept import Kept
-from .peers import asked
+from .peers import PEERS, asked
 from .recorded import keep
 
 LABELS = Path(__file__).parents[1] / "labels"  # what training told: it does not change with the rules
@@ -45,15 +46,16 @@ def recorded(key: str, folder: Path) -> dict[str, Any]:
     return {"broken": keep(entries()[key], folder / "recordings")}
 
 
-def torchtest2(key: str, folder: Path) -> dict[str, Any]:
-    return asked("torchtest2", entries()[key]).entry()
+def answered(peer: str, key: str, folder: Path) -> dict[str, Any]:
+    return asked(peer, entries()[key]).entry()
 
 
-def torch_audit(key: str, folder: Path) -> dict[str, Any]:
-    return asked("torch-audit", entries()[key]).entry()
-
-
-STAGES = {work.__name__: work for work in (trained, foretold, recorded, torchtest2, torch_audit)}
+STAGES: dict[str, Callable[[str, Path], dict[str, Any]]] = {
+    "trained": trained,
+    "foretold": foretold,
+    "recorded": recorded,
+    **{peer: partial(answered, peer) for peer in PEERS},
+}
 
 
 def run(stage: str, keys: Iterable[str], folder: Path, workers: int) -> Kept:
@@ -62,7 +64,7 @@ def run(stage: str, keys: Iterable[str], folder: Path, workers: int) -> Kept:
     missing = [key for key in keys if key not in kept]
     if not missing:
         return kept
-    (folder / "recordings").mkdir(exist_ok=True)
+    (folder / "recordings").mkdir(parents=True, exist_ok=True)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, spawn, _quiet, max_tasks_per_child=_PIECES_PER_PROCESS) as pool:
         pieces = {pool.submit(_piece, stage, key, folder): key for key in missing}

@@ -85,3 +85,8 @@ def test_the_culprit_is_first_in_a_single_cause() -> None:
 def test_the_rule_is_right_where_it_names_the_fault() -> None:
     title = "harmful faults: right rule"
     assert wrong(title, judged("failed", ERROR), judged("failed", WARNING), judged("failed")) == (3, 2)
+
+
+def test_what_could_not_be_judged_counts_against_the_tool() -> None:
+    entry = Entry("healthy", "net", "net", 0, lambda: pytest.fail("not to be built"))
+    assert wrong("healthy: error", Judged(entry, "healthy", Verdict(broken="it raised"))) == (1, 1)

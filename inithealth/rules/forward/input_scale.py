@@ -80,9 +80,9 @@ class InputScale(Rule):
         normed = bool(readers) and all(layer.normed for layer in readers)
         if signal.std * self.max_offset < abs(signal.mean):
             return not normed or _samples_differ(recording) < self.min_between  # BatchNorm takes an offset away
-        bounded = all(layer.kind == "rnn" or layer.activation in _BOUNDED for layer in readers)
         if signal.rms < self.lowest_rms:  # epsilon of a norm, and biases, outweigh it
             return not normed or _samples_differ(recording) < self.min_between
+        bounded = all(layer.kind == "rnn" or layer.activation in _BOUNDED for layer in readers)
         return signal.rms > self.highest_rms and not (normed or bounded)
 
     def _scaled(self, inputs: dict[str, Signal], severity: Severity) -> Finding:

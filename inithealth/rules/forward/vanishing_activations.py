@@ -43,11 +43,8 @@ class VanishingActivations(Rule):
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         faded = None if recording.normalized else levels.smallest_output(recording)
-        alike = (
-            None
-            if recording.layer_scale or self._gradient_passes(recording, self.min_passing)
-            else self._alike(recording)
-        )
+        exempt = recording.layer_scale or self._gradient_passes(recording, self.min_passing)
+        alike = None if exempt else self._alike(recording)
         if faded is not None and faded[1] < self.low_rms:
             passes = self._gradient_passes(recording, self.min_passing_faded)
             bad = alike is not None or (faded[1] < self.lowest_rms and not passes)
