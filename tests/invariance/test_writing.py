@@ -21,7 +21,7 @@ TWINS = [(name, way) for way in WAYS for name in KINDS if name not in LEFT_OUT.g
 
 @cache
 def runs_a_half_lstm() -> bool:
-    """Whether torch has an LSTM in bfloat16 for this processor: without AVX-512 it raises."""
+    """Whether torch has an LSTM in bfloat16 for this processor: on one with AVX2 alone it raised."""
     try:
         with torch.autocast("cpu", torch.bfloat16):
             nn.LSTM(8, 32)(torch.randn(4, 8, 8))
