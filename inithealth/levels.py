@@ -143,6 +143,14 @@ def _wide(layer: Layer) -> bool:
     return min(fan or _FEW for fan in fans) >= _FEW
 
 
+def shut_by_chance(layer: Layer, m: Measurement) -> bool:
+    """Whether a layer beside the way, such as the squeeze of a gate, has so few units that all may be shut by chance.
+
+    Where the samples look alike, each is in one net of two; at once four are in one of sixteen, eight in one of 256.
+    """
+    return layer.bypassable and m.dead_share is not None and 0 < m.units < _FEW
+
+
 def can_spare(recording: Recording, lost: Sequence[Layer]) -> bool:
     """Whether training can do without some layers: skips lead around all of them, and others are left to train."""
     names = {layer.name for layer in lost}
@@ -190,10 +198,19 @@ def strained(recording: Recording) -> bool:
 
 def _drowns(recording: Recording) -> bool:
     """Whether the trunk starts so large that what normalized branches add to it, about 1 each, is lost in it."""
+    if recording.trunk_normalized:  # then the trunk is of their size again
+        return False
     scale = max(1.0, input_rms(recording))
     outputs = [m.output for layer, m in measured(recording) if not (layer.bypassable or layer.normed or layer.head)]
     levels = [signal.rms for signal in outputs if signal is not None and usable(signal)]
     return recording.branches > 0 and max(levels, default=0.0) > _HIGH_OUTPUT * scale
+
+
+def faint(recording: Recording) -> bool:
+    """Whether next to nothing reaches the head, though skips lead around every layer that is too small."""
+    scale = min(1.0, input_rms(recording))
+    reads = [m.input.rms for layer, m in measured(recording) if layer.head and m.input is not None and usable(m.input)]
+    return 0.0 < max(reads, default=0.0) < _LOW_OUTPUT * scale
 
 
 def shows(recording: Recording) -> bool:

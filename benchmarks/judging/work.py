@@ -8,7 +8,6 @@ import signal
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -65,11 +64,11 @@ def run(stage: str, keys: Iterable[str], folder: Path, workers: int) -> Kept:
     if not missing:
         return kept
     (folder / "recordings").mkdir(parents=True, exist_ok=True)
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn, _quiet, max_tasks_per_child=_PIECES_PER_PROCESS) as pool:
-        pieces = {pool.submit(_piece, stage, key, folder): key for key in missing}
-        for done, piece in enumerate(as_completed(pieces), 1):
-            kept.add(pieces[piece], piece.result())
+    # Not concurrent.futures: its pool hangs where processes are renewed (cpython#115634).
+    with multiprocessing.get_context("spawn").Pool(workers, _quiet, maxtasksperchild=_PIECES_PER_PROCESS) as pool:
+        pieces = pool.imap_unordered(partial(_piece, stage, folder), missing)
+        for done, (key, result) in enumerate(pieces, 1):
+            kept.add(key, result)
             if done % 25 == 0 or done == len(missing):
                 print(f"{stage}: {done} of {len(missing)}", flush=True)
     return kept
@@ -82,7 +81,7 @@ def _quiet() -> None:
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
 
-def _piece(stage: str, key: str, folder: Path) -> dict[str, Any]:
+def _piece(stage: str, folder: Path, key: str) -> tuple[str, dict[str, Any]]:
     started = time.perf_counter()
     signal.signal(signal.SIGALRM, _too_long)
     signal.alarm(MOST_SECONDS)
@@ -92,7 +91,7 @@ def _piece(stage: str, key: str, folder: Path) -> dict[str, Any]:
         result = {"broken": f"{type(error).__name__}: {error}", "causes": []}
     finally:
         signal.alarm(0)
-    return {**result, "seconds": round(time.perf_counter() - started, 2)}
+    return key, {**result, "seconds": round(time.perf_counter() - started, 2)}
 
 
 def _too_long(number: int, frame: object) -> None:

@@ -158,12 +158,10 @@ def _weight(
         groups=groups if kind == "conv" else 1,
         tied_to=naming.tied.get(draft.parameter, ()),
     )
-    made = values.numel() == parameter.numel() and values.data_ptr() != parameter.data_ptr()
-    if found is None or not found.row_cosine or not made:
-        return found
-    # A weight that is made positive, by a square or a softplus, points one way by design.
-    drawn = describe(found.name, parameter.detach(), trainable=True, rows=unit_rows(parameter.detach(), 0))
-    return found.model_copy(update={"row_cosine": min(found.row_cosine, drawn.row_cosine)}) if drawn else found
+    # A weight that is made positive, by a square or an exponential, points one way by design.
+    made = found is not None and bool(uses) and uses[0].transformed
+    positive = made and bool((values >= 0).all()) and bool((parameter < 0).any())
+    return found.model_copy(update={"row_cosine": 0.0}) if found is not None and positive else found
 
 
 def _axis(kind: str, parameter: Tensor, uses: list[Operation], module: nn.Module | None) -> int | None:

@@ -69,7 +69,7 @@ class NoGradient(Rule):
             return
         names = set(trial.asleep)
         stopped: list[Layer] = [layer for layer in recording.layers if layer.weight and layer.weight.name in names]
-        asleep = [layer for layer in stopped if not _reads_zeros(layer, recording)]
+        asleep = [layer for layer in stopped if not (_reads_zeros(layer, recording) or _shut(layer, recording))]
         if not asleep:
             return
         when = f"in {trial.steps} steps" if trial.settled else "so far"
@@ -83,6 +83,11 @@ class NoGradient(Rule):
             cause=f"something between {called(last)} and the loss has slope zero everywhere",
             fix=f"look for a dead or zero layer, a sign, round or argmax behind {called(last)}",
         )
+
+
+def _shut(layer: Layer, recording: Recording) -> bool:
+    m = recording.first.get(layer.name)
+    return m is not None and m.dead_share == 1.0 and levels.shut_by_chance(layer, m)
 
 
 def _reads_zeros(layer: Layer, recording: Recording) -> bool:

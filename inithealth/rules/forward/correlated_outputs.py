@@ -65,13 +65,13 @@ class CorrelatedOutputs(BiasAware):
         trained = trained_layers(recording)
         alike = [layer for layer, _ in everything if layer.name not in trained and self._alike(layer)]
         if alike:
-            drawn = [layer for layer, _ in everything if layer.kind in _DRAWN]
+            drawn = [layer for layer, _ in everything if self._tells(layer)]
             whole = len(alike) >= max(self.min_layers_of_whole, self.min_share_of_whole * len(drawn))
             yield self._pointing_alike(alike, whole)
 
     def _shifted(self, pairs: list[tuple[Layer, Measurement]]) -> list[Layer]:
         """The layers of a network nearly all of whose biases are one constant, where no norm takes them away."""
-        biased = [(layer, m) for layer, m in pairs if layer.bias is not None and not layer.normed]
+        biased = [(layer, m) for layer, m in pairs if layer.bias is not None and not layer.normed and _is_drawn(layer)]
         shifted = [layer for layer, _ in biased if layer.bias and self._constant(layer.bias)]
         enough = len(shifted) >= max(self.min_layers_of_whole, self.min_share_of_whole * len(biased))
         return shifted if enough else []
@@ -117,17 +117,24 @@ class CorrelatedOutputs(BiasAware):
             return set(symptom.layers) <= set(cause.layers)
         return super().accounts_for(cause, symptom)
 
+    def _tells(self, layer: Layer) -> bool:
+        """Whether a layer's units could be seen to point one way: one input has one direction only."""
+        weight = layer.weight
+        if weight is None or not weight.trainable or layer.kind not in _DRAWN:
+            return False
+        wide = (weight.fan_in or 0) > 2 and (weight.fan_out or 0) >= self.min_units
+        return wide and _by_chance(weight) < 1.0
+
     def _alike(self, layer: Layer) -> bool:
         weight = layer.weight
-        if weight is None or not weight.trainable or weight.constant or layer.kind not in _DRAWN:
+        if weight is None or weight.constant or weight.duplicate_rows > 0.0:  # exact copies are told as such
             return False
-        # Exact copies are told as such; one input has one direction only.
-        return (
-            weight.row_cosine > max(self.max_cosine, _by_chance(weight))
-            and weight.duplicate_rows == 0.0
-            and (weight.fan_in or 0) > 2
-            and (weight.fan_out or 0) >= self.min_units
-        )
+        return self._tells(layer) and weight.row_cosine > max(self.max_cosine, _by_chance(weight))
+
+
+def _is_drawn(layer: Layer) -> bool:
+    """Whether the weights are anything: who sets them to zero means the bias to be the start."""
+    return layer.weight is not None and layer.weight.abs_max > 0.0
 
 
 def _by_chance(weight: Weight) -> float:

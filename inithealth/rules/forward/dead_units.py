@@ -45,9 +45,11 @@ class DeadUnits(BiasAware):
         for layer, m in levels.measured(recording):
             # A branch that starts at zero is judged on probation, not by the zeros in it.
             silent = layer.bypassable and m.output is not None and m.output.abs_max == 0.0
-            if m.dead_share is not None and m.units and not silent and self._dead(m.dead_share, m.units):
-                lost = m.dead_share > self.error_share and not layer.bypassable
-                groups.setdefault((lost, self.ruled_by_bias(layer, m)), []).append((layer, m))
+            if m.dead_share is None or not m.units or silent or not self._dead(m.dead_share, m.units):
+                continue
+            lost, by_bias = m.dead_share > self.error_share and not layer.bypassable, self.ruled_by_bias(layer, m)
+            if by_bias or not levels.shut_by_chance(layer, m):
+                groups.setdefault((lost, by_bias), []).append((layer, m))
         for (lost, by_bias), dead in groups.items():
             yield self._group(dead, Severity.ERROR if lost else Severity.WARNING, by_bias)
 

@@ -16,6 +16,7 @@ from inithealth.rules.wording import called, number, span, times
 from inithealth.theory import octaves_off, recipe_gains, wanted_gain
 
 _SMALL = frozenset("IH201 IH206 IH207 IH301 IH304".split())  # what follows from weights that are too small
+_DRAWN = ("linear", "conv")
 _LARGE = frozenset("IH108 IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH305 IH405".split())
 
 
@@ -60,7 +61,10 @@ class WeightScale(Rule):
     max_octaves_alone: float = 3.0
     # In all, over the layers on the way; one layer at 1/100 (6.6) slowed at most, three (20) failed where it mattered.
     max_octaves_lost: float = 10.0
+    octaves_of_whole: float = 1.0  # of nearly all layers beyond every scheme; none of 358 healthy nets is so far off
     max_octaves_of_whole: float = 4.0  # a whole network 8 times off was slowed at most, 20 to 100 times off failed
+    # N(0, 1), 20 times off, trained right before norms; 100 times off slowed or failed.
+    max_octaves_before_norms: float = 5.0
     min_share_of_whole: float = 0.8  # of the layers, off in one direction: the network as a whole was scaled
     min_peers: int = 3  # fewer layers of one role say little of each other
     max_embedding_rms: float = 4.0  # torch's default is 1
@@ -100,8 +104,7 @@ class WeightScale(Rule):
         most, which = ("up to ", f"{called(layers[0])} has ") if len(layers) > 1 else ("", "")
         bad = suffers and (sign > 0 or self._lost(layers, abs(worst.octaves)))
         bad = bad or _silenced(layers, worst, recording)
-        far = abs(worst.octaves) > self.max_octaves_of_whole or levels.strained(recording)
-        bad = bad or (worst.whole and far)
+        bad = bad or (worst.whole and self._ruinous(worst.octaves, suffers, recording))
         return self.finding(
             layers,
             f"{span(layers)}: weights {most}{times(2 ** abs(worst.octaves))} too {size} "
@@ -112,6 +115,16 @@ class WeightScale(Rule):
             cause=_effect(layers[0]),
             fix=remedy.each(layers),
         )
+
+    def _ruinous(self, octaves: float, suffers: bool, recording: Recording) -> bool:
+        """Whether a network that is off as a whole does not learn.
+
+        Right before a norm small weights turn faster and right themselves; large ones turn slower by their square.
+        """
+        if _held_by_norms(recording):
+            return octaves > self.max_octaves_before_norms or (octaves > 0 and levels.strained(recording))
+        unheld = not recording.normalized and (suffers or levels.faint(recording))
+        return abs(octaves) > self.max_octaves_of_whole or unheld or levels.strained(recording)
 
     def _lost(self, layers: list[Layer], octaves: float) -> bool:
         """Whether weights that are too small take more of the signal than training gives back."""
@@ -133,7 +146,7 @@ class WeightScale(Rule):
                 if len(group) >= self.min_peers and not lost and abs(octaves) > self.max_octaves:
                     peers = f"the median of its {len(group) - 1} peers is"
                     found[layer.name] = _Off(octaves, self.max_octaves, peers)
-                elif suffers or (len(group) < self.min_peers and not layer.normed):
+                elif not layer.transformed and (suffers or (len(group) < self.min_peers and not layer.normed)):
                     tolerated = self.max_octaves if suffers else self.max_octaves_alone
                     octaves = self._off_usual(layer, recording)
                     # Small weights that nothing suffers from may be meant: an output that starts near zero.
@@ -144,9 +157,9 @@ class WeightScale(Rule):
 
     def _as_a_whole(self, recording: Recording) -> dict[str, _Off]:
         """A whole network that no scheme explains, whatever its layers are to each other."""
-        off = off_as_a_whole(recording.layers, self.max_octaves, self.min_share_of_whole)
+        off = off_as_a_whole(recording.layers, self.octaves_of_whole, self.min_share_of_whole)
         usual = {sign: f"nearly all layers are off, common initializations go {sign} to" for sign in ("up", "down")}
-        return {name: _Off(o, self.max_octaves, usual["up" if o > 0 else "down"], True) for name, o in off.items()}
+        return {name: _Off(o, self.octaves_of_whole, usual["up" if o > 0 else "down"], True) for name, o in off.items()}
 
     def _off_usual(self, layer: Layer, recording: Recording) -> float:
         """Octaves from the nearest recipe; heads and branch ends only where they are large and the logits wide.
@@ -210,9 +223,16 @@ def _norms(recording: Recording) -> list[Layer]:
 
 
 def _silenced(layers: list[Layer], worst: _Off, recording: Recording) -> bool:
-    """All norm weights near zero: every branch is silent."""
+    """All norm weights near zero, and most of what comes behind is not normed again: every branch is silent."""
     norms = _norms(recording)
-    return worst.octaves < 0 and bool(norms) and all(norm in layers for norm in norms)
+    silent = worst.octaves < 0 and bool(norms) and all(norm in layers for norm in norms)
+    return silent and not _held_by_norms(recording)
+
+
+def _held_by_norms(recording: Recording) -> bool:
+    """Whether most layers stand right before a norm, which takes away their scale and that of the norm before them."""
+    drawn = [layer for layer in recording.layers if layer.kind in _DRAWN and layer.reaches_loss and not layer.head]
+    return bool(drawn) and sum(layer.normed for layer in drawn) >= len(drawn) / 2
 
 
 def _role(layer: Layer) -> Hashable:

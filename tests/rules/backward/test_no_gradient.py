@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -178,3 +179,20 @@ def test_names_that_are_no_layers_are_passed_over() -> None:
     assert judge(NoGradient, recording(detached=("gone",), unused=("gone",), probation=trial)) == []
     assert judge(NoGradient, recording()) == []
     assert "IH304" not in codes(judged(mlp()))
+
+
+@pytest.mark.parametrize(("units", "bias", "found"), [(4, -1.0, []), (4, -9.0, ["IH204"]), (32, -1.0, ["IH204"])])
+def test_few_units_beside_the_way_are_shut_by_chance(units: int, bias: float, found: list[str]) -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = mlp(2), nn.Linear(10, 10)
+            self.squeeze, self.excite = nn.Linear(10, units), nn.Linear(units, 10)
+            self.squeeze.weight.data.mul_(0.1)
+            nn.init.constant_(self.squeeze.bias, bias)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.body(x)
+            return self.head(y + y * torch.sigmoid(self.excite(torch.relu(self.squeeze(y)))))
+
+    assert [cause.code for cause in judged(Gated()).causes] == found

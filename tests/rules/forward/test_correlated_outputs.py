@@ -102,7 +102,7 @@ def test_a_network_drawn_to_one_side_does_not_train() -> None:
     assert len(found.layers) == 4
 
 
-@pytest.mark.parametrize("made", [nn.functional.softplus, torch.square, torch.exp])
+@pytest.mark.parametrize("made", [nn.functional.softplus, torch.square, torch.exp, lambda raw: torch.exp(raw - 9)])
 def test_weights_that_are_positive_by_design_are_no_accident(made: Callable[[Tensor], Tensor]) -> None:
     class Monotone(nn.Module):
         def __init__(self) -> None:
@@ -136,3 +136,11 @@ def test_on_a_wave_no_place_is_worse() -> None:
             return self.head(torch.sin(self.enter(x)))
 
     assert "IH206" not in codes(judged(Wave()))
+
+
+def test_gates_that_zero_weights_leave_to_their_biases_are_no_shift_of_the_whole() -> None:
+    model = lecun()
+    for layer in model[::2]:
+        nn.init.zeros_(layer.weight)
+        nn.init.constant_(layer.bias, 2.0)
+    assert "IH206" not in codes(judged(model, select="IH206"))

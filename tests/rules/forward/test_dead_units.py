@@ -159,3 +159,10 @@ def test_options() -> None:
 
 def test_units_of_a_layer_that_was_not_measured_are_not_judged() -> None:
     assert judge(DeadUnits, recording()) == []
+
+
+def test_a_few_units_beside_the_way_are_shut_by_chance() -> None:
+    """A squeeze of four units is shut in one of sixteen nets, where what it reads is alike for all samples."""
+    assert judge(DeadUnits, few_open(1.0, 4, bypassable=True)) == []
+    assert len(judge(DeadUnits, few_open(1.0, 8, bypassable=True))) == 1
+    assert len(judge(DeadUnits, few_open(1.0, 4))) == 1

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from inithealth import Severity
-from inithealth.recording import Probation
+from inithealth.recording import Probation, Recording
 from inithealth.rules.weights.constant_weights import ConstantWeights
 from tests.rules.nets import codes, finding, he, judged, mended, mlp, pictures, with_options
 from tests.rules.recordings import judge, recording, stack
@@ -120,3 +120,18 @@ def test_the_constant_head_of_a_constant_body_is_mended_with_it() -> None:
     mended(model, "IH104")
     assert model[8].weight.std() > 0
     assert torch.isfinite(model[8].weight).all()
+
+
+def shifted(layers: int) -> Recording:
+    """Four layers and a head; so many of them constant, their units told apart by the biases."""
+    constant = {**CONSTANT, "duplicate_rows": 0.0}
+    return recording(stack(5, **{f"fc{number}": {"weight": constant} for number in range(layers)}))
+
+
+def test_a_network_constant_throughout_sees_one_direction_whatever_its_biases() -> None:
+    (found,) = judge(ConstantWeights, shifted(4))
+    assert (found.severity, len(found.layers)) == (Severity.ERROR, 4)
+    (found,) = judge(ConstantWeights, shifted(2))
+    assert found.severity == Severity.WARNING
+    assert judge(ConstantWeights, shifted(4), min_layers_of_whole=6)[0].severity == Severity.WARNING
+    assert judge(ConstantWeights, shifted(4), min_share_of_whole=1.1)[0].severity == Severity.WARNING
