@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from inithealth.recording import Layer, Measurement, Recording, Signal
 
@@ -90,7 +91,17 @@ def gradient_fade(recording: Recording) -> tuple[Layer, float, Layer] | None:
     has to fade too: the lesser fading counts.
     """
     measures = _measures(recording, trunk(recording))
+    if any(layer.bypassable for layer, _ in trunk(recording)):
+        measures = list(map(_arriving, measures))
     return max(map(_fade, measures), key=lambda found: found[1], default=None)
+
+
+def _arriving(found: list[tuple[Layer, float]]) -> list[tuple[Layer, float]]:
+    """Where every layer has another beside it: a gradient has faded only if it is no larger anywhere before.
+
+    What is larger before a layer has come around it.
+    """
+    return list(accumulate(found, lambda before, here: (here[0], max(before[1], here[1]))))
 
 
 def _fade(found: list[tuple[Layer, float]]) -> tuple[Layer, float, Layer]:
@@ -204,13 +215,6 @@ def _drowns(recording: Recording) -> bool:
     outputs = [m.output for layer, m in measured(recording) if not (layer.bypassable or layer.normed or layer.head)]
     levels = [signal.rms for signal in outputs if signal is not None and usable(signal)]
     return recording.branches > 0 and max(levels, default=0.0) > _HIGH_OUTPUT * scale
-
-
-def faint(recording: Recording) -> bool:
-    """Whether next to nothing reaches the head, though skips lead around every layer that is too small."""
-    scale = min(1.0, input_rms(recording))
-    reads = [m.input.rms for layer, m in measured(recording) if layer.head and m.input is not None and usable(m.input)]
-    return 0.0 < max(reads, default=0.0) < _LOW_OUTPUT * scale
 
 
 def shows(recording: Recording) -> bool:

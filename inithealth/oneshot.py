@@ -29,7 +29,7 @@ from inithealth.record.graph import collection_paused
 from inithealth.record.names import unwrapped
 from inithealth.record.optimizers import describe_optimizers, is_adaptive
 from inithealth.record.probation import STEPS, Trial
-from inithealth.record.reach import detached_layers
+from inithealth.record.reach import parted_by_values, unreached
 from inithealth.record.recorder import Recorder
 from inithealth.record.restore import optimizer_undisturbed, random_state, undisturbed
 from inithealth.record.unmapped import filled
@@ -142,12 +142,14 @@ class _Session:
                 layers, step = filled(recorder.layers, step, self._loss, recorder.naming.parameters)
                 recorder.describe(layers)
                 hidden = [each for each in recorder.layers if each.weight and gradients.get(each.weight.name) is None]
-                detached, unused = detached_layers(hidden, recorder.naming, loss, self._loss)
+                detached, unused = parted_by_values(unreached(hidden), recorder.naming, loss, self._loss)
             _refuse_unrelated(gradients, detached)
             optimizers, note = self._optimizers()
             trial = Trial(recorder.naming, recorder.layers, norms)
             if trial.needed:
                 self._try(trial, optimizers, gradients)
+            asleep = [layer for layer in recorder.layers if layer.weight and layer.weight.name in trial.asleep]
+            _, idle = parted_by_values(asleep, recorder.naming, self._loss() if asleep else loss, self._loss)
         return recorder.recording((step,)).model_copy(
             update={
                 "loss": self._loss_kind(recorder),
@@ -156,6 +158,7 @@ class _Session:
                 "probation": trial.result() if trial.needed else None,
                 "detached": detached,
                 "unused": unused,
+                "idle": idle,
                 "notes": (self.objective.note, f"optimizer: {note}"),
             }
         )

@@ -211,6 +211,7 @@ class Recording(_Frozen):
     probation: Probation | None = None
     detached: tuple[str, ...] = ()  # layers whose values reach the loss though the gradient can't
     unused: tuple[str, ...] = ()  # layers that take no part in the loss
+    idle: tuple[str, ...] = ()  # layers without any gradient whose weights change nothing: the batch does not ask them
     not_measured: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -20,10 +20,10 @@ def unreached(layers: Sequence[Layer]) -> list[Layer]:
     return [layer for layer in layers if layer.weight and layer.weight.trainable and not layer.reaches_loss]
 
 
-def detached_layers(
-    layers: Sequence[Layer], naming: Naming, loss: float, forward: Callable[[], float]
+def parted_by_values(
+    suspects: Sequence[Layer], naming: Naming, loss: float, forward: Callable[[], float]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Splits the unreached layers into detached ones, whose values reach the loss, and unused ones.
+    """Splits layers that no gradient reaches into those whose values reach the loss, and those that change nothing.
 
     All of them are changed, then all but one group (a part of the model), and the loss computed each time:
     only values that reach the loss change it. The model is put back at once.
@@ -32,19 +32,18 @@ def detached_layers(
         loss: the loss with the weights as they are.
         forward: computes the loss again, under the same random state.
     """
-    suspects = unreached(layers)
     if not suspects:
         return (), ()
     # Never against the loss as it was but here: a model that counts its calls changes its loss by being run.
     changed = _shaken(suspects, naming, forward)
     if _same(changed, loss):
         return (), tuple(layer.name for layer in suspects)
-    detached: list[str] = []
+    felt: list[str] = []
     for group in _groups(suspects):
         others = [layer for layer in suspects if layer not in group]
         if not _same(_shaken(others, naming, forward), changed):
-            detached += [layer.name for layer in group]
-    return tuple(detached), tuple(layer.name for layer in suspects if layer.name not in detached)
+            felt += [layer.name for layer in group]
+    return tuple(felt), tuple(layer.name for layer in suspects if layer.name not in felt)
 
 
 def _groups(layers: Sequence[Layer]) -> list[list[Layer]]:

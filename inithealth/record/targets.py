@@ -46,6 +46,8 @@ def _met(marks: Landmarks, meets: Meets, index: int, reader: int, operand: int) 
     graph, name = marks.graph, marks.graph.names[reader]
     if reader in marks.norms:
         return (Target("norm", name, reader),) if marks.norms[reader] == index else ()
+    if vocab.is_place(name, operand):
+        return ()
     if reader in marks.operations and marks.operations[reader].kind != "scale":
         return (Target("layer", marks.operations[reader].kind, reader),)
     if name in vocab.ATTENTION:

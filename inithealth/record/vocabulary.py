@@ -54,6 +54,14 @@ ACTIVATION_NAMES = {
 ACTIVATIONS = frozenset(ACTIVATION_NAMES) | _words(
     "Softshrink Hardshrink Expm1 Clamp ClampMax Log Log1P Sqrt Square Abs Pow Reciprocal Rsqrt Sign Logsumexp"
 )
+_PLACES = ("GridSampler", "roi_align")  # read their first operand where the second says
+
+
+def is_place(name: str, operand: int) -> bool:
+    """Whether an operand of a node says where to read another: its size is none of a signal."""
+    return operand == 1 and any(word in name for word in _PLACES)
+
+
 SOFTMAX = frozenset({"Softmax", "SafeSoftmax"})
 NORMS = _words(
     """NativeBatchNorm CudnnBatchNorm MiopenBatchNorm NativeLayerNorm NativeGroupNorm FusedRmsNorm

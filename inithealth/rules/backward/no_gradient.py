@@ -49,13 +49,13 @@ class NoGradient(Rule):
                 fix=f"remove the .detach() (or no_grad, .data, .item()) applied to the output of {called(last)}",
             )
         yield from self._asleep(recording)
-        unused = [layers[name] for name in recording.unused if name in layers]
+        unused = [layers[name] for name in (*recording.unused, *recording.idle) if name in layers]
         if unused:
             yield self.finding(
                 unused,
                 f"{span(unused)}: {verb(len(unused), 'takes', 'take')} no part in the loss",
                 severity=Severity.INFO,
-                cause="never called for this batch, or the output is not used",
+                cause="never called for this batch, or the output is not used: what it puts out changes nothing",
                 fix=f"# if that is meant so:\n{remedy.freeze(unused)}",
             )
 
@@ -69,7 +69,8 @@ class NoGradient(Rule):
             return
         names = set(trial.asleep)
         stopped: list[Layer] = [layer for layer in recording.layers if layer.weight and layer.weight.name in names]
-        asleep = [layer for layer in stopped if not (_reads_zeros(layer, recording) or _shut(layer, recording))]
+        awake = {layer.name for layer in stopped if _reads_zeros(layer, recording) or _shut(layer, recording)}
+        asleep = [layer for layer in stopped if layer.name not in awake.union(recording.idle)]
         if not asleep:
             return
         when = f"in {trial.steps} steps" if trial.settled else "so far"

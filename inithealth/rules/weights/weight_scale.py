@@ -17,6 +17,7 @@ from inithealth.theory import octaves_off, recipe_gains, wanted_gain
 
 _SMALL = frozenset("IH201 IH206 IH207 IH301 IH304".split())  # what follows from weights that are too small
 _DRAWN = ("linear", "conv")
+_EPSILON = 0.004  # below it the 1e-5 that norms add to a variance is two fifths of what they divide by
 _LARGE = frozenset("IH108 IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH305 IH405".split())
 
 
@@ -104,7 +105,7 @@ class WeightScale(Rule):
         most, which = ("up to ", f"{called(layers[0])} has ") if len(layers) > 1 else ("", "")
         bad = suffers and (sign > 0 or self._lost(layers, abs(worst.octaves)))
         bad = bad or _silenced(layers, worst, recording)
-        bad = bad or (worst.whole and self._ruinous(worst.octaves, suffers, recording))
+        bad = bad or (worst.whole and self._ruinous(worst.octaves, recording))
         return self.finding(
             layers,
             f"{span(layers)}: weights {most}{times(2 ** abs(worst.octaves))} too {size} "
@@ -116,15 +117,14 @@ class WeightScale(Rule):
             fix=remedy.each(layers),
         )
 
-    def _ruinous(self, octaves: float, suffers: bool, recording: Recording) -> bool:
+    def _ruinous(self, octaves: float, recording: Recording) -> bool:
         """Whether a network that is off as a whole does not learn.
 
         Right before a norm small weights turn faster and right themselves; large ones turn slower by their square.
         """
         if _held_by_norms(recording):
             return octaves > self.max_octaves_before_norms or (octaves > 0 and levels.strained(recording))
-        unheld = not recording.normalized and (suffers or levels.faint(recording))
-        return abs(octaves) > self.max_octaves_of_whole or unheld or levels.strained(recording)
+        return abs(octaves) > self.max_octaves_of_whole or levels.strained(recording)
 
     def _lost(self, layers: list[Layer], octaves: float) -> bool:
         """Whether weights that are too small take more of the signal than training gives back."""
@@ -143,9 +143,10 @@ class WeightScale(Rule):
             lost = suffers and abs(_off_recipes(group[0], middle)) > self.max_octaves
             for layer in group:
                 octaves = math.log2(_gain(layer) / middle)
-                if len(group) >= self.min_peers and not lost and abs(octaves) > self.max_octaves:
+                tolerated = max(self.max_octaves, _chance(layer))
+                if len(group) >= self.min_peers and not lost and abs(octaves) > tolerated:
                     peers = f"the median of its {len(group) - 1} peers is"
-                    found[layer.name] = _Off(octaves, self.max_octaves, peers)
+                    found[layer.name] = _Off(octaves, tolerated, peers)
                 elif not layer.transformed and (suffers or (len(group) < self.min_peers and not layer.normed)):
                     tolerated = self.max_octaves if suffers else self.max_octaves_alone
                     octaves = self._off_usual(layer, recording)
@@ -203,6 +204,11 @@ def _gain(layer: Layer) -> float:
     return gain if gain is not None and math.isfinite(gain) else 0.0
 
 
+def _chance(layer: Layer) -> float:
+    """Octaves by which the rms of so few random numbers is off in one draw of ten thousand."""
+    return math.log2(1e4) / (math.prod(layer.weight.shape) or 1) if layer.weight is not None else 0.0
+
+
 def _off_recipes(layer: Layer, gain: float) -> float:
     """Octaves by which a gain lies outside the initializations in common use for such a layer."""
     return 0.0 if layer.weight is None else octaves_off(gain, recipe_gains(layer, layer.weight))
@@ -232,7 +238,9 @@ def _silenced(layers: list[Layer], worst: _Off, recording: Recording) -> bool:
 def _held_by_norms(recording: Recording) -> bool:
     """Whether most layers stand right before a norm, which takes away their scale and that of the norm before them."""
     drawn = [layer for layer in recording.layers if layer.kind in _DRAWN and layer.reaches_loss and not layer.head]
-    return bool(drawn) and sum(layer.normed for layer in drawn) >= len(drawn) / 2
+    outputs = {name: m.output for name, m in recording.first.items() if m.output is not None}
+    held = [each for each in drawn if each.normed and (each.name not in outputs or outputs[each.name].rms > _EPSILON)]
+    return bool(drawn) and len(held) >= len(drawn) / 2
 
 
 def _role(layer: Layer) -> Hashable:

@@ -15,7 +15,7 @@ from inithealth import Severity
 from inithealth.recording import Loss, Recording
 from inithealth.rules.weights.weight_scale import WeightScale
 from tests.rules.nets import codes, finding, judged, mended, mlp, pictures, vectors, with_options
-from tests.rules.recordings import judge, measured, recording, residual, signal, stack
+from tests.rules.recordings import judge, measured, recording, residual, stack
 
 WIDE = Loss(kind="cross_entropy", classes=10, logits_std=20.0)
 
@@ -396,14 +396,11 @@ def test_the_scale_of_a_norm_is_taken_away_by_the_next_one() -> None:
     assert (found.severity, found.layers) == (Severity.WARNING, ("fc0", "fc2"))
 
 
-def test_a_network_that_is_too_small_throughout_is_an_error_where_nothing_reaches_the_head() -> None:
-    """Though skips lead around all of it: a trunk that starts at a hundredth stays there."""
-    changes = {f"fc{number}": {"weight": {"rms": 0.004}, "bypassable": True} for number in range(1, 5)}
-    layers = stack(6, **changes, fc0={"weight": {"rms": 0.004}})
-    (found,) = judge(WeightScale, recording(layers))
-    assert found.severity == Severity.WARNING
-    of = measured(layers, head={"input": signal(0.01).model_dump()})
-    (found,) = judge(WeightScale, recording(layers, of))
+def test_a_norm_holds_nothing_that_its_epsilon_outweighs() -> None:
+    changes = {f"fc{number}": {"normed": True, "weight": {"rms": 0.0005}} for number in range(5)}
+    layers = stack(6, **changes)
+    of = measured(layers, outputs={f"fc{number}": 0.003 for number in range(5)})
+    (found,) = judge(WeightScale, recording(layers, of, normalized=True))
     assert found.severity == Severity.ERROR
 
 
