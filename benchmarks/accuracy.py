@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.faults.catalogue import EVERY_FAULT, HOSTS, mutant
@@ -26,7 +26,7 @@ from benchmarks.judging.entries import Entry, entries, trainings
 from benchmarks.judging.kept import Kept
 from benchmarks.judging.peers import PEERS
 from benchmarks.judging.scored import Judged
-from benchmarks.judging.table import HALVES, OURS, table, worst
+from benchmarks.judging.table import HALVES, HELD_OUT, OURS, table, worst
 from benchmarks.judging.verdicts import Verdict
 from benchmarks.judging.work import LABELS, run
 
@@ -62,12 +62,12 @@ def measured(folder: Path, parts: Iterable[str], workers: int, *, peers: bool, a
     if "forecast" in parts:
         foretold = run("foretold", (plan.name for plan in PLANS), folder, workers)
     truth = {key: known for key, entry in wanted.items() if (known := true_of(entry, trained, foretold))}
-    tools: dict[str, Callable[[Entry], Verdict]] = {OURS: lambda entry: _ours(entry, recordings, folder)}
-    for peer in PEERS if peers else ():
-        kept = run(peer, wanted, folder, workers)
-        tools[peer] = lambda entry, kept=kept: Verdict.of(kept.get(entry.key) or {})
-    found = {tool: [_judged(wanted[key], truth[key], say(wanted[key])) for key in truth] for tool, say in tools.items()}
+    found = {OURS: [_judged(wanted[key], known, _ours(wanted[key], recordings, folder)) for key, known in truth.items()]}
     _write(folder / "verdicts.jsonl", found[OURS])
+    held_out = [key for key in truth if wanted[key].half == HELD_OUT]  # peers were not fitted on either half
+    for peer in PEERS if peers else ():
+        kept = run(peer, held_out, folder, workers)
+        found[peer] = [_judged(wanted[key], truth[key], Verdict.of(kept.get(key) or {})) for key in held_out]
     return found
 
 

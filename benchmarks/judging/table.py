@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from .intervals import wilson
 from .scored import MEASURES, Judged, Measure, count
 
-HALVES = ("held out", "fitted")
+HELD_OUT = "held out"
+HALVES = (HELD_OUT, "fitted")
 OURS = "inithealth"
 
 
