@@ -48,6 +48,9 @@ class CorrelatedOutputs(BiasAware):
     max_bias_of_whole: float = 0.5  # of nearly all biases: the constant that some write for all of them is 1
     min_share_of_whole: float = 0.8  # of the layers: where nearly all are drawn to one side none of 12 nets trained
     min_layers_of_whole: int = 3
+    # Of 37 nets drawn to one side throughout all failed or slowed but four, that held the signal within these.
+    max_output_of_whole: float = 15.0  # rms, relative to the input
+    min_passing_of_whole: float = 0.25  # of the gradient, from the last layers to the first
     min_units: int = 4  # fewer units are alike by chance
 
     def check(self, recording: Recording) -> Iterator[Finding]:
@@ -67,7 +70,7 @@ class CorrelatedOutputs(BiasAware):
         if alike:
             drawn = [layer for layer, _ in everything if self._tells(layer)]
             whole = len(alike) >= max(self.min_layers_of_whole, self.min_share_of_whole * len(drawn))
-            yield self._pointing_alike(alike, whole)
+            yield self._pointing_alike(alike, whole and self._suffers(recording))
 
     def _shifted(self, pairs: list[tuple[Layer, Measurement]]) -> list[Layer]:
         """The layers of a network nearly all of whose biases are one constant, where no norm takes them away."""
@@ -95,6 +98,13 @@ class CorrelatedOutputs(BiasAware):
             cause=bias_cause(layers),
             fix=remedy.zero_biases(layers),
         )
+
+    def _suffers(self, recording: Recording) -> bool:
+        """Whether a network drawn to one side has lost its signal: norms and skips may keep it."""
+        highest, fade = levels.largest_output(recording), levels.gradient_fade(recording)
+        if highest is None or fade is None:
+            return True
+        return highest[1] > self.max_output_of_whole or fade[1] < self.min_passing_of_whole
 
     def _pointing_alike(self, layers: list[Layer], whole: bool) -> Finding:
         cosine = layers[0].weight.row_cosine if layers[0].weight else 0.0

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Layer, Measurement, Recording
+from inithealth.recording import Layer, Measurement, Recording, Step
 from inithealth.remedy import LESS_SPEED
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import called, count, number
+from inithealth.rules.wording import called, count, number, seen_at
 
 _OVERFLOW = "an overflow"  # how a cause begins that lies in finite numbers
 
@@ -48,14 +48,15 @@ class NonFiniteActivations(Rule):
         for step in recording.steps:
             bad = [(order[m.layer], m) for m in step.layers if m.layer in order and m.output and m.output.non_finite]
             if bad:
-                yield self._first(sorted(bad, key=lambda pair: pair[0].index), step.index)
+                yield self._first(sorted(bad, key=lambda pair: pair[0].index), step)
                 return
 
-    def _first(self, bad: list[tuple[Layer, Measurement]], step: int) -> Finding:
+    def _first(self, bad: list[tuple[Layer, Measurement]], at: Step) -> Finding:
+        step = at.index
         layer, m = bad[0]
         values = m.output.non_finite if m.output else 0
         others = f", and in that of {count(len(bad) - 1, 'layer')} behind it" if len(bad) > 1 else ""
-        when = f" at step {step}" if step else ""
+        when = seen_at(at)
         return self.finding(
             [layer for layer, _ in bad],
             f"{called(layer)}: {count(values, 'NaN or infinite value')} in its output{when}{others}",

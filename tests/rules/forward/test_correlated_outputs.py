@@ -9,7 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from inithealth import Severity
+from inithealth.recording import Recording
+from inithealth.rules.forward.correlated_outputs import CorrelatedOutputs
 from tests.rules.nets import codes, finding, judged, mended, mlp, with_options
+from tests.rules.recordings import judge, measured, recording, stack
 
 
 def lecun(activation: type[nn.Module] = nn.SELU) -> nn.Sequential:
@@ -144,3 +147,18 @@ def test_gates_that_zero_weights_leave_to_their_biases_are_no_shift_of_the_whole
         nn.init.zeros_(layer.weight)
         nn.init.constant_(layer.bias, 2.0)
     assert "IH206" not in codes(judged(model, select="IH206"))
+
+
+def one_sided(gradients: dict[str, float] | None = None, highest: float = 1.0) -> Recording:
+    """Four layers and a head, all drawn to one side, and what that has made of the signal."""
+    layers = stack(5, **{f"fc{number}": {"weight": {"row_cosine": 0.75}} for number in range(4)})
+    return recording(layers, measured(layers, outputs={"fc3": highest}, gradients=gradients))
+
+
+def test_a_network_drawn_to_one_side_may_keep_its_signal() -> None:
+    """As norms that take the mean away, and skips, let it: then it trains."""
+    assert judge(CorrelatedOutputs, one_sided())[0].severity == Severity.WARNING
+    assert judge(CorrelatedOutputs, one_sided(highest=20.0))[0].severity == Severity.ERROR
+    assert judge(CorrelatedOutputs, one_sided({"fc0": 0.2}))[0].severity == Severity.ERROR
+    assert judge(CorrelatedOutputs, one_sided(highest=20.0), max_output_of_whole=30.0)[0].severity == Severity.WARNING
+    assert judge(CorrelatedOutputs, one_sided({"fc0": 0.2}), min_passing_of_whole=0.1)[0].severity == Severity.WARNING

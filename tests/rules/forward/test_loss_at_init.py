@@ -77,9 +77,9 @@ def start(loss: float | None, logits_std: float = 1.0, classes: int = 10) -> Any
     [
         (2.3, 1.0, None),
         (22.0, 5.0, None),
-        (24.0, 5.0, Severity.ERROR),
+        (24.0, 5.0, Severity.WARNING),
         (2.3, 9.0, Severity.WARNING),
-        (2.3, 51.0, Severity.ERROR),
+        (2.3, 31.0, Severity.ERROR),
         (1.1, 1.0, Severity.INFO),
         (None, 60.0, None),
         (float("nan"), 60.0, None),
