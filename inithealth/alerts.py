@@ -14,14 +14,18 @@ logger = logging.getLogger("inithealth")
 _LEVELS = {Severity.ERROR: logging.ERROR, Severity.WARNING: logging.WARNING, Severity.INFO: logging.INFO}
 
 
+_RUNNING = "IH4"  # codes of what steps tell
+
+
 class Alerts:
-    """Tells each cause once, and again when it gets worse. Errors of what it tells are logged, never raised."""
+    """Tells each cause once, again when it gets worse, and when it is over. Errors of what it tells are logged, never raised."""
 
     def __init__(self, writer: Any = None, on_alert: Callable[[Finding], None] | None = None) -> None:
         self.sinks: list[Any] = []  # objects with step(recording, step), report(recording, report, step), close()
         self.on_alert = on_alert
         self.quiet = False  # on ranks other than 0
-        self._told: dict[str, Severity] = {}
+        self._told: dict[str, Severity] = {}  # the worst of each alert so far: one that comes back is told if worse
+        self._open: set[str] = set()
         self._shown = False  # the table, once
         if writer is not None:
             self.add_writer(writer)
@@ -40,10 +44,14 @@ class Alerts:
             self._shown = True
             logger.warning("%s", report)
         for cause in report.causes:
-            before = self._told.get(cause.key)
+            before = self._told.get(_alert(cause))
             if before is None or cause.severity > before:
-                self._told[cause.key] = cause.severity
+                self._told[_alert(cause)] = cause.severity
                 self._tell(cause)
+        found = {_alert(each) for each in report.findings}  # what has become a consequence is not over
+        for alert in sorted(self._open - found):
+            logger.info("%s: no longer found at step %d", alert, index)
+        self._open = (self._open & found) | {_alert(cause) for cause in report.causes}
         for sink in self.sinks:
             _safely(sink.report, recording, report, index)
 
@@ -62,6 +70,11 @@ class Alerts:
         logger.log(_LEVELS[cause.severity], "%s %s: %s", cause.code, cause.rule, cause.message)
         if self.on_alert is not None and cause.severity > Severity.INFO:  # a pager is not for notes
             _safely(self.on_alert, cause)
+
+
+def _alert(cause: Finding) -> str:
+    """What is told once: while a run goes on, the worst layer of one trouble changes from step to step."""
+    return cause.code if cause.code.startswith(_RUNNING) else cause.key
 
 
 def _safely(call: Callable[..., Any], *args: Any) -> None:

@@ -95,10 +95,12 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
             self._monitor.batch = batch
 
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
-        if self._monitor is None or not self._monitor.watching:
+        if self._monitor is None:
             return
-        self._monitor.observe(loss)
-        if self._loss is None:
+        if not self._monitor.watching:  # all that is wanted of the losses is whether they are finite
+            self._loss = loss.detach() if self._loss is None else self._loss + loss.detach()
+        elif self._loss is None:
+            self._monitor.observe(loss)
             # Lightning has divided it by the batches that it accumulates, and multiplied it by the loss scale.
             scale = self._monitor.scaler.get_scale() if self._monitor.scaler is not None else 1.0
             self._loss = loss.detach() * (trainer.accumulate_grad_batches / scale)

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from inithealth.findings import Finding, Report, Severity, Skipped
 from inithealth.recording import Recording
+from inithealth.rules import steps
 from inithealth.rules.base import Rule
 from inithealth.rules.catalogue import catalogue, selected
 from inithealth.settings import Settings
@@ -36,6 +37,12 @@ def diagnose(recording: Recording, settings: Settings) -> Report:
         step=recording.steps[-1].index if recording.steps else 0,
         versions=versions(),
     )
+
+
+def of_steps(recording: Recording, settings: Settings) -> list[Finding]:
+    """What the rules alone find that judge how steps follow each other: cheap enough for every watched step."""
+    rules = [rule for rule in selected(settings) if type(rule).__module__.startswith(f"{steps.__name__}.")]
+    return [finding for rule in rules if rule.skipped(recording) is None for finding in rule.check(recording)]
 
 
 def folded(found: Sequence[tuple[Rule, Finding]]) -> tuple[Finding, ...]:

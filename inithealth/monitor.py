@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -15,8 +14,9 @@ from torch.optim import Optimizer
 
 from inithealth.alerts import Alerts
 from inithealth.call import Call
-from inithealth.diagnose import diagnose
-from inithealth.findings import Finding, Report
+from inithealth.diagnose import diagnose, of_steps
+from inithealth.findings import Finding, Report, Severity
+from inithealth.kept_steps import KeptSteps
 from inithealth.record.batches import named_tensors, refuse_model
 from inithealth.record.exact import exact
 from inithealth.record.gradients import gradient_norms
@@ -26,15 +26,15 @@ from inithealth.record.optimizers import describe_optimizers, is_adaptive, is_id
 from inithealth.record.probation import Trial
 from inithealth.record.reach import seen_detached, unreached
 from inithealth.record.recorder import Recorder
-from inithealth.recording import Recording, Signal, Step
+from inithealth.record.updates import Updates, left_out
+from inithealth.recording import Recording, Signal
 from inithealth.rules.catalogue import selected
 from inithealth.settings import Settings
 
 logger = logging.getLogger("inithealth")
 
 _MOST_OVERFLOWS = 20  # in a row: a scale of 2^16 has come down to 1 long before
-_KEPT_STEPS = 64  # recorded steps that are held: memory does not grow with the run
-_KEPT_MEASUREMENTS = 4096  # layers times steps that are held, of some 2 KB each: nor with the network
+_LOOK_EVERY = 25  # steps between two looks at losses that a look would have to wait for
 
 
 class Monitor:
@@ -76,15 +76,18 @@ class Monitor:
         )
         self._sampled = self._recorder.most
         self._loss_scale = LossScale(scaler)
-        self._first: Step | None = None
-        self._later: deque[Step] = deque()
+        self._kept = KeptSteps()
         self._trial: Trial | None = None
         self._detached: tuple[str, ...] = ()
         self._report: Report | None = None
         self._handles: list[Any] = []
         self._inputs: dict[str, Tensor] = {}
         self._observed = False
-        self._overflows = 0  # in a row
+        self._overflows = self._skipped = 0  # in a row, now and before the last step that was none
+        self._told: set[tuple[str, Severity]] = set()  # what the steps' rules found last
+        self._losses: list[tuple[int, Tensor]] = []  # of steps that are not watched, not looked at yet
+        self._broken_since: int | None = None  # a loss that was not finite asks for one more watched step
+        self._updates = Updates(self._recorder.naming.parameters, self.optimizers)
 
     def __enter__(self) -> Monitor:
         # On the outermost module: a hook inside a compiled one would be compiled into it.
@@ -103,7 +106,7 @@ class Monitor:
     @property
     def watching(self) -> bool:
         """Whether the coming step is measured."""
-        return self.settings.watches(self.index)
+        return self.settings.watches(self.index) or self._broken_since is not None
 
     def begin(self) -> None:
         """Get ready for the coming step: what ran since the last one was no part of it."""
@@ -126,25 +129,34 @@ class Monitor:
         Args:
             loss: of this step; a scalar.
         """
+        self._guarded(self._note_updates)
         if self._overflowed(loss):  # the scaler skips the step: it has not been
             self._observed = False
             self.begin()
             return
-        try:
-            if self.watching:
-                self._measure(loss)
-            elif self._trial is not None and not self._trial.settled:
-                self._note_trial(self._norms(self._trial.names))
-        except Exception as error:  # a monitor must not end the training that it watches
-            self._recorder.failures.setdefault(f"step {self.index}", f"{type(error).__name__}: {error}")
-            self._report = None
-            logger.warning("step %d could not be measured: %s: %s", self.index, type(error).__name__, error)
+        self._guarded(self._take, loss)
         self.index += 1
         self._observed, self._inputs, self.batch = False, {}, None
         if self.watching:
             self._recorder.attach()
         else:
             self._recorder.detach()
+
+    def _guarded(self, call: Callable[..., None], *args: Any) -> None:
+        try:
+            call(*args)
+        except Exception as error:  # a monitor must not end the training that it watches
+            self._recorder.failures.setdefault(f"step {self.index}", f"{type(error).__name__}: {error}")
+            self._report = None
+            logger.warning("step %d could not be measured: %s: %s", self.index, type(error).__name__, error)
+
+    def _take(self, loss: Tensor | float | None) -> None:
+        if self.watching:
+            self._measure(loss)
+            return
+        self._look_at(loss)
+        if self._trial is not None and not self._trial.settled:
+            self._note_trial(self._norms(self._trial.names))
 
     @property
     def report(self) -> Report:
@@ -157,15 +169,15 @@ class Monitor:
     def recording(self) -> Recording:
         """The numbers so far: the first step, and the last ones."""
         recorder = self._recorder
-        steps = (() if self._first is None else (self._first,)) + tuple(self._later)
         optimizer = describe_optimizers(self.optimizers) if self.optimizers else "SGD(lr=0.01) (none given)"
         apart = [layer.name for layer in unreached(recorder.layers)] if recorder.graph else []
         # Several optimizers have several losses, of which the first is seen: the others' layers are not unused.
         turns = tuple(f"{name}: no part of the loss that is watched" for name in apart if len(self.optimizers) > 1)
         apart = [] if turns else apart
-        recording = recorder.recording(steps)
+        recording = recorder.recording(self._kept.steps)
         return recording.model_copy(
             update={
+                "left_out": tuple(left_out(recorder.naming.trainable, recorder.naming.parameters, self.optimizers)),
                 "adaptive": is_adaptive(self.optimizers),
                 "optimizer": optimizer,
                 "probation": self._trial.result() if self._trial is not None and self._trial.needed_at_first else None,
@@ -205,7 +217,7 @@ class Monitor:
         if self.batch is not None:
             self._inputs = dict(named_tensors(self.batch))
         read(self._inputs)
-        if self._first is None:
+        if not self._kept:
             self._detached = seen_detached(self._recorder, self._inputs)
 
     def _measure(self, loss: Tensor | float | None) -> None:
@@ -216,24 +228,26 @@ class Monitor:
             recorder.observe_loss(loss)
         gradients = {name: p.grad for name, p in recorder.naming.parameters.items()}
         norms = self._norms(gradients)
-        if self._first is None:
+        if not self._kept:
             recorder.show_reached(gradients)
         value = None if loss is None else float(loss.detach() if isinstance(loss, Tensor) else loss)
         step = recorder.step(self.index, value, gradients, norms, self._loss_scale.at_backward())
+        if self._skipped or self._broken_since is not None:
+            step = step.model_copy(update={"overflows": self._skipped, "since": self._broken_since})
+        self._broken_since = None
         if step.broken:
             step = step.model_copy(update={"broken_inputs": _broken(self._inputs)})
         self._report = None
-        if self._first is None:
-            self._first = step
-            kept = max(1, min(_KEPT_STEPS, _KEPT_MEASUREMENTS // max(1, len(step.layers))))
-            self._later = deque(maxlen=kept)
+        first = not self._kept
+        self._kept.add(step)
+        if first:
             self._trial = Trial(recorder.naming, recorder.layers, norms)
         else:
-            self._later.append(step)
             self._note_trial(norms)
-        if step is self._first or step.broken:
+        if first or step.broken or self._changed():
             self._judge()
         self.alerts.measured(lambda: self.recording, step)
+        self._updates.before(recorder.layers)
 
     def _overflowed(self, loss: Tensor | float | None) -> bool:
         """Whether mixed precision's loss scale is still too large, which is normal at first."""
@@ -241,8 +255,31 @@ class Monitor:
             return False
         finite = loss is None or math.isfinite(float(loss.detach() if isinstance(loss, Tensor) else loss))
         over = finite and not all(map(math.isfinite, self._norms(self._recorder.naming.parameters).values()))
-        self._overflows = self._overflows + 1 if over else 0
+        self._skipped, self._overflows = self._overflows, self._overflows + 1 if over else 0
         return over
+
+    def _note_updates(self) -> None:
+        """What the optimizer's last step has changed belongs to the step that was measured before it."""
+        found = self._updates.after()
+        if found:
+            self._kept.change_last(updates=found)
+
+    def _changed(self) -> bool:
+        """Whether the steps tell something that they did not before, or no longer what they did."""
+        told, found = self._told, of_steps(self.recording, self.settings)
+        self._told = {(each.key, each.severity) for each in found}
+        return self._told != told
+
+    def _look_at(self, loss: Tensor | float | None) -> None:
+        """A loss of a step that is not watched: only whether it is finite, and not at once where that would wait."""
+        if self._kept.broken:  # the first one was located, and tells all there is
+            return
+        if isinstance(loss, Tensor):
+            self._losses.append((self.index, loss.detach()))
+        if len(self._losses) >= _LOOK_EVERY or not isinstance(loss, Tensor) or not loss.is_cuda:
+            broken = [index for index, value in self._losses if not bool(torch.isfinite(value).all())]
+            self._losses.clear()
+            self._broken_since = broken[0] if broken else None
 
     def _judge(self) -> None:
         self.alerts.judged(self.recording, self.report, self.index)

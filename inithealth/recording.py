@@ -149,6 +149,15 @@ class Measurement(_Frozen):
         return self.predicted / self.input.rms
 
 
+class Update(_Frozen):
+    """What one optimizer step made of one weight, by a sample of its elements."""
+
+    weight: float  # rms before
+    change: float  # rms of the difference
+    unmoved: float  # share of the elements that are bit for bit as before
+    rate: float | None = None  # the learning rate; None: of no optimizer that is known
+
+
 class Step(_Frozen):
     """All that was measured at one optimizer step; ``index`` steps had been taken before."""
 
@@ -156,6 +165,9 @@ class Step(_Frozen):
     loss: float | None = None
     layers: tuple[Measurement, ...] = ()
     global_gradient_norm: float | None = None
+    updates: dict[str, Update] = {}  # by layer
+    overflows: int = 0  # steps right before this one that a loss scaler skipped
+    since: int | None = None  # step of the first loss that was not finite, where it was seen before this one
     broken_inputs: dict[str, Signal] = {}  # inputs with NaN or infinite elements, looked for where the step is broken
 
     @property
@@ -212,6 +224,7 @@ class Recording(_Frozen):
     detached: tuple[str, ...] = ()  # layers whose values reach the loss though the gradient can't
     unused: tuple[str, ...] = ()  # layers that take no part in the loss
     idle: tuple[str, ...] = ()  # layers without any gradient whose weights change nothing: the batch does not ask them
+    left_out: tuple[str, ...] = ()  # trainable parameters that no optimizer holds
     not_measured: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

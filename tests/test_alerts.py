@@ -69,6 +69,21 @@ def test_each_cause_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     assert levels(caplog) == [
         (logging.ERROR, "IH204 some-rule: body.0 is wrong"),
         (logging.ERROR, "IH204 some-rule: body.2 is wrong"),
+        (logging.INFO, "IH204 body.0: no longer found at step 0"),
+    ]
+
+
+def test_while_a_run_goes_on_one_trouble_is_one_alert_whichever_layer_is_worst(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    alerts = Alerts()
+    for layer in ("body.0", "body.2", "body.0"):
+        judge(alerts, cause("IH402", layer=layer))
+    judge(alerts)
+    judge(alerts, cause("IH402", layer="body.4"))
+    assert levels(caplog) == [
+        (logging.ERROR, "IH402 some-rule: body.0 is wrong"),
+        (logging.INFO, "IH402: no longer found at step 0"),
     ]
 
 

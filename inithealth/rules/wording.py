@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inithealth.recording import Layer
+from inithealth.recording import Layer, Step
 
 _MOST_NAMES = 3
 
@@ -30,6 +30,12 @@ def count(amount: int, noun: str) -> str:
 def verb(amount: int, singular: str, plural: str) -> str:
     """The form that agrees with so many subjects."""
     return singular if amount == 1 else plural
+
+
+def seen_at(step: Step) -> str:
+    """`` at step 7``, and when it was first seen; nothing at the first step."""
+    since = "" if step.since is None else f" (the loss was not finite at step {step.since})"
+    return f" at step {step.index}{since}" if step.index else ""
 
 
 def called(layer: Layer) -> str:

@@ -33,7 +33,7 @@ class ExplodingGradients(Rule):
     name = "exploding-gradients"
     severity = Severity.WARNING
     rank = 44
-    explains = frozenset({"IH203", "IH303", "IH405"})
+    explains = frozenset("IH203 IH303 IH402 IH403 IH404 IH405 IH406".split())
     high_growth: float = 50.0  # without normalization; healthy: 1.0
     highest_growth: float = 1e3  # without normalization: none trained
     high_growth_normalized: float = 1e5  # inception_v4 has 7e3 by right

@@ -35,6 +35,7 @@ class NoGradient(Rule):
     name = "no-gradient"
     severity = Severity.ERROR
     rank = 46
+    explains = frozenset({"IH406"})
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         layers = {layer.name: layer for layer in recording.layers}

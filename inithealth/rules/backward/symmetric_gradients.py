@@ -33,6 +33,7 @@ class SymmetricGradients(Rule):
     name = "symmetric-gradients"
     severity = Severity.WARNING
     rank = 47
+    explains = frozenset({"IH401"})
     max_share: float = 0.5  # half of the layer is pushed as one
 
     def check(self, recording: Recording) -> Iterator[Finding]:

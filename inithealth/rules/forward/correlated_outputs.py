@@ -43,7 +43,9 @@ class CorrelatedOutputs(BiasAware):
     name = "correlated-outputs"
     severity = Severity.WARNING
     rank = 7
-    explains = frozenset("IH103 IH108 IH201 IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH304 IH305".split())
+    explains = frozenset(
+        "IH103 IH108 IH201 IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH304 IH305 IH404 IH406".split()
+    )
     max_cosine: float = 0.6  # random units have 0, units drawn from U(0, 1) .75; the most of 14 healthy hosts is .09
     max_bias_of_whole: float = 0.5  # of nearly all biases: the constant that some write for all of them is 1
     min_share_of_whole: float = 0.8  # of the layers: where nearly all are drawn to one side none of 12 nets trained

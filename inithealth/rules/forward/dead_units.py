@@ -35,7 +35,7 @@ class DeadUnits(BiasAware):
     name = "dead-units"
     severity = Severity.WARNING
     rank = 42
-    explains = frozenset("IH201 IH203 IH206 IH207 IH208 IH301 IH304 IH305".split())
+    explains = frozenset("IH201 IH203 IH206 IH207 IH208 IH301 IH304 IH305 IH406".split())
     max_share: float = 0.75  # the worst of 97 healthy nets has .62, an SE layer of 8 channels
     error_share: float = 0.95  # next to nothing passes
     min_units: int = 16  # fewer units say little, unless all are dead

@@ -34,7 +34,7 @@ class ExplodingActivations(Rule):
     name = "exploding-activations"
     severity = Severity.WARNING
     rank = 41
-    explains = frozenset("IH203 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH405".split())
+    explains = frozenset("IH203 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split())
     high_rms: float = 30.0  # without normalization; no healthy net of 97 exceeds 7.6
     highest_rms: float = 300.0  # without normalization: none trained
     high_rms_normalized: float = 100.0  # a norm takes the scale away: only a far larger one matters

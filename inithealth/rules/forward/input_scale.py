@@ -11,6 +11,10 @@ from inithealth.rules.wording import count, number
 
 _FLAT = 1e-6  # std over rms below fp32's resolution
 _BOUNDED = frozenset("tanh sigmoid hardtanh hardsigmoid softmax".split())
+_LARGE = frozenset(
+    "IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split()
+)
+_SMALL = frozenset("IH201 IH206 IH301 IH406".split())
 _AS_IT_IS = 3.0  # factor between a network's input and what its first layer reads of it: a part, with padding
 
 
@@ -100,11 +104,9 @@ class InputScale(Rule):
         )
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
-        large = {"IH202", "IH203", "IH204", "IH205", "IH207", "IH208", "IH209", "IH301", "IH302", "IH303", "IH405"}
-        small = {"IH201", "IH206", "IH301"}
         if cause.severity is Severity.ERROR:
-            return symptom.code in large | small | {"IH304"}
-        return symptom.code in (large if (cause.measured or 0.0) > 1.0 else small)
+            return symptom.code in _LARGE | _SMALL | {"IH304"}
+        return symptom.code in (_LARGE if (cause.measured or 0.0) > 1.0 else _SMALL)
 
     def _off(self, signal: Signal) -> bool:
         if signal.rms == 0.0:  # an empty mask or an initial state: not a matter of scale

@@ -41,7 +41,7 @@ class SaturatedAttention(Rule):
     name = "saturated-attention"
     severity = Severity.WARNING
     rank = 42
-    explains = frozenset({"IH301"})
+    explains = frozenset({"IH301", "IH406"})
     max_std: float = 10.0  # 66 published nets with attention start at 3.3 or less
     error_std: float = 50.0  # SGD failed at 131 behind post-norm; below 46 all trained
     lost_std: float = 100.0  # one such layer, of gpt and bert alike, failed with both optimizers at 170-187

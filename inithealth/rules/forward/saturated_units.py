@@ -38,7 +38,7 @@ class SaturatedUnits(BiasAware):
     name = "saturated-units"
     severity = Severity.WARNING
     rank = 42
-    explains = frozenset({"IH301", "IH304"})
+    explains = frozenset({"IH301", "IH304", "IH406"})
     max_share: float = 0.5  # healthy nets have next to none
 
     def check(self, recording: Recording) -> Iterator[Finding]:
@@ -102,7 +102,7 @@ class SaturatedUnits(BiasAware):
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         """A layer that its bias saturates tells nothing of its input; one that works on its flat part less."""
         if blames_bias(cause):
-            return symptom.code in ("IH103", "IH201", "IH205", "IH206", "IH208", "IH301", "IH304", "IH305")
+            return symptom.code in ("IH103", "IH201", "IH205", "IH206", "IH208", "IH301", "IH304", "IH305", "IH406")
         return super().accounts_for(cause, symptom)
 
     @staticmethod

@@ -7,6 +7,7 @@ from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
 from inithealth.remedy import LESS_SPEED
 from inithealth.rules.base import Rule
+from inithealth.rules.wording import seen_at
 
 
 class NonFiniteLoss(Rule):
@@ -39,7 +40,7 @@ class NonFiniteLoss(Rule):
             if step.loss is not None and not math.isfinite(step.loss):
                 yield self.finding(
                     [],
-                    f"the loss is {step.loss} at step {step.index}",
+                    f"the loss is {step.loss}{seen_at(step) or ' at step 0'}",
                     step=step.index,
                     cause=f"the loss was finite until step {step.index}" if step.index else "so it starts",
                     fix=LESS_SPEED

@@ -36,7 +36,7 @@ class ConstantWeights(Rule):
     severity = Severity.WARNING
     rank: ClassVar[int] = 5
     explains: ClassVar[frozenset[str]] = frozenset(
-        "IH105 IH106 IH108 IH201 IH202 IH204 IH205 IH206 IH207 IH208 IH301 IH302 IH305".split()
+        "IH105 IH106 IH108 IH201 IH202 IH204 IH205 IH206 IH207 IH208 IH301 IH302 IH305 IH401 IH406".split()
     )
     max_alike: float = 0.5  # share of units still alike after probation: half of the layer is lost
     # Of the layers: one that its biases part trained in 14 of 16 nets, none of four that was constant throughout.

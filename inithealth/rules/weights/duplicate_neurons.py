@@ -39,7 +39,7 @@ class DuplicateNeurons(Rule):
     severity = Severity.WARNING
     rank: ClassVar[int] = 6
     explains: ClassVar[frozenset[str]] = frozenset(
-        "IH201 IH202 IH204 IH205 IH206 IH207 IH208 IH301 IH302 IH305".split()  # copies add up
+        "IH201 IH202 IH204 IH205 IH206 IH207 IH208 IH301 IH302 IH305 IH401 IH406".split()  # copies add up
     )
     max_lost: float = 0.5  # share of units that are copies: half of the layer is lost, whatever training does
     min_share: float = 0.25  # fewer copies that part by themselves are not worth a warning

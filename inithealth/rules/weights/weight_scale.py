@@ -15,10 +15,12 @@ from inithealth.rules.whole_scale import off_as_a_whole
 from inithealth.rules.wording import called, number, span, times
 from inithealth.theory import octaves_off, recipe_gains, wanted_gain
 
-_SMALL = frozenset("IH201 IH206 IH207 IH301 IH304".split())  # what follows from weights that are too small
+_SMALL = frozenset("IH201 IH206 IH207 IH301 IH304 IH402 IH406".split())  # what follows from weights that are too small
 _DRAWN = ("linear", "conv")
 _EPSILON = 0.004  # below it the 1e-5 that norms add to a variance is two fifths of what they divide by
-_LARGE = frozenset("IH108 IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH305 IH405".split())
+_LARGE = frozenset(
+    "IH108 IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH305 IH402 IH403 IH404 IH405 IH406".split()
+)
 
 
 class _Off(NamedTuple):

@@ -37,7 +37,7 @@ class ZeroWeights(Rule):
     severity = Severity.ERROR
     rank: ClassVar[int] = 4
     explains: ClassVar[frozenset[str]] = frozenset(
-        "IH201 IH204 IH206 IH207 IH301 IH302 IH304 IH305 IH105 IH208".split()
+        "IH201 IH204 IH206 IH207 IH301 IH302 IH304 IH305 IH105 IH208 IH401 IH406".split()
     )
     max_zero_units: float = 0.5  # share of units: beyond half of them the layer is lost, whatever training does
 

@@ -1,0 +1,43 @@
+"""The recorded steps that a run holds on to: memory does not grow with it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from inithealth.recording import Step
+
+EARLY = 9  # after the first: what later steps are compared with
+_MOST_STEPS = 64  # later ones
+_MOST_MEASUREMENTS = 4096  # layers times later steps, of some 2 KB each
+
+
+class KeptSteps:
+    """The first step, the early ones behind it, and as many of the last ones as there is room for."""
+
+    def __init__(self) -> None:
+        self._early: list[Step] = []
+        self._later: deque[Step] = deque(maxlen=_MOST_STEPS)
+
+    def __bool__(self) -> bool:
+        return bool(self._early)
+
+    def add(self, step: Step) -> None:
+        if not self._early:
+            self._later = deque(maxlen=max(1, min(_MOST_STEPS, _MOST_MEASUREMENTS // max(1, len(step.layers)))))
+        (self._early if len(self._early) <= EARLY else self._later).append(step)
+
+    def change_last(self, **fields: Any) -> None:
+        """What became known of the last step after it."""
+        steps = self._later or self._early
+        if steps:
+            steps[-1] = steps[-1].model_copy(update=fields)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return (*self._early, *self._later)
+
+    @property
+    def broken(self) -> bool:
+        """Whether any of them is."""
+        return any(step.broken for step in self.steps)

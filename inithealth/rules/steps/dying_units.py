@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inithealth.findings import Finding, Severity
+from inithealth.recording import Measurement, Recording
+from inithealth.remedy import LESS_SPEED
+from inithealth.rules.base import Rule, span
+
+
+class DyingUnits(Rule):
+    """ReLU units that were alive at the start have shut for good.
+
+    ## What it checks
+    The share of units that no input of the batch opens, at the last watched step that counts them,
+    against the first step.
+
+    ## Why it matters
+    A unit that is never open has no gradient and never learns again. A learning rate that is too high
+    kills whole layers in a few steps, and the loss stays where it was then.
+
+    ## How to fix
+    Lower the learning rate or warm it up; LeakyReLU or GELU keep a gradient.
+
+    ## When to ignore
+    For networks that are meant to become sparse.
+
+    ## References
+    Lu et al., Dying ReLU and Initialization, https://arxiv.org/abs/1903.06733
+    """
+
+    code = "IH404"
+    name = "dying-units"
+    severity = Severity.WARNING
+    rank = 62
+    explains = frozenset({"IH304", "IH406"})
+    max_share: float = 0.9  # dead now
+    min_lost: float = 0.3  # more than at the first step: it is training that killed them
+    error_share: float = 0.99  # nothing passes a layer that no skip gets round
+    min_units: int = 16  # fewer units say little
+
+    def check(self, recording: Recording) -> Iterator[Finding]:
+        counted = [step for step in recording.steps if any(m.dead_share is not None for m in step.layers)]
+        if len(counted) < 2:
+            return
+        first, last = ({m.layer: m for m in step.layers} for step in (counted[0], counted[-1]))
+        dead = [layer for layer in recording.layers if self._died(first.get(layer.name), last.get(layer.name))]
+        if not dead:
+            return
+        lost = any(not layer.bypassable and _share(last[layer.name]) >= self.error_share for layer in dead)
+        share = max(_share(last[layer.name]) for layer in dead)
+        yield self.finding(
+            dead,
+            f"{span(dead)}: up to {share:.0%} of the units are shut for the whole batch, "
+            f"{_share(first[dead[0].name]):.0%} were at the first step (limit {self.max_share:.0%})",
+            severity=Severity.ERROR if lost else self.severity,
+            measured=share,
+            limit=self.max_share,
+            step=counted[-1].index,
+            cause="steps that were too large have pushed them where no input opens them",
+            fix=LESS_SPEED,
+        )
+
+    def _died(self, first: Measurement | None, last: Measurement | None) -> bool:
+        if first is None or last is None or first.dead_share is None or last.dead_share is None:
+            return False
+        many = last.units >= self.min_units
+        return many and last.dead_share > self.max_share and last.dead_share - first.dead_share > self.min_lost
+
+
+def _share(m: Measurement) -> float:
+    return m.dead_share or 0.0
+
+

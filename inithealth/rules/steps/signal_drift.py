@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from statistics import median
+
+from inithealth import levels
+from inithealth.findings import Finding, Severity
+from inithealth.recording import Layer, Measurement, Recording
+from inithealth.remedy import LESS_SPEED
+from inithealth.rules import history
+from inithealth.rules.base import Rule, span
+from inithealth.rules.wording import called, times
+
+
+class SignalDrift(Rule):
+    """A layer's signal or gradient has drifted away from where it started, and from the other layers.
+
+    ## What it checks
+    rms of the output, and norm of the gradient there, of the last watched step over their median in
+    steps 1 to 9; less what the network's layers have changed by in the median. Of the whole network the
+    outputs alone: gradients fall with the loss by right.
+
+    ## Why it matters
+    In a normalized network the loss shows a growing layer last: running statistics and gains drift first.
+
+    ## How to fix
+    Lower the learning rate, clip gradients, or give the layer weight decay or a normalization.
+
+    ## When to ignore
+    For layers that start near zero on purpose and are waking up.
+
+    ## References
+    Dehghani et al., Scaling Vision Transformers to 22 Billion Parameters, section 2 (attention logits that drift).
+    """
+
+    code = "IH403"
+    name = "signal-drift"
+    severity = Severity.WARNING
+    rank = 61
+    explains = frozenset("IH203 IH303 IH404 IH405 IH406".split())
+    max_octaves: float = 5.0  # factor 32 beyond the network; a healthy layer that wakes comes to 4.3
+    max_octaves_of_gradient: float = 8.0  # of growth; gradients are noisier
+    max_octaves_of_whole: float = 5.0  # the median of all outputs
+    max_start: float = 0.03  # of the largest output, or input: what starts smaller is waking up
+
+    def check(self, recording: Recording) -> Iterator[Finding]:
+        last = history.latest(recording)
+        if last is None:
+            return
+        layers = {layer.name: layer for layer in recording.layers if not layer.head}
+        awake = self._awake(recording)
+        outputs = {name: o for name, o in history.drifts(recording, _output).items() if name in layers}
+        found = False
+        for what, drift, most in (
+            ("output", history.beyond_the_network(outputs), self.max_octaves),
+            ("gradient", history.beyond_the_network(history.drifts(recording, _gradient)), self.max_octaves_of_gradient),
+        ):
+            off = {name: octaves for name, octaves in drift.items() if octaves > most and name in awake & set(layers)}
+            if off and not found:
+                found = True
+                yield self._drifted(what, off, layers, most, last.index)
+        middle = median([octaves for name, octaves in outputs.items() if name in awake] or [0.0])
+        if not found and middle > self.max_octaves_of_whole:
+            yield self._grown(middle, last.index)
+
+    def _awake(self, recording: Recording) -> set[str]:
+        """Layers whose output was of some size from the start."""
+        early = history.baseline(recording)
+        sizes = {m.layer: m.output.rms for m in early[0].layers if m.output is not None} if early else {}
+        least = self.max_start * max([levels.input_rms(recording), *sizes.values()])
+        return {name for name, size in sizes.items() if size > least}
+
+    def _drifted(
+        self, what: str, off: Mapping[str, float], layers: Mapping[str, Layer], limit: float, index: int
+    ) -> Finding:
+        worst = sorted((layers[name] for name in off), key=lambda layer: -off[layer.name])
+        octaves = off[worst[0].name]
+        return self.finding(
+            worst,
+            f"{span(worst)}: the {what} has grown {times(2**octaves)} beyond the other layers' since the first steps "
+            f"(limit {times(2**limit)})",
+            measured=2**octaves,
+            limit=2**limit,
+            step=index,
+            cause=f"{called(worst[0])} drifts away from the network around it",
+            fix=LESS_SPEED,
+        )
+
+    def _grown(self, octaves: float, index: int) -> Finding:
+        return self.finding(
+            [],
+            f"the outputs of the layers have grown {times(2**octaves)} in the median since the first steps "
+            f"(limit {times(2**self.max_octaves_of_whole)})",
+            measured=2**octaves,
+            limit=2**self.max_octaves_of_whole,
+            step=index,
+            cause="the network drifts as a whole: nothing holds its scale",
+            fix=LESS_SPEED,
+        )
+
+
+def _output(m: Measurement) -> float | None:
+    return m.output.rms if m.output is not None and m.output.non_finite == 0 else None
+
+
+def _gradient(m: Measurement) -> float | None:
+    return m.gradient.norm if m.gradient is not None and m.gradient.non_finite == 0 else None

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inithealth import remedy
+from inithealth.findings import Finding, Severity
+from inithealth.recording import Layer, Recording
+from inithealth.rules.base import Rule, span
+from inithealth.rules.wording import count, verb
+
+_RARELY_READ = ("embedding",)  # a sample of the rows may hold none that a batch looked up
+
+
+class UnchangedParameters(Rule):
+    """Trainable weights that no step changes.
+
+    ## What it checks
+    Weights that the loss reaches and that are bit for bit the same before and after each watched step;
+    and trainable parameters that no optimizer holds.
+
+    ## Why it matters
+    The layer stays at its random start for the whole run, and nothing says so.
+
+    ## How to fix
+    Give all parameters to the optimizer, also those made after it; set requires_grad_(False) on what is
+    meant to stay.
+
+    ## When to ignore
+    For parameters that another optimizer steps, which is not passed to the monitor.
+
+    ## References
+    https://docs.pytorch.org/docs/stable/optim.html
+    """
+
+    code = "IH408"
+    name = "unchanged-parameters"
+    severity = Severity.WARNING
+    rank = 65
+    min_steps: int = 4  # watched steps with a learning rate above zero
+
+    def check(self, recording: Recording) -> Iterator[Finding]:
+        left_out = set(recording.left_out)
+        forgotten = [layer for layer in recording.layers if layer.weight and layer.weight.name in left_out]
+        if forgotten:
+            yield self.finding(
+                forgotten,
+                f"{span(forgotten)}: {verb(len(forgotten), 'is', 'are')} trainable, and in no optimizer",
+                cause="the optimizer was made without these parameters",
+                fix=f"pass model.parameters() to the optimizer, or:\n{remedy.freeze(forgotten)}",
+            )
+        stuck = [layer for layer in recording.layers if layer not in forgotten and self._stuck(layer, recording)]
+        if stuck:
+            yield self.finding(
+                stuck,
+                f"{span(stuck)}: the same before and after {count(self.min_steps, 'step')} or more",
+                measured=0.0,
+                step=recording.steps[-1].index,
+                cause="a gradient comes, and the optimizer leaves the weights as they are",
+                fix=f"look for a learning rate of 0, or gradients that are cleared before the step; or:\n"
+                f"{remedy.freeze(stuck)}",
+            )
+
+    def _stuck(self, layer: Layer, recording: Recording) -> bool:
+        if layer.kind in _RARELY_READ or layer.weight is None or not layer.reaches_loss:
+            return False
+        pushed = [
+            update
+            for step in recording.steps
+            for update in [step.updates.get(layer.name)]
+            if update is not None and update.rate != 0.0
+            if any(m.layer == layer.name and (m.weight_gradient or 0.0) > 0.0 for m in step.layers)
+        ]
+        return len(pushed) >= self.min_steps and all(update.unmoved == 1.0 for update in pushed)

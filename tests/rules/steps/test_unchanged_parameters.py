@@ -1,0 +1,75 @@
+"""IH408: weights that no step changes, and those that no optimizer holds."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.optim import SGD
+
+import inithealth
+from inithealth import Severity
+from inithealth.recording import Recording
+from inithealth.rules.steps.unchanged_parameters import UnchangedParameters
+from tests.rules.nets import codes, cross_entropy, finding, mlp, vectors
+from tests.rules.recordings import judge, stack
+from tests.rules.runs import EVERY, several, trained, update
+
+
+def test_a_layer_that_the_optimizer_was_made_without_is_named() -> None:
+    model = mlp()
+    held = [parameter for name, parameter in model.named_parameters() if not name.startswith("2.")]
+    report = trained(model, 2, optimizer=lambda parameters: SGD(held, lr=0.01))
+    found = finding(report, "IH408")
+    assert (found.severity, found.layers) == (Severity.WARNING, ("2",))
+    assert found.message == "layer 2: is trainable, and in no optimizer"
+
+
+def test_a_layer_that_is_put_back_after_each_step_is_named() -> None:
+    model = mlp()
+    before = model[4].weight.detach().clone()
+
+    def put_back(step: int, of: nn.Module) -> None:
+        of[4].weight.copy_(before)
+
+    found = finding(trained(model, between=put_back), "IH408")
+    assert found.layers == ("4",)
+    assert found.message == "layer 4: the same before and after 4 steps or more"
+
+
+def test_a_run_in_which_all_weights_move_is_healthy() -> None:
+    assert trained(mlp()).causes == ()
+
+
+def test_frozen_layers_and_a_rate_of_zero_are_meant_so() -> None:
+    model = mlp()
+    model[2].requires_grad_(False)
+    assert "IH408" not in codes(trained(model))
+    assert "IH408" not in codes(trained(mlp(), optimizer=lambda parameters: SGD(parameters, lr=0.0)))
+
+
+def test_without_an_optimizer_nothing_is_known_to_be_left_out() -> None:
+    model = mlp()
+    with inithealth.watch(model, settings=EVERY) as monitor:
+        for _ in range(6):
+            loss = cross_entropy(model(vectors()))
+            loss.backward()
+            monitor.step(loss)
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    parameter.sub_(0.01 * parameter.grad)
+                    parameter.grad = None
+    assert monitor.report.causes == ()
+
+
+def stuck() -> Recording:
+    return several(updates={"fc1": update(change=0.0, unmoved=1.0)})
+
+
+def test_rows_that_no_batch_looks_up_do_not_move_by_right() -> None:
+    assert len(judge(UnchangedParameters, stuck())) == 1
+    rows = several(updates={"fc1": update(change=0.0, unmoved=1.0)}, layers=stack(fc1={"kind": "embedding"}))
+    assert judge(UnchangedParameters, rows) == []
+
+
+def test_the_option_moves_the_limit() -> None:
+    assert judge(UnchangedParameters, stuck(), min_steps=20) == []
