@@ -62,7 +62,9 @@ def measured(folder: Path, parts: Iterable[str], workers: int, *, peers: bool, a
     if "forecast" in parts:
         foretold = run("foretold", (plan.name for plan in PLANS), folder, workers)
     truth = {key: known for key, entry in wanted.items() if (known := true_of(entry, trained, foretold))}
-    found = {OURS: [_judged(wanted[key], known, _ours(wanted[key], recordings, folder)) for key, known in truth.items()]}
+    found = {
+        OURS: [_judged(wanted[key], known, _ours(wanted[key], recordings, folder)) for key, known in truth.items()]
+    }
     _write(folder / "verdicts.jsonl", found[OURS])
     held_out = [key for key in truth if wanted[key].half == HELD_OUT]  # peers were not fitted on either half
     for peer in PEERS if peers else ():

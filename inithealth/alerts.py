@@ -18,7 +18,10 @@ _RUNNING = "IH4"  # codes of what steps tell
 
 
 class Alerts:
-    """Tells each cause once, again when it gets worse, and when it is over. Errors of what it tells are logged, never raised."""
+    """Tells each cause once, again when it gets worse, and when it is over.
+
+    Errors of what it tells are logged, never raised.
+    """
 
     def __init__(self, writer: Any = None, on_alert: Callable[[Finding], None] | None = None) -> None:
         self.sinks: list[Any] = []  # objects with step(recording, step), report(recording, report, step), close()

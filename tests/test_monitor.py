@@ -16,7 +16,7 @@ from torch.optim import SGD, Adam, Optimizer
 from torch.utils.tensorboard import SummaryWriter
 
 import inithealth
-from inithealth import Monitor, Report, Settings
+from inithealth import Monitor, Report, Settings, Severity
 
 INPUTS = torch.randn(32, 8, generator=torch.Generator().manual_seed(0))
 TARGETS = torch.arange(32) % 4
@@ -127,7 +127,7 @@ def test_a_loss_as_a_number_and_no_loss_at_all() -> None:
 def test_memory_does_not_grow_with_the_run() -> None:
     monitor = train(perceptron(), 100, settings=Settings(schedule="every", until=None))
     kept = [step.index for step in monitor.recording.steps]
-    assert kept == [0, *range(36, 100)]  # the first, and the last 64
+    assert kept == [*range(10), *range(36, 100)]  # the first ones, and the last 64
 
 
 def test_no_tensor_of_the_training_is_held() -> None:
@@ -411,3 +411,28 @@ def test_a_writer_that_fails_does_not_end_the_training(caplog: pytest.LogCapture
     assert codes(train(perceptron(), writer=Full()).report) == []
     assert "no space left on device" in caplog.text
     assert "the training goes on" in caplog.text
+
+
+def test_what_a_step_changed_is_known_at_the_next_one() -> None:
+    monitor = train(perceptron(), 5, settings=Settings(schedule="every", until=None))
+    *watched, last = monitor.recording.steps
+    assert last.updates == {}
+    for step in watched:
+        assert {update.rate for update in step.updates.values()} == {0.1}
+        assert all(0.0 < update.change < update.weight and update.unmoved < 0.5 for update in step.updates.values())
+
+
+@pytest.mark.parametrize("unwatched", [15, 34])
+def test_a_loss_that_breaks_on_an_unwatched_step_is_located_on_the_next(unwatched: int) -> None:
+    model = perceptron()
+    first = next(iter(model.parameters()))
+
+    def poison(step: int) -> None:
+        if step == unwatched:
+            first.data[0, 0] = math.nan
+
+    monitor = train(model, unwatched + 4, before_step=poison)
+    (found,) = [cause for cause in monitor.report.causes if cause.severity == Severity.ERROR]
+    assert found.code == "IH203"
+    assert f"at step {unwatched + 1} (the loss was not finite at step {unwatched})" in found.message
+    assert [step.index for step in monitor.recording.steps if step.index >= unwatched] == [unwatched + 1]

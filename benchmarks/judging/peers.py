@@ -42,7 +42,7 @@ def torch_audit(entry: Entry) -> Verdict:
     from torch_audit.core import Severity
 
     case = entry.case()
-    call, loss = Call.of(case.batch), _loss_of(case)
+    call, loss = Call.of(case.batch), loss_of(case)
     with audit_dynamic(case.model, optimizer=entry.optimizer(case), every_n_steps=1) as auditor:
         auditor.audit_static()
         auditor.audit_init()
@@ -64,7 +64,7 @@ def torch_audit(entry: Entry) -> Verdict:
     )
 
 
-def _loss_of(case: Case) -> Callable[[Any], Tensor]:
+def loss_of(case: Case) -> Callable[[Any], Tensor]:
     """The loss of an output: as given, the output's own, or the projection that inithealth takes."""
     if case.loss is not None:
         return case.loss

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from inithealth.record.sample import Sample, batched, sample
@@ -50,7 +50,7 @@ class Updates:
         waiting, self._before = self._before, []
         now = [(each, taken) for each in waiting if (taken := sample(each.parameter, _MOST)) is not None]
         kept = [(each, taken) for each, taken in now if taken.values.shape == each.sample.values.shape]
-        changes = [Sample(_difference(taken.values, each.sample.values), taken.numel) for each, taken in kept]
+        changes = [Sample(taken.values - each.sample.values, taken.numel) for each, taken in kept]
         signals = iter(batched([*changes, *(each.sample for each, _ in kept)]))
         changed = [next(signals) for _ in kept]
         return {
@@ -59,11 +59,9 @@ class Updates:
         }
 
 
-def _difference(now: Tensor, before: Tensor) -> Tensor:
-    return now - before.to(now.device)
-
-
-def left_out(trainable: Iterable[str], parameters: Mapping[str, nn.Parameter], optimizers: Sequence[Optimizer]) -> set[str]:
+def left_out(
+    trainable: Iterable[str], parameters: Mapping[str, nn.Parameter], optimizers: Sequence[Optimizer]
+) -> set[str]:
     """Trainable parameters that no optimizer holds; empty where no optimizer is known."""
-    held = {id(parameter) for optimizer in optimizers for group in optimizer.param_groups for parameter in group["params"]}
+    held = {id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
     return {name for name in trainable if held and id(parameters[name]) not in held}

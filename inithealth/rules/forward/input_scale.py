@@ -11,9 +11,7 @@ from inithealth.rules.wording import count, number
 
 _FLAT = 1e-6  # std over rms below fp32's resolution
 _BOUNDED = frozenset("tanh sigmoid hardtanh hardsigmoid softmax".split())
-_LARGE = frozenset(
-    "IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split()
-)
+_LARGE = frozenset("IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split())
 _SMALL = frozenset("IH201 IH206 IH301 IH406".split())
 _AS_IT_IS = 3.0  # factor between a network's input and what its first layer reads of it: a part, with padding
 

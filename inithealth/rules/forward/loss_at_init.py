@@ -38,7 +38,9 @@ class LossAtInit(Rule):
     name = "loss-at-init"
     severity = Severity.WARNING
     rank = 45
-    explains = frozenset("IH203 IH303 IH402 IH403 IH404 IH405 IH406".split())  # at later steps: gradients as large throw the weights away
+    explains = frozenset(
+        "IH203 IH303 IH402 IH403 IH404 IH405 IH406".split()
+    )  # at later steps: gradients as large throw the weights away
     max_ratio: float = 10.0  # loss over ln C; the worst of 97 healthy nets has 5.2
     min_ratio: float = 0.5  # below it the network knows something: trained, or the target leaks
     max_logits_std: float = 8.0  # healthy: 5.0 at most

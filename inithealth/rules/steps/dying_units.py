@@ -70,5 +70,3 @@ class DyingUnits(Rule):
 
 def _share(m: Measurement) -> float:
     return m.dead_share or 0.0
-
-

@@ -39,7 +39,7 @@ class SignalDrift(Rule):
     rank = 61
     explains = frozenset("IH203 IH303 IH404 IH405 IH406".split())
     max_octaves: float = 5.0  # factor 32 beyond the network; a healthy layer that wakes comes to 4.3
-    max_octaves_of_gradient: float = 8.0  # of growth; gradients are noisier
+    max_octaves_of_gradient: float = 10.0  # of growth; gradients are noisier
     max_octaves_of_whole: float = 5.0  # the median of all outputs
     max_start: float = 0.03  # of the largest output, or input: what starts smaller is waking up
 
@@ -48,27 +48,30 @@ class SignalDrift(Rule):
         if last is None:
             return
         layers = {layer.name: layer for layer in recording.layers if not layer.head}
-        awake = self._awake(recording)
         outputs = {name: o for name, o in history.drifts(recording, _output).items() if name in layers}
+        gradients = history.drifts(recording, _gradient)
         found = False
-        for what, drift, most in (
-            ("output", history.beyond_the_network(outputs), self.max_octaves),
-            ("gradient", history.beyond_the_network(history.drifts(recording, _gradient)), self.max_octaves_of_gradient),
+        for what, read, drift, most in (
+            ("output", _output, outputs, self.max_octaves),
+            ("gradient", _gradient, gradients, self.max_octaves_of_gradient),
         ):
+            drift = history.beyond_the_network(drift)
+            awake = self._awake(recording, read)
             off = {name: octaves for name, octaves in drift.items() if octaves > most and name in awake & set(layers)}
             if off and not found:
                 found = True
                 yield self._drifted(what, off, layers, most, last.index)
+        awake = self._awake(recording, _output)
         middle = median([octaves for name, octaves in outputs.items() if name in awake] or [0.0])
         if not found and middle > self.max_octaves_of_whole:
             yield self._grown(middle, last.index)
 
-    def _awake(self, recording: Recording) -> set[str]:
-        """Layers whose output was of some size from the start."""
+    def _awake(self, recording: Recording, read: history.Reading) -> set[str]:
+        """Layers whose output, or gradient, was of some size from the start."""
         early = history.baseline(recording)
-        sizes = {m.layer: m.output.rms for m in early[0].layers if m.output is not None} if early else {}
-        least = self.max_start * max([levels.input_rms(recording), *sizes.values()])
-        return {name for name, size in sizes.items() if size > least}
+        sizes = {m.layer: read(m) or 0.0 for m in early[0].layers} if early else {}
+        largest = max([*sizes.values(), levels.input_rms(recording) if read is _output else 0.0])
+        return {name for name, size in sizes.items() if size > self.max_start * largest}
 
     def _drifted(
         self, what: str, off: Mapping[str, float], layers: Mapping[str, Layer], limit: float, index: int

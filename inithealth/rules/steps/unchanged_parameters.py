@@ -36,7 +36,9 @@ class UnchangedParameters(Rule):
     name = "unchanged-parameters"
     severity = Severity.WARNING
     rank = 65
-    min_steps: int = 4  # watched steps with a learning rate above zero
+    min_steps: int = (
+        8  # watched steps with a learning rate above zero; at the start of a warm-up rounding swallows some
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         left_out = set(recording.left_out)

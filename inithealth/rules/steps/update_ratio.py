@@ -6,6 +6,7 @@ from statistics import median
 from inithealth import remedy
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, Step, Update
+from inithealth.rules import history
 from inithealth.rules.base import Rule, span
 from inithealth.rules.wording import called, number
 
@@ -52,7 +53,8 @@ class UpdateRatio(Rule):
         large = [layer for layer in layers if all(self._large(layer, step) for step in steps)]
         if large:
             yield self._too_large(large, steps[-1])
-        small = [layer for layer in layers if recording.adaptive and all(self._small(layer, step) for step in steps)]
+        late = recording.adaptive and history.latest(recording) is not None  # at first, zero starts are waking
+        small = [layer for layer in layers if late and all(self._small(layer, step) for step in steps)]
         if small:
             yield self._too_small(small, steps[-1])
 

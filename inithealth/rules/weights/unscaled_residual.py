@@ -44,7 +44,9 @@ class UnscaledResidual(Rule):
     name = "unscaled-residual"
     severity = Severity.WARNING
     rank: ClassVar[int] = 35  # behind the weight scale: branches whose weights are too large are not scaled either
-    explains: ClassVar[frozenset[str]] = frozenset("IH202 IH203 IH205 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split())
+    explains: ClassVar[frozenset[str]] = frozenset(
+        "IH202 IH203 IH205 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split()
+    )
     max_growth: float = 10.0  # sqrt(2)^N for N branches drawn by He's rule: beyond 6 of them
     highest_growth: float = 1e3  # without norms none trained
     max_depth_growth: float = 5.0  # times what scaled branches make: no more than sqrt(25) for 12 blocks of two

@@ -149,7 +149,7 @@ class WeightScale(Rule):
                 if len(group) >= self.min_peers and not lost and abs(octaves) > tolerated:
                     peers = f"the median of its {len(group) - 1} peers is"
                     found[layer.name] = _Off(octaves, tolerated, peers)
-                elif not layer.transformed and (suffers or (len(group) < self.min_peers and not layer.normed)):
+                elif suffers or (len(group) < self.min_peers and not layer.normed):
                     tolerated = self.max_octaves if suffers else self.max_octaves_alone
                     octaves = self._off_usual(layer, recording)
                     # Small weights that nothing suffers from may be meant: an output that starts near zero.

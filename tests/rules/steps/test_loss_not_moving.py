@@ -27,7 +27,7 @@ def test_a_network_that_does_not_learn_is_told_under_what_makes_its_gradients_va
     found = finding(report, "IH406")
     assert found.role == "consequence"
     assert found.message.startswith("the loss has not moved from 2.3 in 59 steps")
-    assert [cause.code for cause in report.causes if cause.severity == Severity.ERROR][0] in ("IH201", "IH106")
+    assert next(cause.code for cause in report.causes if cause.severity == Severity.ERROR) in ("IH201", "IH106")
 
 
 def test_a_slow_task_alone_is_no_finding() -> None:

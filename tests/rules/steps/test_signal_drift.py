@@ -59,11 +59,11 @@ def test_a_head_grows_by_right() -> None:
 
 
 def test_options_move_the_limits() -> None:
-    gradients: dict[str, Any] = {"gradients": {"fc2": 500.0}}
+    gradients: dict[str, Any] = {"gradients": {"fc2": 5000.0}}
     assert judge(SignalDrift, grown(fc1=100.0), max_octaves=7.0) == []
     (found,) = judge(SignalDrift, several(gradients))
-    assert "the gradient has grown 500x" in found.message
-    assert judge(SignalDrift, several(gradients), max_octaves_of_gradient=10.0) == []
+    assert "the gradient has grown 5000x" in found.message
+    assert judge(SignalDrift, several(gradients), max_octaves_of_gradient=13.0) == []
     every = {f"fc{number}": 50.0 for number in range(4)}
     assert judge(SignalDrift, grown(**every), max_octaves_of_whole=6.0) == []
     waking = several({"outputs": {"fc1": 100.0}}, layers=stack())

@@ -33,7 +33,7 @@ def test_a_layer_that_is_put_back_after_each_step_is_named() -> None:
 
     found = finding(trained(model, between=put_back), "IH408")
     assert found.layers == ("4",)
-    assert found.message == "layer 4: the same before and after 4 steps or more"
+    assert found.message == "layer 4: the same before and after 8 steps or more"
 
 
 def test_a_run_in_which_all_weights_move_is_healthy() -> None:

@@ -402,10 +402,3 @@ def test_a_norm_holds_nothing_that_its_epsilon_outweighs() -> None:
     of = measured(layers, outputs={f"fc{number}": 0.003 for number in range(5)})
     (found,) = judge(WeightScale, recording(layers, of, normalized=True))
     assert found.severity == Severity.ERROR
-
-
-def test_a_standardized_weight_is_compared_with_its_peers_only() -> None:
-    """Its scale is 1 by design, whatever the recipes for drawn weights say."""
-    large = {"weight": {"rms": 2.0, "shape": (96, 97)}}
-    assert len(judge(WeightScale, recording(stack(fc1=large)))) == 1
-    assert judge(WeightScale, recording(stack(fc1={**large, "transformed": True}))) == []
