@@ -15,6 +15,7 @@ from inithealth.findings import Finding, Report, UnhealthyInit
 from inithealth.lightning import callback_bases, is_tensorboard
 from inithealth.loggers import MetricsSink
 from inithealth.monitor import Monitor
+from inithealth.recording import Recording
 from inithealth.rules.catalogue import selected
 from inithealth.settings import Settings
 
@@ -59,6 +60,29 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         self._report: Report | None = None
         self._loss: Tensor | None = None  # of the coming step
         self._unwritable = False
+        self._state: dict[str, Any] = {}  # what a checkpoint keeps of the run
+        self._by_environment = False  # added by INITHEALTH=1, for trainers that have none of their own
+
+    @classmethod
+    def by_environment(cls) -> InitHealth:
+        """One that stands back where the trainer has another."""
+        made = cls()
+        made._by_environment = True
+        return made
+
+    @property
+    def state_key(self) -> str:
+        return f"{type(self).__qualname__}{' by environment' if self._by_environment else ''}"
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was recorded so far, as JSON: a resumed run goes on from it."""
+        if self._monitor is not None:
+            with suppress(Exception):  # a checkpoint is worth more than what is told of the run
+                self._state = _state(self._monitor)
+        return dict(self._state)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._state = dict(state_dict)
 
     @property
     def report(self) -> Report | None:
@@ -66,9 +90,12 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         return self._report
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        if os.environ.get("INITHEALTH") == "0" or trainer.global_step > 0:  # resumed: its weights are trained
+        if os.environ.get("INITHEALTH") == "0" or self._is_spare(trainer):
             return
         self._report, self._loss = None, None
+        taken, history = self._resumed(trainer)
+        if self.settings.finished(taken):
+            return
         rank_zero = trainer.is_global_zero
         try:
             self._monitor = Monitor(
@@ -77,6 +104,8 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
                 scaler=getattr(trainer.precision_plugin, "scaler", None),
                 settings=self.settings,
                 on_alert=self.on_alert if rank_zero else None,
+                steps_taken=taken,
+                history=history,
             )
         except ValueError as error:  # nothing to judge is no reason not to train
             logger.warning("not watched: %s", error)
@@ -88,6 +117,20 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
             else:
                 self._monitor.alerts.sinks.append(MetricsSink(each))
         self._monitor.begin()
+
+    def _is_spare(self, trainer: Any) -> bool:
+        """Whether the trainer has another one, that somebody wrote down."""
+        others = [each for each in trainer.callbacks if isinstance(each, InitHealth) and each is not self]
+        return self._by_environment and bool(others)
+
+    def _resumed(self, trainer: Any) -> tuple[int, Recording | None]:
+        """Steps taken before this run, and what was recorded of them."""
+        if trainer.global_step == 0:
+            return 0, None
+        try:
+            return int(self._state["index"]), Recording.model_validate_json(self._state["recording"])
+        except (KeyError, ValueError):  # saved without this callback, or by another version of it
+            return trainer.global_step, None
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         if self._monitor is not None and self._monitor.watching:
@@ -177,6 +220,11 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
                 part.unlink(missing_ok=True)
 
     def _close(self) -> None:
+        self.state_dict()
         monitor, self._monitor = self._monitor, None
         if monitor is not None:
             monitor.close()
+
+
+def _state(monitor: Monitor) -> dict[str, Any]:
+    return {"index": monitor.index, "recording": monitor.recording.model_dump_json()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 from inithealth.recording import Step
@@ -15,9 +16,11 @@ _MOST_MEASUREMENTS = 4096  # layers times later steps, of some 2 KB each
 class KeptSteps:
     """The first step, the early ones behind it, and as many of the last ones as there is room for."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: Iterable[Step] = ()) -> None:
         self._early: list[Step] = []
         self._later: deque[Step] = deque(maxlen=_MOST_STEPS)
+        for step in steps:
+            self.add(step)
 
     def __bool__(self) -> bool:
         return bool(self._early)

@@ -34,6 +34,7 @@ from inithealth.settings import Settings
 logger = logging.getLogger("inithealth")
 
 _MOST_OVERFLOWS = 20  # in a row: a scale of 2^16 has come down to 1 long before
+_OF_THE_START = ("IH1", "IH2", "IH3", "IH401")  # what rules say of an initialization, by their codes
 _LOOK_EVERY = 25  # steps between two looks at losses that a look would have to wait for
 
 
@@ -42,6 +43,12 @@ class Monitor:
 
     Use :func:`watch`, or the :class:`inithealth.InitHealth` callback. Never raises in the training loop:
     what could not be measured is in the report.
+
+    Args:
+        model, optimizer, scaler, writer, settings: as :func:`watch` takes them.
+        on_alert: called with each new cause.
+        steps_taken: optimizer steps before this run; the initialization of trained weights is not judged.
+        history: the :attr:`recording` of the run that this one goes on from, whose verdict stays.
 
     Raises:
         TypeError: ``model`` is no module.
@@ -58,14 +65,19 @@ class Monitor:
         writer: Any = None,
         settings: Settings | None = None,
         on_alert: Callable[[Finding], None] | None = None,
+        steps_taken: int = 0,
+        history: Recording | None = None,
     ) -> None:
         self.settings = settings or Settings()
+        self._resumed = steps_taken if history is None else 0
+        if self._resumed:  # nothing is known of how these weights started
+            self.settings = self.settings.model_copy(update={"ignore": (*self.settings.ignore, *_OF_THE_START)})
         selected(self.settings)  # a misspelt rule is told now, not when the training runs
         self._outer = model
         self.model = refuse_model(unwrapped(model) if isinstance(model, nn.Module) else model)
         self.optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer or ())
         self.scaler = scaler
-        self.index = 0  # optimizer steps taken
+        self.index = steps_taken
         self.batch: Any = None  # of the coming step, where no forward pass of the whole model shows it
         self.alerts = Alerts(writer, on_alert)
         self._recorder = Recorder(
@@ -76,7 +88,8 @@ class Monitor:
         )
         self._sampled = self._recorder.most
         self._loss_scale = LossScale(scaler)
-        self._kept = KeptSteps()
+        self._history = history if history is not None and self._is_of_this_model(history) else None
+        self._kept = KeptSteps(() if self._history is None else self._history.steps)
         self._trial: Trial | None = None
         self._detached: tuple[str, ...] = ()
         self._report: Report | None = None
@@ -174,10 +187,13 @@ class Monitor:
         # Several optimizers have several losses, of which the first is seen: the others' layers are not unused.
         turns = tuple(f"{name}: no part of the loss that is watched" for name in apart if len(self.optimizers) > 1)
         apart = [] if turns else apart
+        if self._history is not None:  # how the weights started, and what has come of it since
+            late = {"steps": self._kept.steps, "left_out": self._left_out()}
+            return self._history.model_copy(update=late)
         recording = recorder.recording(self._kept.steps)
         return recording.model_copy(
             update={
-                "left_out": tuple(left_out(recorder.naming.trainable, recorder.naming.parameters, self.optimizers)),
+                "left_out": self._left_out(),
                 "adaptive": is_adaptive(self.optimizers),
                 "optimizer": optimizer,
                 "probation": self._trial.result() if self._trial is not None and self._trial.needed_at_first else None,
@@ -185,12 +201,25 @@ class Monitor:
                 "unused": tuple(name for name in apart if name not in self._detached),
                 "not_measured": recording.not_measured + turns,
                 "notes": (
+                    *([f"resumed at step {self._resumed}: the initialization is not judged"] if self._resumed else ()),
                     f"optimizer: {optimizer}",
                     f"sampled: at most {self._sampled} elements of each activation and gradient at the first step, "
                     f"{recorder.most} later; weights, their gradients and the loss are exact",
                 ),
             }
         )
+
+    def _left_out(self) -> tuple[str, ...]:
+        naming = self._recorder.naming
+        return tuple(sorted(left_out(naming.trainable, naming.parameters, self.optimizers)))
+
+    def _is_of_this_model(self, history: Recording) -> bool:
+        """Whether a history tells of the layers that this model has; then they are known from the start."""
+        names = {layer.weight.name for layer in history.layers if layer.weight is not None}
+        if not names or not names <= self._recorder.naming.parameters.keys():
+            return False
+        self._recorder.layers = history.layers
+        return True
 
     def close(self) -> None:
         """Take every hook away; the report stays."""

@@ -278,7 +278,45 @@ def test_a_resumed_run_has_no_initialization_to_judge(tmp_path: Path) -> None:
     callback = InitHealth("raise")
     trainer = fit(module(wrong_until_loaded()), [callback], 12, checkpoint=tmp_path / "epoch.ckpt")
     assert trainer.global_step == 12
-    assert callback.report is None
+    assert callback.report is not None
+    assert callback.report.causes == ()
+    assert callback.report.notes[0] == "resumed at step 6: the initialization is not judged"
+    assert callback.report.step == 9
+
+
+def test_a_resumed_run_goes_on_from_what_was_recorded(tmp_path: Path) -> None:
+    fit(module(vanishing()), [InitHealth()], 6).save_checkpoint(tmp_path / "kept.ckpt")
+    callback = InitHealth()
+    fit(module(vanishing()), [callback], 12, checkpoint=tmp_path / "kept.ckpt")
+    assert codes(callback.report) == ["IH201"]  # how it started is not forgotten
+    assert callback.report is not None
+    assert callback.report.step == 9
+    once = InitHealth()
+    fit(module(vanishing()), [once], 12)
+    assert once.report is not None
+    assert [finding.code for finding in callback.report.causes] == [finding.code for finding in once.report.causes]
+
+
+@pytest.mark.parametrize("state", [{}, {"index": 6}, {"index": 6, "recording": "{"}, {"index": "?", "recording": "{}"}])
+def test_a_state_that_cannot_be_read_is_as_none(state: dict[str, Any], tmp_path: Path) -> None:
+    fit(module(healthy()), [InitHealth()], 6).save_checkpoint(tmp_path / "kept.ckpt")
+    checkpoint = torch.load(tmp_path / "kept.ckpt", weights_only=False)
+    checkpoint["callbacks"]["InitHealth"] = state
+    torch.save(checkpoint, tmp_path / "kept.ckpt")
+    callback = InitHealth("raise")
+    assert fit(module(healthy()), [callback], 12, checkpoint=tmp_path / "kept.ckpt").global_step == 12
+
+
+def test_a_checkpoint_is_the_same_but_for_one_key(tmp_path: Path) -> None:
+    fit(module(healthy())).save_checkpoint(tmp_path / "bare.ckpt")
+    fit(module(healthy()), [InitHealth()]).save_checkpoint(tmp_path / "with.ckpt")
+    bare, watched = (torch.load(tmp_path / f"{name}.ckpt", weights_only=False) for name in ("bare", "with"))
+    assert set(watched["callbacks"].pop("InitHealth")) == {"index", "recording"}
+    assert bare.keys() == watched.keys()
+    for name, value in bare["state_dict"].items():
+        assert torch.equal(value, watched["state_dict"][name])
+    bare.pop("state_dict"), watched.pop("state_dict")
+    assert str(bare) == str(watched)
 
 
 def wrong_until_loaded() -> nn.Module:
