@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,17 @@ def zero_head() -> nn.Module:
     return net
 
 
+def scaled_precision() -> Any:
+    return pytorch_lightning.plugins.MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))
+
+
+def averaging() -> list[Any]:
+    return [pytorch_lightning.callbacks.StochasticWeightAveraging(swa_lrs=0.01, swa_epoch_start=1)]
+
+
+SGD_SLOW = partial(SGD, lr=0.01)
+
+
 @dataclass(frozen=True)
 class Run:
     net: Callable[[], nn.Module]
@@ -78,6 +90,16 @@ RUNS = {
     "accumulation": Run(convolutional, (3, 8, 8), Adam, {"accumulate_grad_batches": 2}),
     "clipping": Run(perceptron, (8,), Adam, {"gradient_clip_val": 0.1}),
     "bfloat16": Run(Attending, (5, 6), Adam, {"precision": "bf16-mixed"}),
+    "float64": Run(convolutional, (3, 8, 8), Adam, {"precision": "64-true"}),
+    "bfloat16 weights": Run(perceptron, (8,), Adam, {"precision": "bf16-true"}),
+    "loss scale": Run(perceptron, (8,), Adam, {"plugins": lambda: [scaled_precision()]}),
+    "loss scale, fused": Run(perceptron, (8,), partial(Adam, fused=True), {"plugins": lambda: [scaled_precision()]}),
+    "anomaly detection": Run(Attending, (5, 6), Adam, {"detect_anomaly": True}),
+    "few batches": Run(convolutional, (3, 8, 8), Adam, {"limit_train_batches": 2}),
+    "several epochs": Run(convolutional, (3, 8, 8), Adam, {"limit_train_batches": 1, "max_epochs": 4}),
+    "fast development run": Run(Attending, (5, 6), Adam, {"fast_dev_run": 3}),
+    "stochastic weight averaging": Run(perceptron, (8,), SGD_SLOW, {"callbacks": averaging}),
+    "manual optimization": Run(perceptron, (8,), Adam, {"manual": True}),
 }
 BY_NAME = pytest.mark.parametrize("name", RUNS)
 
@@ -116,9 +138,15 @@ class Net(pytorch_lightning.LightningModule):
         super().__init__()
         self.net, self.run, self.seen = run.net(), run, []
 
+        self.automatic_optimization = not run.options.get("manual", False)
+
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         loss = F.cross_entropy(self.net(batch[0]), batch[1])
         self.seen.append((loss.detach().clone(), drawn()))
+        if not self.automatic_optimization:
+            self.optimizers().zero_grad()
+            self.manual_backward(loss)
+            self.optimizers().step()
         return loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -132,15 +160,16 @@ def fitted(run: Run, callbacks: list[Any], *, before: Callable[[Net, Any], Any] 
     """Everything that a fit leaves behind."""
     seed()
     model = Net(run)
+    options = {name: value() if callable(value) else value for name, value in run.options.items() if name != "manual"}
     trainer = pytorch_lightning.Trainer(
         max_steps=STEPS // run.options.get("accumulate_grad_batches", 1),
-        callbacks=callbacks,
+        callbacks=[*options.pop("callbacks", ()), *callbacks],
         accelerator="cpu",
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         enable_checkpointing=False,
-        **run.options,
+        **options,
     )
     batches = loader(run)
     before(model, next(iter(DataLoader(batches.dataset, batch_size=8, generator=torch.Generator()))))

@@ -1,0 +1,187 @@
+"""Whatever else a company's Trainers do: tuning, configuring late, the command line, other processes, no code at all."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning
+import torch
+from pytorch_lightning.cli import LightningCLI
+from pytorch_lightning.tuner import Tuner
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import SGD, Optimizer
+from torch.utils.data import DataLoader, TensorDataset
+
+from inithealth import InitHealth, Report
+
+QUIET: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
+CLI: dict[str, Any] = {"save_config_callback": None, "seed_everything_default": False}
+QUIET |= {"enable_model_summary": False, "enable_checkpointing": False}
+
+
+def loader() -> DataLoader[Any]:
+    inputs = torch.randn(96, 8, generator=torch.Generator().manual_seed(0))
+    return DataLoader(TensorDataset(inputs, torch.arange(96) % 4), batch_size=16)
+
+
+class Net(pytorch_lightning.LightningModule):
+    """Healthy, or of a std so small that nothing comes through."""
+
+    def __init__(self, std: float | None = None, lr: float = 0.1) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.lr = lr
+        self.net = nn.Sequential(*(nn.Linear(8, 8) for _ in range(5)), nn.Linear(8, 4))
+        for layer in self.net if std else ():
+            nn.init.normal_(layer.weight, std=std)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        return F.cross_entropy(self.net(batch[0]), batch[1])
+
+    def train_dataloader(self) -> Any:
+        return loader()
+
+    def configure_optimizers(self) -> Optimizer:
+        return SGD(self.parameters(), lr=self.lr)
+
+
+class Late(Net):
+    """Its layers come in ``configure_model``."""
+
+    def __init__(self) -> None:
+        pytorch_lightning.LightningModule.__init__(self)
+        self.lr, self.net = 0.1, None
+
+    def configure_model(self) -> None:
+        if self.net is None:
+            self.net = Net(std=0.01).net
+
+
+def errors(report: Report | None) -> list[str]:
+    assert report is not None
+    return [cause.code for cause in report.causes if cause.severity == "error"]
+
+
+def hooks(model: nn.Module) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
+
+
+def test_layers_that_come_late_are_judged() -> None:
+    callback = InitHealth()
+    pytorch_lightning.Trainer(max_steps=3, callbacks=[callback], **QUIET).fit(Late())
+    assert errors(callback.report) == ["IH201"]
+
+
+def test_a_learning_rate_finder_before_the_fit_is_no_part_of_it(tmp_path: Path) -> None:
+    callback, model = InitHealth(), Net(std=0.01)
+    trainer = pytorch_lightning.Trainer(
+        max_steps=3, callbacks=[callback], default_root_dir=tmp_path, **{**QUIET, "enable_checkpointing": True}
+    )
+    Tuner(trainer).lr_find(model, num_training=8, update_attr=True)
+    assert hooks(model) == 0
+    assert all(parameter.grad is None or not parameter.grad.isnan().any() for parameter in model.parameters())
+    trainer.fit(model)
+    assert errors(callback.report) == ["IH201"]
+    assert callback.report is not None
+    assert callback.report.step == 2
+    assert hooks(model) == 0
+
+
+def command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    monkeypatch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning 2.6 calls what 4.53 deprecated
+
+
+def test_the_command_line_sets_it_up_from_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, report = tmp_path / "config.yaml", tmp_path / "report.json"
+    path.write_text(
+        f"""
+        trainer:
+          max_steps: 3
+          accelerator: cpu
+          logger: false
+          enable_progress_bar: false
+          enable_model_summary: false
+          enable_checkpointing: false
+          callbacks:
+            - class_path: inithealth.InitHealth
+              init_args:
+                on_unhealthy: warn
+                report_path: {report}
+                settings:
+                  schedule: every
+                  until: 1
+                  ignore: [IH301]
+        model:
+          std: 0.01
+        """
+    )
+    command_line(monkeypatch)
+    LightningCLI(Net, args=["fit", "--config", str(path)], **CLI)
+    told = Report.from_json(report.read_text())
+    assert errors(told) == ["IH201"]
+    assert told.step == 1
+    assert [skipped.code for skipped in told.skipped if skipped.reason == "not selected"] == ["IH301"]
+
+
+def test_a_misspelt_setting_ends_the_command_line_before_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    command_line(monkeypatch)
+    arguments = ["fit", "--trainer.callbacks=inithealth.InitHealth", "--trainer.callbacks.settings.schedule=evry"]
+    with pytest.raises(ValueError, match="unknown schedule 'evry'; did you mean 'every'"):
+        LightningCLI(Net, args=arguments, **CLI)
+
+
+SCRIPT = """
+    import {namespace} as pl
+    import torch
+    from torch import nn
+
+    class Net(pl.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Sequential(*(nn.Linear(8, 8) for _ in range(6)))
+            for layer in self.net:
+                nn.init.normal_(layer.weight, std=0.01)
+
+        def training_step(self, batch, batch_idx):
+            return self.net(batch).square().mean()
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    trainer = pl.Trainer(max_steps=2, accelerator="cpu", logger=False, enable_progress_bar=False,
+                         enable_model_summary=False, enable_checkpointing=False{more})
+    trainer.fit(Net(), torch.utils.data.DataLoader(torch.randn(32, 8), batch_size=8))
+"""
+
+
+@pytest.mark.parametrize("namespace", ["pytorch_lightning", "lightning.pytorch"])
+@pytest.mark.parametrize(
+    ("value", "more", "times"),
+    [("1", "", 1), ("", "", 0), ("1", ", callbacks=__import__('inithealth').InitHealth()", 1)],
+    ids=["asked for", "not asked for", "there already"],
+)
+def test_the_environment_adds_it_without_any_code(
+    namespace: str, value: str, more: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INITHEALTH", value)
+    code = textwrap.dedent(SCRIPT.format(namespace=namespace, more=more))
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.count("ERROR   IH201 vanishing-activations") == times, done.stderr
+
+
+def test_it_can_be_sent_to_other_processes() -> None:
+    callback = InitHealth(settings={"ignore": ("IH3",)})
+    pytorch_lightning.Trainer(max_steps=2, callbacks=[callback], **QUIET).fit(Net(std=0.01))
+    for twin in (pickle.loads(pickle.dumps(callback)), copy.deepcopy(callback)):
+        assert twin.report == callback.report
+        pytorch_lightning.Trainer(max_steps=2, callbacks=[twin], **QUIET).fit(Net())
+        assert twin.report.causes == ()
