@@ -1,4 +1,4 @@
-"""Whatever else a company's Trainers do: tuning, configuring late, the command line, other processes, no code at all."""
+"""Whatever else Trainers do in a company: tuning, layers that come late, the command line, no code at all."""
 
 from __future__ import annotations
 
