@@ -4,7 +4,7 @@
     python -m benchmarks.accuracy [--only PART ...] [--no-peers] [--worst] [--again]
 
 Trains what labels the faults and the forecast, records every network, asks the peers, judges and prints the
-table; about an hour and a half on two cores from nothing. What training told is kept in ``benchmarks/labels``,
+table; some two hours on two cores from nothing, three quarters of an hour with the labels kept. What training told is kept in ``benchmarks/labels``,
 every other result as a JSON line the moment it is found, so that an ended run goes on where it was; with
 ``--again`` networks are recorded anew, as after a change of the recorder. Rules may change without that: they
 judge what was recorded.
@@ -24,7 +24,7 @@ from benchmarks.forecast.grid import PLANS
 from benchmarks.judging import recorded
 from benchmarks.judging.entries import Entry, entries, trainings
 from benchmarks.judging.kept import Kept
-from benchmarks.judging.peers import PEERS
+from benchmarks.judging.peers import HINTS, PEERS
 from benchmarks.judging.scored import Judged
 from benchmarks.judging.table import HALVES, HELD_OUT, OURS, table, worst
 from benchmarks.judging.verdicts import Verdict
@@ -69,7 +69,10 @@ def measured(folder: Path, parts: Iterable[str], workers: int, *, peers: bool, a
     held_out = [key for key in truth if wanted[key].half == HELD_OUT]  # peers were not fitted on either half
     for peer in PEERS if peers else ():
         kept = run(peer, held_out, folder, workers)
-        found[peer] = [_judged(wanted[key], truth[key], Verdict.of(kept.get(key) or {})) for key in held_out]
+        said = {key: Verdict.of(kept.get(key) or {}) for key in held_out}
+        found[peer] = [_judged(wanted[key], truth[key], said[key]) for key in held_out]
+        for name, hints in HINTS.get(peer, {}).items():
+            found[name] = [_judged(wanted[key], truth[key], said[key].without(hints)) for key in held_out]
     return found
 
 

@@ -22,6 +22,7 @@ import inithealth
 from benchmarks.judging.entries import Entry, entries
 from benchmarks.judging.peers import loss_of
 from benchmarks.nets import Case
+from inithealth import Severity
 from inithealth.call import Call
 
 STEPS = 60
@@ -41,7 +42,7 @@ def main() -> None:
 
 
 def row(entry: Entry) -> str:
-    codes = ", ".join(cause.code for cause in _report(entry.case()).causes if cause.severity > "info")
+    codes = ", ".join(cause.code for cause in _report(entry.case()).causes if cause.severity > Severity.INFO)
     first = float(_loss(entry.case()).detach())
     found = [
         min(_trained(entry, make, mended) for make in makes) for makes in WAYS.values() for mended in (False, True)
@@ -63,7 +64,7 @@ def _trained(entry: Entry, make: Callable[..., Optimizer], mended: bool) -> floa
     case = entry.case()
     if mended:
         for cause in _report(case).causes:
-            if cause.severity > "info":
+            if cause.severity > Severity.INFO:
                 with torch.no_grad():
                     exec(cause.fix, {"model": case.model, "nn": nn, "torch": torch})
     optimizer = make([parameter for parameter in case.model.parameters() if parameter.requires_grad])

@@ -106,6 +106,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
                 on_alert=self.on_alert if rank_zero else None,
                 steps_taken=taken,
                 history=history,
+                together=trainer.world_size > 1,
             )
         except ValueError as error:  # nothing to judge is no reason not to train
             logger.warning("not watched: %s", error)

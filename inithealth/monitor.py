@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -24,16 +24,18 @@ from inithealth.record.loss_scale import LossScale
 from inithealth.record.names import compiled_modules, unwrapped
 from inithealth.record.optimizers import describe_optimizers, is_adaptive, is_idle
 from inithealth.record.probation import Trial
+from inithealth.record.ranks import Ranks
 from inithealth.record.reach import seen_detached, unreached
 from inithealth.record.recorder import Recorder
 from inithealth.record.updates import Updates, left_out
-from inithealth.recording import Recording, Signal
+from inithealth.recording import Recording, Signal, Step
 from inithealth.rules.catalogue import selected
 from inithealth.settings import Settings
 
 logger = logging.getLogger("inithealth")
 
 _MOST_OVERFLOWS = 20  # in a row: a scale of 2^16 has come down to 1 long before
+T = TypeVar("T")
 _OF_THE_START = ("IH1", "IH2", "IH3", "IH401")  # what rules say of an initialization, by their codes
 _LOOK_EVERY = 25  # steps between two looks at losses that a look would have to wait for
 
@@ -49,6 +51,7 @@ class Monitor:
         on_alert: called with each new cause.
         steps_taken: optimizer steps before this run; the initialization of trained weights is not judged.
         history: the :attr:`recording` of the run that this one goes on from, whose verdict stays.
+        together: whether every process of a distributed run watches: then the numbers are those of the whole batch.
 
     Raises:
         TypeError: ``model`` is no module.
@@ -67,6 +70,7 @@ class Monitor:
         on_alert: Callable[[Finding], None] | None = None,
         steps_taken: int = 0,
         history: Recording | None = None,
+        together: bool = False,
     ) -> None:
         self.settings = settings or Settings()
         self._resumed = steps_taken if history is None else 0
@@ -100,6 +104,12 @@ class Monitor:
         self._told: set[tuple[str, Severity]] = set()  # what the steps' rules found last
         self._losses: list[tuple[int, Tensor]] = []  # of steps that are not watched, not looked at yet
         self._broken_since: int | None = None  # a loss that was not finite asks for one more watched step
+        naming = self._recorder.naming
+        self._ranks = Ranks(
+            together=together,
+            layers=[naming.layer(name) for name in naming.parameters],
+            device=next(self.model.parameters()).device,
+        )
         self._updates = Updates(self._recorder.naming.parameters, self.optimizers)
 
     def __enter__(self) -> Monitor:
@@ -155,21 +165,27 @@ class Monitor:
         else:
             self._recorder.detach()
 
-    def _guarded(self, call: Callable[..., None], *args: Any) -> None:
+    def _guarded(self, call: Callable[..., T], *args: Any) -> T | None:
         try:
-            call(*args)
+            return call(*args)
         except Exception as error:  # a monitor must not end the training that it watches
             self._recorder.failures.setdefault(f"step {self.index}", f"{type(error).__name__}: {error}")
             self._report = None
             logger.warning("step %d could not be measured: %s: %s", self.index, type(error).__name__, error)
+            return None
 
     def _take(self, loss: Tensor | float | None) -> None:
-        if self.watching:
-            self._measure(loss)
+        if not self.watching:
+            self._look_at(loss)
+            if self._trial is not None and not self._trial.settled:
+                self._note_trial(self._norms(self._trial.names))
             return
-        self._look_at(loss)
-        if self._trial is not None and not self._trial.settled:
-            self._note_trial(self._norms(self._trial.names))
+        scheduled = self.settings.watches(self.index)
+        step = self._guarded(self._measured, loss)
+        if scheduled:  # the others come here too, whatever could be measured there or here
+            step = self._ranks.joined(step)
+        if step is not None:
+            self._note(step)
 
     @property
     def report(self) -> Report:
@@ -249,7 +265,8 @@ class Monitor:
         if not self._kept:
             self._detached = seen_detached(self._recorder, self._inputs)
 
-    def _measure(self, loss: Tensor | float | None) -> None:
+    def _measured(self, loss: Tensor | float | None) -> Step:
+        """The numbers of this step, of what this process has seen of it."""
         recorder = self._recorder
         if isinstance(loss, Tensor) and loss.grad_fn is not None:
             if not self._observed:  # no forward pass of the whole model: the graph's shape is still there
@@ -264,8 +281,18 @@ class Monitor:
         if self._skipped or self._broken_since is not None:
             step = step.model_copy(update={"overflows": self._skipped, "since": self._broken_since})
         self._broken_since = None
-        if step.broken:
-            step = step.model_copy(update={"broken_inputs": _broken(self._inputs)})
+        return step.model_copy(update={"broken_inputs": _broken(self._inputs)}) if step.broken else step
+
+    def _note(self, step: Step) -> None:
+        """One more step is known."""
+        recorder = self._recorder
+        found, weights = (
+            {m.layer: m.weight_gradient for m in step.layers},
+            [each for each in recorder.layers if each.weight],
+        )
+        norms = {
+            each.weight.name: norm for each in weights if (norm := found.get(each.name)) is not None and each.weight
+        }
         self._report = None
         first = not self._kept
         self._kept.add(step)

@@ -78,6 +78,8 @@ class _Output(Objective):
         super().__init__(torch.nn.Identity(), (output,), None)
 
 
+# What a tool says of speed (tensor cores, memory format) where others speak of health: counted, and once left out.
+HINTS = {"torch-audit": {"torch-audit but for TA200, TA201": frozenset({"TA200", "TA201"})}}
 PEERS: dict[str, Callable[[Entry], Verdict]] = {"torchtest2": torchtest2, "torch-audit": torch_audit}  # by package
 
 

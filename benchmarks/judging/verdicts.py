@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from inithealth import Report, Severity
@@ -34,6 +34,10 @@ class Verdict:
     @property
     def error(self) -> bool:
         return any(cause.severity == ERROR for cause in self.causes)
+
+    def without(self, codes: frozenset[str]) -> Verdict:
+        """The same, had these not been said."""
+        return replace(self, causes=tuple(cause for cause in self.causes if cause.code not in codes))
 
     def entry(self) -> dict[str, Any]:
         return asdict(self)
