@@ -4,7 +4,8 @@
     python -m benchmarks.accuracy [--only PART ...] [--no-peers] [--worst] [--again]
 
 Trains what labels the faults and the forecast, records every network, asks the peers, judges and prints the
-table; some two hours on two cores from nothing, three quarters of an hour with the labels kept. What training told is kept in ``benchmarks/labels``,
+table; some two hours on two cores from nothing,
+three quarters of an hour with the labels kept. What training told is kept in ``benchmarks/labels``,
 every other result as a JSON line the moment it is found, so that an ended run goes on where it was; with
 ``--again`` networks are recorded anew, as after a change of the recorder. Rules may change without that: they
 judge what was recorded.

@@ -27,6 +27,7 @@ from inithealth.record.probation import Trial
 from inithealth.record.ranks import Ranks
 from inithealth.record.reach import seen_detached, unreached
 from inithealth.record.recorder import Recorder
+from inithealth.record.tensors import is_sharded
 from inithealth.record.updates import Updates, left_out
 from inithealth.recording import Recording, Signal, Step
 from inithealth.rules.catalogue import selected
@@ -108,6 +109,7 @@ class Monitor:
         self._ranks = Ranks(
             together=together,
             layers=[naming.layer(name) for name in naming.parameters],
+            sharded=[name for name, parameter in naming.parameters.items() if is_sharded(parameter)],
             device=next(self.model.parameters()).device,
         )
         self._updates = Updates(self._recorder.naming.parameters, self.optimizers)
@@ -181,9 +183,10 @@ class Monitor:
                 self._note_trial(self._norms(self._trial.names))
             return
         scheduled = self.settings.watches(self.index)
-        step = self._guarded(self._measured, loss)
+        step, norms = self._guarded(self._measured, loss) or (None, {})
         if scheduled:  # the others come here too, whatever could be measured there or here
-            step = self._ranks.joined(step)
+            weights = {layer.name: layer.weight.name for layer in self._recorder.layers if layer.weight is not None}
+            step = self._ranks.joined(step, norms, weights)
         if step is not None:
             self._note(step)
 
@@ -265,8 +268,8 @@ class Monitor:
         if not self._kept:
             self._detached = seen_detached(self._recorder, self._inputs)
 
-    def _measured(self, loss: Tensor | float | None) -> Step:
-        """The numbers of this step, of what this process has seen of it."""
+    def _measured(self, loss: Tensor | float | None) -> tuple[Step, dict[str, float]]:
+        """The numbers of this step, of what this process has seen of it; the norms of the parameters' gradients."""
         recorder = self._recorder
         if isinstance(loss, Tensor) and loss.grad_fn is not None:
             if not self._observed:  # no forward pass of the whole model: the graph's shape is still there
@@ -281,7 +284,8 @@ class Monitor:
         if self._skipped or self._broken_since is not None:
             step = step.model_copy(update={"overflows": self._skipped, "since": self._broken_since})
         self._broken_since = None
-        return step.model_copy(update={"broken_inputs": _broken(self._inputs)}) if step.broken else step
+        step = step.model_copy(update={"broken_inputs": _broken(self._inputs)}) if step.broken else step
+        return step, norms
 
     def _note(self, step: Step) -> None:
         """One more step is known."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from inithealth.record.exact import LONG, exact, norm_of
-from inithealth.record.tensors import plain
+from inithealth.record.tensors import own_part, plain
 from inithealth.record.weights import first_equal, unit_rows
 from inithealth.recording import Layer
 
@@ -32,6 +32,7 @@ def gradient_norms(gradients: Mapping[str, Tensor | None]) -> dict[str, float]:
 
 def _values(gradient: Tensor) -> Tensor | None:
     """What can be measured of a gradient; nearly every one can as it is, and in a training step each call counts."""
+    gradient = own_part(gradient)
     usual = gradient.dtype is torch.float32 and gradient.layout is torch.strided and not gradient.is_meta
     return gradient if usual and gradient.numel() and not gradient.requires_grad else plain(gradient)
 

@@ -12,7 +12,7 @@ from inithealth.record.directions import effective
 from inithealth.record.naming import Naming, module_kind
 from inithealth.record.readings import Place, Readings
 from inithealth.record.seen import Failures, Seen
-from inithealth.record.tensors import floating_tensors
+from inithealth.record.tensors import floating_tensors, is_sharded
 
 
 class ModuleHooks:
@@ -21,10 +21,21 @@ class ModuleHooks:
     Args:
         exact: inputs are measured too.
         compiled: names of modules that are left without hooks, which would be compiled into them.
+        names: of the parameters by ``id``, to which those are added that a sharded module computes with.
     """
 
-    def __init__(self, naming: Naming, failures: Failures, seen: Seen, *, exact: bool, compiled: Collection[str]):
+    def __init__(
+        self,
+        naming: Naming,
+        failures: Failures,
+        seen: Seen,
+        *,
+        exact: bool,
+        compiled: Collection[str],
+        names: dict[int, str],
+    ) -> None:
         self.naming, self.failures, self.exact, self.compiled = naming, failures, exact, compiled
+        self.names = names
         self.seen = seen
         self.paused = False  # while what runs is no part of the training
         self._handles: list[Any] = []
@@ -41,12 +52,24 @@ class ModuleHooks:
                 continue  # the latter compute weights, and are no layers
             elif module._parameters or hasattr(module, "parametrizations"):
                 self._handles.append(module.register_forward_hook(self._hook(name)))
+                if any(is_sharded(each) for each in module._parameters.values() if each is not None):
+                    self._handles.append(module.register_forward_pre_hook(self._naming_hook(name)))
 
     def detach(self) -> None:
         """Take every hook away."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+
+    def _naming_hook(self, name: str) -> Callable[[nn.Module, Any], None]:
+        """While a sharded module runs, other tensors stand in its parameters' places."""
+
+        def hook(module: nn.Module, args: Any) -> None:
+            for own, parameter in module._parameters.items():
+                if parameter is not None:
+                    self.names.setdefault(id(parameter), f"{name}.{own}".lstrip("."))
+
+        return hook
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, args: Any, output: Any) -> None:

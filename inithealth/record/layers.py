@@ -12,6 +12,7 @@ from inithealth.record.naming import Naming, dimensions, module_kind
 from inithealth.record.operations import Operation
 from inithealth.record.reaching import looks_up_padding
 from inithealth.record.replay import operand_tensor
+from inithealth.record.tensors import put_together
 from inithealth.record.weights import describe, unit_rows
 from inithealth.recording import Feeds, Layer, Weight
 
@@ -114,7 +115,9 @@ def _layer(
         place=naming.place(name),
         index=index,
         weight=_weight(draft, naming, flow, uses, kind, module, biases),
-        bias=describe(bias, naming.parameters[bias], trainable=bias in naming.trainable) if bias else None,
+        bias=describe(bias, put_together(naming.parameters[bias]), trainable=bias in naming.trainable)
+        if bias
+        else None,
         unit_axis=_axis(kind, naming.parameters[name], uses, module),
         groups=_groups(uses, module),
         transformed=any(use.transformed for use in uses),
@@ -136,7 +139,7 @@ def _weight(
     biases: dict[str, str],
 ) -> Weight | None:
     parameter = naming.parameters[draft.parameter]
-    values, axis = parameter.detach(), _axis(kind, parameter, uses, module)
+    values, axis = put_together(parameter.detach()), _axis(kind, parameter, uses, module)
     if uses and uses[0].transformed and flow is not None and kind not in _NO_MATRIX:
         used = operand_tensor(flow.graph, uses[0])
         if used is not None and used.ndim > 1:
@@ -154,7 +157,7 @@ def _weight(
         fan_in=fan_in,
         fan_out=fan_out,
         rows=rows,
-        bias=naming.parameters[bias] if bias and kind != "embedding" else None,
+        bias=put_together(naming.parameters[bias]) if bias and kind != "embedding" else None,
         groups=groups if kind == "conv" else 1,
         tied_to=naming.tied.get(draft.parameter, ()),
     )

@@ -15,8 +15,10 @@ from inithealth.record.graph import Graph, order
 from inithealth.record.hooks import node_hook
 from inithealth.record.names import parameter_names
 from inithealth.record.naming import Naming
+from inithealth.record.operations import Operation
 from inithealth.record.paths import peel
 from inithealth.record.seen import Failures, Seen
+from inithealth.record.tensors import is_sharded
 from inithealth.recording import Loss, Signal
 
 _MOST_USES = 8  # uses of one layer whose output is computed again
@@ -38,7 +40,7 @@ class Observer:
         self.layer_at: dict[int, str] = {}  # operation -> layer
         self.layer_of_module: dict[str, str] = {}  # the layer whose output a module's is
         self.between: dict[str, float] = {}  # head -> share of its input that differs between samples
-        self._names = parameter_names(naming.modules[""])
+        self.names = parameter_names(naming.modules[""])
         self._functional = True  # some layer's output is seen by no hook
 
     def units_due(self, step: int) -> bool:
@@ -78,7 +80,7 @@ class Observer:
         if self.flow is not None and self.flow.graph.matches(ordered):
             self.flow.graph.rebind(ordered)
             return self.flow
-        return flow_of(Graph(ordered, self._names))
+        return flow_of(Graph(ordered, self.names))
 
     def _matched(self, flow: Flow, seen: Seen) -> set[int]:
         """The operations whose output is a module's output: the module's hook has measured them."""
@@ -98,7 +100,7 @@ class Observer:
         """Measure what no hook saw: functional calls, attention's ``out_proj``."""
         # Of an unrolled loop the last calls count: they fire first, and the earlier ones fade by right.
         flow.graph.nodes[index].register_prehook(node_hook(seen.readings, layer, self.failures))
-        if use > _MOST_USES:
+        if use > _MOST_USES or self._is_sharded(flow.operations[index]):
             return
         values = replay.forward(flow, index, self.naming.parameters.get, rows=self._rows)
         if values is None:
@@ -111,7 +113,14 @@ class Observer:
             if found is not None:
                 seen.closer.setdefault(layer, {}).update(effective=found[0], width=found[1])
 
+    def _is_sharded(self, operation: Operation) -> bool:
+        """Whether an operation cannot be computed again here: each process holds a part of what it needs."""
+        names = (*operation.weights, *([operation.bias] if operation.bias else ()))
+        return any(is_sharded(self.naming.parameters[name]) for name in names)
+
     def _predict(self, flow: Flow, index: int, layer: str, seen: Seen) -> None:
+        if self._is_sharded(flow.operations[index]):
+            return
         predicted = replay.predicted(flow, index, self.naming.parameters.get)
         if predicted is not None:
             seen.closer.setdefault(layer, {})["predicted"] = predicted

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from inithealth.record.naming import Naming
-from inithealth.record.tensors import plain
+from inithealth.record.tensors import own_part, plain
 from inithealth.record.weights import first_equal, unit_rows
 from inithealth.recording import Layer, Probation
 
@@ -88,16 +88,16 @@ class Trial:
         """A weight's units with their bias, as the optimizer holds them now."""
         if layer.weight is None:
             return None
-        parameter = self.naming.parameters[layer.weight.name].detach()
+        parameter = own_part(self.naming.parameters[layer.weight.name].detach())
         rows = unit_rows(parameter, layer.unit_axis)
         if rows is None or layer.bias is None or layer.kind == "embedding":
             return rows
-        bias = plain(self.naming.parameters[layer.bias.name])
+        bias = plain(own_part(self.naming.parameters[layer.bias.name].detach()))
         return rows if bias is None or len(bias) != len(rows) else torch.cat([rows, bias.reshape(len(rows), -1)], 1)
 
     def _still_zero(self, name: str) -> float:
         """Share of units whose weights (not bias) are still zero."""
-        rows = unit_rows(self.naming.parameters[name], self._layers[name].unit_axis)
+        rows = unit_rows(own_part(self.naming.parameters[name].detach()), self._layers[name].unit_axis)
         return 0.0 if rows is None else float((rows == 0).all(1).sum()) / len(rows)
 
     def _still_alike(self, name: str) -> float:

@@ -1,4 +1,4 @@
-"""One training in several processes: each measures its part of the batch, and one sum makes the numbers of the whole."""
+"""One training in several processes: each measures its part, and one sum makes the numbers of the whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from inithealth.recording import Measurement, Signal, Step
 _HEAD = 2  # processes that measured, and the sum of their losses
 _SIGNAL = 6  # elements, of those sampled, their sum, sum of squares, zeros, not finite
 _PLACES = ("input", "output", "gradient")
-_ROW = _SIGNAL * len(_PLACES) + 1  # and the square of the norm of a sharded gradient
+_ROW = _SIGNAL * len(_PLACES)
 
 
 class Ranks:
@@ -25,7 +25,7 @@ class Ranks:
     Args:
         together: whether all processes watch. One that watches alone must not wait for the others.
         layers: the names of all layers, the same in each process.
-        sharded: those of which each process holds a part of the weight.
+        sharded: the names of the parameters of which each process holds a part.
     """
 
     def __init__(
@@ -33,39 +33,44 @@ class Ranks:
     ) -> None:
         there = together and dist.is_available() and dist.is_initialized()
         self.size = dist.get_world_size() if there else 1
-        self._layers, self._device = list(dict.fromkeys(layers)), device
-        self._sharded = frozenset(sharded)
+        self._layers, self._sharded, self._device = list(dict.fromkeys(layers)), list(sharded), device
 
     @property
     def bytes(self) -> int:
         """What one sum moves, in each process."""
-        return 8 * (_HEAD + _ROW * len(self._layers)) if self.size > 1 else 0
+        return 8 * (_HEAD + len(self._sharded) + _ROW * len(self._layers)) if self.size > 1 else 0
 
-    def joined(self, step: Step | None) -> Step | None:
+    def joined(self, step: Step | None, norms: Mapping[str, float], weights: Mapping[str, str]) -> Step | None:
         """The numbers of the whole batch: a mean of the losses, the moments of all samples, norms of whole gradients.
 
         The largest element, dead units and saturation stay those of this process.
+
+        Args:
+            norms: of this process's part of each parameter's gradient.
+            weights: the parameter of each layer.
         """
         if self.size == 1:
             return step
-        total = self._sums(step)
+        total = self._sums(step, norms)
         dist.all_reduce(total)
-        count, loss = total[:_HEAD].tolist()
+        (count, loss), squares = total[:_HEAD].tolist(), total[_HEAD : _HEAD + len(self._sharded)].tolist()
         if step is None:
             return None
-        rows = dict(zip(self._layers, total[_HEAD:].view(-1, _ROW).tolist(), strict=True))
-        measured = tuple(self._whole(m, rows.get(m.layer)) for m in step.layers)
-        norm = sum((m.weight_gradient or 0.0) ** 2 for m in measured) ** 0.5 if self._sharded else None
+        whole = {**norms, **{name: square**0.5 for name, square in zip(self._sharded, squares, strict=True)}}
+        rows = dict(zip(self._layers, total[_HEAD + len(squares) :].view(-1, _ROW).tolist(), strict=True))
+        measured = tuple(self._whole(m, rows.get(m.layer), whole.get(weights.get(m.layer, ""))) for m in step.layers)
         told = {"layers": measured, "loss": None if step.loss is None else loss / count}
-        return step.model_copy(update={**told, **({} if norm is None else {"global_gradient_norm": norm})})
+        if self._sharded:
+            told["global_gradient_norm"] = sum(norm**2 for norm in whole.values()) ** 0.5
+        return step.model_copy(update=told)
 
-    def _sums(self, step: Step | None) -> Tensor:
-        total = torch.zeros(_HEAD + _ROW * len(self._layers), dtype=torch.float64)
+    def _sums(self, step: Step | None, norms: Mapping[str, float]) -> Tensor:
+        total = torch.zeros(_HEAD + len(self._sharded) + _ROW * len(self._layers), dtype=torch.float64)
         if step is not None:
-            total[0], total[1] = 1.0, step.loss if step.loss is not None else 0.0
             by_layer = {m.layer: m for m in step.layers}
-            rows = [self._row(by_layer.get(name)) for name in self._layers]
-            total[_HEAD:] = torch.tensor(rows, dtype=torch.float64).flatten()
+            rows = [value for name in self._layers for value in self._row(by_layer.get(name))]
+            squares = [norms.get(name, 0.0) ** 2 for name in self._sharded]
+            total[:] = torch.tensor([1.0, step.loss or 0.0, *squares, *rows], dtype=torch.float64)
         return total.to(self._device)
 
     def _row(self, m: Measurement | None) -> list[float]:
@@ -73,18 +78,17 @@ class Ranks:
             return [0.0] * _ROW
         # A process's loss is the mean over its own samples: in the mean of all its gradients are that much smaller.
         scales = {"gradient": 1.0 / self.size}
-        sums = [value for place in _PLACES for value in _moments(getattr(m, place), scales.get(place, 1.0))]
-        return [*sums, (m.weight_gradient or 0.0) ** 2 if m.layer in self._sharded else 0.0]
+        return [value for place in _PLACES for value in _moments(getattr(m, place), scales.get(place, 1.0))]
 
-    def _whole(self, m: Measurement, row: Sequence[float] | None) -> Measurement:
+    def _whole(self, m: Measurement, row: Sequence[float] | None, norm: float | None) -> Measurement:
         if row is None:  # a second use of a tied weight: this process's part
             return m
-        parts = {place: row[number * _SIGNAL : (number + 1) * _SIGNAL] for number, place in enumerate(_PLACES)}
-        update: Mapping[str, object] = {
-            place: _signal(getattr(m, place), sums) for place, sums in parts.items() if getattr(m, place) is not None
-        }
-        norm = {"weight_gradient": row[-1] ** 0.5} if m.layer in self._sharded else {}
-        return m.model_copy(update={**update, **norm})
+        update: dict[str, object] = {} if norm is None else {"weight_gradient": norm}
+        for number, place in enumerate(_PLACES):
+            mine = getattr(m, place)
+            if mine is not None:
+                update[place] = _signal(mine, row[number * _SIGNAL : (number + 1) * _SIGNAL])
+        return m.model_copy(update=update)
 
 
 def _moments(signal: Signal | None, scale: float) -> list[float]:

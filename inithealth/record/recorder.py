@@ -61,7 +61,9 @@ class Recorder:
         # An output and a gradient of four bytes an element for every layer share the budget.
         self._budget = sample_bytes // (2 * 4 * max(1, len(self.naming.parameters)))
         self._steps = 0  # recorded so far
-        self.hooks = ModuleHooks(self.naming, self.failures, self._next(), exact=exact, compiled=compiled)
+        self.hooks = ModuleHooks(
+            self.naming, self.failures, self._next(), exact=exact, compiled=compiled, names=self.observer.names
+        )
 
     def _note_lost(self) -> None:
         self._lost = lost_writes(self.model, self.naming.parameters)

@@ -43,3 +43,20 @@ def plain(tensor: Tensor) -> Tensor | None:
     if not tensor.is_floating_point() or tensor.numel() == 0:
         return None
     return tensor.float() if tensor.dtype.itemsize == 1 else tensor  # fp8 knows no arithmetic
+
+
+def is_sharded(tensor: Tensor) -> bool:
+    """Whether each process holds a part of the tensor."""
+    return hasattr(tensor, "full_tensor")
+
+
+def own_part(tensor: Tensor) -> Tensor:
+    """What this process holds of a tensor."""
+    part: Tensor = getattr(tensor, "to_local", lambda: tensor)()
+    return part
+
+
+def put_together(tensor: Tensor) -> Tensor:
+    """The whole tensor. Where it is sharded, every process has to ask for it at the same time."""
+    whole: Tensor = getattr(tensor, "full_tensor", lambda: tensor)()
+    return whole

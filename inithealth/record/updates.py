@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from inithealth.record.sample import Sample, batched, sample
+from inithealth.record.tensors import own_part
 from inithealth.recording import Layer, Update
 
 _MOST = 128  # elements of one weight: the rms of what changes is known to 6 %
@@ -41,14 +42,16 @@ class Updates:
             if layer.weight is None or not layer.weight.trainable:
                 continue
             parameter = self._parameters[layer.weight.name]
-            taken = sample(parameter, _MOST)
+            taken = sample(own_part(parameter.detach()), _MOST)
             if taken is not None:
                 self._before.append(_Before(layer.name, parameter, taken, rates.get(id(parameter))))
 
     def after(self) -> dict[str, Update]:
         """By layer, what the step has changed; call it before the next one. Empty where none was awaited."""
         waiting, self._before = self._before, []
-        now = [(each, taken) for each in waiting if (taken := sample(each.parameter, _MOST)) is not None]
+        now = [
+            (each, taken) for each in waiting if (taken := sample(own_part(each.parameter.detach()), _MOST)) is not None
+        ]
         kept = [(each, taken) for each, taken in now if taken.values.shape == each.sample.values.shape]
         changes = [Sample(taken.values - each.sample.values, taken.numel) for each, taken in kept]
         signals = iter(batched([*changes, *(each.sample for each, _ in kept)]))
