@@ -71,7 +71,10 @@ def _trained(entry: Entry, make: Callable[..., Optimizer], mended: bool) -> floa
     losses = []
     for _ in range(STEPS):
         optimizer.zero_grad()
-        loss = _loss(case)
+        try:
+            loss = _loss(case)
+        except (RuntimeError, ValueError):  # a detector refuses boxes that are NaN by itself
+            return math.inf
         if not math.isfinite(float(loss.detach())):
             return math.inf
         loss.backward()

@@ -21,6 +21,8 @@ from inithealth.settings import Settings
 
 logger = logging.getLogger("inithealth")
 
+_PROBATION = 10  # steps in which what was suspect at first is settled, watched or not
+
 OnUnhealthy = Literal["warn", "stop", "raise"]
 
 
@@ -59,7 +61,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         self._monitor: Monitor | None = None
         self._report: Report | None = None
         self._loss: Tensor | None = None  # of the coming step
-        self._unwritable = False
+        self._unwritable = self._writes = False
         self._state: dict[str, Any] = {}  # what a checkpoint keeps of the run
         self._by_environment = False  # added by INITHEALTH=1, for trainers that have none of their own
 
@@ -155,7 +157,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
             return
         self._monitor.step(self._loss)
         self._loss = None
-        self._judge(trainer)
+        self._judge(trainer, self._monitor)
         if self.settings.finished(self._monitor.index) and not self._waiting(self._monitor):
             self._close()
 
@@ -176,15 +178,14 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         self._close()
 
-    def _judge(self, trainer: Any) -> None:
+    def _judge(self, trainer: Any, monitor: Monitor) -> None:
         """Every rank comes to the same decision; rank 0 writes before anyone raises."""
-        before = self._report
-        self._report = report = self._latest()
-        if report is before:
-            return
-        if trainer.is_global_zero and self.report_path is not None and report is not None:
-            self._write(report, self.report_path)
-        if self.on_unhealthy == "warn":
+        if monitor.news:
+            monitor.news = False
+            self._tell(trainer.is_global_zero)
+        step, report = monitor.index - 1, self._report
+        # All ranks ask each other at the same steps, whatever each of them has found.
+        if self.on_unhealthy == "warn" or not (step < _PROBATION or self.settings.watches(step)):
             return
         bad = report is not None and not report.ok
         if not trainer.strategy.reduce_boolean_decision(bad, all=False):
@@ -193,6 +194,12 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
             trainer.should_stop = True
             return
         raise UnhealthyInit(report if report is not None and bad else "found by another process: see rank 0's log")
+
+    def _tell(self, writes: bool) -> None:
+        """Make the report, and write it where it is another than before."""
+        before, self._report, self._writes = self._report, self._latest(), writes
+        if writes and self._report is not before and self._report is not None and self.report_path is not None:
+            self._write(self._report, self.report_path)
 
     def _waiting(self, monitor: Monitor) -> bool:
         """Whether suspects are still on probation, which lasts longer than a short schedule."""
@@ -222,6 +229,8 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
 
     def _close(self) -> None:
         self.state_dict()
+        if self._monitor is not None and self._monitor.recorded:
+            self._tell(self._writes)
         monitor, self._monitor = self._monitor, None
         if monitor is not None:
             monitor.close()

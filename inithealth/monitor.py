@@ -83,6 +83,7 @@ class Monitor:
         self.optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer or ())
         self.scaler = scaler
         self.index = steps_taken
+        self.news = False  # whether the findings have changed since somebody set this to False
         self.batch: Any = None  # of the coming step, where no forward pass of the whole model shows it
         self.alerts = Alerts(writer, on_alert)
         self._recorder = Recorder(
@@ -132,6 +133,11 @@ class Monitor:
     def watching(self) -> bool:
         """Whether the coming step is measured."""
         return self.settings.watches(self.index) or self._broken_since is not None
+
+    @property
+    def recorded(self) -> bool:
+        """Whether any step is."""
+        return bool(self._kept)
 
     def begin(self) -> None:
         """Get ready for the coming step: what ran since the last one was no part of it."""
@@ -342,6 +348,7 @@ class Monitor:
             self._broken_since = broken[0] if broken else None
 
     def _judge(self) -> None:
+        self.news = True
         self.alerts.judged(self.recording, self.report, self.index)
 
     def _norms(self, wanted: Iterable[str]) -> dict[str, float]:

@@ -1,0 +1,154 @@
+"""Whatever breaks around a training that is watched, its result is the same, and what was measured is kept."""
+
+from __future__ import annotations
+
+import errno
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning
+import torch
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Adam, Optimizer
+from torch.utils.data import DataLoader, TensorDataset
+
+from inithealth import InitHealth, Report
+from inithealth.record import hooks, observer, recorder, updates
+from inithealth.record.readings import Readings
+
+STEPS = 25
+
+
+class Net(pytorch_lightning.LightningModule):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = nn.Sequential(
+            nn.Linear(8, 16), nn.ReLU(inplace=True), nn.Linear(16, 16), nn.GELU(), nn.Linear(16, 4)
+        )
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        return F.cross_entropy(self.net(batch[0]), batch[1])
+
+    def configure_optimizers(self) -> Optimizer:
+        return Adam(self.parameters(), lr=1e-2)
+
+
+def result(callbacks: list[Any], logger: Any = False, steps: int = STEPS) -> list[Tensor]:
+    """The weights that a training ends with."""
+    model = Net()
+    inputs = torch.randn(96, 8, generator=torch.Generator().manual_seed(0))
+    batches = DataLoader(TensorDataset(inputs, torch.arange(96) % 4), batch_size=16)
+    pytorch_lightning.Trainer(
+        max_steps=steps,
+        callbacks=callbacks,
+        logger=logger,
+        accelerator="cpu",
+        log_every_n_steps=1,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+    ).fit(model, batches)
+    assert sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()) == 0
+    return [parameter.detach().clone() for parameter in model.parameters()]
+
+
+def same(one: list[Tensor], other: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+PLACES = [
+    (Readings, "take"),
+    (observer.Observer, "observe"),
+    (updates.Updates, "before"),
+    (updates.Updates, "after"),
+    (recorder.Recorder, "step"),
+    (recorder, "layers_of"),
+    (hooks, "gradient_hook"),
+]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("owner", "name"), PLACES, ids=[name for _, name in PLACES])
+def test_exceptions_at_random_in_what_measures(
+    owner: Any, name: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare, chance, real = result([]), random.Random(seed), getattr(owner, name)
+    thrown = 0
+
+    def sometimes(*args: Any, **kwargs: Any) -> Any:
+        nonlocal thrown
+        if chance.random() < 0.3:
+            thrown += 1
+            raise chance.choice([RuntimeError, ValueError, ZeroDivisionError, KeyError, MemoryError])("chaos")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, sometimes)
+    callback = InitHealth(settings={"schedule": "every"})
+    assert same(result([callback]), bare)
+    assert callback.report is not None
+    assert not thrown or callback.report.not_measured or callback.report.causes or name in ("after", "before")
+
+
+@pytest.mark.parametrize("kind", [CSVLogger, TensorBoardLogger])
+def test_a_logger_that_raises(kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = result([])
+
+    def refuses(*args: Any, **kwargs: Any) -> None:
+        raise ConnectionError("the server is gone")
+
+    monkeypatch.setattr(kind, "log_metrics", refuses)
+    logger = kind(tmp_path)
+    monkeypatch.setattr(type(logger.experiment), "add_scalar", refuses, raising=False)
+    assert same(result([InitHealth()], logger), bare)
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    bare = result([])
+
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    callback = InitHealth(report_path=tmp_path / "report.json")
+    assert same(result([callback]), bare)
+    assert caplog.text.count("No space left on device") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import torch, sys
+sys.path.insert(0, {root!r})
+from tests.test_chaos import Net
+import pytorch_lightning
+from inithealth import InitHealth
+inputs = torch.randn(96, 8)
+batches = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(inputs, torch.arange(96) % 4), batch_size=16)
+pytorch_lightning.Trainer(max_steps=10**7, max_epochs=-1, callbacks=[InitHealth(report_path={path!r})], logger=False,
+    accelerator="cpu", enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
+).fit(Net(), batches)
+"""
+
+
+def test_what_was_measured_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    code = KILLED.format(root=str(Path(__file__).parents[1]), path=str(path))
+    running = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stderr=subprocess.DEVNULL)
+    try:
+        ends = time.monotonic() + 120
+        while not path.exists() and time.monotonic() < ends and running.poll() is None:
+            time.sleep(0.1)
+    finally:
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+    report = Report.from_json(path.read_text())
+    assert report.causes == ()
+    assert len(report.measurements) == 3
