@@ -158,7 +158,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         self._monitor.step(self._loss)
         self._loss = None
         self._judge(trainer, self._monitor)
-        if self.settings.finished(self._monitor.index) and not self._waiting(self._monitor):
+        if self.settings.finished(self._monitor.index) and not self._monitor.waiting:
             self._close()
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
@@ -200,11 +200,6 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         before, self._report, self._writes = self._report, self._latest(), writes
         if writes and self._report is not before and self._report is not None and self.report_path is not None:
             self._write(self._report, self.report_path)
-
-    def _waiting(self, monitor: Monitor) -> bool:
-        """Whether suspects are still on probation, which lasts longer than a short schedule."""
-        trial = monitor.recording.probation
-        return trial is not None and not trial.settled
 
     def _latest(self) -> Report | None:
         try:

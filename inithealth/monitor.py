@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
@@ -16,29 +15,26 @@ from inithealth.alerts import Alerts
 from inithealth.call import Call
 from inithealth.diagnose import diagnose, of_steps
 from inithealth.findings import Finding, Report, Severity
-from inithealth.kept_steps import KeptSteps
 from inithealth.record.batches import named_tensors, refuse_model
 from inithealth.record.exact import exact
 from inithealth.record.gradients import gradient_norms
-from inithealth.record.loss_scale import LossScale
+from inithealth.record.loss_scale import LossScale, Overflows
 from inithealth.record.names import compiled_modules, unwrapped
-from inithealth.record.optimizers import describe_optimizers, is_adaptive, is_idle
-from inithealth.record.probation import Trial
 from inithealth.record.ranks import Ranks
-from inithealth.record.reach import seen_detached, unreached
+from inithealth.record.reach import seen_detached
 from inithealth.record.recorder import Recorder
 from inithealth.record.tensors import is_sharded
-from inithealth.record.updates import Updates, left_out
+from inithealth.record.unwatched import Unwatched
+from inithealth.record.updates import Updates
 from inithealth.recording import Recording, Signal, Step
 from inithealth.rules.catalogue import selected
+from inithealth.run import Run
 from inithealth.settings import Settings
 
 logger = logging.getLogger("inithealth")
 
-_MOST_OVERFLOWS = 20  # in a row: a scale of 2^16 has come down to 1 long before
 T = TypeVar("T")
 _OF_THE_START = ("IH1", "IH2", "IH3", "IH401")  # what rules say of an initialization, by their codes
-_LOOK_EVERY = 25  # steps between two looks at losses that a look would have to wait for
 
 
 class Monitor:
@@ -74,8 +70,8 @@ class Monitor:
         together: bool = False,
     ) -> None:
         self.settings = settings or Settings()
-        self._resumed = steps_taken if history is None else 0
-        if self._resumed:  # nothing is known of how these weights started
+        resumed = steps_taken if history is None else 0
+        if resumed:  # nothing is known of how these weights started
             self.settings = self.settings.model_copy(update={"ignore": (*self.settings.ignore, *_OF_THE_START)})
         selected(self.settings)  # a misspelt rule is told now, not when the training runs
         self._outer = model
@@ -92,20 +88,14 @@ class Monitor:
             sample_bytes=self.settings.sample_bytes,
             compiled=compiled_modules(model),
         )
-        self._sampled = self._recorder.most
-        self._loss_scale = LossScale(scaler)
-        self._history = history if history is not None and self._is_of_this_model(history) else None
-        self._kept = KeptSteps(() if self._history is None else self._history.steps)
-        self._trial: Trial | None = None
-        self._detached: tuple[str, ...] = ()
+        self._loss_scale, self._overflows = LossScale(scaler), Overflows()
+        self._run = Run(self._recorder, self.optimizers, resumed, history)
+        self._unwatched = Unwatched()  # a loss that is not finite asks for one more watched step
         self._report: Report | None = None
         self._handles: list[Any] = []
         self._inputs: dict[str, Tensor] = {}
         self._observed = False
-        self._overflows = self._skipped = 0  # in a row, now and before the last step that was none
         self._told: set[tuple[str, Severity]] = set()  # what the steps' rules found last
-        self._losses: list[tuple[int, Tensor]] = []  # of steps that are not watched, not looked at yet
-        self._broken_since: int | None = None  # a loss that was not finite asks for one more watched step
         naming = self._recorder.naming
         self._ranks = Ranks(
             together=together,
@@ -113,7 +103,7 @@ class Monitor:
             sharded=[name for name, parameter in naming.parameters.items() if is_sharded(parameter)],
             device=next(self.model.parameters()).device,
         )
-        self._updates = Updates(self._recorder.naming.parameters, self.optimizers)
+        self._updates = Updates(naming.parameters, self.optimizers)
 
     def __enter__(self) -> Monitor:
         # On the outermost module: a hook inside a compiled one would be compiled into it.
@@ -132,12 +122,17 @@ class Monitor:
     @property
     def watching(self) -> bool:
         """Whether the coming step is measured."""
-        return self.settings.watches(self.index) or self._broken_since is not None
+        return self.settings.watches(self.index) or self._unwatched.since is not None
 
     @property
     def recorded(self) -> bool:
         """Whether any step is."""
-        return bool(self._kept)
+        return bool(self._run)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether suspects are still on probation, which lasts longer than a short schedule."""
+        return self._run.waiting
 
     def begin(self) -> None:
         """Get ready for the coming step: what ran since the last one was no part of it."""
@@ -161,7 +156,7 @@ class Monitor:
             loss: of this step; a scalar.
         """
         self._guarded(self._note_updates)
-        if self._overflowed(loss):  # the scaler skips the step: it has not been
+        if self._guarded(self._overflowed, loss):  # the scaler skips the step: it has not been
             self._observed = False
             self.begin()
             return
@@ -184,15 +179,15 @@ class Monitor:
 
     def _take(self, loss: Tensor | float | None) -> None:
         if not self.watching:
-            self._look_at(loss)
-            if self._trial is not None and not self._trial.settled:
-                self._note_trial(self._norms(self._trial.names))
+            if not self._run.kept.broken:  # the first one that was is located, and tells all there is
+                self._unwatched.add(self.index, loss)
+            if self._run.trial is not None and self._run.waiting:
+                self._try_on(self._norms(self._run.trial.names))
             return
         scheduled = self.settings.watches(self.index)
         step, norms = self._guarded(self._measured, loss) or (None, {})
         if scheduled:  # the others come here too, whatever could be measured there or here
-            weights = {layer.name: layer.weight.name for layer in self._recorder.layers if layer.weight is not None}
-            step = self._ranks.joined(step, norms, weights)
+            step = self._ranks.joined(step, norms, self._run.weights)
         if step is not None:
             self._note(step)
 
@@ -206,45 +201,7 @@ class Monitor:
     @property
     def recording(self) -> Recording:
         """The numbers so far: the first step, and the last ones."""
-        recorder = self._recorder
-        optimizer = describe_optimizers(self.optimizers) if self.optimizers else "SGD(lr=0.01) (none given)"
-        apart = [layer.name for layer in unreached(recorder.layers)] if recorder.graph else []
-        # Several optimizers have several losses, of which the first is seen: the others' layers are not unused.
-        turns = tuple(f"{name}: no part of the loss that is watched" for name in apart if len(self.optimizers) > 1)
-        apart = [] if turns else apart
-        if self._history is not None:  # how the weights started, and what has come of it since
-            late = {"steps": self._kept.steps, "left_out": self._left_out()}
-            return self._history.model_copy(update=late)
-        recording = recorder.recording(self._kept.steps)
-        return recording.model_copy(
-            update={
-                "left_out": self._left_out(),
-                "adaptive": is_adaptive(self.optimizers),
-                "optimizer": optimizer,
-                "probation": self._trial.result() if self._trial is not None and self._trial.needed_at_first else None,
-                "detached": tuple(name for name in apart if name in self._detached),
-                "unused": tuple(name for name in apart if name not in self._detached),
-                "not_measured": recording.not_measured + turns,
-                "notes": (
-                    *([f"resumed at step {self._resumed}: the initialization is not judged"] if self._resumed else ()),
-                    f"optimizer: {optimizer}",
-                    f"sampled: at most {self._sampled} elements of each activation and gradient at the first step, "
-                    f"{recorder.most} later; weights, their gradients and the loss are exact",
-                ),
-            }
-        )
-
-    def _left_out(self) -> tuple[str, ...]:
-        naming = self._recorder.naming
-        return tuple(sorted(left_out(naming.trainable, naming.parameters, self.optimizers)))
-
-    def _is_of_this_model(self, history: Recording) -> bool:
-        """Whether a history tells of the layers that this model has; then they are known from the start."""
-        names = {layer.weight.name for layer in history.layers if layer.weight is not None}
-        if not names or not names <= self._recorder.naming.parameters.keys():
-            return False
-        self._recorder.layers = history.layers
-        return True
+        return self._run.recording
 
     def close(self) -> None:
         """Take every hook away; the report stays."""
@@ -271,8 +228,8 @@ class Monitor:
         if self.batch is not None:
             self._inputs = dict(named_tensors(self.batch))
         read(self._inputs)
-        if not self._kept:
-            self._detached = seen_detached(self._recorder, self._inputs)
+        if not self._run:
+            self._run.detached = seen_detached(self._recorder, self._inputs)
 
     def _measured(self, loss: Tensor | float | None) -> tuple[Step, dict[str, float]]:
         """The numbers of this step, of what this process has seen of it; the norms of the parameters' gradients."""
@@ -283,69 +240,40 @@ class Monitor:
             recorder.observe_loss(loss)
         gradients = {name: p.grad for name, p in recorder.naming.parameters.items()}
         norms = self._norms(gradients)
-        if not self._kept:
+        if not self._run:
             recorder.show_reached(gradients)
-        value = None if loss is None else float(loss.detach() if isinstance(loss, Tensor) else loss)
-        step = recorder.step(self.index, value, gradients, norms, self._loss_scale.at_backward())
-        if self._skipped or self._broken_since is not None:
-            step = step.model_copy(update={"overflows": self._skipped, "since": self._broken_since})
-        self._broken_since = None
+        step = recorder.step(self.index, _number(loss), gradients, norms, self._loss_scale.at_backward())
+        told = {"overflows": self._overflows.before, "since": self._unwatched.told()}
+        step = step.model_copy(update=told) if any(told.values()) else step
         step = step.model_copy(update={"broken_inputs": _broken(self._inputs)}) if step.broken else step
         return step, norms
 
     def _note(self, step: Step) -> None:
         """One more step is known."""
-        recorder = self._recorder
-        found, weights = (
-            {m.layer: m.weight_gradient for m in step.layers},
-            [each for each in recorder.layers if each.weight],
-        )
-        norms = {
-            each.weight.name: norm for each in weights if (norm := found.get(each.name)) is not None and each.weight
-        }
         self._report = None
-        first = not self._kept
-        self._kept.add(step)
-        if first:
-            self._trial = Trial(recorder.naming, recorder.layers, norms)
-        else:
-            self._note_trial(norms)
-        if first or step.broken or self._changed():
+        news = self._run.add(step, skipped=self._loss_scale.skipped())
+        if news or step.broken or self._changed():
             self._judge()
         self.alerts.measured(lambda: self.recording, step)
-        self._updates.before(recorder.layers)
+        self._updates.before(self._recorder.layers)
 
     def _overflowed(self, loss: Tensor | float | None) -> bool:
-        """Whether mixed precision's loss scale is still too large, which is normal at first."""
-        if self.scaler is None or not self.watching or self._overflows >= _MOST_OVERFLOWS:
+        """Whether mixed precision's loss scale is still too large, so that the scaler skips the step."""
+        if self.scaler is None or not self.watching:
             return False
-        finite = loss is None or math.isfinite(float(loss.detach() if isinstance(loss, Tensor) else loss))
-        over = finite and not all(map(math.isfinite, self._norms(self._recorder.naming.parameters).values()))
-        self._skipped, self._overflows = self._overflows, self._overflows + 1 if over else 0
-        return over
+        return self._overflows.note(_number(loss), self._norms(self._recorder.naming.parameters).values())
 
     def _note_updates(self) -> None:
         """What the optimizer's last step has changed belongs to the step that was measured before it."""
         found = self._updates.after()
         if found:
-            self._kept.change_last(updates=found)
+            self._run.kept.change_last(updates=found)
 
     def _changed(self) -> bool:
         """Whether the steps tell something that they did not before, or no longer what they did."""
         told, found = self._told, of_steps(self.recording, self.settings)
         self._told = {(each.key, each.severity) for each in found}
         return self._told != told
-
-    def _look_at(self, loss: Tensor | float | None) -> None:
-        """A loss of a step that is not watched: only whether it is finite, and not at once where that would wait."""
-        if self._kept.broken:  # the first one was located, and tells all there is
-            return
-        if isinstance(loss, Tensor):
-            self._losses.append((self.index, loss.detach()))
-        if len(self._losses) >= _LOOK_EVERY or not isinstance(loss, Tensor) or not loss.is_cuda:
-            broken = [index for index, value in self._losses if not bool(torch.isfinite(value).all())]
-            self._losses.clear()
-            self._broken_since = broken[0] if broken else None
 
     def _judge(self) -> None:
         self.news = True
@@ -358,15 +286,14 @@ class Monitor:
         scale = self._loss_scale.now()
         return norms if scale == 1.0 else {name: norm / scale for name, norm in norms.items()}
 
-    def _note_trial(self, norms: Mapping[str, float]) -> None:
-        """The last optimizer step counts for the probation if it moved anything."""
-        if self._trial is None or self._trial.settled:
-            return
-        if not self._loss_scale.skipped() and not is_idle(self.optimizers):
-            self._trial.note(norms)
-            self._report = None
-            if self._trial.just_settled:
-                self._judge()
+    def _try_on(self, norms: Mapping[str, float]) -> None:
+        self._report = None
+        if self._run.try_on(norms, skipped=self._loss_scale.skipped()):
+            self._judge()
+
+
+def _number(loss: Tensor | float | None) -> float | None:
+    return None if loss is None else float(loss.detach() if isinstance(loss, Tensor) else loss)
 
 
 def _broken(inputs: Mapping[str, Tensor]) -> dict[str, Signal]:

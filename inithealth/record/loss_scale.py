@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from math import isfinite
 from typing import Any
+
+_MOST_OVERFLOWS = 20  # in a row: a scale of 2^16 has come down to 1 long before
 
 
 class LossScale:
@@ -33,3 +37,17 @@ class LossScale:
         fell = self._last is not None and scale < self._last
         self._last = scale
         return fell
+
+
+class Overflows:
+    """Steps that a scaler is about to skip, since the loss scale is still too large, which is normal at first."""
+
+    def __init__(self) -> None:
+        self.before = 0  # in a row, right before the last step that was none
+        self._now = 0
+
+    def note(self, loss: float | None, norms: Iterable[float]) -> bool:
+        """Whether the gradients of a finite loss overflow; after twenty in a row the scale is not to blame."""
+        over = self._now < _MOST_OVERFLOWS and (loss is None or isfinite(loss)) and not all(map(isfinite, norms))
+        self.before, self._now = self._now, self._now + 1 if over else 0
+        return over
