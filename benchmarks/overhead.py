@@ -1,9 +1,11 @@
 """What watching costs: each step's time over the bare step's, interleaved in one process, medians, one thread.
 
-    python benchmarks/overhead.py [--rounds 30]
+    python benchmarks/overhead.py [--rounds 30] [--peers]
 
 Prints one row a workload: watched and unwatched steps over bare ones, `check` over one bare forward and
-backward pass, and the memory that the first watched step takes beyond the training's own.
+backward pass, and the memory that the first watched step takes beyond the training's own. With ``--peers``
+also what else is installed of ``watchers.py``, on the same steps (``pip install wandb fastai
+ormas-monitor==0.2.3 torchmortem==0.1.1``).
 """
 
 from __future__ import annotations
@@ -13,28 +15,26 @@ import gc
 import statistics
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
+from torch import nn
+from torch.optim import Optimizer
+from watchers import EVERY, WATCHERS, Step, installed
 from workloads import WORKLOADS, Workload
 
 import inithealth
-from inithealth import Monitor, Settings
-
-EVERY = Settings(schedule="every", until=None)
-NEVER = Settings(schedule=10**9, until=None)
+from inithealth import Monitor
 
 
 class Runner:
-    """One training of a workload, step by step, with or without a monitor."""
+    """One training of a workload, step by step, watched or not."""
 
-    def __init__(self, build: Callable[[], Workload], settings: Settings | None) -> None:
+    def __init__(self, build: Callable[[], Workload], watch: Callable[[nn.Module, Optimizer], Step]) -> None:
         torch.manual_seed(0)
         self.work = build()
         self.optimizer = torch.optim.SGD(self.work.model.parameters(), lr=self.work.lr)
-        self.monitor = Monitor(self.work.model, optimizer=self.optimizer, settings=settings) if settings else None
-        if self.monitor is not None:
-            self.monitor.__enter__()
+        self.watch = watch(self.work.model, self.optimizer)
         for _ in range(6):  # past the first step's description of the weights, and the probation
             self.step()
 
@@ -43,8 +43,7 @@ class Runner:
         self.optimizer.zero_grad()
         loss = self.work.loss(self.work.model(self.work.batch))
         loss.backward()
-        if self.monitor is not None:
-            self.monitor.step(loss)
+        self.watch(loss)
         self.optimizer.step()
         return time.perf_counter() - started
 
@@ -68,14 +67,26 @@ def ratio(times: list[float], bare: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(times, bare, strict=True))
 
 
-def measure(build: Callable[[], Workload], rounds: int) -> str:
-    bare, watched, idle = Runner(build, None), Runner(build, EVERY), Runner(build, NEVER)
-    times: dict[str, list[float]] = {"bare": [], "watched": [], "idle": []}
-    runners = {"bare": bare, "watched": watched, "idle": idle}
+def interleaved(build: Callable[[], Workload], rounds: int, names: Sequence[str]) -> dict[str, list[float]]:
+    """Times of steps, each watcher's in turn."""
+    runners = {}
+    for name in names:
+        try:
+            runners[name] = Runner(build, WATCHERS[name][0])
+        except RuntimeError as error:  # a watcher that ends the training is a result
+            print(f"{name} on {build().name} raises: {str(error).splitlines()[0][:90]}")
+    names = list(runners)
+    times: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):
-        order = list(runners)
-        for name in order[turn % 3 :] + order[: turn % 3]:
+        first = turn % len(names)
+        for name in (*names[first:], *names[:first]):
             times[name].append(runners[name].step())
+    return times
+
+
+def measure(build: Callable[[], Workload], rounds: int) -> str:
+    bare, *ours = list(WATCHERS)[:3]
+    times = interleaved(build, rounds, [bare, *ours])
     work = build()
     forward_backward(work)
     checked(work)
@@ -84,8 +95,8 @@ def measure(build: Callable[[], Workload], rounds: int) -> str:
         passes.append(forward_backward(work))
         checks.append(checked(work))
     return (
-        f"{work.name:22} {statistics.median(times['bare']) * 1e3:8.1f} ms "
-        f"{ratio(times['watched'], times['bare']):9.3f} {ratio(times['idle'], times['bare']):9.3f} "
+        f"{work.name:22} {statistics.median(times[bare]) * 1e3:8.1f} ms "
+        f"{ratio(times[ours[0]], times[bare]):9.3f} {ratio(times[ours[1]], times[bare]):9.3f} "
         f"{ratio(checks, passes):9.2f} {first_step_bytes(build) / 2**20:9.2f} MiB"
     )
 
@@ -111,11 +122,30 @@ def sample_bytes(monitor: Monitor) -> int:
     return monitor._recorder.seen.readings.nbytes
 
 
+def beside_peers(rounds: int) -> None:
+    """One row a watcher, on every step of the same trainings."""
+    names = installed()
+    ratios = [
+        {name: ratio(each, times["bare"]) for name, each in times.items()}
+        for times in (interleaved(build, rounds, names) for build in WORKLOADS)
+    ]
+    print("| every step watched by | " + " | ".join(build().name for build in WORKLOADS) + " | of each layer |")
+    print("|---" * (len(WORKLOADS) + 2) + "|")
+    for name in names:
+        cells = " | ".join(f"{each[name]:.3f}" if name in each else "raises" for each in ratios)
+        print(f"| {name} | {cells} | {WATCHERS[name][1]} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=30)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--peers", action="store_true")
+    options = parser.parse_args()
+    rounds = options.rounds
     torch.set_num_threads(1)
+    if options.peers:
+        beside_peers(rounds)
+        return
     print(f"{'workload':22} {'bare step':>11} {'watched':>9} {'unwatched':>9} {'check':>9} {'memory':>13}")
     for build in WORKLOADS:
         print(measure(build, rounds), flush=True)
