@@ -10,6 +10,7 @@ from inithealth.recording import Step
 
 EARLY = 9  # after the first: what later steps are compared with
 _MOST_STEPS = 64  # later ones
+_JUDGED_EVERY = 8  # steps in a row: what they tell of each other changes slowly, and judging all costs its time
 _MOST_MEASUREMENTS = 4096  # layers times later steps, of some 2 KB each
 
 
@@ -19,6 +20,7 @@ class KeptSteps:
     def __init__(self, steps: Iterable[Step] = ()) -> None:
         self._early: list[Step] = []
         self._later: deque[Step] = deque(maxlen=_MOST_STEPS)
+        self._count = 0
         for step in steps:
             self.add(step)
 
@@ -26,6 +28,7 @@ class KeptSteps:
         return bool(self._early)
 
     def add(self, step: Step) -> None:
+        self._count += 1
         if not self._early:
             self._later = deque(maxlen=max(1, min(_MOST_STEPS, _MOST_MEASUREMENTS // max(1, len(step.layers)))))
         (self._early if len(self._early) <= EARLY else self._later).append(step)
@@ -35,6 +38,22 @@ class KeptSteps:
         steps = self._later or self._early
         if steps:
             steps[-1] = steps[-1].model_copy(update=fields)
+
+    @property
+    def due(self) -> bool:
+        """Whether the last step is one at which the steps are judged: every eighth, and each after a gap."""
+        return self._count % _JUDGED_EVERY == 0 or self._after_a_gap
+
+    @property
+    def update_due(self) -> bool:
+        """Whether what the optimizer makes of the last step is to be measured: early, and right before a judgement."""
+        return self._count <= 1 + EARLY or self._count % _JUDGED_EVERY >= _JUDGED_EVERY - 2 or self._after_a_gap
+
+    @property
+    def _after_a_gap(self) -> bool:
+        steps = self._later or self._early
+        before = steps[-2] if len(steps) > 1 else self._early[-1] if self._later else None
+        return before is not None and steps[-1].index > before.index + 1
 
     @property
     def steps(self) -> tuple[Step, ...]:

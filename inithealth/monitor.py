@@ -252,10 +252,11 @@ class Monitor:
         """One more step is known."""
         self._report = None
         news = self._run.add(step, skipped=self._loss_scale.skipped())
-        if news or step.broken or self._changed():
+        if news or step.broken or (self._run.kept.due and self._changed()):
             self._judge()
         self.alerts.measured(lambda: self.recording, step)
-        self._updates.before(self._recorder.layers)
+        if self._run.kept.update_due:
+            self._updates.before(self._recorder.layers)
 
     def _overflowed(self, loss: Tensor | float | None) -> bool:
         """Whether mixed precision's loss scale is still too large, so that the scaler skips the step."""

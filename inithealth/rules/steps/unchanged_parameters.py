@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from inithealth import remedy
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Layer, Recording
+from inithealth.recording import Layer, Recording, Update
 from inithealth.rules.base import Rule, span
 from inithealth.rules.wording import count, verb
 
@@ -50,7 +50,13 @@ class UnchangedParameters(Rule):
                 cause="the optimizer was made without these parameters",
                 fix=f"pass model.parameters() to the optimizer, or:\n{remedy.freeze(forgotten)}",
             )
-        stuck = [layer for layer in recording.layers if layer not in forgotten and self._stuck(layer, recording)]
+        pushed = [
+            (step.updates, {m.layer for m in step.layers if m.weight_gradient})
+            for step in recording.steps
+            if step.updates
+        ]
+        names = {layer.name for layer in forgotten}
+        stuck = [layer for layer in recording.layers if layer.name not in names and self._stuck(layer, pushed)]
         if stuck:
             yield self.finding(
                 stuck,
@@ -62,14 +68,14 @@ class UnchangedParameters(Rule):
                 f"{remedy.freeze(stuck)}",
             )
 
-    def _stuck(self, layer: Layer, recording: Recording) -> bool:
+    def _stuck(self, layer: Layer, pushed: Sequence[tuple[Mapping[str, Update], Set[str]]]) -> bool:
+        """Whether the optimizer leaves a layer as it is.
+
+        Args:
+            pushed: of each step what it changed, and the layers that had a gradient.
+        """
         if layer.kind in _RARELY_READ or layer.weight is None or not layer.reaches_loss:
             return False
-        pushed = [
-            update
-            for step in recording.steps
-            for update in [step.updates.get(layer.name)]
-            if update is not None and update.rate != 0.0
-            if any(m.layer == layer.name and (m.weight_gradient or 0.0) > 0.0 for m in step.layers)
-        ]
-        return len(pushed) >= self.min_steps and all(update.unmoved == 1.0 for update in pushed)
+        updates = [found[layer.name] for found, moved in pushed if layer.name in moved and layer.name in found]
+        awaited = [update for update in updates if update.rate != 0.0]
+        return len(awaited) >= self.min_steps and all(update.unmoved == 1.0 for update in awaited)

@@ -16,7 +16,7 @@ from tests.rules.runs import several, trained, update
 
 
 def test_a_rate_that_replaces_the_weights_is_told_with_the_rate() -> None:
-    found = finding(trained(mlp(), 4, optimizer=partial(Adam, lr=0.3)), "IH402")
+    found = finding(trained(mlp(), 3, optimizer=partial(Adam, lr=0.3)), "IH402")
     assert found.severity == Severity.WARNING
     assert "one step changes the weights by up to" in found.message
     assert found.message.endswith("of their size (limit 50%)")
