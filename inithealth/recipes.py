@@ -21,7 +21,7 @@ _SQUASHERS = frozenset("tanh sigmoid hardsigmoid".split())
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 MATRICES = ("linear", "conv", "rnn", "bilinear", "bmm")
 _HEAD_DIMS = (32, 64, 80, 96, 128)  # of T5's kind, that divide the query's variance
-# Numbers people type, the most usual first: GPT and BERT's 0.02, Inception's 0.1.
+# Numbers people type, the most usual first.
 _STDS = (0.02, 0.01, 0.1, 1.0, 0.05, 0.001, 0.2, 0.5, 0.006)
 _BOUNDS = (0.1, 0.05, 0.01, 0.08, 1.0, 0.001, 0.003, 0.5)
 

@@ -70,7 +70,7 @@ CRITICAL_GAIN = {
 _NO_CRITICAL_GAIN = ("sigmoid", "hardsigmoid")
 # torch.nn.init.calculate_gain's advice, where it differs from the above.
 _ADVISED_GAIN = {"tanh": 5 / 3, "selu": 0.75, "sigmoid": 1.0, "hardsigmoid": 1.0}
-# Standard deviations used whatever the fan: 0.02 in GPT, BERT, ViT and DCGAN, 0.1 in Inception.
+# Standard deviations in use whatever the fan: most language, vision and image-generating models, and the older ones.
 _PLAIN_STD = (0.02, 0.1)
 
 

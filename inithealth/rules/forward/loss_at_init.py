@@ -46,7 +46,9 @@ class LossAtInit(Rule):
     max_logits_std: float = 8.0  # healthy: 5.0 at most
     # A loss of 10 ln C by itself is a warning: a host with logits of std 17 trains as with 1, at 40 all were slowed.
     error_logits_std: float = 30.0
-    max_positives: float = 0.01  # mean target of a binary cross-entropy that wants a prior; RetinaNet's has 0.001
+    max_positives: float = (
+        0.01  # mean target of a binary cross-entropy that wants a prior; a dense detector's has 0.001
+    )
     max_over_base: float = 10.0  # with a bias of zero at one positive in a thousand: 88; with a prior of 0.01: 1.9
 
     def skipped(self, recording: Recording) -> str | None:

@@ -44,7 +44,7 @@ class SaturatedAttention(Rule):
     explains = frozenset({"IH301", "IH406"})
     max_std: float = 10.0  # 66 published nets with attention start at 3.3 or less
     error_std: float = 50.0  # SGD failed at 131 behind post-norm; below 46 all trained
-    lost_std: float = 100.0  # one such layer, of gpt and bert alike, failed with both optimizers at 170-187
+    lost_std: float = 100.0  # one such layer, pre-norm and post-norm alike, failed with both optimizers at 170-187
     max_top: float = 0.9  # 0.55 or less on the same nets
     min_top_std: float = 5.0  # below it a mask or a bias is what makes a weight large
     max_unscaled: float = 2.5  # logits over rms(query) rms(key): 1 where divided by sqrt(d), 8 at d = 64 where not
