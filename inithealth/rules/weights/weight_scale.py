@@ -73,7 +73,7 @@ class WeightScale(Rule):
     max_embedding_rms: float = 4.0  # torch's default is 1
     max_tied_rms: float = 0.3  # of an embedding that is the head too: logits grow with it
     max_norm_octaves: float = 2.0  # a norm weight 4 times off the others
-    # Beyond these the norms are all off: of 491 networks one family starts at .14 by right, the bug that shipped at .02.
+    # Beyond these the norms are all off: of 491 networks one starts at .14 by right, the bug that shipped at .02.
     min_norm_median: float = 0.05
     max_norm_median: float = 8.0
 
