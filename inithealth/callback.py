@@ -155,7 +155,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         # After a training_step that returned None there is nothing to step with, and nothing to judge.
         if self._monitor is None or all(p.grad is None for p in pl_module.parameters()):
             return
-        self._monitor.step(self._loss)
+        self._monitor.step(self._loss, optimizer=optimizer)
         self._loss = None
         self._judge(trainer, self._monitor)
         if self.settings.finished(self._monitor.index) and not self._monitor.waiting:

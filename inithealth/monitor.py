@@ -95,6 +95,7 @@ class Monitor:
         self._handles: list[Any] = []
         self._inputs: dict[str, Tensor] = {}
         self._observed = False
+        self._next: Optimizer | None = None
         self._told: set[tuple[str, Severity]] = set()  # what the steps' rules found last
         naming = self._recorder.naming
         self._ranks = Ranks(
@@ -149,12 +150,14 @@ class Monitor:
         if self.watching and not self._observed and isinstance(loss, Tensor) and loss.grad_fn is not None:
             self._observe(lambda inputs: self._recorder.observe([loss], inputs))
 
-    def step(self, loss: Tensor | float | None = None) -> None:
+    def step(self, loss: Tensor | float | None = None, *, optimizer: Optimizer | None = None) -> None:
         """Call it after ``backward`` and before ``optimizer.step``: the step is measured and judged.
 
         Args:
             loss: of this step; a scalar.
+            optimizer: the one that steps next, where several take turns.
         """
+        self._next = optimizer
         self._guarded(self._note_updates)
         if self._guarded(self._overflowed, loss):  # the scaler skips the step: it has not been
             self._observed = False
@@ -256,7 +259,7 @@ class Monitor:
             self._judge()
         self.alerts.measured(lambda: self.recording, step)
         if self._run.kept.update_due:
-            self._updates.before(self._recorder.layers)
+            self._updates.before(self._recorder.layers, self._next)
 
     def _overflowed(self, loss: Tensor | float | None) -> bool:
         """Whether mixed precision's loss scale is still too large, so that the scaler skips the step."""

@@ -405,6 +405,14 @@ def test_two_optimizers_that_take_turns_are_no_alarm(toggle: bool) -> None:
     assert any(line.startswith("generator.0") for line in report.not_measured)
 
 
+def test_a_schedule_in_step_with_the_turns_takes_nothing_for_stuck() -> None:
+    """Every second step is the same optimizer's: the other's weights are not seen to move."""
+    callback = InitHealth(settings={"schedule": 2, "until": None})
+    fit(adversarial(toggle=False), [callback], 48)
+    assert callback.report is not None
+    assert callback.report.causes == ()
+
+
 def test_a_fault_is_named_before_the_first_of_two_optimizers_steps() -> None:
     model = adversarial(toggle=True)
     nn.init.constant_(model.critic[0].weight, math.nan)

@@ -35,14 +35,21 @@ class Updates:
         self._parameters, self._optimizers = parameters, optimizers
         self._before: list[_Before] = []
 
-    def before(self, layers: Iterable[Layer]) -> None:
-        """Call it right before the optimizer's step."""
-        rates = {id(p): float(g["lr"]) for o in self._optimizers for g in o.param_groups for p in g["params"]}
+    def before(self, layers: Iterable[Layer], steps: Optimizer | None = None) -> None:
+        """Call it right before an optimizer's step.
+
+        Args:
+            steps: the one that does, where that is known: the others leave their weights as they are by right.
+        """
+        known = self._optimizers if steps is None else [getattr(steps, "optimizer", steps)]
+        rates = {id(p): float(g["lr"]) for o in known for g in o.param_groups for p in g["params"]}
         self._before = []
         for layer in layers:
             if layer.weight is None or not layer.weight.trainable:
                 continue
             parameter = self._parameters[layer.weight.name]
+            if steps is not None and id(parameter) not in rates:
+                continue
             taken = sample(own_part(parameter.detach()), _MOST)
             if taken is not None:
                 self._before.append(_Before(layer.name, parameter, taken, rates.get(id(parameter))))
