@@ -40,6 +40,10 @@ def test_plain_loop_stops_at_the_default_init_and_trains_the_mended_one(tmp_path
     assert "nothing found" in mended
 
 
+def test_the_trainer_of_transformers_is_watched_through_its_callbacks(tmp_path: Path) -> None:
+    assert "ok - nothing found (GPT2LMHeadModel, step 2)" in run("transformers_trainer.py", tmp_path, steps=3)
+
+
 @pytest.mark.parametrize("example", sorted(ROOT.glob("examples/*.py")), ids=lambda path: path.name)
 def test_an_example_is_short_and_says_what_it_shows(example: Path) -> None:
     text = example.read_text(encoding="utf-8")

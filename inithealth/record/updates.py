@@ -39,11 +39,14 @@ class Updates:
         """Call it right before an optimizer's step.
 
         Args:
-            steps: the one that does, where that is known: the others leave their weights as they are by right.
+            steps: the one that does: the others leave their weights as they are by right. Where there are several
+                and it is not known, nothing is measured.
         """
+        self._before = []
+        if steps is None and len(self._optimizers) > 1:
+            return
         known = self._optimizers if steps is None else [getattr(steps, "optimizer", steps)]
         rates = {id(p): float(g["lr"]) for o in known for g in o.param_groups for p in g["params"]}
-        self._before = []
         for layer in layers:
             if layer.weight is None or not layer.weight.trainable:
                 continue
