@@ -29,6 +29,7 @@ class Alerts:
         self.quiet = False  # on ranks other than 0
         self._told: dict[str, Severity] = {}  # the worst of each alert so far: one that comes back is told if worse
         self._open: set[str] = set()
+        self._steps = 0
         self._shown = False  # the table, once
         if writer is not None:
             self.add_writer(writer)
@@ -59,8 +60,10 @@ class Alerts:
             _safely(sink.report, recording, report, index)
 
     def measured(self, recording: Callable[[], Recording], step: Step) -> None:
-        """One more step was recorded."""
-        if self.sinks:
+        """One more step was recorded. Of the first 999 each is shown, then every tenth, hundredth: 900 a decade."""
+        self._steps += 1
+        every = 10 ** max(0, len(str(self._steps)) - 3)
+        if self.sinks and (self._steps % every == 0 or step.broken):
             numbers = recording()
             for sink in self.sinks:
                 _safely(sink.step, numbers, step)

@@ -174,3 +174,13 @@ def test_an_interrupt_is_not_swallowed() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         judge(Alerts(on_alert=interrupted), cause())
+
+
+def test_what_is_shown_of_the_steps_does_not_grow_with_a_run() -> None:
+    alerts, sink = Alerts(), Sink()
+    alerts.sinks.append(sink)
+    for index in range(20_000):
+        alerts.measured(lambda: RECORDING, Step(index=index))
+    assert len(sink.calls) == 999 + 900 + 101
+    alerts.measured(lambda: RECORDING, Step(index=20_000, loss=float("nan")))  # one that is broken always is
+    assert len(sink.calls) == 999 + 900 + 101 + 1
