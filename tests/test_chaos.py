@@ -138,6 +138,7 @@ pytorch_lightning.Trainer(max_steps=10**7, max_epochs=-1, callbacks=[InitHealth(
 """
 
 
+@pytest.mark.slow
 def test_what_was_measured_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     code = KILLED.format(root=str(Path(__file__).parents[1]), path=str(path))

@@ -163,6 +163,7 @@ SCRIPT = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("namespace", ["pytorch_lightning", "lightning.pytorch"])
 @pytest.mark.parametrize(
     ("value", "more", "times"),

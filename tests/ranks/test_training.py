@@ -15,6 +15,7 @@ import pytest
 from inithealth import Report
 from inithealth.recording import Recording, Step
 
+pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 MOST_SECONDS = 150
 
