@@ -6,9 +6,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from inithealth.recording import Step
+from inithealth.recording import EARLY, Step
 
-EARLY = 9  # after the first: what later steps are compared with
 _MOST_STEPS = 64  # later ones
 _JUDGED_EVERY = 8  # steps in a row: what they tell of each other changes slowly, and judging all costs its time
 _MOST_MEASUREMENTS = 4096  # layers times later steps, of some 2 KB each

@@ -90,8 +90,9 @@ def gradient_fade(recording: Recording) -> tuple[Layer, float, Layer] | None:
     Gradients that grow on their way back have a ratio of 1 or little less. With normalization the sensitivity
     has to fade too: the lesser fading counts.
     """
-    measures = _measures(recording, trunk(recording))
-    if any(layer.bypassable for layer, _ in trunk(recording)):
+    pairs = trunk(recording)
+    measures = _measures(recording, pairs)
+    if any(layer.bypassable for layer, _ in pairs):
         measures = list(map(_arriving, measures))
     return max(map(_fade, measures), key=lambda found: found[1], default=None)
 
@@ -159,7 +160,7 @@ def shut_by_chance(layer: Layer, m: Measurement) -> bool:
 
     Where the samples look alike, each is in one net of two; at once four are in one of sixteen, eight in one of 256.
     """
-    return layer.bypassable and m.dead_share is not None and 0 < m.units < _FEW
+    return layer.bypassable and m.dead_share == 1.0 and 0 < m.units < _FEW
 
 
 def can_spare(recording: Recording, lost: Sequence[Layer]) -> bool:

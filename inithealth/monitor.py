@@ -70,9 +70,6 @@ class Monitor:
         together: bool = False,
     ) -> None:
         self.settings = settings or Settings()
-        resumed = steps_taken if history is None else 0
-        if resumed:  # nothing is known of how these weights started
-            self.settings = self.settings.model_copy(update={"ignore": (*self.settings.ignore, *_OF_THE_START)})
         selected(self.settings)  # a misspelt rule is told now, not when the training runs
         self._outer = model
         self.model = refuse_model(unwrapped(model) if isinstance(model, nn.Module) else model)
@@ -89,7 +86,9 @@ class Monitor:
             compiled=compiled_modules(model),
         )
         self._loss_scale, self._overflows = LossScale(scaler), Overflows()
-        self._run = Run(self._recorder, self.optimizers, resumed, history)
+        self._run = Run(self._recorder, self.optimizers, steps_taken, history)
+        if self._run.resumed:  # nothing is known of how these weights started
+            self.settings = self.settings.model_copy(update={"ignore": (*self.settings.ignore, *_OF_THE_START)})
         self._unwatched = Unwatched()  # a loss that is not finite asks for one more watched step
         self._report: Report | None = None
         self._handles: list[Any] = []

@@ -21,15 +21,16 @@ class Run:
     Args:
         recorder: of the model.
         optimizers: for what their kind and learning rates imply.
-        resumed: steps taken before this run, of which nothing is known.
-        history: the recording that this run goes on from; left out where it is of another model.
+        taken: steps before this run.
+        history: what was recorded of them; left out where it is of another model.
     """
 
     def __init__(
-        self, recorder: Recorder, optimizers: Sequence[Optimizer], resumed: int, history: Recording | None
+        self, recorder: Recorder, optimizers: Sequence[Optimizer], taken: int, history: Recording | None
     ) -> None:
-        self._recorder, self._optimizers, self._resumed = recorder, optimizers, resumed
+        self._recorder, self._optimizers = recorder, optimizers
         self._history = history if history is not None and self._is_of_this_model(history) else None
+        self.resumed = taken if self._history is None else 0  # steps of which nothing is known
         self.kept = KeptSteps(() if self._history is None else self._history.steps)
         self.detached: tuple[str, ...] = ()  # layers that no gradient reaches, if their values were seen to
         self.trial: Trial | None = None
@@ -113,9 +114,9 @@ class Run:
         return tuple(sorted(left_out(naming.trainable, naming.parameters, self._optimizers)))
 
     def _notes(self) -> tuple[str, ...]:
-        resumed = f"resumed at step {self._resumed}: the initialization is not judged"
+        resumed = f"resumed at step {self.resumed}: the initialization is not judged"
         return (
-            *([resumed] if self._resumed else ()),
+            *([resumed] if self.resumed else ()),
             f"optimizer: {self._optimizer}",
             f"sampled: at most {self._sampled} elements of each activation and gradient at the first step, "
             f"{self._recorder.most} later; weights, their gradients and the loss are exact",

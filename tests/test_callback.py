@@ -307,6 +307,18 @@ def test_a_state_that_cannot_be_read_is_as_none(state: dict[str, Any], tmp_path:
     assert fit(module(healthy()), [callback], 12, checkpoint=tmp_path / "kept.ckpt").global_step == 12
 
 
+def test_a_history_of_another_model_is_none(tmp_path: Path) -> None:
+    fit(module(healthy()), [InitHealth()], 6).save_checkpoint(tmp_path / "kept.ckpt")
+    checkpoint = torch.load(tmp_path / "kept.ckpt", weights_only=False)
+    state = checkpoint["callbacks"]["InitHealth"]
+    state["recording"] = state["recording"].replace("net.0", "other.0")
+    torch.save(checkpoint, tmp_path / "kept.ckpt")
+    callback = InitHealth("raise")
+    fit(module(wrong_until_loaded()), [callback], 12, checkpoint=tmp_path / "kept.ckpt")
+    assert callback.report is not None
+    assert callback.report.notes[0] == "resumed at step 6: the initialization is not judged"
+
+
 def test_a_checkpoint_is_the_same_but_for_one_key(tmp_path: Path) -> None:
     fit(module(healthy())).save_checkpoint(tmp_path / "bare.ckpt")
     fit(module(healthy()), [InitHealth()]).save_checkpoint(tmp_path / "with.ckpt")

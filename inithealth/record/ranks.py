@@ -61,7 +61,7 @@ class Ranks:
         measured = tuple(self._whole(m, rows.get(m.layer), whole.get(weights.get(m.layer, ""))) for m in step.layers)
         told = {"layers": measured, "loss": None if step.loss is None else loss / count}
         if self._sharded:
-            told["global_gradient_norm"] = sum(norm**2 for norm in whole.values()) ** 0.5
+            told["global_gradient_norm"] = sum(map(_squared, whole.values())) ** 0.5
         return step.model_copy(update=told)
 
     def _sums(self, step: Step | None, norms: Mapping[str, float]) -> Tensor:
@@ -69,7 +69,7 @@ class Ranks:
         if step is not None:
             by_layer = {m.layer: m for m in step.layers}
             rows = [value for name in self._layers for value in self._row(by_layer.get(name))]
-            squares = [norms.get(name, 0.0) ** 2 for name in self._sharded]
+            squares = [_squared(norms.get(name, 0.0)) for name in self._sharded]
             total[:] = torch.tensor([1.0, step.loss or 0.0, *squares, *rows], dtype=torch.float64)
         return total.to(self._device)
 
@@ -91,6 +91,11 @@ class Ranks:
         return m.model_copy(update=update)
 
 
+def _squared(value: float) -> float:
+    """Infinite where Python's power would raise: who raises before the sum leaves the others waiting."""
+    return value * value
+
+
 def _moments(signal: Signal | None, scale: float) -> list[float]:
     if signal is None:
         return [0.0] * _SIGNAL
@@ -100,7 +105,7 @@ def _moments(signal: Signal | None, scale: float) -> list[float]:
         signal.numel,
         signal.sampled,
         mean * finite,
-        rms**2 * finite,
+        _squared(rms) * finite,
         signal.zero_share * signal.sampled,
         signal.non_finite,
     ]

@@ -6,23 +6,22 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
-from inithealth.recording import Measurement, Recording, Step
+from inithealth.recording import EARLY, Measurement, Recording, Step
 
-_EARLY = 9  # recorded steps after the first, before which zero starts have not woken: the median is the baseline
-_FEWEST = 4  # of them make a baseline
+_FEWEST = 4  # early steps make a baseline, their median
 
 Reading = Callable[[Measurement], float | None]
 
 
 def baseline(recording: Recording) -> Sequence[Step]:
     """The early steps, as far as they were recorded; empty where there are too few."""
-    early = [step for step in recording.steps[1 : 1 + _EARLY] if not step.broken]
+    early = [step for step in recording.steps[1 : 1 + EARLY] if not step.broken]
     return early if len(early) >= _FEWEST else []
 
 
 def latest(recording: Recording) -> Step | None:
     """The last step recorded, where it lies beyond the early ones and is not broken."""
-    last = recording.steps[-1] if len(recording.steps) > 1 + _EARLY else None
+    last = recording.steps[-1] if len(recording.steps) > 1 + EARLY else None
     return None if last is None or last.broken else last
 
 

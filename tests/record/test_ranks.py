@@ -91,3 +91,10 @@ def test_a_process_that_watches_alone_waits_for_nobody(sums: list[Tensor]) -> No
 def test_what_a_sum_moves_grows_with_the_layers_and_not_with_the_processes(sums: list[Tensor]) -> None:
     large = Ranks(together=True, layers=[f"layer{number}" for number in range(10_000)], device=CPU)
     assert large.bytes == 8 * (2 + 18 * 10_000)  # 1.4 MB a watched step
+
+
+def test_numbers_beyond_a_floats_square_do_not_keep_the_others_waiting(sums: list[Tensor]) -> None:
+    values = torch.ones(4, dtype=torch.float64)
+    whole = pair(sums, step(values, 1.0, 1e200), step(values, 1.0, 4.0), sharded=("fc.weight",))
+    assert whole is not None
+    assert whole.global_gradient_norm == math.inf

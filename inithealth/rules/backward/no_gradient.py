@@ -89,7 +89,7 @@ class NoGradient(Rule):
 
 def _shut(layer: Layer, recording: Recording) -> bool:
     m = recording.first.get(layer.name)
-    return m is not None and m.dead_share == 1.0 and levels.shut_by_chance(layer, m)
+    return m is not None and levels.shut_by_chance(layer, m)
 
 
 def _reads_zeros(layer: Layer, recording: Recording) -> bool:

@@ -38,17 +38,15 @@ class LossAtInit(Rule):
     name = "loss-at-init"
     severity = Severity.WARNING
     rank = 45
-    explains = frozenset(
-        "IH203 IH303 IH402 IH403 IH404 IH405 IH406".split()
-    )  # at later steps: gradients as large throw the weights away
+    # At later steps: gradients as large throw the weights away.
+    explains = frozenset("IH203 IH303 IH402 IH403 IH404 IH405 IH406".split())
     max_ratio: float = 10.0  # loss over ln C; the worst of 97 healthy nets has 5.2
     min_ratio: float = 0.5  # below it the network knows something: trained, or the target leaks
     max_logits_std: float = 8.0  # healthy: 5.0 at most
     # A loss of 10 ln C by itself is a warning: a host with logits of std 17 trains as with 1, at 40 all were slowed.
     error_logits_std: float = 30.0
-    max_positives: float = (
-        0.01  # mean target of a binary cross-entropy that wants a prior; a dense detector's has 0.001
-    )
+    # Mean target of a binary cross-entropy that wants a prior; a dense detector's has 0.001.
+    max_positives: float = 0.01
     max_over_base: float = 10.0  # with a bias of zero at one positive in a thousand: 88; with a prior of 0.01: 1.9
 
     def skipped(self, recording: Recording) -> str | None:
