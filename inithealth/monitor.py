@@ -106,11 +106,12 @@ class Monitor:
         self._updates = Updates(naming.parameters, self.optimizers)
 
     def __enter__(self) -> Monitor:
-        # On the outermost module: a hook inside a compiled one would be compiled into it.
-        self._handles += [
-            self._outer.register_forward_pre_hook(self._before_forward, with_kwargs=True),
-            self._outer.register_forward_hook(self._after_forward),
-        ]
+        # On the outermost module, unless its own call is compiled: what these do in Python would break its graph.
+        if getattr(self._outer, "_compiled_call_impl", None) is None:
+            self._handles += [
+                self._outer.register_forward_pre_hook(self._before_forward, with_kwargs=True),
+                self._outer.register_forward_hook(self._after_forward),
+            ]
         self.begin()
         return self
 
@@ -166,7 +167,7 @@ class Monitor:
         self.index += 1
         self._observed, self._inputs, self.batch = False, {}, None
         if self.watching:
-            self._recorder.attach()
+            self.begin()
         else:
             self._recorder.detach()
 
@@ -207,7 +208,7 @@ class Monitor:
 
     def close(self) -> None:
         """Take every hook away; the report stays."""
-        self._recorder.detach()
+        self._recorder.close()
         for handle in self._handles:
             handle.remove()
         self._handles.clear()

@@ -20,6 +20,11 @@ from torch.utils.data import DataLoader, TensorDataset
 import inithealth
 from inithealth import InitHealth
 
+# Torch's compiler uses what torch deprecates, and asks for gradients that are not kept.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated"),
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
+]
 STEPS = 6
 TARGETS = torch.arange(48) % 4
 
@@ -62,6 +67,17 @@ def zero_head() -> nn.Module:
     return net
 
 
+def compiled() -> nn.Module:
+    return torch.compile(convolutional(), backend="aot_eager")  # type: ignore[return-value]
+
+
+def compiled_layers() -> nn.Module:
+    net = Attending()
+    for layer in net.encoder.layers:
+        layer.compile(backend="aot_eager")
+    return net
+
+
 def scaled_precision() -> Any:
     return pytorch_lightning.plugins.MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))
 
@@ -99,6 +115,8 @@ RUNS = {
     "several epochs": Run(convolutional, (3, 8, 8), Adam, {"limit_train_batches": 1, "max_epochs": 4}),
     "fast development run": Run(Attending, (5, 6), Adam, {"fast_dev_run": 3}),
     "stochastic weight averaging": Run(perceptron, (8,), SGD_SLOW, {"callbacks": averaging}),
+    "compiled": Run(compiled, (3, 8, 8), Adam),
+    "compiled layers, bfloat16": Run(compiled_layers, (5, 6), Adam, {"precision": "bf16-mixed"}),
     "manual optimization": Run(perceptron, (8,), Adam, {"manual": True}),
 }
 BY_NAME = pytest.mark.parametrize("name", RUNS)

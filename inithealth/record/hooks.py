@@ -20,7 +20,7 @@ class ModuleHooks:
 
     Args:
         exact: inputs are measured too.
-        compiled: names of modules that are left without hooks, which would be compiled into them.
+        compiled: names of modules that get none of these hooks: what Python does in them breaks compiled code.
         names: of the parameters by ``id``, to which those are added that a sharded module computes with.
     """
 

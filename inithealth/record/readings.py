@@ -36,6 +36,10 @@ class Readings:
             if reading is not None:
                 taken.append(reading)
 
+    def keep(self, kind: Kind, place: Place, sample: Sample) -> None:
+        """The same for a sample that was taken elsewhere."""
+        self._taken[kind, place] = [sample]
+
     def signals(self, layer_at: Callable[[Place], str | None]) -> dict[tuple[Kind, str], Signal]:
         """The statistics by kind and layer; places that are no layer's are left out. One transfer to the host."""
         samples = [reading for taken in self._taken.values() for reading in taken if isinstance(reading, Sample)]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from inithealth.recipes import MATRICES
 from inithealth.record import activity, losses
+from inithealth.record.compiled import CompiledTaps
 from inithealth.record.gradients import repeated_gradients
 from inithealth.record.hooks import ModuleHooks
 from inithealth.record.layers import layers_of
@@ -39,7 +40,7 @@ class Recorder:
         model: the unwrapped model.
         exact: measure every element at once; else take samples and measure them together at the end.
         sample_bytes: most memory all samples of a step take.
-        compiled: names of modules that are left without hooks, which would be compiled into them.
+        compiled: names of modules whose hooks are compiled into them.
     """
 
     def __init__(
@@ -64,6 +65,8 @@ class Recorder:
         self.hooks = ModuleHooks(
             self.naming, self.failures, self._next(), exact=exact, compiled=compiled, names=self.observer.names
         )
+        modules = self.naming.modules
+        self._taps = CompiledTaps(((name, modules[name]) for name in compiled if modules[name]._parameters), self.most)
 
     def _note_lost(self) -> None:
         self._lost = lost_writes(self.model, self.naming.parameters)
@@ -75,6 +78,7 @@ class Recorder:
     def reset(self) -> None:
         """Forget what was measured: the next step starts."""
         self.hooks.seen = self._next()
+        self._taps.forget()
 
     @property
     def seen(self) -> Seen:
@@ -95,11 +99,17 @@ class Recorder:
     def attach(self) -> None:
         """Hook every module that owns parameters, unless they are hooked already."""
         self.hooks.attach()
+        self._taps.attach()
 
     def detach(self) -> None:
-        """Take every hook away."""
+        """Take the hooks away until the next :meth:`attach`; those that are compiled in stay."""
         self.hooks.detach()
         self.seen.produced.clear()
+
+    def close(self) -> None:
+        """Take every hook away."""
+        self.detach()
+        self._taps.detach()
 
     def observe(self, roots: Sequence[Tensor], inputs: Mapping[str, Tensor]) -> None:
         """Read the graph behind some tensors, before their backward pass.
@@ -162,6 +172,7 @@ class Recorder:
             loss_scale: by how much gradients at layer outputs were too large.
         """
         seen = self.seen
+        self._taps.read(seen.readings)
         weights = {layer.name: layer.weight.name for layer in self.layers if layer.weight is not None}
         repeats = repeated_gradients(self.layers, gradients) if self.exact else {}
         signals, units = seen.readings.signals(self._layer_measured), activity.summaries(seen.units)
@@ -207,19 +218,26 @@ class Recorder:
     def _unseen(self) -> dict[str, str]:
         """Layers of which neither the graph nor a hook shows what they put out."""
         flow = self.observer.flow
-        seen = {layer.split(" (as")[0] for layer in self.observer.layer_at.values()}
-        hidden = [layer.name for layer in self.layers if layer.module in self.compiled and layer.name not in seen]
-        found = (
-            {hidden[0]: f"it runs compiled, as {len(hidden)} layers do: only weights are measured"} if hidden else {}
-        )
+        at = {layer.split(" (as")[0] for layer in self.observer.layer_at.values()}
+        hidden = [layer for layer in self.layers if layer.module in self.compiled and layer.name not in at]
+        found = {}
+        for shown, what in ((True, "the gradient at its output, and what it feeds,"), (False, "all but its weights")):
+            layers = [layer.name for layer in hidden if (layer.module in self._taps.shown) is shown]
+            if layers:
+                why = "" if shown else " since before it was watched"
+                found[layers[0]] = f"{what} can't be seen: it runs compiled{why}, as {len(layers)} of the layers do"
+        if hidden:
+            found["the place of compiled layers in the network"] = "inithealth.check(model, batch) runs them eagerly"
         if flow is not None and flow.graph.packed:
             found["tensors kept by a checkpoint or offloading"] = "reading them would run its forward pass again"
+        names = {layer.name for layer in hidden}
         for name, node in (flow.unread if flow is not None else {}).items():
-            found.setdefault(self.naming.layer(name), f"{node} is no operation that is known here")
+            if self.naming.layer(name) not in names:
+                found.setdefault(self.naming.layer(name), f"{node} is no operation that is known here")
         return found
 
     def _describe_layers(self) -> None:
-        called = self.seen.called
+        called = {**self.seen.called, **self._taps.called()}
         try:
             layers = layers_of(self.naming, self.observer.flow, called)
         except Exception as error:  # without a place in the flow a weight still has its numbers
