@@ -25,6 +25,7 @@ class Signal(_Frozen):
     zero_share: float  # share of elements that are exactly 0
     non_finite: int  # NaN or infinite elements among the sampled
     between: float | None = None  # share of mean(x^2) that differs from sample to sample of the batch
+    float16: bool = False  # held in float16, which overflows at 65,504 and knows nothing below 6e-8
 
     @property
     def norm(self) -> float:
@@ -168,6 +169,7 @@ class Step(_Frozen):
     layers: tuple[Measurement, ...] = ()
     global_gradient_norm: float | None = None
     updates: dict[str, Update] = {}  # by layer
+    loss_scale: float = 1.0  # by which the loss was multiplied; the gradients here are without it
     overflows: int = 0  # steps right before this one that a loss scaler skipped
     since: int | None = None  # step of the first loss that was not finite, where it was seen before this one
     broken_inputs: dict[str, Signal] = {}  # inputs with NaN or infinite elements, looked for where the step is broken

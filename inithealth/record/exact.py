@@ -21,6 +21,9 @@ def exact(tensor: Tensor) -> Signal | None:
     values = plain(tensor)
     if values is None:
         return None
+    if values.dtype is torch.float16:
+        found = exact(values.float())
+        return None if found is None else found.model_copy(update={"float16": True})
     if values.dtype not in (torch.float32, torch.float64):
         values = values.float()
     count = values.numel()

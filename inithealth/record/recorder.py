@@ -193,7 +193,7 @@ class Recorder:
         self._steps += 1
         self.reset()
         total = math.sqrt(sum(norm**2 for norm in norms.values())) if norms else None
-        return Step(index=index, loss=loss, layers=measured, global_gradient_norm=total)
+        return Step(index=index, loss=loss, layers=measured, global_gradient_norm=total, loss_scale=loss_scale)
 
     def recording(self, steps: tuple[Step, ...]) -> Recording:
         """All that was recorded of the model."""

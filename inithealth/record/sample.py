@@ -26,6 +26,7 @@ class Sample(NamedTuple):
 
     values: Tensor  # float32 or float64, of any shape
     numel: int
+    float16: bool = False
 
 
 def sample(tensor: Tensor, most: int) -> Sample | None:
@@ -53,7 +54,7 @@ def _sample_any(tensor: Tensor, most: int) -> Sample | None:
         else:
             values = _strided(values, most)
     wide = torch.float64 if values.dtype == torch.float64 else torch.float32
-    return Sample(values.to(wide, copy=True), numel)
+    return Sample(values.to(wide, copy=True), numel, values.dtype is torch.float16)
 
 
 @lru_cache(maxsize=4096)
@@ -93,7 +94,7 @@ def batched(samples: Sequence[Sample]) -> list[Signal]:
             else:
                 told = careful(table[place], zeros)
                 signal = told.model_copy(update={"numel": each.numel})
-            found[id(each)] = signal
+            found[id(each)] = signal.model_copy(update={"float16": True}) if each.float16 else signal
     return [found[id(each)] for each in samples]
 
 
@@ -142,6 +143,7 @@ def merged(signals: Sequence[Signal]) -> Signal | None:
         abs_max=top,
         zero_share=sum(s.zero_share * s.numel for s in signals) / numel,
         non_finite=sum(s.non_finite for s in signals),
+        float16=any(s.float16 for s in signals),
     )
 
 

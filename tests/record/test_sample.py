@@ -278,3 +278,15 @@ def test_tensors_are_found_in_any_container() -> None:
     assert [tensor.numel() for tensor in found] == [1, 2, 3, 5]
     assert list(floating_tensors(SimpleNamespace(x=one))) == []
     assert list(floating_tensors(Output)) == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_float16_is_told_from_what_has_a_wider_range(dtype: torch.dtype) -> None:
+    tensor = torch.linspace(-1, 1, 64).to(dtype)
+    taken = sample(tensor, 16)
+    assert taken is not None
+    (sampled,), exactly = batched([taken]), exact(tensor)
+    assert exactly is not None
+    both = merged([sampled, exactly])
+    assert both is not None
+    assert {sampled.float16, exactly.float16, both.float16} == {dtype is torch.float16}

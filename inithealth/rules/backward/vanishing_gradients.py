@@ -37,7 +37,7 @@ class VanishingGradients(Rule):
     name = "vanishing-gradients"
     severity = Severity.WARNING
     rank = 43
-    explains = frozenset({"IH304", "IH402", "IH406"})
+    explains = frozenset({"IH304", "IH402", "IH406", "IH407", "IH408"})
     low_ratio: float = 7e-4  # SGD, no normalization: the lowest of 97 healthy nets is 7.6e-4
     lowest_ratio: float = 1e-4  # SGD: none trained
     low_ratio_adaptive: float = 1e-5  # Adam trains, slowly, at ratios where SGD never does

@@ -34,7 +34,7 @@ class VanishingActivations(Rule):
     name = "vanishing-activations"
     severity = Severity.WARNING
     rank = 40
-    explains = frozenset("IH206 IH207 IH301 IH304 IH402 IH406".split())
+    explains = frozenset("IH206 IH207 IH301 IH304 IH402 IH406 IH408".split())
     low_rms: float = 2.0**-7  # a published net of 8 layers comes down to 2^-6 and trains
     lowest_rms: float = 2.0**-10  # below it none trained without normalization
     min_passing: float = 1e-2  # gradient at the first layers over the last ones'; a signal that fades takes it along

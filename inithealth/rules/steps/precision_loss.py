@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, Step
+from inithealth.rules import float16
 from inithealth.rules.base import Rule, span
-from inithealth.rules.wording import count
+from inithealth.rules.wording import count, number
 
 _MATRICES = ("linear", "conv", "rnn", "bilinear", "bmm")
 
@@ -14,17 +15,19 @@ class PrecisionLoss(Rule):
     """Half precision swallows what training does.
 
     ## What it checks
-    Weights kept in float16 or bfloat16: the share of their elements that steps leave bit for bit as they
-    were although a gradient came. And steps that the loss scaler skipped in a row: one or two while it
-    warms up are normal.
+    In float16, the share of the gradients at the layers' outputs that are rounded to zero (reckoned from the
+    size of the others, with the loss scale), and outputs close to the largest number there is. Weights kept in
+    float16 or bfloat16: the share of their elements that steps leave bit for bit as they were although a
+    gradient came. And steps that the loss scaler skipped in a row: one or two while it warms up are normal.
 
     ## Why it matters
-    bfloat16 knows two to three digits: an update of a thousandth of a weight is rounded away, step after
-    step, and nothing says so. A scaler that keeps skipping trains nothing.
+    float16 ends at 65,504 and knows nothing below 6e-8. bfloat16 has float32's range and knows two to three
+    digits: an update of a thousandth of a weight is rounded away, step after step, and nothing says so. A
+    scaler that keeps skipping trains nothing.
 
     ## How to fix
-    Keep the weights in float32 and compute in half precision (precision="bf16-mixed"); find the layer
-    whose gradient overflows.
+    Keep the weights in float32 and compute in half precision (precision="bf16-mixed"); use a loss scaler with
+    float16; find the layer whose gradient overflows.
 
     ## When to ignore
     With optimizers that keep a float32 copy of the weights, or round at random.
@@ -37,27 +40,41 @@ class PrecisionLoss(Rule):
     name = "precision-loss"
     severity = Severity.WARNING
     rank = 59
-    explains = frozenset({"IH402", "IH406", "IH408"})
+    explains = frozenset({"IH304", "IH402", "IH406", "IH408"})
     max_unmoved: float = 0.5  # of the elements; in float32 a thousandth stays by chance
     max_overflows: int = 4  # skipped in a row: a scale of 2^16 that is too large by half comes down in one
     min_steps: int = 2  # watched steps in a row; one batch may be odd
+    max_flushed: float = 0.1  # of a layer's gradient; those that are left have two bits
+    max_flushed_layers: float = 0.5  # of the layers: where it is most of them the loss scale is too small
+    max_output: float = 0.5  # of the largest float16: one doubling, of weights or of a signal, is a few steps
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        overflown = max((step for step in recording.steps), key=lambda step: step.overflows, default=None)
-        if overflown is not None and overflown.overflows > self.max_overflows:
+        yield from self._skipping(recording)
+        updated = [step for step in recording.steps if step.updates][-self.min_steps :]
+        if len(updated) == self.min_steps:
+            yield from self._rounded(recording, updated)
+        last = recording.steps[-self.min_steps :]
+        if len(last) == self.min_steps:
+            yield from self._flushed(recording, last)
+            yield from self._near_the_end(recording, last)
+
+    def _skipping(self, recording: Recording) -> Iterator[Finding]:
+        """Steps that a scaler left out in a row."""
+        worst = max(recording.steps, key=lambda step: step.overflows, default=None)
+        if worst is not None and worst.overflows > self.max_overflows:
             yield self.finding(
                 [],
-                f"the loss scaler skipped {count(overflown.overflows, 'step')} in a row before step "
-                f"{overflown.index} (limit {self.max_overflows})",
-                measured=float(overflown.overflows),
+                f"the loss scaler skipped {count(worst.overflows, 'step')} in a row before step "
+                f"{worst.index} (limit {self.max_overflows})",
+                measured=float(worst.overflows),
                 limit=float(self.max_overflows),
-                step=overflown.index,
+                step=worst.index,
                 cause="gradients overflow float16 whatever the loss scale",
                 fix='use precision="bf16-mixed", or find what makes the gradients so large',
             )
-        steps = [step for step in recording.steps if step.updates][-self.min_steps :]
-        if len(steps) < self.min_steps:
-            return
+
+    def _rounded(self, recording: Recording, steps: Sequence[Step]) -> Iterator[Finding]:
+        """Updates too small for weights of half precision."""
         lost = [layer for layer in recording.layers if _is_half(layer) and all(self._lost(layer, s) for s in steps)]
         if lost:
             share = min(steps[-1].updates[layer.name].unmoved for layer in lost)
@@ -76,6 +93,44 @@ class PrecisionLoss(Rule):
         update = step.updates.get(layer.name)
         pushed = any(m.layer == layer.name and (m.weight_gradient or 0.0) > 0.0 for m in step.layers)
         return update is not None and pushed and bool(update.rate) and update.unmoved > self.max_unmoved
+
+    def _flushed(self, recording: Recording, steps: Sequence[Step]) -> Iterator[Finding]:
+        """Gradients so small that float16 makes zeros of them."""
+        shares = [float16.flushed(step) for step in steps]
+        names = [name for name in shares[-1] if all(each.get(name, 0.0) > self.max_flushed for each in shares)]
+        if len(names) <= self.max_flushed_layers * len(shares[-1]):
+            return
+        lost = [layer for layer in recording.layers if layer.name in names]
+        share, scale = min(shares[-1][name] for name in names), steps[-1].loss_scale
+        yield self.finding(
+            lost,
+            f"{span(lost)}: {share:.0%} or more of the gradient is rounded to zero in float16 "
+            f"(limit {self.max_flushed:.0%}, loss scale {number(scale)})",
+            measured=share,
+            limit=self.max_flushed,
+            step=steps[-1].index,
+            cause="the gradients are smaller than the smallest number of float16, 6e-8",
+            fix='Trainer(precision="16-mixed") scales the loss up, "bf16-mixed" needs no scale'
+            if scale == 1.0
+            else "start with a larger loss scale: torch.amp.GradScaler(init_scale=2.0**24)",
+        )
+
+    def _near_the_end(self, recording: Recording, steps: Sequence[Step]) -> Iterator[Finding]:
+        """Outputs that are about to overflow."""
+        limit = self.max_output * float16.LARGEST
+        found = [float16.outputs_beyond(limit, step) for step in steps]
+        close = [layer for layer in recording.layers if all(layer.name in each for each in found)]
+        if close:
+            top = max(found[-1][layer.name] for layer in close)
+            yield self.finding(
+                sorted(close, key=lambda layer: -found[-1][layer.name]),
+                f"{span(close)}: outputs up to {number(top)}, where float16 ends at 65,504 (limit {number(limit)})",
+                measured=top,
+                limit=limit,
+                step=steps[-1].index,
+                cause="a little more, and they are infinite",
+                fix='use precision="bf16-mixed", or a normalization before these layers',
+            )
 
 
 def _is_half(layer: Layer) -> bool:

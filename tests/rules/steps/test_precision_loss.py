@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 from torch.optim import SGD
 
 from inithealth import Severity
 from inithealth.recording import Recording, Step
 from inithealth.rules.steps.precision_loss import PrecisionLoss
 from tests.rules.nets import codes, finding, mlp
-from tests.rules.recordings import judge, measured, recording, stack
+from tests.rules.recordings import judge, measured, recording, signal, stack
 from tests.rules.runs import several, trained, update
 
 
@@ -51,7 +52,65 @@ def test_one_found_inf_while_the_scaler_warms_up_is_normal() -> None:
     assert found.message == "the loss scaler skipped 6 steps in a row before step 3 (limit 4)"
 
 
+def flushed(rms: float, *, layers: int = 5, loss_scale: float = 1.0, **more: Any) -> Recording:
+    """Gradients of that size, at so many of five layers, in float16."""
+    every = stack()
+    tiny = {"gradient": signal(rms, float16=True, **more).model_dump()}
+    fine = {"gradient": signal(1e-3, float16=True).model_dump()}
+    found = measured(every, **{each.name: tiny if at < layers else fine for at, each in enumerate(every)})
+    steps = tuple(Step(index=index, loss=2.0, layers=found, loss_scale=loss_scale) for index in range(3))
+    return recording(every, steps=steps)
+
+
+def test_gradients_that_float16_rounds_to_zero() -> None:
+    (found,) = judge(PrecisionLoss, flushed(3e-8))
+    assert "68% or more of the gradient is rounded to zero in float16 (limit 10%, loss scale 1)" in found.message
+    assert "16-mixed" in (found.fix or "")
+    (found,) = judge(PrecisionLoss, flushed(3e-8 / 1024, loss_scale=1024.0))
+    assert "init_scale" in (found.fix or "")
+    (found,) = judge(PrecisionLoss, flushed(0.0, zero_share=1.0))
+    assert found.measured == 1.0
+
+
+def test_gradients_that_float16_holds() -> None:
+    assert judge(PrecisionLoss, flushed(1e-5)) == []
+    assert judge(PrecisionLoss, flushed(3e-8, loss_scale=2.0**16)) == []
+    assert judge(PrecisionLoss, flushed(3e-8, layers=2)) == []  # a branch may have next to none by right
+    assert judge(PrecisionLoss, flushed(1e-7, zero_share=0.9)) == []  # a relu's zeros are none of float16's
+
+
+def large(top: float, **more: Any) -> Recording:
+    layers = stack()
+    found = measured(layers, fc1={"output": signal(9.0, abs_max=top, **more).model_dump()})
+    return recording(layers, steps=tuple(Step(index=index, loss=2.0, layers=found) for index in range(2)))
+
+
+def test_outputs_that_are_about_to_overflow() -> None:
+    (found,) = judge(PrecisionLoss, large(5e4, float16=True))
+    assert found.message == "fc1: outputs up to 50000, where float16 ends at 65,504 (limit 32752)"
+    assert judge(PrecisionLoss, large(5e4)) == []
+    assert judge(PrecisionLoss, large(1e4, float16=True)) == []
+
+
+class Half(nn.Module):
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.net, self.weight = mlp(), weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.float16):
+            return self.net(x) * self.weight
+
+
+@pytest.mark.parametrize(("weight", "found"), [(1e-6, True), (1.0, False)])
+def test_a_run_in_float16_without_a_scaler(weight: float, found: bool) -> None:
+    assert ("IH407" in codes(trained(Half(weight)))) is found
+
+
 def test_options_move_the_limits() -> None:
     assert judge(PrecisionLoss, half(0.9), max_unmoved=0.95) == []
     assert judge(PrecisionLoss, skipped(6), max_overflows=10) == []
     assert judge(PrecisionLoss, half(0.9), min_steps=50) == []
+    assert judge(PrecisionLoss, flushed(3e-8), max_flushed=0.7) == []
+    assert len(judge(PrecisionLoss, flushed(3e-8, layers=2), max_flushed_layers=0.1)) == 1
+    assert judge(PrecisionLoss, large(5e4, float16=True), max_output=0.9) == []
