@@ -153,7 +153,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         # After a training_step that returned None there is nothing to step with, and nothing to judge.
-        if self._monitor is None or all(p.grad is None for p in pl_module.parameters()):
+        if self._monitor is None or (self._loss is None and all(p.grad is None for p in pl_module.parameters())):
             return
         self._monitor.step(self._loss, optimizer=optimizer)
         self._loss = None

@@ -243,6 +243,10 @@ class Monitor:
             recorder.observe_loss(loss)
         gradients = {name: p.grad for name, p in recorder.naming.parameters.items()}
         norms = self._norms(gradients)
+        if not any(gradient is not None for gradient in gradients.values()):
+            recorder.failures["gradients of the weights"] = (
+                "none has one after the backward pass: they are kept elsewhere"
+            )
         if not self._run:
             recorder.show_reached(gradients)
         step = recorder.step(self.index, _number(loss), gradients, norms, self._loss_scale.at_backward())

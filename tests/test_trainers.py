@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch.nn import functional as F
 from torch.optim import SGD, Optimizer
 from torch.utils.data import DataLoader, TensorDataset
 
+import inithealth
 from inithealth import InitHealth, Report
 
 QUIET: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
@@ -186,3 +188,57 @@ def test_it_can_be_sent_to_other_processes() -> None:
         assert twin.report == callback.report
         pytorch_lightning.Trainer(max_steps=2, callbacks=[twin], **QUIET).fit(Net())
         assert twin.report.causes == ()
+
+
+# --- strategies that keep weights or gradients to themselves ---
+
+
+class Keeping(Net):
+    """As DeepSpeed does: when the callbacks look, no parameter has a gradient."""
+
+    def on_after_backward(self) -> None:
+        self.kept = [parameter.grad for parameter in self.parameters()]
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        for parameter, gradient in zip(self.parameters(), self.kept, strict=True):
+            parameter.grad = gradient
+
+
+@pytest.mark.parametrize(("std", "codes"), [(None, set()), (1e-3, {"IH106"})])
+def test_gradients_that_are_kept_elsewhere_are_said_not_to_be_measured(std: float | None, codes: set[str]) -> None:
+    callback = InitHealth()
+    pytorch_lightning.Trainer(max_steps=12, callbacks=[callback], **QUIET).fit(Keeping(std))
+    report = callback.report
+    assert report is not None
+    assert any(line.startswith("gradients of the weights: none has one") for line in report.not_measured)
+    assert {cause.code for cause in report.causes} == codes
+    assert all(m.output is not None and m.weight_gradient is None for m in report.measurements)
+
+
+@pytest.fixture
+def process_group(tmp_path: Path) -> Iterator[None]:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("use_orig_params", [False, True])
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.usefixtures("process_group")
+def test_weights_in_flat_pieces_are_said_not_to_be_measured(use_orig_params: bool) -> None:
+    from torch.distributed.fsdp import FullyShardedDataParallel
+
+    net = nn.Sequential(nn.Linear(8, 17), nn.ReLU(), nn.Linear(17, 5))
+    model = FullyShardedDataParallel(net, device_id=torch.device("cpu"), use_orig_params=use_orig_params)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    with inithealth.watch(model, optimizer=optimizer) as monitor:
+        for _ in range(3):
+            loss = model(torch.ones(4, 8)).square().mean()
+            loss.backward()
+            monitor.step(loss)
+            optimizer.step()
+    assert any("FullyShardedDataParallel holds weights in flat pieces" in line for line in monitor.report.not_measured)
+    assert [cause.code for cause in monitor.report.causes] == ["IH409"]
+    assert monitor.report.layers == ()

@@ -39,11 +39,19 @@ def strip(name: str) -> str:
 
 
 def parameter_names(model: nn.Module) -> dict[int, str]:
-    """Name by ``id(parameter)``; a tied parameter goes by its first name."""
+    """Name by ``id(parameter)``; a tied parameter goes by its first name. Flat pieces of several are none."""
     names: dict[int, str] = {}
+    pieces = flattened(model)
     for name, parameter in model.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), strip(name))
+        if id(parameter) not in pieces:
+            names.setdefault(id(parameter), strip(name))
     return names
+
+
+def flattened(model: nn.Module) -> frozenset[int]:
+    """The ``id`` of each parameter that FSDP's first version holds as a part of a flat tensor of many."""
+    homes = [module for module in model.modules() if type(module).__name__ == "FullyShardedDataParallel"]
+    return frozenset(id(parameter) for home in homes for parameter in home.parameters())
 
 
 def tied_names(model: nn.Module) -> dict[str, tuple[str, ...]]:

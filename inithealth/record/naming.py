@@ -38,7 +38,9 @@ class Naming:
     def __init__(self, model: nn.Module) -> None:
         self.modules = {strip(name): module for name, module in model.named_modules()}
         names = parameter_names(model)
-        self.parameters = {names[id(parameter)]: parameter for parameter in model.parameters()}
+        self.parameters = {
+            names[id(parameter)]: parameter for parameter in model.parameters() if id(parameter) in names
+        }
         self.trainable = {name for name, parameter in self.parameters.items() if parameter.requires_grad}
         self.tied = tied_names(model)
         self._matrices: dict[str, int] = {}

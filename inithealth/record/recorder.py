@@ -18,6 +18,7 @@ from inithealth.record.gradients import repeated_gradients
 from inithealth.record.hooks import ModuleHooks
 from inithealth.record.layers import layers_of
 from inithealth.record.lost_writes import lost_writes
+from inithealth.record.names import flattened
 from inithealth.record.naming import Naming
 from inithealth.record.observer import Observer
 from inithealth.record.readings import Place, Readings
@@ -59,6 +60,10 @@ class Recorder:
         self._spreads: dict[int, float] = {}
         self._lost: dict[str, float] = {}
         self.failures.guard("weights that are made anew", self._note_lost)
+        if flattened(model):
+            self.failures["weights, their gradients and what the layers put out"] = (
+                "FullyShardedDataParallel holds weights in flat pieces; those of fully_shard are measured"
+            )
         # An output and a gradient of four bytes an element for every layer share the budget.
         self._budget = sample_bytes // (2 * 4 * max(1, len(self.naming.parameters)))
         self._steps = 0  # recorded so far

@@ -32,6 +32,8 @@ class BiasAware(Rule):
         """
         if layer.bias is None or layer.weight is None or not layer.bias.rms > self.max_bias_rms:
             return False
+        if layer.feeds == "unknown":  # a decay's rate, say, is meant to be decided by it
+            return False
         if layer.weight.abs_max == 0.0:  # who sets the weights to zero means the bias to be the start
             return False
         level = m.input.rms if m.input is not None and levels.usable(m.input) else 1.0

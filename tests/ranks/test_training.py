@@ -62,7 +62,7 @@ def numbers(step: Step) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-@pytest.mark.parametrize(("kind", "processes"), [("ddp", 2), ("ddp", 4), ("sharded", 2)])
+@pytest.mark.parametrize(("kind", "processes"), [("ddp", 2), ("ddp", 4), ("sharded", 2), ("sharded", 4)])
 def test_the_numbers_are_those_of_one_process_with_the_whole_batch(kind: str, processes: int, tmp_path: Path) -> None:
     single = alone(tmp_path)
     done = trained(kind, processes, tmp_path)
@@ -90,6 +90,15 @@ def test_all_processes_raise_together_and_soon(kind: str, tmp_path: Path) -> Non
     report = Report.from_json((tmp_path / "report.json").read_text())
     assert [cause.code for cause in report.failures] == ["IH101"]
     assert not list(tmp_path.glob("rank*.json"))  # none came to its end
+
+
+def test_a_process_that_is_killed_takes_nothing_of_what_was_measured(tmp_path: Path) -> None:
+    done = trained("ddp", 2, tmp_path, "kill")
+    assert done.returncode != 0
+    report = Report.from_json((tmp_path / "report.json").read_text())
+    assert report.step == 1  # the last that both took
+    assert len(report.layers) == 4
+    assert not list(tmp_path.glob("*.part"))
 
 
 @pytest.mark.parametrize("kind", ["ddp", "sharded"])

@@ -3,6 +3,7 @@
     python tests/ranks/training.py KIND PROCESSES FOLDER [ON_UNHEALTHY]
 
 KIND is "single", "ddp" or "sharded". The batch of a step is the same whatever the processes; each takes its part.
+ON_UNHEALTHY may also be "off", without the callback, or "kill": the second process is killed in its third step.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -32,10 +35,10 @@ TARGETS = torch.arange(96) % 5
 class Net(pl.LightningModule):
     """Widths that no number of processes divides: the shards are uneven."""
 
-    def __init__(self, kind: str, *, broken: bool) -> None:
+    def __init__(self, kind: str, *, broken: bool, killed: bool) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.kind = kind
+        self.kind, self.killed = kind, killed
         self.net = nn.Sequential(
             nn.Linear(8, 17), nn.ReLU(), nn.Linear(17, 17), nn.LayerNorm(17), nn.GELU(), nn.Linear(17, 5)
         )
@@ -53,6 +56,8 @@ class Net(pl.LightningModule):
             fully_shard(self.net, mesh=mesh)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        if self.killed and batch_idx == 2 and self.trainer.global_rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
         return F.cross_entropy(self.net(batch[0]), batch[1])
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -77,8 +82,10 @@ def main() -> None:
     kind, processes, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     on_unhealthy = sys.argv[4] if len(sys.argv) > 4 else "warn"
     warnings.simplefilter("ignore")
-    off = on_unhealthy == "off"
-    callback = InitHealth("warn" if off else on_unhealthy, folder / "report.json", settings={"schedule": "every"})
+    off, killed = on_unhealthy == "off", on_unhealthy == "kill"
+    callback = InitHealth(
+        "raise" if on_unhealthy == "raise" else "warn", folder / "report.json", settings={"schedule": "every"}
+    )
     trainer = pl.Trainer(
         max_steps=STEPS,
         accelerator="cpu",
@@ -91,7 +98,7 @@ def main() -> None:
         enable_model_summary=False,
         enable_checkpointing=False,
     )
-    model = Net(kind, broken=on_unhealthy == "raise")
+    model = Net(kind, broken=on_unhealthy == "raise", killed=killed)
     trainer.fit(model)
     told = {
         "recording": callback.state_dict().get("recording"),

@@ -246,7 +246,7 @@ def _held_by_norms(recording: Recording) -> bool:
 
 def _role(layer: Layer) -> Hashable:
     """Layers of one role are initialized alike: same type, shape, end of the name, and what they feed."""
-    name = ".".join(layer.place.split(".")[-3:])
+    name = ".".join(layer.place.split(".")[-3:]) if layer.feeds != "unknown" else _within_block(layer)
     shape = () if layer.weight is None else layer.weight.shape
     return (
         layer.type_name.removeprefix("Parametrized"),
@@ -256,3 +256,10 @@ def _role(layer: Layer) -> Hashable:
         layer.ends_branch,
         round(wanted_gain(layer), 1),
     )
+
+
+def _within_block(layer: Layer) -> str:
+    """Name and number within a block, where it is not known what tells the block's layers apart."""
+    parts = layer.module.split(".")
+    in_block = sum(part.isdigit() for part in parts) > 1 or not parts[-1].isdigit()
+    return ".".join((*(part for part in parts[:-1] if not part.isdigit()), *(parts[-1:] if in_block else ())))
