@@ -15,6 +15,7 @@ from inithealth import Monitor, Settings
 
 Step = Callable[[Tensor], None]  # after the backward pass, before the optimizer's step
 
+DEFAULT = Settings()
 EVERY = Settings(schedule="every", until=None)
 NEVER = Settings(schedule=10**9, until=None)
 

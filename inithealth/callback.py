@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from inithealth.factory import asked
 from inithealth.findings import Finding, Report, UnhealthyInit
 from inithealth.lightning import callback_bases, is_tensorboard
 from inithealth.loggers import MetricsSink
@@ -92,7 +92,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         return self._report
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        if os.environ.get("INITHEALTH") == "0" or self._is_spare(trainer):
+        if asked() is False or self._is_spare(trainer):
             return
         self._report, self._loss = None, None
         taken, history = self._resumed(trainer)

@@ -86,7 +86,7 @@ class Monitor:
             compiled=compiled_modules(model),
         )
         self._loss_scale, self._overflows = LossScale(scaler), Overflows()
-        self._run = Run(self._recorder, self.optimizers, steps_taken, history)
+        self._run = Run(self._recorder, self.optimizers, steps_taken, history, together=together)
         if self._run.resumed:  # nothing is known of how these weights started
             self.settings = self.settings.model_copy(update={"ignore": (*self.settings.ignore, *_OF_THE_START)})
         self._unwatched = Unwatched()  # a loss that is not finite asks for one more watched step

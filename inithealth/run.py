@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from inithealth.kept_steps import KeptSteps
 from inithealth.record.optimizers import describe_optimizers, is_adaptive, is_idle
 from inithealth.record.probation import Trial
+from inithealth.record.ranks import of_ranks
 from inithealth.record.reach import unreached
 from inithealth.record.recorder import Recorder
 from inithealth.record.updates import left_out
@@ -23,10 +24,17 @@ class Run:
         optimizers: for what their kind and learning rates imply.
         taken: steps before this run.
         history: what was recorded of them; left out where it is of another model.
+        together: whether the numbers are joined over all processes.
     """
 
     def __init__(
-        self, recorder: Recorder, optimizers: Sequence[Optimizer], taken: int, history: Recording | None
+        self,
+        recorder: Recorder,
+        optimizers: Sequence[Optimizer],
+        taken: int,
+        history: Recording | None,
+        *,
+        together: bool = False,
     ) -> None:
         self._recorder, self._optimizers = recorder, optimizers
         self._history = history if history is not None and self._is_of_this_model(history) else None
@@ -35,6 +43,7 @@ class Run:
         self.detached: tuple[str, ...] = ()  # layers that no gradient reaches, if their values were seen to
         self.trial: Trial | None = None
         self._sampled = recorder.most
+        self._of_ranks = of_ranks(together)
 
     def __bool__(self) -> bool:
         return bool(self.kept)
@@ -114,10 +123,14 @@ class Run:
         return tuple(sorted(left_out(naming.trainable, naming.parameters, self._optimizers)))
 
     def _notes(self) -> tuple[str, ...]:
+        left_out = self._recorder.hooks.left_out
+        few = "deep: {} layers' activations and gradients are measured at the first step alone, their updates never"
         resumed = f"resumed at step {self.resumed}: the initialization is not judged"
         return (
             *([resumed] if self.resumed else ()),
             f"optimizer: {self._optimizer}",
             f"sampled: at most {self._sampled} elements of each activation and gradient at the first step, "
             f"{self._recorder.most} later; weights, their gradients and the loss are exact",
+            *([few.format(left_out)] if left_out else ()),
+            *([self._of_ranks] if self._of_ranks else ()),
         )

@@ -22,7 +22,7 @@ from torch.optim import SGD, Optimizer
 from torch.utils.data import DataLoader, TensorDataset
 
 import inithealth
-from inithealth import InitHealth, Report
+from inithealth import InitHealth, Report, factory
 
 QUIET: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
 CLI: dict[str, Any] = {"save_config_callback": None, "seed_everything_default": False}
@@ -179,6 +179,19 @@ def test_the_environment_adds_it_without_any_code(
     code = textwrap.dedent(SCRIPT.format(namespace=namespace, more=more))
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.count("ERROR   IH201 vanishing-activations") == times, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [("1", True), ("true", True), (" ON ", True), ("0", False), ("No", False), ("", None), ("maybe", None)],
+)
+def test_a_word_in_the_environment(
+    value: str, meant: bool | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("INITHEALTH", value)
+    assert factory.asked() is meant
+    assert len(factory.callbacks()) == (meant is True)
+    assert ("INITHEALTH=maybe means nothing" in caplog.text) == (value == "maybe")
 
 
 def test_it_can_be_sent_to_other_processes() -> None:

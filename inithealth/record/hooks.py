@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from inithealth.record.directions import effective
 from inithealth.record.naming import Naming, module_kind
 from inithealth.record.readings import Place, Readings
 from inithealth.record.seen import Failures, Seen
+from inithealth.record.spread import spread
 from inithealth.record.tensors import floating_tensors, is_sharded
 
 
@@ -38,12 +39,11 @@ class ModuleHooks:
         self.names = names
         self.seen = seen
         self.paused = False  # while what runs is no part of the training
+        self._modules = list(self._watched())
         self._handles: list[Any] = []
 
-    def attach(self) -> None:
-        """Hook every module that owns parameters, unless they are hooked already."""
-        if self._handles:
-            return
+    def _watched(self) -> Iterator[tuple[str, nn.Module]]:
+        """Every module that owns parameters, and takes hooks."""
         for name, module in self.naming.modules.items():
             if isinstance(module, torch.jit.ScriptModule):
                 if module._parameters:
@@ -51,9 +51,21 @@ class ModuleHooks:
             elif name in self.compiled or ".parametrizations." in f".{name}.":
                 continue  # the latter compute weights, and are no layers
             elif module._parameters or hasattr(module, "parametrizations"):
-                self._handles.append(module.register_forward_hook(self._hook(name)))
-                if any(is_sharded(each) for each in module._parameters.values() if each is not None):
-                    self._handles.append(module.register_forward_pre_hook(self._naming_hook(name)))
+                yield name, module
+
+    def attach(self) -> None:
+        """Hook the modules, unless they are hooked already: all for the first step, some of very many later."""
+        if self._handles:
+            return
+        for name, module in self._modules if self.seen.first else spread(self._modules):
+            self._handles.append(module.register_forward_hook(self._hook(name)))
+            if any(is_sharded(each) for each in module._parameters.values() if each is not None):
+                self._handles.append(module.register_forward_pre_hook(self._naming_hook(name)))
+
+    @property
+    def left_out(self) -> int:
+        """Modules that are looked at in the first step alone."""
+        return len(self._modules) - len(spread(self._modules))
 
     def detach(self) -> None:
         """Take every hook away."""

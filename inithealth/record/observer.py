@@ -41,6 +41,7 @@ class Observer:
         self.layer_of_module: dict[str, str] = {}  # the layer whose output a module's is
         self.between: dict[str, float] = {}  # head -> share of its input that differs between samples
         self.names = parameter_names(naming.modules[""])
+        self._shown: set[str] = set()  # layers whose output a hook has ever seen: the hook is there for it
         self._functional = True  # some layer's output is seen by no hook
 
     def units_due(self, step: int) -> bool:
@@ -59,12 +60,12 @@ class Observer:
         """
         self.flow = flow = self._read(nodes)
         self.layer_at = self.naming.layers(flow)
-        shown = {self.layer_at[index] for index in self._matched(flow, seen)}
-        self._functional = not shown >= set(self.layer_at.values())
+        self._shown |= {self.layer_at[index] for index in self._matched(flow, seen)}
+        self._functional = not self._shown >= set(self.layer_at.values())
         uses: dict[str, int] = {}
         for index, layer in self.layer_at.items():
             uses[layer] = uses.get(layer, 0) + 1
-            if layer not in shown:
+            if layer not in self._shown:
                 self.failures.guard(layer, self._operation, flow, index, layer, uses[layer], seen)
             if seen.first and uses[layer] == 1:
                 self.failures.guard(layer, self._predict, flow, index, layer, seen)

@@ -16,10 +16,10 @@ def is_adaptive(optimizers: Sequence[Optimizer]) -> bool:
 
 
 def describe_optimizers(optimizers: Sequence[Optimizer]) -> str:
-    """``Adam(lr=0.001)``, several joined by commas."""
+    """``Adam(lr=0.001)``, several joined by commas; where a schedule moves the rate, what it starts from."""
     words = []
     for optimizer in optimizers:
-        rates = sorted({float(group.get("lr", 0.0)) for group in optimizer.param_groups})
+        rates = sorted({float(group.get("initial_lr", group.get("lr", 0.0))) for group in optimizer.param_groups})
         words.append(f"{type(optimizer).__name__}(lr={', '.join(f'{rate:g}' for rate in rates)})")
     return ", ".join(words)
 

@@ -91,6 +91,17 @@ class Ranks:
         return m.model_copy(update=update)
 
 
+def of_ranks(together: bool) -> str:
+    """What is to be said of the numbers where several processes train; empty where one does."""
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return ""
+    rank, size = dist.get_rank(), dist.get_world_size()
+    if not together:
+        return f"process {rank} of {size}: signals are of its own batches, the other processes are not asked"
+    own = "largest elements, dead and saturated units and updates are of its own part"
+    return f"process {rank} of {size}: sums are taken over all; {own}"
+
+
 def _squared(value: float) -> float:
     """Infinite where Python's power would raise: who raises before the sum leaves the others waiting."""
     return value * value

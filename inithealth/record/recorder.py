@@ -196,6 +196,8 @@ class Recorder:
             for layer in dict.fromkeys([*self.observer.layer_at.values(), *(layer for _, layer in signals), *weights])
         )
         self._steps += 1
+        if seen.first and self.hooks.left_out:
+            self.hooks.detach()  # the next step takes fewer
         self.reset()
         total = math.sqrt(sum(norm**2 for norm in norms.values())) if norms else None
         return Step(index=index, loss=loss, layers=measured, global_gradient_norm=total, loss_scale=loss_scale)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from inithealth.record.sample import Sample, sample
+from inithealth.record.spread import spread
 from inithealth.record.tensors import own_part
 from inithealth.recording import Layer, Update
 
@@ -47,15 +48,14 @@ class Updates:
             return
         known = self._optimizers if steps is None else [getattr(steps, "optimizer", steps)]
         rates = {id(p): float(g["lr"]) for o in known for g in o.param_groups for p in g["params"]}
-        for layer in layers:
-            if layer.weight is None or not layer.weight.trainable:
-                continue
-            parameter = self._parameters[layer.weight.name]
+        trained = [(layer.name, layer.weight.name) for layer in layers if layer.weight and layer.weight.trainable]
+        for layer, name in spread(trained):
+            parameter = self._parameters[name]
             if steps is not None and id(parameter) not in rates:
                 continue
             taken = sample(own_part(parameter.detach()), _MOST)
             if taken is not None:
-                self._before.append(_Before(layer.name, parameter, taken, rates.get(id(parameter))))
+                self._before.append(_Before(layer, parameter, taken, rates.get(id(parameter))))
 
     def after(self) -> dict[str, Update]:
         """By layer, what the step has changed; call it before the next one. Empty where none was awaited."""

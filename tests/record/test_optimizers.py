@@ -44,4 +44,7 @@ def test_an_optimizer_is_told_with_its_rates() -> None:
     groups = [{"params": PARAMETERS}, {"params": [nn.Parameter(torch.ones(1))], "lr": 0.5}]
     assert describe_optimizers([optim.SGD(groups, lr=0.01)]) == "SGD(lr=0.01, 0.5)"
     assert describe_optimizers([optim.Adam(PARAMETERS, lr=torch.tensor(1e-3))]) == "Adam(lr=0.001)"
+    scheduled = optim.SGD(PARAMETERS, lr=0.1)
+    optim.lr_scheduler.LinearLR(scheduled, 1e-3)
+    assert describe_optimizers([scheduled]) == "SGD(lr=0.1)"
     assert describe_optimizers([optim.Adam(PARAMETERS), MySGD(PARAMETERS, lr=2.0)]) == "Adam(lr=0.001), MySGD(lr=2)"
