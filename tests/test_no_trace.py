@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -193,7 +194,17 @@ def fitted(run: Run, callbacks: list[Any], *, before: Callable[[Net, Any], Any] 
     before(model, next(iter(DataLoader(batches.dataset, batch_size=8, generator=torch.Generator()))))
     trainer.fit(model, batches)
     optimizers = [optimizer.state_dict() for optimizer in trainer.optimizers]
-    return flat([model.seen, model.state_dict(), optimizers, drawn()])
+    return flat([model.seen, model.state_dict(), optimizers, drawn(), checkpoint_of(trainer)])
+
+
+def checkpoint_of(trainer: Any) -> dict[str, Any]:
+    """What is saved, without our own entry and the wall-clock times of the loops."""
+    with tempfile.TemporaryDirectory() as folder:
+        trainer.save_checkpoint(f"{folder}/last.ckpt")
+        saved: dict[str, Any] = torch.load(f"{folder}/last.ckpt", weights_only=False)
+    saved["callbacks"] = {key: state for key, state in saved["callbacks"].items() if "InitHealth" not in key}
+    assert "state_dict" in saved
+    return saved
 
 
 @BY_NAME
