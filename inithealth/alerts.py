@@ -44,7 +44,9 @@ class Alerts:
         """The findings may have changed."""
         if self.quiet:
             return
-        if not self._shown and any(cause.severity > Severity.INFO for cause in report.causes):
+        if not self._shown and any(
+            cause.severity > Severity.INFO and cause.suppressed is None for cause in report.causes
+        ):
             self._shown = True
             logger.warning("%s", report)
         for cause in report.causes:
@@ -73,6 +75,9 @@ class Alerts:
             _safely(sink.close)
 
     def _tell(self, cause: Finding) -> None:
+        if cause.suppressed is not None:
+            logger.info("%s %s: %s (suppressed: %s)", cause.code, cause.rule, cause.message, cause.suppressed)
+            return
         logger.log(_LEVELS[cause.severity], "%s %s: %s", cause.code, cause.rule, cause.message)
         if self.on_alert is not None and cause.severity > Severity.INFO:  # a pager is not for notes
             _safely(self.on_alert, cause)

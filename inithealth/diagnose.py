@@ -6,6 +6,7 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
+from inithealth.exceptions import judged, suppressed
 from inithealth.findings import Finding, Report, Severity, Skipped
 from inithealth.recording import Recording
 from inithealth.rules import steps
@@ -24,15 +25,17 @@ def diagnose(recording: Recording, settings: Settings) -> Report:
         if reason is not None:
             skipped.append(Skipped(code=rule.code, rule=rule.name, reason=reason))
         else:
-            found += [(rule, finding) for finding in rule.check(recording)]
+            found += [(rule, finding) for finding in judged(rule, recording, settings.overrides)]
+    findings, unused = suppressed(folded(found), settings)
+    idle = tuple(f"suppressed in vain: {each.rule} on {', '.join(each.layers)} is not found" for each in unused)
     return Report(
         model=recording.model,
-        findings=folded(found),
+        findings=findings,
         layers=recording.layers,
         measurements=recording.steps[0].layers if recording.steps else (),
         skipped=tuple(sorted(skipped, key=lambda item: item.code)),
         not_measured=recording.not_measured,
-        notes=recording.notes,
+        notes=(*recording.notes, *idle),
         fail_on=settings.fail_on,
         step=recording.steps[-1].index if recording.steps else 0,
         versions=versions(),
@@ -42,7 +45,12 @@ def diagnose(recording: Recording, settings: Settings) -> Report:
 def of_steps(recording: Recording, settings: Settings) -> list[Finding]:
     """What the rules alone find that judge how steps follow each other: cheap enough for every watched step."""
     rules = [rule for rule in selected(settings) if type(rule).__module__.startswith(f"{steps.__name__}.")]
-    return [finding for rule in rules if rule.skipped(recording) is None for finding in rule.check(recording)]
+    return [
+        finding
+        for rule in rules
+        if rule.skipped(recording) is None
+        for finding in judged(rule, recording, settings.overrides)
+    ]
 
 
 def folded(found: Sequence[tuple[Rule, Finding]]) -> tuple[Finding, ...]:

@@ -58,6 +58,7 @@ class Finding(_Frozen):
     cause: str = ""
     fix: str = ""
     source: str | None = None  # "model.py:42"
+    suppressed: str | None = None  # why it does not fail a report, by whom it was written; None: it may
 
     @property
     def key(self) -> str:
@@ -76,6 +77,7 @@ class Skipped(_Frozen):
 class Report(_Frozen):
     """All that a check or a watched run found. Frozen; ``str(report)`` is the readable table."""
 
+    format: Literal[1] = 1  # of the JSON; fields may come, none go or change what they mean without a new number
     model: str  # class name of the model
     findings: tuple[Finding, ...] = ()  # causes first, each followed by its consequences
     layers: tuple[Layer, ...] = ()
@@ -98,11 +100,11 @@ class Report(_Frozen):
 
     @property
     def failures(self) -> tuple[Finding, ...]:
-        """The causes that make the report fail."""
+        """The causes that make the report fail: none that is suppressed."""
         if self.fail_on == "never":
             return ()
         limit = Severity(self.fail_on)
-        return tuple(finding for finding in self.causes if finding.severity >= limit)
+        return tuple(finding for finding in self.causes if finding.severity >= limit and finding.suppressed is None)
 
     def consequences(self, cause: Finding) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.explained_by == cause.key)

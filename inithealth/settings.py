@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, Literal
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 # Dense while symmetry breaks and warm-up runs, then sparse: a drifting layer shows at any of these.
 _EARLY = 10
@@ -13,21 +15,67 @@ _LATER = frozenset({20, 50, 100, 200, 500, 1000})
 _SCHEDULES = ("start", "every")
 
 
-class Settings(BaseModel):
+def _refuse_blank(value: Any) -> Any:
+    """One word is a tuple of one; a blank one is refused: every code starts with nothing, all would be meant."""
+    words = (value,) if isinstance(value, str) else value
+    if isinstance(words, (list, tuple)) and any(isinstance(word, str) and not word.strip() for word in words):
+        raise ValueError("a blank word names no rule and no layer")
+    return words
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_refuse_blank)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nearest_key(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for key in data:
+                if key not in cls.model_fields:
+                    raise ValueError(unknown("setting", str(key), cls.model_fields))
+        return data
+
+
+class Override(_Strict):
+    """What is otherwise for some layers."""
+
+    layers: Words = Field(min_length=1, description="names, or patterns such as 'blocks.*.norm*'")
+    ignore: Words = Field((), description="codes, code prefixes or rule names not judged there")
+    rules: dict[str, dict[str, Any]] = Field({}, description="options by rule name, there")
+
+    def covers(self, layer: str) -> bool:
+        return any(fnmatchcase(layer, pattern) for pattern in self.layers)
+
+
+class Suppression(_Strict):
+    """A finding that is known and meant: it is told, with the reason, and fails nothing."""
+
+    rule: str = Field(min_length=1, description="code, code prefix or rule name")
+    layers: Words = Field(("*",), min_length=1, description="names or patterns; any of the finding's layers")
+    reason: str = Field(pattern=r"\S", description="why it is meant, for whoever reads it next")
+
+    def covers(self, code: str, name: str, layers: Sequence[str]) -> bool:
+        """Whether it means a finding of that rule, on all of these layers."""
+        covered = all(any(fnmatchcase(layer, pattern) for pattern in self.layers) for layer in layers)
+        return named((self.rule,), code, name) and covered
+
+
+class Settings(_Strict):
     """Schedule, selection of rules and their options.
 
     Unknown keys, rules and options are refused with the nearest known name (``pydantic.ValidationError``, a
     ``ValueError``).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     schedule: Literal["start", "every"] | int = Field(
         "start", description="steps watched: 'start' = 0-9, 20, 50, 100, 200, 500, 1000; 'every'; n = every nth"
     )
     until: int | None = Field(1000, ge=0, description="last step watched; None: no end")
-    select: tuple[str, ...] = Field((), description="judge only these codes, code prefixes or rule names; empty: all")
-    ignore: tuple[str, ...] = Field((), description="codes, code prefixes or rule names not judged")
+    select: Words = Field((), description="judge only these codes, code prefixes or rule names; empty: all")
+    ignore: Words = Field((), description="codes, code prefixes or rule names not judged")
     fail_on: Literal["error", "warning", "info", "never"] = Field("error", description="what makes a report fail")
     sample_bytes: int = Field(
         16 * 2**20, ge=2**16, description="most memory that samples of activations and gradients take in a watched step"
@@ -35,6 +83,8 @@ class Settings(BaseModel):
     rules: dict[str, dict[str, Any]] = Field(
         {}, description="options by rule name: {'vanishing-activations': {'min_ratio': 1e-4}}"
     )
+    overrides: tuple[Override, ...] = Field((), description="what is otherwise for some layers")
+    suppress: tuple[Suppression, ...] = Field((), description="findings that are meant, each with a reason")
 
     def watches(self, step: int) -> bool:
         """Whether that step (0 is the one before any optimizer step) is watched."""
@@ -53,8 +103,8 @@ class Settings(BaseModel):
 
     def selects(self, code: str, name: str) -> bool:
         """Whether the rule of that code and name is judged."""
-        wanted = not self.select or _named(self.select, code, name)
-        return wanted and not _named(self.ignore, code, name)
+        wanted = not self.select or named(self.select, code, name)
+        return wanted and not named(self.ignore, code, name)
 
     @field_validator("schedule", "until", "sample_bytes", mode="before")
     @classmethod
@@ -77,30 +127,9 @@ class Settings(BaseModel):
             raise ValueError("schedule must be 'start', 'every' or a number of steps of at least 1")
         return value
 
-    @field_validator("select", "ignore", mode="before")
-    @classmethod
-    def _one_word(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
-
-    @field_validator("select", "ignore")
-    @classmethod
-    def _no_blank(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if any(not word.strip() for word in value):  # every code starts with nothing: all rules would be meant
-            raise ValueError("a blank word names no rule")
-        return value
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nearest_key(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            for key in data:
-                if key not in cls.model_fields:
-                    raise ValueError(unknown("setting", str(key), cls.model_fields))
-        return data
-
     @model_validator(mode="after")
     def _known_rules(self) -> Settings:
-        if self.select or self.ignore or self.rules:
+        if self.select or self.ignore or self.rules or self.overrides or self.suppress:
             # A typing mistake shows where it is made, not in the middle of a run; rules load only when asked for.
             from inithealth.rules.catalogue import selected
 
@@ -108,7 +137,7 @@ class Settings(BaseModel):
         return self
 
 
-def _named(words: tuple[str, ...], code: str, name: str) -> bool:
+def named(words: tuple[str, ...], code: str, name: str) -> bool:
     """Whether any of the words is the rule's name, its code or the code's beginning."""
     return any(name == word or code.startswith(word.upper()) for word in words)
 

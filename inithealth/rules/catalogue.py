@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -40,12 +41,27 @@ def selected(settings: Settings) -> tuple[Rule, ...]:
 
     Raises ValueError for an unknown rule name or code, pydantic's ValidationError (a ValueError) for a bad option.
     """
+    ignored = [word for override in settings.overrides for word in override.ignore]
+    _refuse_words([*settings.select, *settings.ignore, *ignored, *(each.rule for each in settings.suppress)])
+    for options in (settings.rules, *(override.rules for override in settings.overrides)):
+        _refuse_options(options)
+    made = [rule(**settings.rules.get(rule.name, {})) for rule in catalogue()]
+    return tuple(rule for rule in made if settings.selects(rule.code, rule.name))
+
+
+def _refuse_words(words: Sequence[str]) -> None:
+    """Raises ValueError for a word that is no rule's name, code or the beginning of one."""
+    known = [word for rule in catalogue() for word in (rule.name, rule.code)]
+    for word in words:
+        if word not in known and not any(rule.code.startswith(word.upper()) for rule in catalogue()):
+            raise ValueError(unknown("rule", word, known))
+
+
+def _refuse_options(rules: Mapping[str, Mapping[str, object]]) -> None:
+    """Raises ValueError for a rule or an option that is not known, or a value that the option does not take."""
     names = {rule.name: rule for rule in catalogue()}
     codes = {rule.code: rule.name for rule in catalogue()}
-    for word in (*settings.select, *settings.ignore):
-        if word not in names and not any(code.startswith(word.upper()) for code in codes):
-            raise ValueError(unknown("rule", word, [*names, *codes]))
-    for name, options in settings.rules.items():
+    for name, options in rules.items():
         if name.upper() in codes:
             raise ValueError(f"options go by the rule's name: {codes[name.upper()]!r}, not {name!r}")
         if name not in names:
@@ -53,5 +69,4 @@ def selected(settings: Settings) -> tuple[Rule, ...]:
         for option in options:
             if option not in names[name].model_fields:
                 raise ValueError(unknown(f"option of {name}", option, names[name].model_fields))
-    made = [rule(**settings.rules.get(rule.name, {})) for rule in catalogue()]
-    return tuple(rule for rule in made if settings.selects(rule.code, rule.name))
+        names[name](**options)
