@@ -1,0 +1,1 @@
+"""The command line: ``inithealth check package.module:factory``."""

@@ -1,0 +1,134 @@
+"""``inithealth check TARGET``."""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from inithealth.cli.errors import BadInput, first_line, show_their_frames, their_frames
+from inithealth.cli.inputs import batch_of
+from inithealth.cli.output import finish
+from inithealth.cli.progress import telling
+from inithealth.cli.targets import Subject, Target, find
+from inithealth.configuration import load
+from inithealth.findings import Report, Severity
+from inithealth.oneshot import check
+from inithealth.settings import Settings, unknown
+
+_OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+
+
+def run(options: argparse.Namespace) -> int:
+    settings = chosen(options)
+    if options.optimizer:
+        _optimizer_of(options.optimizer)  # a misspelt one is told before anything is built
+    with telling(f"importing {options.target}"):
+        target = find(options.target)
+    if options.seeds > 1 and not target.fresh:
+        raise BadInput(f"{target.name} is made already: for --seeds give the class or function that makes it")
+    reports = []
+    for seed in range(options.seeds):
+        where = f" (seed {seed} of 0 to {options.seeds - 1})" if options.seeds > 1 else ""
+        with telling(f"building {target.name}{where}"):
+            subject = _built(target, seed)
+        with telling(f"checking {target.name}{where}"):
+            reports.append(_judged(target, subject, options, settings))
+    return finish(_worst(reports), options, name=target.name)
+
+
+def chosen(options: argparse.Namespace) -> Settings:
+    """The configuration file's settings, and what was typed over them. Raises BadInput."""
+    typed: dict[str, Any] = {name: getattr(options, name) for name in ("select", "ignore", "fail_on")}
+    typed = {name: value for name, value in typed.items() if value is not None}
+    try:
+        found = load(options.config, isolated=options.isolated)
+        select = typed.get("select", found.select)
+        if options.extend_select and select:
+            typed["select"] = (*select, *options.extend_select)
+        return Settings.model_validate({**found.model_dump(), **typed})
+    except ValueError as error:
+        raise BadInput(told(error)) from None
+
+
+def told(error: ValueError) -> str:
+    """What is wrong with a value, of pydantic's or another error: one line."""
+    errors = getattr(error, "errors", None)
+    if errors is None:
+        return str(error)
+    first = errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}".removeprefix(": ").replace("Value error, ", "")
+
+
+def _built(target: Target, seed: int) -> Subject:
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    with _garbage_shown():
+        return target.make()
+
+
+@contextmanager
+def _garbage_shown() -> Iterator[None]:
+    """Within, memory that nobody fills is NaN: a forgotten initialization is certain to be seen."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+def _judged(target: Target, subject: Subject, options: argparse.Namespace, settings: Settings) -> Report:
+    batch = batch_of(subject, options.data, options.input or ())
+    optimizer = _optimizer(options.optimizer, subject.model)
+    try:
+        return check(subject.model, batch, loss=subject.loss, optimizer=optimizer, settings=settings)
+    except (Exception, SystemExit) as error:
+        if their_frames(error):
+            show_their_frames(error)
+        raise BadInput(f"checking {target.name}: {first_line(error)}") from None
+
+
+def _optimizer_of(text: str) -> tuple[type[Optimizer], float | None]:
+    name, _, rate = text.partition(":")
+    if name not in _OPTIMIZERS:
+        raise BadInput(f"--optimizer {text!r}: {unknown('optimizer', name, _OPTIMIZERS)}")
+    try:
+        return _OPTIMIZERS[name], float(rate) if rate else None
+    except ValueError:
+        raise BadInput(f"--optimizer {text!r}: {rate!r} is no learning rate") from None
+
+
+def _optimizer(text: str | None, model: nn.Module) -> Optimizer | None:
+    if text is None:
+        return None
+    kind, rate = _optimizer_of(text)
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trainable:
+        return None  # the check says so
+    return kind(trainable, lr=rate if rate is not None else 0.01 if kind is SGD else 1e-3)  # type: ignore[call-arg]
+
+
+def _worst(reports: list[Report]) -> Report:
+    """The report with most to say; what the others said is a note."""
+    if len(reports) == 1:
+        return reports[0]
+    seed = max(range(len(reports)), key=lambda place: (_badness(reports[place]), -place))
+    failed = sum(not report.ok for report in reports)
+    note = f"seeds: {failed} of {len(reports)} initializations fail; this is seed {seed}, the worst"
+    worst = reports[seed]
+    return worst.model_copy(update={"notes": (*worst.notes, note)})
+
+
+def _badness(report: Report) -> tuple[int, ...]:
+    counted = [cause for cause in report.causes if cause.suppressed is None]
+    return tuple(sum(cause.severity is severity for cause in counted) for severity in reversed(Severity))

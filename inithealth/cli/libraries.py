@@ -1,0 +1,66 @@
+"""Models of well-known libraries by name, with random weights and a random batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import nn
+
+from inithealth.cli.errors import BadInput
+from inithealth.settings import unknown
+
+_BATCH = 8
+_PICTURE = (3, 224, 224)
+Made = tuple[nn.Module, Any]
+
+
+def _needed(name: str) -> Any:
+    """The library. Raises BadInput where it is not installed."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError:
+        raise BadInput(f"{name} is not installed: pip install {name}") from None
+
+
+def _timm(name: str) -> Made:
+    timm = _needed("timm")
+    if not timm.is_model(name):
+        raise BadInput(unknown("model of timm", name, timm.list_models()))
+    model: nn.Module = timm.create_model(name, pretrained=False)
+    return model, torch.randn(_BATCH, *getattr(model, "default_cfg", {}).get("input_size", _PICTURE))
+
+
+def _torchvision(name: str) -> Made:
+    models = _needed("torchvision").models
+    if name not in models.list_models():
+        raise BadInput(unknown("model of torchvision", name, models.list_models()))
+    size = (3, 299, 299) if name == "inception_v3" else _PICTURE
+    alone = {"weights_backbone": None} if _has_backbone(name) else {}  # else it is downloaded
+    return models.get_model(name, weights=None, **alone), torch.randn(_BATCH, *size)
+
+
+def _has_backbone(name: str) -> bool:
+    return any(part in name for part in ("rcnn", "retinanet", "fcos", "ssd", "deeplab", "fcn", "lraspp"))
+
+
+def _transformers(name: str) -> Made:
+    """A class (``BertForMaskedLM``), or a model type (``bert``)."""
+    library = _needed("transformers")
+    if hasattr(library, name):
+        kind = getattr(library, name)
+        model = kind(kind.config_class())
+    elif name in library.CONFIG_MAPPING:
+        model = library.AutoModel.from_config(library.AutoConfig.for_model(name))
+    else:
+        raise BadInput(unknown("model of transformers", name, [*library.CONFIG_MAPPING, *dir(library)]))
+    return model, dict(model.dummy_inputs)
+
+
+MAKERS: Mapping[str, Callable[[str], Made]] = {
+    "timm": _timm,
+    "torchvision": _torchvision,
+    "transformers": _transformers,
+}

@@ -1,0 +1,122 @@
+"""What can be typed. Nothing heavy is imported before it is known what is wanted: ``--help`` is there at once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from inithealth.cli.errors import BadInput
+
+FORMATS = ("table", "concise", "json", "markdown", "github", "gitlab", "junit", "sarif")
+LEVELS = ("error", "warning", "info", "never")
+_EXIT_STATUS = "exit status: 0 nothing that fails, 1 unhealthy, 2 a wrong input"
+
+# Subcommand -> the module whose ``run(options)`` returns the exit status.
+_COMMANDS = {
+    "check": "inithealth.cli.check",
+    "report": "inithealth.cli.report",
+    "diff": "inithealth.cli.diff",
+    "rules": "inithealth.cli.rules",
+    "explain": "inithealth.cli.rules",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        status: int = import_module(_COMMANDS[options.command]).run(options)
+        return status
+    except BadInput as error:
+        print(f"inithealth: error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # of `| head`: nobody reads on
+        sys.stderr.close()
+        return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="inithealth", description="Names a bad weight initialization before the first step.", epilog=_EXIT_STATUS
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_check(commands)
+    _add_report(commands)
+    _add_diff(commands)
+    listing = commands.add_parser("rules", help="list the rules")
+    listing.add_argument("--output-format", choices=("table", "json"), default="table")
+    explain = commands.add_parser("explain", help="what a rule checks, why, and how to mend what it finds")
+    explain.add_argument("rule", metavar="RULE", help="a code (IH201) or a name (vanishing-activations)")
+    return top
+
+
+def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    check = commands.add_parser("check", help="judge a model by one batch", epilog=_EXIT_STATUS)
+    check.add_argument(
+        "target",
+        metavar="TARGET",
+        help="package.module:name of a module, a LightningModule, a class, or a function that returns a model, "
+        "(model, batch) or (model, batch, loss); or timm:NAME, torchvision:NAME, transformers:NAME",
+    )
+    check.add_argument("--data", metavar="TARGET", help="package.module:name of a LightningDataModule or DataLoader")
+    check.add_argument(
+        "--input", action="append", metavar="8,3,224,224[:dtype]", help="a random input; once for each argument"
+    )
+    check.add_argument("--seeds", type=_positive, default=1, metavar="N", help="initializations; the worst is reported")
+    check.add_argument("--optimizer", metavar="sgd|adam|adamw[:lr]", help="what it is to be trained with")
+    _add_selection(check)
+    _add_output(check)
+
+
+def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    report = commands.add_parser("report", help="a saved report in any format", epilog=_EXIT_STATUS)
+    report.add_argument("report", metavar="REPORT.json", help="what InitHealth(report_path=...) has written")
+    _add_output(report)
+
+
+def _add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    diff = commands.add_parser(
+        "diff", help="what became better or worse between two saved reports", epilog=f"{_EXIT_STATUS} (1: worse)"
+    )
+    diff.add_argument("old", metavar="OLD.json")
+    diff.add_argument("new", metavar="NEW.json")
+    diff.add_argument("--output-format", choices=("table", "json"), default="table")
+    diff.add_argument("--exit-zero", action="store_true", help="exit with 0 whatever became worse")
+
+
+def _add_selection(command: argparse.ArgumentParser) -> None:
+    chosen = command.add_argument_group("rules")
+    chosen.add_argument("--select", type=_words, metavar="CODES", help="judge only these: codes, prefixes, names")
+    chosen.add_argument("--extend-select", type=_words, default=(), metavar="CODES", help="these too")
+    chosen.add_argument("--ignore", type=_words, metavar="CODES", help="judge all but these")
+    chosen.add_argument("--config", metavar="FILE", help="a TOML file in place of the one that is found")
+    chosen.add_argument("--isolated", action="store_true", help="read no configuration file")
+
+
+def _add_output(command: argparse.ArgumentParser) -> None:
+    output = command.add_argument_group("output")
+    output.add_argument(
+        "--output-format",
+        action="append",
+        metavar="FORMAT[=FILE]",
+        help=f"{', '.join(FORMATS)}; may be given several times",
+    )
+    output.add_argument("--output-file", metavar="FILE", help="where the format without a file of its own goes")
+    output.add_argument("--fail-on", choices=LEVELS, help="what makes the status 1 (error)")
+    output.add_argument("--exit-zero", action="store_true", help="exit with 0 whatever is found")
+    output.add_argument("--baseline", metavar="FILE", help="findings that are known: they do not fail")
+    output.add_argument("--write-baseline", metavar="FILE", help="make these findings the known ones")
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
