@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from inithealth.cli.inputs import batch_of
 from inithealth.cli.output import finish
 from inithealth.cli.progress import telling
 from inithealth.cli.targets import Subject, Target, find
-from inithealth.configuration import load
+from inithealth.configuration import load, told
 from inithealth.findings import Report, Severity
 from inithealth.oneshot import check
 from inithealth.settings import Settings, unknown
@@ -28,20 +29,36 @@ _OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 
 def run(options: argparse.Namespace) -> int:
     settings = chosen(options)
-    if options.optimizer:
-        _optimizer_of(options.optimizer)  # a misspelt one is told before anything is built
-    with telling(f"importing {options.target}"):
-        target = find(options.target)
-    if options.seeds > 1 and not target.fresh:
-        raise BadInput(f"{target.name} is made already: for --seeds give the class or function that makes it")
+    report = report_of(
+        options.target, options.input or (), settings, data=options.data, seeds=options.seeds, optimizer=options.optimizer
+    )
+    return finish(report, options)
+
+
+def report_of(
+    name: str,
+    shapes: Sequence[str],
+    settings: Settings,
+    *,
+    data: str | None = None,
+    seeds: int = 1,
+    optimizer: str | None = None,
+) -> Report:
+    """The report of a target: of the worst of several initializations. Raises BadInput."""
+    if optimizer is not None:
+        _optimizer_of(optimizer)  # a misspelt one is told before anything is built
+    with telling(f"importing {name}"):
+        target = find(name)
+    if seeds > 1 and not target.fresh:
+        raise BadInput(f"{name} is made already: for --seeds give the class or function that makes it")
     reports = []
-    for seed in range(options.seeds):
-        where = f" (seed {seed} of 0 to {options.seeds - 1})" if options.seeds > 1 else ""
-        with telling(f"building {target.name}{where}"):
+    for seed in range(seeds):
+        where = f" (seed {seed} of 0 to {seeds - 1})" if seeds > 1 else ""
+        with telling(f"building {name}{where}"):
             subject = _built(target, seed)
-        with telling(f"checking {target.name}{where}"):
-            reports.append(_judged(target, subject, options, settings))
-    return finish(_worst(reports), options, name=target.name)
+        with telling(f"checking {name}{where}"):
+            reports.append(_judged(name, subject, batch_of(subject, data, shapes), optimizer, settings))
+    return _worst(reports)
 
 
 def chosen(options: argparse.Namespace) -> Settings:
@@ -56,16 +73,6 @@ def chosen(options: argparse.Namespace) -> Settings:
         return Settings.model_validate({**found.model_dump(), **typed})
     except ValueError as error:
         raise BadInput(told(error)) from None
-
-
-def told(error: ValueError) -> str:
-    """What is wrong with a value, of pydantic's or another error: one line."""
-    errors = getattr(error, "errors", None)
-    if errors is None:
-        return str(error)
-    first = errors()[0]
-    where = ".".join(map(str, first["loc"]))
-    return f"{where}: {first['msg']}".removeprefix(": ").replace("Value error, ", "")
 
 
 def _built(target: Target, seed: int) -> Subject:
@@ -87,15 +94,15 @@ def _garbage_shown() -> Iterator[None]:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
-def _judged(target: Target, subject: Subject, options: argparse.Namespace, settings: Settings) -> Report:
-    batch = batch_of(subject, options.data, options.input or ())
-    optimizer = _optimizer(options.optimizer, subject.model)
+def _judged(name: str, subject: Subject, batch: Any, optimizer: str | None, settings: Settings) -> Report:
+    made = _optimizer(optimizer, subject.model)
     try:
-        return check(subject.model, batch, loss=subject.loss, optimizer=optimizer, settings=settings)
+        with redirect_stdout(sys.stderr):
+            return check(subject.model, batch, loss=subject.loss, optimizer=made, settings=settings)
     except (Exception, SystemExit) as error:
         if their_frames(error):
             show_their_frames(error)
-        raise BadInput(f"checking {target.name}: {first_line(error)}") from None
+        raise BadInput(f"checking {name}: {first_line(error)}") from None
 
 
 def _optimizer_of(text: str) -> tuple[type[Optimizer], float | None]:

@@ -1,0 +1,18 @@
+"""``inithealth report FILE``: what a run has saved, in any format, with the exit status that it deserves."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from inithealth.cli.errors import BadInput
+from inithealth.cli.output import finish
+from inithealth.saved import read_report
+
+
+def run(options: argparse.Namespace) -> int:
+    try:
+        report = read_report(Path(options.report))
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    return finish(report, options)

@@ -1,0 +1,52 @@
+"""``inithealth rules`` and ``inithealth explain RULE``: the catalogue, and one page of it."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+
+from inithealth.cli.errors import BadInput
+from inithealth.rules.base import Rule
+from inithealth.rules.catalogue import catalogue
+from inithealth.settings import unknown
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.command == "explain":
+        print(page(_rule(options.rule)))
+    elif options.output_format == "json":
+        print(json.dumps([_entry(rule) for rule in catalogue()], indent=2))
+    else:
+        for rule in catalogue():
+            print(f"{rule.code}  {rule.severity.value:8} {rule.name:24} {_summary(rule)}")
+    return 0
+
+
+def page(rule: type[Rule]) -> str:
+    """What the rule checks, why it matters, how to fix, when to ignore; its options with what they are set to."""
+    options = [f"  {name} = {field.default!r}" for name, field in rule.model_fields.items()]
+    settings = [f"## Options\n[tool.inithealth.rules.{rule.name}]", *options] if options else []
+    return "\n".join([f"{rule.code} {rule.name} ({rule.severity.value})", "", inspect.getdoc(rule) or "", "", *settings])
+
+
+def _rule(word: str) -> type[Rule]:
+    for rule in catalogue():
+        if word.lower() in (rule.code.lower(), rule.name):
+            return rule
+    raise BadInput(unknown("rule", word, [name for rule in catalogue() for name in (rule.code, rule.name)]))
+
+
+def _entry(rule: type[Rule]) -> dict[str, object]:
+    options = {name: field.default for name, field in rule.model_fields.items()}
+    return {
+        "code": rule.code,
+        "name": rule.name,
+        "severity": rule.severity.value,
+        "summary": _summary(rule),
+        "options": options,
+    }
+
+
+def _summary(rule: type[Rule]) -> str:
+    return (inspect.getdoc(rule) or "").partition("\n")[0]

@@ -1,0 +1,78 @@
+"""``[tool.inithealth]`` in ``pyproject.toml``, or ``inithealth.toml``: the settings of a project."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from inithealth.settings import Settings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_OWN, _SHARED = "inithealth.toml", "pyproject.toml"
+
+
+def load(path: str | Path | None = None, *, isolated: bool = False, start: str | Path | None = None) -> Settings:
+    """The settings of a file, or of the nearest one upwards that has any; the defaults where there is none.
+
+    Args:
+        path: a TOML file. Its ``[tool.inithealth]``, or its top level where that is missing, holds the settings.
+        isolated: look for no file.
+        start: the folder that the search starts from; the current one by default.
+
+    Raises:
+        ValueError: the file cannot be read, is no TOML, or says what no setting is, with the nearest that is.
+    """
+    if path is not None:
+        found: tuple[Path, dict[str, Any]] | None = (Path(path), _section(Path(path), whole=True) or {})
+    else:
+        found = None if isolated else _nearest(Path(start or Path.cwd()).resolve())
+    if found is None:
+        return Settings()
+    where, values = found
+    try:
+        return Settings.model_validate(values)
+    except ValueError as error:
+        raise ValueError(f"{where}: {told(error)}") from None
+
+
+def _nearest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    for home in (folder, *folder.parents):
+        for name in (_OWN, _SHARED):
+            file = home / name
+            section = _section(file, whole=name == _OWN) if file.is_file() else None
+            if section is not None:
+                return file, section
+    return None
+
+
+def _section(file: Path, *, whole: bool) -> dict[str, Any] | None:
+    """What a file says of inithealth; None where it does not."""
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read: {error.strerror or error}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{file} is no TOML: {error}") from None
+    tool = content.get("tool", {})
+    section = tool.get("inithealth") if isinstance(tool, dict) else None
+    if section is None:
+        return content if whole else None
+    if not isinstance(section, dict):
+        raise ValueError(f"{file}: tool.inithealth must be a table")
+    return section
+
+
+def told(error: ValueError) -> str:
+    """What is wrong with a value, of pydantic's or another error: one line."""
+    errors = getattr(error, "errors", None)
+    if errors is None:
+        return str(error)
+    first = errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {said}" if where else said
