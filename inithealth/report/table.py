@@ -26,8 +26,9 @@ def table(report: Report) -> str:
 
 def verdict(report: Report) -> str:
     """One line: ``FAIL - 1 error`` or ``ok - nothing found``, the model, the step."""
-    counts = {s: sum(c.severity.value == s for c in report.causes) for s in ("error", "warning", "info")}
-    told = ", ".join(f"{n} {s}{'s' if n > 1 and s != 'info' else ''}" for s, n in counts.items() if n)
+    counts = {s: sum(c.severity.value == s and c.suppressed is None for c in report.causes) for s in ("error", "warning", "info")}
+    counts["suppressed"] = sum(cause.suppressed is not None for cause in report.causes)
+    told = ", ".join(f"{n} {s}{'s' if n > 1 and s in ('error', 'warning') else ''}" for s, n in counts.items() if n)
     word = "ok" if report.ok else "FAIL"
     return f"inithealth: {word} - {told or 'nothing found'} ({plain(report.model)}, step {report.step})"
 
@@ -35,6 +36,8 @@ def verdict(report: Report) -> str:
 def _cause(cause: Finding, consequences: tuple[Finding, ...]) -> list[str]:
     lines = [plain(f"{cause.severity.value.upper():7} {cause.code} {cause.rule}")]
     lines += _wrapped(cause.message, _INDENT, _INDENT)
+    if cause.suppressed is not None:
+        lines += _wrapped(f"suppressed: {cause.suppressed}", _INDENT, _INDENT)
     if cause.cause:
         lines += _wrapped(cause.cause, f"{_INDENT}why: ", f"{_INDENT}     ")
     lines += _fix(cause.fix)

@@ -1,0 +1,35 @@
+"""GitLab's Code Quality: a JSON list with a fingerprint for each cause."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+from inithealth.findings import Report, Severity
+from inithealth.report.fingerprint import fingerprint
+from inithealth.report.place import Place, place_of
+
+_SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.INFO: "info"}
+_NOWHERE = Place(".", 1)  # GitLab refuses an entry without a place
+
+
+def gitlab(report: Report) -> str:
+    """Suppressed causes are left out: the widget has no word for them."""
+    seen: Counter[str] = Counter()
+    entries = []
+    for cause in report.causes:
+        if cause.suppressed is not None:
+            continue
+        own = fingerprint(report, cause)
+        seen[own] += 1
+        where = place_of(cause) or _NOWHERE
+        entries.append(
+            {
+                "description": f"{cause.code} {cause.rule}: {cause.message}",
+                "check_name": cause.rule,
+                "fingerprint": own if seen[own] == 1 else f"{own}-{seen[own]}",
+                "severity": _SEVERITIES[cause.severity],
+                "location": {"path": where.path, "lines": {"begin": where.line}},
+            }
+        )
+    return json.dumps(entries, indent=2)

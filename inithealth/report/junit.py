@@ -1,0 +1,70 @@
+"""JUnit's XML: a test case for each layer, as GitLab and Jenkins read it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from xml.etree import ElementTree as ET
+
+from inithealth.findings import Finding, Report
+
+# What XML 1.0 has no place for, not even escaped.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit(report: Report) -> str:
+    """Layers pass, or fail by the causes that begin in them; rules that were not judged are skipped."""
+    culprits: dict[str, list[Finding]] = {}
+    for cause in report.causes:
+        culprits.setdefault(cause.layers[0] if cause.layers else cause.code, []).append(cause)
+    names = dict.fromkeys([*(layer.module or layer.name for layer in report.layers), *culprits])
+    suite = ET.Element("testsuite", name=_clean(f"inithealth {report.model}"))
+    failing = set(map(id, report.failures))
+    cases = _Cases(suite, _clean(report.model))
+    failures = 0
+    for name in names:
+        case = cases.add(name)
+        bad = [cause for cause in culprits.get(name, ()) if id(cause) in failing]
+        others = [cause for cause in culprits.get(name, ()) if id(cause) not in failing]
+        failures += bool(bad)
+        if bad:
+            kinds = " ".join(cause.code for cause in bad)
+            failure = ET.SubElement(case, "failure", type=_clean(kinds), message=_clean(bad[0].message))
+            failure.text = _clean("\n\n".join(map(_told, bad)))
+        if others:
+            ET.SubElement(case, "system-out").text = _clean("\n\n".join(map(_told, others)))
+    left = [skipped for skipped in report.skipped if skipped.reason != "not selected"]
+    for skipped in left:
+        ET.SubElement(cases.add(f"{skipped.code} {skipped.rule}"), "skipped", message=_clean(skipped.reason))
+    counts = {"tests": len(suite), "failures": failures, "errors": 0, "skipped": len(left), "time": 0}
+    for key, value in counts.items():
+        suite.set(key, str(value))
+    suites = ET.Element("testsuites", name="inithealth", **{key: str(value) for key, value in counts.items() if key != "skipped"})
+    suites.append(suite)
+    ET.indent(suites)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suites, encoding="unicode")}'
+
+
+class _Cases:
+    """Test cases of unique names: GitLab drops those that repeat one."""
+
+    def __init__(self, suite: ET.Element, classname: str) -> None:
+        self._suite, self._classname = suite, classname
+        self._seen: Counter[str] = Counter()
+
+    def add(self, name: str) -> ET.Element:
+        name = _clean(name)
+        self._seen[name] += 1
+        own = name if self._seen[name] == 1 else f"{name} ({self._seen[name]})"
+        return ET.SubElement(self._suite, "testcase", classname=self._classname, name=own, time="0")
+
+
+def _told(cause: Finding) -> str:
+    lines = [f"{cause.severity.value} {cause.code} {cause.rule}: {cause.message}"]
+    lines += [f"suppressed: {cause.suppressed}"] if cause.suppressed is not None else []
+    lines += [f"{word}: {text}" for word, text in (("why", cause.cause), ("fix", cause.fix), ("at", cause.source)) if text]
+    return "\n".join(lines)
+
+
+def _clean(text: str) -> str:
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
