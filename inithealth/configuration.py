@@ -11,7 +11,7 @@ from inithealth.settings import Settings
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
 _OWN, _SHARED = "inithealth.toml", "pyproject.toml"
 

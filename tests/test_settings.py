@@ -79,7 +79,11 @@ def test_a_schedule_without_an_end_is_never_over(schedule: Any) -> None:
         ({"schedul": "every"}, "unknown setting 'schedul'; did you mean 'schedule'?"),
         ({"unitl": 3}, "unknown setting 'unitl'; did you mean 'until'?"),
         ({"failon": "info"}, "unknown setting 'failon'; did you mean 'fail_on'?"),
-        ({"zzz": 3}, "unknown setting 'zzz'; known: fail_on, ignore, overrides, rules, sample_bytes, schedule, select, suppress, until"),
+        (
+            {"zzz": 3},
+            "unknown setting 'zzz'; known: fail_on, ignore, overrides, rules, sample_bytes, schedule, select, "
+            "suppress, until",
+        ),
         ({"select": "IH999"}, "unknown rule 'IH999'"),
         ({"select": "dead-unit"}, "unknown rule 'dead-unit'; did you mean 'dead-units'?"),
         ({"ignore": ("IH1", "weight_scale")}, "unknown rule 'weight_scale'; did you mean 'weight-scale'?"),

@@ -22,6 +22,7 @@ from inithealth.cli.targets import Subject, Target, find
 from inithealth.configuration import load, told
 from inithealth.findings import Report, Severity
 from inithealth.oneshot import check
+from inithealth.record.source import definition
 from inithealth.settings import Settings, unknown
 
 _OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
@@ -30,7 +31,12 @@ _OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 def run(options: argparse.Namespace) -> int:
     settings = chosen(options)
     report = report_of(
-        options.target, options.input or (), settings, data=options.data, seeds=options.seeds, optimizer=options.optimizer
+        options.target,
+        options.input or (),
+        settings,
+        data=options.data,
+        seeds=options.seeds,
+        optimizer=options.optimizer,
     )
     return finish(report, options)
 
@@ -58,7 +64,7 @@ def report_of(
             subject = _built(target, seed)
         with telling(f"checking {name}{where}"):
             reports.append(_judged(name, subject, batch_of(subject, data, shapes), optimizer, settings))
-    return _worst(reports)
+    return _pointed(_worst(reports), target)
 
 
 def chosen(options: argparse.Namespace) -> Settings:
@@ -134,6 +140,15 @@ def _worst(reports: list[Report]) -> Report:
     note = f"seeds: {failed} of {len(reports)} initializations fail; this is seed {seed}, the worst"
     worst = reports[seed]
     return worst.model_copy(update={"notes": (*worst.notes, note)})
+
+
+def _pointed(report: Report, target: Target) -> Report:
+    """Findings on layers that no class of the user's holds point to what builds the model."""
+    line = definition(target.code) if target.code is not None else None
+    findings = [
+        each if each.source or line is None else each.model_copy(update={"source": line}) for each in report.findings
+    ]
+    return report.model_copy(update={"findings": tuple(findings)})
 
 
 def _badness(report: Report) -> tuple[int, ...]:

@@ -31,7 +31,9 @@ def batch_of(subject: Subject, data: str | None, shapes: Sequence[str]) -> Any:
     if is_lightning(subject.model):
         with guarded("train_dataloader of the model"):
             return next(iter(subject.model.train_dataloader()))  # type: ignore[operator]
-    raise BadInput("no batch: add --input 8,3,224,224 (a random one), --data package.module:DataModule, or return it too")
+    raise BadInput(
+        "no batch: add --input 8,3,224,224 (a random one), --data package.module:DataModule, or return it too"
+    )
 
 
 def _random(text: str, model: nn.Module) -> Tensor:
@@ -53,7 +55,8 @@ def _random(text: str, model: nn.Module) -> Tensor:
 def _first_batch(name: str, found: Any) -> Any:
     """Of a LightningDataModule, a DataLoader, or what makes one of them."""
     with guarded(f"taking a batch of {name}"):
-        source = found() if isinstance(found, type) or not hasattr(found, "__iter__") and callable(found) else found
+        made = not isinstance(found, type) and (hasattr(found, "__iter__") or hasattr(found, "train_dataloader"))
+        source = found if made or not callable(found) else found()
         if hasattr(source, "train_dataloader"):
             source.prepare_data()
             source.setup("fit")

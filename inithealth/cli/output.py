@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 
-from inithealth import baseline
+from inithealth import baseline, saved
 from inithealth.cli.errors import BadInput
 from inithealth.findings import Report
 from inithealth.report.formats import FORMATS, rendered
@@ -23,15 +22,11 @@ def finish(report: Report, options: argparse.Namespace) -> int:
     places = _places(options.output_format, options.output_file)
     if options.fail_on:
         report = report.model_copy(update={"fail_on": options.fail_on})
-    if options.write_baseline:
-        _write_baseline(report, Path(options.write_baseline))
-    known = options.baseline or options.write_baseline
-    if known:
-        report = _without_known(report, Path(known))
+    report = _without_known(report, options.baseline, options.write_baseline)
     texts = {place: rendered(report, name) for name, place in places.items()}
     for place, text in texts.items():  # files first: what is printed is the last word
         if place is not None:
-            _write(Path(place), text)
+            _write(Path(place), f"{text}\n")
     if None in texts:
         print(texts[None])
     summary = os.environ.get(_SUMMARY)
@@ -59,14 +54,9 @@ def _places(formats: list[str] | None, file: str | None) -> dict[str, str | None
 
 
 def _write(path: Path, text: str) -> None:
-    """All of it or nothing. Raises BadInput."""
-    part = path.with_name(f"{path.name}.part")
     try:
-        part.write_text(f"{text}\n", encoding="utf-8")
-        part.replace(path)
+        saved.write(path, text)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         raise BadInput(f"{path} cannot be written: {error.strerror or error}") from None
 
 
@@ -78,15 +68,14 @@ def _append(path: Path, text: str) -> None:
         print(f"inithealth: no step summary: {error.strerror or error}", file=sys.stderr)
 
 
-def _write_baseline(report: Report, path: Path) -> None:
+def _without_known(report: Report, known: str | None, new: str | None) -> Report:
+    """What is in a baseline fails nothing. A new one that is made with an old one only shrinks."""
     try:
-        baseline.write(baseline.Baseline.of(report), path)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be written: {error.strerror or error}") from None
-
-
-def _without_known(report: Report, path: Path) -> Report:
-    try:
-        return baseline.applied(report, baseline.read(path))
+        old = baseline.read(Path(known)) if known else None
     except ValueError as error:
         raise BadInput(str(error)) from None
+    made = old
+    if new:
+        made = baseline.Baseline.of(report) if old is None else baseline.pruned(old, report)
+        _write(Path(new), baseline.text_of(made))
+    return report if made is None else baseline.applied(report, made)

@@ -27,7 +27,9 @@ def page(rule: type[Rule]) -> str:
     """What the rule checks, why it matters, how to fix, when to ignore; its options with what they are set to."""
     options = [f"  {name} = {field.default!r}" for name, field in rule.model_fields.items()]
     settings = [f"## Options\n[tool.inithealth.rules.{rule.name}]", *options] if options else []
-    return "\n".join([f"{rule.code} {rule.name} ({rule.severity.value})", "", inspect.getdoc(rule) or "", "", *settings])
+    return "\n".join(
+        [f"{rule.code} {rule.name} ({rule.severity.value})", "", inspect.getdoc(rule) or "", "", *settings]
+    )
 
 
 def _rule(word: str) -> type[Rule]:

@@ -55,7 +55,9 @@ def find(name: str) -> Target:
         return Target(name, lambda: Subject(found), fresh=False, code=type(found))
     if not callable(found):
         raise BadInput(f"{name} is a {type(found).__name__}: give a module, a class, or a function that returns one")
-    missing = [p.name for p in _parameters(found) if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    missing = [
+        p.name for p in _parameters(found) if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    ]
     if missing:
         raise BadInput(f"{name} needs {', '.join(missing)}: give a function without arguments that makes the model")
     return Target(name, lambda: _subject(name, _theirs(f"calling {name}", found)), fresh=True, code=found)
@@ -72,13 +74,17 @@ def load(name: str) -> Any:
     """The object of ``package.module:name``. Raises BadInput."""
     module_name, colon, path = name.partition(":")
     if not colon or not module_name or not path:
-        raise BadInput(f"{name!r} is no target: write package.module:name, or one of timm:, torchvision:, transformers:NAME")
+        raise BadInput(
+            f"{name!r} is no target: write package.module:name, or one of timm:, torchvision:, transformers:NAME"
+        )
     if "" not in sys.path:
         sys.path.insert(0, "")  # as python -m does: what lies in this folder can be imported
     found = _imported(module_name)
     for part in path.split("."):
         if not hasattr(found, part):
-            raise BadInput(f"{name}: {unknown('name', part, [each for each in dir(found) if not each.startswith('_')])}")
+            raise BadInput(
+                f"{name}: {unknown('name', part, [each for each in dir(found) if not each.startswith('_')])}"
+            )
         found = getattr(found, part)
     return found
 
@@ -109,7 +115,7 @@ def _theirs(doing: str, call: Callable[..., T], *args: Any) -> T:
 
 @contextmanager
 def guarded(doing: str) -> Iterator[None]:
-    """Around the user's code: what it prints goes to stderr, what it raises is told; the missing module is not theirs."""
+    """Around the user's code: what it prints goes to stderr, what it raises is shown and told in one line."""
     try:
         with redirect_stdout(sys.stderr):
             yield

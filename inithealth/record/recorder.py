@@ -24,6 +24,7 @@ from inithealth.record.observer import Observer
 from inithealth.record.readings import Place, Readings
 from inithealth.record.sample import scaled
 from inithealth.record.seen import Failures, Seen
+from inithealth.record.source import sources
 from inithealth.record.tensors import floating_tensors
 from inithealth.recording import Layer, Measurement, Recording, Signal, Step
 from inithealth.schemes import named
@@ -257,6 +258,14 @@ class Recorder:
         if layers is not self.layers:
             self.layers = layers
             self.failures.guard("schemes", self._name_schemes)
+            self.failures.guard("source lines", self._point)
+
+    def _point(self) -> None:
+        lines = sources(self.naming.modules, {layer.module for layer in self.layers})
+        self.layers = tuple(
+            layer.model_copy(update={"source": lines[layer.module]}) if layer.module in lines else layer
+            for layer in self.layers
+        )
 
     def _name_schemes(self) -> None:
         self.layers = tuple(

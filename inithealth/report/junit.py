@@ -37,9 +37,11 @@ def junit(report: Report) -> str:
     for skipped in left:
         ET.SubElement(cases.add(f"{skipped.code} {skipped.rule}"), "skipped", message=_clean(skipped.reason))
     counts = {"tests": len(suite), "failures": failures, "errors": 0, "skipped": len(left), "time": 0}
+    suites = ET.Element("testsuites", name="inithealth")
     for key, value in counts.items():
         suite.set(key, str(value))
-    suites = ET.Element("testsuites", name="inithealth", **{key: str(value) for key, value in counts.items() if key != "skipped"})
+        if key != "skipped":
+            suites.set(key, str(value))
     suites.append(suite)
     ET.indent(suites)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suites, encoding="unicode")}'
@@ -62,7 +64,9 @@ class _Cases:
 def _told(cause: Finding) -> str:
     lines = [f"{cause.severity.value} {cause.code} {cause.rule}: {cause.message}"]
     lines += [f"suppressed: {cause.suppressed}"] if cause.suppressed is not None else []
-    lines += [f"{word}: {text}" for word, text in (("why", cause.cause), ("fix", cause.fix), ("at", cause.source)) if text]
+    lines += [
+        f"{word}: {text}" for word, text in (("why", cause.cause), ("fix", cause.fix), ("at", cause.source)) if text
+    ]
     return "\n".join(lines)
 
 

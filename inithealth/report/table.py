@@ -19,14 +19,17 @@ def table(report: Report) -> str:
     for cause in report.causes:
         lines += [*_cause(cause, report.consequences(cause)), ""]
     lines += layer_table(report)
-    for remark in _remarks(report):
+    for remark in remarks(report):
         lines += _wrapped(remark, "", "    ")
     return "\n".join(lines).rstrip()
 
 
 def verdict(report: Report) -> str:
     """One line: ``FAIL - 1 error`` or ``ok - nothing found``, the model, the step."""
-    counts = {s: sum(c.severity.value == s and c.suppressed is None for c in report.causes) for s in ("error", "warning", "info")}
+    counts = {
+        s: sum(c.severity.value == s and c.suppressed is None for c in report.causes)
+        for s in ("error", "warning", "info")
+    }
     counts["suppressed"] = sum(cause.suppressed is not None for cause in report.causes)
     told = ", ".join(f"{n} {s}{'s' if n > 1 and s in ('error', 'warning') else ''}" for s, n in counts.items() if n)
     word = "ok" if report.ok else "FAIL"
@@ -83,7 +86,8 @@ def _wrapped(text: str, first: str, later: str) -> list[str]:
     )
 
 
-def _remarks(report: Report) -> list[str]:
+def remarks(report: Report) -> list[str]:
+    """What else is to be said: how it was judged, what could not be measured, which rules were not judged."""
     lines = list(report.notes)
     lines += [f"not measured: {what}" for what in report.not_measured]
     told = [s for s in report.skipped if s.reason != "not selected"]

@@ -1,0 +1,22 @@
+"""``inithealth diff OLD NEW``: which layers' numbers and verdicts changed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from inithealth.cli.errors import BadInput
+from inithealth.regression import changes
+from inithealth.report.changes import changes_json, changes_table
+from inithealth.saved import read_report
+
+
+def run(options: argparse.Namespace) -> int:
+    """Status 1 where anything became worse."""
+    try:
+        old, new = read_report(Path(options.old)), read_report(Path(options.new))
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    found = changes(old, new)
+    print((changes_json if options.output_format == "json" else changes_table)(found))
+    return 0 if options.exit_zero or not any(change.worse for change in found) else 1

@@ -1,0 +1,113 @@
+"""What changed between two saved reports: schemes, sizes of weights and signals, verdicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from inithealth.findings import Finding, Report
+from inithealth.recording import Layer, Signal, Weight
+from inithealth.rules.wording import number
+
+_SPREADS = 5.0  # of the std of so many random numbers: what another seed changes stays within
+_LEAST = 0.05  # of a std: smaller differences mean nothing, however sure they are
+_LEVEL = 2.0  # factor of an activation's or a gradient's rms, which another batch changes too
+
+What = Literal["model", "layer", "scheme", "std", "gain", "output", "gradient", "verdict"]
+
+
+class Change(BaseModel):
+    """One thing that is different."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    what: What
+    layer: str  # "" for the network as a whole
+    old: str
+    new: str
+    worse: bool = False
+
+
+def changes(old: Report, new: Report) -> tuple[Change, ...]:
+    """What is different in the new report, verdicts first. Layers go by their names."""
+    return (*_models(old, new), *_verdicts(old, new), *_layers(old, new), *_signals(old, new))
+
+
+def _models(old: Report, new: Report) -> Iterator[Change]:
+    if old.model != new.model:
+        yield Change(what="model", layer="", old=old.model, new=new.model)
+
+
+def _verdicts(old: Report, new: Report) -> Iterator[Change]:
+    """Causes that came, went, or are worse or milder than they were."""
+    before, now = _causes(old), _causes(new)
+    for key in dict.fromkeys([*now, *before]):
+        was, is_ = before.get(key), now.get(key)
+        if was is None or is_ is None or was.severity != is_.severity:
+            worse = is_ is not None and (was is None or is_.severity > was.severity)
+            yield Change(what="verdict", layer=key, old=_told(was), new=_told(is_), worse=worse)
+
+
+def _causes(report: Report) -> dict[str, Finding]:
+    return {cause.key: cause for cause in report.causes if cause.suppressed is None}
+
+
+def _told(cause: Finding | None) -> str:
+    return "not found" if cause is None else f"{cause.severity.value}: {cause.message}"
+
+
+def _layers(old: Report, new: Report) -> Iterator[Change]:
+    before, now = ({layer.name: layer for layer in report.layers} for report in (old, new))
+    for name in before.keys() - now.keys():
+        yield Change(what="layer", layer=name, old="there", new="gone")
+    for name, layer in now.items():
+        if name in before:
+            yield from _weights(before[name], layer)
+        else:
+            yield Change(what="layer", layer=name, old="not there", new="there")
+
+
+def _weights(old: Layer, new: Layer) -> Iterator[Change]:
+    schemes = [layer.scheme.text if layer.scheme else "none known" for layer in (old, new)]
+    names = [layer.scheme.name if layer.scheme else "" for layer in (old, new)]
+    if names[0] != names[1]:
+        yield Change(what="scheme", layer=new.name, old=schemes[0], new=schemes[1])
+    if old.weight is None or new.weight is None:
+        return
+    if not _alike(old.weight.std, new.weight.std, old.weight, new.weight):
+        yield Change(what="std", layer=new.name, old=number(old.weight.std), new=number(new.weight.std))
+    was, is_ = old.weight.gain, new.weight.gain
+    if was is not None and is_ is not None and not _alike(was, is_, old.weight, new.weight):
+        yield Change(what="gain", layer=new.name, old=number(was), new=number(is_))
+
+
+def _alike(old: float, new: float, was: Weight, is_: Weight) -> bool:
+    """Whether two seeds of one initialization may differ by as much."""
+    if not (math.isfinite(old) and math.isfinite(new)):
+        return old == new or (old != old and new != new)
+    few = max(1, min(math.prod(was.shape), math.prod(is_.shape)))
+    return abs(new - old) <= max(_LEAST, _SPREADS / math.sqrt(few)) * max(abs(old), abs(new))
+
+
+def _signals(old: Report, new: Report) -> Iterator[Change]:
+    before = {m.layer: m for m in old.measurements}
+    for m in new.measurements:
+        was = before.get(m.layer)
+        if was is not None:
+            yield from _level("output", m.layer, was.output, m.output)
+            yield from _level("gradient", m.layer, was.gradient, m.gradient)
+
+
+def _level(what: What, layer: str, old: Signal | None, new: Signal | None) -> Iterator[Change]:
+    if old is None or new is None:
+        return
+    was, is_ = (signal.rms if not signal.non_finite else math.inf for signal in (old, new))
+    if was != is_ and not max(was, is_) <= _LEVEL * min(was, is_):
+        yield Change(what=what, layer=layer, old=_size(was), new=_size(is_))
+
+
+def _size(rms: float) -> str:
+    return number(rms) if math.isfinite(rms) else "not finite"

@@ -1,0 +1,77 @@
+"""The report as Markdown, for GitHub's step summary and for comments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from inithealth.findings import Finding, Report, Severity
+from inithealth.report.place import place_of
+from inithealth.report.table import remarks, verdict
+
+_MOST_BYTES = 2**20 - 2**10  # GitHub shows 1 MiB of a step's summary
+_LETTERS = {Severity.ERROR: "E", Severity.WARNING: "W", Severity.INFO: "I"}
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$@-])")
+_CUT = "\n\n(cut: the JSON report has all of it)"
+
+
+def markdown(report: Report) -> str:
+    """A heading with the verdict, a table of causes, each with its fix and what follows from it."""
+    parts = [f"## {_escaped(verdict(report))}"]
+    if report.causes:
+        parts.append(_table(report.causes))
+    for cause in report.causes:
+        parts.append(_cause(cause, report.consequences(cause)))
+    notes = remarks(report)
+    if notes:
+        parts.append(_folded("Notes", [f"- {_escaped(note)}" for note in notes]))
+    return _within("\n\n".join(parts))
+
+
+def _table(causes: Sequence[Finding]) -> str:
+    rows = ["| | rule | layers | what | where |", "|---|---|---|---|---|"]
+    for cause in causes:
+        place = place_of(cause)
+        where = f"{place.path}:{place.line}" if place is not None else ""
+        letter = _LETTERS[cause.severity] if cause.suppressed is None else "-"
+        layers = ", ".join(cause.layers[:3]) + (f" and {len(cause.layers) - 3} more" if len(cause.layers) > 3 else "")
+        rows.append("| " + " | ".join(map(_escaped, (letter, cause.code, layers, cause.message, where))) + " |")
+    return "\n".join(rows)
+
+
+def _cause(cause: Finding, consequences: Sequence[Finding]) -> str:
+    lines = [f"### {_escaped(f'{cause.code} {cause.rule}')}"]
+    lines += [f"Suppressed: {_escaped(cause.suppressed)}"] if cause.suppressed is not None else []
+    lines += [f"Why: {_escaped(cause.cause)}"] if cause.cause else []
+    lines += [_code(cause.fix)] if cause.fix else []
+    if consequences:
+        told = [f"- {_escaped(f'{each.code} {each.rule}: {each.message}')}" for each in consequences]
+        lines.append(_folded(f"{len(consequences)} of what follows from it", told))
+    return "\n\n".join(lines)
+
+
+def _folded(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"<details><summary>{title}</summary>", "", *lines, "", "</details>"])
+
+
+def _code(text: str) -> str:
+    """A block that no run of backticks in the text can end."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}python\n{_printable(text, keep=chr(10))}\n{fence}"
+
+
+def _escaped(text: str) -> str:
+    """The text as text: names come from a user's program, and may hold markup."""
+    entities = _printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _SPECIAL.sub(r"\\\1", entities)
+
+
+def _printable(text: str, keep: str = "") -> str:
+    """On one line, without control characters."""
+    return "".join(letter if letter in keep or letter.isprintable() else " " for letter in text)
+
+
+def _within(text: str) -> str:
+    data = text.encode("utf-8", "replace")
+    return text if len(data) <= _MOST_BYTES else data[:_MOST_BYTES].decode("utf-8", "ignore") + _CUT

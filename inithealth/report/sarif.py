@@ -1,0 +1,92 @@
+"""SARIF 2.1.0, as GitHub's code scanning reads it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+from urllib.parse import quote
+
+from inithealth.findings import Finding, Report, Severity
+from inithealth.report.fingerprint import fingerprint
+from inithealth.report.place import Place, place_of
+from inithealth.rules.catalogue import catalogue
+
+_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+_WIDEST = 120  # columns of a line that is pointed at as a whole
+
+
+def sarif(report: Report) -> str:
+    """One run; a result for each cause, a rule for each that was broken."""
+    codes = list(dict.fromkeys(cause.code for cause in report.causes))
+    # Code scanning drops a result without a place: it goes where the first one is, or else to the project's file.
+    places = [place for cause in report.causes if (place := place_of(cause)) is not None]
+    fallback = Place(places[0].path, places[0].line) if places else Place("pyproject.toml", 1)
+    driver = {"name": "inithealth", "rules": [_rule(code, report.causes) for code in codes]}
+    with suppress(PackageNotFoundError):  # run from a checkout
+        driver["semanticVersion"] = version("inithealth")
+    run = {
+        "tool": {"driver": driver},
+        "automationDetails": {"id": f"inithealth/{report.model}/"},
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The root of the repository."}}},
+        "results": [_result(report, cause, codes.index(cause.code), fallback) for cause in report.causes],
+    }
+    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
+
+
+def _rule(code: str, causes: Sequence[Finding]) -> dict[str, Any]:
+    rule = next((each for each in catalogue() if each.code == code), None)
+    first = next(cause for cause in causes if cause.code == code)
+    page = (inspect.getdoc(rule) or first.rule) if rule is not None else first.rule
+    summary, _, more = page.partition("\n")
+    return {
+        "id": code,
+        "name": "".join(word.capitalize() for word in re.split(r"\W+", first.rule)),
+        "shortDescription": {"text": _sentence(summary)},
+        "fullDescription": {"text": _sentence(_first_section(more) or summary)},
+        "help": {"text": page, "markdown": page},
+        "defaultConfiguration": {"level": _LEVELS[rule.severity if rule is not None else first.severity]},
+    }
+
+
+def _first_section(page: str) -> str:
+    """What it checks, in one paragraph."""
+    section = page.partition("## What it checks")[2].partition("##")[0]
+    return " ".join(section.split())
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
+
+
+def _result(report: Report, cause: Finding, index: int, fallback: Place) -> dict[str, Any]:
+    place = place_of(cause) or fallback
+    told = [
+        _sentence(cause.message),
+        f"Why: {cause.cause}." if cause.cause else "",
+        f"Fix: {cause.fix}" if cause.fix else "",
+    ]
+    region = {"startLine": place.line, "startColumn": 1, "endLine": place.line, "endColumn": _WIDEST}
+    artifact = {"uri": quote(place.path.replace("\\", "/")), "uriBaseId": "%SRCROOT%"}
+    result: dict[str, Any] = {
+        "ruleId": cause.code,
+        "ruleIndex": index,
+        "level": _LEVELS[cause.severity],
+        "message": {"text": "\n".join(filter(None, told))},
+        "locations": [
+            {
+                "physicalLocation": {"artifactLocation": artifact, "region": region},
+                "logicalLocations": [{"fullyQualifiedName": layer, "kind": "member"} for layer in cause.layers],
+            }
+        ],
+        "partialFingerprints": {"causeAndLayers/v1": fingerprint(report, cause)},
+    }
+    if cause.suppressed is not None:
+        result["suppressions"] = [{"kind": "external", "justification": cause.suppressed}]
+    return result

@@ -1,0 +1,53 @@
+"""Saved reports and baselines: JSON that anybody may have written, read into frozen models or refused in one line."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from inithealth.findings import Report
+
+_MOST_BYTES = 64 * 2**20  # a report of 10,000 layers has 30 MB
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_report(path: Path) -> Report:
+    """What ``Report.to_json`` has written. Raises ValueError, one line that names the file."""
+    return read(path, Report, "report", "made by InitHealth(report_path=...) or --output-format json")
+
+
+def read(path: Path, kind: type[Model], what: str, origin: str) -> Model:
+    """A model from a file. Raises ValueError, one line: the file, what it should be, where such files come from."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f"{path} has more than {_MOST_BYTES // 2**20} MiB: it is no {what} {origin}")
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        said = f"{where}: {first['msg']}" if where else first["msg"]
+        raise ValueError(f"{path} is no {what} {origin}: {' '.join(said.split())[:300]}") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no {what} {origin}: {type(error).__name__}") from None
+
+
+def write(path: Path, text: str) -> None:
+    """All of it or nothing: a reader never sees half a file. Raises OSError."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
