@@ -1,0 +1,195 @@
+"""``inithealth check``: the exit status, the worst of several seeds, one clear line for every wrong input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from inithealth import Report
+from tests.cli.conftest import Run
+
+
+def report(text: str) -> Report:
+    return Report.from_json(text)
+
+
+def test_a_healthy_model_is_0_and_what_the_user_prints_is_not_in_the_report(run: Run) -> None:
+    done = run("check", "mine.nets:healthy", "--output-format", "json")
+    assert done.status == 0
+    assert report(done.out).ok
+    assert "made by a user who prints" in done.err
+
+
+def test_an_unhealthy_one_is_1_and_points_at_the_line(run: Run, folder: Path) -> None:
+    done = run("check", "mine.nets:broken", "--output-format", "concise")
+    assert done.status == 1
+    lines = (folder / "mine" / "nets.py").read_text().splitlines()
+    number = next(at for at, line in enumerate(lines, 1) if "self.middle = nn.Linear" in line)
+    assert done.out.startswith(f"mine/nets.py:{number}: IH101 ")
+
+
+def test_without_a_class_of_their_own_the_factory_is_pointed_at(run: Run, folder: Path) -> None:
+    done = run("check", "mine.nets:plain", "--output-format", "concise")
+    lines = (folder / "mine" / "nets.py").read_text().splitlines()
+    assert done.out.startswith(f"mine/nets.py:{lines.index('def plain():') + 1}: IH101 ")
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ((), 0),
+        (("--fail-on", "warning"), 1),
+        (("--fail-on", "warning", "--exit-zero"), 0),
+        (("--fail-on", "warning", "--ignore", "IH104,IH2"), 0),
+        (("--fail-on", "warning", "--select", "IH3"), 0),
+        (("--fail-on", "warning", "--select", "IH3", "--extend-select", "constant-weights"), 1),
+    ],
+)
+def test_what_fails_can_be_chosen(options: tuple[str, ...], status: int, run: Run) -> None:
+    assert run("check", "mine.nets:alike", *options).status == status
+
+
+def test_the_configuration_file_counts_and_what_is_typed_counts_more(run: Run, folder: Path) -> None:
+    (folder / "pyproject.toml").write_text('[tool.inithealth]\nfail_on = "warning"\n')
+    assert run("check", "mine.nets:alike").status == 1
+    assert run("check", "mine.nets:alike", "--fail-on", "error").status == 0
+    assert run("check", "mine.nets:alike", "--isolated").status == 0
+    (folder / "other.toml").write_text('ignore = ["IH1"]\n')
+    assert run("check", "mine.nets:broken", "--config", "other.toml", "--ignore", "IH2").status == 1
+
+
+def test_memory_that_nobody_fills_is_certain_to_be_seen(run: Run) -> None:
+    done = run("check", "mine.nets:forgotten", "--output-format", "json")
+    assert done.status == 1
+    assert "mine" in done.out
+    assert "middle" in report(done.out).causes[0].layers
+
+
+def test_of_several_seeds_the_worst_is_told(run: Run) -> None:
+    done = run("check", "mine.nets:at_random", "--seeds", "6", "--output-format", "json")
+    assert done.status == 1
+    found = report(done.out)
+    assert [cause.code for cause in found.failures] == ["IH101"]
+    assert any(note.startswith("seeds: ") and "of 6 initializations fail" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("target", ["mine.nets:Net", "mine.nets:made", "mine.nets:Alike"])
+def test_a_random_batch_of_a_shape_that_is_typed(target: str, run: Run) -> None:
+    done = run("check", target, "--input", "8,16", "--output-format", "json")
+    assert done.status == 0
+    assert report(done.out).measurements
+
+
+def test_an_optimizer_that_is_typed(run: Run) -> None:
+    done = run("check", "mine.nets:healthy", "--optimizer", "adamw:0.01", "--output-format", "json")
+    assert "optimizer: AdamW(lr=0.01)" in report(done.out).notes
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("nets",), "'nets' is no target: write package.module:name"),
+        (("mine.nope:x",), "no module 'mine.nope' here"),
+        (("nope.nets:x",), "no module 'nope' here"),
+        (("mine.nets:helthy",), "did you mean 'healthy'?"),
+        (("mine.missing:x",), "importing mine.missing raised ModuleNotFoundError: No module named 'not_a_package"),
+        (("mine.wrong:x",), "importing mine.wrong raised SyntaxError"),
+        (("mine.stops:x",), "importing mine.stops called sys.exit('no')"),
+        (("mine.nets:raises",), "calling mine.nets:raises raised ZeroDivisionError: division by zero"),
+        (("mine.nets:leaves",), "calling mine.nets:leaves called sys.exit(7)"),
+        (("mine.nets:text",), "mine.nets:text returned str: it must return model, (model, batch) or"),
+        (("mine.nets:words",), "mine.nets:words is a list: give a module, a class, or a function"),
+        (("mine.nets:wants",), "mine.nets:wants needs width: give a function without arguments"),
+        (("mine.nets:Net",), "no batch: add --input"),
+        (("mine.nets:Net", "--input", "8,15"), "checking mine.nets:Net: RuntimeError: mat1 and mat2"),
+        (("mine.nets:Net", "--input", "8x16"), "--input '8x16': write sizes"),
+        (("mine.nets:Net", "--input", "8,16:flaot32"), "flaot32 is no dtype of torch"),
+        (("mine.nets:Net", "--input", "8,16", "--data", "mine.nets:BATCH"), "not both"),
+        (("mine.nets:Net", "--data", "mine.nets:loss"), "taking a batch of mine.nets:loss raised TypeError"),
+        (("mine.nets:made", "--input", "8,16", "--seeds", "2"), "is made already"),
+        (("mine.nets:healthy", "--optimizer", "adm"), "unknown optimizer 'adm'; did you mean 'adam'?"),
+        (("mine.nets:healthy", "--optimizer", "sgd:fast"), "'fast' is no learning rate"),
+        (("mine.nets:healthy", "--select", "IH9"), "unknown rule 'IH9'"),
+        (("mine.nets:healthy", "--config", "none.toml"), "none.toml cannot be read"),
+        (("mine.nets:healthy", "--output-format", "xml"), "unknown output format 'xml'"),
+        (("mine.nets:healthy", "--output-format", "json", "--output-format", "table"), "would both be printed"),
+        (("mine.nets:healthy", "--output-file", "no/folder/x"), "no/folder/x cannot be written"),
+        (("mine.nets:healthy", "--baseline", "none.json"), "none.json cannot be read"),
+        (("timm:resnet18",), "timm is not installed"),
+    ],
+)
+def test_a_wrong_input_is_2_with_one_clear_line(words: tuple[str, ...], says: str, run: Run, folder: Path) -> None:
+    before = sorted(path.name for path in folder.iterdir())
+    done = run("check", *words)
+    assert done.status == 2
+    assert says in done.error
+    assert done.out == ""
+    assert sorted(path.name for path in folder.iterdir()) == before  # nothing half-written
+
+
+def test_their_traceback_shows_their_frames_alone(run: Run) -> None:
+    done = run("check", "mine.nets:raises")
+    assert "mine/nets.py" in done.err
+    assert "return 1 / 0" in done.err
+    assert "targets.py" not in done.err
+    assert "importlib" not in run("check", "mine.missing:x").err
+
+
+def test_several_formats_in_one_run(run: Run, folder: Path) -> None:
+    done = run(
+        *("check", "mine.nets:broken", "--output-format", "github", "--output-format", "sarif=out.sarif"),
+        *("--output-format", "junit=out.xml"),
+    )
+    assert done.out.startswith("::error file=mine/nets.py,line=")
+    assert json.loads((folder / "out.sarif").read_text())["version"] == "2.1.0"
+    assert (folder / "out.xml").read_text().startswith("<?xml")
+
+
+def test_the_output_file_takes_what_would_be_printed(run: Run, folder: Path) -> None:
+    done = run("check", "mine.nets:broken", "--output-file", "report.json", "--output-format", "json")
+    assert (done.status, done.out) == (1, "")
+    assert report((folder / "report.json").read_text()).failures
+    assert sorted(path.name for path in folder.iterdir()) == [".git", "mine", "report.json"]
+
+
+def test_githubs_step_summary_is_added_to(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary = folder / "summary.md"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    run("check", "mine.nets:broken")
+    assert summary.read_text().startswith("before\n## inithealth: FAIL")
+
+
+def test_a_baseline_lets_what_is_known_pass_and_only_shrinks(run: Run, folder: Path) -> None:
+    assert run("check", "mine.nets:broken", "--write-baseline", "known.json").status == 0
+    first = (folder / "known.json").read_bytes()
+    again = run("check", "mine.nets:broken", "--baseline", "known.json")
+    assert again.status == 0
+    assert "suppressed: known: in the baseline" in again.out
+    assert "fixed, may go from the baseline: IH101 on middle" in run(
+        "check", "mine.nets:healthy", "--baseline", "known.json"
+    ).out
+    run("check", "mine.nets:alike", "--baseline", "known.json", "--write-baseline", "known.json", "--fail-on", "warning")
+    assert b"IH104" not in (folder / "known.json").read_bytes()
+    assert first != (folder / "known.json").read_bytes()
+
+
+def test_a_data_module_gives_the_batch(run: Run, folder: Path) -> None:
+    (folder / "mine" / "data.py").write_text(
+        "import pytorch_lightning as pl, torch\n"
+        "from torch.utils.data import DataLoader, TensorDataset\n"
+        "class Data(pl.LightningDataModule):\n"
+        "    def train_dataloader(self):\n"
+        "        return DataLoader(TensorDataset(torch.randn(64, 16)), batch_size=32)\n"
+        "loader = Data().train_dataloader()\n"
+    )
+    for name in ("Data", "loader"):
+        assert run("check", "mine.nets:Net", "--data", f"mine.data:{name}").status == 0
+
+
+def test_a_model_of_a_library_by_name(run: Run) -> None:
+    done = run("check", "transformers:BrtModel")
+    assert done.status == 2
+    assert "unknown model of transformers 'BrtModel'" in done.error
