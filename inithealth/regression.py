@@ -71,17 +71,26 @@ def _layers(old: Report, new: Report) -> Iterator[Change]:
 
 
 def _weights(old: Layer, new: Layer) -> Iterator[Change]:
-    schemes = [layer.scheme.text if layer.scheme else "none known" for layer in (old, new)]
-    names = [layer.scheme.name if layer.scheme else "" for layer in (old, new)]
-    if names[0] != names[1]:
-        yield Change(what="scheme", layer=new.name, old=schemes[0], new=schemes[1])
     if old.weight is None or new.weight is None:
         return
+    names = [layer.scheme.name if layer.scheme else "" for layer in (old, new)]
+    if names[0] != names[1] and not _drawn_alike(old.weight, new.weight):
+        schemes = [layer.scheme.text if layer.scheme else "none known" for layer in (old, new)]
+        yield Change(what="scheme", layer=new.name, old=schemes[0], new=schemes[1])
     if not _alike(old.weight.std, new.weight.std, old.weight, new.weight):
         yield Change(what="std", layer=new.name, old=number(old.weight.std), new=number(new.weight.std))
     was, is_ = old.weight.gain, new.weight.gain
     if was is not None and is_ is not None and not _alike(was, is_, old.weight, new.weight):
         yield Change(what="gain", layer=new.name, old=number(was), new=number(is_))
+
+
+def _drawn_alike(old: Weight, new: Weight) -> bool:
+    """Whether both may be draws of one initialization, which of so few numbers goes by one name or the other."""
+    structure = [(w.constant, w.orthogonal, w.identity, w.zero_rows, w.duplicate_rows) for w in (old, new)]
+    few = max(1, min(math.prod(old.shape), math.prod(new.shape)))
+    shape = old.kurtosis is None or new.kurtosis is None
+    shape = shape or abs((old.kurtosis or 0.0) - (new.kurtosis or 0.0)) <= _SPREADS * math.sqrt(24 / few)
+    return structure[0] == structure[1] and shape and _alike(old.std, new.std, old, new)
 
 
 def _alike(old: float, new: float, was: Weight, is_: Weight) -> bool:
@@ -94,18 +103,20 @@ def _alike(old: float, new: float, was: Weight, is_: Weight) -> bool:
 
 def _signals(old: Report, new: Report) -> Iterator[Change]:
     before = {m.layer: m for m in old.measurements}
+    units = {layer.name: max(layer.weight.shape[:1] or (1,)) for layer in new.layers if layer.weight is not None}
     for m in new.measurements:
         was = before.get(m.layer)
         if was is not None:
-            yield from _level("output", m.layer, was.output, m.output)
-            yield from _level("gradient", m.layer, was.gradient, m.gradient)
+            limit = max(_LEVEL, 1.0 + _SPREADS / math.sqrt(2 * units.get(m.layer, 1)))
+            yield from _level("output", m.layer, was.output, m.output, limit)
+            yield from _level("gradient", m.layer, was.gradient, m.gradient, limit)
 
 
-def _level(what: What, layer: str, old: Signal | None, new: Signal | None) -> Iterator[Change]:
+def _level(what: What, layer: str, old: Signal | None, new: Signal | None, limit: float) -> Iterator[Change]:
     if old is None or new is None:
         return
     was, is_ = (signal.rms if not signal.non_finite else math.inf for signal in (old, new))
-    if was != is_ and not max(was, is_) <= _LEVEL * min(was, is_):
+    if was != is_ and not max(was, is_) <= limit * min(was, is_):
         yield Change(what=what, layer=layer, old=_size(was), new=_size(is_))
 
 

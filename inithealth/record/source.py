@@ -40,18 +40,16 @@ def sources(modules: Mapping[str, nn.Module], names: Iterable[str]) -> dict[str,
 def _line(modules: Mapping[str, nn.Module], name: str, read: _Read) -> str | None:
     """Upwards until a class says something of the part of the name that it holds."""
     parts = name.split(".") if name else []
-    nearest: str | None = None
     for depth in range(len(parts) - 1, -1, -1):
         parent = modules.get(".".join(parts[:depth]))
-        for kind in _classes(parent):
-            assigned = _assignments(kind, read)
-            if nearest is None:
-                nearest = f"{assigned.path}:{assigned.line}" if assigned is not None else None
-            place = assigned.of(parts[depth], parts[depth + 1 :], _type_name(modules.get(name))) if assigned else None
-            if assigned is not None and place is not None:
-                return f"{assigned.path}:{place}"
-    own = next((each for kind in _classes(modules.get(name)) if (each := _assignments(kind, read)) is not None), None)
-    return nearest or (f"{own.path}:{own.line}" if own is not None else None)
+        written = [each for kind in _classes(parent) if (each := _assignments(kind, read)) is not None]
+        for each in written:
+            line = each.of(parts[depth], parts[depth + 1 :], _type_name(modules.get(name)))
+            if line is not None:
+                return f"{each.path}:{line}"
+        if written:  # it makes the layer in a way that is not read here
+            return f"{written[0].path}:{written[0].line}"
+    return None
 
 
 def _type_name(module: nn.Module | None) -> str:

@@ -49,4 +49,4 @@ def _message(cause: Finding) -> str:
 
 
 def _escaped(text: str, escapes: dict[str, str]) -> str:
-    return "".join(escapes.get(letter, letter) for letter in text)
+    return "".join(escapes.get(letter, letter if letter.isprintable() else "?") for letter in text)

@@ -8,8 +8,8 @@ from xml.etree import ElementTree as ET
 
 from inithealth.findings import Finding, Report
 
-# What XML 1.0 has no place for, not even escaped.
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Control characters, and what XML 1.0 has no place for, not even escaped.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(report: Report) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from inithealth.cli.main import main
 
-NETS = '''
+NETS = """
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -98,7 +98,7 @@ def text():
 
 made = Net()
 words = ["no", "model"]
-'''
+"""
 
 
 @dataclass

@@ -1,0 +1,83 @@
+"""``inithealth report`` and ``diff``: saved reports in any format; what became worse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from inithealth.cli.main import FORMATS
+from inithealth.report import formats
+from tests.cli.conftest import Run
+
+
+@pytest.fixture
+def saved(run: Run) -> dict[str, str]:
+    """Reports of the healthy and the broken net."""
+    for name in ("healthy", "alike", "broken"):
+        run("check", f"mine.nets:{name}", "--output-format", f"json={name}.json")
+    return {name: f"{name}.json" for name in ("healthy", "alike", "broken")}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_saved_report_says_what_the_check_said(name: str, run: Run, saved: dict[str, str]) -> None:
+    checked = run("check", "mine.nets:broken", "--output-format", name)
+    again = run("report", saved["broken"], "--output-format", name)
+    assert (again.status, again.out) == (checked.status, checked.out)
+    assert again.status == 1
+
+
+def test_the_formats_that_can_be_typed_are_those_that_there_are() -> None:
+    assert formats.FORMATS == FORMATS
+
+
+def test_what_fails_can_be_chosen_later(run: Run, saved: dict[str, str]) -> None:
+    assert run("report", saved["alike"]).status == 0
+    assert run("report", saved["alike"], "--fail-on", "warning").status == 1
+    assert run("report", saved["broken"], "--fail-on", "never").status == 0
+    assert run("report", saved["broken"], "--exit-zero").status == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"", "is no report made by"),
+        (b"{", "is no report made by"),
+        (b"\xff\xfe\x00", "is no report made by"),
+        (b"[" * 100_000, "is no report made by"),
+        (b'{"model": "Net", "format": 2}', "format: Input should be 1"),
+        (b'{"model": "Net", "more": 1}', "more: Extra inputs"),
+    ],
+)
+@pytest.mark.parametrize("command", [("report",), ("diff", "healthy.json")])
+def test_a_file_that_is_no_report(
+    command: tuple[str, ...], text: bytes | None, says: str, run: Run, saved: dict[str, str], folder: Path
+) -> None:
+    if text is not None:
+        (folder / "bad.json").write_bytes(text)
+    done = run(*command, "bad.json")
+    assert done.status == 2
+    assert done.error.startswith("bad.json ")
+    assert says in done.error
+
+
+def test_a_difference_for_the_worse_is_1(run: Run, saved: dict[str, str]) -> None:
+    done = run("diff", saved["healthy"], saved["broken"])
+    assert done.status == 1
+    assert done.out.startswith("WORSE verdict IH101 middle: not found -> error: ")
+    assert run("diff", saved["healthy"], saved["broken"], "--exit-zero").status == 0
+    back = run("diff", saved["broken"], saved["healthy"])
+    assert back.status == 0
+    assert "verdict IH101 middle: error: " in back.out
+
+
+def test_the_same_report_has_no_difference(run: Run, saved: dict[str, str]) -> None:
+    done = run("diff", saved["alike"], saved["alike"])
+    assert (done.status, done.out) == (0, "nothing changed\n")
+
+
+def test_a_difference_as_json(run: Run, saved: dict[str, str]) -> None:
+    found = json.loads(run("diff", saved["healthy"], saved["alike"], "--output-format", "json").out)
+    assert {(each["what"], each["layer"]) for each in found} >= {("scheme", "middle"), ("std", "middle")}

@@ -1,0 +1,90 @@
+"""The pytest plugin: a fixture, a check with no test written, and no cost for those who use neither."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.cli.conftest import NETS
+
+TESTS = """
+import pytest
+from mine.nets import Alike, Broken, Net, BATCH, loss
+
+def test_healthy(init_health):
+    assert init_health(Net(), BATCH, loss=loss).ok
+
+def test_broken(init_health):
+    init_health(Broken(), BATCH, loss=loss)
+
+@pytest.mark.inithealth(fail_on="warning")
+def test_marked(init_health):
+    init_health(Alike(), BATCH, loss=loss)
+
+def test_by_hand(init_health):
+    init_health(Broken(), BATCH, loss=loss, settings={"fail_on": "never"})
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "__init__.py").write_text("")
+    (tmp_path / "mine" / "nets.py").write_text(NETS)
+    (tmp_path / "test_mine.py").write_text(TESTS)
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\npythonpath = ['.']\n")
+    return tmp_path
+
+
+def run(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [("-n0",), ("-n2",)], ids=["one process", "xdist"])
+def test_the_fixture_fails_a_test_with_the_table(project: Path, more: tuple[str, ...]) -> None:
+    done = run(project, *more, "--junit-xml=out.xml")
+    assert "2 failed, 2 passed" in done.stdout, done.stdout
+    assert "ERROR   IH101 non-finite-weights" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert "= initialization health =" in done.stdout
+    properties = [each.get("value") or "" for each in ET.parse(project / "out.xml").iter("property")]
+    assert any("IH101" in value for value in properties)
+
+
+@pytest.mark.slow
+def test_a_target_is_checked_with_no_test_written(project: Path) -> None:
+    (project / "test_mine.py").unlink()
+    done = run(project, "--inithealth-target=mine.nets:healthy", "-n0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    both = run(project, "--inithealth-target=mine.nets:healthy", "--inithealth-target=mine.nets:broken", "-n2")
+    assert both.returncode == 1
+    assert "1 failed, 1 passed" in both.stdout, both.stdout
+    wrong = run(project, "--inithealth-target=mine.nets:helthy", "-n0")
+    assert "did you mean 'healthy'?" in wrong.stdout
+
+
+@pytest.mark.slow
+def test_the_ini_chooses_for_all(project: Path) -> None:
+    (project / "pyproject.toml").write_text(
+        "[tool.pytest.ini_options]\npythonpath = ['.']\ninithealth_target = ['mine.nets:alike']\n"
+        "[tool.inithealth]\nfail_on = 'warning'\n"
+    )
+    (project / "test_mine.py").unlink()
+    assert run(project, "-n0").returncode == 1
+    assert run(project, "-n0", "--inithealth-ignore=IH1,IH2").returncode == 0
+    assert run(project, "-n0", "--inithealth-fail-on=error").returncode == 0
+
+
+def test_who_does_not_use_it_does_not_pay_for_it() -> None:
+    code = (
+        "import sys, inithealth.pytest_plugin\n"
+        "assert not {'torch', 'pydantic', 'numpy', 'pytorch_lightning', 'inithealth.findings'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", f"import pytest\n{code}"], check=True)

@@ -1,0 +1,49 @@
+"""The ready-made pieces for CI say what the command line knows."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from inithealth.cli.main import FORMATS, parser
+
+ROOT = Path(__file__).parents[1]
+
+
+def commands(value: Any) -> list[str]:
+    """Every command of inithealth in a file, wherever it stands."""
+    if isinstance(value, dict):
+        return [found for item in value.values() for found in commands(item)]
+    if isinstance(value, list):
+        return [found for item in value for found in commands(item)]
+    return [value] if isinstance(value, str) and value.startswith("inithealth ") else []
+
+
+@pytest.mark.parametrize("name", ["examples/ci/github.yml", "examples/ci/gitlab.yml", ".pre-commit-hooks.yaml"])
+def test_each_command_can_be_typed(name: str) -> None:
+    found = commands(yaml.safe_load((ROOT / name).read_text()))
+    assert found
+    for command in found:
+        words = shlex.split(command)[1:]
+        options = parser().parse_args(words if len(words) > 1 else [*words, "package.models:build"])
+        assert {text.partition("=")[0] for text in options.output_format or ()} <= set(FORMATS)
+
+
+def test_the_training_job_keeps_the_trainings_status(tmp_path: Path) -> None:
+    import subprocess
+
+    script = (ROOT / "examples" / "ci" / "training.sh").read_text()
+    (tmp_path / "python").write_text("#!/bin/sh\nexit 3\n")
+    (tmp_path / "inithealth").write_text('#!/bin/sh\necho "$@" > told\n')
+    for name in ("python", "inithealth"):
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", "-c", script], cwd=tmp_path, env={"PATH": f"{tmp_path}:/bin:/usr/bin"}, check=False
+    )
+    assert done.returncode == 3
+    told = (tmp_path / "told").read_text()
+    assert parser().parse_args(shlex.split(told)).report == "init-health.json"
