@@ -52,8 +52,9 @@ class Baseline(BaseModel):
 
     @classmethod
     def of(cls, report: Report) -> Baseline:
-        """Its warnings and errors, but for those that somebody has given a reason for."""
-        told = [cause for cause in report.causes if cause.severity > Severity.INFO and cause.suppressed is None]
+        """Its warnings and errors, and what else fails, but for what somebody has given a reason for."""
+        least = Severity.INFO if report.fail_on == "info" else Severity.WARNING
+        told = [cause for cause in report.causes if cause.severity >= least and cause.suppressed is None]
         known = sorted({Known.of(cause) for cause in told}, key=lambda each: (each.code, each.layers))
         return cls(model=report.model, findings=tuple(known))
 

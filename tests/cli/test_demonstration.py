@@ -23,7 +23,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-WIDTH, BLOCKS, WORDS = 48, 12, 50
+WIDTH, BLOCKS, WORDS = 48, 24, 50
 
 
 class Block(nn.Module):
