@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from itertools import count
 from xml.etree import ElementTree as ET
 
 from inithealth.findings import Finding, Report
@@ -52,12 +52,14 @@ class _Cases:
 
     def __init__(self, suite: ET.Element, classname: str) -> None:
         self._suite, self._classname = suite, classname
-        self._seen: Counter[str] = Counter()
+        self._taken: set[str] = set()
 
     def add(self, name: str) -> ET.Element:
-        name = _clean(name)
-        self._seen[name] += 1
-        own = name if self._seen[name] == 1 else f"{name} ({self._seen[name]})"
+        name = own = _clean(name)
+        repeats = count(2)
+        while own in self._taken:
+            own = f"{name} ({next(repeats)})"
+        self._taken.add(own)
         return ET.SubElement(self._suite, "testcase", classname=self._classname, name=own, time="0")
 
 

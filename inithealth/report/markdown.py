@@ -12,7 +12,7 @@ from inithealth.report.table import remarks, verdict
 _MOST_BYTES = 2**20 - 2**10  # GitHub shows 1 MiB of a step's summary
 _LETTERS = {Severity.ERROR: "E", Severity.WARNING: "W", Severity.INFO: "I"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$@-])")
-_CUT = "\n\n(cut: the JSON report has all of it)"
+_CUT = "(cut: the JSON report has all of it)"
 
 
 def markdown(report: Report) -> str:
@@ -25,7 +25,7 @@ def markdown(report: Report) -> str:
     notes = remarks(report)
     if notes:
         parts.append(_folded("Notes", [f"- {_escaped(note)}" for note in notes]))
-    return _within("\n\n".join(parts))
+    return _within(parts, "\n\n", _MOST_BYTES)
 
 
 def _table(causes: Sequence[Finding]) -> str:
@@ -36,7 +36,7 @@ def _table(causes: Sequence[Finding]) -> str:
         letter = _LETTERS[cause.severity] if cause.suppressed is None else "-"
         layers = ", ".join(cause.layers[:3]) + (f" and {len(cause.layers) - 3} more" if len(cause.layers) > 3 else "")
         rows.append("| " + " | ".join(map(_escaped, (letter, cause.code, layers, cause.message, where))) + " |")
-    return "\n".join(rows)
+    return _within(rows, "\n", _MOST_BYTES // 2)  # half is left for the fixes
 
 
 def _cause(cause: Finding, consequences: Sequence[Finding]) -> str:
@@ -72,6 +72,11 @@ def _printable(text: str, keep: str = "") -> str:
     return "".join(letter if letter in keep or letter.isprintable() else " " for letter in text)
 
 
-def _within(text: str) -> str:
-    data = text.encode("utf-8", "replace")
-    return text if len(data) <= _MOST_BYTES else data[:_MOST_BYTES].decode("utf-8", "ignore") + _CUT
+def _within(parts: Sequence[str], separator: str, most: int) -> str:
+    """The first parts, each whole: what is cut inside a block of code would swallow all that comes after it."""
+    left = most - len(_CUT)
+    for place, part in enumerate(parts):
+        left -= len(part.encode()) + len(separator)
+        if left < 0:
+            return separator.join([*parts[:place], _CUT])
+    return separator.join(parts)

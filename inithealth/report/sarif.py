@@ -65,6 +65,18 @@ def _sentence(text: str) -> str:
     return text if text.endswith(".") else f"{text}."
 
 
+def _artifact(path: str) -> dict[str, str]:
+    path = path.replace("\\", "/")
+    # A file name that is no UTF-8 comes with surrogates in it, which have no percent encoding.
+    uri = quote(path, safe="/", errors="replace")
+    if path.startswith("/"):
+        # A library's file, outside the repository: nothing to be relative to.
+        return {"uri": f"file://{uri}"}
+    if re.match("[A-Za-z]:/", path):
+        return {"uri": f"file:///{uri.replace('%3A', ':', 1)}"}
+    return {"uri": uri, "uriBaseId": "%SRCROOT%"}
+
+
 def _result(report: Report, cause: Finding, index: int, fallback: Place) -> dict[str, Any]:
     place = place_of(cause) or fallback
     told = [
@@ -73,7 +85,6 @@ def _result(report: Report, cause: Finding, index: int, fallback: Place) -> dict
         f"Fix: {cause.fix}" if cause.fix else "",
     ]
     region = {"startLine": place.line, "startColumn": 1, "endLine": place.line, "endColumn": _WIDEST}
-    artifact = {"uri": quote(place.path.replace("\\", "/")), "uriBaseId": "%SRCROOT%"}
     result: dict[str, Any] = {
         "ruleId": cause.code,
         "ruleIndex": index,
@@ -81,7 +92,7 @@ def _result(report: Report, cause: Finding, index: int, fallback: Place) -> dict
         "message": {"text": "\n".join(filter(None, told))},
         "locations": [
             {
-                "physicalLocation": {"artifactLocation": artifact, "region": region},
+                "physicalLocation": {"artifactLocation": _artifact(place.path), "region": region},
                 "logicalLocations": [{"fullyQualifiedName": layer, "kind": "member"} for layer in cause.layers],
             }
         ],

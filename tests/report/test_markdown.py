@@ -1,0 +1,50 @@
+"""Markdown that is cut is still Markdown, and code stays inside its block."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+
+from inithealth import Report
+from inithealth.report.markdown import markdown
+from tests.report.hostile import REPORTS, finding
+
+FENCE = re.compile(r"^(`{3,})(python)?$")
+
+
+def outside_code(text: str) -> list[str]:
+    """The lines that are no code. Fails when a block of code is left open."""
+    lines, fence = [], ""
+    for line in text.split("\n"):
+        mark = FENCE.match(line)
+        if not fence and mark and mark[2]:
+            fence = mark[1]
+        elif fence and mark and not mark[2] and len(mark[1]) >= len(fence):
+            fence = ""
+        elif not fence:
+            lines.append(line)
+    assert not fence
+    return lines
+
+
+@given(REPORTS)
+def test_names_are_no_markup(report: Report) -> None:
+    lines = outside_code(markdown(report))
+    tags = {tag for line in lines for tag in re.findall("<[^>]*>?", line)}
+    assert tags <= {"<details>", "<summary>", "</summary>", "</details>"}
+    assert all(re.sub(r"\\.", "", line).count("|") == 6 for line in lines if line.startswith("|"))
+
+
+@pytest.mark.parametrize("long", ["fix", "message"])
+def test_a_cut_leaves_nothing_open(long: str) -> None:
+    """What another step appends to the summary would be code otherwise."""
+    causes = [finding(layers=(f"l{number}",), **{long: "x\n" * 500}) for number in range(2000)]
+    report = Report(model="Net", findings=tuple(causes))
+    text = markdown(report)
+    lines = outside_code(text)
+    assert len(text.encode()) <= 2**20
+    assert "(cut: the JSON report has all of it)" in lines
+    assert sum(line == "<details>" for line in lines) == sum(line == "</details>" for line in lines)
+    assert any(line.startswith("### ") for line in lines)

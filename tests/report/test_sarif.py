@@ -1,0 +1,57 @@
+"""Where SARIF points: paths of every kind are URIs that code scanning takes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inithealth import Report
+from inithealth.report.sarif import sarif
+from tests.report.hostile import TEXT, finding
+
+
+def artifact(source: str) -> dict[str, Any]:
+    run = json.loads(sarif(Report(model="Net", findings=(finding(source=source),))))["runs"][0]
+    [location] = run["results"][0]["locations"]
+    found: dict[str, Any] = location["physicalLocation"]["artifactLocation"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "uri"),
+    [
+        ("nets/a.py", "nets/a.py"),
+        ("nets\\a.py", "nets/a.py"),
+        ("a, b:c%.py", "a%2C%20b%3Ac%25.py"),
+        ("n\u00e4t.py", "n%C3%A4t.py"),
+        ("caf\udce9.py", "caf%3F.py"),
+    ],
+)
+def test_a_file_of_the_repository_is_relative_to_its_root(path: str, uri: str) -> None:
+    assert artifact(f"{path}:7") == {"uri": uri, "uriBaseId": "%SRCROOT%"}
+
+
+@pytest.mark.parametrize(
+    ("path", "uri"),
+    [
+        ("/usr/lib/torchvision/a b.py", "file:///usr/lib/torchvision/a%20b.py"),
+        ("C:\\lib\\a:b.py", "file:///C:/lib/a%3Ab.py"),
+    ],
+)
+def test_a_file_outside_the_repository_is_relative_to_nothing(path: str, uri: str) -> None:
+    assert artifact(f"{path}:7") == {"uri": uri}
+
+
+@given(TEXT, st.integers(min_value=1, max_value=10**6))
+def test_any_path_is_a_uri(path: str, line: int) -> None:
+    found = artifact(f"{path}:{line}")
+    assert found["uri"].isascii()
+    assert found["uri"].isprintable()
+    assert " " not in found["uri"]
+    assert (urlsplit(found["uri"]).scheme == "file") is ("uriBaseId" not in found)
+    unquote(found["uri"], errors="strict")
