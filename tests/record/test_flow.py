@@ -304,7 +304,9 @@ def test_attention_is_read_alike_fused_and_by_hand() -> None:
 def test_over_a_single_token_queries_and_keys_have_no_gradient_by_right(name: str) -> None:
     reading = read(attention(ATTENTION[name]), SEQUENCES[:, :1])
     exempt = {part for part, layer in reading.layers.items() if layer.exempt_zero_gradient}
-    assert exempt == {part for part, each in reading.measured.items() if each.weight_gradient == 0} == {"q", "k"}
+    # The fused kernel leaves a rounding error there, depending on where the memory lies.
+    sizes = {part: each.weight_gradient or 0.0 for part, each in reading.measured.items()}
+    assert exempt == {part for part, size in sizes.items() if size < 1e-6 * max(sizes.values())} == {"q", "k"}
 
 
 @pytest.mark.parametrize("weights", [True, False])
