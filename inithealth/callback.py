@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from inithealth import saved
 from inithealth.factory import asked
 from inithealth.findings import Finding, Report, UnhealthyInit
 from inithealth.lightning import callback_bases, is_tensorboard
@@ -209,18 +210,13 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
             return None
 
     def _write(self, report: Report, path: Path) -> None:
-        """Atomically: a reader never sees half a report."""
-        part = path.with_name(f"{path.name}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(report.to_json(), encoding="utf-8")
-            part.replace(path)
+            saved.write(path, report.to_json())
         except OSError as error:  # a full disk is no reason to end a training
             if not self._unwritable:  # told once, tried again
                 logger.warning("the report could not be written to %s: %s", path, error)
             self._unwritable = True
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
 
     def _close(self) -> None:
         self.state_dict()

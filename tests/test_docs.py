@@ -1,6 +1,8 @@
 """The documentation tells the truth: its commands, links and code, and a page for every rule."""
 
+import inspect
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,9 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from inithealth import Settings
+from inithealth.cli.main import parser
+from inithealth.configuration import load
 from inithealth.rules import Rule
 from inithealth.rules.catalogue import catalogue
 
@@ -80,12 +85,28 @@ def readers_own() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_the_readmes_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_readmes_code_runs(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     monkeypatch.chdir(tmp_path)
     namespace = readers_own()
     exec(compile(code, "README.md", "exec"), namespace)
     for name in [name for name in namespace if name.startswith("test_")]:
-        namespace[name]()
+        wanted = inspect.signature(namespace[name]).parameters
+        namespace[name](*map(request.getfixturevalue, wanted))
+
+
+@pytest.mark.parametrize("text", blocks("toml"))
+def test_the_readmes_settings_are_settings(text: str, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert load(start=tmp_path) != Settings()
+
+
+@pytest.mark.parametrize(
+    "command", re.findall(r"(?:^|`)(inithealth (?:check|report|diff|explain) [^`\n]+)", README, re.M)
+)
+def test_the_readmes_commands_can_be_typed(command: str) -> None:
+    parser().parse_args(shlex.split(command)[1:])
 
 
 @pytest.mark.parametrize("rule", catalogue(), ids=lambda rule: rule.name)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from inithealth import Report
+from inithealth.cli.main import main
 from inithealth.recording import Recording, Step
 
 pytestmark = pytest.mark.slow
@@ -83,7 +84,7 @@ def test_the_numbers_are_those_of_one_process_with_the_whole_batch(kind: str, pr
 
 
 @pytest.mark.parametrize("kind", ["ddp", "sharded"])
-def test_all_processes_raise_together_and_soon(kind: str, tmp_path: Path) -> None:
+def test_all_processes_raise_together_and_soon(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     started = time.monotonic()
     done = trained(kind, 2, tmp_path, "raise")
     assert done.returncode != 0
@@ -91,6 +92,8 @@ def test_all_processes_raise_together_and_soon(kind: str, tmp_path: Path) -> Non
     assert "UnhealthyInit" in done.stderr
     report = Report.from_json((tmp_path / "report.json").read_text())
     assert [cause.code for cause in report.failures] == ["IH101"]
+    assert main(["report", str(tmp_path / "report.json"), "--output-format", "github"]) == 1
+    assert capsys.readouterr().out.startswith("::error file=tests/ranks/training.py,line=")
     assert not list(tmp_path.glob("rank*.json"))  # none came to its end
 
 
