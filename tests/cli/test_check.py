@@ -6,8 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from inithealth import Report
+from inithealth.cli import progress
+from inithealth.cli.inputs import batch_of
+from inithealth.cli.targets import Subject
 from tests.cli.conftest import Run
 
 
@@ -116,7 +121,10 @@ def test_an_optimizer_that_is_typed(run: Run) -> None:
         (("mine.nets:healthy", "--output-format", "xml"), "unknown output format 'xml'"),
         (("mine.nets:healthy", "--output-format", "json", "--output-format", "table"), "would both be printed"),
         (("mine.nets:healthy", "--output-file", "no/folder/x"), "no/folder/x cannot be written"),
+        (("mine.nets:healthy", "--output-file", "mine"), "mine cannot be written: Is a directory"),
+        (("mine.nets:healthy", "--write-baseline", "mine"), "mine cannot be written: Is a directory"),
         (("mine.nets:healthy", "--baseline", "none.json"), "none.json cannot be read"),
+        (("mine.nets:healthy", "--baseline", "mine/nets.py"), "mine/nets.py is no baseline made by --write-baseline"),
         (("timm:resnet18",), "timm is not installed"),
     ],
 )
@@ -127,6 +135,24 @@ def test_a_wrong_input_is_2_with_one_clear_line(words: tuple[str, ...], says: st
     assert says in done.error
     assert done.out == ""
     assert sorted(path.name for path in folder.iterdir()) == before  # nothing half-written
+
+
+def test_whoever_waits_is_told_for_what(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "inithealth: " not in run("check", "mine.nets:healthy").err
+    monkeypatch.setattr(progress, "_PATIENCE", 0.0)
+    told = run("check", "mine.nets:healthy", "--seeds", "2").err
+    assert "inithealth: importing mine.nets:healthy ..." in told
+    assert "inithealth: checking mine.nets:healthy (seed 1 of 0 to 1) ..." in told
+
+
+@pytest.mark.parametrize(("text", "dtype"), [("4,7:int64", torch.int64), ("4,7", torch.float32)])
+def test_a_random_input_is_of_that_shape_and_known_to_every_embedding(text: str, dtype: torch.dtype) -> None:
+    model = nn.ModuleList([nn.Embedding(11, 2), nn.Embedding(5, 2)])
+    batch = batch_of(Subject(model), None, [text])
+    assert (tuple(batch.shape), batch.dtype) == ((4, 7), dtype)
+    assert dtype != torch.int64 or set(batch.flatten().tolist()) <= set(range(5))
+    two = batch_of(Subject(model), None, [text, "3:bool"])
+    assert two[1].dtype == torch.bool
 
 
 def test_their_traceback_shows_their_frames_alone(run: Run) -> None:
