@@ -11,25 +11,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from inithealth.cli.errors import BadInput, first_line, show_their_frames, their_frames
 from inithealth.cli.inputs import batch_of
-from inithealth.cli.output import finish
+from inithealth.cli.optimizers import kind_of, optimizer_of
+from inithealth.cli.output import Output
 from inithealth.cli.progress import telling
 from inithealth.cli.targets import Subject, Target, find
 from inithealth.configuration import load, told
 from inithealth.findings import Report, Severity
 from inithealth.oneshot import check
 from inithealth.record.source import definition
-from inithealth.settings import Settings, unknown
-
-_OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+from inithealth.settings import Settings
 
 
 def run(options: argparse.Namespace) -> int:
-    settings = chosen(options)
+    output, settings = Output.of(options), chosen(options)  # what was mistyped is told before anything is built
     report = report_of(
         options.target,
         options.input or (),
@@ -38,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         seeds=options.seeds,
         optimizer=options.optimizer,
     )
-    return finish(report, options)
+    return output.finish(report)
 
 
 def report_of(
@@ -52,7 +49,7 @@ def report_of(
 ) -> Report:
     """The report of a target: of the worst of several initializations. Raises BadInput."""
     if optimizer is not None:
-        _optimizer_of(optimizer)  # a misspelt one is told before anything is built
+        kind_of(optimizer)  # a misspelt one is told before anything is built
     with telling(f"importing {name}"):
         target = find(name)
     if seeds > 1 and not target.fresh:
@@ -101,7 +98,7 @@ def _garbage_shown() -> Iterator[None]:
 
 
 def _judged(name: str, subject: Subject, batch: Any, optimizer: str | None, settings: Settings) -> Report:
-    made = _optimizer(optimizer, subject.model)
+    made = optimizer_of(optimizer, subject.model)
     try:
         with redirect_stdout(sys.stderr):
             return check(subject.model, batch, loss=subject.loss, optimizer=made, settings=settings)
@@ -109,26 +106,6 @@ def _judged(name: str, subject: Subject, batch: Any, optimizer: str | None, sett
         if their_frames(error):
             show_their_frames(error)
         raise BadInput(f"checking {name}: {first_line(error)}") from None
-
-
-def _optimizer_of(text: str) -> tuple[type[Optimizer], float | None]:
-    name, _, rate = text.partition(":")
-    if name not in _OPTIMIZERS:
-        raise BadInput(f"--optimizer {text!r}: {unknown('optimizer', name, _OPTIMIZERS)}")
-    try:
-        return _OPTIMIZERS[name], float(rate) if rate else None
-    except ValueError:
-        raise BadInput(f"--optimizer {text!r}: {rate!r} is no learning rate") from None
-
-
-def _optimizer(text: str | None, model: nn.Module) -> Optimizer | None:
-    if text is None:
-        return None
-    kind, rate = _optimizer_of(text)
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not trainable:
-        return None  # the check says so
-    return kind(trainable, lr=rate if rate is not None else 0.01 if kind is SGD else 1e-3)  # type: ignore[call-arg]
 
 
 def _worst(reports: list[Report]) -> Report:

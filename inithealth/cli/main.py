@@ -32,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadInput as error:
         print(f"inithealth: error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("inithealth: stopped", file=sys.stderr)
+        return 130  # as a shell tells of a program that was interrupted
     except BrokenPipeError:  # of `| head`: nobody reads on
         sys.stderr.close()
         return 0

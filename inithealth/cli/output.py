@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from inithealth import baseline, saved
+from inithealth.baseline import Baseline
 from inithealth.cli.errors import BadInput
 from inithealth.findings import Report
 from inithealth.report.formats import FORMATS, rendered
@@ -17,22 +20,49 @@ from inithealth.settings import unknown
 _SUMMARY = "GITHUB_STEP_SUMMARY"  # a file that GitHub shows as Markdown
 
 
-def finish(report: Report, options: argparse.Namespace) -> int:
-    """Tell the report in every format asked for. Returns the exit status."""
-    places = _places(options.output_format, options.output_file)
-    if options.fail_on:
-        report = report.model_copy(update={"fail_on": options.fail_on})
-    report = _without_known(report, options.baseline, options.write_baseline)
-    texts = {place: rendered(report, name) for name, place in places.items()}
-    for place, text in texts.items():  # files first: what is printed is the last word
-        if place is not None:
-            _write(Path(place), f"{text}\n")
-    if None in texts:
-        print(texts[None])
-    summary = os.environ.get(_SUMMARY)
-    if summary:
-        _append(Path(summary), markdown(report))
-    return 0 if options.exit_zero or report.ok else 1
+@dataclass(frozen=True)
+class Output:
+    """What was asked for, and can be done as far as that is known before there is a report."""
+
+    places: dict[str, str | None]  # format -> file; None is what is printed
+    known: Baseline | None
+    new_baseline: str | None
+    fail_on: Literal["error", "warning", "info", "never"] | None
+    exit_zero: bool
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> Output:
+        """Raises BadInput for what was mistyped, and for a baseline that cannot be read."""
+        places = _places(options.output_format, options.output_file)
+        try:
+            known = baseline.read(Path(options.baseline)) if options.baseline else None
+        except ValueError as error:
+            raise BadInput(str(error)) from None
+        return cls(places, known, options.write_baseline, options.fail_on, options.exit_zero)
+
+    def finish(self, report: Report) -> int:
+        """Tell the report in every format asked for. Returns the exit status."""
+        if self.fail_on is not None:
+            report = report.model_copy(update={"fail_on": self.fail_on})
+        report = self._without_known(report)
+        texts = {place: rendered(report, name) for name, place in self.places.items()}
+        for place, text in texts.items():  # files first: what is printed is the last word
+            if place is not None:
+                _write(Path(place), f"{text}\n")
+        if None in texts:
+            print(texts[None])
+        summary = os.environ.get(_SUMMARY)
+        if summary:
+            _append(Path(summary), markdown(report))
+        return 0 if self.exit_zero or report.ok else 1
+
+    def _without_known(self, report: Report) -> Report:
+        """What is in a baseline fails nothing. A new one that is made with an old one only shrinks."""
+        known = self.known
+        if self.new_baseline is not None:
+            known = Baseline.of(report) if known is None else baseline.pruned(known, report)
+            _write(Path(self.new_baseline), baseline.text_of(known))
+        return report if known is None else baseline.applied(report, known)
 
 
 def _places(formats: list[str] | None, file: str | None) -> dict[str, str | None]:
@@ -66,16 +96,3 @@ def _append(path: Path, text: str) -> None:
             file.write(f"{text}\n")
     except OSError as error:  # GitHub's file, not the user's: no reason to fail
         print(f"inithealth: no step summary: {error.strerror or error}", file=sys.stderr)
-
-
-def _without_known(report: Report, known: str | None, new: str | None) -> Report:
-    """What is in a baseline fails nothing. A new one that is made with an old one only shrinks."""
-    try:
-        old = baseline.read(Path(known)) if known else None
-    except ValueError as error:
-        raise BadInput(str(error)) from None
-    made = old
-    if new:
-        made = baseline.Baseline.of(report) if old is None else baseline.pruned(old, report)
-        _write(Path(new), baseline.text_of(made))
-    return report if made is None else baseline.applied(report, made)

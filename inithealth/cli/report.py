@@ -6,13 +6,14 @@ import argparse
 from pathlib import Path
 
 from inithealth.cli.errors import BadInput
-from inithealth.cli.output import finish
+from inithealth.cli.output import Output
 from inithealth.saved import read_report
 
 
 def run(options: argparse.Namespace) -> int:
+    output = Output.of(options)
     try:
         report = read_report(Path(options.report))
     except ValueError as error:
         raise BadInput(str(error)) from None
-    return finish(report, options)
+    return output.finish(report)

@@ -164,4 +164,5 @@ def relative(file: str) -> str:
     path = Path(file).resolve()
     root = next((folder for folder in path.parents if (folder / ".git").exists()), Path.cwd())
     inside = path.is_relative_to(root) and not path.is_relative_to(Path(sys.prefix).resolve())
-    return (path.relative_to(root) if inside else path).as_posix()
+    text = (path.relative_to(root) if inside else path).as_posix()
+    return text.encode("utf-8", "backslashreplace").decode()  # a name in bytes that are no text would break JSON

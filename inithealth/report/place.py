@@ -15,6 +15,5 @@ class Place(NamedTuple):
 def place_of(finding: Finding) -> Place | None:
     """Out of ``path:line``; None where the finding names no source that can be pointed at."""
     path, colon, line = (finding.source or "").rpartition(":")
-    if not colon or not path.strip() or not (line.isascii() and line.isdigit()) or not 0 < int(line[:9]) < 2**31:
-        return None
-    return Place(path, int(line[:9]))
+    number = int(line) if line.isascii() and line.isdigit() and len(line) < 10 else 0
+    return Place(path, number) if colon and path.strip() and number else None
