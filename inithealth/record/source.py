@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import ast
-import inspect
-import sys
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from inithealth.record.class_source import ClassSources
+
 # Where nobody can change a layer. Classes of other libraries are pointed at.
 _NOT_THEIRS = ("torch", "pytorch_lightning", "lightning", "inithealth", "builtins", "abc", "typing")
 _CALLS = ("add_module", "register_module", "register_parameter", "register_buffer", "setattr", "__setattr__")
-
-
-_Read = dict[type[Any], "_Assignments | None"]
 
 
 def sources(modules: Mapping[str, nn.Module], names: Iterable[str]) -> dict[str, str]:
@@ -29,7 +23,7 @@ def sources(modules: Mapping[str, nn.Module], names: Iterable[str]) -> dict[str,
         names: of modules and parameters.
     """
     found: dict[str, str] = {}
-    read: _Read = {}
+    read = _Assigned()
     for name in names:
         line = _line(modules, name, read)
         if line is not None:
@@ -37,12 +31,12 @@ def sources(modules: Mapping[str, nn.Module], names: Iterable[str]) -> dict[str,
     return found
 
 
-def _line(modules: Mapping[str, nn.Module], name: str, read: _Read) -> str | None:
+def _line(modules: Mapping[str, nn.Module], name: str, read: _Assigned) -> str | None:
     """Upwards until a class says something of the part of the name that it holds."""
     parts = name.split(".") if name else []
     for depth in range(len(parts) - 1, -1, -1):
         parent = modules.get(".".join(parts[:depth]))
-        written = [each for kind in _classes(parent) if (each := _assignments(kind, read)) is not None]
+        written = [each for kind in _classes(parent) if (each := read.by(kind)) is not None]
         for each in written:
             line = each.of(parts[depth], parts[depth + 1 :], _type_name(modules.get(name)))
             if line is not None:
@@ -63,18 +57,28 @@ def _classes(module: nn.Module | None) -> Iterator[type[Any]]:
             yield kind
 
 
+class _Assigned:
+    """What each class assigns to ``self``; looked up once."""
+
+    def __init__(self) -> None:
+        self._sources = ClassSources()
+        self._found: dict[type[Any], _Assignments | None] = {}
+
+    def by(self, kind: type[Any]) -> _Assignments | None:
+        """None for a class whose source is not there."""
+        if kind not in self._found:
+            written = self._sources.of(kind)
+            self._found[kind] = None if written is None else _Assignments(*written)
+        return self._found[kind]
+
+
 class _Assignments:
     """What one class assigns to ``self``, by name."""
 
-    def __init__(self, kind: type[Any], path: str) -> None:
-        lines, start = inspect.getsourcelines(kind)
-        self.path = path
-        tree = ast.parse(textwrap.dedent("".join(lines)))
-        ast.increment_lineno(tree, start - 1)
-        body = tree.body[0]
-        self.line = body.lineno
+    def __init__(self, path: str, statement: ast.ClassDef) -> None:
+        self.path, self.line = path, statement.lineno
         self._values: dict[str, list[tuple[int, ast.AST | None]]] = {}
-        for node in ast.walk(body):
+        for node in ast.walk(statement):
             for name, value in _assigned(node):
                 self._values.setdefault(name, []).append((node.lineno, value))  # type: ignore[attr-defined]
 
@@ -136,33 +140,3 @@ def _element(value: ast.AST | None, part: str) -> ast.expr | None:
     place = int(part) if part.isdigit() else -1
     written = 0 <= place < len(items) and not any(isinstance(item, ast.Starred) for item in items[: place + 1])
     return items[place] if written and not isinstance(items[place], (ast.ListComp, ast.GeneratorExp)) else None
-
-
-def _assignments(kind: type[Any], read: _Read) -> _Assignments | None:
-    """None for a class whose source is not there: typed into a shell, made by exec, its file gone."""
-    if kind not in read:
-        try:
-            file = inspect.getsourcefile(kind)
-            read[kind] = None if file is None else _Assignments(kind, relative(file))
-        except (OSError, TypeError, SyntaxError, ValueError, IndexError):
-            read[kind] = None
-    return read[kind]
-
-
-def definition(code: Any) -> str | None:
-    """``path:line`` of a function or class; None where its source is not there."""
-    try:
-        file, (_, line) = inspect.getsourcefile(code), inspect.getsourcelines(code)
-    except (OSError, TypeError):
-        return None
-    return None if file is None else f"{relative(file)}:{max(line, 1)}"
-
-
-@lru_cache(maxsize=1024)
-def relative(file: str) -> str:
-    """The path from the root of the repository, else from the current folder; whole where it is in neither."""
-    path = Path(file).resolve()
-    root = next((folder for folder in path.parents if (folder / ".git").exists()), Path.cwd())
-    inside = path.is_relative_to(root) and not path.is_relative_to(Path(sys.prefix).resolve())
-    text = (path.relative_to(root) if inside else path).as_posix()
-    return text.encode("utf-8", "backslashreplace").decode()  # a name in bytes that are no text would break JSON

@@ -14,8 +14,9 @@ import pytest
 import torch
 from torch import nn
 
+from inithealth.record.class_source import definition
 from inithealth.record.naming import Naming
-from inithealth.record.source import definition, sources
+from inithealth.record.source import sources
 
 CODE = """
 import torch
@@ -161,12 +162,12 @@ class Deep(nn.Module):
 def test_many_layers_read_their_class_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from inithealth.record import source
 
-    read: list[type] = []
+    read: list[str] = []
     real: Callable[..., Any] = source._Assignments.__init__
 
-    def counted(self: Any, kind: type, path: str) -> None:
-        read.append(kind)
-        real(self, kind, path)
+    def counted(self: Any, path: str, statement: Any) -> None:
+        read.append(statement.name)
+        real(self, path, statement)
 
     monkeypatch.setattr(source._Assignments, "__init__", counted)
     model = Deep(1000)
@@ -174,7 +175,7 @@ def test_many_layers_read_their_class_once(monkeypatch: pytest.MonkeyPatch) -> N
     found = of(model, *(f"body.{number}" for number in range(1000)))
     assert time.perf_counter() - started < 5
     assert len(found) == 1000
-    assert read == [Deep]
+    assert read == ["Deep"]
 
 
 def test_findings_carry_it() -> None:
