@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -223,3 +224,29 @@ def test_sampled_places_are_not_in_step_with_the_features() -> None:
     tap(nn.Identity(), (), torch.arange(64.0).repeat(1024))
     assert float(tap.values.mean()) == pytest.approx(31.5, abs=1.0)
     assert len(tap.values.unique()) == 64
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_machine_code_trains_to_the_same_bits(precision: torch.dtype) -> None:
+    def weights(*, watched: bool) -> list[Tensor]:
+        torch._dynamo.reset()
+        net = Net()
+        model = torch.compile(net, backend="inductor")
+        optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+        monitor = inithealth.watch(model, optimizer=optimizer) if watched else None  # type: ignore[arg-type]
+        with monitor or nullcontext():
+            for _ in range(6):
+                optimizer.zero_grad()
+                with torch.autocast("cpu", precision, enabled=precision is not torch.float32):
+                    loss = F.cross_entropy(model(INPUTS).float(), TARGETS)
+                loss.backward()
+                if monitor is not None:
+                    monitor.step(loss)
+                optimizer.step()
+        assert monitor is None or outputs(monitor, 0)
+        return [parameter.detach().clone() for parameter in net.parameters()]
+
+    pairs = zip(weights(watched=True), weights(watched=False), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
