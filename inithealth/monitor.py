@@ -18,6 +18,7 @@ from inithealth.findings import Finding, Report, Severity
 from inithealth.record.batches import named_tensors, refuse_model
 from inithealth.record.exact import exact
 from inithealth.record.gradients import gradient_norms
+from inithealth.record.left_behind import Hook
 from inithealth.record.loss_scale import LossScale, Overflows
 from inithealth.record.names import compiled_modules, unwrapped
 from inithealth.record.ranks import Ranks
@@ -109,8 +110,8 @@ class Monitor:
         # On the outermost module, unless its own call is compiled: what these do in Python would break its graph.
         if getattr(self._outer, "_compiled_call_impl", None) is None:
             self._handles += [
-                self._outer.register_forward_pre_hook(self._before_forward, with_kwargs=True),
-                self._outer.register_forward_hook(self._after_forward),
+                self._outer.register_forward_pre_hook(Hook(self._before_forward), with_kwargs=True),
+                self._outer.register_forward_hook(Hook(self._after_forward)),
             ]
         self.begin()
         return self

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from inithealth.record.left_behind import LeftBehind
 from inithealth.record.readings import Readings
 from inithealth.record.sample import Sample
 from inithealth.record.tensors import is_sharded
@@ -21,7 +22,7 @@ _MOST_KEPT = 2048  # elements of each output: an rms is known to +-2 %
 _GOLDEN = 0.618033988749895
 
 
-class CompiledTap:
+class CompiledTap(LeftBehind):
     """A forward hook that copies a sample of the output, and its number of elements, to a place of its own."""
 
     def __init__(self, parameter: Tensor, most: int) -> None:

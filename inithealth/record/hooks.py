@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from inithealth.record.directions import effective
+from inithealth.record.left_behind import Hook
 from inithealth.record.naming import Naming, module_kind
 from inithealth.record.readings import Place, Readings
 from inithealth.record.seen import Failures, Seen
@@ -58,9 +59,9 @@ class ModuleHooks:
         if self._handles:
             return
         for name, module in self._modules if self.seen.first else spread(self._modules):
-            self._handles.append(module.register_forward_hook(self._hook(name)))
+            self._handles.append(module.register_forward_hook(Hook(self._hook(name))))
             if any(is_sharded(each) for each in module._parameters.values() if each is not None):
-                self._handles.append(module.register_forward_pre_hook(self._naming_hook(name)))
+                self._handles.append(module.register_forward_pre_hook(Hook(self._naming_hook(name))))
 
     @property
     def left_out(self) -> int:
