@@ -20,6 +20,7 @@ class KeptSteps:
         self._early: list[Step] = []
         self._later: deque[Step] = deque(maxlen=_MOST_STEPS)
         self._count = 0
+        self.broken = False  # whether any of them ever was
         for step in steps:
             self.add(step)
 
@@ -28,6 +29,7 @@ class KeptSteps:
 
     def add(self, step: Step) -> None:
         self._count += 1
+        self.broken = self.broken or step.broken
         if not self._early:
             self._later = deque(maxlen=max(1, min(_MOST_STEPS, _MOST_MEASUREMENTS // max(1, len(step.layers)))))
         (self._early if len(self._early) <= EARLY else self._later).append(step)
@@ -57,8 +59,3 @@ class KeptSteps:
     @property
     def steps(self) -> tuple[Step, ...]:
         return (*self._early, *self._later)
-
-    @property
-    def broken(self) -> bool:
-        """Whether any of them is."""
-        return any(step.broken for step in self.steps)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -19,9 +21,12 @@ class Unwatched:
         """The loss of one more step."""
         if loss is None or self.since is not None:
             return
-        value = loss.detach() if isinstance(loss, Tensor) else torch.tensor(float(loss))
-        self._losses.append((index, value))
-        if value.device.type == "cpu" or len(self._losses) >= _EVERY:
+        if not isinstance(loss, Tensor) or (loss.device.type == "cpu" and loss.numel() == 1):
+            value = loss.detach().item() if isinstance(loss, Tensor) else loss
+            self.since = None if math.isfinite(value) else index
+            return
+        self._losses.append((index, loss.detach()))
+        if len(self._losses) >= _EVERY:
             broken = [at for at, each in self._losses if not bool(torch.isfinite(each).all())]
             self._losses.clear()
             self.since = broken[0] if broken else None
