@@ -138,6 +138,7 @@ class Monitor:
 
     def begin(self) -> None:
         """Get ready for the coming step: what ran since the last one was no part of it."""
+        self._recorder.prepare()
         if self.watching and not self._observed:
             self._recorder.reset()
             self._recorder.attach()
@@ -169,6 +170,8 @@ class Monitor:
         self._observed, self._inputs, self.batch = False, {}, None
         if self.watching:
             self.begin()
+        elif self.settings.finished(self.index):
+            self._recorder.close()
         else:
             self._recorder.detach()
 

@@ -73,11 +73,12 @@ class CompiledTaps:
                 self._handles.append(module.register_forward_hook(tap))
 
     def detach(self) -> None:
-        """Take them away: each module is compiled once more when it runs again."""
+        """Take them away for good: each module is compiled once more when it runs again."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
         self._taps.clear()
+        self._modules = ()
 
     def forget(self) -> None:
         """What was kept is no part of the step that starts."""

@@ -105,6 +105,9 @@ class Recorder:
     def attach(self) -> None:
         """Hook every module that owns parameters, unless they are hooked already."""
         self.hooks.attach()
+
+    def prepare(self) -> None:
+        """Put the hooks in place that have to be there before the first call, whenever it is that they are read."""
         self._taps.attach()
 
     def detach(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import PurePath
 
 from inithealth.findings import Report, Severity
 from inithealth.report.fingerprint import fingerprint
@@ -23,6 +24,7 @@ def gitlab(report: Report) -> str:
         own = fingerprint(report, cause)
         seen[own] += 1
         where = place_of(cause) or _NOWHERE
+        where = _NOWHERE if PurePath(where.path).is_absolute() else where  # of a library, outside the repository
         entries.append(
             {
                 "description": f"{cause.code} {cause.rule}: {cause.message}",

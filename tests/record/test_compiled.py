@@ -114,13 +114,35 @@ def test_no_graph_breaks_and_none_is_compiled_twice(way: Callable[[Net], nn.Modu
     assert counters["stats"]["unique_graphs"] == 1
 
 
-def test_the_hooks_stay_on_unwatched_steps_and_are_gone_at_the_end() -> None:
+def step(model: nn.Module, monitor: Monitor) -> None:
+    model.zero_grad()
+    loss = F.cross_entropy(model(INPUTS), TARGETS)
+    loss.backward()
+    monitor.step(loss)
+
+
+def test_the_hooks_stay_on_unwatched_steps_and_go_once_none_is_to_come() -> None:
     net = Net()
-    train(whole(net), steps=6, settings=Settings(schedule=4, until=4))
-    assert not any(module._forward_hooks for module in net.modules())
-    assert counters["stats"]["unique_graphs"] == 1
-    whole(net)(INPUTS)
-    assert counters["stats"]["unique_graphs"] == 2  # once more, without them
+    model = whole(net)
+    with inithealth.watch(model, settings=Settings(schedule=4, until=4)) as monitor:
+        for _ in range(5):
+            assert all(module._forward_hooks for module in net.modules() if module._parameters)
+            step(model, monitor)
+        assert counters["stats"]["unique_graphs"] == 1
+        assert not any(module._forward_hooks for module in net.modules())
+        for _ in range(3):
+            step(model, monitor)
+        assert counters["stats"]["unique_graphs"] == 2  # once more, without them
+    assert [len(outputs(monitor, place)) for place in (0, 1)] == [32, 32]
+
+
+def test_they_are_there_before_the_first_call_of_a_run_that_goes_on() -> None:
+    model = whole(Net())
+    with Monitor(model, steps_taken=6, settings=Settings(schedule=4)) as monitor:
+        for _ in range(4):
+            step(model, monitor)
+    assert [each.index for each in monitor.recording.steps] == [8]
+    assert len(outputs(monitor, 0)) == 32
 
 
 def test_checkpoints_inside() -> None:

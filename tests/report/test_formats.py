@@ -91,6 +91,8 @@ def test_gitlabs_fingerprints_are_unique_and_know_no_lines() -> None:
     assert prints[0] == entries[0]["fingerprint"]
     assert prints[0] != prints[1]
     assert entries[1]["location"] == {"path": ".", "lines": {"begin": 1}}
+    library = EXAMPLE.model_copy(update={"findings": (finding(source="/usr/lib/python/nets.py:3"),)})
+    assert json.loads(rendered(library, "gitlab"))[0]["location"]["path"] == "."
 
 
 # --- JUnit ---
