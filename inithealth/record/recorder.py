@@ -264,11 +264,10 @@ class Recorder:
             self.failures.guard("source lines", self._point)
 
     def _point(self) -> None:
-        lines = sources(self.naming.modules, {layer.module for layer in self.layers})
-        self.layers = tuple(
-            layer.model_copy(update={"source": lines[layer.module]}) if layer.module in lines else layer
-            for layer in self.layers
-        )
+        # A parameter that is a layer has a line of its own; a tied one goes by the module that it is named with.
+        names = {each.name: each.name if each.name in self.naming.parameters else each.module for each in self.layers}
+        lines = sources(self.naming.modules, dict.fromkeys(names.values()))
+        self.layers = tuple(each.model_copy(update={"source": lines.get(names[each.name])}) for each in self.layers)
 
     def _name_schemes(self) -> None:
         self.layers = tuple(

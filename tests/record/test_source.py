@@ -15,16 +15,19 @@ import torch
 from torch import nn
 
 from inithealth.record.class_source import definition
+from inithealth.record.layers import layers_of
 from inithealth.record.naming import Naming
+from inithealth.record.recorder import Recorder
 from inithealth.record.source import sources
 
 CODE = """
 import torch
+from collections import OrderedDict
 from torch import nn
 
 
-def block(width):
-    return nn.Sequential(nn.Linear(width, width), nn.ReLU())
+def block(*widths):
+    return nn.Sequential(nn.Linear(2, 2), nn.ReLU())
 
 
 def decorated(kind):
@@ -67,9 +70,60 @@ class Net(Base):
             self.either = nn.Linear(2, 2)  # either
         else:
             self.either = nn.Identity()
+        if deep:
+            self.deeper = block(2)
+        self.deeper = block(3)  # deeper.0
+        if not deep:
+            self.shaped = nn.Identity()
+        elif deep:
+            self.shaped = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))  # shaped
+        else:
+            self.shaped = nn.Conv1d(2, 2, 1)
+        self.ordered = nn.Sequential(OrderedDict([
+            ("a", nn.Linear(2, 2)),
+            ("b", nn.Linear(2, 2)),  # ordered.b
+        ]))
+        self.mapped = nn.Sequential(OrderedDict({
+            "a": nn.Linear(2, 2),  # mapped.a
+        }))
+        self.keyed = nn.ModuleDict(dict(
+            a=nn.Linear(2, 2),  # keyed.a
+        ))
+        self.by_keyword = nn.ModuleList(modules=[
+            nn.Linear(2, 2),  # by_keyword.0
+        ])
+        self.after = nn.Sequential(  # after.1
+            *[nn.Linear(2, 2)],
+            nn.Linear(2, 2),
+        )
+        self.nested = nn.Sequential(
+            nn.ModuleDict({
+                "a": nn.ModuleList([
+                    nn.Linear(2, 2),  # nested.0.a.0
+                ]),
+            }),
+        )
+        self.add_module(name="given", module=nn.Linear(2, 2))  # given
         self.scale = nn.Parameter(torch.ones(2, 2))  # scale
-        self.helped = block(2)  # helped.0
+        self.register_parameter("registered", nn.Parameter(torch.ones(2, 2)))  # registered
+        self.parameters_ = nn.ParameterList([nn.Parameter(torch.ones(2, 2))])  # parameters_.0
+        self.encoder = nn.TransformerEncoder(  # encoder.layers.0.linear1 encoder.layers.1.self_attn
+            nn.TransformerEncoderLayer(2, 2, 2, batch_first=True), 2
+        )
+        self.recurrent = nn.LSTM(2, 2)  # recurrent recurrent.weight_ih_l0
+        self.wéíght = nn.Linear(2, 2)  # wéíght
+        self.helped = block(  # helped.0
+            2,
+        )
+        self.maker = lambda: nn.Linear(2, 2)
+        self.from_lambda = self.maker()  # from_lambda
         self.inner = Inner()
+        self.outer = Outer()
+        self.outer.add_module("made0", nn.Linear(2, 2))
+        setattr(self.outer, "made1", nn.Linear(2, 2))
+
+    def drop(self):
+        self.plain = None
 
 
 class Inner(nn.Module):  # inner.made0.0 inner
@@ -77,6 +131,19 @@ class Inner(nn.Module):  # inner.made0.0 inner
         super().__init__()
         for number in range(2):
             setattr(self, f"made{number}", nn.Sequential(nn.Linear(2, 2)))
+
+
+class Outer(nn.Module):  # outer.fc outer
+    class Within(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(2, 2)  # outer.within.fc
+
+    def __init__(self):
+        super().__init__()
+        name = "fc"
+        setattr(self, name, nn.Linear(2, 2))
+        self.within = self.Within()
 """
 
 
@@ -109,7 +176,7 @@ def test_each_layer_is_found_where_it_is_written(newline: str, repository: Path)
         name: f"pack/written{len(newline)}.py:{number}"
         for number, line in enumerate(CODE.splitlines(), 1)
         for name in line.partition("  # ")[2].split()
-        if name not in ("net", "inner")
+        if name not in ("net", "inner", "outer")
     }
     assert of(module.Net(), *wanted) == wanted
 
@@ -125,12 +192,15 @@ def test_a_plain_container_has_no_line() -> None:
     assert of(nn.Linear(2, 2), "") == {}
 
 
-@pytest.mark.parametrize("make", ["exec", "gone", "broken"])
+@pytest.mark.parametrize("make", ["exec", "shell", "nameless", "made", "gone", "broken"])
 def test_a_class_without_a_source_has_no_line(make: str, repository: Path) -> None:
-    if make == "exec":
-        scope: dict[str, Any] = {"__name__": "shell"}
-        exec(CODE, scope)
+    if make in ("exec", "shell", "nameless"):
+        scope: dict[str, Any] = {"__name__": "shell"} if make != "nameless" else {"__name__": None}
+        exec(compile(CODE, "<stdin>" if make == "shell" else "<string>", "exec"), scope)
         model = scope["Net"]()
+    elif make == "made":
+        model = type("Made", (nn.Module,), {"__module__": "typed"})()
+        model.plain, model.net = nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2))
     else:
         file = repository / f"{make}.py"
         model = loaded(file).Net()
@@ -149,7 +219,7 @@ def test_outside_a_repository_the_path_is_that_from_the_current_folder(
 
 def test_a_function_is_found_where_it_is_defined(repository: Path) -> None:
     module = loaded(repository / "functions.py")
-    assert definition(module.block) == "functions.py:6"
+    assert definition(module.block) == "functions.py:7"
     assert definition(len) is None
 
 
@@ -176,6 +246,65 @@ def test_many_layers_read_their_class_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert time.perf_counter() - started < 5
     assert len(found) == 1000
     assert read == ["Deep"]
+
+
+def test_long_containers_are_read_once(repository: Path) -> None:
+    lines = [*CODE.splitlines()[:4], "class Long(nn.Module):", "    def __init__(self):", "        super().__init__()"]
+    lines += ["        self.body = nn.Sequential(", *["            nn.Linear(1, 1),"] * 1000, "        )"]
+    model = loaded(repository / "long.py", "\n".join(lines)).Long()
+    started = time.process_time()
+    found = of(model, *(f"body.{number}" for number in range(1000)))
+    assert time.process_time() - started < 0.5  # 0.02 s; 1 s where each element walks the container
+    assert found["body.999"] == f"long.py:{len(lines) - 1}"
+
+
+def test_base_classes_are_read_only_for_what_the_class_does_not_assign(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from inithealth.record import source
+
+    loaded(repository / "written_base.py")
+    code = "from torch import nn\nfrom written_base import Net\n\n\nclass Derived(Net):\n    def __init__(self):\n"
+    code += "        super().__init__()\n        self.own = nn.Linear(2, 2)\n        self.typed = nn.Conv1d(2, 2, 1)\n"
+    model = loaded(repository / "derived.py", code).Derived()
+    read: list[str] = []
+    real = source._Assigned.by
+
+    def noted(self: Any, kind: type[Any]) -> Any:
+        read.append(kind.__name__)
+        return real(self, kind)
+
+    monkeypatch.setattr(source._Assigned, "by", noted)
+    assert of(model, "own", "typed") == {"own": "derived.py:8", "typed": "derived.py:9"}
+    assert set(read) == {"Derived"}
+    assert of(model, "plain")["plain"].startswith("written_base.py:")
+
+
+def test_a_lightning_module_is_the_class_pointed_at(repository: Path) -> None:
+    code = "import pytorch_lightning as pl\nfrom torch import nn\n\n\nclass Lit(pl.LightningModule):\n"
+    code += "    def __init__(self):\n        super().__init__()\n        self.fc = nn.Linear(2, 2)\n"
+    code += "        for name in ['looped']:\n            setattr(self, name, nn.Linear(2, 2))\n"
+    model = loaded(repository / "lit.py", code).Lit()
+    assert of(model, "fc", "looped") == {"fc": "lit.py:8", "looped": "lit.py:5"}
+
+
+def test_each_parameter_that_is_a_layer_has_its_own_line(repository: Path) -> None:
+    code = "import torch\nfrom torch import nn\n\n\nclass Experts(nn.Module):\n    def __init__(self):\n"
+    code += "        super().__init__()\n        self.up = nn.Parameter(torch.ones(2, 2))\n"
+    code += "        self.down = nn.Parameter(torch.ones(2, 2))\n\n\nclass Tied(nn.Module):\n    def __init__(self):\n"
+    code += (
+        "        super().__init__()\n        self.experts = Experts()\n        self.embedding = nn.Embedding(2, 2)\n"
+    )
+    code += "        self.head = nn.Linear(2, 2)\n"
+    recorder = Recorder(loaded(repository / "experts.py", code).Tied(), exact=True)
+    recorder.describe(layers_of(recorder.naming, None, {}))
+    assert {layer.name: layer.source for layer in recorder.layers} == {
+        "experts.up": "experts.py:8",
+        "experts.down": "experts.py:9",
+        "embedding": "experts.py:16",
+        "head": "experts.py:17",
+    }
+    assert not recorder.failures
 
 
 def test_findings_carry_it() -> None:
