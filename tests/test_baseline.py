@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from inithealth import Report, Severity
 from inithealth.baseline import Baseline, applied, pruned, read, text_of
-from inithealth.saved import read_report
+from inithealth.saved import read_report, write
 from tests.report.hostile import EXAMPLE, REPORTS, finding
 
 BASELINE = Baseline.of(EXAMPLE)
@@ -46,7 +48,77 @@ def test_a_worse_one_is_not_known_and_it_is_said() -> None:
     worse = finding(code="IH104", layers=("head",), severity=Severity.ERROR)
     told = applied(report(worse), BASELINE)
     assert not told.ok
-    assert "IH104 on head: in the baseline as warning on 1 layers, now error on 1" in told.notes
+    assert "IH104 on head: in the baseline as warning on 1 layer, now error on 1 layer" in told.notes
+
+
+def test_a_worse_one_of_the_whole_network_is_told_too() -> None:
+    known = Baseline.of(report(finding(layers=(), severity=Severity.WARNING)))
+    assert "IH103: in the baseline as warning, now error" in applied(report(finding(layers=())), known).notes
+
+
+def test_nothing_is_said_of_what_has_a_reason() -> None:
+    told = applied(report(finding(suppressed="meant")), Baseline.of(report(finding())))
+    assert told.notes == ()
+    assert told.causes[0].suppressed == "meant"
+
+
+def test_fewer_layers_are_known() -> None:
+    known = Baseline.of(report(finding(layers=("a", "b", "c"))))
+    assert applied(report(finding(layers=("c", "a"))), known).ok
+
+
+def test_two_findings_of_one_layer_are_always_in_one_order() -> None:
+    both = [finding(), finding(severity=Severity.WARNING)]
+    for findings in (both, both[::-1]):
+        assert [known.severity.value for known in Baseline.of(report(*findings)).findings] == ["warning", "error"]
+
+
+def test_thousands_are_compared_at_once() -> None:
+    many = report(*(finding(layers=(f"blocks.{number}",)) for number in range(3_000)))
+    assert applied(many, Baseline.of(many)).ok
+
+
+def test_it_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "known.json"
+    write(file, "old")
+    with pytest.raises(ValueError, match="surrogates"):
+        write(file, "\ud800")
+    with pytest.raises(OSError, match="directory"):
+        write(tmp_path, "a folder")
+    assert [each.name for each in tmp_path.iterdir()] == ["known.json"]
+    assert file.read_text() == "old"
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real.json").write_text("old")
+    (tmp_path / "link.json").symlink_to("real.json")
+    write(tmp_path / "link.json", "new")
+    assert (tmp_path / "link.json").is_symlink()
+    assert (tmp_path / "real.json").read_text() == "new"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # a writer waits for one
+    try:
+        write(pipe, "text")
+        assert os.read(reader, 10) == b"text"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+
+
+def test_what_a_file_says_reaches_no_terminal_raw(tmp_path: Path) -> None:
+    file = tmp_path / "two\nlines.json"
+    file.write_text(json.dumps({"model": "Net", "\x1b[31mred": 1}))
+    for reader in (read, read_report):
+        with pytest.raises(ValueError, match="lines") as raised:
+            reader(file)
+        assert str(raised.value).isprintable()
+    assert r"two\nlines.json is no report" in str(raised.value)
+    assert r"\x1b[31mred: Extra inputs" in str(raised.value)
 
 
 def test_what_is_fixed_is_told_and_pruned() -> None:
@@ -84,7 +156,6 @@ FIELDS = sorted(Report.model_fields)
 
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4))
 def test_a_report_with_wrong_fields_is_read_or_refused_in_one_line(fields: dict[str, object]) -> None:
-    import json
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -96,3 +167,10 @@ def test_a_report_with_wrong_fields_is_read_or_refused_in_one_line(fields: dict[
         except ValueError as error:
             told = str(error)
         assert "\n" not in told
+
+
+def test_what_a_file_says_reaches_the_terminal_without_control_characters(tmp_path: Path) -> None:
+    (tmp_path / "any.json").write_text('{"model": "Net", "\\u001b[31mred": 1}')
+    with pytest.raises(ValueError, match=r"any\.json") as raised:
+        read(tmp_path / "any.json")
+    assert "\x1b" not in str(raised.value)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 import inithealth
-from inithealth import Report
+from inithealth import Report, Severity
 from inithealth.regression import Change, changes
-from inithealth.report.changes import changes_table
+from inithealth.report.changes import changes_json, changes_table
+from tests.report.hostile import finding
 
 INPUTS = torch.randn(48, 16, generator=torch.Generator().manual_seed(1))
 
@@ -79,6 +84,78 @@ def test_numbers_that_are_not_finite_are_a_change() -> None:
     assert told(report(change=broken), report(change=broken)) == set()
 
 
+def found(*findings: object) -> Report:
+    return Report.model_validate({"model": "Net", "findings": findings})
+
+
+def verdicts(old: Report, new: Report) -> list[tuple[str, bool]]:
+    return [(change.layer, change.worse) for change in changes(old, new) if change.what == "verdict"]
+
+
+def test_a_cause_that_lost_its_first_layer_is_no_new_one() -> None:
+    def alike(*layers: int) -> Report:
+        def constant(net: nn.Sequential) -> None:
+            for layer in layers:
+                nn.init.constant_(net[layer].weight, 0.1)
+
+        return report(change=constant)
+
+    assert verdicts(alike(0, 2, 4), alike(2, 4)) == [("IH104 0", False)]
+    assert verdicts(alike(2, 4), alike(0, 2, 4)) == [("IH104 0", True)]
+
+
+def test_a_cause_on_more_layers_is_worse_and_told_once() -> None:
+    one, three = found(finding(layers=("a",))), found(finding(layers=("a", "b", "c")))
+    assert verdicts(one, three) == [("IH103 b", True)]
+    assert verdicts(three, one) == [("IH103 b", False)]
+
+
+def test_the_worst_of_a_layer_counts() -> None:
+    mild = finding(severity=Severity.WARNING)
+    assert verdicts(found(mild), found(finding(), mild)) == [("IH103 net.0", True)]
+    assert verdicts(found(finding(), mild), found(mild)) == [("IH103 net.0", False)]
+
+
+def test_what_is_suppressed_is_not_worse_and_is_said_to_be() -> None:
+    meant = found(finding(suppressed="meant"))
+    [change] = changes(found(finding()), meant)
+    assert (change.new, change.worse) == ("suppressed: meant", False)
+    assert changes(found(), meant) == ()
+    assert verdicts(meant, found(finding())) == [("IH103 net.0", True)]
+
+
+def test_layers_go_in_their_order() -> None:
+    def shorter(net: nn.Sequential) -> None:
+        del net[2:6]
+
+    gone = [change.layer for change in changes(report(), report(change=shorter)) if change.new == "gone"]
+    assert gone == ["4", "6"]
+
+
+REAL = json.loads(report().to_json())
+ODD = st.sampled_from(
+    [0, 0.0, -1, -3.5, 1e200, 1e-320, "NaN", "Infinity", "-Infinity", 10**400, None, [], [0, 4], [-3]]
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), ODD), min_size=1, max_size=4))
+def test_no_numbers_of_a_file_break_it(edits: list[tuple[int, object]]) -> None:
+    odd = copy.deepcopy(REAL)
+    for place, value in edits:
+        homes = [each for part in (*odd["layers"], *odd["measurements"]) for each in (part, *part.values())]
+        fields = [(home, name) for home in homes if isinstance(home, dict) for name in home]
+        home, name = fields[place % len(fields)]
+        home[name] = value
+    try:
+        new = Report.from_json(json.dumps(odd))
+    except ValueError:
+        return
+    for old in (new, Report.model_validate(REAL)):
+        both = changes(old, new)
+        assert changes_table(both).isascii()
+        json.loads(changes_json(both))
+
+
 def test_layers_that_changed_alike_are_told_together() -> None:
     alike = [Change(what="std", layer=f"l{number}", old="0.02", new="0.2") for number in range(12)]
     worse = Change(what="verdict", layer="IH106 l0", old="not found", new="error: \x1b[31mtoo large", worse=True)
@@ -89,3 +166,15 @@ def test_layers_that_changed_alike_are_told_together() -> None:
         "",
         "1 worse, 12 other changes",
     ]
+
+
+def test_numbers_that_no_network_has_are_compared_too() -> None:
+    """A saved report may hold anything: squares that overflow, shapes of any size."""
+    plain = report()
+    weight = plain.layers[0].weight
+    assert weight is not None
+    for odd in ({"rms": 1e300}, {"rms": float("inf")}, {"shape": (10**400, 3)}, {"shape": ()}):
+        layer = plain.layers[0].model_copy(update={"weight": weight.model_copy(update=odd)})
+        crafted = plain.model_copy(update={"layers": (layer, *plain.layers[1:])})
+        changes(plain, crafted)
+        changes(crafted, plain)
