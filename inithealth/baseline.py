@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -9,8 +10,10 @@ from pydantic import BaseModel, ConfigDict
 
 from inithealth import saved
 from inithealth.findings import Finding, Report, Severity
+from inithealth.rules.wording import count
 
 _KNOWN = "known: in the baseline"
+_Place = tuple[str, str | None]  # code and layer; None for the network as a whole
 
 
 class Known(BaseModel):
@@ -29,12 +32,7 @@ class Known(BaseModel):
 
     def covers(self, cause: Finding) -> bool:
         """Whether that is this very finding, no worse and on no further layer."""
-        same = (
-            cause.code == self.code
-            and set(cause.layers) <= set(self.layers)
-            and bool(cause.layers) == bool(self.layers)
-        )
-        return same and cause.severity <= self.severity
+        return cause.severity <= self.severity and _places(cause) <= _places(self)
 
     @property
     def told(self) -> str:
@@ -55,45 +53,52 @@ class Baseline(BaseModel):
         """Its warnings and errors, and what else fails, but for what somebody has given a reason for."""
         least = Severity.INFO if report.fail_on == "info" else Severity.WARNING
         told = [cause for cause in report.causes if cause.severity >= least and cause.suppressed is None]
-        known = sorted({Known.of(cause) for cause in told}, key=lambda each: (each.code, each.layers))
+        known = sorted(
+            {Known.of(cause) for cause in told},
+            key=lambda each: (each.code, each.layers, each.severity.rank, each.rule),
+        )
         return cls(model=report.model, findings=tuple(known))
 
 
 def applied(report: Report, baseline: Baseline) -> Report:
     """The report with its known causes suppressed; notes tell what is new of them and what is fixed."""
+    at: dict[_Place, list[Known]] = {}
+    for each in baseline.findings:
+        for place in _places(each):
+            at.setdefault(place, []).append(each)
     findings, notes = [], []
     for finding in report.findings:
-        known = [each for each in baseline.findings if each.code == finding.code and finding.role == "cause"]
-        if any(each.covers(finding) for each in known) and finding.suppressed is None:
-            finding = finding.model_copy(update={"suppressed": _KNOWN})
-        elif finding.role == "cause" and (old := _grown(finding, known)) is not None:
-            notes.append(
-                f"{old.told}: in the baseline as {old.severity.value} on {len(old.layers)} layers, "
-                f"now {finding.severity.value} on {len(finding.layers)}"
-            )
+        if finding.role == "cause" and finding.suppressed is None:
+            near = [each for place in _ordered(finding) for each in at.get(place, ())]
+            if any(each.covers(finding) for each in near):
+                finding = finding.model_copy(update={"suppressed": _KNOWN})
+            elif near:
+                notes.append(f"{near[0].told}: in the baseline as {_extent(near[0])}, now {_extent(finding)}")
         findings.append(finding)
-    fixed = [each.told for each in baseline.findings if each not in pruned(baseline, report).findings]
+    kept = set(pruned(baseline, report).findings)
+    fixed = [each.told for each in baseline.findings if each not in kept]
     notes += [f"fixed, may go from the baseline: {', '.join(fixed)}"] if fixed else []
     return report.model_copy(update={"findings": tuple(findings), "notes": (*report.notes, *notes)})
 
 
-def _grown(finding: Finding, known: list[Known]) -> Known | None:
-    """The known finding that this one shares layers with."""
-    return next((each for each in known if set(each.layers) & set(finding.layers)), None)
+def _ordered(finding: Finding | Known) -> Iterable[_Place]:
+    return [(finding.code, layer) for layer in finding.layers or (None,)]
+
+
+def _places(finding: Finding | Known) -> set[_Place]:
+    return set(_ordered(finding))
+
+
+def _extent(finding: Finding | Known) -> str:
+    on = f" on {count(len(finding.layers), 'layer')}" if finding.layers else ""
+    return f"{finding.severity.value}{on}"
 
 
 def pruned(baseline: Baseline, report: Report) -> Baseline:
     """Without what is fixed; nothing comes in."""
-    kept = [
-        each
-        for each in baseline.findings
-        if any(cause.code == each.code and _touches(cause, each) for cause in report.causes)
-    ]
-    return baseline.model_copy(update={"findings": tuple(kept)})
-
-
-def _touches(cause: Finding, known: Known) -> bool:
-    return bool(set(cause.layers) & set(known.layers)) or not (cause.layers or known.layers)
+    found = {place for cause in report.causes for place in _ordered(cause)}
+    kept = tuple(each for each in baseline.findings if not found.isdisjoint(_places(each)))
+    return baseline.model_copy(update={"findings": kept})
 
 
 def read(path: Path) -> Baseline:

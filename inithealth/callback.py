@@ -213,7 +213,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             saved.write(path, report.to_json())
-        except OSError as error:  # a full disk is no reason to end a training
+        except (OSError, ValueError) as error:  # a full disk, or a name that is no text, is no reason to end a training
             if not self._unwritable:  # told once, tried again
                 logger.warning("the report could not be written to %s: %s", path, error)
             self._unwritable = True

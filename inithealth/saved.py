@@ -44,11 +44,16 @@ def read(path: Path, kind: type[Model], what: str, origin: str) -> Model:
 
 def write(path: Path, text: str) -> None:
     """All of it or nothing: a reader never sees half a file. Raises OSError."""
+    data = text.encode()
+    if path.exists() and not path.is_file():  # /dev/null or a pipe, in whose place there must be no file
+        path.write_bytes(data)
+        return
+    path = Path(os.path.realpath(path))  # a link stays one
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(data)
         part.replace(path)
-    except OSError:
+    except BaseException:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise

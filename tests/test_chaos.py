@@ -117,10 +117,21 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: py
     def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    for way in ("write_text", "write_bytes"):
+        monkeypatch.setattr(Path, way, full)
     callback = InitHealth(report_path=tmp_path / "report.json")
     assert same(result([callback]), bare)
     assert caplog.text.count("No space left on device") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_that_is_no_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bare = result([])
+    monkeypatch.setattr(Report, "to_json", lambda self: "half a surrogate: \ud800")
+    assert same(result([InitHealth(report_path=tmp_path / "report.json")]), bare)
+    assert caplog.text.count("the report could not be written") == 1
     assert list(tmp_path.iterdir()) == []
 
 

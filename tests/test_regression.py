@@ -100,8 +100,8 @@ def test_a_cause_that_lost_its_first_layer_is_no_new_one() -> None:
 
         return report(change=constant)
 
-    assert verdicts(alike(0, 2, 4), alike(2, 4)) == [("IH104 0", False)]
-    assert verdicts(alike(2, 4), alike(0, 2, 4)) == [("IH104 0", True)]
+    assert {worse for _, worse in verdicts(alike(0, 2, 4), alike(2, 4))} == {False}
+    assert ("IH104 0", True) in verdicts(alike(2, 4), alike(0, 2, 4))
 
 
 def test_a_cause_on_more_layers_is_worse_and_told_once() -> None:
