@@ -15,18 +15,18 @@ from inithealth.alerts import Alerts
 from inithealth.call import Call
 from inithealth.diagnose import diagnose, of_steps
 from inithealth.findings import Finding, Report, Severity
-from inithealth.record.batches import named_tensors, refuse_model
-from inithealth.record.exact import exact
-from inithealth.record.gradients import gradient_norms
-from inithealth.record.left_behind import Hook
-from inithealth.record.loss_scale import LossScale, Overflows
-from inithealth.record.names import compiled_modules, unwrapped
-from inithealth.record.ranks import Ranks
-from inithealth.record.reach import seen_detached
+from inithealth.record.layers.names import compiled_modules, unwrapped
+from inithealth.record.live.distributed import Ranks
+from inithealth.record.live.loss_monitor import Unwatched
+from inithealth.record.live.loss_scale import LossScale, Overflows
+from inithealth.record.live.picklable_hook import Hook
+from inithealth.record.live.updates import Updates
 from inithealth.record.recorder import Recorder
+from inithealth.record.sandbox.batches import named_tensors, refuse_model
+from inithealth.record.sandbox.reachability import seen_detached
+from inithealth.record.statistics.exact import exact
+from inithealth.record.statistics.gradients import gradient_norms
 from inithealth.record.tensors import is_sharded
-from inithealth.record.unwatched import Unwatched
-from inithealth.record.updates import Updates
 from inithealth.recording import Recording, Signal, Step
 from inithealth.rules.catalogue import selected
 from inithealth.run import Run

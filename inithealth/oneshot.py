@@ -15,7 +15,12 @@ from inithealth.diagnose import diagnose
 from inithealth.findings import Report
 from inithealth.lightning import configured_optimizers, is_lightning
 from inithealth.objective import LossFunction, Objective
-from inithealth.record.batches import (
+from inithealth.record.graph.graph import collection_paused
+from inithealth.record.layers.names import unwrapped
+from inithealth.record.live.optimizers import describe_optimizers, is_adaptive
+from inithealth.record.live.probation import STEPS, Trial
+from inithealth.record.recorder import Recorder
+from inithealth.record.sandbox.batches import (
     named_tensors,
     refuse_batch,
     refuse_model,
@@ -23,16 +28,11 @@ from inithealth.record.batches import (
     revealed,
     transferred,
 )
-from inithealth.record.eager import NoDropout, whole_graph
-from inithealth.record.gradients import gradient_norms
-from inithealth.record.graph import collection_paused
-from inithealth.record.names import unwrapped
-from inithealth.record.optimizers import describe_optimizers, is_adaptive
-from inithealth.record.probation import STEPS, Trial
-from inithealth.record.reach import parted_by_values, unreached
-from inithealth.record.recorder import Recorder
-from inithealth.record.restore import optimizer_undisturbed, random_state, undisturbed
-from inithealth.record.unmapped import filled
+from inithealth.record.sandbox.eager_mode import NoDropout, whole_graph
+from inithealth.record.sandbox.reachability import parted_by_values, unreached
+from inithealth.record.sandbox.restore import optimizer_undisturbed, random_state, undisturbed
+from inithealth.record.sandbox.unseen_layers import filled
+from inithealth.record.statistics.gradients import gradient_norms
 from inithealth.recording import Recording
 from inithealth.rules.catalogue import selected
 from inithealth.settings import Settings

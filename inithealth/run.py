@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from torch.optim import Optimizer
 
 from inithealth.kept_steps import KeptSteps
-from inithealth.record.optimizers import describe_optimizers, is_adaptive, is_idle
-from inithealth.record.probation import Trial
-from inithealth.record.ranks import of_ranks
-from inithealth.record.reach import unreached
+from inithealth.record.live.distributed import of_ranks
+from inithealth.record.live.optimizers import describe_optimizers, is_adaptive, is_idle
+from inithealth.record.live.probation import Trial
+from inithealth.record.live.updates import left_out
 from inithealth.record.recorder import Recorder
-from inithealth.record.updates import left_out
+from inithealth.record.sandbox.reachability import unreached
 from inithealth.recording import Recording, Step
 
 

@@ -21,8 +21,9 @@ from torch.optim import Adam, Optimizer
 from torch.utils.data import DataLoader, TensorDataset
 
 from inithealth import InitHealth, Report
-from inithealth.record import hooks, observer, recorder, updates
-from inithealth.record.readings import Readings
+from inithealth.record import recorder
+from inithealth.record.live import hooks, observer, updates
+from inithealth.record.live.readings import Readings
 
 STEPS = 25
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import init
 
-from inithealth.record.weights import describe, unit_rows
+from inithealth.record.statistics.weights import describe, unit_rows
 from inithealth.recording import Layer
 from inithealth.schemes import SCHEME_NAMES, is_torch_default, named
 from tests.record.reading import read

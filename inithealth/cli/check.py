@@ -21,7 +21,7 @@ from inithealth.cli.targets import Subject, Target, find
 from inithealth.configuration import load, told
 from inithealth.findings import Report, Severity
 from inithealth.oneshot import check
-from inithealth.record.class_source import definition
+from inithealth.record.layers.class_source import definition
 from inithealth.settings import Settings
 
 

@@ -12,19 +12,19 @@ from typing import Any
 from torch import Tensor, nn
 
 from inithealth.recipes import MATRICES
-from inithealth.record import activity, losses
-from inithealth.record.compiled import CompiledTaps
-from inithealth.record.gradients import repeated_gradients
-from inithealth.record.hooks import ModuleHooks
-from inithealth.record.layers import layers_of
-from inithealth.record.lost_writes import lost_writes
-from inithealth.record.names import flattened
-from inithealth.record.naming import Naming
-from inithealth.record.observer import Observer
-from inithealth.record.readings import Place, Readings
-from inithealth.record.sample import scaled
-from inithealth.record.seen import Failures, Seen
-from inithealth.record.source import sources
+from inithealth.record.layers.describe import layers_of
+from inithealth.record.layers.names import flattened
+from inithealth.record.layers.naming import Naming
+from inithealth.record.layers.overwritten_weights import lost_writes
+from inithealth.record.layers.source import sources
+from inithealth.record.live.compiled_hooks import CompiledTaps
+from inithealth.record.live.hooks import ModuleHooks
+from inithealth.record.live.observer import Observer
+from inithealth.record.live.readings import Place, Readings
+from inithealth.record.live.step_buffer import Failures, Seen
+from inithealth.record.saved import losses, unit_activity
+from inithealth.record.statistics.gradients import repeated_gradients
+from inithealth.record.statistics.sample import scaled
 from inithealth.record.tensors import floating_tensors
 from inithealth.recording import Layer, Measurement, Recording, Signal, Step
 from inithealth.schemes import named
@@ -184,7 +184,7 @@ class Recorder:
         self._taps.read(seen.readings)
         weights = {layer.name: layer.weight.name for layer in self.layers if layer.weight is not None}
         repeats = repeated_gradients(self.layers, gradients) if self.exact else {}
-        signals, units = seen.readings.signals(self._layer_measured), activity.summaries(seen.units)
+        signals, units = seen.readings.signals(self._layer_measured), unit_activity.summaries(seen.units)
         closer = self._closer(seen)
         measured = tuple(
             Measurement(

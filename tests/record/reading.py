@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from inithealth.call import Call
-from inithealth.record.batches import named_tensors, revealed
-from inithealth.record.flow import Flow, flow_of
-from inithealth.record.gradients import gradient_norms
-from inithealth.record.graph import Graph, order
-from inithealth.record.names import parameter_names
-from inithealth.record.operations import Operation
+from inithealth.record.graph.flow import Flow, flow_of
+from inithealth.record.graph.graph import Graph, order
+from inithealth.record.graph.operations import Operation
+from inithealth.record.layers.names import parameter_names
 from inithealth.record.recorder import Recorder
+from inithealth.record.sandbox.batches import named_tensors, revealed
+from inithealth.record.statistics.gradients import gradient_norms
 from inithealth.record.tensors import floating_tensors
 from inithealth.recording import Layer, Measurement, Recording, Step
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
-from inithealth.record.eager import whole_graph
-from inithealth.record.restore import undisturbed
+from inithealth.record.sandbox.eager_mode import whole_graph
+from inithealth.record.sandbox.restore import undisturbed
 from tests.record.networks import GPT, WORDS, Bottleneck, GPTBlock, Llama, LlamaBlock, ResNet, TimedBlock, UNet
 from tests.record.reading import read
 from tests.record.tables import Line, table

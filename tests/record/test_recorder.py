@@ -320,7 +320,7 @@ def test_an_error_in_a_hook_is_told_and_ends_nothing(monkeypatch: pytest.MonkeyP
 
     model = Seen()
     recorder = Recorder(model, exact=True)
-    monkeypatch.setattr("inithealth.record.readings.exact", failing)
+    monkeypatch.setattr("inithealth.record.live.readings.exact", failing)
     reading = read(model, X, recorder=recorder)
     assert recorder.failures["one"] == "ZeroDivisionError: mine"
     assert any(line == "one: ZeroDivisionError: mine" for line in reading.recording.not_measured)
@@ -331,7 +331,7 @@ def test_an_error_in_the_graph_leaves_the_weights_described(monkeypatch: pytest.
     def failing(*args: Any) -> None:
         raise ZeroDivisionError("mine")
 
-    monkeypatch.setattr("inithealth.record.observer.flow_of", failing)
+    monkeypatch.setattr("inithealth.record.live.observer.flow_of", failing)
     recording = read(Seen(), X).recording
     assert [layer.name for layer in recording.layers] == ["one", "two"]
     assert not recording.graph

@@ -1,0 +1,105 @@
+"""Which ways the signal can take through a graph: dominators, and nodes that no skip gets round."""
+
+from __future__ import annotations
+
+from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph.graph import Graph
+
+_VALUE = 2  # the operand of a fused attention that is summed, not compared
+
+
+def peel(graph: Graph, index: int) -> int:
+    """The node whose values these are, before views and copies."""
+    while index >= 0 and graph.names[index] in vocab.LAYOUT and len(graph.data(index)) == 1:
+        index = graph.data(index)[0]
+    return index
+
+
+def immediate_dominators(graph: Graph) -> list[int]:
+    """For each node the last one that all ways from the inputs to it pass; -1 where the ways start apart."""
+    tree = _Tree(len(graph))
+    for index in range(len(graph)):
+        sources = graph.data(index) if graph.pure[index] is None else []
+        if sources:
+            tree.place(index, sources)
+    return tree.parent
+
+
+def immediate_post_dominators(graph: Graph) -> list[int]:
+    """For each node the next one that all ways from it to the loss pass; -1 at the loss."""
+    tree = _Tree(len(graph))
+    for index in reversed(range(len(graph))):
+        readers = [reader for reader, _ in graph.readers(index)] if graph.pure[index] is None else []
+        if readers:
+            tree.place(index, readers)
+    return tree.parent
+
+
+class _Tree:
+    """A forest that grows leaf by leaf and finds nearest common ancestors in logarithmic time.
+
+    Each node has a link to its parent and one that jumps further: Myers 1983, "An applicative random-access stack".
+    """
+
+    def __init__(self, count: int) -> None:
+        self.parent, self.jump, self.depth = [-1] * count, list(range(count)), [0] * count
+
+    def place(self, node: int, others: list[int]) -> None:
+        """Hang a node below the nearest common ancestor of some others."""
+        parent = others[0]
+        for other in others[1:]:
+            if parent < 0:
+                return
+            parent = self._meet(parent, other)
+        if parent < 0:
+            return
+        far = self.jump[parent]
+        even = self.depth[parent] - self.depth[far] == self.depth[far] - self.depth[self.jump[far]]
+        self.parent[node], self.depth[node] = parent, self.depth[parent] + 1
+        self.jump[node] = self.jump[far] if even else parent
+
+    def _meet(self, one: int, other: int) -> int:
+        """The nearest common ancestor; -1 where there is none."""
+        jump, parent, depth = self.jump, self.parent, self.depth
+        if depth[one] < depth[other]:
+            one, other = other, one
+        while depth[one] > depth[other]:
+            one = jump[one] if depth[jump[one]] >= depth[other] else parent[one]
+        while one != other:
+            if depth[one] == 0:
+                return -1
+            one, other = (jump[one], jump[other]) if jump[one] != jump[other] else (parent[one], parent[other])
+        return one
+
+
+def essential_nodes(graph: Graph, after: list[int]) -> set[int]:
+    """The nodes without which some input could not reach the loss: no skip leads around them.
+
+    A node that all ways from some input to the loss pass is essential. So is one that feeds an
+    essential product (a gate) by itself: a zero factor stops the signal whatever the other brings.
+
+    Args:
+        after: immediate post-dominators.
+    """
+    essential: set[int] = set()
+    for index in range(len(graph)):
+        if graph.pure[index] is None and not graph.data(index):  # an input
+            while index >= 0 and index not in essential:
+                essential.add(index)
+                index = after[index]
+    for index in reversed(range(len(graph))):
+        if graph.pure[index] is None and index not in essential:
+            readers = graph.readers(index)
+            if len(readers) == 1 and readers[0][0] in essential and _stops(graph, *readers[0]):
+                essential.add(index)
+    return essential
+
+
+def _stops(graph: Graph, reader: int, operand: int) -> bool:
+    """Whether a node passes nothing on when one of its operands is zero."""
+    name = graph.names[reader]
+    if name in vocab.SOFTMAX:  # of zero scores it makes equal shares
+        return False
+    if name in vocab.ATTENTION:
+        return operand == _VALUE
+    return len(graph.data(reader)) < 2 or name in vocab.MULTIPLICATIVE or name in ("Bmm", "Mm", "Baddbmm")

@@ -1,0 +1,147 @@
+"""What each operation feeds and reads, told by the autograd graph.
+
+A net written with ``F.relu`` and its twin with ``nn.ReLU`` have the same graph, hence the same flow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph.consumers import Meets, Target, targets
+from inithealth.record.graph.dominators import essential_nodes, immediate_dominators, immediate_post_dominators
+from inithealth.record.graph.gradient_paths import over_one, reaching, scores
+from inithealth.record.graph.graph import Graph, trunk
+from inithealth.record.graph.landmarks import Landmarks
+from inithealth.record.graph.learned_scales import norm_weights, passed_scales
+from inithealth.record.graph.normalization import norms
+from inithealth.record.graph.operations import operations
+from inithealth.record.graph.packing import unpacked
+from inithealth.record.graph.residuals import find_residuals
+
+
+@dataclass
+class Flow(Landmarks):
+    """A graph read: operations, what they feed, where the signal joins and splits."""
+
+    branch_ends: set[int] = field(default_factory=set)
+    branches: int = 0  # residual branches that are added up on the way to the loss
+    trunk_normalized: bool = False  # norms lie on the residual trunk itself, as in a post-norm transformer
+    essential: set[int] = field(default_factory=set)
+    unread: dict[str, str] = field(default_factory=dict)  # weight -> the node that uses it in a way not known here
+    meets: Meets = field(default_factory=list)
+    leads_on: list[bool] = field(default_factory=list)  # whether an operation with a weight follows the node
+    scales: list[tuple[str, ...]] = field(default_factory=list)  # learned scales on the way to the next layer
+    forks: set[int] = field(default_factory=set)  # where residual branches leave the trunk
+    trunk_nodes: set[int] = field(default_factory=set)  # what the trunk is there: before views and what is added to it
+    valued: list[bool] = field(default_factory=list)  # whether a node reaches the loss but through scores of attention
+    moved: list[bool] = field(default_factory=list)  # whether a gradient can come back to a node at all
+
+    def activation(self, node: int) -> Target | None:
+        """The first non-linearity that a node's output meets, looking through normalization."""
+        frontier, seen = [node], {node}
+        while frontier:
+            passed: list[int] = []
+            for index in frontier:
+                for target in self.meets[index]:
+                    if target.what == "activation":
+                        return target
+                    if target.what == "norm" and target.node not in seen:
+                        seen.add(target.node)
+                        passed.append(target.node)
+            frontier = passed
+        return None
+
+    def activations(self) -> dict[int, list[int]]:
+        """Activation node -> the operations that feed it."""
+        fed: dict[int, list[int]] = {}
+        for node, operation in self.operations.items():
+            target = None if operation.kind in ("norm", "scale") else self.activation(node)
+            if target is not None:
+                fed.setdefault(target.node, []).append(node)
+        return fed
+
+    def inputs(self) -> set[int]:
+        """``id`` of every leaf tensor, parameters apart, whose scale reaches a weight: no norm or sine comes before."""
+        return {
+            id(self.graph.nodes[index].variable)  # type: ignore[attr-defined]
+            for index, name in enumerate(self.graph.names)
+            if name == "AccumulateGrad" and index not in self.graph.parameters and self._meets_weight(index)
+        }
+
+    def _meets_weight(self, index: int) -> bool:
+        """Whether it is a signal, not what weighs one (an adjacency, attention's queries and keys)."""
+        return any(
+            target.what in ("layer", "residual") or (target.what, target.name) == ("attention", "v")
+            for target in self.meets[index]
+        )
+
+    def is_head(self, node: int) -> bool:
+        """Whether nothing with a weight stands between a node and the loss."""
+        return not self.leads_on[node]
+
+    def is_trunk(self, node: int) -> bool:
+        """Whether a residual branch leaves right behind a node: no norm lies between it and the trunk."""
+        return node in self.trunk_nodes
+
+    def reads_norm(self, node: int) -> bool:
+        """Whether an operation reads what a norm puts out."""
+        return trunk.reads_norm(self, node)
+
+    def reads_trunk(self, node: int) -> bool:
+        """Whether an operation is the first of a residual branch, norms with a weight among them."""
+        shortcut = any(projection.shortcut == node for projection in self.projections.values())
+        return not shortcut and trunk.reads_trunk(self, node, self.forks)
+
+
+def flow_of(graph: Graph) -> Flow:
+    flow = Flow(graph, operations(graph), norms(graph), immediate_dominators(graph))
+    find_residuals(flow)
+    after = immediate_post_dominators(graph)
+    flow.essential = essential_nodes(graph, after)
+    flow.branch_ends = {end for residual in flow.residuals.values() for end in residual.ends}
+    flow.forks = {join.fork for joins in (flow.residuals, flow.projections) for join in joins.values()}
+    flow.trunk_nodes = {source for fork in flow.forks for source in trunk.as_it_is(graph, fork)}
+    adds = trunk.trunk_adds(flow, after)
+    flow.branches = trunk.count_branches(flow, adds)
+    flow.trunk_normalized = trunk.trunk_normalized(flow, adds)
+    flow.unread = dict(_unread(flow))
+    flow.scales = passed_scales(flow)
+    flow.valued, flow.moved = reaching(graph, scores), reaching(graph, over_one)
+    _look_ahead(flow)
+    for node in norm_weights(flow):
+        flow.operations[node] = replace(flow.operations[node], kind="norm")
+    flow.operations = {node: unpacked(flow, flow.meets, operation) for node, operation in flow.operations.items()}
+    return flow
+
+
+def _look_ahead(flow: Flow) -> None:
+    """Fill in what each node meets, from the loss backwards."""
+    graph = flow.graph
+    flow.meets, flow.leads_on = [()] * len(graph), [False] * len(graph)
+    for index in reversed(range(len(graph))):
+        if graph.pure[index] is None:
+            readers = graph.readers(index)
+            flow.meets[index] = targets(flow, flow.meets, index, readers) if readers else (_output(index),)
+            flow.leads_on[index] = any(flow.weighted(reader) or flow.leads_on[reader] for reader, _ in readers)
+
+
+def _output(index: int) -> Target:
+    return Target("loss", "output", index)
+
+
+_ADDED = vocab.LAYOUT | vocab.ARITHMETIC | vocab.NORMS | vocab.ATTENTION | vocab.ACTIVATIONS | vocab.POOLING
+
+
+def _unread(flow: Flow) -> Iterator[tuple[str, str]]:
+    """Weights that only operations outside the vocabulary use; what is added to the signal, or scales it, is none."""
+    graph = flow.graph
+    known = {name for operation in flow.operations.values() for name in operation.weights}
+    for index, name in graph.parameters.items():
+        if name in known or len(graph.shape(index)) < 2:
+            continue
+        for consumer, _, _ in graph.consumers[index]:
+            node = graph.names[consumer]
+            if graph.pure[consumer] is None and node not in _ADDED and consumer not in flow.operations:
+                yield name, node

@@ -1,0 +1,50 @@
+"""Learned scales that a signal passes before the next layer: LayerScale, ReZero's alpha, the weight of a norm."""
+
+from __future__ import annotations
+
+from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph.dominators import peel
+from inithealth.record.graph.landmarks import Landmarks
+
+
+def passed_scales(marks: Landmarks) -> list[tuple[str, ...]]:
+    """For each node the parameters that scale its signal on all its ways to the next layer or residual add."""
+    graph = marks.graph
+    found: list[tuple[str, ...]] = [()] * len(graph)
+    for index in reversed(range(len(graph))):
+        if graph.pure[index] is not None:
+            continue
+        ways = [_at(marks, found, reader) for reader, _ in graph.readers(index)]
+        if ways:
+            shared = ways[0]
+            for way in ways[1:]:
+                shared = tuple(name for name in shared if name in way)
+            found[index] = shared
+    return found
+
+
+def _at(marks: Landmarks, found: list[tuple[str, ...]], reader: int) -> tuple[str, ...]:
+    """The scales from a reader on."""
+    operation = marks.operations.get(reader)
+    if operation is not None:
+        return operation.weights[:1] + found[reader] if operation.kind in ("norm", "scale") else ()
+    graph = marks.graph
+    if graph.names[reader] in ("Addcmul", "Lerp"):  # x + scale f in one operation
+        factors = [name for producer, _ in graph.edges[reader][1:] for name in (graph.pure[producer] or ())[:1]]
+        return tuple(factors)
+    return () if reader in marks.residuals or reader in marks.projections else found[reader]
+
+
+def norm_weights(marks: Landmarks) -> list[int]:
+    """The weights of norms that are written by hand. Not ``1 + weight``, which starts from zero by right."""
+    return [
+        node
+        for node, operation in marks.operations.items()
+        if operation.kind == "scale"
+        and not operation.transformed
+        and any(_by_hand(marks, peel(marks.graph, source)) for source in marks.graph.data(node))
+    ]
+
+
+def _by_hand(marks: Landmarks, index: int) -> bool:
+    return index in marks.norms and marks.graph.names[index] not in vocab.NORMS

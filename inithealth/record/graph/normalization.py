@@ -1,0 +1,39 @@
+"""Finds normalization in a graph: torch's own nodes, and norms written out by hand."""
+
+from __future__ import annotations
+
+from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph.graph import Graph
+
+_MOST_STEPS = 8  # nodes of a statistic, from the mean to the root
+
+
+def norms(graph: Graph) -> dict[int, int]:
+    """Normalization node -> what it normalizes; composite ones too: x * rsqrt(mean(x^2) + eps), x / norm(x)."""
+    found: dict[int, int] = {}
+    for index, name in enumerate(graph.names):
+        if graph.pure[index] is not None:
+            continue
+        edges = graph.edges[index]
+        if name in vocab.NORMS:
+            found[index] = edges[0][0]
+        elif name in ("Mul", "Div") and len(edges) == 2:
+            for this, other in ((0, 1), (1, 0)):
+                if graph.is_data(edges[other][0]) and _is_statistic(graph, edges[this][0]):
+                    found[index] = edges[other][0]
+    return found
+
+
+def _is_statistic(graph: Graph, index: int) -> bool:
+    """Whether a node is the inverse size of a signal: a mean or norm below a root."""
+    rooted = averaged = False
+    for _ in range(_MOST_STEPS):
+        name = graph.names[index] if index >= 0 else ""
+        if not graph.is_data(index) or name not in vocab.STATISTIC:
+            return False
+        rooted = rooted or name in ("Rsqrt", "Sqrt", "LinalgVectorNorm", "Norm", "Std")
+        averaged = averaged or name in ("Mean", "Sum", "LinalgVectorNorm", "Norm", "Std", "Var")
+        if rooted and averaged:
+            return True
+        index = graph.edges[index][0][0]
+    return False

@@ -1,0 +1,238 @@
+"""The layers of a network: each weight with its statistics and its place in the flow."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from inithealth.record.graph.flow import Flow
+from inithealth.record.graph.gradient_paths import looks_up_padding
+from inithealth.record.graph.operations import Operation
+from inithealth.record.layers.naming import Naming, dimensions, module_kind
+from inithealth.record.saved.replay import operand_tensor
+from inithealth.record.statistics.weights import describe, unit_rows
+from inithealth.record.tensors import put_together
+from inithealth.recording import Feeds, Layer, Weight
+
+# What an output meets, the most telling first.
+_PRIORITY: tuple[Feeds, ...] = ("activation", "norm", "attention", "gate", "residual", "layer", "loss")
+_GATES: tuple[tuple[tuple[type[nn.Module], ...], int], ...] = (
+    ((nn.LSTM, nn.LSTMCell), 4),
+    ((nn.GRU, nn.GRUCell), 3),
+    ((nn.RNN, nn.RNNCell), 1),
+)
+_NO_MATRIX = ("norm", "scale", "other")
+
+
+@dataclass
+class _Draft:
+    """One layer to be: a parameter and the operations that use it as their weight."""
+
+    name: str
+    parameter: str
+    nodes: list[int] = field(default_factory=list)
+
+
+def layers_of(naming: Naming, flow: Flow | None, called: Collection[str]) -> tuple[Layer, ...]:
+    """One Layer for every weight: matrices, embeddings, norm weights, learned scales; in the order of the flow.
+
+    Args:
+        called: names of the modules that were called.
+    """
+    drafts = _drafts(naming, flow)
+    biases = _biases(naming, flow)
+    factors = _factors(naming, flow)
+    taken = {draft.parameter for draft in drafts} | set(biases.values()) | factors
+    for name, parameter in naming.parameters.items():
+        kind = module_kind(naming.modules.get(naming.module(name)))
+        is_norm_weight = kind == "norm" and name.endswith("weight")
+        if name not in taken and (dimensions(parameter) > 1 or is_norm_weight):
+            drafts.append(_Draft(naming.layer(name), name))
+    return tuple(_layer(index, draft, naming, flow, biases, called) for index, draft in enumerate(drafts))
+
+
+def _drafts(naming: Naming, flow: Flow | None) -> list[_Draft]:
+    """The layers that the flow shows, each at its first use."""
+    drafts: dict[tuple[str, str], _Draft] = {}
+    for node, name in (naming.layers(flow) if flow is not None else {}).items():
+        operation = flow.operations[node] if flow is not None else None
+        main = naming.main(operation) if operation is not None else None
+        if operation is None or main is None:
+            continue
+        drafts.setdefault((name, main), _Draft(name, main)).nodes.append(node)
+        if operation.kind == "rnn":  # a fused layer has several weights
+            for other in operation.weights:
+                if dimensions(naming.parameters[other]) > 1 and other != main:
+                    key = naming.layer(other), other
+                    drafts.setdefault(key, _Draft(*key)).nodes.append(node)
+    return list(drafts.values())
+
+
+def _biases(naming: Naming, flow: Flow | None) -> dict[str, str]:
+    """The bias of each weight: as the flow shows it, else by its name."""
+    found: dict[str, str] = {}
+    for operation in flow.operations.values() if flow is not None else ():
+        main = naming.main(operation)
+        if main is not None and operation.bias is not None:
+            found.setdefault(main, operation.bias)
+    for name in naming.parameters:
+        module, _, last = name.replace("parametrizations.weight.original1", "weight").rpartition(".")
+        sibling = f"{module}.{last.replace('weight', 'bias', 1)}".lstrip(".")
+        if "weight" in last and name not in found and sibling in naming.parameters:
+            found[name] = sibling
+    return found
+
+
+def _factors(naming: Naming, flow: Flow | None) -> set[str]:
+    """The lesser factors of weight norm and the like, that are no layers of their own."""
+    return {
+        name
+        for operation in (flow.operations.values() if flow is not None else ())
+        if operation.transformed
+        for name in operation.weights
+        if name != naming.main(operation)
+    }
+
+
+def _layer(
+    index: int, draft: _Draft, naming: Naming, flow: Flow | None, biases: dict[str, str], called: Collection[str]
+) -> Layer:
+    name = draft.parameter
+    uses = [flow.operations[node] for node in draft.nodes] if flow is not None else []
+    # A tied weight in its second use is named by the module that ties it.
+    home = draft.name if draft.name in naming.modules else naming.module(name)
+    module = naming.modules.get(home) or naming.modules.get(name.rpartition(".")[0])
+    kind = uses[0].kind if uses else module_kind(module)
+    bias = biases.get(name)
+    leaves = [node for node, each in flow.graph.parameters.items() if each == name] if flow is not None else []
+    return Layer(
+        name=draft.name,
+        module=home,
+        kind=kind,
+        type_name=type(module).__name__,
+        place=naming.place(name),
+        index=index,
+        weight=_weight(draft, naming, flow, uses, kind, module, biases),
+        bias=describe(bias, put_together(naming.parameters[bias]), trainable=bias in naming.trainable)
+        if bias
+        else None,
+        unit_axis=_axis(kind, naming.parameters[name], uses, module),
+        groups=_groups(uses, module),
+        transformed=any(use.transformed for use in uses),
+        packed=_packed(kind, uses, module),
+        called=bool(uses) or bool(leaves) or home in called,
+        reaches_loss=bool(leaves),
+        **_place(flow, draft.nodes),
+        **_ways(flow, draft.nodes or leaves),
+    )
+
+
+def _weight(
+    draft: _Draft,
+    naming: Naming,
+    flow: Flow | None,
+    uses: list[Operation],
+    kind: str,
+    module: nn.Module | None,
+    biases: dict[str, str],
+) -> Weight | None:
+    parameter = naming.parameters[draft.parameter]
+    values, axis = put_together(parameter.detach()), _axis(kind, parameter, uses, module)
+    if uses and uses[0].transformed and flow is not None and kind not in _NO_MATRIX:
+        used = operand_tensor(flow.graph, uses[0])
+        if used is not None and used.ndim > 1:
+            values, axis = used, _used_axis(kind, uses[0])
+    groups = _groups(uses, module)
+    # The units of each expert, or of each group of a transposed convolution, stand apart.
+    apart = kind in _NO_MATRIX or (groups > 1 and (kind == "bmm" or axis != 0))
+    rows = None if apart else unit_rows(values, axis)
+    fan_in, fan_out = _fans(kind, parameter, rows, uses, _packed(kind, uses, module))
+    bias = biases.get(draft.parameter)
+    found = describe(
+        draft.parameter,
+        values,
+        trainable=draft.parameter in naming.trainable,
+        fan_in=fan_in,
+        fan_out=fan_out,
+        rows=rows,
+        bias=put_together(naming.parameters[bias]) if bias and kind != "embedding" else None,
+        groups=groups if kind == "conv" else 1,
+        tied_to=naming.tied.get(draft.parameter, ()),
+    )
+    # A weight that is made positive, by a square or an exponential, points one way by design.
+    made = found is not None and bool(uses) and uses[0].transformed
+    positive = made and bool((values >= 0).all()) and bool((parameter < 0).any())
+    return found.model_copy(update={"row_cosine": 0.0}) if found is not None and positive else found
+
+
+def _axis(kind: str, parameter: Tensor, uses: list[Operation], module: nn.Module | None) -> int | None:
+    """The axis of the parameter that counts the units."""
+    if dimensions(parameter) < 2:
+        return None
+    if uses and kind != "rnn" and not uses[0].transformed:
+        return uses[0].unit_axis
+    return 1 if getattr(module, "transposed", False) else None if kind == "other" else 0
+
+
+def _used_axis(kind: str, operation: Operation) -> int | None:
+    """The unit axis of the operand as the operation takes it."""
+    if kind == "conv":
+        return operation.unit_axis
+    return None if kind == "bmm" else 0 if operation.operand == 0 else 1
+
+
+def _groups(uses: list[Operation], module: nn.Module | None) -> int:
+    groups = uses[0].groups if uses else getattr(module, "groups", 1)
+    return groups if isinstance(groups, int) else 1
+
+
+def _packed(kind: str, uses: list[Operation], module: nn.Module | None) -> int:
+    """How many projections a weight holds side by side; without a flow what its module is known for."""
+    if uses and kind != "rnn":
+        return uses[0].packed
+    return next((gates for types, gates in _GATES if isinstance(module, types)), uses[0].packed if uses else 1)
+
+
+def _fans(
+    kind: str, parameter: Tensor, rows: Tensor | None, uses: list[Operation], packed: int
+) -> tuple[int | None, int | None]:
+    if kind in _NO_MATRIX:
+        return None, None
+    if uses and kind != "rnn":
+        return uses[0].fan_in, uses[0].fan_out
+    if kind == "embedding":
+        return 1, parameter.shape[-1]
+    return (rows.shape[1], rows.shape[0] // packed) if rows is not None else (None, None)
+
+
+def _place(flow: Flow | None, nodes: list[int]) -> dict[str, object]:
+    """Where the flow has the layer."""
+    if flow is None or not nodes:
+        return {}
+    targets = flow.meets[nodes[0]]
+    whats = {target.what for target in targets}
+    activation = flow.activation(nodes[0])
+    return {
+        "activation": activation.name if activation else None,
+        "multiplied": activation.scale if activation else 1.0,
+        "feeds": next((what for what in _PRIORITY if what in whats), "unknown"),
+        "normed": "norm" in whats and not flow.is_trunk(nodes[0]),
+        "reads_norm": flow.reads_norm(nodes[0]),
+        "reads_trunk": flow.reads_trunk(nodes[0]),
+        "scales": flow.scales[nodes[0]],
+        "ends_branch": any(node in flow.branch_ends for node in nodes),
+        "bypassable": all(node not in flow.essential for node in nodes),
+        "head": all(flow.is_head(node) for node in nodes),
+    }
+
+
+def _ways(flow: Flow | None, nodes: list[int]) -> dict[str, bool]:
+    """How what is at some nodes, operations or a parameter that is only added, comes to the loss."""
+    if flow is None or not nodes:
+        return {}
+    return {
+        "scores_only": not any(flow.valued[node] for node in nodes),
+        "exempt_zero_gradient": all(not flow.moved[node] or looks_up_padding(flow.graph, node) for node in nodes),
+    }

@@ -1,0 +1,100 @@
+"""Which layer a parameter, an operation or a module call belongs to."""
+
+from __future__ import annotations
+
+import re
+
+from torch import Tensor, nn
+
+from inithealth.record.graph.flow import Flow
+from inithealth.record.graph.operations import Operation
+from inithealth.record.layers.names import owner, parameter_names, strip, tied_names
+
+_MODULE_KINDS: tuple[tuple[tuple[type[nn.Module], ...], str], ...] = (
+    ((nn.Linear,), "linear"),
+    ((nn.modules.conv._ConvNd,), "conv"),
+    ((nn.Embedding, nn.EmbeddingBag), "embedding"),
+    ((nn.RNNBase, nn.RNNCellBase), "rnn"),
+    ((nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm), "norm"),
+    ((nn.Bilinear,), "bilinear"),
+)
+
+_NUMBER = re.compile(r"\d+")
+
+
+def module_kind(module: nn.Module | None) -> str:
+    """The kind of operation that a module of torch does; "other" for the rest."""
+    return next((kind for types, kind in _MODULE_KINDS if isinstance(module, types)), "other")
+
+
+def dimensions(parameter: Tensor) -> int:
+    """Number of dimensions; 0 for a lazy parameter, which has none yet."""
+    return 0 if isinstance(parameter, nn.parameter.UninitializedParameter) else parameter.ndim
+
+
+class Naming:
+    """Names of one model: a layer is called by its module, or by its parameter where a module has several matrices."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.modules = {strip(name): module for name, module in model.named_modules()}
+        names = parameter_names(model)
+        self.parameters = {
+            names[id(parameter)]: parameter for parameter in model.parameters() if id(parameter) in names
+        }
+        self.trainable = {name for name, parameter in self.parameters.items() if parameter.requires_grad}
+        self.tied = tied_names(model)
+        self._matrices: dict[str, int] = {}
+        for name, parameter in self.parameters.items():
+            if dimensions(parameter) > 1 and "parametrizations." not in name:
+                home = self.module(name)
+                self._matrices[home] = self._matrices.get(home, 0) + 1
+
+    def module(self, parameter: str) -> str:
+        """What findings name for a parameter: a module as in ``named_modules()``, or the parameter itself."""
+        return owner(parameter, self.modules)
+
+    def place(self, parameter: str) -> str:
+        """Where a parameter stands: its name without numbers, and without containers of a single module.
+
+        The same for layers that repeat each other, however some of them are wrapped.
+        """
+        home, found = "", list[str]()
+        head, parametrized, tail = f".{parameter}".partition(".parametrizations.")
+        *path, leaf = f"{head}.{tail.split('.')[0]}".split(".")[1:] if parametrized else parameter.split(".")
+        for part in path:
+            lone = home in self.modules and len(self.modules[home]._modules) == 1
+            home = f"{home}.{part}".lstrip(".")
+            if not (lone or part.isdigit()):
+                found.append(part)
+        return _NUMBER.sub("", ".".join([*found, leaf]))
+
+    def layer(self, parameter: str) -> str:
+        home = self.module(parameter)
+        return parameter if self._matrices.get(home, 0) > 1 else home
+
+    def main(self, operation: Operation) -> str | None:
+        """The parameter that is an operation's weight: of weight norm's factors, the larger one."""
+        known = [name for name in operation.weights if name in self.parameters]
+        if not known or not operation.transformed:
+            return known[0] if known else None
+        return max(known, key=lambda name: self.parameters[name].numel())
+
+    def layers(self, flow: Flow) -> dict[int, str]:
+        """The layer of each operation. A tied weight is one layer for each kind of use."""
+        found: dict[int, str] = {}
+        kinds: dict[str, str] = {}
+        for node, operation in flow.operations.items():
+            parameter = self.main(operation)
+            if parameter is not None:
+                first = kinds.setdefault(parameter, operation.kind)
+                alike = first == operation.kind or operation.kind == "scale"
+                found[node] = self.layer(parameter) if alike else self._other_use(parameter, operation.kind)
+        return found
+
+    def _other_use(self, parameter: str, kind: str) -> str:
+        """The module that ties the parameter for another use, a head that shares the embedding; else both words."""
+        for name in self.tied.get(parameter, ()):
+            home = self.module(name)
+            if module_kind(self.modules.get(home)) == kind:
+                return home
+        return f"{self.layer(parameter)} (as {kind})"

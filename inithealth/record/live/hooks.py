@@ -1,0 +1,154 @@
+"""Hooks on modules: what goes in, what comes out, the gradient there. They return None and catch their own errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inithealth.record.layers.naming import Naming, module_kind
+from inithealth.record.live.layer_subset import spread
+from inithealth.record.live.picklable_hook import Hook
+from inithealth.record.live.readings import Place, Readings
+from inithealth.record.live.step_buffer import Failures, Seen
+from inithealth.record.statistics.directions import effective
+from inithealth.record.tensors import floating_tensors, is_sharded
+
+
+class ModuleHooks:
+    """The hooks of one model.
+
+    Args:
+        exact: inputs are measured too.
+        compiled: names of modules that get none of these hooks: what Python does in them breaks compiled code.
+        names: of the parameters by ``id``, to which those are added that a sharded module computes with.
+    """
+
+    def __init__(
+        self,
+        naming: Naming,
+        failures: Failures,
+        seen: Seen,
+        *,
+        exact: bool,
+        compiled: Collection[str],
+        names: dict[int, str],
+    ) -> None:
+        self.naming, self.failures, self.exact, self.compiled = naming, failures, exact, compiled
+        self.names = names
+        self.seen = seen
+        self.paused = False  # while what runs is no part of the training
+        self._modules = list(self._watched())
+        self._handles: list[Any] = []
+
+    def _watched(self) -> Iterator[tuple[str, nn.Module]]:
+        """Every module that owns parameters, and takes hooks."""
+        for name, module in self.naming.modules.items():
+            if isinstance(module, torch.jit.ScriptModule):
+                if module._parameters:
+                    self.failures[name or "model"] = "scripted modules take no hooks"
+            elif name in self.compiled or ".parametrizations." in f".{name}.":
+                continue  # the latter compute weights, and are no layers
+            elif module._parameters or hasattr(module, "parametrizations"):
+                yield name, module
+
+    def attach(self) -> None:
+        """Hook the modules, unless they are hooked already: all for the first step, some of very many later."""
+        if self._handles:
+            return
+        for name, module in self._modules if self.seen.first else spread(self._modules):
+            self._handles.append(module.register_forward_hook(Hook(self._hook(name))))
+            if any(is_sharded(each) for each in module._parameters.values() if each is not None):
+                self._handles.append(module.register_forward_pre_hook(Hook(self._naming_hook(name))))
+
+    @property
+    def left_out(self) -> int:
+        """Modules that are looked at in the first step alone."""
+        return len(self._modules) - len(spread(self._modules))
+
+    def detach(self) -> None:
+        """Take every hook away."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _naming_hook(self, name: str) -> Callable[[nn.Module, Any], None]:
+        """While a sharded module runs, other tensors stand in its parameters' places."""
+
+        def hook(module: nn.Module, args: Any) -> None:
+            for own, parameter in module._parameters.items():
+                if parameter is not None:
+                    self.names.setdefault(id(parameter), f"{name}.{own}".lstrip("."))
+
+        return hook
+
+    def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            # Inside a backward pass this is a checkpoint's second run of the same forward.
+            if self.paused or torch._C._current_graph_task_id() != -1:
+                return
+            try:
+                if not self.exact:
+                    self._record(name, module, args, output)
+                    return
+                with torch._C.DisableTorchFunction():  # what takes dropout away need not see what is measured
+                    self._record(name, module, args, output)
+            except Exception as error:
+                self.failures.note(name, error)
+
+        return hook
+
+    def _record(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
+        seen = self.seen
+        seen.called[name] = None
+        place: Place = ("module", name)
+        # In a training step every call counts: a plain tensor is what nearly every module returns.
+        plain = type(output) is Tensor and output.is_floating_point()
+        tensors = [output] if plain else list(floating_tensors(output))
+        filled = next((tensor for tensor in tensors if tensor.numel()), None)
+        if filled is None:
+            self.failures.setdefault(name, f"its output holds {'empty' if tensors else 'no'} floating tensors")
+        else:
+            seen.readings.take("output", place, filled)
+            if seen.first and filled.layout is torch.strided:
+                self._look_closer(name, module, filled)
+        for tensor in list(floating_tensors(args))[:1] if self.exact or seen.first else ():
+            seen.readings.take("input", place, tensor)
+        for tensor in tensors:
+            if tensor.requires_grad:
+                tensor.register_hook(gradient_hook(seen.readings, place, self.failures))
+                if seen.graph_wanted and tensor.grad_fn is not None:
+                    seen.produced[tensor.grad_fn] = name
+
+    def _look_closer(self, name: str, module: nn.Module, output: Tensor) -> None:
+        """What is worth its cost once: the directions of the output, and where it lies."""
+        self.seen.output_places[name] = output.data_ptr()
+        if name not in self.seen.spread:
+            found = effective(output, 1 if module_kind(module) == "conv" and output.ndim > 2 else -1)
+            self.seen.spread[name] = {} if found is None else {"effective": found[0], "width": found[1]}
+
+
+def gradient_hook(readings: Readings, place: Place, failures: Failures) -> Callable[[Tensor], None]:
+    """A tensor hook that measures the gradient; it belongs to one step."""
+    take = readings.take
+
+    def hook(gradient: Tensor) -> None:
+        try:
+            take("gradient", place, gradient)
+        except Exception as error:
+            failures.note(place[1], error)
+
+    return hook
+
+
+def node_hook(readings: Readings, layer: str, failures: Failures) -> Callable[[tuple[Tensor | None, ...]], None]:
+    """The same as a prehook of a graph's node, for a layer that no module hook shows."""
+    hook = gradient_hook(readings, ("layer", layer), failures)
+
+    def prehook(gradients: tuple[Tensor | None, ...]) -> None:
+        if gradients[0] is not None:
+            hook(gradients[0])
+
+    return prehook

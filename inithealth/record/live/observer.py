@@ -1,0 +1,163 @@
+"""What the autograd graph shows before the backward pass: the flow, and the layers that no module hook has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+from torch.autograd.graph import Node
+
+from inithealth.record.graph.dominators import peel
+from inithealth.record.graph.flow import Flow, flow_of
+from inithealth.record.graph.graph import Graph, order
+from inithealth.record.graph.operations import Operation
+from inithealth.record.layers.names import parameter_names
+from inithealth.record.layers.naming import Naming
+from inithealth.record.live.hooks import node_hook
+from inithealth.record.live.step_buffer import Failures, Seen
+from inithealth.record.saved import attention, losses, operands, replay, unit_activity
+from inithealth.record.statistics.directions import effective
+from inithealth.record.statistics.exact import exact
+from inithealth.record.tensors import is_sharded
+from inithealth.recording import Loss, Signal
+
+_MOST_USES = 8  # uses of one layer whose output is computed again
+_MOST_ACTIVITY = 2**13  # elements of an activation that its dead and saturated units are counted on
+_FIRST_STEP = 32  # times more at the first step, which the verdict on the initialization rests on
+_ROWS = 64  # rows of the batch that replayed operations are sampled from
+_UNITS_EVERY = 8  # recorded steps between two counts of dead and saturated units, that change slowly
+
+
+class Observer:
+    """Reads the graphs of one model, step by step."""
+
+    def __init__(self, naming: Naming, failures: Failures, *, exact: bool) -> None:
+        self.naming, self.failures, self.exact = naming, failures, exact
+        self.flow: Flow | None = None
+        self.loss = Loss()
+        self.network_inputs: dict[str, Signal] = {}
+        self.constants: list[operands.Constant] = []  # what operations read that takes no gradient
+        self.layer_at: dict[int, str] = {}  # operation -> layer
+        self.layer_of_module: dict[str, str] = {}  # the layer whose output a module's is
+        self.between: dict[str, float] = {}  # head -> share of its input that differs between samples
+        self.names = parameter_names(naming.modules[""])
+        self._shown: set[str] = set()  # layers whose output a hook has ever seen: the hook is there for it
+        self._functional = True  # some layer's output is seen by no hook
+
+    def units_due(self, step: int) -> bool:
+        """Whether units are counted in that recorded step: at the first, and then now and again."""
+        return step % _UNITS_EVERY == 0
+
+    def graph_due(self, step: int) -> bool:
+        """Whether the graph is read in that step: hooks alone see every layer's output in most networks."""
+        return self._functional or self.units_due(step)
+
+    def observe(self, nodes: Sequence[Node], inputs: Mapping[str, Tensor], seen: Seen, step: int) -> None:
+        """Read the graph behind some nodes.
+
+        Args:
+            inputs: floating tensors of the batch by name; at the first step alone they are measured.
+        """
+        self.flow = flow = self._read(nodes)
+        self.layer_at = self.naming.layers(flow)
+        self._shown |= {self.layer_at[index] for index in self._matched(flow, seen)}
+        self._functional = not self._shown >= set(self.layer_at.values())
+        uses: dict[str, int] = {}
+        for index, layer in self.layer_at.items():
+            uses[layer] = uses.get(layer, 0) + 1
+            if layer not in self._shown:
+                self.failures.guard(layer, self._operation, flow, index, layer, uses[layer], seen)
+            if seen.first and uses[layer] == 1:
+                self.failures.guard(layer, self._predict, flow, index, layer, seen)
+        for node, sources in flow.activations().items() if self.units_due(step) else ():
+            self.failures.guard("activations", self._activation, flow, node, sources, seen)
+        if seen.first:
+            self.failures.guard("attention", self._attention, flow, seen)
+            self.failures.guard("loss", self._ends, flow, inputs)
+
+    def _read(self, roots: Sequence[Node]) -> Flow:
+        """The flow of a graph; that of the step before where the graph is the same."""
+        ordered = order(roots)
+        if self.flow is not None and self.flow.graph.matches(ordered):
+            self.flow.graph.rebind(ordered)
+            return self.flow
+        return flow_of(Graph(ordered, self.names))
+
+    def _matched(self, flow: Flow, seen: Seen) -> set[int]:
+        """The operations whose output is a module's output: the module's hook has measured them."""
+        found = set()
+        for node, module in seen.produced.items():
+            index = peel(flow.graph, flow.graph.index[node]) if node in flow.graph.index else -1
+            layer = self.layer_at.get(index)
+            if layer is None:
+                continue
+            owner = self.naming.module(self.naming.main(flow.operations[index]) or "")
+            if module in (layer, owner):
+                self.layer_of_module[module] = layer
+                found.add(index)
+        return found
+
+    def _operation(self, flow: Flow, index: int, layer: str, use: int, seen: Seen) -> None:
+        """Measure what no hook saw: functional calls, attention's ``out_proj``."""
+        # Of an unrolled loop the last calls count: they fire first, and the earlier ones fade by right.
+        flow.graph.nodes[index].register_prehook(node_hook(seen.readings, layer, self.failures))
+        if use > _MOST_USES or self._is_sharded(flow.operations[index]):
+            return
+        values = replay.forward(flow, index, self.naming.parameters.get, rows=self._rows)
+        if values is None:
+            return
+        seen.readings.take("output", ("layer", layer), values.output)
+        if values.input is not None and (self.exact or seen.first):
+            seen.readings.take("input", ("layer", layer), values.input)
+        if seen.first and use == 1:
+            found = effective(values.output, 1 if flow.operations[index].kind == "conv" else -1)
+            if found is not None:
+                seen.closer.setdefault(layer, {}).update(effective=found[0], width=found[1])
+
+    def _is_sharded(self, operation: Operation) -> bool:
+        """Whether an operation cannot be computed again here: each process holds a part of what it needs."""
+        names = (*operation.weights, *([operation.bias] if operation.bias else ()))
+        return any(is_sharded(self.naming.parameters[name]) for name in names)
+
+    def _predict(self, flow: Flow, index: int, layer: str, seen: Seen) -> None:
+        if self._is_sharded(flow.operations[index]):
+            return
+        predicted = replay.predicted(flow, index, self.naming.parameters.get)
+        if predicted is not None:
+            seen.closer.setdefault(layer, {})["predicted"] = predicted
+
+    def _activation(self, flow: Flow, node: int, sources: Sequence[int], seen: Seen) -> None:
+        layers = {self.layer_at[source]: flow.operations[source] for source in sources if source in self.layer_at}
+        target = flow.activation(sources[0])
+        if target is None or all(len(seen.units.get(layer, ())) >= _MOST_USES for layer in layers):
+            return
+        most = None if self.exact else _MOST_ACTIVITY * _FIRST_STEP if seen.first else _MOST_ACTIVITY
+        found = unit_activity.of_node(flow.graph, node, target.name, layers.values(), most)
+        if found is not None:
+            for layer in layers:
+                seen.units.setdefault(layer, []).append(found)
+
+    def _attention(self, flow: Flow, seen: Seen) -> None:
+        for layer, (std, top, keys) in attention.readings(flow, self.layer_at).items():
+            found = seen.closer.setdefault(layer, {})
+            found.update(attention_std=std, attention_top=top, attention_keys=keys)
+
+    def _ends(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:
+        """The loss; what the head reads; the network's inputs: what operations read, not what only the loss does."""
+        self.loss = losses.loss_of(flow, self._rows)
+        self.constants = operands.constants(flow)
+        for index, layer in self.layer_at.items():
+            if flow.is_head(index) and flow.operations[index].kind not in ("norm", "scale"):
+                share = operands.between_inputs(flow, index, self._rows)
+                if share is not None:
+                    self.between[layer] = share
+        leaves, storages = flow.inputs(), {constant.storage for constant in self.constants}
+        for name, tensor in inputs.items():
+            read = id(tensor) in leaves if tensor.requires_grad else tensor.untyped_storage().data_ptr() in storages
+            signal = exact(tensor) if read else None
+            if signal is not None:
+                self.network_inputs[name] = signal
+
+    @property
+    def _rows(self) -> int | None:
+        return None if self.exact else _ROWS

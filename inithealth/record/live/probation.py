@@ -1,0 +1,116 @@
+"""Suspects on probation: exact zeros that may wake, duplicates that may part, over a few optimizer steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from inithealth.record.layers.naming import Naming
+from inithealth.record.statistics.weights import first_equal, unit_rows
+from inithealth.record.tensors import own_part, plain
+from inithealth.recording import Layer, Probation
+
+STEPS = 4  # every legitimate zero-init has woken by step 2 (LoRA, ReZero, adaLN-zero); twice that is certain
+_ALIKE = 1e-3  # units still as close as that, relative to their own change, are moving together
+
+
+def suspects(layers: Sequence[Layer], norms: Mapping[str, float]) -> tuple[list[str], list[Layer]]:
+    """Parameters whose gradient is exactly zero, and layers with duplicate, constant or zero units."""
+    asleep = []
+    for layer in layers:
+        weight = layer.weight
+        if weight is None or not weight.trainable or layer.exempt_zero_gradient:
+            continue
+        if layer.reaches_loss and norms.get(weight.name) == 0.0:
+            asleep.append(weight.name)
+    repeating = [layer for layer in layers if layer.weight and (layer.weight.duplicate_rows or layer.weight.zero_rows)]
+    return asleep, repeating
+
+
+class Trial:
+    """Follows the suspects of one model.
+
+    Args:
+        norms: the gradient norm of each parameter at step 0.
+        unit_axes: the axis of each weight that counts its units.
+    """
+
+    def __init__(self, naming: Naming, layers: Sequence[Layer], norms: Mapping[str, float]) -> None:
+        asleep, repeating = suspects(layers, norms)
+        self.naming = naming
+        self.asleep = dict.fromkeys(asleep)
+        self.steps = 0
+        self._before: dict[str, tuple[Tensor, Tensor]] = {}  # weight -> units at step 0, first equal of each
+        for layer in repeating:
+            rows = self._rows(layer)
+            if rows is not None and layer.weight is not None:
+                self._before[layer.weight.name] = (rows.clone(), first_equal(rows, groups=layer.groups))
+        self.needed_at_first = self.needed
+        self._layers = {layer.weight.name: layer for layer in repeating if layer.weight is not None}
+
+    @property
+    def needed(self) -> bool:
+        return bool(self.asleep or self._before)
+
+    @property
+    def names(self) -> list[str]:
+        """The parameters whose gradients still matter."""
+        return list(self.asleep)
+
+    @property
+    def settled(self) -> bool:
+        return self.steps >= STEPS
+
+    @property
+    def just_settled(self) -> bool:
+        """Whether the last step noted was the one that the verdict waited for."""
+        return self.needed_at_first and self.steps == STEPS
+
+    def note(self, norms: Mapping[str, float]) -> None:
+        """One more optimizer step was taken; these are the gradients after it."""
+        self.steps += 1
+        for name in list(self.asleep):
+            if norms.get(name, 0.0) != 0.0:
+                del self.asleep[name]
+
+    def result(self) -> Probation:
+        return Probation(
+            steps=self.steps,
+            settled=self.settled,
+            asleep=tuple(self.asleep),
+            zero_units={name: self._still_zero(name) for name in self._before},
+            duplicates={name: self._still_alike(name) for name in self._before},
+        )
+
+    def _rows(self, layer: Layer) -> Tensor | None:
+        """A weight's units with their bias, as the optimizer holds them now."""
+        if layer.weight is None:
+            return None
+        parameter = own_part(self.naming.parameters[layer.weight.name].detach())
+        rows = unit_rows(parameter, layer.unit_axis)
+        if rows is None or layer.bias is None or layer.kind == "embedding":
+            return rows
+        bias = plain(own_part(self.naming.parameters[layer.bias.name].detach()))
+        return rows if bias is None or len(bias) != len(rows) else torch.cat([rows, bias.reshape(len(rows), -1)], 1)
+
+    def _still_zero(self, name: str) -> float:
+        """Share of units whose weights (not bias) are still zero."""
+        rows = unit_rows(own_part(self.naming.parameters[name].detach()), self._layers[name].unit_axis)
+        return 0.0 if rows is None else float((rows == 0).all(1).sum()) / len(rows)
+
+    def _still_alike(self, name: str) -> float:
+        """Share of units that still repeat another one, up to rounding or a thousandth of their own change."""
+        before, first = self._before[name]
+        rows = self._rows(self._layers[name])
+        if rows is None:
+            return 0.0
+        precision = torch.finfo(rows.dtype).eps
+        rows, before = rows.float(), before.float()
+        apart = torch.linalg.vector_norm(rows - rows[first], dim=1)
+        moved = torch.linalg.vector_norm(rows - before, dim=1)
+        rounding = precision * 8 * torch.linalg.vector_norm(rows, dim=1)
+        repeats = first != torch.arange(len(first), device=first.device)
+        alive = (rows != 0).any(1)
+        return float((repeats & alive & (apart <= _ALIKE * moved + rounding)).sum()) / len(first)

@@ -1,0 +1,98 @@
+"""The forward pass as one plain graph: dropout off, checkpoints and compiled code run eagerly, frozen parts visible."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, ClassVar
+from unittest import mock
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+
+@contextmanager
+def whole_graph(model: nn.Module, *, reveal_frozen: bool) -> Iterator[None]:
+    """Training mode, no dropout modules, no checkpointing, no compiled code; frozen parameters visible on demand.
+
+    Modules' modes and ``requires_grad`` are left changed: run it inside
+    :func:`inithealth.record.sandbox.restore.undisturbed`.
+    """
+    model.train()
+    for module in model.modules():
+        _silence(module)
+    for parameter in model.parameters():
+        if reveal_frozen and parameter.is_floating_point():
+            parameter.requires_grad_(True)
+    with ExitStack() as stack:
+        if "torch._dynamo" in sys.modules:  # nothing can be compiled before it is imported
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        checkpointing = sys.modules.get("torch.utils.checkpoint")
+        if checkpointing is not None:
+            for name, stand_in in _STAND_INS.items():
+                if hasattr(checkpointing, name):
+                    stack.enter_context(mock.patch.object(checkpointing, name, stand_in))
+        yield
+
+
+class _PlainCall:
+    """Stands in for the reentrant checkpoint: calls the function."""
+
+    @staticmethod
+    def apply(function: Callable[..., Any], preserve: bool, *args: Any) -> Any:
+        return function(*args)
+
+
+def _plain(*args: Any, **kwargs: Any) -> Iterator[None]:
+    """Stands in for the non-reentrant checkpoint: does nothing around the call."""
+    yield
+
+
+_STAND_INS: Mapping[str, Any] = {
+    "CheckpointFunction": _PlainCall,
+    "_checkpoint_without_reentrant_generator": _plain,
+    "_checkpoint_without_reentrant_generator_impl": _plain,  # its name since torch 2.14
+}
+
+
+def _silence(module: nn.Module) -> None:
+    name = type(module).__name__.lower()
+    bare = not module._modules and not module._parameters
+    if isinstance(module, nn.modules.dropout._DropoutNd) or (bare and ("drop" in name or "stochasticdepth" in name)):
+        module.training = False
+    elif isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
+        module.dropout = 0.0
+
+
+class NoDropout(TorchFunctionMode):
+    """Within, functional dropout passes its input through. Every torch call pays for it: for the forward pass alone."""
+
+    _identity = frozenset(
+        {
+            F.dropout,
+            F.dropout1d,
+            F.dropout2d,
+            F.dropout3d,
+            F.alpha_dropout,
+            F.feature_alpha_dropout,
+            torch.dropout,
+            torch.feature_dropout,
+            torch.alpha_dropout,
+            torch.feature_alpha_dropout,
+        }
+    )
+    # Functions that drop inside, where no mode sees it, and which argument says how much.
+    _dropping: ClassVar[Mapping[Any, int]] = {F.scaled_dot_product_attention: 4, F.multi_head_attention_forward: 10}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in self._identity:
+            return args[0] if args else kwargs["input"]
+        at = self._dropping.get(func)
+        if at is not None:
+            args = (*args[:at], 0.0, *args[at + 1 :]) if len(args) > at else args
+            kwargs = {**kwargs, "dropout_p": 0.0} if "dropout_p" in kwargs else kwargs
+        return func(*args, **kwargs)

@@ -1,0 +1,133 @@
+"""Which loss a graph ends in, and how far its logits spread."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import Node
+from torch.nn.functional import binary_cross_entropy_with_logits, nll_loss
+
+from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph.dominators import peel
+from inithealth.record.graph.flow import Flow
+from inithealth.record.graph.graph import Graph, base_name
+from inithealth.record.saved.written_losses import written_loss
+from inithealth.record.tensors import plain
+from inithealth.recording import Loss
+
+_SPREAD_ROWS = 16  # samples that the spread of the logits is measured on in a live step
+_FAR, _ALIKE = 5e3, 0.01  # how far below the largest score a mask is, and how little what it hides differs
+_LOSS_NODES = 64  # how far behind the loss its kind is looked for
+
+
+def loss_of(flow: Flow, rows: int | None) -> Loss:
+    """Which loss it is and how far its logits spread, from the last nodes of the graph."""
+    graph, written = flow.graph, None
+    for index in reversed(range(len(graph))):
+        if graph.pure[index] is not None:
+            continue
+        name = graph.names[index]
+        if name in vocab.LOSSES:
+            kind = vocab.LOSSES[name]
+            if kind == "nll" and graph.data(index):
+                source = peel(graph, graph.data(index)[0])
+                if graph.names[source] == "LogSoftmax":
+                    value = _negative_likelihood(graph, index)
+                    return _cross_entropy(graph, source, rows).model_copy(update={"value": value})
+            return _binary(graph, index, rows) if kind == "bce_logits" else Loss(kind=kind)
+        if name == "LogSoftmax":
+            return _cross_entropy(graph, index, rows)
+        written = written or written_loss(graph, index)  # unless a node of its own says more: a focal loss has squares
+        if index in flow.operations and flow.operations[index].kind not in ("norm", "scale"):
+            break  # all that is nearer to the loss has been seen
+    return Loss(kind=written or "unknown")
+
+
+def _cross_entropy(graph: Graph, index: int, rows: int | None) -> Loss:
+    dim, log_probabilities = graph.dimension(index), graph.saved(index, "result")
+    source = peel(graph, graph.data(index)[0]) if graph.data(index) else -1
+    sums_to_one = source >= 0 and graph.names[source] in vocab.SOFTMAX
+    if not isinstance(log_probabilities, Tensor) or dim is None:
+        return Loss(kind="cross_entropy", sums_to_one=sums_to_one)
+    # log-softmax shifts each sample's logits by a constant, which their spread does not see
+    spread = _visible_variance(log_probabilities[:rows].float().movedim(dim, -1)).mean().sqrt()
+    return Loss(
+        kind="cross_entropy",
+        classes=log_probabilities.shape[dim],
+        logits_std=float(spread),
+        sums_to_one=sums_to_one,
+    )
+
+
+def _visible_variance(scores: Tensor) -> Tensor:
+    """The variance of each sample's scores over the classes that no mask hides.
+
+    Hidden ones are infinite, or far below and all alike, as where similarities leave a sample's own out.
+    """
+    far = scores < scores.amax(-1, keepdim=True) - _FAR
+    if bool(far.any()):
+        hidden = scores[far]
+        if not bool(hidden.isfinite().all()) or bool(hidden.std(unbiased=False) <= _ALIKE * hidden.abs().mean()):
+            amount = (~far).sum(-1).clamp(min=1)
+            shown = scores.where(~far, 0.0)
+            return (shown.square().sum(-1) / amount - (shown.sum(-1) / amount).square()).clamp(min=0.0)
+    return scores.var(-1, unbiased=False)
+
+
+def _negative_likelihood(graph: Graph, index: int) -> float | None:
+    """The mean over the targets, whatever is made of it; None where the tensors are gone."""
+    scores, target = graph.saved(index, "self"), graph.saved(index, "target")
+    if not isinstance(scores, Tensor) or not isinstance(target, Tensor):
+        return None
+    ignored = graph.signed(graph.saved(index, "ignore_index"))
+    return float(nll_loss(scores.float(), target, ignore_index=ignored))
+
+
+def _binary(graph: Graph, index: int, rows: int | None) -> Loss:
+    logits, targets = graph.saved(index, "self"), graph.saved(index, "target")
+    if not isinstance(logits, Tensor) or not isinstance(targets, Tensor) or logits.shape != targets.shape:
+        return Loss(kind="bce_logits")
+    logits, targets = logits[:rows].float(), targets[:rows].float()
+    positives = float(targets.mean())
+    if not 0.0 < positives < 1.0:
+        return Loss(kind="bce_logits", positives=positives)
+    found = float(binary_cross_entropy_with_logits(logits, targets))
+    entropy = -positives * math.log(positives) - (1 - positives) * math.log1p(-positives)
+    return Loss(kind="bce_logits", positives=positives, over_base=found / entropy)
+
+
+def spreads(outputs: list[Tensor]) -> dict[int, float]:
+    """The spread of a model's outputs over their possible class dimensions (the last, and 1), by its size."""
+    found: dict[int, float] = {}
+    for output in outputs:
+        values = plain(output) if output.layout == torch.strided and not output.is_nested else None
+        for dim in (1, -1) if values is not None and values.shape == output.shape and values.ndim > 1 else ():
+            rows = output.detach()[:_SPREAD_ROWS].float()
+            found[output.shape[dim]] = float(rows.var(dim, unbiased=False).mean().sqrt())
+    return found
+
+
+def loss_after_backward(node: Node, spread: dict[int, float]) -> Loss:
+    """The kind of a loss from its last nodes, whose saved tensors are gone."""
+    frontier: list[Node | None] = [node]
+    alone = True
+    for _ in range(_LOSS_NODES):
+        if not frontier:
+            break
+        current = frontier.pop(0)
+        if current is None:
+            continue
+        name = base_name(current.name())
+        if name == "LogSoftmax":
+            classes = tuple(current._input_metadata[0].shape)[Graph.signed(current._saved_dim)]  # type: ignore[attr-defined]
+            before = current.next_functions[0][0]
+            softmax = before is not None and base_name(before.name()) in vocab.SOFTMAX
+            std = spread.get(classes)
+            return Loss(kind="cross_entropy", classes=classes, alone=alone, logits_std=std, sums_to_one=softmax)
+        if name in vocab.LOSSES and vocab.LOSSES[name] != "nll":
+            return Loss(kind=vocab.LOSSES[name])
+        alone = alone and sum(edge is not None for edge, _ in current.next_functions) < 2
+        frontier += [edge for edge, _ in current.next_functions]
+    return Loss()

@@ -1,0 +1,111 @@
+"""What an operation was fed: its signal and its weight, from the tensors that its node saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from inithealth.record.graph.flow import Flow
+from inithealth.record.graph.graph import Graph
+from inithealth.record.graph.operations import Operation
+from inithealth.record.statistics.exact import between_share
+
+# Which saved tensor is which operand.
+_SAVED = {
+    "Addmm": {1: "mat1", 2: "mat2"},
+    "Mm": {0: "self", 1: "mat2"},
+    "Bmm": {0: "self", 1: "mat2"},
+    "Baddbmm": {1: "batch1", 2: "batch2"},
+    "Mv": {0: "self", 1: "vec"},
+    "Convolution": {0: "input", 1: "weight"},
+    "Linear": {0: "input", 1: "weight"},
+}
+
+
+@dataclass(frozen=True)
+class Operands:
+    """As they are multiplied: signal @ weight, or weight @ signal where the weight comes first."""
+
+    signal: Tensor
+    weight: Tensor
+    weight_first: bool
+
+
+def operands(flow: Flow, index: int, parameter: Callable[[str], Tensor | None]) -> Operands | None:
+    """None for operations whose operands were not saved (a frozen input, a fused layer)."""
+    graph, operation = flow.graph, flow.operations[index]
+    saved = _SAVED.get(graph.names[index])
+    signal = signal_of(graph, operation)
+    if saved is None or operation.operand is None or signal is None:
+        return None
+    weight = graph.saved(index, saved[operation.operand])
+    if weight is None and not operation.transformed:
+        weight = _laid_out(graph, operation, parameter(operation.weights[0]))
+    if not isinstance(weight, Tensor):
+        return None
+    if graph.names[index] == "Linear":  # the one node that keeps it as [out, in]
+        return Operands(signal, weight.mT, False)
+    return Operands(signal, weight, operation.kind != "conv" and operation.operand == min(saved))
+
+
+def signal_of(graph: Graph, operation: Operation) -> Tensor | None:
+    """What an operation reads besides its weight."""
+    saved = _SAVED.get(graph.names[operation.node])
+    if saved is None or operation.operand is None:
+        return None
+    signal = graph.saved(operation.node, saved[next(at for at in saved if at != operation.operand)])
+    return signal if isinstance(signal, Tensor) else None
+
+
+def operand_tensor(graph: Graph, operation: Operation) -> Tensor | None:
+    """The weight as an operation used it: the product of weight norm, spectral norm and the like."""
+    saved = _SAVED.get(graph.names[operation.node])
+    if saved is None or operation.operand is None:
+        return None
+    used = graph.saved(operation.node, saved[operation.operand])
+    return used if isinstance(used, Tensor) else None
+
+
+def _laid_out(graph: Graph, operation: Operation, weight: Tensor | None) -> Tensor | None:
+    """A parameter as its operation takes it: turned where the graph turned it."""
+    producer, output = graph.edges[operation.node][operation.operand or 0]
+    if weight is None or producer in graph.parameters:
+        return None if weight is None else weight.detach()
+    if weight.ndim != 2 or operation.unit_axis is None:
+        return None
+    units_last = operation.operand != 0 and graph.names[operation.node] != "Linear"
+    laid_out = weight.detach() if (operation.unit_axis == 1) == units_last else weight.detach().t()
+    shape = graph.shape(producer, output)
+    return laid_out.expand(shape) if laid_out.shape == shape[-2:] else None
+
+
+def between_inputs(flow: Flow, index: int, rows: int | None) -> float | None:
+    """Share of the mean square of an operation's input that differs from sample to sample."""
+    signal = signal_of(flow.graph, flow.operations[index])
+    return None if signal is None else between_share(signal[:rows])
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A signal that an operation reads though no gradient goes back to it: an input, or what was detached."""
+
+    address: int
+    storage: int
+    shape: tuple[int, ...]
+
+
+def constants(flow: Flow) -> list[Constant]:
+    """The constant signals that a graph's operations read."""
+    found = []
+    for index, operation in flow.operations.items():
+        saved = _SAVED.get(flow.graph.names[index])
+        if saved is None or operation.operand is None:
+            continue
+        at = next(at for at in saved if at != operation.operand)
+        signal = signal_of(flow.graph, operation) if flow.graph.edges[index][at][0] < 0 else None
+        if signal is not None and signal.layout == torch.strided:
+            found.append(Constant(signal.data_ptr(), signal.untyped_storage().data_ptr(), tuple(signal.shape)))
+    return found

@@ -1,0 +1,49 @@
+"""Losses that leave no node of their own in the graph: a mean of absolute or squared differences."""
+
+from __future__ import annotations
+
+from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph.graph import Graph
+
+_MOST_STEPS = 16  # nodes between the differences and the loss: a mean, a factor, a sum with other losses
+_WEIGHED = vocab.ARITHMETIC | vocab.LAYOUT | {"Mean", "Sum"}
+
+
+def written_loss(graph: Graph, index: int) -> str | None:
+    """The loss that a node is the heart of: "l1" for ``Abs``, "mse" for ``Pow`` of a difference; None for others.
+
+    ``F.l1_loss`` is written so by torch itself. All that may follow is a mean or sum and arithmetic, down to the
+    loss; and the difference is not that to the signal's own mean, which makes a variance.
+    """
+    kind = {"Abs": "l1", "Pow": "mse"}.get(graph.names[index])
+    if kind is None or graph.pure[index] is not None or (kind == "mse" and graph.saved(index, "exponent") != 2):
+        return None
+    (before, *_) = graph.data(index) or (-1,)
+    if before < 0 or graph.names[before] not in ("Sub", "Rsub") or _centred(graph, before):
+        return None
+    return kind if _reduced(graph, index) else None
+
+
+def _centred(graph: Graph, difference: int) -> bool:
+    """Whether a signal's own mean is taken from it."""
+    sides = graph.data(difference)
+    for side, other in (sides, sides[::-1]) if len(sides) == 2 else ():
+        while graph.names[other] in vocab.LAYOUT and len(graph.data(other)) == 1:
+            other = graph.data(other)[0]
+        if graph.names[other] == "Mean" and graph.data(other) == [side]:
+            return True
+    return False
+
+
+def _reduced(graph: Graph, index: int) -> bool:
+    """Whether nothing but a mean or sum and arithmetic lies between a node and the loss."""
+    averaged = False
+    for _ in range(_MOST_STEPS):
+        readers = graph.readers(index)
+        if not readers:
+            return averaged
+        index = readers[0][0]
+        if len(readers) > 1 or graph.names[index] not in _WEIGHED:
+            return False
+        averaged = averaged or graph.names[index] in ("Mean", "Sum")
+    return False

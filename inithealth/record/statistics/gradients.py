@@ -1,0 +1,82 @@
+"""Parameter gradients: exact norms, zero and non-finite told for certain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from inithealth.record.statistics.exact import LONG, exact, norm_of
+from inithealth.record.statistics.weights import first_equal, unit_rows
+from inithealth.record.tensors import own_part, plain
+from inithealth.recording import Layer
+
+
+def gradient_norms(gradients: Mapping[str, Tensor | None]) -> dict[str, float]:
+    """L2 norm of each gradient: 0 only where every element is 0, NaN or infinite only where an element is.
+
+    One fused pass and one transfer a device; what leaves fp32's range there is measured again by itself.
+    """
+    present = {name: values for name, g in gradients.items() if g is not None and (values := _values(g)) is not None}
+    norms = _norms(present)
+    if not norms:
+        return {}
+    kinds = {(n.device, n.dtype) for n in norms.values()}
+    device = next(iter(kinds))[0]
+    together = list(norms.values()) if len(kinds) == 1 else [n.to(device, torch.float64) for n in norms.values()]
+    found = dict(zip(norms, torch.stack(together).tolist(), strict=True))
+    return {name: found[name] if 1e-15 < found[name] < 1e15 else _again(values) for name, values in present.items()}
+
+
+def _values(gradient: Tensor) -> Tensor | None:
+    """What can be measured of a gradient; nearly every one can as it is, and in a training step each call counts."""
+    gradient = own_part(gradient)
+    usual = gradient.dtype is torch.float32 and gradient.layout is torch.strided and not gradient.is_meta
+    return gradient if usual and gradient.numel() and not gradient.requires_grad else plain(gradient)
+
+
+def _norms(gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Norms on the device; long gradients apart, since a fused pass adds their squares up one by one."""
+    norms = {name: norm_of(g) for name, g in gradients.items() if g.numel() > LONG}
+    fused: dict[torch.dtype, list[str]] = {}  # a float64 cannot be measured as less
+    for name, gradient in gradients.items():
+        if name not in norms:
+            fused.setdefault(torch.float64 if gradient.dtype is torch.float64 else torch.float32, []).append(name)
+    for dtype, names in fused.items():
+        norms |= zip(names, torch._foreach_norm([gradients[name] for name in names], 2, dtype), strict=True)
+    return norms
+
+
+def _again(gradient: Tensor) -> float:
+    signal = exact(gradient)
+    if signal is None:
+        return math.nan
+    return signal.norm if signal.non_finite == 0 else math.nan
+
+
+def repeated_gradients(layers: Sequence[Layer], gradients: Mapping[str, Tensor | None]) -> dict[str, float]:
+    """For each layer the share of its units whose gradient is not zero and repeats another unit's bit for bit."""
+    found: dict[str, float] = {}
+    for layer in layers:
+        gradient = gradients.get(layer.weight.name) if layer.weight is not None else None
+        if gradient is None or gradient.is_sparse or layer.kind in ("embedding", "norm", "scale", "other"):
+            continue
+        if layer.kind == "bmm" and layer.groups > 1:  # experts: no row is one unit
+            continue
+        rows = unit_rows(gradient, layer.unit_axis)
+        if rows is None or rows.shape[0] < 2 or not _may_repeat(rows):
+            continue
+        # Rows of zeros equal each other without being pushed anywhere. Groups are whole: they are judged as they are.
+        alive = rows if layer.groups > 1 else rows[(rows != 0).any(1)]
+        if len(alive) > 1:
+            repeats = first_equal(alive, groups=layer.groups) != torch.arange(len(alive), device=rows.device)
+            found[layer.name] = float((repeats & (alive != 0).any(1)).sum()) / len(rows)
+    return found
+
+
+def _may_repeat(rows: Tensor) -> bool:
+    """Whether two units could have the same gradient, other than zero: their sums agree. In most layers none do."""
+    sums = rows.contiguous().sum(1).sort().values
+    return bool(((sums[1:] == sums[:-1]) & (sums[1:] != 0)).any())

@@ -1,0 +1,214 @@
+"""Parameters -> scale, symmetry, spectrum, non-finite: what can be said of a weight without running the network."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from inithealth.record.statistics.duplicates import first_equal as first_equal
+from inithealth.record.statistics.duplicates import summary, unit_keys
+from inithealth.record.statistics.exact import exact
+from inithealth.record.statistics.spectrum import kurtosis, orthogonal, spectral_edge, strided
+from inithealth.record.tensors import plain
+from inithealth.recording import Weight
+
+_TINY = 1e-20  # no initialization draws such numbers; memory that nobody wrote is full of them
+_SAMPLE = 2**12  # elements: a kurtosis of 3 is known to +-0.08, and the uniform distribution's is 1.8
+_SMALL = 2**16  # elements that fit a core's cache
+_SAFE_MIN, _SAFE_MAX = 1e-15, 1e15  # beyond these sums of squares leave fp32's range
+_NOISE = 1e-5  # spread over magnitude below which fp32 leaves mostly rounding
+_COSINE_OF = 2**22  # elements: the mean over some thousand units is known well enough
+_HALF = (torch.float16, torch.bfloat16)
+
+
+class _Numbers(NamedTuple):
+    """What the elements are, each for itself."""
+
+    mean: float
+    rms: float
+    abs_max: float
+    zero_share: float
+    non_finite: int
+    tiny_share: float
+    constant: bool
+    safe: bool  # all finite, and zero or of a size whose squares fp32 can add
+
+    @property
+    def std(self) -> float:
+        return 0.0 if self.constant else max(self.rms**2 - self.mean**2, 0.0) ** 0.5
+
+
+def describe(
+    name: str,
+    tensor: Tensor,
+    *,
+    trainable: bool = True,
+    fan_in: int | None = None,
+    fan_out: int | None = None,
+    rows: Tensor | None = None,
+    bias: Tensor | None = None,
+    groups: int = 1,
+    tied_to: tuple[str, ...] = (),
+) -> Weight | None:
+    """The statistics of one parameter; None where its values cannot be read (meta, integers, empty).
+
+    Args:
+        rows: the same weight as [units, inputs], where its units are known.
+        bias: [units], part of each unit.
+        groups: units of different groups read different inputs and are no duplicates of each other.
+    """
+    values = plain(tensor)
+    if values is None:
+        return None
+    half = values.dtype in _HALF
+    values = values.float() if half else values
+    numbers = _numbers(values)
+    mark, differ = summary(tuple(tensor.shape), unit_keys(_lines(values)))
+    units = None if rows is None else rows.to(values.dtype)
+    return Weight(
+        name=name,
+        shape=tuple(tensor.shape),
+        trainable=trainable,
+        mean=numbers.mean,
+        rms=numbers.rms,
+        abs_max=numbers.abs_max,
+        zero_share=numbers.zero_share,
+        non_finite=numbers.non_finite,
+        constant=numbers.constant,
+        fan_in=fan_in,
+        fan_out=fan_out,
+        tied_to=tied_to,
+        half_precision=half,
+        identity=numbers.abs_max == 1.0 and values.ndim > 1 and _identity(values, numbers.zero_share, groups),
+        tiny_share=numbers.tiny_share,
+        fingerprint=mark,
+        **_units(values, units, bias, groups, numbers, differ),
+        **_spectrum(values, units, numbers, half, matrix=fan_in is not None),
+    )
+
+
+def _lines(values: Tensor) -> Tensor:
+    return values.reshape(len(values), -1) if values.ndim > 1 else values.reshape(1, -1)
+
+
+def _judged(units: Tensor | None, numbers: _Numbers) -> Tensor | None:
+    """The units, where there are several of them and all are numbers."""
+    return units if units is not None and len(units) > 1 and numbers.non_finite == 0 else None
+
+
+def _units(
+    values: Tensor, units: Tensor | None, bias: Tensor | None, groups: int, numbers: _Numbers, differ: bool
+) -> dict[str, Any]:
+    """How the units of a weight stand to each other."""
+    judged = _judged(units, numbers)
+    # Rows that differ in their bits differ, but for the two signs of zero.
+    apart = differ and numbers.zero_share == 0 and judged is not None and _same_view(judged, _lines(values))
+    return {
+        "zero_rows": 0.0 if units is None or numbers.zero_share == 0 else float((units == 0).all(1).sum()) / len(units),
+        "duplicate_rows": 0.0 if judged is None or apart else _repeats(first_equal(judged, bias, groups), judged),
+        "row_cosine": 0.0 if judged is None else _row_cosine(judged, numbers),
+    }
+
+
+def _spectrum(values: Tensor, units: Tensor | None, numbers: _Numbers, half: bool, *, matrix: bool) -> dict[str, Any]:
+    """How the elements of a weight were drawn."""
+    judged = _judged(units, numbers)
+    drawn = values.ndim > 1 and numbers.safe and numbers.std > _NOISE * numbers.abs_max
+    # Experts and the like: their units are not told, yet they are matrices.
+    rows = values.reshape(-1, values.shape[-1]) if units is None and matrix and drawn else units
+    edge = spectral_edge(rows, numbers.mean, numbers.std) if drawn and rows is not None else None
+    return {
+        "kurtosis": kurtosis(strided(values, _SAMPLE), numbers.mean) if drawn else None,
+        "spectral_edge": edge,
+        "orthogonal": judged is not None and numbers.safe and _orthogonal(values, judged, edge, half),
+    }
+
+
+def unit_rows(weight: Tensor, unit_axis: int | None) -> Tensor | None:
+    """A weight of any shape as [units, inputs]; None for vectors or where the axis of the units is not known."""
+    values = plain(weight)
+    if values is None or values.ndim < 2 or unit_axis is None:
+        return None
+    return values.movedim(unit_axis, 0).flatten(1)
+
+
+def _numbers(values: Tensor) -> _Numbers:
+    """What the elements of fp32 or fp64 values are."""
+    count = values.numel()
+    if count <= _SMALL:
+        sizes = values.abs()
+        low, high = torch.aminmax(sizes)
+        least, most = low.item(), high.item()
+        if least >= _TINY and _SAFE_MIN < most < _SAFE_MAX:  # the usual weight: as few calls as can be
+            flat = values.reshape(-1)
+            rms = (torch.dot(flat, flat).item() / count) ** 0.5
+            constant = count > 1 and least == most and bool((flat == flat[0]).all())
+            return _Numbers(values.sum().item() / count, rms, most, 0.0, 0, 0.0, constant, True)
+    signal = exact(values)
+    if signal is None:
+        raise ValueError("no values to measure")
+    some = strided(values, _SAMPLE)
+    sizes = some.abs()
+    tiny = int(torch.count_nonzero((sizes < _TINY) & (sizes > 0))) / len(some) if signal.abs_max != 0 else 0.0
+    even = count > 1 and signal.zero_share == 0 and not abs(signal.mean) < 0.9 * signal.abs_max
+    return _Numbers(
+        signal.mean,
+        signal.rms,
+        signal.abs_max,
+        signal.zero_share,
+        signal.non_finite,
+        tiny,
+        even and bool((values == values.reshape(-1)[0]).all()),
+        signal.abs_max == 0 or (signal.non_finite == 0 and _SAFE_MIN < signal.abs_max < _SAFE_MAX),
+    )
+
+
+def _same_view(one: Tensor, other: Tensor) -> bool:
+    return one.data_ptr() == other.data_ptr() and one.stride() == other.stride()
+
+
+def _orthogonal(values: Tensor, units: Tensor, edge: float | None, half: bool) -> bool:
+    """Right angles between the units, or, as torch.nn.init has it, between what the first axis of the weight counts."""
+    tolerance = 2e-2 if half else 1e-4  # rounding to 8 bits, and to 24
+    if orthogonal(units, edge, tolerance):
+        return True
+    turned = values.ndim > 2 and units.data_ptr() != values.data_ptr()  # a transposed convolution
+    return turned and orthogonal(values.flatten(1), None, tolerance)
+
+
+def _identity(values: Tensor, zero_share: float, groups: int) -> bool:
+    """Whether the only elements that are not zero are ones on the diagonal, at the centre of the kernels."""
+    centre = values
+    for size in reversed(values.shape[2:]):
+        centre = centre[..., size // 2]
+    ones, outputs = round((1 - zero_share) * values.numel()), len(centre)
+    for blocks in {1, groups}:
+        if outputs % blocks == 0 and ones == blocks * min(outputs // blocks, centre.shape[1]):
+            diagonals = centre.reshape(blocks, outputs // blocks, -1).diagonal(dim1=1, dim2=2)
+            if bool((diagonals == 1).all()):
+                return values.numel() > 1
+    return False
+
+
+def _repeats(first: Tensor, rows: Tensor) -> float:
+    """Share of units that repeat an earlier one; units whose weights are all zero are judged as zeros instead."""
+    repeats = first != torch.arange(len(first), device=first.device)
+    if not bool(repeats.any()):
+        return 0.0
+    return float((repeats & (rows != 0).any(1)).sum()) / len(first)
+
+
+def _row_cosine(rows: Tensor, numbers: _Numbers) -> float:
+    """Mean cosine over all pairs of units, from the length of their sum; of large weights, over some of the units."""
+    rows = rows[:: -(-rows.numel() // _COSINE_OF)]
+    if not numbers.safe:
+        largest = rows.abs().amax(1, keepdim=True)
+        rows = rows / largest.where(largest > 0, 1.0)
+    lengths = torch.linalg.vector_norm(rows, dim=1)
+    inverse, alive = lengths.reciprocal(), len(rows)
+    if numbers.zero_share > 0 or not numbers.safe:
+        inverse, alive = inverse.where(lengths > 0, 0.0), int(torch.count_nonzero(lengths))
+    total = torch.mv(rows.t(), inverse)
+    return (torch.dot(total, total).item() - alive) / max(alive * (alive - 1), 1)

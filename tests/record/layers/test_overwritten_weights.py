@@ -1,0 +1,34 @@
+"""What is written to a weight that every call makes anew."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+from inithealth.record.layers.overwritten_weights import lost_writes
+
+
+def normed() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch advises its parametrization, which keeps no such trace
+        return nn.utils.weight_norm(nn.Conv1d(4, 6, 3))
+
+
+def test_what_was_written_behind_a_weight_norm_is_found_until_the_first_call() -> None:
+    model = nn.Sequential(normed(), nn.ReLU(), normed())
+    model[2].weight.data.normal_(0.0, 0.01)
+    written = float(model[2].weight.detach().std())
+    found = lost_writes(model, dict(model.named_parameters()))
+    assert list(found) == ["2.weight_v"]
+    assert found["2.weight_v"] == pytest.approx(written)
+    model[2](torch.randn(2, 4, 9))
+    assert lost_writes(model, dict(model.named_parameters())) == {}
+
+
+def test_untouched_and_plain_layers_lose_nothing() -> None:
+    model = nn.Sequential(normed(), nn.Conv1d(6, 6, 3))
+    model[1].weight.data.normal_(0.0, 0.01)
+    assert lost_writes(model, dict(model.named_parameters())) == {}

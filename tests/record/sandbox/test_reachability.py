@@ -1,0 +1,150 @@
+"""Layers that no gradient reaches: detached or not used at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import inithealth
+from inithealth.record.recorder import Recorder
+from inithealth.record.sandbox.reachability import parted_by_values, seen_detached, unreached
+from tests.record import state
+from tests.record.reading import read, squares
+
+X = torch.randn(8, 6, generator=torch.Generator().manual_seed(3))
+
+
+class Body(nn.Module):
+    """A body, a head, and a layer that is never called; ``way`` is how the body's values get to the head."""
+
+    def __init__(self, way: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 5))
+        self.head = nn.Linear(5, 2)
+        self.spare = nn.Linear(6, 6)
+        self.way = way
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.head(self.way(self.body(x)))
+        return output
+
+
+def split(model: nn.Module) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    recorder = read(model, X).recorder
+
+    def forward() -> float:
+        return float(squares(model(X)))
+
+    with torch.no_grad():
+        return parted_by_values(unreached(recorder.layers), recorder.naming, forward(), forward)
+
+
+CUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "detach": lambda x: x.detach(),
+    "data": lambda x: x.data,
+    "no_grad": torch.no_grad()(lambda x: x + 1),
+    "numpy": lambda x: torch.from_numpy(x.detach().numpy()),
+    "a new tensor": lambda x: torch.tensor(x.tolist()),
+}
+
+
+@pytest.mark.parametrize("way", CUTS)
+def test_values_that_reach_the_loss_without_a_gradient_are_detached(way: str) -> None:
+    assert split(Body(CUTS[way])) == (("body.0", "body.2"), ("spare",))
+
+
+def test_values_that_do_not_reach_the_loss_are_unused() -> None:
+    assert split(Body(lambda x: torch.ones(8, 5))) == ((), ("body.0", "body.2", "spare"))
+
+
+def test_where_every_layer_is_reached_nothing_is_run_again() -> None:
+    model = nn.Sequential(nn.Linear(6, 2))
+    recorder = read(model, X).recorder
+
+    def never() -> float:
+        raise AssertionError("run again")
+
+    assert parted_by_values(unreached(recorder.layers), recorder.naming, 1.0, never) == ((), ())
+
+
+def test_zeros_are_told_from_unused_and_doubling_behind_a_norm_too() -> None:
+    zeros = Body(CUTS["detach"])
+    for parameter in zeros.body.parameters():
+        nn.init.zeros_(parameter)
+    assert split(zeros)[0] == ("body.0", "body.2")
+    normed = Body(lambda x: nn.functional.layer_norm(x, (5,)).detach())
+    assert split(normed)[0] == ("body.0", "body.2")
+
+
+class Counting(nn.Module):
+    """Its loss changes with every call; one of its layers is not used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.spare = nn.Linear(6, 2), nn.Linear(6, 2)
+        self.register_buffer("calls", torch.zeros(()))
+        self.seen = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        self.seen += 1
+        output: Tensor = self.layer(x) * self.calls * self.seen
+        return output
+
+
+def test_a_model_whose_loss_changes_by_itself_is_compared_from_the_same_state() -> None:
+    assert split(Counting()) == ((), ("spare",))
+    report = inithealth.check(Counting(), X)
+    assert [(finding.code, finding.severity.value) for finding in report.findings] == [("IH304", "info")]
+
+
+def test_the_model_is_put_back_also_after_an_error() -> None:
+    model = Body(CUTS["detach"])
+    recorder = read(model, X).recorder
+    before = state.of_model(model)
+
+    def failing() -> float:
+        raise KeyError("mine")
+
+    with torch.no_grad():
+        parted_by_values(unreached(recorder.layers), recorder.naming, 0.0, lambda: float(squares(model(X))))
+        assert state.of_model(model) == before
+        with pytest.raises(KeyError, match="mine"):
+            parted_by_values(unreached(recorder.layers), recorder.naming, 0.0, failing)
+    assert state.of_model(model) == before
+
+
+def test_a_loss_that_is_nan_whatever_the_weights_are_tells_nothing() -> None:
+    model = Body(CUTS["detach"])
+    recorder = read(model, X).recorder
+    found = parted_by_values(unreached(recorder.layers), recorder.naming, float("nan"), lambda: float("nan"))
+    assert found == ((), ("body.0", "body.2", "spare"))
+
+
+def test_of_many_unreached_parts_each_is_told_apart() -> None:
+    model = Body(CUTS["detach"])
+    model.spares = nn.ModuleList(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)) for _ in range(12))
+    detached, unused = split(model)
+    assert detached == ("body.0", "body.2")
+    assert len(unused) == 25
+
+
+def test_frozen_layers_are_unreached_by_right() -> None:
+    model = Body(CUTS["detach"])
+    model.body.requires_grad_(False)
+    recorder = read(model, X).recorder
+    assert [layer.name for layer in unreached(recorder.layers)] == ["spare"]
+
+
+@pytest.mark.parametrize("way", [*CUTS, "nothing"])
+def test_in_a_live_step_the_constant_that_an_operation_reads_tells(way: str) -> None:
+    model = Body(CUTS.get(way, lambda x: x))
+    recorder = Recorder(model, exact=False)
+    recorder.attach()
+    recorder.observe([squares(model(X))], {"batch": X})
+    found = seen_detached(recorder, {"batch": X})
+    recorder.detach()
+    assert found == (() if way == "nothing" else ("body.0", "body.2"))

@@ -1,0 +1,150 @@
+"""How many directions a batch uses, against a singular value decomposition and against what is known."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+import torch
+from torch import Tensor
+
+from inithealth.record.statistics.directions import effective
+
+ROUNDS = 50
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def by_singular_values(x: Tensor) -> float:
+    """The same estimate from the singular values of the centred samples, and from one sample's length after another."""
+    centred = x.double() - x.double().mean(0)
+    values = torch.linalg.svdvals(centred).square()
+    total, squares = float(values.sum()), float(values.square().sum())
+    lengths = [sum(v * v for v in row) for row in centred.tolist()]
+    apart = squares - sum(length**2 for length in lengths)
+    return (total**2 - sum(length**2 for length in lengths)) / apart
+
+
+def told(output: Tensor, unit_axis: int = -1) -> tuple[float, int]:
+    found = effective(output, unit_axis)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("spectrum", [[1.0] * 5, [4.0, 1.0, 1.0, 0.1], [10.0] + [0.3] * 20, [1.0, 1e-3]])
+@pytest.mark.parametrize("shift", [0.0, 3.0])
+def test_the_ratio_is_that_of_the_singular_values(spectrum: list[float], shift: float) -> None:
+    x = normal(40, len(spectrum)) * torch.tensor(spectrum) @ normal(len(spectrum), 60, seed=1) + shift
+    directions, seen = told(x)
+    assert seen == 39
+    assert directions == pytest.approx(max(1.0, by_singular_values(x)), rel=1e-3)
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 32])
+def test_equal_directions_are_counted_though_the_samples_are_few(count: int) -> None:
+    turned, _ = torch.linalg.qr(normal(128, count, seed=2))
+    found = [told(normal(256, count, seed=seed) @ turned.t())[0] for seed in range(20)]
+    assert sum(found) / len(found) == pytest.approx(count, rel=0.05)
+
+
+@pytest.mark.parametrize("samples", [3, 8, 48])
+def test_one_direction_is_told_exactly(samples: int) -> None:
+    assert told(normal(samples, 1) @ normal(1, 64, seed=1))[0] == pytest.approx(1.0, abs=1e-4)
+
+
+def test_no_more_is_claimed_than_the_samples_can_show() -> None:
+    assert told(normal(8, 256)) == (7.0, 7)
+    assert told(normal(256, 256)) == (47.0, 47)
+    directions, seen = told(normal(256, 5))
+    assert seen == 5
+    assert 4 < directions <= 5
+
+
+def test_the_mean_is_no_direction() -> None:
+    x = normal(40, 6)
+    assert told(x + 100.0)[0] == pytest.approx(told(x)[0], rel=1e-3)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 1e25, 3e-20])
+def test_outputs_that_are_all_alike_use_none(value: float) -> None:
+    assert told(torch.full((20, 6), value)) == (0.0, 6)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e30])
+def test_the_scale_does_not_matter(scale: float) -> None:
+    x = normal(40, 30)
+    assert told(x * scale)[0] == pytest.approx(told(x)[0], rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_any_precision(dtype: torch.dtype) -> None:
+    x = normal(40, 30)
+    assert told(x.to(dtype))[0] == pytest.approx(told(x)[0], rel=0.02)
+    assert told((torch.ones(40, 30) + 1e-3 * x).to(torch.bfloat16))[0] == 0.0  # nothing but rounding
+
+
+def test_where_nothing_can_be_told() -> None:
+    broken = normal(40, 30)
+    broken[3, 5] = math.nan
+    infinite = normal(40, 30)
+    infinite[3, 5] = math.inf
+    for output in (broken, infinite, normal(1, 30), normal(30), torch.empty(0, 30), torch.empty(4, 3, device="meta")):
+        assert effective(output) is None
+
+
+def test_maps_count_positions_as_samples() -> None:
+    """In each memory layout, two channels of eight carry signals of their own."""
+    signals = normal(8, 2, 6, 6)
+    maps = torch.einsum("bkhw,kc->bchw", signals, normal(2, 8, seed=3))
+    everything = maps.permute(0, 2, 3, 1).reshape(-1, 8)
+    for written in (maps, maps.contiguous(memory_format=torch.channels_last), maps.transpose(2, 3)):
+        directions, seen = told(written, 1)
+        assert seen == 8
+        assert directions == pytest.approx(by_singular_values(everything), rel=0.3)
+        assert directions < 2.2
+
+
+@pytest.mark.parametrize("shape", [(64, 10, 8), (2, 500, 8), (300, 7, 8), (5, 3, 4, 8)])
+def test_tokens_of_all_texts_and_places_have_their_turn(shape: tuple[int, ...]) -> None:
+    """The first token of every text is the same; what follows differs."""
+    output = normal(*shape)
+    output[:, 0] = 1.0
+    directions, _ = told(output)
+    assert directions > 4
+    texts, places = shape[0], math.prod(shape[1:-1])
+    by_text = told(normal(texts, *(1 for _ in shape[1:-1]), 8).expand(shape))[0]  # all places of a text alike
+    by_place = told(normal(1, *shape[1:]).expand(shape))[0]  # all texts alike
+    assert by_text > min(texts, 8) / 3
+    assert by_place > min(places, 8) / 3
+
+
+def test_a_wide_tensor_is_told_by_some_of_its_units() -> None:
+    x = normal(40, 1000)
+    x[:, ::2] = 0.0
+    assert told(x)[0] > 30
+
+
+def test_the_units_may_lie_on_any_axis() -> None:
+    y = normal(40, 30)
+    assert told(y.t(), 0)[0] == pytest.approx(told(y)[0], rel=1e-6)
+
+
+def test_it_costs_as_much_as_a_small_matrix_product() -> None:
+    x = normal(256, 128)
+    times = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        effective(x)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 1e-3  # 35 microseconds where nothing else runs
+
+
+def test_the_tensor_and_its_graph_are_left_alone() -> None:
+    x = normal(40, 30).requires_grad_()
+    before = x.detach().clone()
+    effective(x * 1.0)
+    assert torch.equal(x.detach(), before)
+    assert x.grad is None

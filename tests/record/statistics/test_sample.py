@@ -1,0 +1,292 @@
+"""Statistics against their brute-force twins: any dtype, shape, layout and size of number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn.utils.rnn import pack_sequence
+
+from inithealth.record.statistics.exact import LONG, between_share, exact, norm_of
+from inithealth.record.statistics.sample import Sample, batched, merged, sample
+from inithealth.record.tensors import floating_tensors, plain
+from tests.record.twins import assert_tells, numbers, statistics
+
+DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
+SIZES = (1.0, 1e-30, 1e-18, 1e18, 1e30)
+ODD = (math.nan, math.inf, -math.inf, 0.0, -0.0)
+
+
+@st.composite
+def tensors(draw: st.DrawFn, most: int = 60) -> Tensor:
+    """Tensors of any dtype and shape, from tiny to huge, with odd values here and there, laid out in any way."""
+    shape = draw(st.lists(st.integers(1, 5), max_size=3))
+    count = math.prod(shape)
+    values = draw(st.lists(st.floats(-8, 8, width=32), min_size=count, max_size=count))
+    size = draw(st.sampled_from(SIZES))
+    scaled = [value * size for value in values]
+    for place in draw(st.lists(st.integers(0, count - 1), max_size=3)):
+        scaled[place] = draw(st.sampled_from(ODD))
+    tensor = torch.tensor(scaled, dtype=torch.float64).reshape(shape).to(draw(st.sampled_from(DTYPES)))
+    return draw(st.sampled_from(LAYOUTS))(tensor)
+
+
+LAYOUTS: tuple[Callable[[Tensor], Tensor], ...] = (
+    lambda t: t,
+    lambda t: t.movedim(0, -1) if t.ndim else t,
+    lambda t: t.repeat_interleave(2, -1)[..., ::2] if t.ndim else t,  # strided
+    lambda t: torch.cat([t.flatten().new_ones(3), t.flatten()])[3:].view(t.shape),  # an offset into its storage
+    lambda t: t[:1].expand_as(t) if t.ndim else t,
+    lambda t: t.flip(0) if t.ndim else t,
+)
+
+
+@given(tensors())
+def test_exact_tells_every_element(tensor: Tensor) -> None:
+    assert_tells(exact(tensor), numbers(tensor))
+
+
+@given(tensors())
+def test_a_sample_of_all_is_exact(tensor: Tensor) -> None:
+    taken = sample(tensor, tensor.numel())
+    assert taken is not None
+    assert_tells(batched([taken])[0], numbers(tensor))
+
+
+@given(tensors(), st.integers(4, 64))
+def test_a_sample_is_taken_from_the_tensor_and_measured_as_it_is(tensor: Tensor, most: int) -> None:
+    taken = sample(tensor, most)
+    assert taken is not None
+    values = numbers(taken.values)
+    whole = [repr(value) for value in numbers(tensor)]
+    assert all(repr(value) in whole for value in values)
+    assert_tells(batched([taken])[0], values, numel=tensor.numel())
+
+
+@given(st.lists(tensors(), max_size=6))
+def test_measured_together_is_measured_apart(many: list[Tensor]) -> None:
+    samples = [taken for tensor in many if (taken := sample(tensor, 10)) is not None]
+    for signal, taken in zip(batched(samples), samples, strict=True):
+        assert_tells(signal, numbers(taken.values), numel=taken.numel)
+
+
+@given(st.lists(tensors(), min_size=1, max_size=4))
+def test_merged_is_exact_of_all_together(many: list[Tensor]) -> None:
+    signals = [signal for tensor in many if (signal := exact(tensor)) is not None]
+    together = [value for tensor in many for value in numbers(tensor)]
+    finite = [abs(value) for value in together if math.isfinite(value) and value]
+    assume(not finite or max(finite) / min(finite) < 1e150)  # else squares of shares leave float64
+    assert_tells(merged(signals), together)
+
+
+def test_nothing_merges_to_nothing() -> None:
+    assert merged([]) is None
+    assert batched([]) == []
+
+
+@pytest.mark.parametrize("dtype", FP8)
+def test_eight_bit_floats_are_measured(dtype: torch.dtype) -> None:
+    tensor = torch.randn(6, 5).to(dtype)
+    assert_tells(exact(tensor), numbers(tensor))
+    taken = sample(tensor, 30)
+    assert taken is not None
+    assert_tells(batched([taken])[0], numbers(tensor))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_neither_overflows_nor_underflows(dtype: torch.dtype) -> None:
+    for value in (300.0, 1e-6):
+        tensor = torch.full((5000,), value, dtype=dtype)
+        signal = exact(tensor)
+        assert signal is not None
+        assert signal.rms == pytest.approx(float(tensor[0]), rel=1e-5)
+        assert signal.mean == pytest.approx(float(tensor[0]), rel=1e-5)
+
+
+@pytest.mark.parametrize("value", [9e17, 3e-18, 1e30, 1e-30, 3e38, 1e-44])
+@pytest.mark.parametrize("count", [7, 3000])
+def test_squares_beyond_float32_do_not_overflow_or_vanish(value: float, count: int) -> None:
+    tensor = torch.full((count,), value)
+    assert_tells(exact(tensor), numbers(tensor))
+    taken = sample(tensor, count)
+    assert taken is not None
+    assert_tells(batched([taken])[0], numbers(tensor))
+
+
+@pytest.mark.parametrize("value", [1e50, 1e-50, 1e200])
+def test_a_float64_beyond_float32_stays_finite_in_a_sample(value: float) -> None:
+    taken = sample(torch.full((100,), value, dtype=torch.float64), 10)
+    assert taken is not None
+    signal = batched([taken])[0]
+    assert signal.non_finite == 0
+    assert signal.rms == pytest.approx(value)
+
+
+def test_samples_of_different_precision_are_measured_together() -> None:
+    tensors = [torch.full((8,), 1e50, dtype=torch.float64), torch.full((8,), 2.0), torch.full((8,), 3.0).half()]
+    samples = [taken for tensor in tensors if (taken := sample(tensor, 8)) is not None]
+    assert [signal.rms for signal in batched(samples)] == pytest.approx([1e50, 2.0, 3.0])
+
+
+def test_a_norm_of_millions_adds_up() -> None:
+    values = torch.full((12 * LONG + 5,), 0.1)
+    assert float(norm_of(values)) == pytest.approx(math.sqrt(0.01 * len(values)), rel=1e-5)
+    signal = exact(values.view(-1, 1).t())
+    assert signal is not None
+    assert signal.rms == pytest.approx(0.1, rel=1e-5)
+
+
+def test_a_signal_scales_its_norm_to_the_whole_tensor() -> None:
+    taken = sample(torch.full((4096,), 2.0), 64)
+    assert taken is not None
+    signal = batched([taken])[0]
+    assert signal.sampled <= 64
+    assert signal.numel == 4096
+    assert signal.norm == pytest.approx(128.0)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.empty(0),
+        torch.empty(3, 0, 2),
+        torch.ones(3, dtype=torch.int64),
+        torch.ones(3, dtype=torch.bool),
+        torch.empty(4, device="meta"),
+        torch.empty(0, 3).to_sparse(),
+    ],
+    ids=["empty", "empty-3d", "integer", "bool", "meta", "empty-sparse"],
+)
+def test_what_holds_no_real_values_has_no_statistics(tensor: Tensor) -> None:
+    assert plain(tensor) is None
+    assert exact(tensor) is None
+    assert sample(tensor, 10) is None
+    assert between_share(tensor) is None
+
+
+def test_a_scalar_is_measured() -> None:
+    assert_tells(exact(torch.tensor(-3.0)), [-3.0])
+    assert_tells(exact(torch.tensor(0.0)), [0.0])
+
+
+def test_complex_numbers_are_pairs_of_reals() -> None:
+    tensor = torch.randn(4, 3, dtype=torch.complex64)
+    assert_tells(exact(tensor), numbers(tensor))
+    assert_tells(exact(tensor.conj()), numbers(tensor.conj()))
+    assert_tells(exact(tensor.conj().imag), numbers(-tensor.imag))
+
+
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc])
+@pytest.mark.filterwarnings("ignore:Sparse CS. tensor support is in beta state:UserWarning")
+def test_a_sparse_tensor_is_told_by_the_values_it_holds(layout: torch.layout) -> None:
+    dense = torch.tensor([[0.0, 2.0, 0.0], [-1.0, 0.0, 5.0]])
+    assert_tells(exact(dense.to_sparse(layout=layout)), [-1.0, 2.0, 5.0])
+
+
+def test_repeated_entries_of_a_sparse_tensor_are_one() -> None:
+    twice = torch.sparse_coo_tensor([[1, 1, 2]], [1.0, 2.0, 4.0], (5,), check_invariants=True)
+    assert not twice.is_coalesced()
+    assert_tells(exact(twice), [3.0, 4.0])
+
+
+@pytest.mark.parametrize("layout", [torch.jagged, torch.strided])
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_a_nested_tensor_is_told_by_all_its_parts(layout: torch.layout) -> None:
+    parts = [torch.randn(3, 2), torch.randn(1, 2)]
+    nested = torch.nested.nested_tensor(parts, layout=layout)
+    assert_tells(exact(nested), numbers(torch.cat(parts)))
+
+
+def test_a_sample_outlives_a_change_in_place() -> None:
+    for tensor in (torch.full((10,), 2.0), torch.full((100,), 2.0), torch.full((20, 5), 2.0).t()):
+        taken = sample(tensor, 10)
+        tensor.zero_()
+        assert taken is not None
+        assert batched([taken])[0].abs_max == 2.0
+
+
+@given(st.integers(65, 5000), st.integers(1, 70), st.sampled_from([64, 100, 1024]))
+def test_a_sample_keeps_to_its_budget_and_not_far_below(rows: int, width: int, most: int) -> None:
+    taken = sample(torch.ones(rows, width), most)
+    assert taken is not None
+    wanted = min(rows * width, most)
+    assert wanted / 8 <= taken.values.numel() <= wanted
+
+
+@pytest.mark.parametrize("shape", [(512, 64), (64, 512), (64, 8, 96), (32, 64, 8, 8), (4096,), (8, 100, 100)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_sample_meets_the_features_alike(shape: tuple[int, ...], turned: bool) -> None:
+    """One feature in four is a thousand times larger: a stride in step with the width would see all or none."""
+    tensor = torch.randn(shape)
+    tensor[..., ::4] *= 1000
+    tensor = tensor.transpose(0, -1) if turned else tensor
+    taken = sample(tensor, 1024)
+    assert taken is not None
+    share = float((taken.values.abs() > 20).float().mean())
+    assert 0.12 < share < 0.5
+
+
+def test_a_sample_tells_the_scale_of_random_values() -> None:
+    taken = [taken for rows in (64, 1000) if (taken := sample(torch.randn(rows, 300) * 3, 1024)) is not None]
+    assert [signal.rms for signal in batched(taken)] == pytest.approx([3, 3], rel=0.1)
+
+
+def test_two_samples_alike_are_both_measured() -> None:
+    taken = Sample(torch.ones(4), 4)
+    assert len(batched([taken, taken])) == 2
+
+
+@given(tensors())
+def test_between_is_the_share_that_differs_from_sample_to_sample(tensor: Tensor) -> None:
+    values = [numbers(row) for row in tensor] if tensor.ndim else []
+    flat = [value for row in values for value in row]
+    share = between_share(tensor)
+    total = statistics(flat)["rms"] ** 2 if flat else 0.0
+    if tensor.ndim < 2 or len(values) < 2 or not all(map(math.isfinite, flat)) or total == 0:
+        assert share is None
+        return
+    columns = list(zip(*values, strict=True))
+    means = [math.fsum(column) / len(column) for column in columns]
+    deviations = [(value - mean) ** 2 for column, mean in zip(columns, means, strict=True) for value in column]
+    assert share == pytest.approx(math.fsum(deviations) / len(flat) / total, rel=1e-6, abs=1e-12)
+
+
+def test_between_is_zero_for_samples_all_alike_and_one_for_samples_about_zero() -> None:
+    assert between_share(torch.ones(8, 5)) == 0
+    assert between_share(torch.tensor([[1.0, -2.0], [-1.0, 2.0]])) == pytest.approx(1.0)
+
+
+@dataclass
+class Output:
+    logits: Tensor
+    hidden: tuple[Tensor, ...]
+    label: str = "a"
+
+
+def test_tensors_are_found_in_any_container() -> None:
+    one, two, three, whole = torch.ones(1), torch.ones(2), torch.ones(3, dtype=torch.complex64), torch.ones(4).long()
+    packed = pack_sequence([torch.ones(5)])
+    found = list(floating_tensors({"a": [one, whole, None], "b": (Output(two, (three,)), packed, "text", 1.0)}))
+    assert [tensor.numel() for tensor in found] == [1, 2, 3, 5]
+    assert list(floating_tensors(SimpleNamespace(x=one))) == []
+    assert list(floating_tensors(Output)) == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_float16_is_told_from_what_has_a_wider_range(dtype: torch.dtype) -> None:
+    tensor = torch.linspace(-1, 1, 64).to(dtype)
+    taken = sample(tensor, 16)
+    assert taken is not None
+    (sampled,), exactly = batched([taken]), exact(tensor)
+    assert exactly is not None
+    both = merged([sampled, exactly])
+    assert both is not None
+    assert {sampled.float16, exactly.float16, both.float16} == {dtype is torch.float16}

@@ -1,0 +1,345 @@
+"""What is said of a weight, against brute-force twins."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from inithealth.record.statistics import duplicates
+from inithealth.record.statistics.weights import describe, first_equal, unit_rows
+from inithealth.recording import Weight
+from tests.record import twins
+
+DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+# Few values make many duplicates; the odd sizes must not make any.
+VALUES = (0.0, -0.0, 1.0, -1.0, 0.5, 1e-30, -1e-30, 1e30)
+
+
+@st.composite
+def units(draw: st.DrawFn) -> tuple[Tensor, Tensor | None, int]:
+    """Rows with many duplicates, perhaps a bias, and a number of groups that divides them."""
+    groups, size = draw(st.sampled_from([1, 1, 1, 2, 3])), draw(st.integers(1, 5))
+    columns = draw(st.sampled_from([1, 2, 3, 20]))
+    row = st.lists(st.sampled_from(VALUES), min_size=columns, max_size=columns)
+    kinds = draw(st.lists(row, min_size=1, max_size=3))
+    rows = draw(st.lists(st.sampled_from(kinds), min_size=groups * size, max_size=groups * size))
+    dtype = draw(st.sampled_from(DTYPES))
+    bias = draw(st.none() | st.lists(st.sampled_from((0.0, 2.0)), min_size=len(rows), max_size=len(rows)))
+    tensor = torch.tensor(rows, dtype=torch.float64).to(dtype)
+    tensor = draw(st.sampled_from((tensor, tensor.t().contiguous().t())))
+    return tensor, None if bias is None else torch.tensor(bias).to(dtype), groups
+
+
+def lists(rows: Tensor) -> list[list[float]]:
+    return [list(row) for row in rows.double().tolist()]
+
+
+@given(units())
+def test_first_equal_is_the_first_of_all_pairs_that_are_equal(drawn: tuple[Tensor, Tensor | None, int]) -> None:
+    rows, bias, groups = drawn
+    wanted = twins.first_equal(lists(rows), None if bias is None else bias.tolist(), groups)
+    assert first_equal(rows, bias, groups).tolist() == wanted
+
+
+@given(units(), st.randoms(use_true_random=False))
+def test_the_order_of_the_inputs_does_not_matter(drawn: tuple[Tensor, Tensor | None, int], random: object) -> None:
+    rows, bias, groups = drawn
+    order = torch.randperm(rows.shape[1])
+    assert first_equal(rows[:, order], bias, groups).tolist() == first_equal(rows, bias, groups).tolist()
+
+
+@given(units())
+def test_the_share_of_duplicates_does_not_depend_on_the_order_of_the_units(
+    drawn: tuple[Tensor, Tensor | None, int],
+) -> None:
+    rows, bias, _ = drawn
+    order = torch.randperm(len(rows))
+    shares = [
+        weight.duplicate_rows
+        for weight in (
+            describe("w", rows, rows=rows, bias=bias),
+            describe("w", rows[order], rows=rows[order], bias=None if bias is None else bias[order]),
+        )
+        if weight is not None
+    ]
+    assert shares[0] == shares[1]
+
+
+@given(units())
+def test_duplicates_zero_units_and_cosine_are_those_of_all_pairs(drawn: tuple[Tensor, Tensor | None, int]) -> None:
+    rows, bias, groups = drawn
+    assume(bool(rows.isfinite().all()))  # 1e30 is infinite in half precision
+    weight = describe("w", rows, rows=rows, bias=bias, groups=groups)
+    table, offsets = lists(rows), [0.0] * len(rows) if bias is None else bias.tolist()
+    first = twins.first_equal(table, offsets, groups)
+    repeats = [at for at, row in enumerate(table) if first[at] != at and any(row)]
+    assert weight is not None
+    assert weight.duplicate_rows == pytest.approx(len(repeats) / len(table) if len(table) > 1 else 0.0)
+    assert weight.zero_rows == pytest.approx(sum(not any(row) for row in table) / len(table))
+    assert weight.row_cosine == pytest.approx(twins.cosine(table), abs=1e-5)
+
+
+@st.composite
+def matrices(draw: st.DrawFn) -> Tensor:
+    values = st.floats(-4, 4, width=32) | st.sampled_from((0.0, math.nan, math.inf))
+    rows, columns = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    table = draw(st.lists(values, min_size=rows * columns, max_size=rows * columns))
+    size = draw(st.sampled_from((1.0, 1e-30, 1e30)))
+    tensor = torch.tensor(table, dtype=torch.float64).reshape(rows, columns) * size
+    return tensor.to(draw(st.sampled_from(DTYPES)))
+
+
+@given(matrices())
+def test_a_weight_is_described_as_its_elements_are(tensor: Tensor) -> None:
+    weight = describe("w", tensor, rows=tensor)
+    values = twins.numbers(tensor)
+    wanted = twins.statistics(values)
+    assert weight is not None
+    assert weight.shape == tuple(tensor.shape)
+    assert weight.rms == pytest.approx(wanted["rms"], rel=1e-5, abs=0, nan_ok=True)
+    assert weight.abs_max == pytest.approx(wanted["abs_max"], rel=1e-6, abs=0, nan_ok=True)
+    assert (weight.zero_share, weight.non_finite) == (pytest.approx(wanted["zero_share"]), wanted["non_finite"])
+    assert weight.constant == (len(values) > 1 and values[0] != 0 and all(value == values[0] for value in values))
+    assert weight.half_precision == (tensor.dtype in (torch.bfloat16, torch.float16))
+
+
+@given(matrices())
+def test_std_is_the_deviation_from_the_mean(tensor: Tensor) -> None:
+    weight = describe("w", tensor)
+    values = [value for value in twins.numbers(tensor) if math.isfinite(value)]
+    assume(values)
+    top = max(map(abs, values)) or 1.0
+    mean = math.fsum(value / top for value in values) / len(values)
+    deviation = math.sqrt(math.fsum((value / top - mean) ** 2 for value in values) / len(values))
+    assert weight is not None
+    assert weight.std == pytest.approx(top * deviation, rel=1e-3, abs=2e-3 * top)
+
+
+def test_a_gain_is_the_scale_that_the_weights_give_an_uncorrelated_signal() -> None:
+    rows = torch.randn(200, 300) * 0.1
+    weight = describe("w", rows, fan_in=300, rows=rows)
+    assert weight is not None
+    assert weight.gain is not None
+    assert weight.gain == pytest.approx(float((rows @ torch.randn(300, 1000)).std()), rel=0.02)
+    vector = describe("v", torch.ones(4))
+    assert vector is not None
+    assert vector.gain is None
+
+
+def test_nothing_is_said_of_what_cannot_be_read() -> None:
+    assert describe("w", torch.empty(3, 2, device="meta")) is None
+    assert describe("w", torch.empty(0, 2)) is None
+    assert describe("w", torch.ones(2, 2, dtype=torch.int8)) is None
+
+
+def test_a_single_element_is_not_constant_and_zeros_are_told_as_zeros() -> None:
+    one, zeros, threes = (describe("w", tensor) for tensor in (torch.ones(1), torch.zeros(3), torch.full((2, 2), 3.0)))
+    assert one is not None
+    assert zeros is not None
+    assert threes is not None
+    assert (one.constant, zeros.constant, threes.constant) == (False, False, True)
+    assert zeros.zero_share == 1.0
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_eight_bit_weights_are_described(dtype: torch.dtype) -> None:
+    rows = torch.tensor([[1.0, 2.0], [1.0, 2.0], [0.0, 0.0], [-4.0, 0.5]]).to(dtype)
+    weight = describe("w", rows, rows=unit_rows(rows, 0))
+    assert weight is not None
+    assert (weight.duplicate_rows, weight.zero_rows, weight.abs_max) == (0.25, 0.25, 4.0)
+    assert not weight.constant
+
+
+def test_units_that_differ_only_between_the_probed_columns_are_no_duplicates() -> None:
+    rows = torch.ones(4, 64)
+    rows[1, 1], rows[2, 63] = 2.0, 2.0
+    assert first_equal(rows).tolist() == [0, 1, 2, 0]
+
+
+def test_the_bias_belongs_to_its_unit_and_one_of_another_length_does_not() -> None:
+    rows = torch.ones(3, 2)
+    assert first_equal(rows, torch.tensor([0.0, 1.0, 0.0])).tolist() == [0, 1, 0]
+    assert first_equal(rows, torch.tensor([0.0, 1.0])).tolist() == [0, 0, 0]
+
+
+def test_units_of_different_groups_read_other_inputs_and_are_no_duplicates() -> None:
+    rows = torch.ones(4, 9)
+    assert first_equal(rows, groups=2).tolist() == [0, 0, 2, 2]
+    assert first_equal(rows, groups=4).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_many_groups_stay_apart_in_any_precision(dtype: torch.dtype) -> None:
+    """A bfloat16 cannot count to 257, a float16 not to 2049."""
+    rows = torch.ones(4200, 3, dtype=dtype)
+    assert first_equal(rows, groups=2100).tolist() == [unit - unit % 2 for unit in range(4200)]
+
+
+def test_units_by_axis() -> None:
+    weight = torch.arange(24.0).reshape(2, 3, 4)
+    assert unit_rows(weight, 0) is not None
+    rows = unit_rows(weight, 1)
+    assert rows is not None
+    assert rows.tolist() == [weight[:, at].flatten().tolist() for at in range(3)]
+    assert unit_rows(torch.ones(3), 0) is None
+    assert unit_rows(weight, None) is None
+    assert unit_rows(torch.ones(2, 3, device="meta"), 0) is None
+
+
+def test_a_complex_weight_is_described_by_its_pairs() -> None:
+    weight = torch.tensor([[1 + 2j, 3j], [1 + 2j, 3j], [0j, 0j]])
+    described = describe("w", weight, rows=unit_rows(weight, 0))
+    assert described is not None
+    assert (described.duplicate_rows, described.zero_rows) == (pytest.approx(1 / 3), pytest.approx(1 / 3))
+    assert described.rms == pytest.approx(twins.statistics(twins.numbers(weight))["rms"])
+    apart = describe("w", weight, rows=unit_rows(weight, 0), bias=torch.tensor([1j, 2j, 0j]))
+    assert apart is not None
+    assert apart.duplicate_rows == 0
+
+
+def test_an_undescribed_non_finite_weight_has_no_duplicates() -> None:
+    rows = torch.full((3, 2), math.nan)
+    weight = describe("w", rows, rows=rows)
+    assert weight is not None
+    assert (weight.non_finite, weight.duplicate_rows, weight.row_cosine) == (6, 0.0, 0.0)
+
+
+def told(tensor: Tensor, axis: int | None = 0, groups: int = 1) -> Weight:
+    weight = describe("w", tensor, rows=unit_rows(tensor, axis), groups=groups)
+    assert weight is not None
+    return weight
+
+
+@given(st.integers(2, 30), st.integers(2, 30), st.integers(0, 99), st.sampled_from((1e-20, 0.02, 1.0, 1e20)))
+def test_kurtosis_and_edge_are_those_of_the_elements(rows: int, columns: int, seed: int, size: float) -> None:
+    torch.manual_seed(seed)
+    tensor = torch.randn(rows, columns).square() * size
+    weight, values = told(tensor), tensor.double() / size
+    away = values - values.mean()
+    if not 1e-10 < size < 1e10:
+        assert (weight.kurtosis, weight.spectral_edge) == (None, None)
+        return
+    assert weight.kurtosis == pytest.approx(float(away.pow(4).mean() / away.square().mean() ** 2), rel=1e-3)
+    if min(rows, columns) < 8:
+        assert weight.spectral_edge is None
+    else:
+        largest = torch.linalg.svdvals(away)[0] / away.square().mean().sqrt()
+        wanted = float(largest) / (math.sqrt(rows) + math.sqrt(columns))
+        assert weight.spectral_edge is not None
+        assert 0.6 * wanted < weight.spectral_edge < 1.001 * wanted
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_distributions_and_spectra_are_told_in_any_precision(dtype: torch.dtype) -> None:
+    normal, uniform = told(torch.randn(128, 128).to(dtype)), told(torch.rand(128, 128).to(dtype))
+    assert normal.kurtosis == pytest.approx(3.0, abs=0.4)
+    assert uniform.kurtosis == pytest.approx(1.8, abs=0.1)
+    for weight in (normal, uniform):
+        assert weight.spectral_edge == pytest.approx(0.93, abs=0.1)
+        assert not weight.orthogonal
+    assert told(torch.nn.init.orthogonal_(torch.empty(40, 90), 1.4).to(dtype)).orthogonal
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [torch.zeros(9, 9), torch.full((9, 9), 3.0), torch.full((9, 9), math.nan), torch.full((9, 9), math.inf)],
+    ids=["zeros", "constant", "nan", "infinite"],
+)
+def test_what_has_no_spread_has_no_kurtosis_and_no_edge(odd: Tensor) -> None:
+    for tensor in (odd, odd.half(), odd.bfloat16()):
+        weight = told(tensor)
+        assert (weight.kurtosis, weight.spectral_edge, weight.orthogonal, weight.identity) == (None, None, False, False)
+
+
+def test_experts_have_an_edge_though_their_units_are_not_told() -> None:
+    experts = torch.randn(4, 32, 48)
+    weight = describe("w", experts, fan_in=32, fan_out=48)
+    assert weight is not None
+    assert weight.spectral_edge == pytest.approx(0.93, abs=0.1)
+    position = describe("p", experts)  # no matrix that anything is multiplied by
+    assert position is not None
+    assert position.spectral_edge is None
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (12, 5), (5, 12), (6, 4, 3, 3), (4, 6, 5), (3, 3, 1, 1)])
+def test_the_identity_is_ones_on_the_diagonal_of_the_centre(shape: tuple[int, ...]) -> None:
+    ones = torch.empty(*shape)
+    torch.nn.init.eye_(ones) if len(shape) == 2 else torch.nn.init.dirac_(ones)
+    assert told(ones).identity
+    assert told(ones.half()).identity
+    assert not told(2 * ones).identity
+    moved = ones.roll(1, 0)
+    assert not told(moved).identity
+    ones[-1, 0].fill_(1.0)
+    assert not told(ones).identity
+
+
+def test_the_identity_of_each_group_is_one_too() -> None:
+    depthwise = torch.nn.init.dirac_(torch.empty(6, 1, 3, 3), groups=6)
+    assert told(depthwise, groups=6).identity
+    assert not told(depthwise).identity
+
+
+def test_a_transposed_convolution_is_orthogonal_as_torch_draws_it() -> None:
+    weight = torch.nn.init.orthogonal_(torch.empty(24, 16, 3, 3))
+    assert told(weight, axis=1).orthogonal
+    assert not told(torch.randn(24, 16, 3, 3), axis=1).orthogonal
+
+
+@given(matrices())
+def test_tiny_elements_are_counted(tensor: Tensor) -> None:
+    weight = describe("w", tensor)
+    values = twins.numbers(tensor)
+    assert weight is not None
+    assert weight.tiny_share == pytest.approx(sum(0 < abs(value) < 1e-20 for value in values) / len(values))
+
+
+@given(units())
+def test_a_fingerprint_tells_weights_apart(drawn: tuple[Tensor, Tensor | None, int]) -> None:
+    rows, _, _ = drawn
+    mark = told(rows).fingerprint
+    assert 0 <= mark < 2**53
+    assert told(rows.clone()).fingerprint == mark
+    assert told(rows.t().contiguous().t()).fingerprint == mark
+    for changed in (rows.flip(0), rows.flip(1)):
+        if torch.equal(changed.signbit(), rows.signbit()) and torch.equal(changed, rows):
+            assert told(changed).fingerprint == mark
+    torch.manual_seed(0)
+    assert told(torch.randn(rows.shape)).fingerprint != mark
+
+
+def test_equal_weights_have_one_fingerprint_wherever_they_lie_in_memory() -> None:
+    memory = torch.randn(64 * 64 + 1)
+    one = memory[1:].view(64, 64)
+    assert told(one).fingerprint == told(one.clone()).fingerprint
+    one_off = one.clone()
+    one_off[5, 7] += 1e-6
+    assert told(one_off).fingerprint != told(one).fingerprint
+
+
+def test_many_units_take_another_way_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = torch.randn(300, 5)
+    rows[200] = rows[100]
+    usual = told(rows)
+    monkeypatch.setattr(duplicates, "_MANY", 10)
+    monkeypatch.setattr(duplicates, "_BLOCK", 50)
+    assert told(rows).duplicate_rows == usual.duplicate_rows == pytest.approx(1 / 300)
+    assert told(rows[torch.randperm(300)]).fingerprint != told(rows).fingerprint
+
+
+def test_units_with_the_same_elements_in_another_order_are_no_duplicates() -> None:
+    assert first_equal(torch.eye(40)).tolist() == list(range(40))
+    row = torch.randn(64)
+    turned = torch.stack([row.roll(2 * place) for place in range(32)])
+    assert first_equal(turned).tolist() == list(range(32))
+
+
+def test_describing_a_weight_draws_no_random_numbers() -> None:
+    before = torch.get_rng_state()
+    told(torch.full((80, 80), 0.5).tril())
+    assert torch.equal(before, torch.get_rng_state())
