@@ -16,9 +16,9 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports():
-    from inithealth import baseline, saved
     from inithealth.findings import Finding, Report, Severity
     from inithealth.report import concise, github, gitlab, junit, layer_table, markdown, table  # noqa: F401
+    from inithealth.report.compare import baseline, saved
     from inithealth.report.formats import rendered
 
 _FILE = Path(tempfile.mkdtemp()) / "fuzzed.json"

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inithealth.call import Call as Call
-    from inithealth.callback import InitHealth as InitHealth
     from inithealth.findings import Finding as Finding
     from inithealth.findings import Report as Report
     from inithealth.findings import Severity as Severity
     from inithealth.findings import UnhealthyInit as UnhealthyInit
-    from inithealth.monitor import Monitor as Monitor
-    from inithealth.monitor import watch as watch
-    from inithealth.oneshot import check as check
+    from inithealth.integrations.lightning_callback import InitHealth as InitHealth
     from inithealth.rules import Rule as Rule
+    from inithealth.sessions.monitor import Monitor as Monitor
+    from inithealth.sessions.monitor import watch as watch
+    from inithealth.sessions.oneshot import check as check
     from inithealth.settings import Settings as Settings
 
 __version__ = "0.1.0"
@@ -24,15 +24,15 @@ __version__ = "0.1.0"
 _HOME = {
     "Call": "call",
     "Finding": "findings",
-    "InitHealth": "callback",
-    "Monitor": "monitor",
+    "InitHealth": "integrations.lightning_callback",
+    "Monitor": "sessions.monitor",
     "Report": "findings",
     "Rule": "rules",
     "Settings": "settings",
     "Severity": "findings",
     "UnhealthyInit": "findings",
-    "check": "oneshot",
-    "watch": "monitor",
+    "check": "sessions.oneshot",
+    "watch": "sessions.monitor",
 }
 __all__ = sorted(_HOME)
 

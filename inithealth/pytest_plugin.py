@@ -46,7 +46,7 @@ def init_health(request: pytest.FixtureRequest) -> Callable[..., Report]:
     """``init_health(model, batch, loss=..., optimizer=...)``: check a model, fail the test where it is unhealthy."""
 
     def run(model: Any, batch: Any, **options: Any) -> Report:
-        from inithealth.oneshot import check
+        from inithealth.sessions.oneshot import check
 
         marker = request.node.get_closest_marker("inithealth")
         settings = _settings(request.config, dict(marker.kwargs) if marker else {}, options.pop("settings", None))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from inithealth.suggest import unknown
+
+if TYPE_CHECKING:
+    from inithealth.rules.base import Rule
 
 # Dense while symmetry breaks and warm-up runs, then sparse: a drifting layer shows at any of these.
 _EARLY = 10
@@ -60,7 +64,7 @@ class Suppression(_Strict):
     def covers(self, code: str, name: str, layers: Sequence[str]) -> bool:
         """Whether it means a finding of that rule, on all of these layers."""
         covered = all(any(fnmatchcase(layer, pattern) for pattern in self.layers) for layer in layers)
-        return named((self.rule,), code, name) and covered
+        return matches_rule((self.rule,), code, name) and covered
 
 
 class Settings(_Strict):
@@ -103,8 +107,8 @@ class Settings(_Strict):
 
     def selects(self, code: str, name: str) -> bool:
         """Whether the rule of that code and name is judged."""
-        wanted = not self.select or named(self.select, code, name)
-        return wanted and not named(self.ignore, code, name)
+        wanted = not self.select or matches_rule(self.select, code, name)
+        return wanted and not matches_rule(self.ignore, code, name)
 
     @field_validator("schedule", "until", "sample_bytes", mode="before")
     @classmethod
@@ -130,20 +134,23 @@ class Settings(_Strict):
     @model_validator(mode="after")
     def _known_rules(self) -> Settings:
         if self.select or self.ignore or self.rules or self.overrides or self.suppress:
-            # A typing mistake shows where it is made, not in the middle of a run; rules load only when asked for.
-            from inithealth.rules.catalogue import selected
+            # A misspelled name is rejected where it is written; rules are imported only when they are needed.
+            from inithealth.rules.catalogue import refuse_unknown_options, refuse_unknown_rules
 
-            selected(self)
+            ignored = [word for override in self.overrides for word in override.ignore]
+            refuse_unknown_rules([*self.select, *self.ignore, *ignored, *(each.rule for each in self.suppress)])
+            for options in (self.rules, *(override.rules for override in self.overrides)):
+                refuse_unknown_options(options)
         return self
 
+    def selected_rules(self) -> tuple[Rule, ...]:
+        """Return the selected rules with their options, by code."""
+        from inithealth.rules.catalogue import catalogue
 
-def named(words: tuple[str, ...], code: str, name: str) -> bool:
+        rules = [rule for rule in catalogue() if self.selects(rule.code, rule.name)]
+        return tuple(rule(**self.rules.get(rule.name, {})) for rule in rules)
+
+
+def matches_rule(words: tuple[str, ...], code: str, name: str) -> bool:
     """Whether any of the words is the rule's name, its code or the code's beginning."""
     return any(name == word or code.startswith(word.upper()) for word in words)
-
-
-def unknown(what: str, word: str, known: Any) -> str:
-    """The message for a word that is not known, with the nearest one that is."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
-    return f"unknown {what} {word!r}{hint}"

@@ -22,7 +22,7 @@ from torch.optim import SGD, Optimizer
 from torch.utils.data import DataLoader, TensorDataset
 
 import inithealth
-from inithealth import InitHealth, Report, factory
+from inithealth import InitHealth, Report, environment, factory
 
 QUIET: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
 CLI: dict[str, Any] = {"save_config_callback": None, "seed_everything_default": False}
@@ -189,9 +189,9 @@ def test_a_word_in_the_environment(
     value: str, meant: bool | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("INITHEALTH", value)
-    assert factory.asked() is meant
+    assert environment.switch() is meant
     assert len(factory.callbacks()) == (meant is True)
-    assert ("INITHEALTH=maybe means nothing" in caplog.text) == (value == "maybe")
+    assert ("INITHEALTH=maybe is ignored" in caplog.text) == (value == "maybe")
 
 
 def test_it_can_be_sent_to_other_processes() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmarks.nets import Case
 from inithealth.call import Call
-from inithealth.objective import Objective
+from inithealth.sessions.objective import Objective
 
 from .entries import Entry
 from .verdicts import ERROR, WARNING, Said, Verdict

@@ -6,9 +6,9 @@ import gzip
 import hashlib
 from pathlib import Path
 
-from inithealth.diagnose import diagnose
-from inithealth.oneshot import record
+from inithealth.judge.diagnose import diagnose
 from inithealth.recording import Recording
+from inithealth.sessions.oneshot import record
 from inithealth.settings import Settings
 
 from .entries import Entry

@@ -20,8 +20,8 @@ from inithealth.cli.progress import telling
 from inithealth.cli.targets import Subject, Target, find
 from inithealth.configuration import load, told
 from inithealth.findings import Report, Severity
-from inithealth.oneshot import check
 from inithealth.record.layers.class_source import definition
+from inithealth.sessions.oneshot import check
 from inithealth.settings import Settings
 
 

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from inithealth.cli.errors import BadInput
-from inithealth.regression import changes
-from inithealth.report.changes import changes_json, changes_table
-from inithealth.saved import read_report
+from inithealth.report.compare.changes import changes_json, changes_table
+from inithealth.report.compare.regression import changes
+from inithealth.report.compare.saved import read_report
 
 
 def run(options: argparse.Namespace) -> int:

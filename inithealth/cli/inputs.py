@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from inithealth.cli.errors import BadInput
 from inithealth.cli.targets import Subject, guarded, load
-from inithealth.lightning import is_lightning
+from inithealth.sessions.lightning_module import is_lightning
 
 _SHAPE = re.compile(r"\s*(\d+(?:\s*,\s*\d+)*)\s*(?::\s*(?:torch\.)?(\w+))?\s*")
 _TWO = 2  # values of an integer input of a model without embeddings

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from inithealth.cli.errors import BadInput
-from inithealth.settings import unknown
+from inithealth.suggest import unknown
 
 _BATCH = 8
 _PICTURE = (3, 224, 224)

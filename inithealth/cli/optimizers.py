@@ -6,7 +6,7 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from inithealth.cli.errors import BadInput
-from inithealth.settings import unknown
+from inithealth.suggest import unknown
 
 _OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 

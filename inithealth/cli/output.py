@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from inithealth import baseline, saved
-from inithealth.baseline import Baseline
 from inithealth.cli.errors import BadInput
 from inithealth.findings import Report
+from inithealth.report.compare import baseline, saved
+from inithealth.report.compare.baseline import Baseline
 from inithealth.report.formats import FORMATS, rendered
 from inithealth.report.markdown import markdown
-from inithealth.settings import unknown
+from inithealth.suggest import unknown
 
 _SUMMARY = "GITHUB_STEP_SUMMARY"  # a file that GitHub shows as Markdown
 

@@ -9,7 +9,7 @@ import json
 from inithealth.cli.errors import BadInput
 from inithealth.rules.base import Rule
 from inithealth.rules.catalogue import catalogue
-from inithealth.settings import unknown
+from inithealth.suggest import unknown
 
 
 def run(options: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from torch import nn
 
 from inithealth.cli import libraries
 from inithealth.cli.errors import BadInput, first_line, show_their_frames, their_frames
-from inithealth.settings import unknown
+from inithealth.suggest import unknown
 
 T = TypeVar("T")
 

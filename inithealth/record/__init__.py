@@ -1,1 +1,4 @@
-"""The rooms that touch tensors: a live network in, a Recording out."""
+"""From a live network to frozen numbers. `recorder` is the entrance; tensors do not leave this package.
+
+What the numbers mean is decided in `evidence` and `rules`.
+"""

@@ -11,7 +11,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from inithealth.recipes import MATRICES
 from inithealth.record.layers.describe import layers_of
 from inithealth.record.layers.names import flattened
 from inithealth.record.layers.naming import Naming
@@ -21,14 +20,15 @@ from inithealth.record.live.compiled_hooks import CompiledTaps
 from inithealth.record.live.hooks import ModuleHooks
 from inithealth.record.live.observer import Observer
 from inithealth.record.live.readings import Place, Readings
-from inithealth.record.live.step_buffer import Failures, Seen
+from inithealth.record.live.step_buffer import Failures, StepBuffer
 from inithealth.record.saved import losses, unit_activity
 from inithealth.record.statistics.gradients import repeated_gradients
 from inithealth.record.statistics.sample import scaled
 from inithealth.record.tensors import floating_tensors
 from inithealth.recording import Layer, Measurement, Recording, Signal, Step
-from inithealth.schemes import named
-from inithealth.theory import wanted_std
+from inithealth.theory.gains import wanted_std
+from inithealth.theory.recipes import MATRICES
+from inithealth.theory.schemes import with_schemes
 
 _MOST_SAMPLE = 512  # elements of one sample: an rms is known to +-3 %, a share of 1 % to +-0.4 %
 _FIRST_STEP = 32  # times more at the first step, which the verdict on the initialization rests on
@@ -77,19 +77,19 @@ class Recorder:
     def _note_lost(self) -> None:
         self._lost = lost_writes(self.model, self.naming.parameters)
 
-    def _next(self) -> Seen:
+    def _next(self) -> StepBuffer:
         readings = Readings(None if self.exact else self.most)
-        return Seen(readings, first=not self.layers, graph_wanted=self.observer.graph_due(self._steps))
+        return StepBuffer(readings, first=not self.layers, graph_wanted=self.observer.graph_due(self._steps))
 
     def reset(self) -> None:
         """Forget what was measured: the next step starts."""
-        self.hooks.seen = self._next()
+        self.hooks.buffer = self._next()
         self._taps.forget()
 
     @property
-    def seen(self) -> Seen:
+    def buffer(self) -> StepBuffer:
         """What the running step has shown."""
-        return self.hooks.seen
+        return self.hooks.buffer
 
     @property
     def most(self) -> int:
@@ -113,7 +113,7 @@ class Recorder:
     def detach(self) -> None:
         """Take the hooks away until the next :meth:`attach`; those that are compiled in stay."""
         self.hooks.detach()
-        self.seen.produced.clear()
+        self.buffer.produced.clear()
 
     def close(self) -> None:
         """Take every hook away."""
@@ -128,10 +128,10 @@ class Recorder:
         """
         nodes = [t.grad_fn for t in roots if t.grad_fn is not None]
         if nodes and self.observer.graph_due(self._steps):
-            self.failures.guard("autograd graph", self.observer.observe, nodes, inputs, self.seen, self._steps)
+            self.failures.guard("autograd graph", self.observer.observe, nodes, inputs, self.buffer, self._steps)
         if not self.layers:
             self.failures.guard("weights", self._describe_layers)
-        self.seen.produced.clear()  # holds nodes alive, as the graph does
+        self.buffer.produced.clear()  # holds nodes alive, as the graph does
         if self.observer.flow is not None:
             self.observer.flow.graph.release()
 
@@ -180,12 +180,12 @@ class Recorder:
             norms: their L2 norms, with the loss scale taken out.
             loss_scale: by how much gradients at layer outputs were too large.
         """
-        seen = self.seen
-        self._taps.read(seen.readings)
+        buffer = self.buffer
+        self._taps.read(buffer.readings)
         weights = {layer.name: layer.weight.name for layer in self.layers if layer.weight is not None}
         repeats = repeated_gradients(self.layers, gradients) if self.exact else {}
-        signals, units = seen.readings.signals(self._layer_measured), unit_activity.summaries(seen.units)
-        closer = self._closer(seen)
+        signals, units = buffer.readings.signals(self._layer_measured), unit_activity.summaries(buffer.units)
+        first_step_stats = self._first_step_stats(buffer)
         measured = tuple(
             Measurement(
                 layer=layer,
@@ -195,12 +195,12 @@ class Recorder:
                 weight_gradient=norms.get(weights.get(layer, "")),
                 gradient_duplicates=repeats.get(layer, 0.0),
                 **units.get(layer, {}),
-                **closer.get(layer, {}),
+                **first_step_stats.get(layer, {}),
             )
             for layer in dict.fromkeys([*self.observer.layer_at.values(), *(layer for _, layer in signals), *weights])
         )
         self._steps += 1
-        if seen.first and self.hooks.left_out:
+        if buffer.first and self.hooks.left_out:
             self.hooks.detach()  # the next step takes fewer
         self.reset()
         total = math.sqrt(sum(norm**2 for norm in norms.values())) if norms else None
@@ -248,7 +248,7 @@ class Recorder:
         return found
 
     def _describe_layers(self) -> None:
-        called = {**self.seen.called, **self._taps.called()}
+        called = {**self.buffer.called, **self._taps.called()}
         try:
             layers = layers_of(self.naming, self.observer.flow, called)
         except Exception as error:  # without a place in the flow a weight still has its numbers
@@ -272,13 +272,13 @@ class Recorder:
     def _name_schemes(self) -> None:
         self.layers = tuple(
             layer.model_copy(update={"wants": wanted_std(layer)}) if layer.kind in MATRICES else layer
-            for layer in named(self.layers)
+            for layer in with_schemes(self.layers)
         )
 
-    def _closer(self, seen: Seen) -> dict[str, dict[str, Any]]:
+    def _first_step_stats(self, buffer: StepBuffer) -> dict[str, dict[str, Any]]:
         """By layer what was measured at the first step alone."""
-        found = {layer: dict(numbers) for layer, numbers in seen.closer.items()}
-        for module, numbers in seen.spread.items():
+        found = {layer: dict(numbers) for layer, numbers in buffer.first_step_stats.items()}
+        for module, numbers in buffer.output_rank.items():
             layer = self._layer_measured(("module", module))
             if layer is not None:
                 found.setdefault(layer, {}).update(numbers)

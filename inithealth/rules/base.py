@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from inithealth.evidence.wording import span as span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
-from inithealth.rules.wording import span as span
 
 
 class Rule(BaseModel, ABC):

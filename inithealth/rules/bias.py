@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from inithealth import levels
+from inithealth.evidence import signal_path
+from inithealth.evidence.wording import number
 from inithealth.findings import Finding
 from inithealth.recording import Layer, Measurement
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import number
 
 _LOST_IN_ROUNDING = 1e6  # float32 knows seven digits
 _WORD = "bias"  # how a cause begins that lies in the bias
@@ -36,7 +36,7 @@ class BiasAware(Rule):
             return False
         if layer.weight.abs_max == 0.0:  # who sets the weights to zero means the bias to be the start
             return False
-        level = m.input.rms if m.input is not None and levels.usable(m.input) else 1.0
+        level = m.input.rms if m.input is not None and signal_path.usable(m.input) else 1.0
         dominance = _LOST_IN_ROUNDING if layer.normed else self.bias_dominance
         return layer.bias.rms > dominance * (layer.weight.gain or 1.0) * level
 

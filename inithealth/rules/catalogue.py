@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 
 import inithealth.rules
 from inithealth.rules.base import Rule
-from inithealth.settings import Settings, unknown
+from inithealth.suggest import unknown
 
 GROUP = "inithealth.rules"  # entry points of this group are Rule classes
 
@@ -36,20 +36,7 @@ def _add(found: dict[str, type[Rule]], rule: type[Rule]) -> None:
     found[rule.code] = rule
 
 
-def selected(settings: Settings) -> tuple[Rule, ...]:
-    """The rules that the settings ask for, with their options.
-
-    Raises ValueError for an unknown rule name or code, pydantic's ValidationError (a ValueError) for a bad option.
-    """
-    ignored = [word for override in settings.overrides for word in override.ignore]
-    _refuse_words([*settings.select, *settings.ignore, *ignored, *(each.rule for each in settings.suppress)])
-    for options in (settings.rules, *(override.rules for override in settings.overrides)):
-        _refuse_options(options)
-    made = [rule(**settings.rules.get(rule.name, {})) for rule in catalogue()]
-    return tuple(rule for rule in made if settings.selects(rule.code, rule.name))
-
-
-def _refuse_words(words: Sequence[str]) -> None:
+def refuse_unknown_rules(words: Sequence[str]) -> None:
     """Raises ValueError for a word that is no rule's name, code or the beginning of one."""
     known = [word for rule in catalogue() for word in (rule.name, rule.code)]
     for word in words:
@@ -57,7 +44,7 @@ def _refuse_words(words: Sequence[str]) -> None:
             raise ValueError(unknown("rule", word, known))
 
 
-def _refuse_options(rules: Mapping[str, Mapping[str, object]]) -> None:
+def refuse_unknown_options(rules: Mapping[str, Mapping[str, object]]) -> None:
     """Raises ValueError for a rule or an option that is not known, or a value that the option does not take."""
     names = {rule.name: rule for rule in catalogue()}
     codes = {rule.code: rule.name for rule in catalogue()}

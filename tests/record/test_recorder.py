@@ -380,9 +380,9 @@ def test_samples_keep_to_their_budget_whatever_the_number_of_layers(layers: int)
         recorder.observe([loss], {"batch": x})
         loss.backward()
         recorder.detach()
-        assert 0 < recorder.seen.readings.nbytes <= 2**16
+        assert 0 < recorder.buffer.readings.nbytes <= 2**16
         recorder.step(0, 1.0, {}, {})
-        assert recorder.seen.readings.nbytes == 0
+        assert recorder.buffer.readings.nbytes == 0
 
 
 def test_sampled_numbers_are_near_the_exact_ones() -> None:

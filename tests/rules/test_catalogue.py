@@ -12,10 +12,10 @@ import pytest
 
 import inithealth.rules
 from inithealth import Finding, Rule, Settings, Severity
-from inithealth.diagnose import diagnose
+from inithealth.judge.diagnose import diagnose
 from inithealth.recording import Recording
 from inithealth.rules import catalogue as registry
-from inithealth.rules.catalogue import catalogue, selected
+from inithealth.rules.catalogue import catalogue
 from tests.rules.recordings import recording
 
 BUILT_IN = """
@@ -135,12 +135,12 @@ def test_a_rule_named_twice_by_one_package_is_one_rule(monkeypatch: pytest.Monke
     ],
 )
 def test_rules_are_chosen_by_code_prefix_and_name(settings: dict[str, Any], chosen: list[str]) -> None:
-    found = [rule.code for rule in selected(Settings.model_validate(settings))]
+    found = [rule.code for rule in Settings.model_validate(settings).selected_rules()]
     assert [code for code in found if code in BUILT_IN] == chosen
 
 
 def test_options_reach_their_rule_alone() -> None:
-    rules = {rule.name: rule for rule in selected(Settings(rules={"dead-units": {"max_share": 0.9}}))}
+    rules = {rule.name: rule for rule in Settings(rules={"dead-units": {"max_share": 0.9}}).selected_rules()}
     assert rules["dead-units"].model_dump()["max_share"] == 0.9
     assert rules["symmetric-gradients"].model_dump()["max_share"] == 0.5
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from inithealth.record.graph import trunk
 from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.consumers import Meets, Target, targets
 from inithealth.record.graph.dominators import essential_nodes, immediate_dominators, immediate_post_dominators
 from inithealth.record.graph.gradient_paths import over_one, reaching, scores
-from inithealth.record.graph.graph import Graph, trunk
+from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.landmarks import Landmarks
 from inithealth.record.graph.learned_scales import norm_weights, passed_scales
 from inithealth.record.graph.normalization import norms

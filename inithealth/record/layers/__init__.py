@@ -1,1 +1,1 @@
-"""TODO."""
+"""The layers of a model: names, parameters, weights with their statistics, source lines."""

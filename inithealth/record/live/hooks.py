@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from inithealth.record.layers.naming import Naming, module_kind
-from inithealth.record.live.layer_subset import spread
+from inithealth.record.live.layer_subset import layer_subset
 from inithealth.record.live.picklable_hook import Hook
 from inithealth.record.live.readings import Place, Readings
-from inithealth.record.live.step_buffer import Failures, Seen
+from inithealth.record.live.step_buffer import Failures, StepBuffer
 from inithealth.record.statistics.directions import effective
 from inithealth.record.tensors import floating_tensors, is_sharded
 
@@ -30,7 +30,7 @@ class ModuleHooks:
         self,
         naming: Naming,
         failures: Failures,
-        seen: Seen,
+        buffer: StepBuffer,
         *,
         exact: bool,
         compiled: Collection[str],
@@ -38,7 +38,7 @@ class ModuleHooks:
     ) -> None:
         self.naming, self.failures, self.exact, self.compiled = naming, failures, exact, compiled
         self.names = names
-        self.seen = seen
+        self.buffer = buffer
         self.paused = False  # while what runs is no part of the training
         self._modules = list(self._watched())
         self._handles: list[Any] = []
@@ -58,7 +58,7 @@ class ModuleHooks:
         """Hook the modules, unless they are hooked already: all for the first step, some of very many later."""
         if self._handles:
             return
-        for name, module in self._modules if self.seen.first else spread(self._modules):
+        for name, module in self._modules if self.buffer.first else layer_subset(self._modules):
             self._handles.append(module.register_forward_hook(Hook(self._hook(name))))
             if any(is_sharded(each) for each in module._parameters.values() if each is not None):
                 self._handles.append(module.register_forward_pre_hook(Hook(self._naming_hook(name))))
@@ -66,7 +66,7 @@ class ModuleHooks:
     @property
     def left_out(self) -> int:
         """Modules that are looked at in the first step alone."""
-        return len(self._modules) - len(spread(self._modules))
+        return len(self._modules) - len(layer_subset(self._modules))
 
     def detach(self) -> None:
         """Take every hook away."""
@@ -101,8 +101,8 @@ class ModuleHooks:
         return hook
 
     def _record(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
-        seen = self.seen
-        seen.called[name] = None
+        buffer = self.buffer
+        buffer.called[name] = None
         place: Place = ("module", name)
         # In a training step every call counts: a plain tensor is what nearly every module returns.
         plain = type(output) is Tensor and output.is_floating_point()
@@ -111,23 +111,23 @@ class ModuleHooks:
         if filled is None:
             self.failures.setdefault(name, f"its output holds {'empty' if tensors else 'no'} floating tensors")
         else:
-            seen.readings.take("output", place, filled)
-            if seen.first and filled.layout is torch.strided:
-                self._look_closer(name, module, filled)
-        for tensor in list(floating_tensors(args))[:1] if self.exact or seen.first else ():
-            seen.readings.take("input", place, tensor)
+            buffer.readings.take("output", place, filled)
+            if buffer.first and filled.layout is torch.strided:
+                self._measure_once(name, module, filled)
+        for tensor in list(floating_tensors(args))[:1] if self.exact or buffer.first else ():
+            buffer.readings.take("input", place, tensor)
         for tensor in tensors:
             if tensor.requires_grad:
-                tensor.register_hook(gradient_hook(seen.readings, place, self.failures))
-                if seen.graph_wanted and tensor.grad_fn is not None:
-                    seen.produced[tensor.grad_fn] = name
+                tensor.register_hook(gradient_hook(buffer.readings, place, self.failures))
+                if buffer.graph_wanted and tensor.grad_fn is not None:
+                    buffer.produced[tensor.grad_fn] = name
 
-    def _look_closer(self, name: str, module: nn.Module, output: Tensor) -> None:
+    def _measure_once(self, name: str, module: nn.Module, output: Tensor) -> None:
         """What is worth its cost once: the directions of the output, and where it lies."""
-        self.seen.output_places[name] = output.data_ptr()
-        if name not in self.seen.spread:
+        self.buffer.output_places[name] = output.data_ptr()
+        if name not in self.buffer.output_rank:
             found = effective(output, 1 if module_kind(module) == "conv" and output.ndim > 2 else -1)
-            self.seen.spread[name] = {} if found is None else {"effective": found[0], "width": found[1]}
+            self.buffer.output_rank[name] = {} if found is None else {"effective": found[0], "width": found[1]}
 
 
 def gradient_hook(readings: Readings, place: Place, failures: Failures) -> Callable[[Tensor], None]:

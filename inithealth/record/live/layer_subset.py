@@ -10,6 +10,6 @@ T = TypeVar("T")
 MOST = 512  # layers that later steps look at: with twice as many a watched step of small layers takes 5 % longer
 
 
-def spread(items: Sequence[T], most: int = MOST) -> Sequence[T]:
+def layer_subset(items: Sequence[T], most: int = MOST) -> Sequence[T]:
     """At most so many, evenly over the depth; not in step with what repeats, unless it is as long as the stride."""
     return items if len(items) <= most else [items[place * len(items) // most] for place in range(most)]

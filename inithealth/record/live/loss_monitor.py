@@ -10,7 +10,7 @@ from torch import Tensor
 _EVERY = 25  # steps between two looks, where a look would have to wait for the device
 
 
-class Unwatched:
+class LossMonitor:
     """Looks at losses as they come, or later where that would hold up the training."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Unwatched:
             self._losses.clear()
             self.since = broken[0] if broken else None
 
-    def told(self) -> int | None:
+    def taken(self) -> int | None:
         """The step of the first loss that was not finite, once."""
         since, self.since = self.since, None
         return since

@@ -14,7 +14,7 @@ from inithealth.record.graph.operations import Operation
 from inithealth.record.layers.names import parameter_names
 from inithealth.record.layers.naming import Naming
 from inithealth.record.live.hooks import node_hook
-from inithealth.record.live.step_buffer import Failures, Seen
+from inithealth.record.live.step_buffer import Failures, StepBuffer
 from inithealth.record.saved import attention, losses, operands, replay, unit_activity
 from inithealth.record.statistics.directions import effective
 from inithealth.record.statistics.exact import exact
@@ -52,7 +52,7 @@ class Observer:
         """Whether the graph is read in that step: hooks alone see every layer's output in most networks."""
         return self._functional or self.units_due(step)
 
-    def observe(self, nodes: Sequence[Node], inputs: Mapping[str, Tensor], seen: Seen, step: int) -> None:
+    def observe(self, nodes: Sequence[Node], inputs: Mapping[str, Tensor], buffer: StepBuffer, step: int) -> None:
         """Read the graph behind some nodes.
 
         Args:
@@ -60,19 +60,19 @@ class Observer:
         """
         self.flow = flow = self._read(nodes)
         self.layer_at = self.naming.layers(flow)
-        self._shown |= {self.layer_at[index] for index in self._matched(flow, seen)}
+        self._shown |= {self.layer_at[index] for index in self._matched(flow, buffer)}
         self._functional = not self._shown >= set(self.layer_at.values())
         uses: dict[str, int] = {}
         for index, layer in self.layer_at.items():
             uses[layer] = uses.get(layer, 0) + 1
             if layer not in self._shown:
-                self.failures.guard(layer, self._operation, flow, index, layer, uses[layer], seen)
-            if seen.first and uses[layer] == 1:
-                self.failures.guard(layer, self._predict, flow, index, layer, seen)
+                self.failures.guard(layer, self._operation, flow, index, layer, uses[layer], buffer)
+            if buffer.first and uses[layer] == 1:
+                self.failures.guard(layer, self._predict, flow, index, layer, buffer)
         for node, sources in flow.activations().items() if self.units_due(step) else ():
-            self.failures.guard("activations", self._activation, flow, node, sources, seen)
-        if seen.first:
-            self.failures.guard("attention", self._attention, flow, seen)
+            self.failures.guard("activations", self._activation, flow, node, sources, buffer)
+        if buffer.first:
+            self.failures.guard("attention", self._attention, flow, buffer)
             self.failures.guard("loss", self._ends, flow, inputs)
 
     def _read(self, roots: Sequence[Node]) -> Flow:
@@ -83,10 +83,10 @@ class Observer:
             return self.flow
         return flow_of(Graph(ordered, self.names))
 
-    def _matched(self, flow: Flow, seen: Seen) -> set[int]:
+    def _matched(self, flow: Flow, buffer: StepBuffer) -> set[int]:
         """The operations whose output is a module's output: the module's hook has measured them."""
         found = set()
-        for node, module in seen.produced.items():
+        for node, module in buffer.produced.items():
             index = peel(flow.graph, flow.graph.index[node]) if node in flow.graph.index else -1
             layer = self.layer_at.get(index)
             if layer is None:
@@ -97,49 +97,49 @@ class Observer:
                 found.add(index)
         return found
 
-    def _operation(self, flow: Flow, index: int, layer: str, use: int, seen: Seen) -> None:
+    def _operation(self, flow: Flow, index: int, layer: str, use: int, buffer: StepBuffer) -> None:
         """Measure what no hook saw: functional calls, attention's ``out_proj``."""
         # Of an unrolled loop the last calls count: they fire first, and the earlier ones fade by right.
-        flow.graph.nodes[index].register_prehook(node_hook(seen.readings, layer, self.failures))
+        flow.graph.nodes[index].register_prehook(node_hook(buffer.readings, layer, self.failures))
         if use > _MOST_USES or self._is_sharded(flow.operations[index]):
             return
         values = replay.forward(flow, index, self.naming.parameters.get, rows=self._rows)
         if values is None:
             return
-        seen.readings.take("output", ("layer", layer), values.output)
-        if values.input is not None and (self.exact or seen.first):
-            seen.readings.take("input", ("layer", layer), values.input)
-        if seen.first and use == 1:
+        buffer.readings.take("output", ("layer", layer), values.output)
+        if values.input is not None and (self.exact or buffer.first):
+            buffer.readings.take("input", ("layer", layer), values.input)
+        if buffer.first and use == 1:
             found = effective(values.output, 1 if flow.operations[index].kind == "conv" else -1)
             if found is not None:
-                seen.closer.setdefault(layer, {}).update(effective=found[0], width=found[1])
+                buffer.first_step_stats.setdefault(layer, {}).update(effective=found[0], width=found[1])
 
     def _is_sharded(self, operation: Operation) -> bool:
         """Whether an operation cannot be computed again here: each process holds a part of what it needs."""
         names = (*operation.weights, *([operation.bias] if operation.bias else ()))
         return any(is_sharded(self.naming.parameters[name]) for name in names)
 
-    def _predict(self, flow: Flow, index: int, layer: str, seen: Seen) -> None:
+    def _predict(self, flow: Flow, index: int, layer: str, buffer: StepBuffer) -> None:
         if self._is_sharded(flow.operations[index]):
             return
         predicted = replay.predicted(flow, index, self.naming.parameters.get)
         if predicted is not None:
-            seen.closer.setdefault(layer, {})["predicted"] = predicted
+            buffer.first_step_stats.setdefault(layer, {})["predicted"] = predicted
 
-    def _activation(self, flow: Flow, node: int, sources: Sequence[int], seen: Seen) -> None:
+    def _activation(self, flow: Flow, node: int, sources: Sequence[int], buffer: StepBuffer) -> None:
         layers = {self.layer_at[source]: flow.operations[source] for source in sources if source in self.layer_at}
         target = flow.activation(sources[0])
-        if target is None or all(len(seen.units.get(layer, ())) >= _MOST_USES for layer in layers):
+        if target is None or all(len(buffer.units.get(layer, ())) >= _MOST_USES for layer in layers):
             return
-        most = None if self.exact else _MOST_ACTIVITY * _FIRST_STEP if seen.first else _MOST_ACTIVITY
+        most = None if self.exact else _MOST_ACTIVITY * _FIRST_STEP if buffer.first else _MOST_ACTIVITY
         found = unit_activity.of_node(flow.graph, node, target.name, layers.values(), most)
         if found is not None:
             for layer in layers:
-                seen.units.setdefault(layer, []).append(found)
+                buffer.units.setdefault(layer, []).append(found)
 
-    def _attention(self, flow: Flow, seen: Seen) -> None:
+    def _attention(self, flow: Flow, buffer: StepBuffer) -> None:
         for layer, (std, top, keys) in attention.readings(flow, self.layer_at).items():
-            found = seen.closer.setdefault(layer, {})
+            found = buffer.first_step_stats.setdefault(layer, {})
             found.update(attention_std=std, attention_top=top, attention_keys=keys)
 
     def _ends(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:

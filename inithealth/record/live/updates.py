@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from inithealth.record.live.layer_subset import spread
+from inithealth.record.live.layer_subset import layer_subset
 from inithealth.record.statistics.sample import Sample, sample
 from inithealth.record.tensors import own_part
 from inithealth.recording import Layer, Update
@@ -49,7 +49,7 @@ class Updates:
         known = self._optimizers if steps is None else [getattr(steps, "optimizer", steps)]
         rates = {id(p): float(g["lr"]) for o in known for g in o.param_groups for p in g["params"]}
         trained = [(layer.name, layer.weight.name) for layer in layers if layer.weight and layer.weight.trainable]
-        for layer, name in spread(trained):
+        for layer, name in layer_subset(trained):
             parameter = self._parameters[name]
             if steps is not None and id(parameter) not in rates:
                 continue

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Running the model additionally, as `check` does, and restoring everything afterwards."""

@@ -85,11 +85,11 @@ def seen_detached(recorder: Recorder, inputs: Mapping[str, Tensor]) -> tuple[str
     suspects = [
         layer
         for layer in unreached(recorder.layers)
-        if layer.module in recorder.seen.output_places or layer.module in recorder.compiled
+        if layer.module in recorder.buffer.output_places or layer.module in recorder.compiled
     ]
     if not suspects or not recorder.graph:
         return ()
-    places = {recorder.seen.output_places.get(layer.module) for layer in suspects}
+    places = {recorder.buffer.output_places.get(layer.module) for layer in suspects}
     shapes = {tuple(tensor.shape) for tensor in inputs.values()}
     for constant in recorder.observer.constants:
         if constant.address in places or (shapes and constant.shape not in shapes):

@@ -2,12 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inithealth import levels
+from inithealth.evidence import gain_causes, signal_path
+from inithealth.evidence.wording import called, times
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
-from inithealth.rules import gains
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import called, times
 
 
 class ExplodingGradients(Rule):
@@ -42,10 +41,12 @@ class ExplodingGradients(Rule):
     def skipped(self, recording: Recording) -> str | None:
         if recording.differentiated:
             return "the loss is made of derivatives: its gradient is no measure of the way forwards"
-        return None if levels.gradient_growth(recording) else "fewer than two layers have a gradient other than zero"
+        return (
+            None if signal_path.gradient_growth(recording) else "fewer than two layers have a gradient other than zero"
+        )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        found = levels.gradient_growth(recording)
+        found = signal_path.gradient_growth(recording)
         high, highest = (
             (self.high_growth_normalized, self.highest_growth_normalized)
             if recording.normalized
@@ -54,14 +55,14 @@ class ExplodingGradients(Rule):
         if found is None or found[1] <= high:
             return
         at, growth, last = found
-        layers = [layer for layer, _ in levels.measured(recording)]
-        blamed = gains.strongest(layers, [layer for layer in layers if layer.index >= at.index])
+        layers = [layer for layer, _ in signal_path.measured(recording)]
+        blamed = gain_causes.strongest(layers, [layer for layer in layers if layer.index >= at.index])
         yield self.finding(
             blamed,
             f"gradients grow {times(growth)} on the way back from {called(last)} to {called(at)} (limit {times(high)})",
             severity=Severity.ERROR if growth > highest else Severity.WARNING,
             measured=growth,
             limit=high,
-            cause=gains.explain(blamed, of="gradient"),
-            fix=gains.mend(blamed),
+            cause=gain_causes.explain(blamed, of="gradient"),
+            fix=gain_causes.mend(blamed),
         )

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inithealth import levels, remedy
+from inithealth.evidence import fixes, signal_path
+from inithealth.evidence.wording import called, span, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import called, span, verb
 
 
 class NoGradient(Rule):
@@ -57,7 +57,7 @@ class NoGradient(Rule):
                 f"{span(unused)}: {verb(len(unused), 'takes', 'take')} no part in the loss",
                 severity=Severity.INFO,
                 cause="never called for this batch, or the output is not used: what it puts out changes nothing",
-                fix=f"# if that is meant so:\n{remedy.freeze(unused)}",
+                fix=f"# if that is meant so:\n{fixes.freeze(unused)}",
             )
 
     def may_follow(self, symptom: Finding) -> bool:
@@ -75,7 +75,7 @@ class NoGradient(Rule):
         if not asleep:
             return
         when = f"in {trial.steps} steps" if trial.settled else "so far"
-        last, spared = asleep[-1], levels.can_spare(recording, asleep)
+        last, spared = asleep[-1], signal_path.can_spare(recording, asleep)
         yield self.finding(
             # What stops the gradient stands behind the last of them.
             [last, *asleep[:-1]],
@@ -89,7 +89,7 @@ class NoGradient(Rule):
 
 def _shut(layer: Layer, recording: Recording) -> bool:
     m = recording.first.get(layer.name)
-    return m is not None and levels.shut_by_chance(layer, m)
+    return m is not None and signal_path.shut_by_chance(layer, m)
 
 
 def _reads_zeros(layer: Layer, recording: Recording) -> bool:

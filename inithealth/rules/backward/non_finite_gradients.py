@@ -3,10 +3,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from inithealth.evidence.wording import called, count
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import called, count
 
 
 class NonFiniteGradients(Rule):

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inithealth import levels, remedy
+from inithealth.evidence import fixes, signal_path
+from inithealth.evidence.wording import span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import span
 
 
 class SymmetricGradients(Rule):
@@ -39,7 +39,7 @@ class SymmetricGradients(Rule):
     def check(self, recording: Recording) -> Iterator[Finding]:
         alike = [
             (m.gradient_duplicates, layer)
-            for layer, m in levels.measured(recording)
+            for layer, m in signal_path.measured(recording)
             if m.gradient_duplicates >= self.max_share - 1.0 / max(1, self._units(layer.weight))
             and m.gradient_duplicates > 0
             and not layer.head
@@ -57,7 +57,7 @@ class SymmetricGradients(Rule):
             measured=share,
             limit=self.max_share,
             cause="the layers on both sides treat these units alike",
-            fix=remedy.each(layers),
+            fix=fixes.each(layers),
         )
 
     @staticmethod

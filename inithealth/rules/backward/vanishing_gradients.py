@@ -2,12 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inithealth import levels
+from inithealth.evidence import gain_causes, signal_path
+from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
-from inithealth.rules import gains
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import called, number
 
 
 class VanishingGradients(Rule):
@@ -52,16 +51,18 @@ class VanishingGradients(Rule):
             return "the head's units start alike: what comes back through them cancels, until the first step"
         if recording.layer_scale and recording.normalized:
             return "learned scales near zero damp the gradients of their branches by right"
-        return None if levels.gradient_ratio(recording) else "fewer than two layers have a gradient other than zero"
+        return (
+            None if signal_path.gradient_ratio(recording) else "fewer than two layers have a gradient other than zero"
+        )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        found = levels.gradient_fade(recording)
+        found = signal_path.gradient_fade(recording)
         low, lowest = self._limits(recording)
         if found is None or found[1] >= low:
             return
         at, ratio, top = found
-        way = [layer for layer, _ in levels.trunk(recording) if layer.kind != "embedding"]
-        blamed = gains.weakest(way)
+        way = [layer for layer, _ in signal_path.trunk(recording) if layer.kind != "embedding"]
+        blamed = gain_causes.weakest(way)
         yield self.finding(
             blamed,
             f"gradients fade to {number(ratio)} on the way back from {called(top)} to {called(at)} "
@@ -69,8 +70,8 @@ class VanishingGradients(Rule):
             severity=Severity.ERROR if ratio < lowest else Severity.WARNING,
             measured=ratio,
             limit=low,
-            cause=gains.explain(blamed, of="gradient"),
-            fix=gains.mend(blamed),
+            cause=gain_causes.explain(blamed, of="gradient"),
+            fix=gain_causes.mend(blamed),
         )
 
     def _limits(self, recording: Recording) -> tuple[float, float]:

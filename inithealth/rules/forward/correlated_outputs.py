@@ -3,12 +3,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from inithealth import levels, remedy
+from inithealth.evidence import fixes, signal_path
+from inithealth.evidence.trained import trained_layers
+from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording, Weight
 from inithealth.rules.bias import BiasAware, bias_cause
-from inithealth.rules.pretrained import trained_layers
-from inithealth.rules.wording import number, span
 
 # Rates, variances and gates: their bias is where they start, as in a state-space model's time steps.
 _SET_BY_BIAS = frozenset({"softplus", "exp", "sigmoid", "hardsigmoid"})
@@ -56,7 +56,7 @@ class CorrelatedOutputs(BiasAware):
     min_units: int = 4  # fewer units are alike by chance
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        everything = [pair for pair in levels.measured(recording) if not pair[0].head and pair[0].reaches_loss]
+        everything = [pair for pair in signal_path.measured(recording) if not pair[0].head and pair[0].reaches_loss]
         ruled = [
             layer
             for layer, m in everything
@@ -98,12 +98,12 @@ class CorrelatedOutputs(BiasAware):
             measured=rms,
             limit=limit,
             cause=bias_cause(layers),
-            fix=remedy.zero_biases(layers),
+            fix=fixes.zero_biases(layers),
         )
 
     def _suffers(self, recording: Recording) -> bool:
         """Whether a network drawn to one side has lost its signal: norms and skips may keep it."""
-        highest, fade = levels.largest_output(recording), levels.gradient_fade(recording)
+        highest, fade = signal_path.largest_output(recording), signal_path.gradient_fade(recording)
         if highest is None or fade is None:
             return True
         return highest[1] > self.max_output_of_whole or fade[1] < self.min_passing_of_whole
@@ -120,7 +120,7 @@ class CorrelatedOutputs(BiasAware):
             cause="the units are all but copies of one, biases apart"
             if cosine > _COPIES
             else "the weights are not drawn around zero",
-            fix=remedy.each(layers),
+            fix=fixes.each(layers),
         )
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:

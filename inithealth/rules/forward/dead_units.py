@@ -3,11 +3,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from inithealth import levels, remedy
+from inithealth.evidence import fixes, signal_path
+from inithealth.evidence.wording import count, span, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.bias import BiasAware, bias_cause, blames_bias
-from inithealth.rules.wording import count, span, verb
 
 
 class DeadUnits(BiasAware):
@@ -42,13 +42,13 @@ class DeadUnits(BiasAware):
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         groups: dict[tuple[bool, bool], list[tuple[Layer, Measurement]]] = {}
-        for layer, m in levels.measured(recording):
+        for layer, m in signal_path.measured(recording):
             # A branch that starts at zero is judged on probation, not by the zeros in it.
             silent = layer.bypassable and m.output is not None and m.output.abs_max == 0.0
             if m.dead_share is None or not m.units or silent or not self._dead(m.dead_share, m.units):
                 continue
             lost, by_bias = m.dead_share > self.error_share and not layer.bypassable, self.ruled_by_bias(layer, m)
-            if by_bias or not levels.shut_by_chance(layer, m):
+            if by_bias or not signal_path.shut_by_chance(layer, m):
                 groups.setdefault((lost, by_bias), []).append((layer, m))
         for (lost, by_bias), dead in groups.items():
             yield self._group(dead, Severity.ERROR if lost else Severity.WARNING, by_bias)
@@ -67,9 +67,9 @@ class DeadUnits(BiasAware):
         share = f"{lowest:.0%}" if lowest == max(m.dead_share or 0.0 for _, m in dead) else f"{lowest:.0%} or more"
         limit = self._limit(m.units)
         units = f"its {count(m.units, 'unit')} {verb(m.units, 'stays', 'stay')}"
-        cause, fix = "no input of the batch makes them positive", remedy.each(layers)
+        cause, fix = "no input of the batch makes them positive", fixes.each(layers)
         if by_bias:
-            cause, fix = bias_cause(layers), remedy.zero_biases(layers)
+            cause, fix = bias_cause(layers), fixes.zero_biases(layers)
         return self.finding(
             layers,
             f"{span(layers)}: {share} of {units if len(layers) == 1 else 'the units stay'} "

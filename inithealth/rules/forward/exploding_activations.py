@@ -2,12 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inithealth import levels
+from inithealth.evidence import gain_causes, signal_path
+from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
-from inithealth.rules import gains
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import called, number
 
 
 class ExplodingActivations(Rule):
@@ -41,7 +40,7 @@ class ExplodingActivations(Rule):
     highest_rms_normalized: float = 1e4  # fp16 overflows at 6.5e4; three layers x100 (2e3) trained as well
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        found = levels.largest_output(recording)
+        found = signal_path.largest_output(recording)
         high, highest = (
             (self.high_rms_normalized, self.highest_rms_normalized)
             if recording.normalized
@@ -50,23 +49,23 @@ class ExplodingActivations(Rule):
         if found is None or found[1] <= high:
             return
         at, rms = found
-        layers = [layer for layer, _ in levels.measured(recording)]
+        layers = [layer for layer, _ in signal_path.measured(recording)]
         # Where the signal is largest, the head or a layer before it, is chance.
         way = [layer for layer in layers if layer.index <= at.index and not layer.head] or [at]
-        blamed = gains.strongest(layers, way)
+        blamed = gain_causes.strongest(layers, way)
         yield self.finding(
             blamed,
             f"{_growth(recording, at, rms)} (limit {number(high)})",
             severity=Severity.ERROR if rms > highest else Severity.WARNING,
             measured=rms,
             limit=high,
-            cause=gains.explain(blamed),
-            fix=gains.mend(blamed),
+            cause=gain_causes.explain(blamed),
+            fix=gain_causes.mend(blamed),
         )
 
 
 def _growth(recording: Recording, at: Layer, rms: float) -> str:
-    scale = max(1.0, levels.input_rms(recording))
+    scale = max(1.0, signal_path.input_rms(recording))
     if scale == 1.0:
         return f"activations grow to rms {number(rms)} at {called(at)}"
     return f"activations grow to {number(rms)} times the input's rms ({number(scale)}) at {called(at)}"

@@ -3,11 +3,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from inithealth import levels
+from inithealth.evidence import signal_path
+from inithealth.evidence.wording import count, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording, Signal
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import count, number
 
 _FLAT = 1e-6  # std over rms below fp32's resolution
 _BOUNDED = frozenset("tanh sigmoid hardtanh hardsigmoid softmax".split())
@@ -77,7 +77,7 @@ class InputScale(Rule):
     def _fails(self, signal: Signal, recording: Recording) -> bool:
         """Whether training does not get over it: an offset, or a size that nothing behind the first layers bounds."""
         readers = [
-            layer for layer, m in levels.measured(recording) if m.input is not None and _as_large(signal, m.input)
+            layer for layer, m in signal_path.measured(recording) if m.input is not None and _as_large(signal, m.input)
         ]
         normed = bool(readers) and all(layer.normed for layer in readers)
         if signal.std * self.max_offset < abs(signal.mean):
@@ -133,7 +133,7 @@ def _normalized(name: str, signal: Signal, inputs: int) -> str:
 
 def _is_read(signal: Signal, recording: Recording) -> bool:
     """Whether some layer reads a signal of that size: a network may scale its inputs by itself."""
-    read = [m.input for _, m in levels.measured(recording) if m.input is not None and levels.usable(m.input)]
+    read = [m.input for _, m in signal_path.measured(recording) if m.input is not None and signal_path.usable(m.input)]
     return not read or any(_as_large(signal, each) for each in read)
 
 
@@ -143,5 +143,5 @@ def _as_large(signal: Signal, read: Signal) -> bool:
 
 def _samples_differ(recording: Recording) -> float:
     """The least share of a head's input that differs between samples; 1 where it is not known."""
-    shares = [m.input.between for layer, m in levels.measured(recording) if layer.head and m.input is not None]
+    shares = [m.input.between for layer, m in signal_path.measured(recording) if layer.head and m.input is not None]
     return min((share for share in shares if share is not None), default=1.0)

@@ -3,12 +3,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from inithealth import levels, remedy
+from inithealth.evidence import fixes, signal_path
+from inithealth.evidence.trained import trained_layers
+from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.pretrained import trained_layers
-from inithealth.rules.wording import called, number
 
 _LEAKS = "the target leaks into the inputs, or the weights are trained already"
 
@@ -58,7 +58,7 @@ class LossAtInit(Rule):
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         kind, value = recording.loss, recording.steps[0].loss if recording.steps else None
-        heads = [layer for layer, _ in levels.measured(recording) if layer.head][-1:]
+        heads = [layer for layer, _ in signal_path.measured(recording) if layer.head][-1:]
         if kind.over_base is not None:
             yield from self._no_prior(recording, heads, value)
             return
@@ -82,7 +82,7 @@ class LossAtInit(Rule):
                 measured=spread if wide else value,
                 limit=self.max_logits_std if wide else high,
                 cause="confident guesses that are wrong: training has to unlearn the head first",
-                fix=remedy.each(heads) if heads else "scale the logits down",
+                fix=fixes.each(heads) if heads else "scale the logits down",
             )
         elif value < low:
             yield self.finding(
@@ -102,7 +102,7 @@ class LossAtInit(Rule):
         if positives >= self.max_positives or over <= self.max_over_base or value is None or not value > high:
             return
         prior = max(positives, 0.01)
-        bias = [remedy.code(layer.bias.name) for layer in heads if layer.bias is not None]
+        bias = [fixes.code(layer.bias.name) for layer in heads if layer.bias is not None]
         yield self.finding(
             heads,
             f"loss at init {number(value)} (limit {number(high)}): {number(positives)} of the targets are positive, "

@@ -3,11 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from inithealth.evidence.fixes import LESS_SPEED
+from inithealth.evidence.wording import called, count, number, seen_at
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording, Step
-from inithealth.remedy import LESS_SPEED
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import called, count, number, seen_at
 
 _OVERFLOW = "an overflow"  # how a cause begins that lies in finite numbers
 

@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
-from inithealth import levels, remedy
+from inithealth.evidence import fixes, signal_path
+from inithealth.evidence.wording import called, number, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording, Weight
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import called, number, span
 
 Pair = tuple[Layer, Measurement]
 
@@ -55,7 +55,7 @@ class RankCollapse(Rule):
     min_share: float = 0.9  # of the weights' square in one direction
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        line = [pair for pair in levels.measured(recording) if self._on_a_line(*pair)]
+        line = [pair for pair in signal_path.measured(recording) if self._on_a_line(*pair)]
         flat = [pair for pair in line if self._one_direction(pair[0].weight)]
         if flat:
             yield self._by_weights(flat)
@@ -84,7 +84,7 @@ class RankCollapse(Rule):
 
     def _faded(self, recording: Recording) -> list[Pair]:
         """The layers over which the directions of a signal fade to one, step by step up to the head."""
-        way = [pair for pair in levels.trunk(recording) if self._counts(*pair)]
+        way = [pair for pair in signal_path.trunk(recording) if self._counts(*pair)]
         wide = [place for place, pair in enumerate(way) if not self._on_a_line(*pair)]
         if not wide or len(way) - 1 - wide[-1] < self.min_layers or self._head_sees_more(recording):
             return []
@@ -101,7 +101,7 @@ class RankCollapse(Rule):
     def _head_sees_more(recording: Recording) -> bool:
         """Whether a head's outputs differ in several directions: other ways have reached it."""
         return any(
-            layer.head and m.effective is not None and m.effective > 1.2 for layer, m in levels.measured(recording)
+            layer.head and m.effective is not None and m.effective > 1.2 for layer, m in signal_path.measured(recording)
         )
 
     def _by_weights(self, flat: list[Pair]) -> Finding:
@@ -112,7 +112,7 @@ class RankCollapse(Rule):
             measured=flat[0][1].effective,
             limit=self.max_directions,
             cause=f"the weights of {called(layers[0])} have (nearly) one direction",
-            fix=remedy.each(layers),
+            fix=fixes.each(layers),
         )
 
     def _by_depth(self, faded: list[Pair], adaptive: bool) -> Finding:
@@ -143,4 +143,4 @@ def _directions(pair: Pair) -> float:
 
 def _orthogonal(layers: list[Layer]) -> str:
     names = [layer.weight.name for layer in layers if layer.weight is not None]
-    return "\n".join(f"nn.init.orthogonal_({remedy.code(name)})" for name in names)
+    return "\n".join(f"nn.init.orthogonal_({fixes.code(name)})" for name in names)

@@ -2,12 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inithealth import levels, remedy
+from inithealth.evidence import fixes, gain_causes, signal_path
+from inithealth.evidence.wording import called, number, span, times
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
-from inithealth.rules import gains
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import called, number, span, times
 
 Attention = list[tuple[Layer, Measurement]]  # the layers that make its queries and keys
 
@@ -65,7 +64,7 @@ class SaturatedAttention(Rule):
 
     def _reason(self, attention: Attention) -> str:
         """What makes the logits large: the weights, a scale that is missing, or what queries and keys read."""
-        if any(gains.relative_gain(layer) > self.max_gain for layer, _ in attention):
+        if any(gain_causes.relative_gain(layer) > self.max_gain for layer, _ in attention):
             return "weights"
         return "scale" if _unscaled(attention) > self.max_unscaled else "input"
 
@@ -82,7 +81,7 @@ class SaturatedAttention(Rule):
         worst = attentions[0]
         layers = [layer for attention in attentions for layer, _ in attention]
         if reason == "weights":
-            layers.sort(key=lambda layer: -round(gains.relative_gain(layer), 1))
+            layers.sort(key=lambda layer: -round(gain_causes.relative_gain(layer), 1))
         std, m = _std(worst), worst[0][1]
         top = m.attention_top or 0.0
         most = "up to " if len(attentions) > 1 else ""
@@ -105,22 +104,22 @@ class SaturatedAttention(Rule):
     ) -> tuple[str, str]:
         """The cause in words, and what to type."""
         if reason == "weights":
-            loud = [layer for layer in layers if gains.relative_gain(layer) > self.max_gain]
-            most = times(gains.relative_gain(loud[0]))
-            return f"the weights of {called(loud[0])} have {most} the gain that keeps the signal", remedy.each(loud)
+            loud = [layer for layer in layers if gain_causes.relative_gain(layer) > self.max_gain]
+            most = times(gain_causes.relative_gain(loud[0]))
+            return f"the weights of {called(loud[0])} have {most} the gain that keeps the signal", fixes.each(loud)
         if reason == "scale":
             over = _unscaled(worst)
             told = f"the weights are right, the logits are {times(over)} as large as they make them over sqrt(d)"
             return f"{told}: products of about {over**2:.0f} dimensions are not divided by their root", _SCORES
         levels_read = [_level(m) for attention in attentions for _, m in attention]
         told = f"the weights are right, what they read is large: rms {number(max(levels_read))}"
-        return told, remedy.scale(layers, [1.0 / max(1.0, level) for level in levels_read])
+        return told, fixes.scale(layers, [1.0 / max(1.0, level) for level in levels_read])
 
 
 def _attentions(recording: Recording) -> list[Attention]:
     """The layers of each attention: query and key have the very same numbers."""
     found: dict[tuple[float, float | None, int], Attention] = {}
-    for layer, m in levels.measured(recording):
+    for layer, m in signal_path.measured(recording):
         if m.attention_std is not None and layer.reaches_loss:
             found.setdefault((m.attention_std, m.attention_top, m.attention_keys), []).append((layer, m))
     return list(found.values())
@@ -138,8 +137,8 @@ def _unscaled(attention: Attention) -> float:
 
 def _size(layer: Layer, m: Measurement) -> float:
     """rms of what a layer gives the attention: 1 behind a normalization."""
-    return 1.0 if layer.normed or m.output is None or not levels.usable(m.output) else m.output.rms
+    return 1.0 if layer.normed or m.output is None or not signal_path.usable(m.output) else m.output.rms
 
 
 def _level(m: Measurement) -> float:
-    return m.input.rms if m.input is not None and levels.usable(m.input) else 1.0
+    return m.input.rms if m.input is not None and signal_path.usable(m.input) else 1.0

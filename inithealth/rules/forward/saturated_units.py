@@ -3,12 +3,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from inithealth import levels, remedy
+from inithealth.evidence import fixes, gain_causes, signal_path
+from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
-from inithealth.rules import gains
 from inithealth.rules.bias import BiasAware, bias_cause, blames_bias
-from inithealth.rules.wording import number, span
 
 _FLAT_FROM = {"tanh": math.atanh(0.97), "sigmoid": math.log(0.97 / 0.03)}  # where each is on its flat part
 
@@ -44,7 +43,7 @@ class SaturatedUnits(BiasAware):
     def check(self, recording: Recording) -> Iterator[Finding]:
         worst = [
             (m.saturated_share, layer)
-            for layer, m in levels.measured(recording)
+            for layer, m in signal_path.measured(recording)
             if m.saturated_share is not None and m.saturated_share > self.max_share and not layer.head
             if _can_saturate(layer, m)
         ]
@@ -84,7 +83,7 @@ class SaturatedUnits(BiasAware):
             limit=self.max_share,
             cause="the rates are too large: a softplus of 0 is 0.69, and where a state is to last they start at "
             "0.001 to 0.1",
-            fix=remedy.start_biases(biases, -6.9, -2.25) or "give the rates a bias that starts at -6.9 to -2.25",
+            fix=fixes.start_biases(biases, -6.9, -2.25) or "give the rates a bias that starts at -6.9 to -2.25",
         )
 
     def _by_bias(self, ruled: list[tuple[float, Layer]]) -> Finding:
@@ -96,7 +95,7 @@ class SaturatedUnits(BiasAware):
             measured=share,
             limit=self.max_share,
             cause=bias_cause(layers),
-            fix=remedy.zero_biases(layers),
+            fix=fixes.zero_biases(layers),
         )
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
@@ -108,21 +107,21 @@ class SaturatedUnits(BiasAware):
     @staticmethod
     def _level(layer: Layer, recording: Recording) -> str:
         output = recording.first[layer.name].output
-        return f": rms {number(output.rms)}" if output is not None and levels.usable(output) else ""
+        return f": rms {number(output.rms)}" if output is not None and signal_path.usable(output) else ""
 
     @staticmethod
     def _fix(layers: list[Layer], recording: Recording) -> str:
         """A new initialization, or less of the present one where that is right and the input is what is large."""
-        loud = [layer for layer in layers if gains.relative_gain(layer) > 1.0]
+        loud = [layer for layer in layers if gain_causes.relative_gain(layer) > 1.0]
         right = [layer for layer in layers if layer not in loud]
         outputs = [recording.first[layer.name].output for layer in right]
         factors = [1.0 / output.rms if output is not None and output.rms > 1.0 else 1.0 for output in outputs]
-        return "\n".join(filter(None, (remedy.each(loud), remedy.scale(right, factors))))
+        return "\n".join(filter(None, (fixes.each(loud), fixes.scale(right, factors))))
 
 
 def _can_saturate(layer: Layer, m: Measurement) -> bool:
     """Whether a layer puts out anything large enough; a mask behind it (-inf before a sigmoid) saturates too."""
     edge = _FLAT_FROM.get(layer.activation or "")
-    if edge is None or layer.normed or m.output is None or not levels.usable(m.output):
+    if edge is None or layer.normed or m.output is None or not signal_path.usable(m.output):
         return True
     return m.output.abs_max * layer.multiplied > edge

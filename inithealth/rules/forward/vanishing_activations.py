@@ -2,12 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inithealth import levels
+from inithealth.evidence import gain_causes, signal_path
+from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
-from inithealth.rules import gains
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import called, number
 
 
 class VanishingActivations(Rule):
@@ -42,7 +41,7 @@ class VanishingActivations(Rule):
     min_between: float = 4e-5  # share of the head's input that tells samples apart; 8e-5 is the least of 480 healthy
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        faded = None if recording.normalized else levels.smallest_output(recording)
+        faded = None if recording.normalized else signal_path.smallest_output(recording)
         exempt = recording.layer_scale or self._gradient_passes(recording, self.min_passing)
         alike = None if exempt else self._alike(recording)
         if faded is not None and faded[1] < self.low_rms:
@@ -55,27 +54,27 @@ class VanishingActivations(Rule):
             yield self._finding(recording, message, share, self.min_between, True)
 
     def _finding(self, recording: Recording, message: str, measured: float, limit: float, bad: bool) -> Finding:
-        way = [layer for layer, _ in levels.trunk(recording) if not layer.head and layer.kind != "embedding"]
-        blamed = gains.weakest(way)
+        way = [layer for layer, _ in signal_path.trunk(recording) if not layer.head and layer.kind != "embedding"]
+        blamed = gain_causes.weakest(way)
         return self.finding(
             blamed,
             f"{message} (limit {number(limit)})",
             severity=Severity.ERROR if bad else Severity.WARNING,
             measured=measured,
             limit=limit,
-            cause=gains.explain(blamed),
-            fix=gains.mend(blamed),
+            cause=gain_causes.explain(blamed),
+            fix=gain_causes.mend(blamed),
         )
 
     @staticmethod
     def _gradient_passes(recording: Recording, least: float) -> bool:
         """Whether the gradient comes back: then what looks alike was made so on purpose, as by a codebook."""
-        found = levels.gradient_fade(recording)
+        found = signal_path.gradient_fade(recording)
         return found is not None and found[1] > least
 
     def _alike(self, recording: Recording) -> tuple[Layer, float] | None:
         """The head to which all samples look the same, and the share of its input that differs between them."""
-        for layer, m in levels.measured(recording):
+        for layer, m in signal_path.measured(recording):
             between = m.input.between if layer.head and m.input is not None and m.input.rms > 0 else None
             if between is not None and between < self.min_between:
                 return layer, between
@@ -83,7 +82,7 @@ class VanishingActivations(Rule):
 
 
 def _fading(recording: Recording, at: Layer, share: float) -> str:
-    scale = min(1.0, levels.input_rms(recording))
+    scale = min(1.0, signal_path.input_rms(recording))
     if scale == 1.0:
         return f"activations fade to rms {number(share)} at {called(at)}"
     return f"activations fade to {number(share)} of the input's rms ({number(scale)}) at {called(at)}"

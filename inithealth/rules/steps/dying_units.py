@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from inithealth.evidence.fixes import LESS_SPEED
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Measurement, Recording
-from inithealth.remedy import LESS_SPEED
 from inithealth.rules.base import Rule, span
 
 

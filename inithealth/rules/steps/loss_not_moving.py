@@ -3,11 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from inithealth import levels
+from inithealth.evidence import signal_path
+from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import called, number
 
 
 class LossNotMoving(Rule):
@@ -65,7 +65,7 @@ class LossNotMoving(Rule):
     def _starved(self, recording: Recording) -> tuple[Layer, str] | None:
         """A layer that next to no gradient reaches, at the last step."""
         last = recording.model_copy(update={"steps": recording.steps[-1:]})
-        fade = levels.gradient_fade(last)
+        fade = signal_path.gradient_fade(last)
         if fade is not None and fade[1] < self.max_passing:
             return fade[0], f"its gradient at {called(fade[0])} is {number(fade[1])} of that at {called(fade[2])}"
         asleep = set(recording.probation.asleep) if recording.probation is not None else set()

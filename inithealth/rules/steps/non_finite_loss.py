@@ -3,11 +3,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from inithealth.evidence.fixes import LESS_SPEED
+from inithealth.evidence.wording import seen_at
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
-from inithealth.remedy import LESS_SPEED
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import seen_at
 
 
 class NonFiniteLoss(Rule):

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from inithealth.evidence import float16
+from inithealth.evidence.wording import count, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, Step
-from inithealth.rules import float16
 from inithealth.rules.base import Rule, span
-from inithealth.rules.wording import count, number
 
 _MATRICES = ("linear", "conv", "rnn", "bilinear", "bmm")
 

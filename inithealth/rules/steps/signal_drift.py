@@ -3,13 +3,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from statistics import median
 
-from inithealth import levels
+from inithealth.evidence import signal_path
+from inithealth.evidence.drift import Reading, baseline, beyond_the_network, drifts, latest
+from inithealth.evidence.fixes import LESS_SPEED
+from inithealth.evidence.wording import called, times
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
-from inithealth.remedy import LESS_SPEED
-from inithealth.rules import history
 from inithealth.rules.base import Rule, span
-from inithealth.rules.wording import called, times
 
 
 class SignalDrift(Rule):
@@ -44,18 +44,18 @@ class SignalDrift(Rule):
     max_start: float = 0.03  # of the largest output, or input: what starts smaller is waking up
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        last = history.latest(recording)
+        last = latest(recording)
         if last is None:
             return
         layers = {layer.name: layer for layer in recording.layers if not layer.head}
-        outputs = {name: o for name, o in history.drifts(recording, _output).items() if name in layers}
-        gradients = history.drifts(recording, _gradient)
+        outputs = {name: o for name, o in drifts(recording, _output).items() if name in layers}
+        gradients = drifts(recording, _gradient)
         found = False
         for what, read, drift, most in (
             ("output", _output, outputs, self.max_octaves),
             ("gradient", _gradient, gradients, self.max_octaves_of_gradient),
         ):
-            drift = history.beyond_the_network(drift)
+            drift = beyond_the_network(drift)
             awake = self._awake(recording, read)
             off = {name: octaves for name, octaves in drift.items() if octaves > most and name in awake & set(layers)}
             if off and not found:
@@ -66,11 +66,11 @@ class SignalDrift(Rule):
         if not found and middle > self.max_octaves_of_whole:
             yield self._grown(middle, last.index)
 
-    def _awake(self, recording: Recording, read: history.Reading) -> set[str]:
+    def _awake(self, recording: Recording, read: Reading) -> set[str]:
         """Layers whose output, or gradient, was of some size from the start."""
-        early = history.baseline(recording)
+        early = baseline(recording)
         sizes = {m.layer: read(m) or 0.0 for m in early[0].layers} if early else {}
-        largest = max([*sizes.values(), levels.input_rms(recording) if read is _output else 0.0])
+        largest = max([*sizes.values(), signal_path.input_rms(recording) if read is _output else 0.0])
         return {name for name, size in sizes.items() if size > self.max_start * largest}
 
     def _drifted(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inithealth import remedy
+from inithealth.evidence import fixes
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Probation, Recording
 from inithealth.rules.base import Rule, span
@@ -49,7 +49,7 @@ class SymmetryNotBreaking(Rule):
                 limit=self.max_alike,
                 step=recording.steps[-1].index,
                 cause="units that start equal and are treated alike get equal gradients",
-                fix=remedy.each(stuck),
+                fix=fixes.each(stuck),
             )
 
 

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 
-from inithealth import remedy
+from inithealth.evidence import fixes
+from inithealth.evidence.wording import count, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, Update
 from inithealth.rules.base import Rule, span
-from inithealth.rules.wording import count, verb
 
 _RARELY_READ = ("embedding",)  # a sample of the rows may hold none that a batch looked up
 
@@ -48,7 +48,7 @@ class UnchangedParameters(Rule):
                 forgotten,
                 f"{span(forgotten)}: {verb(len(forgotten), 'is', 'are')} trainable, and in no optimizer",
                 cause="the optimizer was made without these parameters",
-                fix=f"pass model.parameters() to the optimizer, or:\n{remedy.freeze(forgotten)}",
+                fix=f"pass model.parameters() to the optimizer, or:\n{fixes.freeze(forgotten)}",
             )
         pushed = [
             (step.updates, {m.layer for m in step.layers if m.weight_gradient})
@@ -65,7 +65,7 @@ class UnchangedParameters(Rule):
                 step=recording.steps[-1].index,
                 cause="a gradient comes, and the optimizer leaves the weights as they are",
                 fix=f"look for a learning rate of 0, or gradients that are cleared before the step; or:\n"
-                f"{remedy.freeze(stuck)}",
+                f"{fixes.freeze(stuck)}",
             )
 
     def _stuck(self, layer: Layer, pushed: Sequence[tuple[Mapping[str, Update], Set[str]]]) -> bool:

@@ -3,12 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from inithealth import remedy
+from inithealth.evidence import drift, fixes
+from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, Step, Update
-from inithealth.rules import history
 from inithealth.rules.base import Rule, span
-from inithealth.rules.wording import called, number
 
 _MATRICES = ("linear", "conv", "rnn", "bilinear", "bmm")  # vectors and rare rows move at paces of their own
 
@@ -53,7 +52,7 @@ class UpdateRatio(Rule):
         large = [layer for layer in layers if all(self._large(layer, step) for step in steps)]
         if large:
             yield self._too_large(large, steps[-1])
-        late = recording.adaptive and history.latest(recording) is not None  # at first, zero starts are waking
+        late = recording.adaptive and drift.latest(recording) is not None  # at first, zero starts are waking
         small = [layer for layer in layers if late and all(self._small(layer, step) for step in steps)]
         if small:
             yield self._too_small(small, steps[-1])
@@ -77,7 +76,7 @@ class UpdateRatio(Rule):
             limit=self.max_ratio,
             step=step.index,
             cause=f"the learning rate {_rate(step.updates[layers[0].name])}is too high for {called(layers[0])}",
-            fix=remedy.LESS_SPEED,
+            fix=fixes.LESS_SPEED,
         )
 
     def _too_small(self, layers: list[Layer], step: Step) -> Finding:

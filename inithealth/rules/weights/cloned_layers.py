@@ -6,12 +6,12 @@ from collections.abc import Hashable, Iterator, Sequence
 from itertools import pairwise
 from typing import ClassVar
 
-from inithealth import remedy
+from inithealth.evidence import fixes
+from inithealth.evidence.roles import grouped
+from inithealth.evidence.wording import called, count, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.roles import grouped
-from inithealth.rules.wording import called, count, span
 
 _NUMBER = re.compile(r"\d+")
 _DRAWN = ("linear", "conv", "embedding", "rnn", "bilinear", "bmm")
@@ -72,7 +72,7 @@ class ClonedLayers(Rule):
             if equal
             else "a layer was built once and copied with its weights; at different depths the copies read different "
             "inputs and part at the first step, so this is mostly harmless",
-            fix=remedy.redraw(layers),
+            fix=fixes.redraw(layers),
         )
 
     def _drawn(self, layer: Layer) -> bool:

@@ -3,11 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from inithealth import remedy
+from inithealth.evidence import fixes
+from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Probation, Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import number, span
 
 
 class ConstantWeights(Rule):
@@ -68,7 +68,7 @@ class ConstantWeights(Rule):
             measured=1.0,
             limit=self.max_alike,
             cause="units with equal weights see the same direction of their input",
-            fix=remedy.each(layers),
+            fix=fixes.each(layers),
         )
 
     def _on_probation(self, copies: list[Layer], recording: Recording) -> Finding:
@@ -85,7 +85,7 @@ class ConstantWeights(Rule):
             measured=share,
             limit=self.max_alike,
             cause="units with equal weights that are treated alike get equal gradients and stay one unit",
-            fix=remedy.each([*layers, *(_constant_heads(recording) if stuck else ())]),
+            fix=fixes.each([*layers, *(_constant_heads(recording) if stuck else ())]),
         )
 
     def _becomes(self, trial: Probation | None, share: float) -> str:

@@ -3,11 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from inithealth import remedy
+from inithealth.evidence import fixes
+from inithealth.evidence.wording import span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Probation, Recording, Weight
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import span
 
 _STILL = "are still alike"
 
@@ -65,7 +65,7 @@ class DuplicateNeurons(Rule):
                 cause="copies whose outgoing weights are equal too get equal gradients: they never part"
                 if still
                 else "weights were copied or tiled",
-                fix=remedy.each(layers),
+                fix=fixes.each(layers),
             )
 
     def _becomes(self, weight: Weight, trial: Probation | None) -> tuple[Severity, str]:

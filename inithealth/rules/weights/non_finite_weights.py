@@ -3,11 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from inithealth import remedy
+from inithealth.evidence import fixes
+from inithealth.evidence.wording import count, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import count, span
 
 _MOST_NAMES = 3
 
@@ -61,5 +61,5 @@ class NonFiniteWeights(Rule):
             measured=float(values),
             limit=0.0,
             cause="the initialization wrote them, or memory was never written",
-            fix="\n".join(filter(None, (remedy.each(broken), remedy.zero_biases(shifted)))),
+            fix="\n".join(filter(None, (fixes.each(broken), fixes.zero_biases(shifted)))),
         )

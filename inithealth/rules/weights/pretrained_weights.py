@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from statistics import median
 from typing import ClassVar
 
+from inithealth.evidence.trained import MAX_RANDOM_EDGE, MIN_TRAINED_SHARE, trained_layers
+from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.pretrained import MAX_RANDOM_EDGE, MIN_TRAINED_SHARE, trained_layers
-from inithealth.rules.wording import number, span
 
 
 class PretrainedWeights(Rule):

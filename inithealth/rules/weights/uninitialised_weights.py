@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from statistics import median
 from typing import ClassVar
 
-from inithealth import remedy
+from inithealth.evidence import fixes
+from inithealth.evidence.missed_init import DEFAULT, Missed, missed_by_scheme
+from inithealth.evidence.trained import trained_layers
+from inithealth.evidence.wording import number, span, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, Weight
-from inithealth.rules.at_default import DEFAULT, Missed, missed_by_scheme
 from inithealth.rules.base import Rule
-from inithealth.rules.pretrained import trained_layers
-from inithealth.rules.wording import number, span, verb
 
 _FOLLOW = frozenset(f"IH{code}" for code in (*range(201, 211), *range(301, 306), 405, 406, 407))
 _ABOUT_WEIGHTS = frozenset("IH101 IH103 IH104 IH105 IH106 IH107 IH108 IH109".split())
@@ -106,7 +106,7 @@ class UninitialisedWeights(Rule):
             limit=self.max_value if absurd else self.max_tiny_share,
             cause=f"no initialization draws such numbers: the {verb(len(layers), 'tensor was', 'tensors were')} "
             "allocated (torch.empty, to_empty) and never filled",
-            fix="\n".join(filter(None, (remedy.each(drawn), remedy.zero_biases(shifts)))),
+            fix="\n".join(filter(None, (fixes.each(drawn), fixes.zero_biases(shifts)))),
         )
 
     def _zero_pages(self, layers: list[Layer]) -> Finding:
@@ -115,7 +115,7 @@ class UninitialisedWeights(Rule):
             f"{span(layers)}: all zero, the norm weights too",
             measured=0.0,
             cause="nothing starts norm weights at zero throughout: fresh memory is zero, and nothing was written to it",
-            fix=remedy.each(layers),
+            fix=fixes.each(layers),
         )
 
     def _lost(self, layers: list[Layer], recording: Recording) -> Finding:
@@ -130,7 +130,7 @@ class UninitialisedWeights(Rule):
             severity=Severity.WARNING,
             measured=rms,
             cause="weight_norm makes the weight anew in every call, of a size and a direction that were left alone",
-            fix=remedy.redraw(layers, stds),
+            fix=fixes.redraw(layers, stds),
         )
 
     def _missed(self, missed: Missed) -> Finding:
@@ -143,7 +143,7 @@ class UninitialisedWeights(Rule):
             measured=missed.share,
             limit=self.max_missed_share,
             cause="an initialization had no effect here: it skips what it does not know, or writes to a copy",
-            fix=remedy.redraw(missed.layers, missed.stds),
+            fix=fixes.redraw(missed.layers, missed.stds),
         )
 
 

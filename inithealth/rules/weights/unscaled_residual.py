@@ -4,14 +4,14 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from inithealth import remedy
+from inithealth.evidence import fixes
+from inithealth.evidence.depth_scheme import Unscaled, scaled_by_depth, scaled_twice, unscaled_ends
+from inithealth.evidence.residual_stream import branches, growth, growth_if_scaled
+from inithealth.evidence.roles import grouped, place
+from inithealth.evidence.wording import number, span, times, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.depth_scheme import Unscaled, scaled_by_depth, scaled_twice, unscaled_ends
-from inithealth.rules.roles import grouped, place
-from inithealth.rules.trunk import branches, growth, growth_if_scaled
-from inithealth.rules.wording import number, span, times, verb
 
 
 class UnscaledResidual(Rule):
@@ -75,7 +75,7 @@ class UnscaledResidual(Rule):
             measured=grown,
             limit=self.max_growth,
             cause="each adds in proportion to the trunk, and no normalization takes its growth away: that multiplies",
-            fix=remedy.by_depth(ends, amount, _blocks(ends)),
+            fix=fixes.by_depth(ends, amount, _blocks(ends)),
         )
 
     def _left_out(self, found: Unscaled, normalized: bool) -> Finding:
@@ -93,7 +93,7 @@ class UnscaledResidual(Rule):
             cause=wrong
             if found.misplaced
             else "what these layers add to the trunk grows with the depth that the others were scaled for",
-            fix=remedy.by_depth(found.ends, found.branches, _blocks(found.ends), undo=found.misplaced),
+            fix=fixes.by_depth(found.ends, found.branches, _blocks(found.ends), undo=found.misplaced),
         )
 
     def _twice(self, layers: list[Layer], recording: Recording) -> Finding:
@@ -106,7 +106,7 @@ class UnscaledResidual(Rule):
             measured=rms,
             limit=limit,
             cause="no residual branch ends there: what the branches add is scaled twice, and trains all the same",
-            fix=remedy.by_depth([], recording.branches, _blocks(layers), undo=layers),
+            fix=fixes.by_depth([], recording.branches, _blocks(layers), undo=layers),
         )
 
     def _adding(self, ends: list[Layer], grown: float, amount: int) -> Finding:
@@ -119,7 +119,7 @@ class UnscaledResidual(Rule):
             limit=self.max_growth,
             cause="norms keep every branch alike, so the trunk grows by the square root of their number: it trains, "
             "but each later block says less beside what was there",
-            fix=remedy.by_depth(ends, amount, _blocks(ends)),
+            fix=fixes.by_depth(ends, amount, _blocks(ends)),
         )
 
 

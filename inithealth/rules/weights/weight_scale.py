@@ -6,14 +6,14 @@ from collections.abc import Hashable, Iterator
 from statistics import median
 from typing import ClassVar, NamedTuple
 
-from inithealth import levels, remedy
+from inithealth.evidence import fixes, signal_path
+from inithealth.evidence.global_scale import off_as_a_whole
+from inithealth.evidence.trained import trained_layers
+from inithealth.evidence.wording import called, number, span, times
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.pretrained import trained_layers
-from inithealth.rules.whole_scale import off_as_a_whole
-from inithealth.rules.wording import called, number, span, times
-from inithealth.theory import octaves_off, recipe_gains, wanted_gain
+from inithealth.theory.gains import octaves_off, recipe_gains, wanted_gain
 
 _SMALL = frozenset("IH201 IH206 IH207 IH301 IH304 IH402 IH406".split())  # what follows from weights that are too small
 _DRAWN = ("linear", "conv")
@@ -78,12 +78,12 @@ class WeightScale(Rule):
     max_norm_median: float = 8.0
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        suffers = levels.shows(recording)
+        suffers = signal_path.shows(recording)
         trained = trained_layers(recording)  # a training has set their scale, whatever recipes say
         drawn = [layer for layer in recording.layers if layer.name not in trained]
         fresh = recording.model_copy(update={"layers": tuple(drawn)}) if trained else recording
         outliers = {
-            **self._off_peers(fresh, suffers or levels.strained(recording)),
+            **self._off_peers(fresh, suffers or signal_path.strained(recording)),
             **self._as_a_whole(fresh),
             **self._embeddings(fresh),
             **self._norms(fresh),
@@ -115,7 +115,7 @@ class WeightScale(Rule):
             measured=rms,
             limit=limit,
             cause=_effect(layers[0]),
-            fix=remedy.each(layers),
+            fix=fixes.each(layers),
         )
 
     def _ruinous(self, octaves: float, recording: Recording) -> bool:
@@ -124,8 +124,8 @@ class WeightScale(Rule):
         Right before a norm small weights turn faster and right themselves; large ones turn slower by their square.
         """
         if _held_by_norms(recording):
-            return octaves > self.max_octaves_before_norms or (octaves > 0 and levels.strained(recording))
-        return abs(octaves) > self.max_octaves_of_whole or levels.strained(recording)
+            return octaves > self.max_octaves_before_norms or (octaves > 0 and signal_path.strained(recording))
+        return abs(octaves) > self.max_octaves_of_whole or signal_path.strained(recording)
 
     def _lost(self, layers: list[Layer], octaves: float) -> bool:
         """Whether weights that are too small take more of the signal than training gives back."""
@@ -170,14 +170,14 @@ class WeightScale(Rule):
         """
         off = _off_recipes(layer, _gain(layer))
         if layer.head or layer.ends_branch:
-            return off if off > 0 and levels.wide_logits(recording) else 0.0
+            return off if off > 0 and signal_path.wide_logits(recording) else 0.0
         return 0.0 if off < 0 and layer.bypassable else off
 
     def _embeddings(self, recording: Recording) -> dict[str, _Off]:
         found = {}
         for layer in recording.layers:
             if layer.kind == "embedding" and layer.weight is not None and layer.weight.rms > 0:
-                tied = bool(layer.weight.tied_to) and levels.wide_logits(recording)
+                tied = bool(layer.weight.tied_to) and signal_path.wide_logits(recording)
                 limit, usual = (self.max_tied_rms, 0.02) if tied else (self.max_embedding_rms, 1.0)
                 where = "embeddings that are the head too have" if tied else "embeddings usually have"
                 if layer.weight.rms > limit:

@@ -3,11 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from inithealth import levels, remedy
+from inithealth.evidence import fixes, signal_path
+from inithealth.evidence.wording import span, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Probation, Recording
 from inithealth.rules.base import Rule
-from inithealth.rules.wording import span, verb
 
 
 class ZeroWeights(Rule):
@@ -87,7 +87,7 @@ class ZeroWeights(Rule):
             cause=f"zero output and zero gradient: the {verb(len(asleep), 'layer', 'layers')} can never change"
             if asleep
             else "units that start equal get equal gradients: they stay one unit",
-            fix=remedy.each(_first_factors(stuck)),
+            fix=fixes.each(_first_factors(stuck)),
         )
 
     def _lets_nothing_past(self, layers: list[Layer], for_good: bool) -> Finding:
@@ -100,7 +100,7 @@ class ZeroWeights(Rule):
             measured=1.0,
             limit=self.max_zero_units,
             cause=f"no skip leads around {verb(len(layers), 'it', 'them')}: until the weights wake the loss is a guess",
-            fix=remedy.each(layers),
+            fix=fixes.each(layers),
         )
 
     @staticmethod
@@ -137,7 +137,7 @@ def _all_norms_zero(recording: Recording) -> bool:
 
 def _sees_nothing(recording: Recording) -> bool:
     """Whether what the head reads is the same for every sample, to the last bit."""
-    reads = [m.input for layer, m in levels.measured(recording) if layer.head and m.input is not None]
+    reads = [m.input for layer, m in signal_path.measured(recording) if layer.head and m.input is not None]
     return any(signal.rms == 0.0 or signal.between == 0.0 for signal in reads)
 
 

@@ -13,12 +13,12 @@ from torch.optim import SGD
 import inithealth
 from inithealth import Settings
 from inithealth.record.live import hooks, updates
-from inithealth.record.live.layer_subset import spread
+from inithealth.record.live.layer_subset import layer_subset
 
 
 @pytest.mark.parametrize(("count", "most"), [(0, 4), (3, 4), (4, 4), (5, 4), (1000, 7), (10_000, 512)])
 def test_evenly_and_never_more(count: int, most: int) -> None:
-    taken = list(spread(range(count), most))
+    taken = list(layer_subset(range(count), most))
     assert len(taken) == min(count, most)
     assert taken == sorted(set(taken))
     gaps = {after - before for before, after in itertools.pairwise(taken)}
@@ -26,15 +26,15 @@ def test_evenly_and_never_more(count: int, most: int) -> None:
 
 
 def test_a_stride_does_not_meet_the_same_place_of_every_block() -> None:
-    assert {layer % 6 for layer in spread(range(6000), 512)} == set(range(6))
+    assert {layer % 6 for layer in layer_subset(range(6000), 512)} == set(range(6))
 
 
 def test_a_deep_network_is_measured_whole_once_and_then_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     def few(items: list[object]) -> list[object]:
-        return list(spread(items, 4))
+        return list(layer_subset(items, 4))
 
-    monkeypatch.setattr(hooks, "spread", few)
-    monkeypatch.setattr(updates, "spread", few)
+    monkeypatch.setattr(hooks, "layer_subset", few)
+    monkeypatch.setattr(updates, "layer_subset", few)
     torch.manual_seed(0)
     model = nn.Sequential(*(layer for _ in range(11) for layer in (nn.Linear(8, 8), nn.ReLU())), nn.Linear(8, 4))
     optimizer = SGD(model.parameters(), lr=0.1)

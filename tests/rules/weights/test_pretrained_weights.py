@@ -11,8 +11,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from inithealth import Severity
+from inithealth.evidence.trained import trained_layers
 from inithealth.recording import Layer, Loss
-from inithealth.rules.pretrained import trained_layers
 from inithealth.rules.weights.pretrained_weights import PretrainedWeights
 from inithealth.rules.weights.weight_scale import WeightScale
 from tests.rules.nets import finding, judged

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from inithealth import Severity
-from inithealth.diagnose import diagnose
+from inithealth.judge.diagnose import diagnose
 from inithealth.recording import Layer, Scheme, Weight
 from inithealth.rules.weights.uninitialised_weights import UninitialisedWeights
 from inithealth.settings import Settings

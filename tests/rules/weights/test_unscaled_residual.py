@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inithealth import Severity
+from inithealth.evidence.residual_stream import branches, growth, growth_if_scaled
 from inithealth.recording import Layer, Recording
-from inithealth.rules.trunk import branches, growth, growth_if_scaled
 from inithealth.rules.weights.unscaled_residual import UnscaledResidual
 from tests.rules.nets import codes, finding, judged, mended
 from tests.rules.recordings import judge, layer, measured, recording, residual, signal

@@ -1,0 +1,149 @@
+"""GPT's rule for residual branches: what ends them starts smaller by the square root of how many there are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from inithealth.evidence.roles import grouped, place
+from inithealth.evidence.trained import trained_layers
+from inithealth.recording import Layer, Recording
+
+_EQUAL = 0.05  # relative; the rms of 64 x 64 random weights is known to 1 %
+_NEAR = 0.1  # relative; sqrt(2 N) of 12 blocks is 6 % from that of 11
+_FEWEST_ALIKE = 2  # roles that show what is usual
+_FEWEST_BLOCKS = 3  # sqrt(2 N) is hard to tell from other factors below
+_DRAWN = ("linear", "conv", "bmm")
+Size = Callable[[Layer], float]
+
+
+@dataclass(frozen=True)
+class Unscaled:
+    """Branch ends that were left out, and the layers that show that the others were not."""
+
+    ends: list[Layer]
+    scaled: list[Layer]  # one role of them
+    misplaced: list[Layer]  # scaled though they end no branch
+    branches: int  # that the scale is for
+
+
+def unscaled_ends(recording: Recording) -> Unscaled | None:
+    """Branch ends as large as every other layer, in a network that scales some role down by its depth.
+
+    Schemes keep the std, or the gain by fan_in, by fan_out or by both. The layers that end no branch tell which:
+    what is left out has to be so by every measure that they share.
+    """
+    shared = _by_every_measure(recording)
+    if not shared:
+        return None
+    left_out = set.intersection(*({layer.name for layer in each.ends} for each in shared))
+    ends = [layer for layer in shared[0].ends if layer.name in left_out]
+    return replace(shared[0], ends=ends) if ends else None
+
+
+def scaled_by_depth(recording: Recording) -> bool:
+    """Whether the branch ends are smaller than the layers within the branches by the root of the depth."""
+    roles = [role for role in grouped(filter(_judged, recording.layers), place) if len(role) >= _FEWEST_BLOCKS]
+    ends = [role for role in roles if _ends(role)]
+    for size in _MEASURES:
+        usual, agreeing = _usual([median(map(size, role)) for role in roles if not _ends(role)])
+        if agreeing and ends and all(_depth(role, usual, size, recording.branches) for role in ends):
+            return True
+    return False
+
+
+def scaled_twice(recording: Recording) -> list[Layer]:
+    """Layers within the branches that are scaled by the depth although the branch ends are so already."""
+    shared = _by_every_measure(recording)
+    if not shared or any(not each.scaled or each.ends for each in shared):
+        return []
+    common = set.intersection(*({layer.name for layer in each.misplaced} for each in shared))
+    return [layer for layer in shared[0].misplaced if layer.name in common]
+
+
+def _by_every_measure(recording: Recording) -> list[Unscaled]:
+    """What each measure tells that the layers within the branches share."""
+    trained = trained_layers(recording)
+    inside = [layer for layer in recording.layers if _judged(layer) and layer.name not in trained]
+    roles = [role for role in grouped(inside, place) if len(role) >= _FEWEST_BLOCKS]
+    told = [_left_out(roles, size, recording.branches) for size in _MEASURES]
+    return [each for each in told if each is not None]
+
+
+def _left_out(roles: Sequence[list[Layer]], size: Size, branches: int) -> Unscaled | None:
+    """None where the layers that end no branch have no common size by this measure."""
+    inner = [role for role in roles if not _ends(role)]
+    usual, agreeing = _usual([median(map(size, role)) for role in inner])
+    if agreeing < _FEWEST_ALIKE:
+        return None
+    depths = [(role, depth) for role in roles if (depth := _depth(role, usual, size, branches))]
+    wrong = [role for role, _ in depths if not _ends(role)]
+    if agreeing + len(wrong) < len(inner):
+        return None
+    # Other layers within a branch are small for many reasons; a factor of a product is as good as its end.
+    evidence = [pair for pair in depths if _ends(pair[0]) or pair[0][0].feeds == "gate"]
+    if not evidence:
+        return Unscaled([], [], [], 0)
+    ends = [role for role in roles if _ends(role) and median(map(size, role)) > usual * (1 - _EQUAL)]
+    scaled, depth = max(evidence, key=lambda pair: _ends(pair[0]))
+    return Unscaled([layer for role in ends for layer in role], scaled, [n for role in wrong for n in role], depth)
+
+
+def _usual(sizes: Sequence[float]) -> tuple[float, int]:
+    """The most common size, and how many have it."""
+    agreeing = [(sum(_close(one, other, _EQUAL) for other in sizes), one) for one in sizes]
+    amount, one = max(agreeing, default=(0, 0.0))
+    return one, amount
+
+
+def _depth(role: Sequence[Layer], usual: float, size: Size, branches: int) -> int:
+    """The number of branches that a role is scaled down for; 0 where it is not."""
+    blocks = len(role)
+    factor = usual / median(map(size, role))
+    for depth in (2 * blocks, branches, blocks):
+        if depth > 1 and _close(factor, math.sqrt(depth), _NEAR):
+            return depth
+    # Some count the blocks up to the layer's own.
+    growing = (_close(usual / size(layer), math.sqrt(2 * (n + 1)), _NEAR) for n, layer in enumerate(role))
+    return 2 * blocks if all(growing) else 0
+
+
+def _judged(layer: Layer) -> bool:
+    weight = layer.weight
+    # A norm behind a layer takes its scale away: there is nothing to scale by depth.
+    inside = (layer.bypassable or layer.ends_branch) and not layer.normed
+    drawn = weight is not None and weight.trainable and bool(weight.gain) and bool(weight.fan_out)
+    return inside and drawn and layer.kind in _DRAWN
+
+
+def _ends(role: Sequence[Layer]) -> bool:
+    return sum(layer.ends_branch for layer in role) > len(role) / 2
+
+
+def _close(one: float, other: float, tolerance: float) -> bool:
+    return abs(one - other) <= tolerance * max(one, other)
+
+
+def _std(layer: Layer) -> float:
+    return layer.weight.rms if layer.weight is not None else 0.0
+
+
+def _gain(layer: Layer) -> float:
+    return _std(layer) * math.sqrt(_fans(layer)[0])
+
+
+def _outward(layer: Layer) -> float:
+    return _std(layer) * math.sqrt(_fans(layer)[1])
+
+
+def _both_ways(layer: Layer) -> float:
+    return _std(layer) * math.sqrt(sum(_fans(layer)) / 2)
+
+
+def _fans(layer: Layer) -> tuple[int, int]:
+    return (layer.weight.fan_in or 1, layer.weight.fan_out or 1) if layer.weight is not None else (1, 1)
+
+
+_MEASURES: tuple[Size, ...] = (_std, _gain, _outward, _both_ways)

@@ -1,0 +1,204 @@
+"""Fixes as code to type: with ``model`` and ``torch.nn as nn`` at hand it runs as it stands."""
+
+from __future__ import annotations
+
+import keyword
+import math
+import re
+from collections.abc import Callable, Sequence
+
+from inithealth.recording import Layer, Weight
+from inithealth.theory.gains import wanted_gain, wanted_std
+
+Statement = Callable[[str], str]  # what is done to the parameter of a name
+
+# Activations that He initialization is made for, and the name torch.nn.init knows their gain by.
+_HE = {"relu": "relu", "leaky_relu": "leaky_relu", "prelu": "leaky_relu", "rrelu": "leaky_relu", "selu": "linear"}
+_XAVIER = ("tanh", "sigmoid")  # activations that Xavier initialization has a gain for
+_PARAMETRIZED = re.compile(r"\.?parametrizations\.(\w+)\.original\d*$")
+_TORCHS_OWN = ("Linear", *(f"Conv{way}{dimensions}d" for way in ("", "Transpose") for dimensions in (1, 2, 3)))
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")  # a part of a dotted name that is a number
+_FEWEST_IN_A_LOOP = 3
+_INDEX = "{i}"  # stands for the number that a loop counts: no module can be called that
+
+
+LESS_SPEED = "lower the learning rate, or clip the gradients: Trainer(gradient_clip_val=1.0)"
+
+
+def code(name: str) -> str:
+    """``layers.3.fc.weight`` as one writes it: ``model.layers[3].fc.weight``."""
+    written = "model"
+    for part in filter(None, name.split(".")):
+        if part.isdigit() or part == _INDEX:
+            written += f"[{part.strip('{}')}]"
+        elif part.isidentifier() and not keyword.iskeyword(part):
+            written += f".{part}"
+        else:
+            written = f"getattr({written}, {part!r})"
+    return written
+
+
+def each(layers: Sequence[Layer], factor: float = 1.0) -> str:
+    """Initializes every layer as its activation wants, at ``factor`` times the scale; a line for each way of it."""
+    alike: dict[str, tuple[Statement, list[str]]] = {}
+    done: set[str] = set()
+    for layer in layers:
+        if layer.weight is None or layer.weight.name in done:
+            continue  # a tied weight is one parameter in two layers: the first one's initialization counts
+        done.add(layer.weight.name)
+        statement = _initialize(layer, layer.weight, factor)
+        alike.setdefault(statement("weight"), (statement, []))[1].append(layer.weight.name)
+    return "\n".join(line for statement, targets in alike.values() for line in _lines(statement, targets))
+
+
+def zero_biases(layers: Sequence[Layer]) -> str:
+    """Sets every layer's bias to zero."""
+    targets = [layer.bias.name for layer in layers if layer.bias is not None]
+    return "\n".join(_lines(lambda name: f"nn.init.zeros_({code(name)})", targets))
+
+
+def start_biases(layers: Sequence[Layer], low: float, high: float) -> str:
+    """Draws every layer's bias evenly between two values."""
+    targets = [layer.bias.name for layer in layers if layer.bias is not None]
+    return "\n".join(_lines(lambda name: f"nn.init.uniform_({code(name)}, {low:g}, {high:g})", targets))
+
+
+def scale(layers: Sequence[Layer], factors: Sequence[float]) -> str:
+    """Multiplies the weights of each layer by its factor."""
+    pairs = [(layer.weight.name, factor) for layer, factor in zip(layers, factors, strict=True) if layer.weight]
+    return "\n".join(f"{code(name)}.data.mul_({factor:.2g})" for name, factor in pairs)
+
+
+def freeze(layers: Sequence[Layer]) -> str:
+    """Takes the layers out of the training: their modules, or the one parameter where a module has several weights."""
+    modules = [layer.module for layer in layers if layer.module and layer.module == layer.name]
+    alone = [layer.weight.name for layer in layers if layer.weight is not None and layer.module not in modules]
+    return "\n".join(_lines(lambda name: f"{code(name)}.requires_grad_(False)", list(dict.fromkeys(modules + alone))))
+
+
+def redraw(layers: Sequence[Layer], stds: Sequence[float] | None = None) -> str:
+    """Draws every weight anew from a normal distribution, of the std it has or of those given."""
+    alike: dict[str, tuple[Statement, list[str]]] = {}
+    for place, layer in enumerate(layers):
+        if layer.weight is not None:
+            std = layer.weight.rms if stds is None else stds[place]
+            statement = _init(layer, "normal_", f", std={std:.3g}")
+            targets = alike.setdefault(statement("weight"), (statement, []))[1]
+            if layer.weight.name not in targets:
+                targets.append(layer.weight.name)
+    return "\n".join(line for statement, targets in alike.values() for line in _lines(statement, targets))
+
+
+def by_depth(layers: Sequence[Layer], branches: int, blocks: int, undo: Sequence[Layer] = ()) -> str:
+    """Divides every weight by the square root of the number of residual branches, and multiplies some back."""
+    root = f"math.sqrt(2 * {blocks})" if branches == 2 * blocks else f"math.sqrt({branches})"
+    lines = [*_lines(_changed("/", root), _sizes(layers)), *_lines(_changed("*", root), _sizes(undo))]
+    return "\n".join(["import math", *lines]) if lines else ""
+
+
+def _sizes(layers: Sequence[Layer]) -> list[str]:
+    """The parameters that hold the size of each weight."""
+    names = [(layer.weight.name, _weight_normed(layer)) for layer in layers if layer.weight is not None]
+    return list(dict.fromkeys(_size_of(name) if normed else name for name, normed in names))
+
+
+def _size_of(name: str) -> str:
+    """The size that weight_norm keeps apart from a direction: ``fc.weight_v`` -> ``fc.weight_g``."""
+    return name.removesuffix("_v") + "_g"
+
+
+def _weight_normed(layer: Layer) -> bool:
+    """Whether ``torch.nn.utils.weight_norm`` keeps this weight: torch's own layers have no ``weight_v`` else."""
+    name = layer.weight.name if layer.weight is not None else ""
+    return name.rpartition(".")[2] == "weight_v" and layer.type_name in _TORCHS_OWN
+
+
+def _changed(sign: str, factor: str) -> Statement:
+    def statement(name: str) -> str:
+        whole = _whole(name)
+        return f"{whole} = {whole}.detach() {sign} {factor}" if whole else f"{code(name)}.data {sign}= {factor}"
+
+    return statement
+
+
+def _initialize(layer: Layer, weight: Weight, factor: float) -> Statement:
+    return _init(layer, *_initializer(layer, weight, factor))
+
+
+def _init(layer: Layer, call: str, arguments: str) -> Statement:
+    normed = _weight_normed(layer)
+
+    def statement(name: str) -> str:
+        whole = _whole(name)
+        if whole is not None:
+            return f"{whole} = nn.init.{call}({whole}.detach().clone(){arguments})"
+        drawn, size = f"nn.init.{call}({code(name)}{arguments})", code(_size_of(name))
+        lengths = f"{code(name)}.detach().flatten(1).norm(dim=1)"
+        return f"{drawn}; {size}.data.copy_({lengths}.view_as({size}))" if normed else drawn
+
+    return statement
+
+
+def _whole(name: str) -> str | None:
+    """What a parametrization computes of a parameter: set as a whole, it knows how to take itself apart."""
+    found = _PARAMETRIZED.search(name)
+    return None if found is None else f"{code(name[: found.start()])}.{found.group(1)}"
+
+
+def _initializer(layer: Layer, weight: Weight, factor: float) -> tuple[str, str]:
+    """The function of torch.nn.init, and its arguments behind the weight."""
+    if layer.kind == "norm" or len(weight.shape) < 2:
+        return "ones_", ""
+    if layer.kind == "embedding":
+        return "normal_", ", std=0.02"
+    if layer.kind == "rnn":
+        return ("orthogonal_" if "hh" in weight.name else "xavier_uniform_"), ""
+    known = layer.activation in _HE or layer.activation in _XAVIER or wanted_gain(layer) == 1.0
+    std = wanted_std(layer)
+    if std is not None and (factor != 1.0 or not known or not _as_torch_counts(weight)):
+        return "normal_", f", std={factor * std:.3g}"
+    if layer.activation in _HE:
+        return "kaiming_normal_", f', nonlinearity="{_HE[layer.activation]}"'
+    gain = f', gain=nn.init.calculate_gain("{layer.activation}")' if layer.activation in _XAVIER else ""
+    return "xavier_uniform_", gain
+
+
+def _as_torch_counts(weight: Weight) -> bool:
+    """Whether the weight's inputs are where torch.nn.init looks for them; those of a transposed one are not."""
+    return weight.fan_in is None or math.prod(weight.shape[1:]) == weight.fan_in
+
+
+def _lines(statement: Statement, targets: Sequence[str]) -> list[str]:
+    """The statement for each name; names that differ in one number make a loop."""
+    alike: dict[tuple[str, ...], list[list[str]]] = {}
+    for name in targets:
+        alike.setdefault(tuple(_NUMBER.split(f".{name}")), []).append(_NUMBER.findall(f".{name}"))
+    lines = []
+    for texts, rows in alike.items():
+        place = _only_varying(rows)
+        if place is None or len(rows) < _FEWEST_IN_A_LOOP:
+            lines += [statement(_joined(texts, row)) for row in rows]
+        else:
+            name = _joined(texts, [*rows[0][:place], _INDEX, *rows[0][place + 1 :]])
+            lines.append(f"for i in {_counted(sorted(int(row[place]) for row in rows))}: {statement(name)}")
+    return lines
+
+
+def _joined(texts: Sequence[str], numbers: Sequence[str]) -> str:
+    return "".join(text + number for text, number in zip(texts, [*numbers, ""], strict=True)).lstrip(".")
+
+
+def _only_varying(rows: list[list[str]]) -> int | None:
+    """The one place where the rows differ; None when they differ in several or in none."""
+    differing = [place for place, column in enumerate(zip(*rows, strict=True)) if len(set(column)) > 1]
+    return differing[0] if len(differing) == 1 else None
+
+
+def _counted(values: Sequence[int]) -> str:
+    """What counts through these numbers."""
+    first, last, stride = values[0], values[-1], values[1] - values[0]
+    if list(values) != list(range(first, last + 1, stride)):
+        return f"({', '.join(map(str, values))})"
+    if stride > 1:
+        return f"range({first}, {last + 1}, {stride})"
+    return f"range({first}, {last + 1})" if first else f"range({last + 1})"

@@ -1,0 +1,100 @@
+"""Layers that an initialization has missed: at PyTorch's default among others that follow one scheme."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from inithealth.evidence.roles import grouped
+from inithealth.evidence.trained import trained_layers
+from inithealth.recording import Layer, Recording
+
+DEFAULT = "torch_default"
+_DRAWN = ("linear", "conv")  # embeddings and recurrent layers have one default that everybody keeps
+
+
+@dataclass(frozen=True)
+class Missed:
+    """Layers at the default, and those that show what they should have been."""
+
+    layers: list[Layer]
+    followers: list[Layer]
+    scheme: str  # of the followers, as people say it
+    kind: str  # class name
+    stds: list[float]  # that the scheme means for each of the layers
+    share: float  # of the layers like them that are at the default, on purpose or not
+
+
+def missed_by_scheme(recording: Recording, min_followers: int, max_share: float) -> Iterator[Missed]:
+    """Groups of layers, of one class in one module class, most of which follow one scheme but for some at the default.
+
+    Heads are left out, which have schemes of their own, and so are frozen and trained layers.
+    """
+    trained = trained_layers(recording)
+    judged = [layer for layer in recording.layers if _judged(layer) and layer.name not in trained]
+    wrappers = _wrappers([layer for layer in recording.layers if layer.kind in _DRAWN])
+    for family in grouped(judged, lambda layer: _family(layer, wrappers)):
+        at_default = [layer for layer in family if _scheme(layer) == DEFAULT]
+        missed = [layer for layer in at_default if not _biased_on_purpose(layer)]
+        others = [layer for layer in family if _scheme(layer) != DEFAULT]
+        followers = max(grouped(others, _scheme), key=len, default=[])
+        if not any(layer.weight and layer.weight.gain for layer in followers):
+            continue  # zeros are no scheme to follow
+        if not missed or len(followers) < min_followers or len(followers) < len(others):
+            continue
+        share = len(at_default) / (len(at_default) + len(followers))
+        if share <= max_share:
+            scheme = followers[0].scheme.text if followers[0].scheme else ""
+            yield Missed(missed, followers, scheme, missed[0].type_name, _wanted(missed, followers), share)
+
+
+def _judged(layer: Layer) -> bool:
+    weight = layer.weight
+    drawn = weight is not None and weight.trainable and layer.kind in _DRAWN and layer.scheme is not None
+    return drawn and layer.reaches_loss and not layer.head
+
+
+def _biased_on_purpose(layer: Layer) -> bool:
+    """Whether a layer's bias is beyond what the default draws: somebody has set it, so the layer was not missed."""
+    if layer.bias is None or layer.weight is None or not layer.weight.fan_in:
+        return False
+    return layer.bias.abs_max > 1.01 / math.sqrt(layer.weight.fan_in)
+
+
+def _family(layer: Layer, wrappers: frozenset[str]) -> Hashable:
+    """Class of the layer, and where it stands: one author wrote the initialization of a module."""
+    parts = layer.module.split(".")[:-1]
+    depth = len(parts)
+    while parts and ".".join(parts) in wrappers:  # a convolution and its norm: the author is that of what holds them
+        parts.pop()
+    around = tuple("" if part.isdigit() else part for part in parts), depth - len(parts)
+    # torch renames the class of a module that computes its weight, of the same class it is all the same.
+    return layer.type_name.removeprefix("Parametrized"), layer.kind, layer.groups > 1, around
+
+
+def _wrappers(layers: Sequence[Layer]) -> frozenset[str]:
+    """Modules that hold one drawn layer and nothing else that is drawn."""
+    held = Counter(
+        ".".join(parts[:end])
+        for module in {layer.module for layer in layers}
+        for parts in [module.split(".")]
+        for end in range(1, len(parts))
+    )
+    return frozenset(name for name, amount in held.items() if amount == 1)
+
+
+def _scheme(layer: Layer) -> Hashable:
+    return None if layer.scheme is None else layer.scheme.name
+
+
+def _wanted(layers: list[Layer], followers: list[Layer]) -> list[float]:
+    """The std of each layer by the followers' scheme: the same for all, or the same gain for all."""
+    weights = [layer.weight for layer in followers if layer.weight is not None and layer.weight.gain]
+    stds, gains = [weight.rms for weight in weights], [weight.gain or 1.0 for weight in weights]
+    std, gain = median(stds), median(gains)
+    plain = max(stds) / min(stds) <= max(gains) / min(gains)
+    fans = [layer.weight.fan_in or 1 if layer.weight is not None else 1 for layer in layers]
+    return [std if plain else gain / fan**0.5 for fan in fans]

@@ -1,0 +1,229 @@
+"""``InitHealth``: adapts Lightning's hooks to a Monitor."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor
+
+from inithealth import environment
+from inithealth.findings import Finding, Report, UnhealthyInit
+from inithealth.integrations.lightning_loggers import MetricsSink
+from inithealth.recording import Recording
+from inithealth.report.compare import saved
+from inithealth.sessions.lightning_module import callback_bases, is_tensorboard
+from inithealth.sessions.monitor import Monitor
+from inithealth.settings import Settings
+
+logger = logging.getLogger("inithealth")
+
+_PROBATION = 10  # steps in which what was suspect at first is settled, watched or not
+
+OnUnhealthy = Literal["warn", "stop", "raise"]
+
+
+class InitHealth(*callback_bases()):  # type: ignore[misc]
+    """Watches the initialization and the early steps of a Lightning run.
+
+    The verdict on step 0 falls before the first optimizer step: raising there leaves the weights as they
+    were. Works with any logger or none, in ``pytorch_lightning`` and ``lightning.pytorch``.
+
+    Args:
+        on_unhealthy: ``"warn"`` logs; ``"stop"`` ends the run after the current step, with exit status 0;
+            ``"raise"`` raises :class:`inithealth.UnhealthyInit` on every rank.
+        report_path: where the report is written as JSON, and rewritten when it changes.
+        on_alert: called with each new cause (a :class:`inithealth.Finding`), on rank 0.
+        settings: schedule, rules, options; a mapping is validated.
+
+    Raises:
+        ValueError: an unknown ``on_unhealthy`` or setting.
+    """
+
+    def __init__(
+        self,
+        on_unhealthy: OnUnhealthy = "warn",
+        report_path: str | Path | None = None,
+        on_alert: Callable[[Finding], None] | None = None,
+        settings: Settings | dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if on_unhealthy not in ("warn", "stop", "raise"):
+            raise ValueError(f'on_unhealthy must be "warn", "stop" or "raise", not {on_unhealthy!r}')
+        self.on_unhealthy = on_unhealthy
+        self.report_path = None if report_path is None else Path(report_path)
+        self.on_alert = on_alert
+        self.settings = Settings.model_validate(settings or {})
+        self._monitor: Monitor | None = None
+        self._report: Report | None = None
+        self._loss: Tensor | None = None  # of the coming step
+        self._unwritable = self._writes = False
+        self._state: dict[str, Any] = {}  # what a checkpoint keeps of the run
+        self._by_environment = False  # added by INITHEALTH=1, for trainers that have none of their own
+
+    @classmethod
+    def by_environment(cls) -> InitHealth:
+        """One that stands back where the trainer has another."""
+        made = cls()
+        made._by_environment = True
+        return made
+
+    @property
+    def state_key(self) -> str:
+        return f"{type(self).__qualname__}{' by environment' if self._by_environment else ''}"
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was recorded so far, as JSON: a resumed run goes on from it."""
+        if self._monitor is not None:
+            with suppress(Exception):  # a checkpoint is worth more than what is told of the run
+                self._state = _state(self._monitor)
+        return dict(self._state)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._state = dict(state_dict)
+
+    @property
+    def report(self) -> Report | None:
+        """The latest report; None before the first step."""
+        return self._report
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        if environment.switch() is False or self._is_spare(trainer):
+            return
+        self._report, self._loss = None, None
+        taken, history = self._resumed(trainer)
+        if self.settings.finished(taken):
+            return
+        rank_zero = trainer.is_global_zero
+        try:
+            self._monitor = Monitor(
+                pl_module,
+                optimizer=list(trainer.optimizers),
+                scaler=getattr(trainer.precision_plugin, "scaler", None),
+                settings=self.settings,
+                on_alert=self.on_alert if rank_zero else None,
+                steps_taken=taken,
+                history=history,
+                together=trainer.world_size > 1,
+            )
+        except ValueError as error:  # nothing to judge is no reason not to train
+            logger.warning("not watched: %s", error)
+            return
+        self._monitor.alerts.quiet = not rank_zero
+        for each in trainer.loggers if rank_zero else ():
+            if is_tensorboard(each):
+                self._monitor.alerts.add_writer(each.experiment)
+            else:
+                self._monitor.alerts.sinks.append(MetricsSink(each))
+        self._monitor.begin()
+
+    def _is_spare(self, trainer: Any) -> bool:
+        """Whether the trainer has another one, that somebody wrote down."""
+        others = [each for each in trainer.callbacks if isinstance(each, InitHealth) and each is not self]
+        return self._by_environment and bool(others)
+
+    def _resumed(self, trainer: Any) -> tuple[int, Recording | None]:
+        """Steps taken before this run, and what was recorded of them."""
+        if trainer.global_step == 0:
+            return 0, None
+        try:
+            return int(self._state["index"]), Recording.model_validate_json(self._state["recording"])
+        except (KeyError, ValueError):  # saved without this callback, or by another version of it
+            return trainer.global_step, None
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if self._monitor is not None and self._monitor.watching:
+            self._monitor.begin()  # a validation, or a batch that was left out, may have run since the last step
+            self._monitor.batch = batch
+
+    def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
+        if self._monitor is None:
+            return
+        if not self._monitor.watching:  # all that is wanted of the losses is whether they are finite
+            self._loss = loss.detach() if self._loss is None else self._loss + loss.detach()
+        elif self._loss is None:
+            self._monitor.observe(loss)
+            # Lightning has divided it by the batches that it accumulates, and multiplied it by the loss scale.
+            scale = self._monitor.scaler.get_scale() if self._monitor.scaler is not None else 1.0
+            self._loss = loss.detach() * (trainer.accumulate_grad_batches / scale)
+
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        # After a training_step that returned None there is nothing to step with, and nothing to judge.
+        if self._monitor is None or (self._loss is None and all(p.grad is None for p in pl_module.parameters())):
+            return
+        self._monitor.step(self._loss, optimizer=optimizer)
+        self._loss = None
+        self._judge(trainer, self._monitor)
+        if self.settings.finished(self._monitor.index) and not self._monitor.waiting:
+            self._close()
+
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        if self._monitor is not None:
+            self._monitor.pause(True)
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        if self._monitor is not None:
+            self._monitor.pause(False)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        self._close()
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        self._close()
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        self._close()
+
+    def _judge(self, trainer: Any, monitor: Monitor) -> None:
+        """Every rank comes to the same decision; rank 0 writes before anyone raises."""
+        if monitor.news:
+            monitor.news = False
+            self._tell(trainer.is_global_zero)
+        step, report = monitor.index - 1, self._report
+        # All ranks ask each other at the same steps, whatever each of them has found.
+        if self.on_unhealthy == "warn" or not (step < _PROBATION or self.settings.watches(step)):
+            return
+        bad = report is not None and not report.ok
+        if not trainer.strategy.reduce_boolean_decision(bad, all=False):
+            return
+        if self.on_unhealthy == "stop":
+            trainer.should_stop = True
+            return
+        raise UnhealthyInit(report if report is not None and bad else "found by another process: see rank 0's log")
+
+    def _tell(self, writes: bool) -> None:
+        """Make the report, and write it where it is another than before."""
+        before, self._report, self._writes = self._report, self._latest(), writes
+        if writes and self._report is not before and self._report is not None and self.report_path is not None:
+            self._write(self._report, self.report_path)
+
+    def _latest(self) -> Report | None:
+        try:
+            return None if self._monitor is None else self._monitor.report
+        except Exception:  # a rule of a third party, say, is no reason to end a training
+            logger.warning("no report could be made of this step", exc_info=True)
+            return None
+
+    def _write(self, report: Report, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            saved.write(path, report.to_json())
+        except (OSError, ValueError) as error:  # a full disk, or a name that is no text, is no reason to end a training
+            if not self._unwritable:  # told once, tried again
+                logger.warning("the report could not be written to %s: %s", path, error)
+            self._unwritable = True
+
+    def _close(self) -> None:
+        self.state_dict()
+        if self._monitor is not None and self._monitor.recorded:
+            self._tell(self._writes)
+        monitor, self._monitor = self._monitor, None
+        if monitor is not None:
+            monitor.close()
+
+
+def _state(monitor: Monitor) -> dict[str, Any]:
+    return {"index": monitor.index, "recording": monitor.recording.model_dump_json()}

@@ -1,0 +1,99 @@
+"""Recording + rules -> Report: causes first, what follows from them folded under them."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from inithealth.findings import Finding, Report, Severity, Skipped
+from inithealth.judge.overrides import judged, suppressed
+from inithealth.recording import Recording
+from inithealth.rules import steps
+from inithealth.rules.base import Rule
+from inithealth.rules.catalogue import catalogue
+from inithealth.settings import Settings
+
+
+def diagnose(recording: Recording, settings: Settings) -> Report:
+    """Judge a recording by the selected rules."""
+    rules = settings.selected_rules()
+    found: list[tuple[Rule, Finding]] = []
+    skipped = [Skipped(code=r.code, rule=r.name, reason="not selected") for r in _left_out(rules)]
+    for rule in rules:
+        reason = rule.skipped(recording)
+        if reason is not None:
+            skipped.append(Skipped(code=rule.code, rule=rule.name, reason=reason))
+        else:
+            found += [(rule, finding) for finding in judged(rule, recording, settings.overrides)]
+    findings, unused = suppressed(folded(found), settings)
+    idle = tuple(f"suppressed in vain: {each.rule} on {', '.join(each.layers)} is not found" for each in unused)
+    return Report(
+        model=recording.model,
+        findings=findings,
+        layers=recording.layers,
+        measurements=recording.steps[0].layers if recording.steps else (),
+        skipped=tuple(sorted(skipped, key=lambda item: item.code)),
+        not_measured=recording.not_measured,
+        notes=(*recording.notes, *idle),
+        fail_on=settings.fail_on,
+        step=recording.steps[-1].index if recording.steps else 0,
+        versions=versions(),
+    )
+
+
+def of_steps(recording: Recording, settings: Settings) -> list[Finding]:
+    """What the rules alone find that judge how steps follow each other: cheap enough for every watched step."""
+    rules = [rule for rule in settings.selected_rules() if type(rule).__module__.startswith(f"{steps.__name__}.")]
+    return [
+        finding
+        for rule in rules
+        if rule.skipped(recording) is None
+        for finding in judged(rule, recording, settings.overrides)
+    ]
+
+
+def folded(found: Sequence[tuple[Rule, Finding]]) -> tuple[Finding, ...]:
+    """Causes, worst first, each followed by its consequences and as severe as the worst of them."""
+    # What was there at an earlier step may explain what a later one shows, never the other way round.
+    ordered = sorted(found, key=lambda pair: (pair[1].step, pair[0].order(pair[1])))
+    parent: dict[int, int] = {}
+    for place, (own, symptom) in enumerate(ordered):
+        for earlier, (rule, cause) in enumerate(ordered[:place] if own.may_follow(symptom) else ()):
+            # What is merely noted explains nothing.
+            if cause.severity > Severity.INFO and rule.accounts_for(cause, symptom):
+                parent[place] = parent.get(earlier, earlier)
+                break
+    families = [
+        (cause, [ordered[child][1] for child, root in parent.items() if root == place])
+        for place, (_, cause) in enumerate(ordered)
+        if place not in parent
+    ]
+    families = [(_as_severe(cause, children), children) for cause, children in families]
+    families.sort(key=lambda family: -family[0].severity.rank)  # stable: within a severity by rank
+    result: list[Finding] = []
+    for cause, children in families:
+        result.append(cause)
+        result += [c.model_copy(update={"role": "consequence", "explained_by": cause.key}) for c in children]
+    return tuple(result)
+
+
+def _as_severe(cause: Finding, children: Sequence[Finding]) -> Finding:
+    worst = max([cause.severity, *(child.severity for child in children)])
+    return cause.model_copy(update={"severity": worst})
+
+
+def _left_out(rules: Sequence[Rule]) -> list[type[Rule]]:
+    codes = {rule.code for rule in rules}
+    return [rule for rule in catalogue() if rule.code not in codes]
+
+
+def versions() -> dict[str, str]:
+    """What the report was made with."""
+    found = {"python": platform.python_version()}
+    for package in ("inithealth", "torch", "pytorch-lightning"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # run from a checkout, or Lightning under its other name
+            continue
+    return found

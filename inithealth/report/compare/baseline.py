@@ -1,0 +1,111 @@
+"""Findings that are known: a file that is committed, and only shrinks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from inithealth.evidence.wording import count
+from inithealth.findings import Finding, Report, Severity
+from inithealth.report.compare import saved
+
+_KNOWN = "known: in the baseline"
+_Place = tuple[str, str | None]  # code and layer; None for the network as a whole
+
+
+class Known(BaseModel):
+    """One finding, without what changes from day to day: lines and numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str
+    rule: str
+    severity: Severity
+    layers: tuple[str, ...]  # sorted
+
+    @classmethod
+    def of(cls, cause: Finding) -> Known:
+        return cls(code=cause.code, rule=cause.rule, severity=cause.severity, layers=tuple(sorted(cause.layers)))
+
+    def covers(self, cause: Finding) -> bool:
+        """Whether that is this very finding, no worse and on no further layer."""
+        return cause.severity <= self.severity and _places(cause) <= _places(self)
+
+    @property
+    def told(self) -> str:
+        return f"{self.code} on {self.layers[0]}" if self.layers else self.code
+
+
+class Baseline(BaseModel):
+    """What a model's report is compared with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    model: str
+    findings: tuple[Known, ...] = ()
+
+    @classmethod
+    def of(cls, report: Report) -> Baseline:
+        """Its warnings and errors, and what else fails, but for what somebody has given a reason for."""
+        least = Severity.INFO if report.fail_on == "info" else Severity.WARNING
+        told = [cause for cause in report.causes if cause.severity >= least and cause.suppressed is None]
+        known = sorted(
+            {Known.of(cause) for cause in told},
+            key=lambda each: (each.code, each.layers, each.severity.rank, each.rule),
+        )
+        return cls(model=report.model, findings=tuple(known))
+
+
+def applied(report: Report, baseline: Baseline) -> Report:
+    """The report with its known causes suppressed; notes tell what is new of them and what is fixed."""
+    at: dict[_Place, list[Known]] = {}
+    for each in baseline.findings:
+        for place in _places(each):
+            at.setdefault(place, []).append(each)
+    findings, notes = [], []
+    for finding in report.findings:
+        if finding.role == "cause" and finding.suppressed is None:
+            near = [each for place in _ordered(finding) for each in at.get(place, ())]
+            if any(each.covers(finding) for each in near):
+                finding = finding.model_copy(update={"suppressed": _KNOWN})
+            elif near:
+                notes.append(f"{near[0].told}: in the baseline as {_extent(near[0])}, now {_extent(finding)}")
+        findings.append(finding)
+    kept = set(pruned(baseline, report).findings)
+    fixed = [each.told for each in baseline.findings if each not in kept]
+    notes += [f"fixed, may go from the baseline: {', '.join(fixed)}"] if fixed else []
+    return report.model_copy(update={"findings": tuple(findings), "notes": (*report.notes, *notes)})
+
+
+def _ordered(finding: Finding | Known) -> Iterable[_Place]:
+    return [(finding.code, layer) for layer in finding.layers or (None,)]
+
+
+def _places(finding: Finding | Known) -> set[_Place]:
+    return set(_ordered(finding))
+
+
+def _extent(finding: Finding | Known) -> str:
+    on = f" on {count(len(finding.layers), 'layer')}" if finding.layers else ""
+    return f"{finding.severity.value}{on}"
+
+
+def pruned(baseline: Baseline, report: Report) -> Baseline:
+    """Without what is fixed; nothing comes in."""
+    found = {place for cause in report.causes for place in _ordered(cause)}
+    kept = tuple(each for each in baseline.findings if not found.isdisjoint(_places(each)))
+    return baseline.model_copy(update={"findings": kept})
+
+
+def read(path: Path) -> Baseline:
+    """Raises ValueError, one line that names the file."""
+    return saved.read(path, Baseline, "baseline", "made by --write-baseline")
+
+
+def text_of(baseline: Baseline) -> str:
+    """Sorted JSON, the same bytes for the same findings."""
+    return f"{baseline.model_dump_json(indent=2)}\n"

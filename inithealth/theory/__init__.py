@@ -1,0 +1,1 @@
+"""What initialization theory says, without any network at hand: activations, gains, mean field, named schemes."""

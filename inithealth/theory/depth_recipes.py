@@ -1,0 +1,117 @@
+"""Recipes that depend on the depth: the siblings' recipe scaled by the number of residual branches.
+
+References:
+    GPT-2: Radford et al. 2019, section 2.3. DeepNorm: https://arxiv.org/abs/2203.00555
+    Fixup: https://arxiv.org/abs/1901.09321. By block: https://arxiv.org/abs/1908.11365
+    Two over blocks and root of width: Wang and Komatsuzaki 2021 (GPT-J), Black et al. 2022 (GPT-NeoX).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from inithealth.recording import Layer, Weight
+from inithealth.theory.distributions import Drawn
+from inithealth.theory.recipes import MATRICES, Recipe, recipes, shape_fans
+
+_NUMBER = re.compile(r"\d+")
+_BASES = ("normal", "trunc_normal", "uniform", "kaiming", "xavier", "lecun", "torch_default")
+_SHARED = 0.5  # share of the other layers that a recipe needs to be the one that is scaled
+
+
+def depth_scaled(
+    layers: Sequence[Layer], drawn: Sequence[Drawn], chosen: Sequence[Recipe | None]
+) -> tuple[list[Recipe], ...]:
+    """For each layer the recipes that its place in the depth makes possible.
+
+    Args:
+        drawn: the distribution of each layer's weight.
+        chosen: what each layer would be called without these.
+    """
+    ends = [place for place, layer in enumerate(layers) if layer.ends_branch and _matrix(layer)]
+    if len(ends) < 2:
+        return tuple([] for _ in layers)
+    totals = dict.fromkeys([len(ends), _branches([layers[place].name for place in ends])])
+    base = _base(layers, chosen)
+    silent = all(weight.abs_max == 0 for place in ends if (weight := layers[place].weight) is not None)
+    found: list[list[Recipe]] = []
+    for place, (layer, own) in enumerate(zip(layers, drawn, strict=True)):
+        more: list[Recipe] = []
+        if layer.weight is not None and _matrix(layer) and own.kind != "unknown":
+            more += [recipe for total in totals for recipe in _deepnorm(layer.weight, own, total)]
+            if silent:
+                more += [recipe for total in totals for recipe in _fixup(layer, layer.weight, own, total)]
+            if layer.ends_branch:
+                more += _at_end(layer, layer.weight, own, base, list(totals), ends.index(place))
+        found.append(more)
+    return tuple(found)
+
+
+def _matrix(layer: Layer) -> bool:
+    return layer.kind in MATRICES and layer.weight is not None and len(layer.weight.shape) > 1
+
+
+def _branches(names: Sequence[str]) -> int:
+    """How many branches there are if those whose names differ in a later number, as experts do, stand side by side."""
+    roles: dict[str, set[str]] = {}
+    for name in names:
+        roles.setdefault(_NUMBER.sub("#", name), set()).add(next(iter(_NUMBER.findall(name)), ""))
+    return sum(len(firsts) for firsts in roles.values())
+
+
+def _base(layers: Sequence[Layer], chosen: Sequence[Recipe | None]) -> Recipe | None:
+    """The recipe that most matrices within the network have."""
+    inner = [
+        recipe
+        for layer, recipe in zip(layers, chosen, strict=True)
+        if recipe is not None and _matrix(layer) and not layer.ends_branch and not layer.head
+    ]
+    texts = Counter(recipe.text for recipe in inner)
+    text, count = texts.most_common(1)[0] if texts else ("", 0)
+    base = next((recipe for recipe in inner if recipe.text == text), None)
+    return base if base is not None and base.name in _BASES and count >= _SHARED * len(inner) else None
+
+
+def _at_end(
+    layer: Layer, weight: Weight, drawn: Drawn, base: Recipe | None, totals: list[int], place: int
+) -> list[Recipe]:
+    """The others' recipe over the root of the number of branches, of blocks, or of the branches so far."""
+    found = []
+    same = [recipe for recipe in recipes(layer, weight, drawn) if base is not None and recipe.text == base.text]
+    if not same and base is not None and base.name in ("normal", "trunc_normal"):
+        same = [base]
+    counts = {2 * (place // 2 + 1): 0.7}
+    for total in totals:
+        counts |= {2 * total: 0.6, total // 2: 0.4, total: 0.3}
+    for recipe in same[:1]:
+        for count, cost in counts.items():
+            if count > 1:
+                text = f"{recipe.text}/sqrt({count})"
+                found.append(Recipe("residual_scaled", text, recipe.std / count**0.5, cost))
+    if drawn.kind == "normal" and totals[0] > 3:
+        blocks, width = totals[0] // 2, min(shape_fans(weight))
+        found.append(Recipe("residual_scaled", f"normal 2/({blocks}*sqrt(d))", 2 / blocks / width**0.5, 1.5))
+    return found
+
+
+def _deepnorm(weight: Weight, drawn: Drawn, branches: int) -> list[Recipe]:
+    """Xavier with gain (8 blocks)^(-1/4)."""
+    gain = (8 * max(1, branches // 2)) ** -0.25
+    std = gain * (2 / sum(shape_fans(weight))) ** 0.5
+    return [Recipe("deepnorm", f"DeepNorm gain {gain:.2g}", std, 2.0)] if drawn.kind != "truncated" else []
+
+
+def _fixup(layer: Layer, weight: Weight, drawn: Drawn, branches: int) -> list[Recipe]:
+    """Kaiming's over L^(1 / (2m - 2)), for m = 2 or 3 layers in each of L branches."""
+    kaiming = [
+        recipe
+        for recipe in recipes(layer, weight, drawn)
+        if recipe.name == "kaiming" and "gain" not in recipe.text and "cut" not in recipe.text
+    ]
+    return [
+        Recipe("fixup", f"Fixup {recipe.text}", recipe.std * branches ** (-1 / (2 * depth - 2)), 1.0)
+        for recipe in kaiming
+        for depth in (2, 3)
+    ]

@@ -1,0 +1,112 @@
+"""Whose gain is to blame, in words and in code."""
+
+from __future__ import annotations
+
+import pytest
+
+from inithealth.evidence import gain_causes
+from inithealth.recording import Layer
+from tests.rules.recordings import layer, stack
+
+RIGHT = (2 / 96) ** 0.5
+
+
+def body(*factors: float, **more: object) -> list[Layer]:
+    """ReLU layers whose gain is so many times the right one."""
+    return [layer(f"fc{n}", n, weight={"rms": RIGHT * factor}, **more) for n, factor in enumerate(factors)]
+
+
+def names(layers: list[Layer]) -> list[str]:
+    return [layer.name for layer in layers]
+
+
+def test_a_relative_gain_is_1_where_the_signal_is_kept() -> None:
+    assert gain_causes.relative_gain(body(1.0)[0]) == pytest.approx(1.0, abs=1e-3)
+    assert gain_causes.relative_gain(body(0.5)[0]) == pytest.approx(0.5, abs=1e-3)
+    assert gain_causes.relative_gain(layer("e", 0, weight={"fan_in": None})) == 1.0
+    assert gain_causes.relative_gain(body(0.0)[0]) == 1.0
+
+
+def test_the_weak_are_blamed_for_fading() -> None:
+    assert names(gain_causes.weakest(body(1.0, 0.7, 1.3, 0.94))) == ["fc1", "fc3"]
+    assert names(gain_causes.weakest(body(1.0, 1.3))) == ["fc0", "fc1"]
+    assert gain_causes.weakest([]) == []
+
+
+def test_the_strong_are_blamed_for_growth() -> None:
+    layers = body(1.0, 0.7, 1.3, 1.06)
+    assert names(gain_causes.strongest(layers, layers)) == ["fc2", "fc3"]
+    assert names(gain_causes.strongest(layers, layers[:2])) == ["fc0", "fc1"]
+
+
+def test_of_layers_with_a_way_round_none_is_blamed_while_others_are_there() -> None:
+    layers = [*body(2.0, 2.0), layer("side", 2, weight={"rms": 1.0}, bypassable=True)]
+    assert names(gain_causes.strongest(layers, layers)) == ["fc0", "fc1"]
+    assert names(gain_causes.strongest(layers, layers[2:])) == ["side"]
+
+
+def test_branches_are_blamed_all_or_none() -> None:
+    layers = [*body(3.0), *(layer(f"end{n}", n + 1, ends_branch=True, bypassable=True) for n in range(3))]
+    assert names(gain_causes.strongest(layers, layers[:2])) == ["end0", "end1", "end2"]
+    assert names(gain_causes.strongest(layers, layers[:1])) == ["fc0"]
+
+
+def test_branches_are_explained_and_scaled_by_their_number() -> None:
+    ends = [layer(f"h.{n}.out", n, ends_branch=True, activation=None) for n in range(4)]
+    assert (
+        gain_causes.explain(ends) == "4 residual branches add to the signal, and no normalization takes its growth away"
+    )
+    assert gain_causes.explain(ends[:1]).startswith("1 residual branch adds to")
+    assert gain_causes.mend(ends) == "for i in range(4): nn.init.normal_(model.h[i].out.weight, std=0.051)"
+
+
+def test_sigmoids_in_a_row_are_told_apart_from_weak_weights() -> None:
+    sigmoids = body(1.0, 1.0, 1.0, activation="sigmoid")
+    assert gain_causes.explain(sigmoids).startswith("a sigmoid passes at most a quarter of the gradient, and 3 of them")
+    assert gain_causes.mend(sigmoids).startswith("use tanh or ReLU")
+    assert not gain_causes.mend(sigmoids[:1]).startswith("use")
+    assert not gain_causes.mend([*sigmoids[:2], *body(0.5, 0.5, 0.5)]).startswith("use")
+
+
+@pytest.mark.parametrize(
+    ("layers", "told"),
+    [
+        (body(0.5), "the weights of fc0 have 0.5x the gain that keeps the signal through relu"),
+        (
+            body(0.5, 0.5, 0.5, 0.5),
+            "the weights of fc0 ... fc3 (4 layers) have 0.5x the gain that keeps the signal through relu: "
+            "over 4 layers that makes the signal 0.062x",
+        ),
+        (
+            body(2.0, 2.0, activation=None),
+            "the weights of fc0, fc1 have 2.8x the gain that keeps the signal as it is: "
+            "over 2 layers that makes the signal 8x",
+        ),
+        (body(1.0, 1.0), "no layer's weights stand out: what lies between the layers scales the signal"),
+        ([], "no layer's weights stand out: what lies between the layers scales the signal"),
+    ],
+)
+def test_gains_are_explained(layers: list[Layer], told: str) -> None:
+    assert gain_causes.explain(layers) == told
+
+
+def test_a_signal_that_an_activation_bends_is_followed_through_it() -> None:
+    wanted = 1.5925 / 96**0.5
+    weak = [layer(f"fc{n}", n, activation="tanh", weight={"rms": wanted / 2}) for n in range(20)]
+    strong = [layer(f"fc{n}", n, activation="tanh", weight={"rms": wanted * 2}) for n in range(20)]
+    # A small signal passes tanh unbent: 0.8 a layer is left of it, not 0.5.
+    assert 1000 * 0.5**20 < told(gain_causes.explain(weak)) < (1.5925 / 2) ** 20
+    assert told(gain_causes.explain(strong)) < 4  # tanh bounds the signal, but not the gradient
+    assert told(gain_causes.explain(strong, of="gradient")) > 30
+    assert "over 20 layers that makes the gradient" in gain_causes.explain(strong, of="gradient")
+
+
+def told(explanation: str) -> float:
+    """The factor that an explanation ends with."""
+    return float(explanation.rpartition(" ")[2].rstrip("x"))
+
+
+def test_what_is_mended_is_typed() -> None:
+    assert gain_causes.mend(body(0.5)) == 'nn.init.kaiming_normal_(model.fc0.weight, nonlinearity="relu")'
+    assert gain_causes.mend([]) == ""
+    assert gain_causes.mend(list(stack(2))).count("\n") == 1

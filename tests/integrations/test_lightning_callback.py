@@ -1,0 +1,512 @@
+"""``InitHealth`` in the Trainers of both namespaces, and in the company that it meets there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import lightning.pytorch
+import pytest
+import pytorch_lightning
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import SGD, Adam
+from torch.utils.data import DataLoader, TensorDataset
+
+from inithealth import Finding, InitHealth, Report, UnhealthyInit
+
+INPUTS = torch.randn(96, 8, generator=torch.Generator().manual_seed(0))
+TARGETS = torch.arange(96) % 4
+NAMESPACES = pytest.mark.parametrize("pl", [pytorch_lightning, lightning.pytorch], ids=lambda home: home.__name__)
+QUIET: dict[str, Any] = {
+    "accelerator": "cpu",
+    "logger": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "enable_checkpointing": False,
+}
+
+
+def healthy() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+
+
+def vanishing() -> nn.Sequential:
+    """Wrong at once, and no worse by training on."""
+    net = nn.Sequential(*(nn.Linear(8, 8) for _ in range(6)))
+    for layer in net:
+        nn.init.normal_(layer.weight, std=0.01)
+    return net
+
+
+def never_waking() -> nn.Sequential:
+    """All zero: after four steps it is known."""
+    net = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 4))
+    for parameter in net.parameters():
+        nn.init.zeros_(parameter)
+    return net
+
+
+def cross_entropy(module: Any, batch: Any, index: int) -> Any:
+    return F.cross_entropy(module.net(batch[0]), batch[1])
+
+
+def validated(self: Any, batch: Any, batch_idx: int) -> None:
+    """On data that would be an alarm."""
+    self.log("validation", F.cross_entropy(self.net(batch[0] * 1000), batch[1]))
+
+
+def module(
+    net: nn.Module, step: Callable[..., Any] = cross_entropy, pl: ModuleType = pytorch_lightning, **attributes: Any
+) -> Any:
+    class Net(pl.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            return step(self, batch, batch_idx)
+
+        def configure_optimizers(self) -> Any:
+            return SGD(self.parameters(), lr=0.1)
+
+    return type("Net", (Net,), attributes)()
+
+
+def loader(inputs: Tensor = INPUTS) -> DataLoader[Any]:
+    return DataLoader(TensorDataset(inputs, TARGETS), batch_size=16)
+
+
+def hooks(model: nn.Module) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
+
+
+def fit(
+    model: Any,
+    callbacks: Any = None,
+    steps: int = 6,
+    *,
+    pl: ModuleType = pytorch_lightning,
+    train: Any = None,
+    validation: Any = None,
+    checkpoint: Path | None = None,
+    **options: Any,
+) -> Any:
+    """The Trainer after its fit; nothing hooked is left behind it, however it ends."""
+    if validation is not None:
+        type(model).validation_step = validated
+    trainer = pl.Trainer(max_steps=steps, callbacks=callbacks, **{**QUIET, **options})
+    try:
+        trainer.fit(model, train or loader(), validation, ckpt_path=checkpoint)
+    finally:
+        assert hooks(model) == 0
+    return trainer
+
+
+def report_of(model: Any, **options: Any) -> Report:
+    callback = InitHealth()
+    fit(model, [callback], **options)
+    assert callback.report is not None
+    return callback.report
+
+
+def codes(report: Report | None, severity: str = "error") -> list[str]:
+    assert report is not None
+    return [cause.code for cause in report.causes if cause.severity.value == severity]
+
+
+# --- the verdict ---
+
+
+@NAMESPACES
+@pytest.mark.parametrize("wrap", [lambda callback: callback, lambda callback: [callback]], ids=["bare", "list"])
+def test_a_healthy_run_is_left_alone(pl: ModuleType, wrap: Callable[[Any], Any]) -> None:
+    callback = InitHealth("raise")
+    assert callback.report is None
+    trainer = fit(module(healthy(), pl=pl), wrap(callback), pl=pl)
+    assert trainer.global_step == 6
+    assert callback.report is not None
+    assert callback.report.findings == ()
+    assert callback.report.step == 5
+    assert [m.gradient is not None for m in callback.report.measurements] == [True, True]
+    assert callback.report.notes[0] == "optimizer: SGD(lr=0.1)"
+
+
+@NAMESPACES
+def test_raise_comes_before_the_first_optimizer_step(pl: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "reports" / "init.json"
+    model, callback = module(vanishing(), pl=pl), InitHealth("raise", report_path=path)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(UnhealthyInit) as raised:
+        fit(model, [callback], pl=pl)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert codes(callback.report) == ["IH201"]
+    assert raised.value.report is callback.report
+    assert str(raised.value) == f"unhealthy initialization\n{callback.report}"
+    assert Report.from_json(path.read_bytes()) == callback.report
+    assert [file.name for file in path.parent.iterdir()] == ["init.json"]
+
+
+@NAMESPACES
+def test_stop_ends_the_run_after_the_current_step(pl: ModuleType) -> None:
+    trainer = fit(module(vanishing(), pl=pl), [InitHealth("stop")], pl=pl)
+    assert trainer.global_step == 1
+    assert trainer.should_stop
+
+
+def test_warn_goes_on_and_shows_the_table_once(caplog: pytest.LogCaptureFixture) -> None:
+    callback = InitHealth("warn")
+    assert fit(module(vanishing()), [callback]).global_step == 6
+    tables = [record.getMessage() for record in caplog.records if record.getMessage().startswith("inithealth: FAIL")]
+    assert len(tables) == 1
+    assert codes(callback.report) == ["IH201"]
+
+
+def test_what_only_time_tells_is_raised_when_it_is_known() -> None:
+    callback = InitHealth("raise")
+    with pytest.raises(UnhealthyInit):
+        fit(module(never_waking()), [callback])
+    assert callback.report is not None
+    assert codes(callback.report) == ["IH103"]
+    assert callback.report.step == 4
+
+
+@pytest.mark.parametrize("settings", [{"schedule": 100}, {"until": 0}], ids=["every 100th", "step 0 only"])
+def test_what_only_time_tells_is_told_on_steps_that_are_not_watched_too(settings: dict[str, Any]) -> None:
+    with pytest.raises(UnhealthyInit):
+        fit(module(never_waking()), [InitHealth("raise", settings=settings)])
+
+
+def test_on_alert_is_called_once_a_cause_and_may_fail() -> None:
+    told: list[Finding] = []
+
+    def page(finding: Finding) -> None:
+        told.append(finding)
+        raise ConnectionError("the pager is down")
+
+    assert fit(module(vanishing()), [InitHealth(on_alert=page)]).global_step == 6
+    assert [(finding.code, finding.role) for finding in told] == [("IH201", "cause")]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"on_unhealthy": "error"}, 'on_unhealthy must be "warn", "stop" or "raise", not \'error\''),
+        ({"settings": {"schedul": "every"}}, "unknown setting 'schedul'; did you mean 'schedule'"),
+        ({"settings": {"ignore": "dead-unit"}}, "unknown rule 'dead-unit'; did you mean 'dead-units'"),
+        ({"settings": {"rules": {"dead-units": {"mx": 1}}}}, "unknown option of dead-units 'mx'"),
+    ],
+)
+def test_misspelt_options_are_told_at_once(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        InitHealth(**options)
+
+
+# --- the report's file ---
+
+
+def test_the_file_is_the_latest_report(tmp_path: Path) -> None:
+    callback = InitHealth(report_path=str(tmp_path / "init.json"))
+    fit(module(healthy()), [callback])
+    assert Report.from_json((tmp_path / "init.json").read_bytes()) == callback.report
+
+
+@pytest.mark.parametrize("place", ["file/init.json", "folder"], ids=["below a file", "a folder"])
+def test_a_report_that_cannot_be_written_only_warns(
+    tmp_path: Path, place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    assert fit(module(healthy()), [InitHealth(report_path=tmp_path / place)]).global_step == 6
+    assert caplog.text.count("could not be written") == 1
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder"]
+
+
+# --- what else goes on in a Trainer ---
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"validation": loader()},
+        {"gradient_clip_val": 0.01},
+        {"detect_anomaly": True},
+    ],
+    ids=["sanity check", "clipping", "anomaly detection"],
+)
+def test_it_does_not_change_what_is_measured(options: dict[str, Any]) -> None:
+    plain, other = report_of(module(healthy()), steps=1), report_of(module(healthy()), steps=1, **options)
+    assert other.measurements == plain.measurements
+    assert other.findings == ()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"accumulate_grad_batches": 3},
+        {"accumulate_grad_batches": 2, "validation": loader(), "val_check_interval": 1, "num_sanity_val_steps": 0},
+        {"precision": "bf16-mixed"},
+        {"precision": "64-true"},
+        {"plugins": [pytorch_lightning.plugins.MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))]},
+        {"validation": loader(), "val_check_interval": 1},
+    ],
+    ids=["nothing", "accumulation", "validation while accumulating", "bfloat16", "float64", "loss scale", "validation"],
+)
+@pytest.mark.parametrize(("net", "expected"), [(healthy, []), (vanishing, ["IH201"])])
+def test_the_verdict_is_the_same(options: dict[str, Any], net: Callable[[], nn.Module], expected: list[str]) -> None:
+    report = report_of(module(net()), steps=3, **options)
+    assert codes(report) == expected
+    assert codes(report, "info") == codes(report, "warning") == []
+
+
+def test_the_neighbours_do_their_work(tmp_path: Path) -> None:
+    callbacks = pytorch_lightning.callbacks
+    stopping, saving = callbacks.EarlyStopping("validation"), callbacks.ModelCheckpoint(tmp_path, "kept")
+    trainer = fit(module(healthy()), [stopping, InitHealth(), saving], validation=loader(), enable_checkpointing=True)
+    assert trainer.global_step == 6
+    assert (tmp_path / "kept.ckpt").exists()
+
+
+def test_a_resumed_run_has_no_initialization_to_judge(tmp_path: Path) -> None:
+    fit(module(healthy()), steps=6).save_checkpoint(tmp_path / "epoch.ckpt")
+    callback = InitHealth("raise")
+    trainer = fit(module(wrong_until_loaded()), [callback], 12, checkpoint=tmp_path / "epoch.ckpt")
+    assert trainer.global_step == 12
+    assert callback.report is not None
+    assert callback.report.causes == ()
+    assert callback.report.notes[0] == "resumed at step 6: the initialization is not judged"
+    assert callback.report.step == 9
+
+
+def test_a_resumed_run_goes_on_from_what_was_recorded(tmp_path: Path) -> None:
+    fit(module(vanishing()), [InitHealth()], 6).save_checkpoint(tmp_path / "kept.ckpt")
+    callback = InitHealth()
+    fit(module(vanishing()), [callback], 12, checkpoint=tmp_path / "kept.ckpt")
+    assert codes(callback.report) == ["IH201"]  # how it started is not forgotten
+    assert callback.report is not None
+    assert callback.report.step == 9
+    once = InitHealth()
+    fit(module(vanishing()), [once], 12)
+    assert once.report is not None
+    assert [finding.code for finding in callback.report.causes] == [finding.code for finding in once.report.causes]
+
+
+@pytest.mark.parametrize("state", [{}, {"index": 6}, {"index": 6, "recording": "{"}, {"index": "?", "recording": "{}"}])
+def test_a_state_that_cannot_be_read_is_as_none(state: dict[str, Any], tmp_path: Path) -> None:
+    fit(module(healthy()), [InitHealth()], 6).save_checkpoint(tmp_path / "kept.ckpt")
+    checkpoint = torch.load(tmp_path / "kept.ckpt", weights_only=False)
+    checkpoint["callbacks"]["InitHealth"] = state
+    torch.save(checkpoint, tmp_path / "kept.ckpt")
+    callback = InitHealth("raise")
+    assert fit(module(healthy()), [callback], 12, checkpoint=tmp_path / "kept.ckpt").global_step == 12
+
+
+def test_a_history_of_another_model_is_none(tmp_path: Path) -> None:
+    fit(module(healthy()), [InitHealth()], 6).save_checkpoint(tmp_path / "kept.ckpt")
+    checkpoint = torch.load(tmp_path / "kept.ckpt", weights_only=False)
+    state = checkpoint["callbacks"]["InitHealth"]
+    state["recording"] = state["recording"].replace("net.0", "other.0")
+    torch.save(checkpoint, tmp_path / "kept.ckpt")
+    callback = InitHealth("raise")
+    fit(module(wrong_until_loaded()), [callback], 12, checkpoint=tmp_path / "kept.ckpt")
+    assert callback.report is not None
+    assert callback.report.notes[0] == "resumed at step 6: the initialization is not judged"
+
+
+def test_a_checkpoint_is_the_same_but_for_one_key(tmp_path: Path) -> None:
+    fit(module(healthy())).save_checkpoint(tmp_path / "bare.ckpt")
+    fit(module(healthy()), [InitHealth()]).save_checkpoint(tmp_path / "with.ckpt")
+    bare, watched = (torch.load(tmp_path / f"{name}.ckpt", weights_only=False) for name in ("bare", "with"))
+    assert set(watched["callbacks"].pop("InitHealth")) == {"index", "recording"}
+    assert bare.keys() == watched.keys()
+    for name, value in bare["state_dict"].items():
+        assert torch.equal(value, watched["state_dict"][name])
+    bare.pop("state_dict"), watched.pop("state_dict")
+    assert str(bare) == str(watched)
+
+
+def wrong_until_loaded() -> nn.Module:
+    """Wrong weights in the shape of the checkpoint's, which replaces them."""
+    net = healthy()
+    nn.init.normal_(net[0].weight, std=1000.0)
+    return net
+
+
+def test_testing_alone_judges_nothing() -> None:
+    callback = InitHealth("raise")
+    model = module(vanishing(), test_step=lambda self, batch, batch_idx: self.net(batch[0]))
+    pytorch_lightning.Trainer(callbacks=[callback], **QUIET).test(model, loader(), verbose=False)
+    assert callback.report is None
+    assert hooks(model) == 0
+
+
+def test_each_fit_is_judged_anew() -> None:
+    callback = InitHealth()
+    for net, expected in ((vanishing(), ["IH201"]), (healthy(), []), (vanishing(), ["IH201"])):
+        fit(module(net), [callback], steps=2)
+        assert codes(callback.report) == expected
+
+
+def test_a_fit_that_ends_before_its_first_step_has_no_report() -> None:
+    callback = InitHealth()
+    fit(module(vanishing()), [callback], steps=2)
+    with pytest.raises(ZeroDivisionError):
+        fit(module(healthy(), lambda self, batch, index: 1 / 0), [callback])
+    assert callback.report is None
+
+
+def test_inithealth_0_switches_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INITHEALTH", "0")
+    callback = InitHealth("raise")
+    assert fit(module(vanishing()), [callback]).global_step == 6
+    assert callback.report is None
+
+
+def test_in_place_activations_and_compiled_modules() -> None:
+    in_place = nn.Sequential(nn.Linear(8, 16), nn.ReLU(inplace=True), nn.Linear(16, 4))
+    in_place.load_state_dict(healthy().state_dict())
+    plain = report_of(module(healthy()), steps=1)
+    assert report_of(module(in_place), steps=1).measurements == plain.measurements
+    assert report_of(torch.compile(module(healthy()), backend="eager"), steps=1).measurements == plain.measurements
+
+
+# --- manual optimization ---
+
+
+def adversarial(*, toggle: bool, generator_first: bool = False) -> Any:
+    class Gan(pytorch_lightning.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.automatic_optimization = False
+            self.generator = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 8))
+            self.critic = nn.Sequential(nn.Linear(8, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))
+
+        def training_step(self, batch: Any, batch_idx: int) -> None:
+            to_judge, to_generate = self.optimizers()
+            noise = torch.randn(len(batch[0]), 4)
+            fake = self.generator(noise)
+            turns = [
+                (to_judge, lambda: F.softplus(-self.critic(batch[0])) + F.softplus(self.critic(fake.detach()))),
+                (to_generate, lambda: F.softplus(-self.critic(self.generator(noise)))),
+            ]
+            for optimizer, losses in reversed(turns) if generator_first else turns:
+                self._descend(optimizer, losses)
+
+        def _descend(self, optimizer: Any, losses: Callable[[], Tensor]) -> None:
+            if toggle:
+                self.toggle_optimizer(optimizer)
+            optimizer.zero_grad()
+            self.manual_backward(losses().mean())
+            optimizer.step()
+            if toggle:
+                self.untoggle_optimizer(optimizer)
+
+        def configure_optimizers(self) -> Any:
+            return Adam(self.critic.parameters(), lr=2e-4), Adam(self.generator.parameters(), lr=2e-4)
+
+    return Gan()
+
+
+@pytest.mark.parametrize("toggle", [False, True])
+def test_two_optimizers_that_take_turns_are_no_alarm(toggle: bool) -> None:
+    report = report_of(adversarial(toggle=toggle))
+    assert report.findings == ()
+    assert any(line.startswith("generator.0") for line in report.not_measured)
+
+
+def test_a_schedule_in_step_with_the_turns_takes_nothing_for_stuck() -> None:
+    """Every second step is the same optimizer's: the other's weights are not seen to move."""
+    callback = InitHealth(settings={"schedule": 2, "until": None})
+    fit(adversarial(toggle=False, generator_first=True), [callback], 48)
+    assert callback.report is not None
+    assert callback.report.causes == ()
+
+
+def test_a_fault_is_named_before_the_first_of_two_optimizers_steps() -> None:
+    model = adversarial(toggle=True)
+    nn.init.constant_(model.critic[0].weight, math.nan)
+    before = {name: value.clone() for name, value in model.generator.state_dict().items()}
+    with pytest.raises(UnhealthyInit, match="IH101"):
+        fit(model, [InitHealth("raise")])
+    assert all(torch.equal(before[name], value) for name, value in model.generator.state_dict().items())
+
+
+def test_manual_optimization_with_one_optimizer() -> None:
+    def step(self: Any, batch: Any, index: int) -> None:
+        self.optimizers().zero_grad()
+        self.manual_backward(cross_entropy(self, batch, index))
+        self.optimizers().step()
+
+    manual = report_of(module(healthy(), step, automatic_optimization=False), steps=1)
+    assert manual.measurements == report_of(module(healthy()), steps=1).measurements
+
+
+# --- when something goes wrong ---
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("mine"), KeyboardInterrupt()])
+def test_an_error_in_the_run_leaves_no_hooks(error: BaseException) -> None:
+    def step(self: Any, batch: Any, index: int) -> Any:
+        loss = cross_entropy(self, batch, index)
+        assert hooks(self) > 0
+        if index == 2:
+            raise error
+        return loss
+
+    callback = InitHealth()
+    with pytest.raises((ZeroDivisionError, SystemExit)):  # Lightning makes a SystemExit of the interrupt
+        fit(module(healthy(), step), [callback])  # fit looks for hooks
+    assert callback.report is not None
+    assert callback.report.step == 1
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_nan_in_a_batch_is_the_datas_fault_and_the_run_goes_on(first: int) -> None:
+    inputs = INPUTS.clone()
+    inputs[first * 16 : first * 16 + 16] = math.nan
+    callback = InitHealth()
+    assert fit(module(healthy()), [callback], train=loader(inputs)).global_step == 6
+    assert codes(callback.report) == ["IH210"]
+
+
+@pytest.mark.filterwarnings("ignore:`training_step` returned `None`:UserWarning")
+def test_a_batch_that_training_step_leaves_out_is_not_judged() -> None:
+    def step(self: Any, batch: Any, index: int) -> Any:
+        loss = cross_entropy(self, batch, index)
+        return loss if bool(loss.isfinite()) else None
+
+    inputs = INPUTS.clone()
+    inputs[:16] = math.nan
+    report = report_of(module(healthy(), step), train=loader(inputs))
+    assert report.findings == ()
+    assert report.step == 4  # of six batches one did not count
+    assert all(m.gradient is not None for m in report.measurements)
+
+
+def test_a_rule_that_fails_does_not_end_the_training(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any) -> Report:
+        raise AttributeError("a third party's rule")
+
+    monkeypatch.setattr("inithealth.sessions.monitor.diagnose", broken)
+    callback = InitHealth("raise")
+    assert fit(module(healthy()), [callback]).global_step == 6
+    assert callback.report is None
+    assert "a third party's rule" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore:.*returned `None`:UserWarning")
+def test_a_module_with_nothing_to_judge_is_trained_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    callback = InitHealth("raise")
+    model = module(nn.ReLU(), lambda self, batch, index: None, configure_optimizers=lambda self: None)
+    fit(model, [callback], steps=2)
+    assert callback.report is None
+    assert "not watched: Net has no parameters" in caplog.text

@@ -1,0 +1,52 @@
+"""Every named activation against torch's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from inithealth.theory.activations import named, names
+
+TORCH: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda x: x,
+    "relu": F.relu,
+    "threshold": lambda x: F.threshold(x, 0.0, 0.0),
+    "relu6": F.relu6,
+    "leaky_relu": F.leaky_relu,
+    "prelu": lambda x: F.prelu(x, torch.tensor([0.25], dtype=x.dtype)),
+    "rrelu": F.rrelu,
+    "hardtanh": F.hardtanh,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "hardsigmoid": F.hardsigmoid,
+    "logsigmoid": F.logsigmoid,
+    "softplus": F.softplus,
+    "softsign": F.softsign,
+    "erf": torch.erf,
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "silu": F.silu,
+    "hardswish": F.hardswish,
+    "mish": F.mish,
+    "elu": F.elu,
+    "celu": F.celu,
+    "selu": F.selu,
+    "sin": torch.sin,
+}
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_name_means_what_torch_means_by_it(name: str) -> None:
+    x = np.linspace(-40.0, 40.0, 401)
+    expected = TORCH[name](torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(named(name)(x), expected, rtol=1e-6, atol=1e-8)
+
+
+def test_an_unknown_name_is_a_key_error() -> None:
+    with pytest.raises(KeyError):
+        named("relo")
