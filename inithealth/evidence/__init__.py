@@ -1,5 +1,4 @@
-"""What the numbers of a recording show, shared by several rules: roles of layers, which weights are trained, signal and
-gradient along the network, fixes as code, wording.
+"""What several rules read from a recording: roles of layers, trained weights, signal and gradient levels, fixes, wording.
 
 No rule and no severity is decided here, and no tensor is seen.
 """

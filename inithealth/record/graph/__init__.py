@@ -1,4 +1,4 @@
-"""The structure of a network, read from its autograd graph: operations, norms, residual branches, what each output feeds.
+"""The structure of a network, read from its autograd graph: operations, norms, residual branches, what feeds what.
 
 No statistics here, and no values except a few saved scalars.
 """

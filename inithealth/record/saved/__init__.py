@@ -1,3 +1,4 @@
-"""Numbers from the tensors that the autograd graph has saved for the backward pass: outputs of functional calls,
-attention logits, unit activity, losses.
+"""Numbers from the tensors that the autograd graph saves for the backward pass.
+
+These are outputs of functional calls, attention logits, unit activity and losses.
 """
