@@ -147,7 +147,7 @@ def first_step_bytes(build: Callable[[], Workload]) -> int:
 
 def sample_bytes(monitor: Monitor) -> int:
     """Bytes of the samples that a monitor holds between the backward pass and its step."""
-    return monitor._recorder.seen.readings.nbytes
+    return monitor._recorder.nbytes
 
 
 def beside_peers(rounds: int) -> None:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from inithealth.integrations.lightning_callback import InitHealth as InitHealth
     from inithealth.rules import Rule as Rule
     from inithealth.sessions.monitor import Monitor as Monitor
-    from inithealth.sessions.monitor import watch as watch
     from inithealth.sessions.oneshot import check as check
+    from inithealth.sessions.watching import watch as watch
     from inithealth.settings import Settings as Settings
 
 __version__ = "0.1.0"
@@ -32,7 +32,7 @@ _HOME = {
     "Severity": "findings",
     "UnhealthyInit": "findings",
     "check": "sessions.oneshot",
-    "watch": "sessions.monitor",
+    "watch": "sessions.watching",
 }
 __all__ = sorted(_HOME)
 

@@ -135,18 +135,25 @@ class Settings(_Strict):
     def _known_rules(self) -> Settings:
         if self.select or self.ignore or self.rules or self.overrides or self.suppress:
             # A misspelled name is rejected where it is written; rules are imported only when they are needed.
-            from inithealth.rules.catalogue import refuse_unknown_options, refuse_unknown_rules
-
-            ignored = [word for override in self.overrides for word in override.ignore]
-            refuse_unknown_rules([*self.select, *self.ignore, *ignored, *(each.rule for each in self.suppress)])
-            for options in (self.rules, *(override.rules for override in self.overrides)):
-                refuse_unknown_options(options)
+            self._refuse_unknown()
         return self
 
+    def _refuse_unknown(self) -> None:
+        from inithealth.rules.catalogue import refuse_unknown_options, refuse_unknown_rules
+
+        ignored = [word for override in self.overrides for word in override.ignore]
+        refuse_unknown_rules([*self.select, *self.ignore, *ignored, *(each.rule for each in self.suppress)])
+        for options in (self.rules, *(override.rules for override in self.overrides)):
+            refuse_unknown_options(options)
+
     def selected_rules(self) -> tuple[Rule, ...]:
-        """Return the selected rules with their options, by code."""
+        """Return the selected rules with their options, by code.
+
+        Raises: ValueError for an unknown rule or option, in settings that were copied without validation.
+        """
         from inithealth.rules.catalogue import catalogue
 
+        self._refuse_unknown()
         rules = [rule for rule in catalogue() if self.selects(rule.code, rule.name)]
         return tuple(rule(**self.rules.get(rule.name, {})) for rule in rules)
 

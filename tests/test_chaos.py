@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from inithealth import InitHealth, Report
 from inithealth.record import recorder
+from inithealth.record.layers import inventory
 from inithealth.record.live import hooks, observer, updates
 from inithealth.record.live.readings import Readings
 
@@ -72,7 +73,7 @@ PLACES = [
     (updates.Updates, "before"),
     (updates.Updates, "after"),
     (recorder.Recorder, "step"),
-    (recorder, "layers_of"),
+    (inventory, "layers_of"),
     (hooks, "gradient_hook"),
 ]
 

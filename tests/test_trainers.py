@@ -252,6 +252,6 @@ def test_weights_in_flat_pieces_are_said_not_to_be_measured(use_orig_params: boo
             loss.backward()
             monitor.step(loss)
             optimizer.step()
-    assert any("FullyShardedDataParallel holds weights in flat pieces" in line for line in monitor.report.not_measured)
+    assert any("FullyShardedDataParallel flattens weights" in line for line in monitor.report.not_measured)
     assert [cause.code for cause in monitor.report.causes] == ["IH409"]
     assert monitor.report.layers == ()

@@ -79,7 +79,8 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         """What was recorded so far, as JSON: a resumed run goes on from it."""
         if self._monitor is not None:
             with suppress(Exception):  # a checkpoint is worth more than what is told of the run
-                self._state = _state(self._monitor)
+                recording = self._monitor.recording.model_dump_json()
+                self._state = {"index": self._monitor.index, "recording": recording}
         return dict(self._state)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -179,8 +180,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
 
     def _judge(self, trainer: Any, monitor: Monitor) -> None:
         """Every rank comes to the same decision; rank 0 writes before anyone raises."""
-        if monitor.news:
-            monitor.news = False
+        if monitor.take_news():
             self._tell(trainer.is_global_zero)
         step, report = monitor.index - 1, self._report
         # All ranks ask each other at the same steps, whatever each of them has found.
@@ -223,7 +223,3 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         monitor, self._monitor = self._monitor, None
         if monitor is not None:
             monitor.close()
-
-
-def _state(monitor: Monitor) -> dict[str, Any]:
-    return {"index": monitor.index, "recording": monitor.recording.model_dump_json()}

@@ -1,4 +1,4 @@
-"""What is known of one run: how it started, the steps that are kept, the suspects on probation."""
+"""The history of one run: how it started, the steps that are kept, the suspects on probation."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from inithealth.record.live.updates import left_out
 from inithealth.record.recorder import Recorder
 from inithealth.record.sandbox.reachability import unreached
 from inithealth.recording import Recording, Step
+from inithealth.sessions.assembly import Assembly, Training
 from inithealth.sessions.kept_steps import KeptSteps
 
 
-class Run:
+class History:
     """Steps become one recording.
 
     Args:
         recorder: of the model.
         optimizers: for what their kind and learning rates imply.
         taken: steps before this run.
-        history: what was recorded of them; left out where it is of another model.
-        together: whether the numbers are joined over all processes.
+        earlier: what was recorded of them; ignored if it is of another model.
+        together: whether the numbers are combined over all processes.
     """
 
     def __init__(
@@ -32,15 +33,16 @@ class Run:
         recorder: Recorder,
         optimizers: Sequence[Optimizer],
         taken: int,
-        history: Recording | None,
+        earlier: Recording | None,
         *,
         together: bool = False,
     ) -> None:
         self._recorder, self._optimizers = recorder, optimizers
-        self._history = history if history is not None and self._is_of_this_model(history) else None
-        self.resumed = taken if self._history is None else 0  # steps of which nothing is known
-        self.kept = KeptSteps(() if self._history is None else self._history.steps)
-        self.detached: tuple[str, ...] = ()  # layers that no gradient reaches, if their values were seen to
+        self._assembly = Assembly(recorder)
+        self._earlier = earlier if earlier is not None and self._is_of_this_model(earlier) else None
+        self.resumed = taken if self._earlier is None else 0  # steps of which nothing is known
+        self.kept = KeptSteps(() if self._earlier is None else self._earlier.steps)
+        self.detached: tuple[str, ...] = ()  # layers that no gradient reaches although their values reach the loss
         self.trial: Trial | None = None
         self._sampled = recorder.most
         self._of_ranks = of_ranks(together)
@@ -48,12 +50,12 @@ class Run:
     def __bool__(self) -> bool:
         return bool(self.kept)
 
-    def _is_of_this_model(self, history: Recording) -> bool:
-        """Whether a history tells of the layers that this model has; then they are known from the start."""
-        names = {layer.weight.name for layer in history.layers if layer.weight is not None}
+    def _is_of_this_model(self, earlier: Recording) -> bool:
+        """Whether an earlier recording has this model's layers; then they are known from the start."""
+        names = {layer.weight.name for layer in earlier.layers if layer.weight is not None}
         if not names or not names <= self._recorder.naming.parameters.keys():
             return False
-        self._recorder.layers = history.layers
+        self._recorder.resume(earlier.layers)
         return True
 
     @property
@@ -62,10 +64,10 @@ class Run:
         return {layer.name: layer.weight.name for layer in self._recorder.layers if layer.weight is not None}
 
     def add(self, step: Step, *, skipped: bool) -> bool:
-        """One more step is known. Returns whether it settles what was suspect, or is the first.
+        """Add a step. Returns whether it settles the suspects, or is the first one.
 
         Args:
-            skipped: whether a loss scaler has left out the optimizer step before it.
+            skipped: whether a loss scaler has skipped the optimizer step before it.
         """
         names = self.weights
         norms = {names[m.layer]: m.weight_gradient for m in step.layers if m.layer in names}
@@ -83,7 +85,7 @@ class Run:
         return self.trial is not None and not self.trial.settled
 
     def try_on(self, norms: Mapping[str, float], *, skipped: bool) -> bool:
-        """The last optimizer step counts for the probation if it moved anything. Returns whether it was the last."""
+        """Count the last optimizer step for the probation if it moved anything. Returns whether it was the last."""
         if self.trial is None or self.trial.settled or skipped or is_idle(self._optimizers):
             return False
         self.trial.note(norms)
@@ -92,26 +94,25 @@ class Run:
     @property
     def recording(self) -> Recording:
         """The numbers so far: the first steps, and the last ones."""
-        late = {"steps": self.kept.steps, "left_out": self._left_out()}
-        if self._history is not None:  # how the weights started, and what has come of it since
-            return self._history.model_copy(update=late)
+        if self._earlier is not None:  # how the weights started, and what has come of it since
+            return self._earlier.model_copy(update={"steps": self.kept.steps, "left_out": self._left_out()})
+        return self._assembly.recording(self.kept.steps, self._training())
+
+    def _training(self) -> Training:
         recorder, trial = self._recorder, self.trial
         apart = [layer.name for layer in unreached(recorder.layers)] if recorder.graph else []
         # Several optimizers have several losses, of which the first is seen: the others' layers are not unused.
         turns = tuple(f"{name}: no part of the loss that is watched" for name in apart if len(self._optimizers) > 1)
         apart = [] if turns else apart
-        recording = recorder.recording(self.kept.steps)
-        return recording.model_copy(
-            update={
-                **late,
-                "adaptive": is_adaptive(self._optimizers),
-                "optimizer": self._optimizer,
-                "probation": trial.result() if trial is not None and trial.needed_at_first else None,
-                "detached": tuple(name for name in apart if name in self.detached),
-                "unused": tuple(name for name in apart if name not in self.detached),
-                "not_measured": recording.not_measured + turns,
-                "notes": self._notes(),
-            }
+        return Training(
+            optimizer=self._optimizer,
+            adaptive=is_adaptive(self._optimizers),
+            probation=trial.result() if trial is not None and trial.needed_at_first else None,
+            detached=tuple(name for name in apart if name in self.detached),
+            unused=tuple(name for name in apart if name not in self.detached),
+            left_out=self._left_out(),
+            not_measured=turns,
+            notes=self._notes(),
         )
 
     @property
@@ -123,7 +124,7 @@ class Run:
         return tuple(sorted(left_out(naming.trainable, naming.parameters, self._optimizers)))
 
     def _notes(self) -> tuple[str, ...]:
-        left_out = self._recorder.hooks.left_out
+        skipped = self._recorder.layers_left_out
         few = "deep: {} layers' activations and gradients are measured at the first step alone, their updates never"
         resumed = f"resumed at step {self.resumed}: the initialization is not judged"
         return (
@@ -131,6 +132,6 @@ class Run:
             f"optimizer: {self._optimizer}",
             f"sampled: at most {self._sampled} elements of each activation and gradient at the first step, "
             f"{self._recorder.most} later; weights, their gradients and the loss are exact",
-            *([few.format(left_out)] if left_out else ()),
+            *([few.format(skipped)] if skipped else ()),
             *([self._of_ranks] if self._of_ranks else ()),
         )

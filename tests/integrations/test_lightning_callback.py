@@ -496,7 +496,7 @@ def test_a_rule_that_fails_does_not_end_the_training(
     def broken(*_: Any) -> Report:
         raise AttributeError("a third party's rule")
 
-    monkeypatch.setattr("inithealth.sessions.monitor.diagnose", broken)
+    monkeypatch.setattr("inithealth.sessions.verdicts.diagnose", broken)
     callback = InitHealth("raise")
     assert fit(module(healthy()), [callback]).global_step == 6
     assert callback.report is None

@@ -19,6 +19,7 @@ from inithealth.record.sandbox.batches import named_tensors, revealed
 from inithealth.record.statistics.gradients import gradient_norms
 from inithealth.record.tensors import floating_tensors
 from inithealth.recording import Layer, Measurement, Recording, Step
+from inithealth.sessions.assembly import Assembly, Training
 
 
 class Written(nn.Module):
@@ -52,7 +53,13 @@ class Reading:
 
     @property
     def recording(self) -> Recording:
-        return self.recorder.recording((self.step,))
+        """The numbers as a session assembles them."""
+        return Assembly(self.recorder).recording((self.step,), Training(optimizer="SGD(lr=0.01)", adaptive=False))
+
+    @property
+    def flow(self) -> Flow | None:
+        """The flow that the recorder has read, one of its inner parts."""
+        return self.recorder._observer.flow
 
 
 def squares(output: Any) -> Tensor:

@@ -14,7 +14,7 @@ TOKENS, IMAGES = torch.randint(0, WORDS, (2, 6)), torch.randn(2, 3, 32, 32)
 
 
 def flow_facts(reading: Reading) -> tuple[int, bool]:
-    flow = reading.recorder.observer.flow
+    flow = reading.flow
     assert flow is not None
     return flow.branches, flow.trunk_normalized
 

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from inithealth.record.failures import Failures
 from inithealth.record.layers.naming import Naming, module_kind
 from inithealth.record.live.layer_subset import layer_subset
 from inithealth.record.live.picklable_hook import Hook
 from inithealth.record.live.readings import Place, Readings
-from inithealth.record.live.step_buffer import Failures, StepBuffer
+from inithealth.record.live.step_buffer import StepBuffer
 from inithealth.record.statistics.directions import effective
 from inithealth.record.tensors import floating_tensors, is_sharded
 

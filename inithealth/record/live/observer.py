@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 from torch.autograd.graph import Node
 
+from inithealth.record.failures import Failures
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.flow import Flow, flow_of
 from inithealth.record.graph.graph import Graph, order
@@ -14,7 +15,7 @@ from inithealth.record.graph.operations import Operation
 from inithealth.record.layers.names import parameter_names
 from inithealth.record.layers.naming import Naming
 from inithealth.record.live.hooks import node_hook
-from inithealth.record.live.step_buffer import Failures, StepBuffer
+from inithealth.record.live.step_buffer import StepBuffer
 from inithealth.record.saved import attention, losses, operands, replay, unit_activity
 from inithealth.record.statistics.directions import effective
 from inithealth.record.statistics.exact import exact

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
+from torch import nn
+
 
 class LeftBehind:
     """In a copy, and in a file, stands what the standard library has for doing nothing with any arguments.
@@ -19,6 +21,17 @@ class LeftBehind:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Callable[..., None]:
         return nullcontext().__exit__
+
+
+def call_hooks(module: nn.Module, before: Callable[..., None], after: Callable[..., None]) -> list[Any]:
+    """Call two functions around each call of a module; returns the handles that remove them."""
+    # In a module whose own call is compiled, what these do in Python would break its graph.
+    if getattr(module, "_compiled_call_impl", None) is not None:
+        return []
+    return [
+        module.register_forward_pre_hook(Hook(before), with_kwargs=True),
+        module.register_forward_hook(Hook(after)),
+    ]
 
 
 class Hook(LeftBehind):

@@ -1,8 +1,7 @@
-"""What one step has shown so far, until it ends and becomes numbers; and what could not be read, and why."""
+"""What one step has shown so far, until it ends and becomes numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,19 +9,6 @@ from torch.autograd.graph import Node
 
 from inithealth.record.live.readings import Readings
 from inithealth.record.saved.unit_activity import Activity
-
-
-class Failures(dict[str, str]):
-    """What could not be measured -> why. What watches a network must not end its run."""
-
-    def note(self, what: str, error: Exception) -> None:
-        self.setdefault(what or "model", f"{type(error).__name__}: {error}")
-
-    def guard(self, what: str, call: Callable[..., None], *args: Any) -> None:
-        try:
-            call(*args)
-        except Exception as error:
-            self.note(what, error)
 
 
 @dataclass

@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils.data import DataLoader, Dataset
 
 from inithealth.call import Call
+from inithealth.record.layers.names import unwrapped
 from inithealth.record.tensors import plain
 
 
@@ -86,21 +87,22 @@ def is_mask(tensor: Tensor) -> bool:
     return bool(low.any()) and bool((low | (values == 0)).all())
 
 
-def refuse_model(model: Any) -> nn.Module:
-    """The model, if it can be judged. Raises TypeError or ValueError that says what to do."""
+def trainable_model(model: Any) -> nn.Module:
+    """Return the model without its wrappers. Raises TypeError or ValueError if it cannot be judged."""
     if not isinstance(model, nn.Module):
         word = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise TypeError(f"model must be a torch.nn.Module, not {word}")
     if isinstance(model, torch.jit.ScriptModule):
         raise TypeError("a scripted module takes no hooks: check the module that it was scripted from")
-    parameters = list(model.named_parameters())
+    found = unwrapped(model)
+    parameters = list(found.named_parameters())
     lazy = [name for name, p in parameters if isinstance(p, nn.parameter.UninitializedParameter)]
     if lazy:
         raise ValueError(f"{lazy[0]} is a lazy parameter without values: run one batch first")
     if not parameters:
         hint = " (layers made in configure_model or setup: call that first)"
-        later = hint if hasattr(model, "configure_model") else ""
-        raise ValueError(f"{type(model).__name__} has no parameters: there is no initialization to judge{later}")
+        later = hint if hasattr(found, "configure_model") else ""
+        raise ValueError(f"{type(found).__name__} has no parameters: there is no initialization to judge{later}")
     meta = [name for name, p in parameters if p.is_meta]
     if meta:
         raise ValueError(f"{meta[0]} is on the meta device and has no values: materialize and initialize it first")
@@ -108,7 +110,7 @@ def refuse_model(model: Any) -> nn.Module:
         raise ValueError("the parameters were made under torch.inference_mode and cannot be trained: make them outside")
     if not any(p.requires_grad for _, p in parameters):
         raise ValueError("every parameter is frozen (requires_grad=False): there is no training to judge")
-    return model
+    return found
 
 
 def refuse_batch(batch: Any) -> None:

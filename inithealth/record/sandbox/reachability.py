@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from inithealth.record.layers.naming import Naming
-from inithealth.record.recorder import Recorder
 from inithealth.record.sandbox.restore import undisturbed
+from inithealth.record.saved.operands import Constant
 from inithealth.recording import Layer
 
 _MOST_GROUPS = 16  # forward passes that the question is worth
@@ -76,22 +76,27 @@ def _same(one: float, other: float) -> bool:
     return one == other or (one != one and other != other)
 
 
-def seen_detached(recorder: Recorder, inputs: Mapping[str, Tensor]) -> tuple[str, ...]:
+def detached_by_constants(
+    called: Sequence[Layer],
+    places: Mapping[str, int],
+    constants: Iterable[Constant],
+    inputs: Mapping[str, Tensor],
+) -> tuple[str, ...]:
     """Called layers that no gradient reaches, if their values do: where nothing may be run again to find out.
 
     The evidence is an operation in the graph that reads a constant: the very output of such a layer,
     or a tensor of another shape than any input.
+
+    Args:
+        called: layers that were called in this step.
+        places: address of each module's last output.
+        constants: what operations of the graph read that takes no gradient.
+        inputs: floating tensors of the batch by name.
     """
-    suspects = [
-        layer
-        for layer in unreached(recorder.layers)
-        if layer.module in recorder.buffer.output_places or layer.module in recorder.compiled
-    ]
-    if not suspects or not recorder.graph:
-        return ()
-    places = {recorder.buffer.output_places.get(layer.module) for layer in suspects}
+    suspects = unreached(called)
+    addresses = {places.get(layer.module) for layer in suspects}
     shapes = {tuple(tensor.shape) for tensor in inputs.values()}
-    for constant in recorder.observer.constants:
-        if constant.address in places or (shapes and constant.shape not in shapes):
+    for constant in constants if suspects else ():
+        if constant.address in addresses or (shapes and constant.shape not in shapes):
             return tuple(layer.name for layer in suspects)
     return ()

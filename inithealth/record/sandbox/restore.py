@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from inithealth.record.collection import collection_paused
+
 # nn.Module's registries: restored in place, since hook handles refer to the dict itself.
 _REGISTRIES = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
 _LAZY = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
@@ -35,6 +37,14 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     finally:
         for restore in restorers:
             restore()
+
+
+@contextmanager
+def isolated(model: nn.Module) -> Iterator[None]:
+    """Like :func:`undisturbed`, with gradients enabled whatever the caller has disabled, and collection paused."""
+    # The caller may hold no_grad or inference_mode, where nothing has a gradient: this ends both.
+    with torch.inference_mode(False), collection_paused(), undisturbed(model):
+        yield
 
 
 def _module(module: nn.Module) -> Callable[[], None]:

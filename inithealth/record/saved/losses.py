@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -52,11 +53,11 @@ def _cross_entropy(graph: Graph, index: int, rows: int | None) -> Loss:
     if not isinstance(log_probabilities, Tensor) or dim is None:
         return Loss(kind="cross_entropy", sums_to_one=sums_to_one)
     # log-softmax shifts each sample's logits by a constant, which their spread does not see
-    spread = _visible_variance(log_probabilities[:rows].float().movedim(dim, -1)).mean().sqrt()
+    logit_std = _visible_variance(log_probabilities[:rows].float().movedim(dim, -1)).mean().sqrt()
     return Loss(
         kind="cross_entropy",
         classes=log_probabilities.shape[dim],
-        logits_std=float(spread),
+        logits_std=float(logit_std),
         sums_to_one=sums_to_one,
     )
 
@@ -98,7 +99,7 @@ def _binary(graph: Graph, index: int, rows: int | None) -> Loss:
     return Loss(kind="bce_logits", positives=positives, over_base=found / entropy)
 
 
-def spreads(outputs: list[Tensor]) -> dict[int, float]:
+def logit_stds(outputs: list[Tensor]) -> dict[int, float]:
     """The spread of a model's outputs over their possible class dimensions (the last, and 1), by its size."""
     found: dict[int, float] = {}
     for output in outputs:
@@ -109,7 +110,7 @@ def spreads(outputs: list[Tensor]) -> dict[int, float]:
     return found
 
 
-def loss_after_backward(node: Node, spread: dict[int, float]) -> Loss:
+def loss_after_backward(node: Node, logit_stds: Mapping[int, float]) -> Loss:
     """The kind of a loss from its last nodes, whose saved tensors are gone."""
     frontier: list[Node | None] = [node]
     alone = True
@@ -124,7 +125,7 @@ def loss_after_backward(node: Node, spread: dict[int, float]) -> Loss:
             classes = tuple(current._input_metadata[0].shape)[Graph.signed(current._saved_dim)]  # type: ignore[attr-defined]
             before = current.next_functions[0][0]
             softmax = before is not None and base_name(before.name()) in vocab.SOFTMAX
-            std = spread.get(classes)
+            std = logit_stds.get(classes)
             return Loss(kind="cross_entropy", classes=classes, alone=alone, logits_std=std, sums_to_one=softmax)
         if name in vocab.LOSSES and vocab.LOSSES[name] != "nll":
             return Loss(kind=vocab.LOSSES[name])

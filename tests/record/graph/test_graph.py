@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.nn.utils import parametrizations
 
+from inithealth.record.collection import collection_paused
 from inithealth.record.graph import vocabulary as vocab
-from inithealth.record.graph.graph import base_name, collection_paused, order
+from inithealth.record.graph.graph import base_name, order
 from tests.record.reading import graph_of, squares
 
 

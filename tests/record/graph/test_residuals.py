@@ -114,7 +114,7 @@ def network(way: Way, count: int = 3) -> Written:
 
 def flow(model: nn.Module, *args: Tensor) -> tuple[Flow, dict[str, Any]]:
     reading = read(model, *args)
-    found = reading.recorder.observer.flow
+    found = reading.flow
     assert found is not None
     return found, {name: layer for name, layer in reading.layers.items() if layer.called}
 

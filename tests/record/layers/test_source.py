@@ -14,11 +14,11 @@ import pytest
 import torch
 from torch import nn
 
+from inithealth.record.failures import Failures
 from inithealth.record.layers.class_source import definition
-from inithealth.record.layers.describe import layers_of
+from inithealth.record.layers.inventory import Inventory
 from inithealth.record.layers.naming import Naming
 from inithealth.record.layers.source import sources
-from inithealth.record.recorder import Recorder
 
 CODE = """
 import torch
@@ -230,7 +230,7 @@ class Deep(nn.Module):
 
 
 def test_many_layers_read_their_class_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from inithealth.record.layers.describe import source
+    from inithealth.record.layers import source
 
     read: list[str] = []
     real: Callable[..., Any] = source._Assignments.__init__
@@ -261,7 +261,7 @@ def test_long_containers_are_read_once(repository: Path) -> None:
 def test_base_classes_are_read_only_for_what_the_class_does_not_assign(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from inithealth.record.layers.describe import source
+    from inithealth.record.layers import source
 
     loaded(repository / "written_base.py")
     code = "from torch import nn\nfrom written_base import Net\n\n\nclass Derived(Net):\n    def __init__(self):\n"
@@ -296,15 +296,16 @@ def test_each_parameter_that_is_a_layer_has_its_own_line(repository: Path) -> No
         "        super().__init__()\n        self.experts = Experts()\n        self.embedding = nn.Embedding(2, 2)\n"
     )
     code += "        self.head = nn.Linear(2, 2)\n"
-    recorder = Recorder(loaded(repository / "experts.py", code).Tied(), exact=True)
-    recorder.describe(layers_of(recorder.naming, None, {}))
-    assert {layer.name: layer.source for layer in recorder.layers} == {
+    failures = Failures()
+    inventory = Inventory(loaded(repository / "experts.py", code).Tied(), failures)
+    inventory.find(None, {})
+    assert {layer.name: layer.source for layer in inventory.layers} == {
         "experts.up": "experts.py:8",
         "experts.down": "experts.py:9",
         "embedding": "experts.py:16",
         "head": "experts.py:17",
     }
-    assert not recorder.failures
+    assert not failures
 
 
 def test_findings_carry_it() -> None:
@@ -327,4 +328,4 @@ def test_findings_carry_it() -> None:
         .splitlines()
         .index("            self.body, self.head = nn.Linear(8, 16), nn.Linear(16, 4)")
     )
-    assert report.causes[0].source == f"tests/record/test_source.py:{line + 1}"
+    assert report.causes[0].source == f"tests/record/layers/test_source.py:{line + 1}"

@@ -18,9 +18,9 @@ from inithealth import Call
 from inithealth.record.sandbox.batches import (
     named_tensors,
     refuse_batch,
-    refuse_model,
     refuse_values,
     revealed,
+    trainable_model,
     transferred,
 )
 
@@ -127,13 +127,13 @@ class Lazy(nn.Module):
 )
 def test_a_model_that_cannot_be_judged_is_refused(model: Any, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
-        refuse_model(model())
+        trainable_model(model())
 
 
 def test_a_lazy_module_that_has_seen_a_batch_is_judged() -> None:
     model = Lazy()
     model.layer(torch.ones(1, 3))
-    assert refuse_model(model) is model
+    assert trainable_model(model) is model
 
 
 @pytest.mark.parametrize("batch", [None, (), [], {}], ids=repr)

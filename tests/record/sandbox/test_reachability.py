@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import inithealth
 from inithealth.record.recorder import Recorder
-from inithealth.record.sandbox.reachability import parted_by_values, seen_detached, unreached
+from inithealth.record.sandbox.reachability import parted_by_values, unreached
 from tests.record import state
 from tests.record.reading import read, squares
 
@@ -132,7 +132,7 @@ def test_of_many_unreached_parts_each_is_told_apart() -> None:
     assert len(unused) == 25
 
 
-def test_frozen_layers_are_unreached_by_right() -> None:
+def test_frozen_layers_are_expected_to_be_unreached() -> None:
     model = Body(CUTS["detach"])
     model.body.requires_grad_(False)
     recorder = read(model, X).recorder
@@ -145,6 +145,6 @@ def test_in_a_live_step_the_constant_that_an_operation_reads_tells(way: str) -> 
     recorder = Recorder(model, exact=False)
     recorder.attach()
     recorder.observe([squares(model(X))], {"batch": X})
-    found = seen_detached(recorder, {"batch": X})
+    found = recorder.detached_layers({"batch": X})
     recorder.detach()
     assert found == (() if way == "nothing" else ("body.0", "body.2"))

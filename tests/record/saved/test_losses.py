@@ -34,7 +34,7 @@ LOSSES: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
 def test_the_kind_of_a_loss(name: str) -> None:
     kind, loss = LOSSES[name]
     model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
-    assert read(model, torch.randn(5, 4), loss=loss).recorder.observer.loss.kind == kind
+    assert read(model, torch.randn(5, 4), loss=loss).recorder.network.loss.kind == kind
 
 
 @pytest.mark.parametrize("name", [name for name, (kind, _) in LOSSES.items() if kind not in ("unknown", "bce")])
@@ -44,7 +44,7 @@ def test_the_kind_of_a_loss_after_its_backward_pass(name: str) -> None:
     output = model(torch.randn(5, 4))
     value = loss(output)
     value.backward()
-    found = losses.loss_after_backward(value.grad_fn, losses.spreads([output]))
+    found = losses.loss_after_backward(value.grad_fn, losses.logit_stds([output]))
     assert found.kind == kind
 
 
@@ -62,7 +62,7 @@ def test_classes_and_spread_of_the_logits() -> None:
     assert (found.classes, found.sums_to_one) == (3, False)
     assert found.logits_std == pytest.approx(spread(output.tolist()), rel=1e-4)
     value.backward()
-    later = losses.loss_after_backward(value.grad_fn, losses.spreads([output]))
+    later = losses.loss_after_backward(value.grad_fn, losses.logit_stds([output]))
     assert (later.classes, later.sums_to_one) == (3, False)
     assert later.logits_std == pytest.approx(spread(output.tolist()), rel=1e-4)
 

@@ -1,0 +1,52 @@
+"""What the report says of layers that run compiled, and of operations that could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from inithealth.record.graph.flow import Flow
+from inithealth.record.layers.naming import Naming
+from inithealth.recording import Layer
+
+
+def hidden_layers(
+    compiled: Sequence[Layer], measured: Collection[str], at: Collection[str], flow: Flow | None, naming: Naming
+) -> dict[str, str]:
+    """Return what is not measured -> why.
+
+    Args:
+        compiled: the layers that run compiled.
+        measured: names of the modules whose outputs were measured in compiled code all the same.
+        at: names of the layers whose operations the graph shows.
+    """
+    shown = {layer.split(" (as")[0] for layer in at}
+    hidden = [layer for layer in compiled if layer.name not in shown]
+    found = _compiled(hidden, measured)
+    for what, why in _unread(flow, naming, {layer.name for layer in hidden}).items():
+        found.setdefault(what, why)
+    return found
+
+
+def _compiled(hidden: Sequence[Layer], measured: Collection[str]) -> dict[str, str]:
+    found = {}
+    for seen, what in ((True, "the gradient at its output, and what it feeds,"), (False, "all but its weights")):
+        layers = [layer.name for layer in hidden if (layer.module in measured) is seen]
+        if layers:
+            why = "" if seen else " since before it was watched"
+            found[layers[0]] = f"{what} can't be seen: it runs compiled{why}, as {len(layers)} of the layers do"
+    if hidden:
+        found["the place of compiled layers in the network"] = "inithealth.check(model, batch) runs them eagerly"
+    return found
+
+
+def _unread(flow: Flow | None, naming: Naming, known: Collection[str]) -> dict[str, str]:
+    """Tensors and operations of the graph that could not be read."""
+    if flow is None:
+        return {}
+    found = {}
+    if flow.graph.packed:
+        found["tensors kept by a checkpoint or offloading"] = "reading them would run its forward pass again"
+    for name, node in flow.unread.items():
+        if naming.layer(name) not in known:
+            found.setdefault(naming.layer(name), f"{node} is no operation that is known here")
+    return found

@@ -1,0 +1,58 @@
+"""What is known of a network as a whole: how its flow is built, its loss, its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from inithealth.record.live.observer import Observer
+from inithealth.recording import Layer, Loss, Signal
+
+_SMALL_SCALE = 0.5  # a learned scale below it reduces the gradient of its branch; scales usually start at 1
+
+
+@dataclass(frozen=True)
+class Network:
+    """The fields of :class:`inithealth.recording.Recording` with the same names."""
+
+    model: str
+    loss: Loss
+    inputs: dict[str, Signal]
+    lost_writes: dict[str, float]
+    exact: bool
+    graph: bool
+    normalized: bool
+    trunk_normalized: bool
+    branches: int
+    differentiated: bool
+    layer_scale: bool
+
+
+def network_of(model: nn.Module, layers: Sequence[Layer], observer: Observer, lost_writes: dict[str, float]) -> Network:
+    """Return what the layers and the graph of the last step show; without a graph, the layers alone."""
+    flow = observer.flow
+    return Network(
+        model=type(model).__name__,
+        loss=observer.loss,
+        inputs=observer.network_inputs,
+        lost_writes=lost_writes,
+        exact=observer.exact,
+        graph=flow is not None,
+        normalized=bool(flow.norms) if flow is not None else any(layer.kind == "norm" for layer in layers),
+        trunk_normalized=flow is not None and flow.trunk_normalized,
+        branches=flow.branches if flow is not None else 0,
+        # A loss made of derivatives: the graph passes the backward nodes of layers, too.
+        differentiated=flow is not None and any(name.endswith("Backward") for name in flow.graph.names),
+        layer_scale=any(map(_starts_near_zero, layers)),
+    )
+
+
+def _starts_near_zero(layer: Layer) -> bool:
+    """Whether a learned scale or a branch end starts near zero: small gradients are expected in its branch."""
+    if layer.weight is None or not layer.bypassable:
+        return False
+    if layer.kind in ("norm", "scale"):
+        return layer.weight.abs_max < _SMALL_SCALE
+    return layer.ends_branch and layer.weight.abs_max == 0.0

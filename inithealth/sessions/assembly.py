@@ -1,0 +1,69 @@
+"""From the recorder's numbers, and what a session knows of the training, to the one recording that is judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from inithealth.record.recorder import Recorder
+from inithealth.recording import Layer, Probation, Recording, Step
+from inithealth.theory.gains import wanted_std
+from inithealth.theory.recipes import MATRICES
+from inithealth.theory.schemes import with_schemes
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the model is trained, and what became of its layers: fields of :class:`Recording` with the same names."""
+
+    optimizer: str
+    adaptive: bool
+    probation: Probation | None = None
+    detached: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    idle: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    not_measured: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Assembly:
+    """Assembles the recordings of one model, and names the initialization of its layers once.
+
+    Args:
+        recorder: of the model.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._layers: tuple[Layer, ...] = ()  # as recorded
+        self._named: tuple[Layer, ...] = ()  # the same with their schemes
+
+    def recording(self, steps: tuple[Step, ...], training: Training, *, projected: bool = False) -> Recording:
+        """Return all numbers so far.
+
+        Args:
+            projected: whether a random projection of the outputs replaces the loss.
+        """
+        network, session = vars(self._recorder.network), vars(training)
+        loss = {"loss": network["loss"].model_copy(update={"kind": "projection"})} if projected else {}
+        layers = self.layers  # before not_measured: naming the schemes may fail
+        not_measured = {"not_measured": (*self._recorder.not_measured, *training.not_measured)}
+        return Recording(layers=layers, steps=steps, **{**network, **session, **loss, **not_measured})
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers with their schemes and expected stds."""
+        if self._layers is not self._recorder.layers:
+            self._layers = self._named = self._recorder.layers
+            try:
+                self._named = _named(self._layers)
+            except Exception as error:  # the numbers are worth reporting without a name for them
+                self._recorder.note("schemes", error)
+        return self._named
+
+
+def _named(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    return tuple(
+        layer.model_copy(update={"wants": wanted_std(layer)}) if layer.kind in MATRICES else layer
+        for layer in with_schemes(layers)
+    )

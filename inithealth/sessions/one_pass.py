@@ -1,0 +1,136 @@
+"""One recorded forward and backward pass, and the optimizer steps that settle what it cannot decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from inithealth.record.live.optimizers import is_adaptive
+from inithealth.record.live.probation import STEPS, Trial
+from inithealth.record.recorder import Recorder
+from inithealth.record.sandbox.batches import named_tensors, revealed
+from inithealth.record.sandbox.eager_mode import NoDropout, whole_graph
+from inithealth.record.sandbox.reachability import parted_by_values, unreached
+from inithealth.record.sandbox.restore import random_state
+from inithealth.recording import Recording
+from inithealth.sessions.assembly import Assembly, Training
+from inithealth.sessions.objective import Objective
+from inithealth.sessions.trial_optimizers import at_work, optimizers_of, step
+
+
+class OnePass:
+    """One check of one model: a recorded pass, and optimizer steps for the suspects.
+
+    Args:
+        objective: runs the model and gives the loss.
+        optimizers: those given by the user; may be empty.
+    """
+
+    def __init__(self, objective: Objective, optimizers: list[Optimizer]) -> None:
+        self.objective, self.model = objective, objective.model
+        self.payload = objective.batch
+        self.parameters = list(self.model.parameters())
+        self.trainable = [p for p in self.parameters if p.requires_grad]
+        self.given = optimizers
+        self.rewind = random_state()
+
+    def run(self, *, reveal: bool) -> Recording:
+        self._as_trained()
+        recorder = Recorder(self.model, exact=True)
+        with whole_graph(self.model, reveal_frozen=reveal):
+            loss, gradients = self._pass(recorder, reveal)
+            norms = recorder.norms(gradients)
+            step = recorder.step(0, loss, gradients, norms)
+            self._as_trained()
+            with torch.no_grad():
+                step = recorder.fill_unseen(step, self._loss)
+                hidden = [each for each in recorder.layers if each.weight and gradients.get(each.weight.name) is None]
+                detached, unused = parted_by_values(unreached(hidden), recorder.naming, loss, self._loss)
+            _refuse_unrelated(gradients, detached)
+            optimizers, note = optimizers_of(self.model, self.given, self.trainable)
+            trial = Trial(recorder.naming, recorder.layers, norms)
+            if trial.needed:
+                self._try(trial, optimizers, gradients)
+            asleep = [layer for layer in recorder.layers if layer.weight and layer.weight.name in trial.asleep]
+            _, idle = parted_by_values(asleep, recorder.naming, self._loss() if asleep else loss, self._loss)
+        training = Training(
+            optimizer=note,
+            adaptive=is_adaptive(optimizers),
+            probation=trial.result() if trial.needed else None,
+            detached=detached,
+            unused=unused,
+            idle=idle,
+            notes=(self.objective.note, f"optimizer: {note}"),
+        )
+        return Assembly(recorder).recording((step,), training, projected=self.objective.projected)
+
+    def _pass(self, recorder: Recorder, reveal: bool) -> tuple[float, dict[str, Tensor | None]]:
+        """One forward and backward pass, recorded."""
+        inputs: dict[str, Tensor] = {}
+        self.objective.batch, inputs = revealed(self.payload) if reveal else (self.payload, inputs)
+        recorder.attach()
+        try:
+            loss = self._forward()
+            recorder.observe([loss], inputs or dict(named_tensors(self.payload)))
+            trained = {n: p for n, p in recorder.naming.parameters.items() if p.requires_grad}
+            found = torch.autograd.grad(loss, [*trained.values(), *inputs.values()], allow_unused=True)
+        finally:
+            recorder.detach()
+            self.objective.batch = self.payload
+        gradients = dict(zip(trained, found, strict=False))
+        # A function with a backward of its own, as of a reversible layer, puts its gradients there.
+        for name, parameter in trained.items():
+            if gradients[name] is None and parameter.grad is not None:
+                gradients[name], parameter.grad = parameter.grad, None
+        return float(loss.detach()), {name: gradients[name] for name in trained if name in recorder.naming.trainable}
+
+    def _as_trained(self) -> None:
+        """Only what the user trains has a gradient."""
+        trainable = set(map(id, self.trainable))
+        for parameter in self.parameters:
+            wanted = id(parameter) in trainable
+            if parameter.requires_grad != wanted:
+                parameter.requires_grad_(wanted)
+
+    def _forward(self, *, needs_graph: bool = True) -> Tensor:
+        with NoDropout():
+            return self.objective(needs_graph=needs_graph)
+
+    def _loss(self) -> float:
+        self.rewind()
+        # Without a graph there is nothing to refuse: the values alone are wanted.
+        return float(self._forward(needs_graph=False).detach())
+
+    def _try(self, trial: Trial, optimizers: Sequence[Optimizer], gradients: dict[str, Tensor | None]) -> None:
+        """Optimizer steps until the suspects are settled."""
+        parameters = {name: p for name, p in trial.naming.parameters.items() if p.requires_grad}
+        with at_work(optimizers):
+            for name, parameter in parameters.items():
+                parameter.grad = gradients.get(name)
+            for _ in range(STEPS):
+                for optimizer in optimizers:
+                    step(optimizer, lambda: self._closure(parameters))
+                self._closure(parameters)
+                trial.note(Recorder.norms({name: p.grad for name, p in parameters.items()}))
+
+    def _closure(self, parameters: dict[str, nn.Parameter]) -> float:
+        """The loss, and its gradients put where an optimizer looks for them."""
+        self.rewind()
+        with torch.enable_grad():
+            loss = self._forward()
+        found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+        for parameter, gradient in zip(parameters.values(), found, strict=True):
+            parameter.grad = gradient
+        return float(loss.detach())
+
+
+def _refuse_unrelated(gradients: Mapping[str, Tensor | None], detached: Sequence[str]) -> None:
+    """Raises ValueError where the loss has a graph, but not of this model."""
+    if not detached and all(gradient is None for gradient in gradients.values()):
+        raise ValueError(
+            "the loss does not depend on any trainable parameter of the model, so nothing would train: "
+            "make it of the model's output, and look for .detach(), .data or no_grad on the way"
+        )

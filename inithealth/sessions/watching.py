@@ -1,0 +1,46 @@
+"""``watch``: a monitor around a training loop of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from inithealth.sessions.monitor import Monitor
+from inithealth.settings import Settings
+
+
+def watch(
+    model: nn.Module,
+    *,
+    optimizer: Optimizer | Sequence[Optimizer] | None = None,
+    scaler: Any = None,
+    writer: Any = None,
+    settings: Settings | None = None,
+) -> Monitor:
+    """Watch the early steps of a training loop.
+
+    ::
+
+        with inithealth.watch(model, optimizer=optimizer) as monitor:
+            for batch in loader:
+                loss = ...
+                loss.backward()
+                monitor.step(loss)
+                optimizer.step()
+        print(monitor.report)
+
+    Args:
+        model: called as a whole once a step, or wrapped for several processes. Where only parts of it
+            are called, ``monitor.observe(loss)`` before ``backward`` shows its graph.
+        optimizer: for what its learning rate and kind imply; several in a list.
+        scaler: a ``torch.amp.GradScaler`` whose scale is taken out of the gradients.
+        writer: a ``torch.utils.tensorboard.SummaryWriter``.
+        settings: schedule, rules, options.
+
+    Raises:
+        TypeError, ValueError: as :class:`Monitor` does.
+    """
+    return Monitor(model, optimizer=optimizer, scaler=scaler, writer=writer, settings=settings)
