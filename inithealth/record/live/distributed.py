@@ -8,12 +8,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from inithealth.recording import Measurement, Signal, Step
+from inithealth.record.statistics.moments import SUMS, Moments
+from inithealth.recording import Measurement, Step
 
 _HEAD = 2  # processes that measured, and the sum of their losses
-_SIGNAL = 6  # elements, of those sampled, their sum, sum of squares, zeros, not finite
 _PLACES = ("input", "output", "gradient")
-_ROW = _SIGNAL * len(_PLACES)
+_ROW = SUMS * len(_PLACES)
 
 
 class Ranks:
@@ -78,7 +78,9 @@ class Ranks:
             return [0.0] * _ROW
         # A process's loss is the mean over its own samples: in the mean of all its gradients are that much smaller.
         scales = {"gradient": 1.0 / self.size}
-        return [value for place in _PLACES for value in _moments(getattr(m, place), scales.get(place, 1.0))]
+        signals = [(getattr(m, place), scales.get(place, 1.0)) for place in _PLACES]
+        parts = [(Moments.of(signal) * scale).sums if signal else (0.0,) * SUMS for signal, scale in signals]
+        return [value for part in parts for value in part]
 
     def _whole(self, m: Measurement, row: Sequence[float] | None, norm: float | None) -> Measurement:
         if row is None:  # a second use of a tied weight: this process's part
@@ -87,7 +89,7 @@ class Ranks:
         for number, place in enumerate(_PLACES):
             mine = getattr(m, place)
             if mine is not None:
-                update[place] = _signal(mine, row[number * _SIGNAL : (number + 1) * _SIGNAL])
+                update[place] = Moments.of(mine).of_sums(row[number * SUMS : (number + 1) * SUMS]).signal
         return m.model_copy(update=update)
 
 
@@ -105,27 +107,3 @@ def of_ranks(together: bool) -> str:
 def _squared(value: float) -> float:
     """Infinite where Python's power would raise: who raises before the sum leaves the others waiting."""
     return value * value
-
-
-def _moments(signal: Signal | None, scale: float) -> list[float]:
-    if signal is None:
-        return [0.0] * _SIGNAL
-    finite = max(signal.sampled - signal.non_finite, 0)
-    mean, rms = (signal.mean * scale, signal.rms * scale) if finite else (0.0, 0.0)
-    return [
-        signal.numel,
-        signal.sampled,
-        mean * finite,
-        _squared(rms) * finite,
-        signal.zero_share * signal.sampled,
-        signal.non_finite,
-    ]
-
-
-def _signal(mine: Signal, sums: Sequence[float]) -> Signal:
-    numel, sampled, total, squares, zeros, broken = sums
-    finite = sampled - broken
-    if not finite > 0:
-        return mine
-    known = {"numel": int(numel), "sampled": int(sampled), "mean": total / finite, "rms": (squares / finite) ** 0.5}
-    return mine.model_copy(update={**known, "zero_share": zeros / sampled, "non_finite": int(broken)})

@@ -9,7 +9,7 @@ from inithealth.record.live.observer import Observer
 from inithealth.record.live.readings import Place
 from inithealth.record.live.step_buffer import StepBuffer
 from inithealth.record.saved import unit_activity
-from inithealth.record.statistics.sample import scaled
+from inithealth.record.statistics.moments import Moments
 from inithealth.recording import Layer, Measurement, Signal
 
 
@@ -43,7 +43,7 @@ class Measurements:
                 layer=layer,
                 input=self._with_between(layer, signals.get(("input", layer))),
                 output=signals.get(("output", layer)),
-                gradient=scaled(signals.get(("gradient", layer)), 1.0 / loss_scale),
+                gradient=_unscaled(signals.get(("gradient", layer)), loss_scale),
                 weight_gradient=norms.get(self._weights.get(layer, "")),
                 gradient_duplicates=repeats.get(layer, 0.0),
                 **units.get(layer, {}),
@@ -75,3 +75,7 @@ class Measurements:
         mine = [layer.name for layer in self._layers if layer.module == name]
         # Frozen and compiled modules are not in the graph: only their calls show them.
         return None if any(layer in self._observer.layer_at.values() for layer in mine) else next(iter(mine), None)
+
+
+def _unscaled(signal: Signal | None, loss_scale: float) -> Signal | None:
+    return signal if signal is None or loss_scale == 1.0 else (Moments.of(signal) * (1.0 / loss_scale)).signal

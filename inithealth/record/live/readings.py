@@ -8,7 +8,8 @@ from typing import Literal
 from torch import Tensor
 
 from inithealth.record.statistics.exact import exact
-from inithealth.record.statistics.sample import Sample, batched, merged, sample
+from inithealth.record.statistics.moments import combined
+from inithealth.record.statistics.sample import Sample, batched, sample
 from inithealth.recording import Signal
 
 _MOST_CALLS = 8  # calls of one layer that are measured in one step: an unrolled loop repeats itself
@@ -47,7 +48,7 @@ class Readings:
         found: dict[tuple[Kind, str], Signal] = {}
         for (kind, place), taken in self._taken.items():
             layer = layer_at(place)
-            signal = merged([measured[id(reading)] if isinstance(reading, Sample) else reading for reading in taken])
+            signal = combined([measured[id(reading)] if isinstance(reading, Sample) else reading for reading in taken])
             if layer is not None and signal is not None:
                 found[kind, layer] = signal
         return found

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from inithealth.record.statistics.exact import exact
-from inithealth.record.statistics.sample import merged
+from inithealth.record.statistics.moments import combined
 from inithealth.recording import Signal
 
 _MOST_CALLS = 8  # uses of one parameter that are measured
@@ -110,7 +110,9 @@ class _Trace(TorchDispatchMode):
     def uses(self) -> dict[str, Use]:
         found = {}
         for name, seen in self.seen.items():
-            found[name] = replace(seen.use, calls=seen.calls, input=merged(seen.inputs), output=merged(seen.outputs))
+            found[name] = replace(
+                seen.use, calls=seen.calls, input=combined(seen.inputs), output=combined(seen.outputs)
+            )
         return found
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inithealth.record.statistics.moments import Moments
 from inithealth.record.tensors import plain
 from inithealth.recording import Signal
 
@@ -33,16 +34,16 @@ def exact(tensor: Tensor) -> Signal | None:
     filled = count if least > 0 or greatest < 0 else _filled(values) if most != 0 else 0
     zeros = 1.0 - filled / count
     if not safe(most, count):
-        return careful(values, zeros)
+        return careful(values, zeros).signal
     if not most:
-        return signal_of(count, count, 0.0, 0.0, 0.0, 1.0)
+        return Moments(count, count).signal
     if count <= LONG:  # a dot product takes half the time of a norm
         flat = values.reshape(-1)
         norm, mean = torch.dot(flat, flat).item() ** 0.5, values.sum().item() / count
     else:
         norm, mean = norm_of(values).item(), values.mean().item()
     rms = norm / count**0.5
-    return signal_of(count, count, mean, rms, most, zeros)
+    return Moments(count, count, mean, rms, most, zeros).signal
 
 
 def _filled(values: Tensor) -> int:
@@ -65,39 +66,22 @@ def norm_of(values: Tensor) -> Tensor:
     return norm
 
 
-def signal_of(numel: int, sampled: int, mean: float, rms: float, most: float, zeros: float) -> Signal:
-    return Signal(
-        numel=numel,
-        sampled=sampled,
-        mean=mean,
-        rms=rms,
-        abs_max=most,
-        zero_share=zeros,
-        non_finite=0,
-    )
-
-
 def safe(most: float, count: int) -> bool:
     """Whether so many squares of at most ``most`` can be added in fp32."""
     return most == 0.0 or (most > _SAFE_MIN and most * count**0.5 < _SAFE_NORM)
 
 
-def careful(values: Tensor, zeros: float) -> Signal:
+def careful(values: Tensor, zeros: float) -> Moments:
     """The same for values that are not finite, or whose squares leave fp32's range."""
-    finite = values.isfinite()
+    finite, numel = values.isfinite(), values.numel()
     count = int(finite.sum())
+    if not count:
+        return Moments(numel, numel, math.nan, math.nan, math.nan, zeros, numel)
     kept = values.double()[finite]
-    most = float(kept.abs().max()) if count else math.nan
-    scale = most if count and most > 0 else 1.0
-    return Signal(
-        numel=values.numel(),
-        sampled=values.numel(),
-        mean=float((kept / scale).mean()) * scale if count else math.nan,
-        rms=float((kept / scale).square().mean().sqrt()) * scale if count else math.nan,
-        abs_max=most,
-        zero_share=zeros,
-        non_finite=values.numel() - count,
-    )
+    most = float(kept.abs().max())
+    kept /= most or 1.0
+    mean, rms = float(kept.mean()) * most, float(kept.square().mean().sqrt()) * most
+    return Moments(numel, numel, mean, rms, most, zeros, numel - count)
 
 
 def between_share(tensor: Tensor) -> float | None:

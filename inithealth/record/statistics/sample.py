@@ -14,7 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from inithealth.record.statistics.exact import careful, safe, signal_of
+from inithealth.record.statistics.exact import careful, safe
+from inithealth.record.statistics.moments import Moments
 from inithealth.record.tensors import plain
 from inithealth.recording import Signal
 
@@ -90,11 +91,10 @@ def batched(samples: Sequence[Sample]) -> list[Signal]:
         for place, (each, (low, high, total, norm, filled)) in enumerate(zip(group, rows, strict=True)):
             most, zeros = max(-low, high), 1.0 - filled / count
             if safe(most, count):
-                signal = signal_of(each.numel, each.values.numel(), total / count, norm / count**0.5, most, zeros)
+                moments = Moments(each.numel, each.values.numel(), total / count, norm / count**0.5, most, zeros)
             else:
-                told = careful(table[place], zeros)
-                signal = told.model_copy(update={"numel": each.numel})
-            found[id(each)] = signal.model_copy(update={"float16": True}) if each.float16 else signal
+                moments = careful(table[place], zeros)._replace(numel=each.numel)
+            found[id(each)] = moments._replace(float16=each.float16).signal
     return [found[id(each)] for each in samples]
 
 
@@ -122,34 +122,3 @@ def _to_host(tables: Sequence[Tensor]) -> list[list[list[float]]]:
         for place in places:
             found[place] = [next(rows) for _ in range(tables[place].shape[0])]
     return [found[place] for place in range(len(tables))]
-
-
-def merged(signals: Sequence[Signal]) -> Signal | None:
-    """One signal for several calls or several tensors of the same layer."""
-    if len(signals) < 2:
-        return signals[0] if signals else None
-    finite = [s for s in signals if math.isfinite(s.rms)]
-    counts = [s.numel * (1 - s.non_finite / s.sampled) for s in finite]
-    parts = [(s, count / sum(counts)) for s, count in zip(finite, counts, strict=True)]
-    top = max((s.abs_max for s in finite), default=math.nan)
-    scale = top if top > 0 else 1.0
-    mean_square = sum((s.rms / scale) ** 2 * part for s, part in parts)
-    numel = sum(s.numel for s in signals)
-    return Signal(
-        numel=numel,
-        sampled=sum(s.sampled for s in signals),
-        mean=sum(s.mean * part for s, part in parts) if finite else math.nan,
-        rms=mean_square**0.5 * scale if finite else math.nan,
-        abs_max=top,
-        zero_share=sum(s.zero_share * s.numel for s in signals) / numel,
-        non_finite=sum(s.non_finite for s in signals),
-        float16=any(s.float16 for s in signals),
-    )
-
-
-def scaled(signal: Signal | None, factor: float) -> Signal | None:
-    """The statistics of the tensor times a positive number."""
-    if signal is None or factor == 1.0:
-        return signal
-    sizes = {"mean": signal.mean * factor, "rms": signal.rms * factor, "abs_max": signal.abs_max * factor}
-    return signal.model_copy(update=sizes)

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pack_sequence
 
 from inithealth.record.statistics.exact import LONG, between_share, exact, norm_of
-from inithealth.record.statistics.sample import Sample, batched, merged, sample
+from inithealth.record.statistics.moments import combined
+from inithealth.record.statistics.sample import Sample, batched, sample
 from inithealth.record.tensors import floating_tensors, plain
 from tests.record.twins import assert_tells, numbers, statistics
 
@@ -84,11 +85,11 @@ def test_merged_is_exact_of_all_together(many: list[Tensor]) -> None:
     together = [value for tensor in many for value in numbers(tensor)]
     finite = [abs(value) for value in together if math.isfinite(value) and value]
     assume(not finite or max(finite) / min(finite) < 1e150)  # else squares of shares leave float64
-    assert_tells(merged(signals), together)
+    assert_tells(combined(signals), together)
 
 
 def test_nothing_merges_to_nothing() -> None:
-    assert merged([]) is None
+    assert combined([]) is None
     assert batched([]) == []
 
 
@@ -287,6 +288,6 @@ def test_float16_is_told_from_what_has_a_wider_range(dtype: torch.dtype) -> None
     assert taken is not None
     (sampled,), exactly = batched([taken]), exact(tensor)
     assert exactly is not None
-    both = merged([sampled, exactly])
+    both = combined([sampled, exactly])
     assert both is not None
     assert {sampled.float16, exactly.float16, both.float16} == {dtype is torch.float16}
