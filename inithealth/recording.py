@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from inithealth.layer_kinds import Kind
+
 EARLY = 9  # recorded steps after the first, that later ones are compared with: zero starts have woken by then
 
 
@@ -88,7 +90,7 @@ class Layer(_Frozen):
 
     name: str  # unique: the module's name, or the parameter's where a module has several weights
     module: str  # as in named_modules(), wrapper prefixes stripped: what findings name
-    kind: str  # "linear", "conv", "embedding", "rnn", "norm", "bilinear", "scale", "other"
+    kind: Kind
     type_name: str  # class of the module that owns the weight
     place: str = ""  # of the weight: its name without numbers and lone containers; equal for layers that repeat
     index: int  # order in the forward pass

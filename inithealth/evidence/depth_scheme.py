@@ -7,15 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from inithealth.evidence.roles import grouped, place
+from inithealth.evidence.roles import block_role, grouped
 from inithealth.evidence.trained import trained_layers
+from inithealth.layer_kinds import PROJECTIONS
 from inithealth.recording import Layer, Recording
 
 _EQUAL = 0.05  # relative; the rms of 64 x 64 random weights is known to 1 %
 _NEAR = 0.1  # relative; sqrt(2 N) of 12 blocks is 6 % from that of 11
 _FEWEST_ALIKE = 2  # roles that show what is usual
 _FEWEST_BLOCKS = 3  # sqrt(2 N) is hard to tell from other factors below
-_DRAWN = ("linear", "conv", "bmm")
+_DRAWN = PROJECTIONS | {"bmm"}
 Size = Callable[[Layer], float]
 
 
@@ -45,7 +46,7 @@ def unscaled_ends(recording: Recording) -> Unscaled | None:
 
 def scaled_by_depth(recording: Recording) -> bool:
     """Whether the branch ends are smaller than the layers within the branches by the root of the depth."""
-    roles = [role for role in grouped(filter(_judged, recording.layers), place) if len(role) >= _FEWEST_BLOCKS]
+    roles = [role for role in grouped(filter(_judged, recording.layers), block_role) if len(role) >= _FEWEST_BLOCKS]
     ends = [role for role in roles if _ends(role)]
     for size in _MEASURES:
         usual, agreeing = _usual([median(map(size, role)) for role in roles if not _ends(role)])
@@ -67,7 +68,7 @@ def _by_every_measure(recording: Recording) -> list[Unscaled]:
     """What each measure tells that the layers within the branches share."""
     trained = trained_layers(recording)
     inside = [layer for layer in recording.layers if _judged(layer) and layer.name not in trained]
-    roles = [role for role in grouped(inside, place) if len(role) >= _FEWEST_BLOCKS]
+    roles = [role for role in grouped(inside, block_role) if len(role) >= _FEWEST_BLOCKS]
     told = [_left_out(roles, size, recording.branches) for size in _MEASURES]
     return [each for each in told if each is not None]
 

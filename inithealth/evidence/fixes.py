@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
+from inithealth.layer_names import NumberedName, differing, is_position, split_positions
 from inithealth.recording import Layer, Weight
 from inithealth.theory.gains import wanted_gain, wanted_std
 
@@ -17,7 +18,6 @@ _HE = {"relu": "relu", "leaky_relu": "leaky_relu", "prelu": "leaky_relu", "rrelu
 _XAVIER = ("tanh", "sigmoid")  # activations that Xavier initialization has a gain for
 _PARAMETRIZED = re.compile(r"\.?parametrizations\.(\w+)\.original\d*$")
 _TORCHS_OWN = ("Linear", *(f"Conv{way}{dimensions}d" for way in ("", "Transpose") for dimensions in (1, 2, 3)))
-_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")  # a part of a dotted name that is a number
 _FEWEST_IN_A_LOOP = 3
 _INDEX = "{i}"  # stands for the number that a loop counts: no module can be called that
 
@@ -29,7 +29,7 @@ def code(name: str) -> str:
     """``layers.3.fc.weight`` as one writes it: ``model.layers[3].fc.weight``."""
     written = "model"
     for part in filter(None, name.split(".")):
-        if part.isdigit() or part == _INDEX:
+        if is_position(part) or part == _INDEX:
             written += f"[{part.strip('{}')}]"
         elif part.isidentifier() and not keyword.iskeyword(part):
             written += f".{part}"
@@ -170,28 +170,21 @@ def _as_torch_counts(weight: Weight) -> bool:
 
 def _lines(statement: Statement, targets: Sequence[str]) -> list[str]:
     """The statement for each name; names that differ in one number make a loop."""
-    alike: dict[tuple[str, ...], list[list[str]]] = {}
+    alike: dict[str, list[NumberedName]] = {}
     for name in targets:
-        alike.setdefault(tuple(_NUMBER.split(f".{name}")), []).append(_NUMBER.findall(f".{name}"))
+        split = split_positions(name)
+        alike.setdefault(split.pattern, []).append(split)
     lines = []
-    for texts, rows in alike.items():
-        place = _only_varying(rows)
-        if place is None or len(rows) < _FEWEST_IN_A_LOOP:
-            lines += [statement(_joined(texts, row)) for row in rows]
+    for names in alike.values():
+        varying = differing([name.numbers for name in names])
+        if len(varying) != 1 or len(names) < _FEWEST_IN_A_LOOP:
+            lines += [statement(name.filled(name.numbers)) for name in names]
         else:
-            name = _joined(texts, [*rows[0][:place], _INDEX, *rows[0][place + 1 :]])
-            lines.append(f"for i in {_counted(sorted(int(row[place]) for row in rows))}: {statement(name)}")
+            (place,), first = varying, names[0]
+            looped = first.filled([*first.numbers[:place], _INDEX, *first.numbers[place + 1 :]])
+            values = sorted(int(name.numbers[place]) for name in names)
+            lines.append(f"for i in {_counted(values)}: {statement(looped)}")
     return lines
-
-
-def _joined(texts: Sequence[str], numbers: Sequence[str]) -> str:
-    return "".join(text + number for text, number in zip(texts, [*numbers, ""], strict=True)).lstrip(".")
-
-
-def _only_varying(rows: list[list[str]]) -> int | None:
-    """The one place where the rows differ; None when they differ in several or in none."""
-    differing = [place for place, column in enumerate(zip(*rows, strict=True)) if len(set(column)) > 1]
-    return differing[0] if len(differing) == 1 else None
 
 
 def _counted(values: Sequence[int]) -> str:

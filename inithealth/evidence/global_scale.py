@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import pstdev
 
+from inithealth.layer_kinds import PROJECTIONS
 from inithealth.recording import Layer
 from inithealth.theory.gains import fan_gains, octaves_off
 
@@ -14,7 +15,6 @@ _SPREAD = 0.2  # octaves, in standard deviation, between layers that do not foll
 _TIMES = 4.0  # as far do they lie apart as by the law that they follow
 _FEWEST = 4  # layers that show a law
 _SMALLEST = 8  # inputs and units: of fewer the scale is chance
-_DRAWN = ("linear", "conv")
 
 
 def off_as_a_whole(layers: Sequence[Layer], tolerated: float, min_share: float) -> dict[str, float]:
@@ -45,7 +45,7 @@ def off_as_a_whole(layers: Sequence[Layer], tolerated: float, min_share: float) 
 def _drawn(layer: Layer) -> bool:
     weight = layer.weight
     drawn = weight is not None and weight.trainable and bool(weight.gain) and math.isfinite(weight.gain or 0.0)
-    return drawn and layer.kind in _DRAWN and layer.reaches_loss and not layer.transformed
+    return drawn and layer.kind in PROJECTIONS and layer.reaches_loss and not layer.transformed
 
 
 def _tells(layer: Layer) -> bool:

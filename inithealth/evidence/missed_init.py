@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from inithealth.evidence.roles import grouped
+from inithealth.evidence.roles import author_role, grouped
 from inithealth.evidence.trained import trained_layers
+from inithealth.layer_kinds import PROJECTIONS
 from inithealth.recording import Layer, Recording
 
 DEFAULT = "torch_default"
-_DRAWN = ("linear", "conv")  # embeddings and recurrent layers have one default that everybody keeps
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,8 @@ def missed_by_scheme(recording: Recording, min_followers: int, max_share: float)
     """
     trained = trained_layers(recording)
     judged = [layer for layer in recording.layers if _judged(layer) and layer.name not in trained]
-    wrappers = _wrappers([layer for layer in recording.layers if layer.kind in _DRAWN])
-    for family in grouped(judged, lambda layer: _family(layer, wrappers)):
+    role = author_role([layer for layer in recording.layers if layer.kind in PROJECTIONS])
+    for family in grouped(judged, role):
         at_default = [layer for layer in family if _scheme(layer) == DEFAULT]
         missed = [layer for layer in at_default if not _biased_on_purpose(layer)]
         others = [layer for layer in family if _scheme(layer) != DEFAULT]
@@ -53,7 +52,8 @@ def missed_by_scheme(recording: Recording, min_followers: int, max_share: float)
 
 def _judged(layer: Layer) -> bool:
     weight = layer.weight
-    drawn = weight is not None and weight.trainable and layer.kind in _DRAWN and layer.scheme is not None
+    # Embeddings and recurrent layers have one default that everybody keeps.
+    drawn = weight is not None and weight.trainable and layer.kind in PROJECTIONS and layer.scheme is not None
     return drawn and layer.reaches_loss and not layer.head
 
 
@@ -62,28 +62,6 @@ def _biased_on_purpose(layer: Layer) -> bool:
     if layer.bias is None or layer.weight is None or not layer.weight.fan_in:
         return False
     return layer.bias.abs_max > 1.01 / math.sqrt(layer.weight.fan_in)
-
-
-def _family(layer: Layer, wrappers: frozenset[str]) -> Hashable:
-    """Class of the layer, and where it stands: one author wrote the initialization of a module."""
-    parts = layer.module.split(".")[:-1]
-    depth = len(parts)
-    while parts and ".".join(parts) in wrappers:  # a convolution and its norm: the author is that of what holds them
-        parts.pop()
-    around = tuple("" if part.isdigit() else part for part in parts), depth - len(parts)
-    # torch renames the class of a module that computes its weight, of the same class it is all the same.
-    return layer.type_name.removeprefix("Parametrized"), layer.kind, layer.groups > 1, around
-
-
-def _wrappers(layers: Sequence[Layer]) -> frozenset[str]:
-    """Modules that hold one drawn layer and nothing else that is drawn."""
-    held = Counter(
-        ".".join(parts[:end])
-        for module in {layer.module for layer in layers}
-        for parts in [module.split(".")]
-        for end in range(1, len(parts))
-    )
-    return frozenset(name for name, amount in held.items() if amount == 1)
 
 
 def _scheme(layer: Layer) -> Hashable:

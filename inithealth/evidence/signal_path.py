@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
+from inithealth.layer_kinds import DRAWN
 from inithealth.recording import Layer, Measurement, Recording, Signal
 
 _FEW = 8  # units or inputs: the rms of what fewer put out may be small by chance
-_WEIGHTLESS = ("norm", "scale", "other")
 
 Pair = tuple[Layer, Measurement]
 
@@ -21,7 +21,7 @@ def measured(recording: Recording) -> Iterator[Pair]:
     """
     first, detached = recording.first, set(recording.detached)
     for layer in recording.layers:
-        if layer.kind not in _WEIGHTLESS and layer.name in first and layer.name not in detached:
+        if layer.kind in DRAWN and layer.name in first and layer.name not in detached:
             yield layer, first[layer.name]
 
 
@@ -169,7 +169,7 @@ def can_spare(recording: Recording, lost: Sequence[Layer]) -> bool:
     left = [
         layer
         for layer in recording.layers
-        if layer.kind not in _WEIGHTLESS and layer.reaches_loss and layer.weight and layer.weight.trainable
+        if layer.kind in DRAWN and layer.reaches_loss and layer.weight and layer.weight.trainable
     ]
     return all(layer.bypassable for layer in lost) and any(layer.name not in names for layer in left)
 

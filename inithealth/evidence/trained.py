@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from inithealth.evidence.roles import grouped, place
+from inithealth.evidence.roles import block_role, grouped
+from inithealth.layer_kinds import DRAWN
 from inithealth.recording import Layer, Recording
 
 # Largest singular value over that of random weights of the same size and rms: .95-1.00 in networks at their
 # initialization, 1.26-4.39 in trained ones.
 MAX_RANDOM_EDGE = 1.15
 MIN_TRAINED_SHARE = 0.5  # of the weights: one odd matrix makes no pretrained network, LoRA on a frozen base does
-_VECTORS = ("norm", "scale", "other")
 _FEWEST_MATRICES = 3  # fewer may be a fault of one or two layers
 _SMALLEST = 8  # rows and columns: the edge of a smaller random matrix is anywhere
 _MOST_ALIKE = 0.5  # mean cosine of the units: training does not turn all of them one way, a faulty draw does
@@ -31,11 +31,11 @@ def trained_layers(
     if len(trained) < _FEWEST_MATRICES or _size(trained) <= min_share * _size(matrices):
         return frozenset()
     names: set[str] = set()
-    for peers in grouped(recording.layers, place):
+    for peers in grouped(recording.layers, block_role):
         told = [layer for layer in peers if _tells(layer)]
         off = [layer for layer in told if _off_random(layer, max_random_edge)]
         # A vector or a tiny matrix tells nothing of its own: in a trained network it is taken as trained.
-        mute = not told and (peers[0].kind in _VECTORS or _small(peers[0]))
+        mute = not told and (peers[0].kind not in DRAWN or _small(peers[0]))
         names |= {layer.name for layer in (peers if mute or len(off) > len(told) / 2 else off)}
     return frozenset(names)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from inithealth.layer_names import is_position
 from inithealth.recording import Layer, Step
 
 _MOST_NAMES = 3
@@ -40,7 +41,7 @@ def seen_at(step: Step) -> str:
 
 def called(layer: Layer) -> str:
     """What the layer is called; the bare number that ``nn.Sequential`` gives it would not look like a name."""
-    return f"layer {layer.name}" if layer.name.isdigit() else layer.name
+    return f"layer {layer.name}" if is_position(layer.name) else layer.name
 
 
 def span(layers: Sequence[Layer]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.live.observer import Observer
 from inithealth.recording import Layer, Loss, Signal
 
@@ -53,6 +54,6 @@ def _starts_near_zero(layer: Layer) -> bool:
     """Whether a learned scale or a branch end starts near zero: small gradients are expected in its branch."""
     if layer.weight is None or not layer.bypassable:
         return False
-    if layer.kind in ("norm", "scale"):
+    if layer.kind in ELEMENTWISE:
         return layer.weight.abs_max < _SMALL_SCALE
     return layer.ends_branch and layer.weight.abs_max == 0.0

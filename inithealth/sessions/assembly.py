@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from inithealth.layer_kinds import MATRICES
 from inithealth.record.recorder import Recorder
 from inithealth.recording import Layer, Probation, Recording, Step
 from inithealth.theory.gains import wanted_std
-from inithealth.theory.recipes import MATRICES
 from inithealth.theory.schemes import with_schemes
 
 

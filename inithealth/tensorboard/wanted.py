@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
-from inithealth.recording import Layer, Recording, Step
+from inithealth.evidence.roles import level_role
+from inithealth.recording import Recording, Step
 from inithealth.tensorboard.levels import Level, Reading, finite, forward_level, gradient_level, levels_of, log2
 
 OCTAVES = 1.0  # half width of the healthy band: within x2 of what is wanted is no news
@@ -90,16 +90,11 @@ def _peers(recording: Recording, levels: Mapping[str, Level], among: frozenset[s
 
     Healthy levels behind a norm differ by role (an embedding of 0.02, a projection of 0.4): no one level fits all.
     """
-    groups: dict[tuple[object, ...], list[float]] = defaultdict(list)
+    groups: dict[Hashable, list[float]] = defaultdict(list)
     members = [layer for layer in recording.layers if among is None or layer.name in among]
     for layer in members:
-        groups[_role(layer)] += finite([levels.get(layer.name)])
-    return {layer.name: statistics.median(groups[_role(layer)]) for layer in members if groups[_role(layer)]}
-
-
-def _role(layer: Layer) -> tuple[object, ...]:
-    last = re.sub(r"\d+", "", layer.name.rpartition(".")[2])
-    return layer.kind, last, layer.feeds, layer.normed, layer.ends_branch, layer.bypassable, layer.head
+        groups[level_role(layer)] += finite([levels.get(layer.name)])
+    return {layer.name: statistics.median(groups[level_role(layer)]) for layer in members if groups[level_role(layer)]}
 
 
 def _in_depth_order(recording: Recording, levels: Mapping[str, Level]) -> list[float]:

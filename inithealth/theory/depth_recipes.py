@@ -8,15 +8,15 @@ References:
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
+from inithealth.layer_kinds import MATRICES
+from inithealth.layer_names import split_numbers
 from inithealth.recording import Layer, Weight
 from inithealth.theory.distributions import Drawn
-from inithealth.theory.recipes import MATRICES, Recipe, recipes, shape_fans
+from inithealth.theory.recipes import Recipe, recipes, shape_fans
 
-_NUMBER = re.compile(r"\d+")
 _BASES = ("normal", "trunc_normal", "uniform", "kaiming", "xavier", "lecun", "torch_default")
 _SHARED = 0.5  # share of the other layers that a recipe needs to be the one that is scaled
 
@@ -33,7 +33,7 @@ def depth_scaled(
     ends = [place for place, layer in enumerate(layers) if layer.ends_branch and _matrix(layer)]
     if len(ends) < 2:
         return tuple([] for _ in layers)
-    totals = dict.fromkeys([len(ends), _branches([layers[place].name for place in ends])])
+    totals = dict.fromkeys([len(ends), _branches_in_depth([layers[place].name for place in ends])])
     base = _base(layers, chosen)
     silent = all(weight.abs_max == 0 for place in ends if (weight := layers[place].weight) is not None)
     found: list[list[Recipe]] = []
@@ -53,12 +53,13 @@ def _matrix(layer: Layer) -> bool:
     return layer.kind in MATRICES and layer.weight is not None and len(layer.weight.shape) > 1
 
 
-def _branches(names: Sequence[str]) -> int:
-    """How many branches there are if those whose names differ in a later number, as experts do, stand side by side."""
-    roles: dict[str, set[str]] = {}
+def _branches_in_depth(names: Sequence[str]) -> int:
+    """How many branches follow each other, where those that differ in a later number are side by side, as experts."""
+    depths: dict[str, set[str]] = {}
     for name in names:
-        roles.setdefault(_NUMBER.sub("#", name), set()).add(next(iter(_NUMBER.findall(name)), ""))
-    return sum(len(firsts) for firsts in roles.values())
+        split = split_numbers(name)
+        depths.setdefault(split.pattern, set()).add("".join(split.numbers[:1]))
+    return sum(map(len, depths.values()))
 
 
 def _base(layers: Sequence[Layer], chosen: Sequence[Recipe | None]) -> Recipe | None:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from inithealth.layer_kinds import DRAWN, MATRICES, PROJECTIONS
 from inithealth.recording import Layer, Weight
 from inithealth.theory.distributions import TRUNCATED_STD, Drawn
 
@@ -19,7 +20,6 @@ from inithealth.theory.distributions import TRUNCATED_STD, Drawn
 _RECTIFIERS = frozenset("relu leaky_relu prelu rrelu relu6 gelu silu elu celu mish hardswish hardtanh softplus".split())
 _SQUASHERS = frozenset("tanh sigmoid hardsigmoid".split())
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
-MATRICES = ("linear", "conv", "rnn", "bilinear", "bmm")
 _HEAD_DIMS = (32, 64, 80, 96, 128)  # of T5's kind, that divide the query's variance
 # Numbers people type, the most usual first.
 _STDS = (0.02, 0.01, 0.1, 1.0, 0.05, 0.001, 0.2, 0.5, 0.006)
@@ -38,7 +38,7 @@ class Recipe(NamedTuple):
 def recipes(layer: Layer, weight: Weight, drawn: Drawn) -> list[Recipe]:
     """All that draw from this distribution, for this layer's shape."""
     found = [*_default(layer, weight, drawn), *_plain(drawn)]
-    if layer.kind in (*MATRICES, "embedding") and len(weight.shape) > 1:
+    if layer.kind in DRAWN and len(weight.shape) > 1:
         found += _by_fans(layer, weight, drawn)
     if drawn.kind == "normal" and weight.fan_in and layer.kind in MATRICES:
         # Of GPT-NeoX and BLOOM, in which the narrow side is the model's width.
@@ -60,7 +60,7 @@ def default_bound(layer: Layer, weight: Weight) -> float | None:
         return math.sqrt(6.0 / sum(shape_fans(weight)))
     if layer.kind == "rnn" or layer.type_name.removesuffix("Cell") in _GATES:
         return 1 / math.sqrt(_hidden(layer, weight))
-    if layer.kind in ("linear", "conv"):
+    if layer.kind in PROJECTIONS:
         return 1 / math.sqrt(shape_fans(weight)[0])
     return 1 / math.sqrt(weight.shape[1]) if layer.kind == "bilinear" else None
 

@@ -15,10 +15,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
+from inithealth.layer_kinds import DRAWN, MATRICES
 from inithealth.recording import Layer, Scheme, Weight
 from inithealth.theory.depth_recipes import depth_scaled
 from inithealth.theory.distributions import TRUNCATED_STD, Drawn, drawn
-from inithealth.theory.recipes import MATRICES, Recipe, default_bound, recipes
+from inithealth.theory.recipes import Recipe, default_bound, recipes
 
 SchemeName = Literal[
     "zeros",
@@ -128,7 +129,7 @@ def _settled(layer: Layer, weight: Weight) -> Scheme | None:
     if layer.kind in ("embedding", "other") and abs(weight.rms - 0.5**0.5) < 1e-3 and 0.99 < weight.abs_max <= 1:
         return _named("sinusoidal", "sinusoidal")  # sines and cosines in pairs: half of their squares is one
     repeated = weight.duplicate_rows > 0 or weight.row_cosine > _ALIKE or weight.zero_share > 0.5
-    matrix = layer.kind in (*MATRICES, "embedding")
+    matrix = layer.kind in DRAWN
     return _named("trained", "trained") if matrix and not repeated else _named("unknown", "unknown")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.graph import trunk
 from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.consumers import Meets, Target, targets
@@ -58,7 +59,7 @@ class Flow(Landmarks):
         """Activation node -> the operations that feed it."""
         fed: dict[int, list[int]] = {}
         for node, operation in self.operations.items():
-            target = None if operation.kind in ("norm", "scale") else self.activation(node)
+            target = None if operation.kind in ELEMENTWISE else self.activation(node)
             if target is not None:
                 fed.setdefault(target.node, []).append(node)
         return fed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.operations import Operation
 
@@ -31,7 +32,7 @@ class Landmarks:
     projections: dict[int, Residual] = field(default_factory=dict)  # the same where a layer projects the trunk
 
     def __post_init__(self) -> None:
-        self._weighted = {node for node, each in self.operations.items() if each.kind not in ("norm", "scale")}
+        self._weighted = {node for node, each in self.operations.items() if each.kind not in ELEMENTWISE}
 
     def weighted(self, index: int) -> bool:
         """Whether a node is an operation with a weight, norms and learned scales apart."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.landmarks import Landmarks
@@ -27,7 +28,7 @@ def _at(marks: Landmarks, found: list[tuple[str, ...]], reader: int) -> tuple[st
     """The scales from a reader on."""
     operation = marks.operations.get(reader)
     if operation is not None:
-        return operation.weights[:1] + found[reader] if operation.kind in ("norm", "scale") else ()
+        return operation.weights[:1] + found[reader] if operation.kind in ELEMENTWISE else ()
     graph = marks.graph
     if graph.names[reader] in ("Addcmul", "Lerp"):  # x + scale f in one operation
         factors = [name for producer, _ in graph.edges[reader][1:] for name in (graph.pure[producer] or ())[:1]]

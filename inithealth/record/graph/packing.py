@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from inithealth.layer_kinds import PROJECTIONS
 from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.axes import after
 from inithealth.record.graph.consumers import Meets, Target, targets
@@ -19,7 +20,7 @@ _Readers = list[tuple[int, int]]
 
 def unpacked(marks: Landmarks, meets: Meets, operation: Operation) -> Operation:
     """The operation with its fan_out that of one of the projections it holds, and how many those are."""
-    parts = _parts(marks, meets, operation) if operation.kind in ("linear", "conv") else 1
+    parts = _parts(marks, meets, operation) if operation.kind in PROJECTIONS else 1
     if not operation.fan_out or (parts == 1 and operation.held is None):
         return operation
     # Groups that are dealt out whole keep their outputs.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from inithealth.layer_kinds import DRAWN
 from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.gradient_paths import looks_up_padding
 from inithealth.record.graph.operations import Operation
@@ -23,7 +24,6 @@ _GATES: tuple[tuple[tuple[type[nn.Module], ...], int], ...] = (
     ((nn.GRU, nn.GRUCell), 3),
     ((nn.RNN, nn.RNNCell), 1),
 )
-_NO_MATRIX = ("norm", "scale", "other")
 
 
 @dataclass
@@ -140,13 +140,13 @@ def _weight(
 ) -> Weight | None:
     parameter = naming.parameters[draft.parameter]
     values, axis = put_together(parameter.detach()), _axis(kind, parameter, uses, module)
-    if uses and uses[0].transformed and flow is not None and kind not in _NO_MATRIX:
+    if uses and uses[0].transformed and flow is not None and kind in DRAWN:
         used = operand_tensor(flow.graph, uses[0])
         if used is not None and used.ndim > 1:
             values, axis = used, _used_axis(kind, uses[0])
     groups = _groups(uses, module)
     # The units of each expert, or of each group of a transposed convolution, stand apart.
-    apart = kind in _NO_MATRIX or (groups > 1 and (kind == "bmm" or axis != 0))
+    apart = kind not in DRAWN or (groups > 1 and (kind == "bmm" or axis != 0))
     rows = None if apart else unit_rows(values, axis)
     fan_in, fan_out = _fans(kind, parameter, rows, uses, _packed(kind, uses, module))
     bias = biases.get(draft.parameter)
@@ -198,7 +198,7 @@ def _packed(kind: str, uses: list[Operation], module: nn.Module | None) -> int:
 def _fans(
     kind: str, parameter: Tensor, rows: Tensor | None, uses: list[Operation], packed: int
 ) -> tuple[int | None, int | None]:
-    if kind in _NO_MATRIX:
+    if kind not in DRAWN:
         return None, None
     if uses and kind != "rnn":
         return uses[0].fan_in, uses[0].fan_out

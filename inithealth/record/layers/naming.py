@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from torch import Tensor, nn
 
+from inithealth.layer_kinds import Kind
+from inithealth.layer_names import is_position, without_numbers
 from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.operations import Operation
 from inithealth.record.layers.names import owner, parameter_names, strip, tied_names
 
-_MODULE_KINDS: tuple[tuple[tuple[type[nn.Module], ...], str], ...] = (
+_MODULE_KINDS: tuple[tuple[tuple[type[nn.Module], ...], Kind], ...] = (
     ((nn.Linear,), "linear"),
     ((nn.modules.conv._ConvNd,), "conv"),
     ((nn.Embedding, nn.EmbeddingBag), "embedding"),
@@ -19,10 +19,8 @@ _MODULE_KINDS: tuple[tuple[tuple[type[nn.Module], ...], str], ...] = (
     ((nn.Bilinear,), "bilinear"),
 )
 
-_NUMBER = re.compile(r"\d+")
 
-
-def module_kind(module: nn.Module | None) -> str:
+def module_kind(module: nn.Module | None) -> Kind:
     """The kind of operation that a module of torch does; "other" for the rest."""
     return next((kind for types, kind in _MODULE_KINDS if isinstance(module, types)), "other")
 
@@ -64,9 +62,9 @@ class Naming:
         for part in path:
             lone = home in self.modules and len(self.modules[home]._modules) == 1
             home = f"{home}.{part}".lstrip(".")
-            if not (lone or part.isdigit()):
+            if not (lone or is_position(part)):
                 found.append(part)
-        return _NUMBER.sub("", ".".join([*found, leaf]))
+        return without_numbers(".".join([*found, leaf]))
 
     def layer(self, parameter: str) -> str:
         home = self.module(parameter)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 from torch.autograd.graph import Node
 
+from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.failures import Failures
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.flow import Flow, flow_of
@@ -148,7 +149,7 @@ class Observer:
         self.loss = losses.loss_of(flow, self._rows)
         self.constants = operands.constants(flow)
         for index, layer in self.layer_at.items():
-            if flow.is_head(index) and flow.operations[index].kind not in ("norm", "scale"):
+            if flow.is_head(index) and flow.operations[index].kind not in ELEMENTWISE:
                 share = operands.between_inputs(flow, index, self._rows)
                 if share is not None:
                     self.between[layer] = share

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.graph import Graph
@@ -213,7 +214,7 @@ def _makers(flow: Flow, nodes: list[int]) -> Iterator[int]:
             continue
         seen.add(index)
         operation = flow.operations.get(index)
-        if operation is not None and operation.kind not in ("norm", "scale"):
+        if operation is not None and operation.kind not in ELEMENTWISE:
             yield index
         elif index not in flow.residuals and flow.graph.names[index] not in vocab.ATTENTION | vocab.SOFTMAX:
             stack += flow.graph.data(index)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd.graph import Node
 from torch.nn.functional import binary_cross_entropy_with_logits, nll_loss
 
+from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.flow import Flow
@@ -41,7 +42,7 @@ def loss_of(flow: Flow, rows: int | None) -> Loss:
         if name == "LogSoftmax":
             return _cross_entropy(graph, index, rows)
         written = written or written_loss(graph, index)  # unless a node of its own says more: a focal loss has squares
-        if index in flow.operations and flow.operations[index].kind not in ("norm", "scale"):
+        if index in flow.operations and flow.operations[index].kind not in ELEMENTWISE:
             break  # all that is nearer to the loss has been seen
     return Loss(kind=written or "unknown")
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.operations import Operation
@@ -37,7 +38,7 @@ def forward(flow: Flow, index: int, parameter: Callable[[str], Tensor | None], r
         if weight is None or indices is None:
             return None
         return Replayed(None, torch.nn.functional.embedding(indices[:rows], weight))
-    if operation.kind in ("norm", "scale"):
+    if operation.kind in ELEMENTWISE:
         return _scaled(graph, index, operation, parameter)
     fed = operands(flow, index, parameter)
     if fed is None:

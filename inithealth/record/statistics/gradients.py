@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from inithealth.layer_kinds import MATRICES
 from inithealth.record.statistics.exact import LONG, exact, norm_of
 from inithealth.record.statistics.weights import first_equal, unit_rows
 from inithealth.record.tensors import own_part, plain
@@ -61,7 +62,7 @@ def repeated_gradients(layers: Sequence[Layer], gradients: Mapping[str, Tensor |
     found: dict[str, float] = {}
     for layer in layers:
         gradient = gradients.get(layer.weight.name) if layer.weight is not None else None
-        if gradient is None or gradient.is_sparse or layer.kind in ("embedding", "norm", "scale", "other"):
+        if gradient is None or gradient.is_sparse or layer.kind not in MATRICES:
             continue
         if layer.kind == "bmm" and layer.groups > 1:  # experts: no row is one unit
             continue

@@ -7,6 +7,7 @@ from inithealth.evidence import fixes, signal_path
 from inithealth.evidence.trained import trained_layers
 from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
+from inithealth.layer_kinds import PROJECTIONS
 from inithealth.recording import Layer, Measurement, Recording, Weight
 from inithealth.rules.bias import BiasAware, bias_cause
 
@@ -14,7 +15,7 @@ from inithealth.rules.bias import BiasAware, bias_cause
 _SET_BY_BIAS = frozenset({"softplus", "exp", "sigmoid", "hardsigmoid"})
 _PERIODIC = frozenset({"sin", "cos"})  # a bias is where on the wave a unit starts: no place is worse
 
-_DRAWN = ("linear", "conv", "rnn")
+_DRAWN = PROJECTIONS | {"rnn"}
 _CONSTANT = 0.95  # mean over rms of what is the same for all units
 _COPIES = 0.99  # mean cosine
 

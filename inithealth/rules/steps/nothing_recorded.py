@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inithealth.findings import Finding, Severity
+from inithealth.layer_kinds import DRAWN
 from inithealth.recording import Recording
 from inithealth.rules.base import Rule, span
 
@@ -34,7 +35,7 @@ class NothingRecorded(Rule):
     rank = 49
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        weights = [layer for layer in recording.layers if layer.kind not in ("norm", "scale", "other")]
+        weights = [layer for layer in recording.layers if layer.kind in DRAWN]
         outputs = [m for m in recording.first.values() if m.output is not None or m.gradient is not None]
         reason = recording.not_measured[0] if recording.not_measured else "no forward pass was seen"
         if not outputs:

@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 from inithealth.evidence import float16
 from inithealth.evidence.wording import count, number
 from inithealth.findings import Finding, Severity
+from inithealth.layer_kinds import MATRICES
 from inithealth.recording import Layer, Recording, Step
 from inithealth.rules.base import Rule, span
-
-_MATRICES = ("linear", "conv", "rnn", "bilinear", "bmm")
 
 
 class PrecisionLoss(Rule):
@@ -134,4 +133,4 @@ class PrecisionLoss(Rule):
 
 
 def _is_half(layer: Layer) -> bool:
-    return layer.weight is not None and layer.weight.half_precision and layer.kind in _MATRICES
+    return layer.weight is not None and layer.weight.half_precision and layer.kind in MATRICES

@@ -8,8 +8,6 @@ from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, Update
 from inithealth.rules.base import Rule, span
 
-_RARELY_READ = ("embedding",)  # a sample of the rows may hold none that a batch looked up
-
 
 class UnchangedParameters(Rule):
     """Trainable weights that no step changes.
@@ -74,7 +72,8 @@ class UnchangedParameters(Rule):
         Args:
             pushed: of each step what it changed, and the layers that had a gradient.
         """
-        if layer.kind in _RARELY_READ or layer.weight is None or not layer.reaches_loss:
+        # Of an embedding, the sampled rows may hold none that a batch looked up.
+        if layer.kind == "embedding" or layer.weight is None or not layer.reaches_loss:
             return False
         updates = [found[layer.name] for found, moved in pushed if layer.name in moved and layer.name in found]
         awaited = [update for update in updates if update.rate != 0.0]

@@ -6,10 +6,9 @@ from statistics import median
 from inithealth.evidence import drift, fixes
 from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
+from inithealth.layer_kinds import MATRICES
 from inithealth.recording import Layer, Recording, Step, Update
 from inithealth.rules.base import Rule, span
-
-_MATRICES = ("linear", "conv", "rnn", "bilinear", "bmm")  # vectors and rare rows move at paces of their own
 
 
 class UpdateRatio(Rule):
@@ -48,7 +47,8 @@ class UpdateRatio(Rule):
         steps = [step for step in recording.steps if step.updates][-self.min_steps :]
         if len(steps) < self.min_steps:
             return
-        layers = [layer for layer in recording.layers if layer.kind in _MATRICES and not layer.normed]
+        # Vectors, and the rows of embeddings that are rarely read, move at paces of their own.
+        layers = [layer for layer in recording.layers if layer.kind in MATRICES and not layer.normed]
         large = [layer for layer in layers if all(self._large(layer, step) for step in steps)]
         if large:
             yield self._too_large(large, steps[-1])

@@ -1,20 +1,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import pairwise
 from typing import ClassVar
 
 from inithealth.evidence import fixes
-from inithealth.evidence.roles import grouped
+from inithealth.evidence.roles import copied_block, grouped
 from inithealth.evidence.wording import called, count, span
 from inithealth.findings import Finding, Severity
+from inithealth.layer_kinds import DRAWN
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
-
-_NUMBER = re.compile(r"\d+")
-_DRAWN = ("linear", "conv", "embedding", "rnn", "bilinear", "bmm")
 
 
 class ClonedLayers(Rule):
@@ -77,7 +74,7 @@ class ClonedLayers(Rule):
 
     def _drawn(self, layer: Layer) -> bool:
         weight = layer.weight
-        if weight is None or not weight.fingerprint or not weight.trainable or layer.kind not in _DRAWN:
+        if weight is None or not weight.fingerprint or not weight.trainable or layer.kind not in DRAWN:
             return False
         patterned = weight.constant or weight.identity or weight.zero_share > self.max_zero_share
         return not patterned and weight.non_finite == 0 and math.prod(weight.shape) >= self.min_elements
@@ -102,21 +99,5 @@ def _blocks(classes: Sequence[list[Layer]]) -> list[list[list[Layer]]]:
     """Classes of equal layers whose names differ in the same numbers: parts of one block that was copied."""
     blocks: dict[Hashable, list[list[Layer]]] = {}
     for alike in classes:
-        blocks.setdefault(_places([layer.name for layer in alike]), []).append(alike)
+        blocks.setdefault(copied_block([layer.name for layer in alike]), []).append(alike)
     return list(blocks.values())
-
-
-def _places(names: Sequence[str]) -> Hashable:
-    """What stands before the first number in which some names differ, and the numbers; the names if they differ else.
-
-    ``layers.0.fc1``, ``layers.1.fc1`` and ``layers.0.fc2``, ``layers.1.fc2`` have the same places.
-    """
-    texts = [_NUMBER.split(name) for name in names]
-    if any(text != texts[0] for text in texts):
-        return tuple(names)
-    columns = list(zip(*(_NUMBER.findall(name) for name in names), strict=True))
-    varying = [place for place, column in enumerate(columns) if len(set(column)) > 1]
-    if not varying:
-        return tuple(names)
-    head = [text + column[0] for text, column in zip(texts[0], columns[: varying[0]], strict=False)]
-    return "".join([*head, texts[0][varying[0]]]), tuple(columns[place] for place in varying)

@@ -6,6 +6,7 @@ from typing import ClassVar
 from inithealth.evidence import fixes
 from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
+from inithealth.layer_kinds import DRAWN
 from inithealth.recording import Layer, Probation, Recording
 from inithealth.rules.base import Rule
 
@@ -106,7 +107,7 @@ def _has_units(layer: Layer) -> bool:
     if weight is None or not weight.trainable or not layer.reaches_loss:
         return False
     # A head's units are told apart by their targets; a depthwise filter has one unit a group.
-    return layer.kind not in ("norm", "scale", "other") and not layer.head and (weight.fan_out or 1) > layer.groups
+    return layer.kind in DRAWN and not layer.head and (weight.fan_out or 1) > layer.groups
 
 
 def _alike(layer: Layer, trial: Probation | None) -> float:

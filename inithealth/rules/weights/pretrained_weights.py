@@ -7,6 +7,7 @@ from typing import ClassVar
 from inithealth.evidence.trained import MAX_RANDOM_EDGE, MIN_TRAINED_SHARE, trained_layers
 from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
+from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.recording import Recording
 from inithealth.rules.base import Rule
 
@@ -47,7 +48,7 @@ class PretrainedWeights(Rule):
         edges = [layer.weight.spectral_edge for layer in layers if layer.weight and layer.weight.spectral_edge]
         if not edges:
             return
-        fresh = [layer for layer in recording.layers if layer.name not in names and layer.kind not in ("norm", "scale")]
+        fresh = [layer for layer in recording.layers if layer.name not in names and layer.kind not in ELEMENTWISE]
         rest = f"; judged as fresh: {span(fresh)}" if fresh else ""
         yield self.finding(
             layers,

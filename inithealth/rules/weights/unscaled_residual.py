@@ -7,7 +7,7 @@ from typing import ClassVar
 from inithealth.evidence import fixes
 from inithealth.evidence.depth_scheme import Unscaled, scaled_by_depth, scaled_twice, unscaled_ends
 from inithealth.evidence.residual_stream import branches, growth, growth_if_scaled
-from inithealth.evidence.roles import grouped, place
+from inithealth.evidence.roles import block_role, grouped
 from inithealth.evidence.wording import number, span, times, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
@@ -129,4 +129,4 @@ def _several(amount: int) -> str:
 
 def _blocks(ends: Sequence[Layer]) -> int:
     """How many blocks repeat each other."""
-    return max(map(len, grouped(ends, place)))
+    return max(map(len, grouped(ends, block_role)))

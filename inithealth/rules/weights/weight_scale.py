@@ -1,22 +1,22 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from statistics import median
 from typing import ClassVar, NamedTuple
 
 from inithealth.evidence import fixes, signal_path
 from inithealth.evidence.global_scale import off_as_a_whole
+from inithealth.evidence.roles import grouped, scale_role
 from inithealth.evidence.trained import trained_layers
 from inithealth.evidence.wording import called, number, span, times
 from inithealth.findings import Finding, Severity
+from inithealth.layer_kinds import MATRICES, PROJECTIONS
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule
 from inithealth.theory.gains import octaves_off, recipe_gains, wanted_gain
 
 _SMALL = frozenset("IH201 IH206 IH207 IH301 IH304 IH402 IH406".split())  # what follows from weights that are too small
-_DRAWN = ("linear", "conv")
 _EPSILON = 0.004  # below it the 1e-5 that norms add to a variance is two fifths of what they divide by
 _LARGE = frozenset(
     "IH108 IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH305 IH402 IH403 IH404 IH405 IH406".split()
@@ -132,13 +132,10 @@ class WeightScale(Rule):
         return octaves * sum(not layer.bypassable for layer in layers) > self.max_octaves_lost
 
     def _off_peers(self, recording: Recording, suffers: bool) -> dict[str, _Off]:
-        roles: dict[Hashable, list[Layer]] = defaultdict(list)
-        for layer in recording.layers:
-            in_use = layer.reaches_loss or not recording.graph
-            if in_use and layer.kind not in ("norm", "scale", "other", "embedding") and _gain(layer) > 0:
-                roles[_role(layer)].append(layer)
+        used = [layer for layer in recording.layers if layer.reaches_loss or not recording.graph]
+        judged = [layer for layer in used if layer.kind in MATRICES and _gain(layer) > 0]
         found: dict[str, _Off] = {}
-        for group in roles.values():
+        for group in grouped(judged, scale_role):
             middle = median(_gain(layer) for layer in group)
             # Where most of the peers are wrong and the signal suffers, they are no measure of the others.
             lost = suffers and abs(_off_recipes(group[0], middle)) > self.max_octaves
@@ -238,28 +235,7 @@ def _silenced(layers: list[Layer], worst: _Off, recording: Recording) -> bool:
 
 def _held_by_norms(recording: Recording) -> bool:
     """Whether most layers stand right before a norm, which takes away their scale and that of the norm before them."""
-    drawn = [layer for layer in recording.layers if layer.kind in _DRAWN and layer.reaches_loss and not layer.head]
+    drawn = [layer for layer in recording.layers if layer.kind in PROJECTIONS and layer.reaches_loss and not layer.head]
     outputs = {name: m.output for name, m in recording.first.items() if m.output is not None}
     held = [each for each in drawn if each.normed and (each.name not in outputs or outputs[each.name].rms > _EPSILON)]
     return bool(drawn) and len(held) >= len(drawn) / 2
-
-
-def _role(layer: Layer) -> Hashable:
-    """Layers of one role are initialized alike: same type, shape, end of the name, and what they feed."""
-    name = ".".join(layer.place.split(".")[-3:]) if layer.feeds != "unknown" else _within_block(layer)
-    shape = () if layer.weight is None else layer.weight.shape
-    return (
-        layer.type_name.removeprefix("Parametrized"),
-        name,
-        shape,
-        layer.feeds,
-        layer.ends_branch,
-        round(wanted_gain(layer), 1),
-    )
-
-
-def _within_block(layer: Layer) -> str:
-    """Name and number within a block, where it is not known what tells the block's layers apart."""
-    parts = layer.module.split(".")
-    in_block = sum(part.isdigit() for part in parts) > 1 or not parts[-1].isdigit()
-    return ".".join((*(part for part in parts[:-1] if not part.isdigit()), *(parts[-1:] if in_block else ())))
