@@ -17,9 +17,9 @@ import atheris
 
 with atheris.instrument_imports():
     from inithealth.findings import Finding, Report, Severity
-    from inithealth.report import concise, github, gitlab, junit, layer_table, markdown, table  # noqa: F401
+    from inithealth.report import layer_table  # noqa: F401
     from inithealth.report.compare import baseline, saved
-    from inithealth.report.formats import rendered
+    from inithealth.report.formats import concise, github, gitlab, junit, markdown, rendered, table  # noqa: F401
 
 _FILE = Path(tempfile.mkdtemp()) / "fuzzed.json"
 _FORMATS = ("table", "concise", "markdown", "github", "gitlab", "junit")

@@ -123,9 +123,9 @@ class Report(_Frozen):
         return cls.model_validate_json(text)
 
     def __str__(self) -> str:
-        from inithealth.report.table import table
+        from inithealth.report.formats.table import render
 
-        return table(self)
+        return render(self)
 
 
 class UnhealthyInit(RuntimeError):

@@ -82,9 +82,9 @@ def _words(config: pytest.Config, name: str) -> list[str]:
 
 def _noted(item: pytest.Item, report: Report) -> None:
     """What was found goes with the test's result."""
-    from inithealth.report.concise import concise
+    from inithealth.report.formats import rendered
 
-    item.user_properties += [(_PROPERTY, line) for line in concise(report).splitlines()]
+    item.user_properties += [(_PROPERTY, line) for line in rendered(report, "concise").splitlines()]
 
 
 class Target(pytest.Item):

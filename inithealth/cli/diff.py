@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from inithealth.cli.errors import BadInput
-from inithealth.report.compare.changes import changes_json, changes_table
-from inithealth.report.compare.regression import changes
+from inithealth.report.compare.changes import changes
+from inithealth.report.compare.changes_text import changes_json, changes_table
 from inithealth.report.compare.saved import read_report
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from inithealth.cli.errors import BadInput
+from inithealth.report.formats import DEFAULT, FORMATS
 
-FORMATS = ("table", "concise", "json", "markdown", "github", "gitlab", "junit", "sarif")
 LEVELS = ("error", "warning", "info", "never")
 _EXIT_STATUS = "exit status: 0 nothing that fails, 1 unhealthy, 2 a wrong input"
 
@@ -105,7 +105,7 @@ def _add_output(command: argparse.ArgumentParser) -> None:
         "--output-format",
         action="append",
         metavar="FORMAT[=FILE]",
-        help=f"{', '.join(FORMATS)}; may be given several times",
+        help=f"{', '.join(FORMATS)} (default: {DEFAULT}); may be given several times",
     )
     output.add_argument("--output-file", metavar="FILE", help="where the format without a file of its own goes")
     output.add_argument("--fail-on", choices=LEVELS, help="what makes the status 1 (error)")

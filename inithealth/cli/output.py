@@ -13,8 +13,7 @@ from inithealth.cli.errors import BadInput
 from inithealth.findings import Report
 from inithealth.report.compare import baseline, saved
 from inithealth.report.compare.baseline import Baseline
-from inithealth.report.formats import FORMATS, rendered
-from inithealth.report.markdown import markdown
+from inithealth.report.formats import DEFAULT, FORMATS, rendered
 from inithealth.suggest import unknown
 
 _SUMMARY = "GITHUB_STEP_SUMMARY"  # a file that GitHub shows as Markdown
@@ -41,7 +40,7 @@ class Output:
         return cls(places, known, options.write_baseline, options.fail_on, options.exit_zero)
 
     def finish(self, report: Report) -> int:
-        """Tell the report in every format asked for. Returns the exit status."""
+        """Write the report in every format asked for. Returns the exit status."""
         if self.fail_on is not None:
             report = report.model_copy(update={"fail_on": self.fail_on})
         report = self._without_known(report)
@@ -53,7 +52,7 @@ class Output:
             print(texts[None])
         summary = os.environ.get(_SUMMARY)
         if summary:
-            _append(Path(summary), markdown(report))
+            _append(Path(summary), rendered(report, "markdown"))
         return 0 if self.exit_zero or report.ok else 1
 
     def _without_known(self, report: Report) -> Report:
@@ -68,7 +67,7 @@ class Output:
 def _places(formats: list[str] | None, file: str | None) -> dict[str, str | None]:
     """Format -> file; None is what is printed. Raises BadInput."""
     places: dict[str, str | None] = {}
-    for text in formats or ["table"]:
+    for text in formats or [DEFAULT]:
         name, _, place = text.partition("=")
         if name not in FORMATS:
             raise BadInput(unknown("output format", name, FORMATS))

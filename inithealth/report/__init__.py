@@ -1,1 +1,1 @@
-"""Report to text."""
+"""What is made of a finished report: output formats, comparisons with saved reports. Nothing is measured or judged."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from inithealth.tensorboard.levels import Level
-from inithealth.tensorboard.wanted import OCTAVES
+from inithealth.tensorboard.expected import OCTAVES
+from inithealth.tensorboard.log2_levels import Level
 
 Colour = tuple[int, int, int]
 

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from inithealth.recording import Layer, Recording, Step
-from inithealth.tensorboard.levels import Level, levels_of, measured_layers
-from inithealth.tensorboard.wanted import FORWARD, GRADIENT, Quantity, sleepers
+from inithealth.tensorboard.expected import FORWARD, GRADIENT, Quantity, sleepers
+from inithealth.tensorboard.log2_levels import Level, levels_of, measured_layers
 
 MOST_ROWS = 60  # above, one row stands for several layers
 FEWEST_BLOCKS = 20  # fewer blocks of a common name hide more than equal shares of the layers do

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from inithealth.recording import Measurement, Recording
-from inithealth.tensorboard.levels import Level, levels_of, log2, measured_layers
-from inithealth.tensorboard.wanted import FORWARD, GRADIENT, OCTAVES, Quantity
+from inithealth.tensorboard.expected import FORWARD, GRADIENT, OCTAVES, Quantity
+from inithealth.tensorboard.log2_levels import Level, levels_of, log2, measured_layers
 
 GROUP = "init_health_by_layer/"  # not among the charts over steps: here x is the layer
 THEORY_OCTAVES = 0.25  # half width of the theory band: 99 % of the layers of 295 healthy nets lie within

@@ -6,7 +6,7 @@ import math
 
 from inithealth.findings import Report, Severity
 from inithealth.recording import Measurement, Step
-from inithealth.tensorboard.levels import finite, forward_level, gradient_level, levels_of
+from inithealth.tensorboard.log2_levels import finite, forward_level, gradient_level, levels_of
 
 GROUP = "init_health/"  # in front of the names where they become tags
 SPREADS = {"forward": "forward_log2_rms", "gradient": "gradient_log2_norm"}  # tag of each quantity's p10, p50, p90

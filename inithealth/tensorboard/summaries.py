@@ -52,7 +52,7 @@ class Summaries:
 
     def report(self, recording: Recording, report: Report, step: int) -> None:
         """Write the alert table, the number of causes, and the pictures anew if there are other culprits."""
-        from inithealth.tensorboard.alerts import alerts
+        from inithealth.tensorboard.alert_table import alerts
         from inithealth.tensorboard.events import text_event
         from inithealth.tensorboard.scalars import report_scalars
 
@@ -94,8 +94,8 @@ class Summaries:
             return
         from inithealth.tensorboard.depth_map import depth_map
         from inithealth.tensorboard.events import image_event
+        from inithealth.tensorboard.expected import FORWARD, GRADIENT
         from inithealth.tensorboard.heatmap import draw
-        from inithealth.tensorboard.wanted import FORWARD, GRADIENT
 
         pictures = {
             PICTURES[quantity.name]: draw(depth_map(recording, quantity, culprits)) for quantity in (FORWARD, GRADIENT)

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from inithealth.tensorboard.depth_map import MOST_COLUMNS, MOST_ROWS, depth_map, worst
-from inithealth.tensorboard.wanted import FORWARD, GRADIENT
+from inithealth.tensorboard.expected import FORWARD, GRADIENT
 from tests.tensorboard.recordings import changed, layer, plain, relabelled, signal
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 from inithealth.recording import Recording
 from inithealth.tensorboard.colours import LEGEND, classes
 from inithealth.tensorboard.depth_map import depth_map
+from inithealth.tensorboard.expected import FORWARD, GRADIENT, Quantity
 from inithealth.tensorboard.heatmap import HEIGHT, WIDTH, draw, row_span
-from inithealth.tensorboard.wanted import FORWARD, GRADIENT, Quantity
 from tests.tensorboard.recordings import changed, plain, signal
 
 COLOURS = dict(LEGEND)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +10,9 @@ from pydantic import BaseModel, ConfigDict
 from inithealth.evidence.wording import count
 from inithealth.findings import Finding, Report, Severity
 from inithealth.report.compare import saved
+from inithealth.report.identity import Spot, spots
 
 _KNOWN = "known: in the baseline"
-_Place = tuple[str, str | None]  # code and layer; None for the network as a whole
 
 
 class Known(BaseModel):
@@ -31,11 +30,11 @@ class Known(BaseModel):
         return cls(code=cause.code, rule=cause.rule, severity=cause.severity, layers=tuple(sorted(cause.layers)))
 
     def covers(self, cause: Finding) -> bool:
-        """Whether that is this very finding, no worse and on no further layer."""
-        return cause.severity <= self.severity and _places(cause) <= _places(self)
+        """Whether the cause is this finding, no worse and on no further layer."""
+        return cause.severity <= self.severity and set(spots(cause)) <= set(spots(self))
 
     @property
-    def told(self) -> str:
+    def name(self) -> str:
         return f"{self.code} on {self.layers[0]}" if self.layers else self.code
 
 
@@ -52,41 +51,33 @@ class Baseline(BaseModel):
     def of(cls, report: Report) -> Baseline:
         """Its warnings and errors, and what else fails, but for what somebody has given a reason for."""
         least = Severity.INFO if report.fail_on == "info" else Severity.WARNING
-        told = [cause for cause in report.causes if cause.severity >= least and cause.suppressed is None]
+        open_causes = [cause for cause in report.causes if cause.severity >= least and cause.suppressed is None]
         known = sorted(
-            {Known.of(cause) for cause in told},
+            {Known.of(cause) for cause in open_causes},
             key=lambda each: (each.code, each.layers, each.severity.rank, each.rule),
         )
         return cls(model=report.model, findings=tuple(known))
 
 
 def applied(report: Report, baseline: Baseline) -> Report:
-    """The report with its known causes suppressed; notes tell what is new of them and what is fixed."""
-    at: dict[_Place, list[Known]] = {}
+    """The report with its known causes suppressed; notes say which got worse and which are fixed."""
+    at: dict[Spot, list[Known]] = {}
     for each in baseline.findings:
-        for place in _places(each):
-            at.setdefault(place, []).append(each)
+        for spot in spots(each):
+            at.setdefault(spot, []).append(each)
     findings, notes = [], []
     for finding in report.findings:
         if finding.role == "cause" and finding.suppressed is None:
-            near = [each for place in _ordered(finding) for each in at.get(place, ())]
+            near = [each for spot in spots(finding) for each in at.get(spot, ())]
             if any(each.covers(finding) for each in near):
                 finding = finding.model_copy(update={"suppressed": _KNOWN})
             elif near:
-                notes.append(f"{near[0].told}: in the baseline as {_extent(near[0])}, now {_extent(finding)}")
+                notes.append(f"{near[0].name}: in the baseline as {_extent(near[0])}, now {_extent(finding)}")
         findings.append(finding)
     kept = set(pruned(baseline, report).findings)
-    fixed = [each.told for each in baseline.findings if each not in kept]
+    fixed = [each.name for each in baseline.findings if each not in kept]
     notes += [f"fixed, may go from the baseline: {', '.join(fixed)}"] if fixed else []
     return report.model_copy(update={"findings": tuple(findings), "notes": (*report.notes, *notes)})
-
-
-def _ordered(finding: Finding | Known) -> Iterable[_Place]:
-    return [(finding.code, layer) for layer in finding.layers or (None,)]
-
-
-def _places(finding: Finding | Known) -> set[_Place]:
-    return set(_ordered(finding))
 
 
 def _extent(finding: Finding | Known) -> str:
@@ -95,9 +86,9 @@ def _extent(finding: Finding | Known) -> str:
 
 
 def pruned(baseline: Baseline, report: Report) -> Baseline:
-    """Without what is fixed; nothing comes in."""
-    found = {place for cause in report.causes for place in _ordered(cause)}
-    kept = tuple(each for each in baseline.findings if not found.isdisjoint(_places(each)))
+    """The baseline without what is fixed; nothing is added."""
+    found = {spot for cause in report.causes for spot in spots(cause)}
+    kept = tuple(each for each in baseline.findings if not found.isdisjoint(spots(each)))
     return baseline.model_copy(update={"findings": kept})
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from inithealth.findings import Finding, Report, Severity
-from inithealth.report.place import place_of
-from inithealth.report.table import remarks, verdict
+from inithealth.findings import Finding, Report
+from inithealth.report.finding_text import details, headline, title
+from inithealth.report.source_line import source_line
+from inithealth.report.summary import remarks, verdict
 
 _MOST_BYTES = 2**20 - 2**10  # GitHub shows 1 MiB of a step's summary
-_LETTERS = {Severity.ERROR: "E", Severity.WARNING: "W", Severity.INFO: "I"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$@-])")
 _CUT = "(cut: the JSON report has all of it)"
 
 
-def markdown(report: Report) -> str:
+def render(report: Report) -> str:
     """A heading with the verdict, a table of causes, each with its fix and what follows from it."""
     parts = [f"## {_escaped(verdict(report))}"]
     if report.causes:
@@ -31,22 +31,22 @@ def markdown(report: Report) -> str:
 def _table(causes: Sequence[Finding]) -> str:
     rows = ["| | rule | layers | what | where |", "|---|---|---|---|---|"]
     for cause in causes:
-        place = place_of(cause)
-        where = f"{place.path}:{place.line}" if place is not None else ""
-        letter = _LETTERS[cause.severity] if cause.suppressed is None else "-"
+        source = source_line(cause)
+        where = f"{source.path}:{source.line}" if source is not None else ""
+        letter = cause.severity.value[0].upper() if cause.suppressed is None else "-"
         layers = ", ".join(cause.layers[:3]) + (f" and {len(cause.layers) - 3} more" if len(cause.layers) > 3 else "")
         rows.append("| " + " | ".join(map(_escaped, (letter, cause.code, layers, cause.message, where))) + " |")
     return _within(rows, "\n", _MOST_BYTES // 2)  # half is left for the fixes
 
 
 def _cause(cause: Finding, consequences: Sequence[Finding]) -> str:
-    lines = [f"### {_escaped(f'{cause.code} {cause.rule}')}"]
-    lines += [f"Suppressed: {_escaped(cause.suppressed)}"] if cause.suppressed is not None else []
-    lines += [f"Why: {_escaped(cause.cause)}"] if cause.cause else []
-    lines += [_code(cause.fix)] if cause.fix else []
+    known = details(cause)
+    lines = [f"### {_escaped(title(cause))}"]
+    lines += [f"{label.capitalize()}: {_escaped(known[label])}" for label in ("suppressed", "why") if label in known]
+    lines += [_code(known["fix"])] if "fix" in known else []
     if consequences:
-        told = [f"- {_escaped(f'{each.code} {each.rule}: {each.message}')}" for each in consequences]
-        lines.append(_folded(f"{len(consequences)} of what follows from it", told))
+        listed = [f"- {_escaped(headline(each))}" for each in consequences]
+        lines.append(_folded(f"{len(consequences)} of what follows from it", listed))
     return "\n\n".join(lines)
 
 

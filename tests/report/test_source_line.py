@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from inithealth.report.place import Place, place_of
+from inithealth.report.source_line import SourceLine, source_line
 from tests.report.hostile import finding
 
 
 @pytest.mark.parametrize(
     ("source", "place"),
     [
-        ("a.py:3", Place("a.py", 3)),
-        ("C:/a b, c.py:12", Place("C:/a b, c.py", 12)),
+        ("a.py:3", SourceLine("a.py", 3)),
+        ("C:/a b, c.py:12", SourceLine("C:/a b, c.py", 12)),
         (None, None),
         ("a.py", None),
         (":3", None),
@@ -22,5 +22,5 @@ from tests.report.hostile import finding
         ("a.py:12345678901", None),
     ],
 )
-def test_a_path_and_a_line(source: str | None, place: Place | None) -> None:
-    assert place_of(finding(source=source)) == place
+def test_a_path_and_a_line(source: str | None, place: SourceLine | None) -> None:
+    assert source_line(finding(source=source)) == place

@@ -7,14 +7,15 @@ from collections import Counter
 from pathlib import PurePath
 
 from inithealth.findings import Report, Severity
-from inithealth.report.fingerprint import fingerprint
-from inithealth.report.place import Place, place_of
+from inithealth.report.finding_text import headline
+from inithealth.report.identity import fingerprint
+from inithealth.report.source_line import SourceLine, source_line
 
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.INFO: "info"}
-_NOWHERE = Place(".", 1)  # GitLab refuses an entry without a place
+_NOWHERE = SourceLine(".", 1)  # GitLab refuses an entry without a place
 
 
-def gitlab(report: Report) -> str:
+def render(report: Report) -> str:
     """Suppressed causes are left out: the widget has no word for them."""
     seen: Counter[str] = Counter()
     entries = []
@@ -23,11 +24,11 @@ def gitlab(report: Report) -> str:
             continue
         own = fingerprint(report, cause)
         seen[own] += 1
-        where = place_of(cause) or _NOWHERE
+        where = source_line(cause) or _NOWHERE
         where = _NOWHERE if PurePath(where.path).is_absolute() else where  # of a library, outside the repository
         entries.append(
             {
-                "description": f"{cause.code} {cause.rule}: {cause.message}",
+                "description": headline(cause),
                 "check_name": cause.rule,
                 "fingerprint": own if seen[own] == 1 else f"{own}-{seen[own]}",
                 "severity": _SEVERITIES[cause.severity],

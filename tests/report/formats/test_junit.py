@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 from inithealth import Report
 from inithealth.findings import Skipped
-from inithealth.report.junit import junit
+from inithealth.report.formats.junit import render as junit
 from tests.report.hostile import finding
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inithealth.findings import Finding, Report, Severity
-from inithealth.report.place import place_of
+from inithealth.report.finding_text import labeled, title
+from inithealth.report.source_line import source_line
 
-_MOST = 10  # of each level are shown a step
+_MOST = 10  # annotations of each level that GitHub shows for a step
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 _DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}
 
 
-def github(report: Report) -> str:
+def render(report: Report) -> str:
     """``::error file=net.py,line=12,title=IH201 ...::message``, at most ten of a level."""
     levels: dict[str, list[Finding]] = {}
     for cause in report.causes:
@@ -27,25 +28,23 @@ def _lines(level: str, causes: Sequence[Finding]) -> list[str]:
     rest = causes[len(shown) :]
     lines = [_command(level, cause) for cause in shown]
     if rest:
-        told = "; ".join(f"{cause.key}: {cause.message}" for cause in rest)
-        lines.append(f"::{level} title=inithealth::{_escaped(f'and {len(rest)} more: {told}', _DATA)}")
+        listed = "; ".join(f"{cause.key}: {cause.message}" for cause in rest)
+        lines.append(f"::{level} title=inithealth::{_escaped(f'and {len(rest)} more: {listed}', _DATA)}")
     return lines
 
 
 def _command(level: str, cause: Finding) -> str:
-    place = place_of(cause)
-    properties = {"title": f"{cause.code} {cause.rule}"}
-    if place is not None:
-        properties = {"file": place.path, "line": str(place.line), **properties}
+    source = source_line(cause)
+    properties = {"title": title(cause)}
+    if source is not None:
+        properties = {"file": source.path, "line": str(source.line), **properties}
     written = ",".join(f"{name}={_escaped(value, _PROPERTY)}" for name, value in properties.items())
     return f"::{level} {written}::{_escaped(_message(cause), _DATA)}"
 
 
 def _message(cause: Finding) -> str:
-    parts = [cause.message, f"why: {cause.cause}" if cause.cause else "", f"fix: {cause.fix}" if cause.fix else ""]
-    if cause.suppressed is not None:
-        parts.insert(0, f"suppressed: {cause.suppressed}")
-    return "\n".join(part for part in parts if part)
+    parts = [*labeled(cause, "suppressed"), cause.message, *labeled(cause, "why", "fix")]
+    return "\n".join(filter(None, parts))
 
 
 def _escaped(text: str, escapes: dict[str, str]) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-from inithealth.recording import Layer, Measurement, Recording, Signal, Step
+from inithealth.recording import Layer, Measurement, Recording, Step
+from inithealth.report.columns import GRADIENT_NORM, OUTPUT_RMS, SignalSize
 
 Level = float | None
 Reading = Callable[[Measurement], Level]
@@ -16,18 +17,19 @@ Reading = Callable[[Measurement], Level]
 
 def forward_level(measurement: Measurement) -> Level:
     """log2 rms of the layer's output."""
-    return _level(measurement.output, lambda signal: signal.rms)
+    return _level(OUTPUT_RMS, measurement)
 
 
 def gradient_level(measurement: Measurement) -> Level:
     """log2 of the L2 norm of the loss's gradient with respect to the layer's whole output."""
-    return _level(measurement.gradient, lambda signal: signal.norm)
+    return _level(GRADIENT_NORM, measurement)
 
 
-def _level(signal: Signal | None, size: Callable[[Signal], float]) -> Level:
+def _level(read: SignalSize, measurement: Measurement) -> Level:
+    signal = read.signal(measurement)
     if signal is None or signal.sampled == 0:
         return None
-    return math.nan if signal.non_finite else log2(size(signal))
+    return math.nan if signal.non_finite else log2(read.size(signal))
 
 
 def levels_of(step: Step, reading: Reading) -> dict[str, Level]:

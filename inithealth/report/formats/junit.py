@@ -7,36 +7,38 @@ from itertools import count
 from xml.etree import ElementTree as ET
 
 from inithealth.findings import Finding, Report
+from inithealth.report.finding_text import headline, labeled, title
+from inithealth.report.summary import not_judged
 
 # Control characters, and what XML 1.0 has no place for, not even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit(report: Report) -> str:
+def render(report: Report) -> str:
     """Layers pass, or fail by the causes that begin in them; rules that were not judged are skipped."""
-    culprits: dict[str, list[Finding]] = {}
+    causes: dict[str, list[Finding]] = {}
     for cause in report.causes:
-        culprits.setdefault(cause.layers[0] if cause.layers else cause.code, []).append(cause)
-    names = dict.fromkeys([*(layer.module or layer.name for layer in report.layers), *culprits])
+        causes.setdefault(cause.layers[0] if cause.layers else cause.code, []).append(cause)
+    names = dict.fromkeys([*(layer.module or layer.name for layer in report.layers), *causes])
     suite = ET.Element("testsuite", name=_clean(f"inithealth {report.model}"))
     failing = set(map(id, report.failures))
     cases = _Cases(suite, _clean(report.model))
     failures = 0
     for name in names:
         case = cases.add(name)
-        bad = [cause for cause in culprits.get(name, ()) if id(cause) in failing]
-        others = [cause for cause in culprits.get(name, ()) if id(cause) not in failing]
+        bad = [cause for cause in causes.get(name, ()) if id(cause) in failing]
+        others = [cause for cause in causes.get(name, ()) if id(cause) not in failing]
         failures += bool(bad)
         if bad:
             kinds = " ".join(cause.code for cause in bad)
             failure = ET.SubElement(case, "failure", type=_clean(kinds), message=_clean(bad[0].message))
-            failure.text = _clean("\n\n".join(map(_told, bad)))
+            failure.text = _clean("\n\n".join(map(_described, bad)))
         if others:
-            ET.SubElement(case, "system-out").text = _clean("\n\n".join(map(_told, others)))
-    left = [skipped for skipped in report.skipped if skipped.reason != "not selected"]
-    for skipped in left:
-        ET.SubElement(cases.add(f"{skipped.code} {skipped.rule}"), "skipped", message=_clean(skipped.reason))
-    counts = {"tests": len(suite), "failures": failures, "errors": 0, "skipped": len(left), "time": 0}
+            ET.SubElement(case, "system-out").text = _clean("\n\n".join(map(_described, others)))
+    skipped_rules = not_judged(report)
+    for skipped in skipped_rules:
+        ET.SubElement(cases.add(title(skipped)), "skipped", message=_clean(skipped.reason))
+    counts = {"tests": len(suite), "failures": failures, "errors": 0, "skipped": len(skipped_rules), "time": 0}
     suites = ET.Element("testsuites", name="inithealth")
     for key, value in counts.items():
         suite.set(key, str(value))
@@ -63,13 +65,8 @@ class _Cases:
         return ET.SubElement(self._suite, "testcase", classname=self._classname, name=own, time="0")
 
 
-def _told(cause: Finding) -> str:
-    lines = [f"{cause.severity.value} {cause.code} {cause.rule}: {cause.message}"]
-    lines += [f"suppressed: {cause.suppressed}"] if cause.suppressed is not None else []
-    lines += [
-        f"{word}: {text}" for word, text in (("why", cause.cause), ("fix", cause.fix), ("at", cause.source)) if text
-    ]
-    return "\n".join(lines)
+def _described(cause: Finding) -> str:
+    return "\n".join([f"{cause.severity.value} {headline(cause)}", *labeled(cause, "suppressed", "why", "fix", "at")])
 
 
 def _clean(text: str) -> str:

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 import inithealth
 from inithealth import Report, Severity
-from inithealth.report.compare.changes import changes_json, changes_table
-from inithealth.report.compare.regression import Change, changes
+from inithealth.report.compare.changes import Change, changes
+from inithealth.report.compare.changes_text import changes_json, changes_table
 from tests.report.hostile import finding
 
 INPUTS = torch.randn(48, 16, generator=torch.Generator().manual_seed(1))

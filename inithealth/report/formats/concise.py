@@ -1,13 +1,14 @@
-"""One line a cause, as compilers write them."""
+"""One line for each cause, as compilers write them."""
 
 from __future__ import annotations
 
 from inithealth.findings import Finding, Report
+from inithealth.report.finding_text import headline
 from inithealth.report.plain import plain
-from inithealth.report.table import verdict
+from inithealth.report.summary import verdict
 
 
-def concise(report: Report) -> str:
+def render(report: Report) -> str:
     """``models/net.py:12: IH201 vanishing-activations: what is wrong (error)``, then the verdict."""
     return "\n".join([*(plain(_line(report, cause)) for cause in report.causes), verdict(report)])
 
@@ -15,4 +16,4 @@ def concise(report: Report) -> str:
 def _line(report: Report, cause: Finding) -> str:
     where = cause.source or ".".join([report.model, *cause.layers[:1]])
     how = cause.severity.value if cause.suppressed is None else f"suppressed: {cause.suppressed}"
-    return f"{where}: {cause.code} {cause.rule}: {cause.message} ({how})"
+    return f"{where}: {headline(cause)} ({how})"

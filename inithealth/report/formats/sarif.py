@@ -12,21 +12,22 @@ from typing import Any
 from urllib.parse import quote
 
 from inithealth.findings import Finding, Report, Severity
-from inithealth.report.fingerprint import fingerprint
-from inithealth.report.place import Place, place_of
+from inithealth.report.finding_text import details
+from inithealth.report.identity import fingerprint
+from inithealth.report.source_line import SourceLine, source_line
 from inithealth.rules.catalogue import catalogue
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+_FORMS = (("why", "Why: {}."), ("fix", "Fix: {}"))
 _WIDEST = 120  # columns of a line that is pointed at as a whole
 
 
-def sarif(report: Report) -> str:
+def render(report: Report) -> str:
     """One run; a result for each cause, a rule for each that was broken."""
     codes = list(dict.fromkeys(cause.code for cause in report.causes))
     # Code scanning drops a result without a place: it goes where the first one is, or else to the project's file.
-    places = [place for cause in report.causes if (place := place_of(cause)) is not None]
-    fallback = Place(places[0].path, places[0].line) if places else Place("pyproject.toml", 1)
+    fallback = next(filter(None, map(source_line, report.causes)), SourceLine("pyproject.toml", 1))
     driver = {"name": "inithealth", "rules": [_rule(code, report.causes) for code in codes]}
     with suppress(PackageNotFoundError):  # run from a checkout
         driver["semanticVersion"] = version("inithealth")
@@ -77,22 +78,19 @@ def _artifact(path: str) -> dict[str, str]:
     return {"uri": uri, "uriBaseId": "%SRCROOT%"}
 
 
-def _result(report: Report, cause: Finding, index: int, fallback: Place) -> dict[str, Any]:
-    place = place_of(cause) or fallback
-    told = [
-        _sentence(cause.message),
-        f"Why: {cause.cause}." if cause.cause else "",
-        f"Fix: {cause.fix}" if cause.fix else "",
-    ]
-    region = {"startLine": place.line, "startColumn": 1, "endLine": place.line, "endColumn": _WIDEST}
+def _result(report: Report, cause: Finding, index: int, fallback: SourceLine) -> dict[str, Any]:
+    source = source_line(cause) or fallback
+    known = details(cause)
+    message = [_sentence(cause.message), *(form.format(known[label]) for label, form in _FORMS if label in known)]
+    region = {"startLine": source.line, "startColumn": 1, "endLine": source.line, "endColumn": _WIDEST}
     result: dict[str, Any] = {
         "ruleId": cause.code,
         "ruleIndex": index,
         "level": _LEVELS[cause.severity],
-        "message": {"text": "\n".join(filter(None, told))},
+        "message": {"text": "\n".join(message)},
         "locations": [
             {
-                "physicalLocation": {"artifactLocation": _artifact(place.path), "region": region},
+                "physicalLocation": {"artifactLocation": _artifact(source.path), "region": region},
                 "logicalLocations": [{"fullyQualifiedName": layer, "kind": "member"} for layer in cause.layers],
             }
         ],

@@ -8,7 +8,7 @@ import warnings
 import pytest
 
 from inithealth.findings import Finding, Report, Severity, Skipped
-from inithealth.tensorboard.alerts import MOST_ROWS, alerts, verdict
+from inithealth.tensorboard.alert_table import MOST_ROWS, alerts, verdict
 from tests.tensorboard.recordings import report, weight_scale
 
 

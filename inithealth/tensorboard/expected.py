@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from inithealth.evidence.roles import level_role
 from inithealth.recording import Recording, Step
-from inithealth.tensorboard.levels import Level, Reading, finite, forward_level, gradient_level, levels_of, log2
+from inithealth.tensorboard.log2_levels import Level, Reading, finite, forward_level, gradient_level, levels_of, log2
 
 OCTAVES = 1.0  # half width of the healthy band: within x2 of what is wanted is no news
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inithealth import Report
-from inithealth.report.sarif import sarif
+from inithealth.report.formats.sarif import render as sarif
 from tests.report.hostile import TEXT, finding
 
 

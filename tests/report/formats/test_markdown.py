@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from inithealth import Report
-from inithealth.report.markdown import markdown
+from inithealth.report.formats.markdown import render as markdown
 from tests.report.hostile import REPORTS, finding
 
 FENCE = re.compile(r"^(`{3,})(python)?$")

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from inithealth.tensorboard.levels import finite, forward_level, gradient_level, levels_of, log2, measured_layers
-from inithealth.tensorboard.wanted import FORWARD, GRADIENT, sleepers
+from inithealth.tensorboard.expected import FORWARD, GRADIENT, sleepers
+from inithealth.tensorboard.log2_levels import finite, forward_level, gradient_level, levels_of, log2, measured_layers
 from tests.tensorboard.recordings import NUMEL, changed, layer, plain, relabelled, signal
 
 

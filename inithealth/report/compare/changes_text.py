@@ -1,0 +1,35 @@
+"""What changed between two reports, as people and machines read it."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Sequence
+
+from inithealth.report.compare.changes import Change
+from inithealth.report.plain import plain
+
+_WIDTH = 100
+
+
+def changes_table(changes: Sequence[Change]) -> str:
+    """Plain text: what became worse first; layers with the same change share a line."""
+    if not changes:
+        return "nothing changed"
+    groups: dict[tuple[str, str, str, bool], list[str]] = {}
+    for change in sorted(changes, key=lambda each: not each.worse):
+        groups.setdefault((change.what, change.old, change.new, change.worse), []).append(change.layer)
+    lines = [line for key, layers in groups.items() for line in _lines(*key, layers)]
+    worse = sum(change.worse for change in changes)
+    return "\n".join([*lines, "", f"{worse} worse, {len(changes) - worse} other changes"])
+
+
+def _lines(what: str, old: str, new: str, worse: bool, layers: Sequence[str]) -> list[str]:
+    where = layers[0] if len(layers) == 1 else f"{layers[0]} ... {layers[-1]} ({len(layers)} layers)"
+    text = f"{'WORSE ' if worse else ''}{what} {where}: {old} -> {new}"
+    return textwrap.wrap(plain(text), _WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+
+
+def changes_json(changes: Sequence[Change]) -> str:
+    """A list of objects, one for each change."""
+    return json.dumps([change.model_dump() for change in changes], indent=2)

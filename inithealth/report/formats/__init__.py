@@ -1,0 +1,24 @@
+"""The output formats, one module each: its name is the format's, its function ``render`` makes text of a report.
+
+A module is found by its file: a new format needs no other edit. None is imported before it is used.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from inithealth.findings import Report
+
+FORMATS = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+DEFAULT = "table"
+
+
+def rendered(report: Report, name: str) -> str:
+    """Return the report in that format, without a newline at the end. Raises KeyError for an unknown format."""
+    if name not in FORMATS:
+        raise KeyError(name)
+    text: str = import_module(f"{__name__}.{name}").render(report)
+    return text
