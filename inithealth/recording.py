@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from inithealth.layer_kinds import Kind
 
@@ -233,6 +233,7 @@ class Recording(_Frozen):
     left_out: tuple[str, ...] = ()  # trainable parameters that no optimizer holds
     not_measured: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    _facts: Any = PrivateAttr(default=None)  # for inithealth.evidence.facts alone: no part of what was recorded
 
     def layer(self, name: str) -> Layer:
         """The layer of that name. Raises KeyError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -44,7 +45,13 @@ class _Strict(BaseModel):
 
 
 class Override(_Strict):
-    """What is otherwise for some layers."""
+    """What is otherwise for some layers.
+
+    A finding is judged by the options of all overrides that cover its root-cause layer; where several set one option,
+    the last one counts. An option that acts in several rules does so there too: with another
+    ``pretrained-weights.max_random_edge`` for some layers, every rule decides by it which layers are trained, for its
+    findings on those layers.
+    """
 
     layers: Words = Field(min_length=1, description="names, or patterns such as 'blocks.*.norm*'")
     ignore: Words = Field((), description="codes, code prefixes or rule names not judged there")
@@ -146,16 +153,18 @@ class Settings(_Strict):
         for options in (self.rules, *(override.rules for override in self.overrides)):
             refuse_unknown_options(options)
 
-    def selected_rules(self) -> tuple[Rule, ...]:
-        """Return the selected rules with their options, by code.
+    def selected_rules(self, overrides: Sequence[Override] = ()) -> tuple[Rule, ...]:
+        """Return the selected rules with their options, by code; those of some overrides replace the general ones."""
+        return tuple(rule for rule in self.configured_rules(overrides) if self.selects(rule.code, rule.name))
 
-        Raises: ValueError for an unknown rule or option, in settings that were copied without validation.
-        """
+    def configured_rules(self, overrides: Sequence[Override] = ()) -> tuple[Rule, ...]:
+        """Return all rules likewise: the options of one that is not selected may act in others."""
         from inithealth.rules.catalogue import catalogue
 
         self._refuse_unknown()
-        rules = [rule for rule in catalogue() if self.selects(rule.code, rule.name)]
-        return tuple(rule(**self.rules.get(rule.name, {})) for rule in rules)
+        layered = (self.rules, *(each.rules for each in overrides))
+        options = {rule: [each.get(rule.name, {}) for each in layered] for rule in catalogue()}
+        return tuple(rule(**dict(ChainMap(*reversed(own)))) for rule, own in options.items())
 
 
 def matches_rule(words: tuple[str, ...], code: str, name: str) -> bool:

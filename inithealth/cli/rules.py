@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import textwrap
+
+from pydantic.fields import FieldInfo
 
 from inithealth.cli.errors import BadInput
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, unit_of
 from inithealth.rules.catalogue import catalogue
 from inithealth.suggest import unknown
+
+_WIDTH = 100
 
 
 def run(options: argparse.Namespace) -> int:
@@ -24,12 +29,19 @@ def run(options: argparse.Namespace) -> int:
 
 
 def page(rule: type[Rule]) -> str:
-    """What the rule checks, why it matters, how to fix, when to ignore; its options with what they are set to."""
-    options = [f"  {name} = {field.default!r}" for name, field in rule.model_fields.items()]
+    """What the rule checks, why it matters, how to fix, when to ignore; each option with its default and meaning."""
+    options = [line for name, field in rule.model_fields.items() for line in _option(name, field)]
     settings = [f"## Options\n[tool.inithealth.rules.{rule.name}]", *options] if options else []
     return "\n".join(
         [f"{rule.code} {rule.name} ({rule.severity.value})", "", inspect.getdoc(rule) or "", "", *settings]
     )
+
+
+def _option(name: str, field: FieldInfo) -> list[str]:
+    """The option as it is written in pyproject.toml, with its unit; its meaning under it."""
+    unit = unit_of(field)
+    meaning = textwrap.wrap(field.description or "", _WIDTH, initial_indent="    ", subsequent_indent="    ")
+    return [f"  {name} = {field.default!r}{f'  # {unit}' if unit else ''}", *meaning]
 
 
 def _rule(word: str) -> type[Rule]:
@@ -47,6 +59,8 @@ def _entry(rule: type[Rule]) -> dict[str, object]:
         "severity": rule.severity.value,
         "summary": _summary(rule),
         "options": options,
+        "option_units": {name: unit_of(field) for name, field in rule.model_fields.items()},
+        "option_meanings": {name: field.description or "" for name, field in rule.model_fields.items()},
     }
 
 

@@ -7,17 +7,33 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
+from inithealth.evidence.limits import Limits, limit
 from inithealth.evidence.roles import block_role, grouped
 from inithealth.evidence.trained import trained_layers
 from inithealth.layer_kinds import PROJECTIONS
 from inithealth.recording import Layer, Recording
 
-_EQUAL = 0.05  # relative; the rms of 64 x 64 random weights is known to 1 %
-_NEAR = 0.1  # relative; sqrt(2 N) of 12 blocks is 6 % from that of 11
-_FEWEST_ALIKE = 2  # roles that show what is usual
-_FEWEST_BLOCKS = 3  # sqrt(2 N) is hard to tell from other factors below
 _DRAWN = PROJECTIONS | {"bmm"}
 Size = Callable[[Layer], float]
+
+
+class DepthLimits(Limits):
+    """What shows that layers are scaled by the depth."""
+
+    max_difference: float = limit(
+        0.05,
+        "difference between layers of one size: the rms of 64 x 64 random weights is known to 1 %",
+        unit="share of the larger size",
+    )
+    max_depth_difference: float = limit(
+        0.1,
+        "difference from the root of the depth: sqrt(2 N) of 12 blocks is 6 % from that of 11",
+        unit="share of the larger factor",
+    )
+    min_roles: int = limit(2, "fewest roles of one size that show which size is usual", unit="roles")
+    min_blocks: int = limit(
+        3, "fewest blocks of a depth that is judged: with fewer, sqrt(2 N) is close to other factors", unit="blocks"
+    )
 
 
 @dataclass(frozen=True)
@@ -30,13 +46,13 @@ class Unscaled:
     branches: int  # that the scale is for
 
 
-def unscaled_ends(recording: Recording) -> Unscaled | None:
+def unscaled_ends(recording: Recording, limits: DepthLimits) -> Unscaled | None:
     """Branch ends as large as every other layer, in a network that scales some role down by its depth.
 
     Schemes keep the std, or the gain by fan_in, by fan_out or by both. The layers that end no branch tell which:
     what is left out has to be so by every measure that they share.
     """
-    shared = _by_every_measure(recording)
+    shared = _by_every_measure(recording, limits)
     if not shared:
         return None
     left_out = set.intersection(*({layer.name for layer in each.ends} for each in shared))
@@ -44,42 +60,42 @@ def unscaled_ends(recording: Recording) -> Unscaled | None:
     return replace(shared[0], ends=ends) if ends else None
 
 
-def scaled_by_depth(recording: Recording) -> bool:
+def scaled_by_depth(recording: Recording, limits: DepthLimits) -> bool:
     """Whether the branch ends are smaller than the layers within the branches by the root of the depth."""
-    roles = [role for role in grouped(filter(_judged, recording.layers), block_role) if len(role) >= _FEWEST_BLOCKS]
+    roles = [role for role in grouped(filter(_judged, recording.layers), block_role) if len(role) >= limits.min_blocks]
     ends = [role for role in roles if _ends(role)]
     for size in _MEASURES:
-        usual, agreeing = _usual([median(map(size, role)) for role in roles if not _ends(role)])
-        if agreeing and ends and all(_depth(role, usual, size, recording.branches) for role in ends):
+        usual, agreeing = _usual([median(map(size, role)) for role in roles if not _ends(role)], limits)
+        if agreeing and ends and all(_depth(role, usual, size, recording.branches, limits) for role in ends):
             return True
     return False
 
 
-def scaled_twice(recording: Recording) -> list[Layer]:
+def scaled_twice(recording: Recording, limits: DepthLimits) -> list[Layer]:
     """Layers within the branches that are scaled by the depth although the branch ends are so already."""
-    shared = _by_every_measure(recording)
+    shared = _by_every_measure(recording, limits)
     if not shared or any(not each.scaled or each.ends for each in shared):
         return []
     common = set.intersection(*({layer.name for layer in each.misplaced} for each in shared))
     return [layer for layer in shared[0].misplaced if layer.name in common]
 
 
-def _by_every_measure(recording: Recording) -> list[Unscaled]:
+def _by_every_measure(recording: Recording, limits: DepthLimits) -> list[Unscaled]:
     """What each measure tells that the layers within the branches share."""
     trained = trained_layers(recording)
     inside = [layer for layer in recording.layers if _judged(layer) and layer.name not in trained]
-    roles = [role for role in grouped(inside, block_role) if len(role) >= _FEWEST_BLOCKS]
-    told = [_left_out(roles, size, recording.branches) for size in _MEASURES]
+    roles = [role for role in grouped(inside, block_role) if len(role) >= limits.min_blocks]
+    told = [_left_out(roles, size, recording.branches, limits) for size in _MEASURES]
     return [each for each in told if each is not None]
 
 
-def _left_out(roles: Sequence[list[Layer]], size: Size, branches: int) -> Unscaled | None:
+def _left_out(roles: Sequence[list[Layer]], size: Size, branches: int, limits: DepthLimits) -> Unscaled | None:
     """None where the layers that end no branch have no common size by this measure."""
     inner = [role for role in roles if not _ends(role)]
-    usual, agreeing = _usual([median(map(size, role)) for role in inner])
-    if agreeing < _FEWEST_ALIKE:
+    usual, agreeing = _usual([median(map(size, role)) for role in inner], limits)
+    if agreeing < limits.min_roles:
         return None
-    depths = [(role, depth) for role in roles if (depth := _depth(role, usual, size, branches))]
+    depths = [(role, depth) for role in roles if (depth := _depth(role, usual, size, branches, limits))]
     wrong = [role for role, _ in depths if not _ends(role)]
     if agreeing + len(wrong) < len(inner):
         return None
@@ -87,27 +103,29 @@ def _left_out(roles: Sequence[list[Layer]], size: Size, branches: int) -> Unscal
     evidence = [pair for pair in depths if _ends(pair[0]) or pair[0][0].feeds == "gate"]
     if not evidence:
         return Unscaled([], [], [], 0)
-    ends = [role for role in roles if _ends(role) and median(map(size, role)) > usual * (1 - _EQUAL)]
+    ends = [role for role in roles if _ends(role) and median(map(size, role)) > usual * (1 - limits.max_difference)]
     scaled, depth = max(evidence, key=lambda pair: _ends(pair[0]))
     return Unscaled([layer for role in ends for layer in role], scaled, [n for role in wrong for n in role], depth)
 
 
-def _usual(sizes: Sequence[float]) -> tuple[float, int]:
+def _usual(sizes: Sequence[float], limits: DepthLimits) -> tuple[float, int]:
     """The most common size, and how many have it."""
-    agreeing = [(sum(_close(one, other, _EQUAL) for other in sizes), one) for one in sizes]
+    agreeing = [(sum(_close(one, other, limits.max_difference) for other in sizes), one) for one in sizes]
     amount, one = max(agreeing, default=(0, 0.0))
     return one, amount
 
 
-def _depth(role: Sequence[Layer], usual: float, size: Size, branches: int) -> int:
+def _depth(role: Sequence[Layer], usual: float, size: Size, branches: int, limits: DepthLimits) -> int:
     """The number of branches that a role is scaled down for; 0 where it is not."""
     blocks = len(role)
     factor = usual / median(map(size, role))
     for depth in (2 * blocks, branches, blocks):
-        if depth > 1 and _close(factor, math.sqrt(depth), _NEAR):
+        if depth > 1 and _close(factor, math.sqrt(depth), limits.max_depth_difference):
             return depth
     # Some count the blocks up to the layer's own.
-    growing = (_close(usual / size(layer), math.sqrt(2 * (n + 1)), _NEAR) for n, layer in enumerate(role))
+    growing = (
+        _close(usual / size(layer), math.sqrt(2 * (n + 1)), limits.max_depth_difference) for n, layer in enumerate(role)
+    )
     return 2 * blocks if all(growing) else 0
 
 

@@ -8,15 +8,13 @@ from statistics import median
 
 from inithealth.recording import EARLY, Measurement, Recording, Step
 
-_FEWEST = 4  # early steps make a baseline, their median
-
 Reading = Callable[[Measurement], float | None]
 
 
-def baseline(recording: Recording) -> Sequence[Step]:
+def baseline(recording: Recording, fewest: int) -> Sequence[Step]:
     """The early steps, as far as they were recorded; empty where there are too few."""
     early = [step for step in recording.steps[1 : 1 + EARLY] if not step.broken]
-    return early if len(early) >= _FEWEST else []
+    return early if len(early) >= fewest else []
 
 
 def latest(recording: Recording) -> Step | None:
@@ -25,16 +23,16 @@ def latest(recording: Recording) -> Step | None:
     return None if last is None or last.broken else last
 
 
-def drifts(recording: Recording, read: Reading) -> dict[str, float]:
+def drifts(recording: Recording, read: Reading, fewest: int) -> dict[str, float]:
     """Octaves by which each layer's number has changed since the early steps. Empty before there are later ones."""
     last = latest(recording)
-    early = [_by_layer(step, read) for step in baseline(recording)]
+    early = [_by_layer(step, read) for step in baseline(recording, fewest)]
     if last is None or not early:
         return {}
     found: dict[str, float] = {}
     for layer, value in _by_layer(last, read).items():
         before = [values[layer] for values in early if layer in values]
-        if len(before) >= _FEWEST:
+        if len(before) >= fewest:
             found[layer] = math.log2(value / median(before))
     return found
 

@@ -22,7 +22,7 @@ def flushed(step: Step) -> dict[str, float]:
 
 def _flushed(gradient: Signal, loss_scale: float) -> float:
     """As of a normal distribution as wide as what is left."""
-    if gradient.rms == 0.0:
+    if gradient.rms == 0.0 or gradient.zero_share >= 1.0:
         return 1.0
     left = gradient.rms * loss_scale / math.sqrt(1.0 - gradient.zero_share)
     return math.erf(_HALF_OF_LEAST / left / math.sqrt(2.0))

@@ -8,12 +8,23 @@ from statistics import median
 from typing import Literal
 
 from inithealth.evidence import fixes
+from inithealth.evidence.limits import Limits, limit
 from inithealth.evidence.wording import span, times, verb
 from inithealth.recording import Layer
 from inithealth.theory.gains import gradient_through, signal_through, wanted_gain
 
-_NEAR = 0.05  # a gain that close to the wanted one does not tell
 _SIGMOIDS = ("sigmoid", "hardsigmoid")
+
+
+class GainLimits(Limits):
+    """What makes the gain of a layer's weights a cause."""
+
+    min_gain_difference: float = limit(
+        0.05,
+        "least difference between a layer's gain and the one that keeps the signal, for its weights to be named as the "
+        "cause; more where so few weights differ by more by chance",
+        unit="share of the gain that keeps the signal",
+    )
 
 
 def relative_gain(layer: Layer) -> float:
@@ -22,19 +33,21 @@ def relative_gain(layer: Layer) -> float:
     return 1.0 if not gain else gain / wanted_gain(layer)
 
 
-def _chance(layer: Layer) -> float:
+def _chance(layer: Layer, least: float) -> float:
     """By how much a gain may be off by chance: three standard errors of the rms of so many random weights."""
     drawn = math.prod(layer.weight.shape) if layer.weight is not None else 1
-    return max(_NEAR, 3 / math.sqrt(2 * max(1, drawn)))
+    return max(least, 3 / math.sqrt(2 * max(1, drawn)))
 
 
-def weakest(layers: Sequence[Layer]) -> list[Layer]:
+def weakest(layers: Sequence[Layer], limits: GainLimits) -> list[Layer]:
     """The layers whose gain is below what their activation wants, weakest first; all where the gains do not tell."""
-    weak = [layer for layer in layers if relative_gain(layer) < 1 - _chance(layer)] or list(layers)
+    weak = [layer for layer in layers if relative_gain(layer) < 1 - _chance(layer, limits.min_gain_difference)] or list(
+        layers
+    )
     return sorted(weak, key=lambda layer: (round(math.log2(relative_gain(layer))), layer.index))
 
 
-def strongest(layers: Sequence[Layer], way: Sequence[Layer]) -> list[Layer]:
+def strongest(layers: Sequence[Layer], way: Sequence[Layer], limits: GainLimits) -> list[Layer]:
     """What makes a signal grow, in order: residual branches, which add up; else what has too large a gain.
 
     Args:
@@ -44,10 +57,10 @@ def strongest(layers: Sequence[Layer], way: Sequence[Layer]) -> list[Layer]:
     if any(layer.ends_branch for layer in way):
         return [layer for layer in layers if layer.ends_branch]
     way = [layer for layer in way if not layer.bypassable] or list(way)
-    return [layer for layer in way if relative_gain(layer) > 1 + _chance(layer)] or way
+    return [layer for layer in way if relative_gain(layer) > 1 + _chance(layer, limits.min_gain_difference)] or way
 
 
-def explain(layers: Sequence[Layer], of: Literal["signal", "gradient"] = "signal") -> str:
+def explain(layers: Sequence[Layer], limits: GainLimits, of: Literal["signal", "gradient"] = "signal") -> str:
     """What the gains of the blamed layers make of the signal over the depth, or of the gradient on its way back."""
     if _branches(layers):
         branches = verb(len(layers), "residual branch adds", "residual branches add")
@@ -56,7 +69,7 @@ def explain(layers: Sequence[Layer], of: Literal["signal", "gradient"] = "signal
         return f"a sigmoid passes at most a quarter of the gradient, and {len(layers)} of them follow each other"
     told = [layer for layer in layers if layer.weight is not None and layer.weight.gain]
     gain = median(relative_gain(layer) for layer in told) if told else 1.0
-    if abs(gain - 1) <= _NEAR:
+    if abs(gain - 1) <= limits.min_gain_difference:
         return "no layer's weights stand out: what lies between the layers scales the signal"
     activation = next((layer.activation for layer in layers if layer.activation), None)
     through = f"through {activation}" if activation else "as it is"

@@ -6,38 +6,61 @@ import math
 from collections.abc import Sequence
 from statistics import pstdev
 
+from inithealth.evidence.limits import Limits, limit
 from inithealth.layer_kinds import PROJECTIONS
 from inithealth.recording import Layer
 from inithealth.theory.gains import fan_gains, octaves_off
 
-_FIXED_STDS = (0.01, 0.05)  # in use whatever the fan: most use 0.02
-_SPREAD = 0.2  # octaves, in standard deviation, between layers that do not follow a law: the rms of 100 is surer
-_TIMES = 4.0  # as far do they lie apart as by the law that they follow
-_FEWEST = 4  # layers that show a law
-_SMALLEST = 8  # inputs and units: of fewer the scale is chance
+
+class GlobalLimits(Limits):
+    """What shows that all weights of a network are off by one factor."""
+
+    octaves_of_whole: float = limit(
+        1.0,
+        "distance of nearly all layers from every scheme: none of 358 healthy networks is so far outside",
+        unit="octaves (factors of 2)",
+    )
+    min_share_of_whole: float = limit(
+        0.8,
+        "least share of the layers that are off in one direction: then the whole network is",
+        unit="share of layers",
+    )
+    min_std_of_whole: float = limit(0.01, "smallest std in common use whatever the fan: most use 0.02", unit="std")
+    max_std_of_whole: float = limit(0.05, "largest std in common use whatever the fan: most use 0.02", unit="std")
+    min_spread_of_law: float = limit(
+        0.2,
+        "spread between layers that do not follow a law (equal stds, or equal gains): the rms of 100 random numbers "
+        "varies less",
+        unit="octaves, standard deviation",
+    )
+    min_spread_ratio: float = limit(
+        4.0, "the rejected law's spread must exceed the accepted one's by this factor", unit="ratio"
+    )
+    min_layers_of_law: int = limit(4, "fewest layers that show a law", unit="layers", at_least=1)
+    min_fan_of_whole: int = limit(
+        8, "fewest inputs and units of a layer that is judged: of fewer the scale is chance", unit="inputs or units"
+    )
 
 
-def off_as_a_whole(layers: Sequence[Layer], tolerated: float, min_share: float) -> dict[str, float]:
+def off_as_a_whole(layers: Sequence[Layer], limits: GlobalLimits) -> dict[str, float]:
     """Octaves by which each layer is off, where nearly all of a network are, in one direction; else empty.
 
     A weight may be drawn by its fans or with a std that is the same for all. Between the two lies much that neither
     would give: which it is, the layers of different fans tell.
-
-    Args:
-        tolerated: octaves.
-        min_share: of the layers judged that have to be off for the network to be.
     """
     drawn = [layer for layer in layers if _drawn(layer)]
-    telling = [layer for layer in drawn if _tells(layer)]
-    if len(telling) < _FEWEST:
+    telling = [layer for layer in drawn if _tells(layer, limits)]
+    if len(telling) < limits.min_layers_of_law:
         return {}
-    off = dict(zip((layer.name for layer in telling), _octaves(telling, telling), strict=True))
+    off = dict(zip((layer.name for layer in telling), _octaves(telling, telling, limits), strict=True))
     for sign in (1, -1):
-        found = {name: octaves for name, octaves in off.items() if octaves * sign > tolerated}
+        found = {name: octaves for name, octaves in off.items() if octaves * sign > limits.octaves_of_whole}
         # Within residual branches some scale all layers down by depth: what lies on the way past them tells.
         anchors = [layer for layer in drawn if not layer.bypassable]
-        anchored = sign > 0 or any(octaves * sign > tolerated for octaves in _octaves(anchors, telling))
-        if anchored and len(found) >= min_share * len(telling):
+        anchored = sign > 0 or any(
+            octaves * sign > limits.octaves_of_whole for octaves in _octaves(anchors, telling, limits)
+        )
+        if anchored and len(found) >= limits.min_share_of_whole * len(telling):
             return found
     return {}
 
@@ -48,23 +71,23 @@ def _drawn(layer: Layer) -> bool:
     return drawn and layer.kind in PROJECTIONS and layer.reaches_loss and not layer.transformed
 
 
-def _tells(layer: Layer) -> bool:
+def _tells(layer: Layer, limits: GlobalLimits) -> bool:
     """Whether a layer is wide, and no head and no end of a branch, which many start smaller."""
     fans = (layer.weight.fan_in or 0, layer.weight.fan_out or 0) if layer.weight is not None else (0,)
-    return min(fans) >= _SMALLEST and not layer.head and not layer.ends_branch
+    return min(fans) >= limits.min_fan_of_whole and not layer.head and not layer.ends_branch
 
 
-def _octaves(layers: Sequence[Layer], telling: Sequence[Layer]) -> list[float]:
+def _octaves(layers: Sequence[Layer], telling: Sequence[Layer], limits: GlobalLimits) -> list[float]:
     """How far each layer is outside the schemes of the kind that the telling ones follow, if they tell."""
     stds, shown = _stds(layers), _stds(telling)
     by_fan = [
         octaves_off(std * math.sqrt(_fan_in(layer)), _gains(layer)) for layer, std in zip(layers, stds, strict=True)
     ]
-    fixed = [octaves_off(std, list(_FIXED_STDS)) for std in stds]
+    fixed = [octaves_off(std, [limits.min_std_of_whole, limits.max_std_of_whole]) for std in stds]
     of_one_std, of_one_gain = _spread(shown), min(map(_spread, _laws(telling, shown)))
-    if of_one_std > max(_SPREAD, _TIMES * of_one_gain):
+    if of_one_std > max(limits.min_spread_of_law, limits.min_spread_ratio * of_one_gain):
         return by_fan
-    if of_one_gain > max(_SPREAD, _TIMES * of_one_std):
+    if of_one_gain > max(limits.min_spread_of_law, limits.min_spread_ratio * of_one_std):
         return fixed
     return [min(pair, key=abs) for pair in zip(by_fan, fixed, strict=True)]
 

@@ -5,52 +5,78 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from inithealth.evidence.facts import fact, limits_of
+from inithealth.evidence.limits import SharedLimits, limit
 from inithealth.evidence.roles import block_role, grouped
 from inithealth.layer_kinds import DRAWN
 from inithealth.recording import Layer, Recording
-
-# Largest singular value over that of random weights of the same size and rms: .95-1.00 in networks at their
-# initialization, 1.26-4.39 in trained ones.
-MAX_RANDOM_EDGE = 1.15
-MIN_TRAINED_SHARE = 0.5  # of the weights: one odd matrix makes no pretrained network, LoRA on a frozen base does
-_FEWEST_MATRICES = 3  # fewer may be a fault of one or two layers
-_SMALLEST = 8  # rows and columns: the edge of a smaller random matrix is anywhere
-_MOST_ALIKE = 0.5  # mean cosine of the units: training does not turn all of them one way, a faulty draw does
+from inithealth.theory.schemes import MAX_RANDOM_EDGE
 
 
-def trained_layers(
-    recording: Recording, max_random_edge: float = MAX_RANDOM_EDGE, min_share: float = MIN_TRAINED_SHARE
-) -> frozenset[str]:
+class TrainedLimits(SharedLimits):
+    """What makes a layer a trained one: the rules on scales and draws leave those out."""
+
+    max_random_edge: float = limit(
+        MAX_RANDOM_EDGE,
+        "largest singular value (mean removed) of a fresh matrix: 0.95 to 1.00 in fresh networks, 1.26 to 4.39 in "
+        "twelve trained checkpoints",
+        unit="times that of random weights of the same size and rms",
+    )
+    min_share: float = limit(
+        0.5,
+        "least share of the weights in trained matrices that makes a network a pretrained one: a single odd matrix "
+        "does not, LoRA on a frozen base does",
+        unit="share of the weights' elements",
+    )
+    min_matrices: int = limit(
+        3, "fewest trained matrices of a pretrained network: one or two may be a fault", unit="matrices"
+    )
+    min_side: int = limit(
+        8,
+        "fewest rows and columns of a matrix that is judged: the edge of a smaller random one varies",
+        unit="elements",
+    )
+    max_row_cosine: float = limit(
+        0.5,
+        "mean cosine between the units of a trained layer: training does not turn all units one way, a faulty draw "
+        "does",
+        unit="cosine",
+    )
+
+
+@fact
+def trained_layers(recording: Recording) -> frozenset[str]:
     """Names of the layers whose scale a training has set: scale rules have nothing to say of them.
 
     Empty for a network that is fresh as a whole, whatever a single layer looks like. In a pretrained one a
     fresh head, or LoRA's A, is not among them; a layer whose spectrum tells nothing follows its peers.
     """
-    matrices = [layer for layer in recording.layers if layer.kind != "embedding" and _tells(layer)]
-    trained = [layer for layer in matrices if _off_random(layer, max_random_edge)]
-    if len(trained) < _FEWEST_MATRICES or _size(trained) <= min_share * _size(matrices):
+    limits = limits_of(recording, TrainedLimits)
+    matrices = [layer for layer in recording.layers if layer.kind != "embedding" and _tells(layer, limits)]
+    trained = [layer for layer in matrices if _off_random(layer, limits)]
+    if len(trained) < limits.min_matrices or _size(trained) <= limits.min_share * _size(matrices):
         return frozenset()
     names: set[str] = set()
     for peers in grouped(recording.layers, block_role):
-        told = [layer for layer in peers if _tells(layer)]
-        off = [layer for layer in told if _off_random(layer, max_random_edge)]
+        told = [layer for layer in peers if _tells(layer, limits)]
+        off = [layer for layer in told if _off_random(layer, limits)]
         # A vector or a tiny matrix tells nothing of its own: in a trained network it is taken as trained.
-        mute = not told and (peers[0].kind not in DRAWN or _small(peers[0]))
+        mute = not told and (peers[0].kind not in DRAWN or _small(peers[0], limits))
         names |= {layer.name for layer in (peers if mute or len(off) > len(told) / 2 else off)}
     return frozenset(names)
 
 
-def _tells(layer: Layer) -> bool:
+def _tells(layer: Layer, limits: TrainedLimits) -> bool:
     """Whether a weight is a matrix large enough, of values that were drawn or trained."""
     weight = layer.weight
-    if weight is None or weight.spectral_edge is None or _small(layer):
+    if weight is None or weight.spectral_edge is None or _small(layer, limits):
         return False
     return weight.non_finite == 0 and weight.rms > 0 and not (weight.constant or weight.orthogonal or weight.identity)
 
 
-def _small(layer: Layer) -> bool:
+def _small(layer: Layer, limits: TrainedLimits) -> bool:
     shape = layer.weight.shape if layer.weight is not None else ()
-    return len(shape) < 2 or min(_sides(layer, shape)) < _SMALLEST
+    return len(shape) < 2 or min(_sides(layer, shape)) < limits.min_side
 
 
 def _sides(layer: Layer, shape: tuple[int, ...]) -> tuple[int, int]:
@@ -58,14 +84,14 @@ def _sides(layer: Layer, shape: tuple[int, ...]) -> tuple[int, int]:
     return (shape[-2], shape[-1]) if layer.kind == "bmm" else (shape[0], math.prod(shape[1:]))
 
 
-def _off_random(layer: Layer, max_random_edge: float) -> bool:
+def _off_random(layer: Layer, limits: TrainedLimits) -> bool:
     weight = layer.weight
-    if weight is None or weight.spectral_edge is None or weight.spectral_edge <= max_random_edge:
+    if weight is None or weight.spectral_edge is None or weight.spectral_edge <= limits.max_random_edge:
         return False
     rows, columns = _sides(layer, weight.shape)
     # One huge element is a singular value of that size by itself.
-    spiked = weight.abs_max > max_random_edge * weight.rms * (math.sqrt(rows) + math.sqrt(columns))
-    return not spiked and weight.row_cosine <= _MOST_ALIKE and weight.duplicate_rows == 0
+    spiked = weight.abs_max > limits.max_random_edge * weight.rms * (math.sqrt(rows) + math.sqrt(columns))
+    return not spiked and weight.row_cosine <= limits.max_row_cosine and weight.duplicate_rows == 0
 
 
 def _size(layers: Sequence[Layer]) -> int:

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
+from inithealth.evidence.facts import with_limits
 from inithealth.findings import Finding, Report, Severity, Skipped
 from inithealth.judge.overrides import judged, suppressed
 from inithealth.recording import Recording
@@ -17,16 +18,17 @@ from inithealth.settings import Settings
 
 def diagnose(recording: Recording, settings: Settings) -> Report:
     """Judge a recording by the selected rules."""
+    recording = with_limits(recording, settings.configured_rules())
     rules = settings.selected_rules()
-    found: list[tuple[Rule, Finding]] = []
     skipped = [Skipped(code=r.code, rule=r.name, reason="not selected") for r in _left_out(rules)]
+    applicable = []
     for rule in rules:
         reason = rule.skipped(recording)
         if reason is not None:
             skipped.append(Skipped(code=rule.code, rule=rule.name, reason=reason))
         else:
-            found += [(rule, finding) for finding in judged(rule, recording, settings.overrides)]
-    findings, unused = suppressed(folded(found), settings)
+            applicable.append(rule)
+    findings, unused = suppressed(folded(judged(applicable, recording, settings)), settings)
     idle = tuple(f"suppressed in vain: {each.rule} on {', '.join(each.layers)} is not found" for each in unused)
     return Report(
         model=recording.model,
@@ -44,13 +46,10 @@ def diagnose(recording: Recording, settings: Settings) -> Report:
 
 def of_steps(recording: Recording, settings: Settings) -> list[Finding]:
     """What the rules alone find that judge how steps follow each other: cheap enough for every watched step."""
+    recording = with_limits(recording, settings.configured_rules())
     rules = [rule for rule in settings.selected_rules() if type(rule).__module__.startswith(f"{steps.__name__}.")]
-    return [
-        finding
-        for rule in rules
-        if rule.skipped(recording) is None
-        for finding in judged(rule, recording, settings.overrides)
-    ]
+    applicable = [rule for rule in rules if rule.skipped(recording) is None]
+    return [finding for _, finding in judged(applicable, recording, settings)]
 
 
 def folded(found: Sequence[tuple[Rule, Finding]]) -> tuple[Finding, ...]:

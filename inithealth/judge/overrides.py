@@ -1,29 +1,64 @@
-"""What settings make of single layers: judged otherwise, not judged, or known and meant."""
+"""What settings make of single layers: judged by other options, not judged, or known and intentional."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from inithealth.evidence.facts import with_limits
+from inithealth.evidence.limits import SharedLimits
 from inithealth.findings import Finding
 from inithealth.recording import Recording
 from inithealth.rules.base import Rule
 from inithealth.settings import Override, Settings, Suppression, matches_rule
 
-
-def judged(rule: Rule, recording: Recording, overrides: Sequence[Override]) -> Iterator[Finding]:
-    """A rule's findings: each as the last override that covers its culprit has it, none where all layers ignore it."""
-    mine = [each for each in overrides if rule.name in each.rules]
-    for place, own in enumerate([None, *mine]):
-        options = {} if own is None else own.rules[rule.name]
-        variant = type(rule)(**{**rule.model_dump(), **options}) if options else rule
-        for finding in variant.check(recording):
-            last = max((at for at, each in enumerate(mine, 1) if _culprit_of(finding, each)), default=0)
-            if last == place and not _ignored(finding, overrides):
-                yield finding
+Places = tuple[int, ...]  # of overrides in the settings
 
 
-def _culprit_of(finding: Finding, override: Override) -> bool:
-    return bool(finding.layers) and override.covers(finding.layers[0])
+@dataclass(frozen=True)
+class _Variant:
+    """The rules as some layers have them, and the recording with their limits."""
+
+    rules: dict[str, Rule]
+    recording: Recording
+    shares: bool  # whether limits differ that act in other rules too
+
+
+def judged(rules: Sequence[Rule], recording: Recording, settings: Settings) -> list[tuple[Rule, Finding]]:
+    """The rules' findings, each by the options of all overrides that cover its root-cause layer.
+
+    Findings on layers that all ignore the rule are left out.
+
+    Args:
+        rules: those to apply, with the options of layers without overrides.
+        recording: with the limits of these rules.
+    """
+    covering = {layer.module: _covering(layer.module, settings.overrides) for layer in recording.layers}
+    variants = {places: _variant(places, recording, settings) for places in set(covering.values()) if places}
+    found: list[tuple[Rule, Finding]] = []
+    for rule in rules:
+        general = list(rule.check(recording))
+        found += [(rule, finding) for finding in general if not _places(finding, covering)]
+        for places, variant in sorted(variants.items()):
+            own = variant.rules[rule.name]
+            findings = own.check(variant.recording) if variant.shares or own != rule else general
+            found += [(own, finding) for finding in findings if _places(finding, covering) == places]
+    return [(rule, finding) for rule, finding in found if not _ignored(finding, settings.overrides)]
+
+
+def _covering(layer: str, overrides: Sequence[Override]) -> Places:
+    return tuple(place for place, each in enumerate(overrides) if each.rules and each.covers(layer))
+
+
+def _places(finding: Finding, covering: dict[str, Places]) -> Places:
+    return covering.get(finding.layers[0], ()) if finding.layers else ()
+
+
+def _variant(places: Places, recording: Recording, settings: Settings) -> _Variant:
+    rules = settings.configured_rules([settings.overrides[place] for place in places])
+    pairs = zip(rules, settings.configured_rules(), strict=True)
+    shares = any(isinstance(own, SharedLimits) and own != general for own, general in pairs)
+    return _Variant({rule.name: rule for rule in rules}, with_limits(recording, rules), shares)
 
 
 def _ignored(finding: Finding, overrides: Sequence[Override]) -> bool:

@@ -8,13 +8,18 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from inithealth.evidence.limits import limit as limit
+from inithealth.evidence.limits import unit_of as unit_of
 from inithealth.evidence.wording import span as span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 
 
 class Rule(BaseModel, ABC):
-    """One kind of trouble. Thresholds are fields, so options are validated; the docstring is the documentation."""
+    """One kind of trouble. Thresholds are fields, so options are validated; the docstring is the documentation.
+
+    :func:`limit` gives a field its default, its meaning and its unit.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

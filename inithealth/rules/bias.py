@@ -9,9 +9,8 @@ from inithealth.evidence import signal_path
 from inithealth.evidence.wording import number
 from inithealth.findings import Finding
 from inithealth.recording import Layer, Measurement
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, limit
 
-_LOST_IN_ROUNDING = 1e6  # float32 knows seven digits
 _WORD = "bias"  # how a cause begins that lies in the bias
 
 
@@ -19,8 +18,22 @@ class BiasAware(Rule):
     """A rule whose findings may be a bias's doing."""
 
     bias_rank: ClassVar[int] = 3  # before the zeros: behind a layer that its bias has shut nothing wakes
-    max_bias_rms: float = 3.0  # a bias that large shifts every unit by itself
-    bias_dominance: float = 5.0  # times what the weights contribute
+    max_bias_rms: float = limit(
+        3.0,
+        "largest rms of a bias: a larger one shifts every unit by itself",
+        unit="rms",
+    )
+    bias_dominance: float = limit(
+        5.0,
+        "how much larger than what the weights contribute a bias has to be to decide the output",
+        unit="ratio to the weights' contribution",
+    )
+    bias_dominance_normed: float = limit(
+        1e6,
+        "the same where a normalization takes the bias away: only rounding loses what the weights contribute, float32 "
+        "has seven digits",
+        unit="ratio to the weights' contribution",
+    )
 
     def order(self, finding: Finding) -> int:
         return self.bias_rank if blames_bias(finding) else self.rank
@@ -37,7 +50,7 @@ class BiasAware(Rule):
         if layer.weight.abs_max == 0.0:  # who sets the weights to zero means the bias to be the start
             return False
         level = m.input.rms if m.input is not None and signal_path.usable(m.input) else 1.0
-        dominance = _LOST_IN_ROUNDING if layer.normed else self.bias_dominance
+        dominance = self.bias_dominance_normed if layer.normed else self.bias_dominance
         return layer.bias.rms > dominance * (layer.weight.gain or 1.0) * level
 
 

@@ -46,7 +46,10 @@ SchemeName = Literal[
 ]
 SCHEME_NAMES: tuple[str, ...] = get_args(SchemeName)
 
-_EDGE = 1.15  # fresh weights reach 1.11 at 16 x 16 and 1.03 at 128 x 128; trained ones start at 1.26
+# Largest singular value of fresh weights over that of random ones: they reach 1.11 at 16 x 16 and 1.03 at 128 x 128,
+# trained weights start at 1.26. A scheme describes one weight by this number, whatever the settings: it is recorded,
+# not judged. What counts as trained when a network is judged is an option, with this default.
+MAX_RANDOM_EDGE = 1.15
 _ALIKE = 0.5  # mean cosine of units beyond which it is that, not training, that makes a direction stand out
 _SURE = 4.5  # standard errors within which a std is that of a recipe: a network has hundreds of weights
 _CLOSE = 0.15  # and how far it may be off it at all
@@ -124,7 +127,7 @@ def _settled(layer: Layer, weight: Weight) -> Scheme | None:
     if weight.orthogonal:
         gain = _orthogonal_gain(weight)
         return _named("orthogonal", "orthogonal" if abs(gain - 1) < 5e-3 else f"orthogonal gain {gain:.3g}")
-    if (weight.spectral_edge or 0.0) <= _EDGE:
+    if (weight.spectral_edge or 0.0) <= MAX_RANDOM_EDGE:
         return None
     if layer.kind in ("embedding", "other") and abs(weight.rms - 0.5**0.5) < 1e-3 and 0.99 < weight.abs_max <= 1:
         return _named("sinusoidal", "sinusoidal")  # sines and cosines in pairs: half of their squares is one

@@ -9,6 +9,7 @@ from inithealth.recording import Layer
 from tests.rules.recordings import layer, stack
 
 RIGHT = (2 / 96) ** 0.5
+LIMITS = gain_causes.GainLimits()
 
 
 def body(*factors: float, **more: object) -> list[Layer]:
@@ -28,41 +29,44 @@ def test_a_relative_gain_is_1_where_the_signal_is_kept() -> None:
 
 
 def test_the_weak_are_blamed_for_fading() -> None:
-    assert names(gain_causes.weakest(body(1.0, 0.7, 1.3, 0.94))) == ["fc1", "fc3"]
-    assert names(gain_causes.weakest(body(1.0, 1.3))) == ["fc0", "fc1"]
-    assert gain_causes.weakest([]) == []
+    assert names(gain_causes.weakest(body(1.0, 0.7, 1.3, 0.94), LIMITS)) == ["fc1", "fc3"]
+    assert names(gain_causes.weakest(body(1.0, 1.3), LIMITS)) == ["fc0", "fc1"]
+    assert gain_causes.weakest([], LIMITS) == []
 
 
 def test_the_strong_are_blamed_for_growth() -> None:
     layers = body(1.0, 0.7, 1.3, 1.06)
-    assert names(gain_causes.strongest(layers, layers)) == ["fc2", "fc3"]
-    assert names(gain_causes.strongest(layers, layers[:2])) == ["fc0", "fc1"]
+    assert names(gain_causes.strongest(layers, layers, LIMITS)) == ["fc2", "fc3"]
+    assert names(gain_causes.strongest(layers, layers[:2], LIMITS)) == ["fc0", "fc1"]
 
 
 def test_of_layers_with_a_way_round_none_is_blamed_while_others_are_there() -> None:
     layers = [*body(2.0, 2.0), layer("side", 2, weight={"rms": 1.0}, bypassable=True)]
-    assert names(gain_causes.strongest(layers, layers)) == ["fc0", "fc1"]
-    assert names(gain_causes.strongest(layers, layers[2:])) == ["side"]
+    assert names(gain_causes.strongest(layers, layers, LIMITS)) == ["fc0", "fc1"]
+    assert names(gain_causes.strongest(layers, layers[2:], LIMITS)) == ["side"]
 
 
 def test_branches_are_blamed_all_or_none() -> None:
     layers = [*body(3.0), *(layer(f"end{n}", n + 1, ends_branch=True, bypassable=True) for n in range(3))]
-    assert names(gain_causes.strongest(layers, layers[:2])) == ["end0", "end1", "end2"]
-    assert names(gain_causes.strongest(layers, layers[:1])) == ["fc0"]
+    assert names(gain_causes.strongest(layers, layers[:2], LIMITS)) == ["end0", "end1", "end2"]
+    assert names(gain_causes.strongest(layers, layers[:1], LIMITS)) == ["fc0"]
 
 
 def test_branches_are_explained_and_scaled_by_their_number() -> None:
     ends = [layer(f"h.{n}.out", n, ends_branch=True, activation=None) for n in range(4)]
     assert (
-        gain_causes.explain(ends) == "4 residual branches add to the signal, and no normalization takes its growth away"
+        gain_causes.explain(ends, LIMITS)
+        == "4 residual branches add to the signal, and no normalization takes its growth away"
     )
-    assert gain_causes.explain(ends[:1]).startswith("1 residual branch adds to")
+    assert gain_causes.explain(ends[:1], LIMITS).startswith("1 residual branch adds to")
     assert gain_causes.mend(ends) == "for i in range(4): nn.init.normal_(model.h[i].out.weight, std=0.051)"
 
 
 def test_sigmoids_in_a_row_are_told_apart_from_weak_weights() -> None:
     sigmoids = body(1.0, 1.0, 1.0, activation="sigmoid")
-    assert gain_causes.explain(sigmoids).startswith("a sigmoid passes at most a quarter of the gradient, and 3 of them")
+    assert gain_causes.explain(sigmoids, LIMITS).startswith(
+        "a sigmoid passes at most a quarter of the gradient, and 3 of them"
+    )
     assert gain_causes.mend(sigmoids).startswith("use tanh or ReLU")
     assert not gain_causes.mend(sigmoids[:1]).startswith("use")
     assert not gain_causes.mend([*sigmoids[:2], *body(0.5, 0.5, 0.5)]).startswith("use")
@@ -87,7 +91,7 @@ def test_sigmoids_in_a_row_are_told_apart_from_weak_weights() -> None:
     ],
 )
 def test_gains_are_explained(layers: list[Layer], told: str) -> None:
-    assert gain_causes.explain(layers) == told
+    assert gain_causes.explain(layers, LIMITS) == told
 
 
 def test_a_signal_that_an_activation_bends_is_followed_through_it() -> None:
@@ -95,10 +99,10 @@ def test_a_signal_that_an_activation_bends_is_followed_through_it() -> None:
     weak = [layer(f"fc{n}", n, activation="tanh", weight={"rms": wanted / 2}) for n in range(20)]
     strong = [layer(f"fc{n}", n, activation="tanh", weight={"rms": wanted * 2}) for n in range(20)]
     # A small signal passes tanh unbent: 0.8 a layer is left of it, not 0.5.
-    assert 1000 * 0.5**20 < told(gain_causes.explain(weak)) < (1.5925 / 2) ** 20
-    assert told(gain_causes.explain(strong)) < 4  # tanh bounds the signal, but not the gradient
-    assert told(gain_causes.explain(strong, of="gradient")) > 30
-    assert "over 20 layers that makes the gradient" in gain_causes.explain(strong, of="gradient")
+    assert 1000 * 0.5**20 < told(gain_causes.explain(weak, LIMITS)) < (1.5925 / 2) ** 20
+    assert told(gain_causes.explain(strong, LIMITS)) < 4  # tanh bounds the signal, but not the gradient
+    assert told(gain_causes.explain(strong, LIMITS, of="gradient")) > 30
+    assert "over 20 layers that makes the gradient" in gain_causes.explain(strong, LIMITS, of="gradient")
 
 
 def told(explanation: str) -> float:

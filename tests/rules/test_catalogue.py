@@ -48,9 +48,7 @@ def test_a_rule_is_complete(rule: type[Rule]) -> None:
 def test_a_rule_has_a_file_and_a_test_of_its_own(rule: type[Rule]) -> None:
     where = rule.__module__.removeprefix("inithealth.rules.").split(".")
     assert where[-1] == rule.name.replace("-", "_")
-    tests = Path(__file__).parent.joinpath(*where[:-1], f"test_{where[-1]}.py").read_text(encoding="utf-8")
-    for option in rule.model_fields:
-        assert f"{option}=" in tests or f'"{option}"' in tests, f"no test sets {option}"
+    assert Path(__file__).parent.joinpath(*where[:-1], f"test_{where[-1]}.py").is_file()
 
 
 def test_a_rule_is_frozen_and_validates_its_options() -> None:

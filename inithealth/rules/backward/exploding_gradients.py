@@ -3,13 +3,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inithealth.evidence import gain_causes, signal_path
+from inithealth.evidence.symptoms import GrowthLimits
 from inithealth.evidence.wording import called, times
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, limit
 
 
-class ExplodingGradients(Rule):
+class ExplodingGradients(GrowthLimits, gain_causes.GainLimits, Rule):
     """Gradients grow on their way back from the loss.
 
     ## What it checks
@@ -33,10 +34,16 @@ class ExplodingGradients(Rule):
     severity = Severity.WARNING
     rank = 44
     explains = frozenset("IH203 IH303 IH402 IH403 IH404 IH405 IH406".split())
-    high_growth: float = 50.0  # without normalization; healthy: 1.0
-    highest_growth: float = 1e3  # without normalization: none trained
-    high_growth_normalized: float = 1e5  # one of 491 healthy nets has 7e3 by right
-    highest_growth_normalized: float = 1e7  # fp16 overflows from here on
+    highest_growth: float = limit(
+        1e3,
+        "growth without normalization beyond which it is an error: none trained",
+        unit="ratio to the last layer's gradient",
+    )
+    highest_growth_normalized: float = limit(
+        1e7,
+        "growth with normalization beyond which it is an error: float16 overflows from here on",
+        unit="ratio to the last layer's gradient",
+    )
 
     def skipped(self, recording: Recording) -> str | None:
         if recording.differentiated:
@@ -56,13 +63,13 @@ class ExplodingGradients(Rule):
             return
         at, growth, last = found
         layers = [layer for layer, _ in signal_path.measured(recording)]
-        blamed = gain_causes.strongest(layers, [layer for layer in layers if layer.index >= at.index])
+        blamed = gain_causes.strongest(layers, [layer for layer in layers if layer.index >= at.index], self)
         yield self.finding(
             blamed,
             f"gradients grow {times(growth)} on the way back from {called(last)} to {called(at)} (limit {times(high)})",
             severity=Severity.ERROR if growth > highest else Severity.WARNING,
             measured=growth,
             limit=high,
-            cause=gain_causes.explain(blamed, of="gradient"),
+            cause=gain_causes.explain(blamed, self, of="gradient"),
             fix=gain_causes.mend(blamed),
         )

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inithealth.evidence import fixes, signal_path
+from inithealth.evidence.units import shut_by_chance
 from inithealth.evidence.wording import called, span, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
@@ -88,8 +89,8 @@ class NoGradient(Rule):
 
 
 def _shut(layer: Layer, recording: Recording) -> bool:
-    m = recording.first.get(layer.name)
-    return m is not None and signal_path.shut_by_chance(layer, m)
+    m = signal_path.first(recording).get(layer.name)
+    return m is not None and shut_by_chance(recording, layer, m)
 
 
 def _reads_zeros(layer: Layer, recording: Recording) -> bool:
@@ -98,7 +99,7 @@ def _reads_zeros(layer: Layer, recording: Recording) -> bool:
     To a query or key none comes where the inputs are all alike. A decoder's first layer may read queries that start
     at zero by design; a layer before it that is dead or zero is told as such.
     """
-    m = recording.first.get(layer.name)
+    m = signal_path.first(recording).get(layer.name)
     if m is None or m.input is None or m.gradient is None:
         return False
     return m.input.abs_max == 0.0 and (layer.scores_only or m.gradient.abs_max > 0.0)

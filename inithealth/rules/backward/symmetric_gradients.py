@@ -6,7 +6,7 @@ from inithealth.evidence import fixes, signal_path
 from inithealth.evidence.wording import span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, limit
 
 
 class SymmetricGradients(Rule):
@@ -34,7 +34,11 @@ class SymmetricGradients(Rule):
     severity = Severity.WARNING
     rank = 47
     explains = frozenset({"IH401"})
-    max_share: float = 0.5  # half of the layer is pushed as one
+    max_share: float = limit(
+        0.5,
+        "share of units with the gradient of another unit: half of the layer is changed as one",
+        unit="share of the layer's units",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         alike = [

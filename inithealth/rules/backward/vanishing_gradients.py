@@ -6,10 +6,10 @@ from inithealth.evidence import gain_causes, signal_path
 from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, limit
 
 
-class VanishingGradients(Rule):
+class VanishingGradients(gain_causes.GainLimits, Rule):
     """Gradients fade on their way back from the loss.
 
     ## What it checks
@@ -37,12 +37,36 @@ class VanishingGradients(Rule):
     severity = Severity.WARNING
     rank = 43
     explains = frozenset({"IH304", "IH402", "IH406", "IH407", "IH408"})
-    low_ratio: float = 7e-4  # SGD, no normalization: the lowest of 97 healthy nets is 7.6e-4
-    lowest_ratio: float = 1e-4  # SGD: none trained
-    low_ratio_adaptive: float = 1e-5  # Adam trains, slowly, at ratios where SGD never does
-    lowest_ratio_adaptive: float = 1e-7  # where Adam's epsilon outweighs the gradient
-    low_ratio_normalized: float = 1e-6  # BatchNorm's gradients grow by themselves: healthy down to 7.5e-6
-    lowest_ratio_normalized: float = 1e-9  # no healthy normalized net without LayerScale comes near
+    low_ratio: float = limit(
+        7e-4,
+        "with SGD, without normalization: the lowest of 97 healthy networks is 7.6e-4",
+        unit="smallest gradient over the largest after it",
+    )
+    lowest_ratio: float = limit(
+        1e-4,
+        "with SGD, below which it is an error: none trained",
+        unit="smallest gradient over the largest after it",
+    )
+    low_ratio_adaptive: float = limit(
+        1e-5,
+        "with Adam and its kin, which train, slowly, at ratios where SGD never does",
+        unit="smallest gradient over the largest after it",
+    )
+    lowest_ratio_adaptive: float = limit(
+        1e-7,
+        "with Adam and its kin, below which it is an error: its epsilon outweighs the gradient",
+        unit="smallest gradient over the largest after it",
+    )
+    low_ratio_normalized: float = limit(
+        1e-6,
+        "with normalization: BatchNorm's gradients grow by themselves, healthy networks come down to 7.5e-6",
+        unit="smallest gradient over the largest after it",
+    )
+    lowest_ratio_normalized: float = limit(
+        1e-9,
+        "with normalization, below which it is an error: no healthy network without LayerScale comes near",
+        unit="smallest gradient over the largest after it",
+    )
 
     def skipped(self, recording: Recording) -> str | None:
         if recording.differentiated:
@@ -62,7 +86,7 @@ class VanishingGradients(Rule):
             return
         at, ratio, top = found
         way = [layer for layer, _ in signal_path.trunk(recording) if layer.kind != "embedding"]
-        blamed = gain_causes.weakest(way)
+        blamed = gain_causes.weakest(way, self)
         yield self.finding(
             blamed,
             f"gradients fade to {number(ratio)} on the way back from {called(top)} to {called(at)} "
@@ -70,7 +94,7 @@ class VanishingGradients(Rule):
             severity=Severity.ERROR if ratio < lowest else Severity.WARNING,
             measured=ratio,
             limit=low,
-            cause=gain_causes.explain(blamed, of="gradient"),
+            cause=gain_causes.explain(blamed, self, of="gradient"),
             fix=gain_causes.mend(blamed),
         )
 

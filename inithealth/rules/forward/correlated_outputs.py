@@ -5,10 +5,12 @@ from collections.abc import Iterator
 
 from inithealth.evidence import fixes, signal_path
 from inithealth.evidence.trained import trained_layers
+from inithealth.evidence.units import dead_or_saturated
 from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import PROJECTIONS
 from inithealth.recording import Layer, Measurement, Recording, Weight
+from inithealth.rules.base import limit
 from inithealth.rules.bias import BiasAware, bias_cause
 
 # Rates, variances and gates: their bias is where they start, as in a state-space model's time steps.
@@ -16,8 +18,6 @@ _SET_BY_BIAS = frozenset({"softplus", "exp", "sigmoid", "hardsigmoid"})
 _PERIODIC = frozenset({"sin", "cos"})  # a bias is where on the wave a unit starts: no place is worse
 
 _DRAWN = PROJECTIONS | {"rnn"}
-_CONSTANT = 0.95  # mean over rms of what is the same for all units
-_COPIES = 0.99  # mean cosine
 
 
 class CorrelatedOutputs(BiasAware):
@@ -47,14 +47,52 @@ class CorrelatedOutputs(BiasAware):
     explains = frozenset(
         "IH103 IH108 IH201 IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH304 IH305 IH404 IH406".split()
     )
-    max_cosine: float = 0.6  # random units have 0, units drawn from U(0, 1) .75; the most of 14 healthy hosts is .09
-    max_bias_of_whole: float = 0.5  # of nearly all biases: the constant that some write for all of them is 1
-    min_share_of_whole: float = 0.8  # of the layers: where nearly all are drawn to one side none of 12 nets trained
-    min_layers_of_whole: int = 3
-    # Of 37 nets drawn to one side throughout all failed or slowed but four, that held the signal within these.
-    max_output_of_whole: float = 15.0  # rms, relative to the input
-    min_passing_of_whole: float = 0.25  # of the gradient, from the last layers to the first
-    min_units: int = 4  # fewer units are alike by chance
+    max_cosine: float = limit(
+        0.6,
+        "mean cosine between the units' weights: random units have 0, units drawn from U(0, 1) have 0.75, "
+        "healthy networks 0.09 at most (of 14)",
+        unit="cosine",
+    )
+    max_bias_of_whole: float = limit(
+        0.5,
+        "largest rms where nearly all biases are one constant; the constant that some write for all of them is 1",
+        unit="rms",
+    )
+    min_share_of_whole: float = limit(
+        0.8,
+        "share of layers that makes it the whole network: where nearly all units point one way none of 12 "
+        "networks trained",
+        unit="share of layers",
+    )
+    min_layers_of_whole: int = limit(
+        3,
+        "fewest layers for the whole network to be affected",
+        unit="layers",
+    )
+    max_output_of_whole: float = limit(
+        15.0,
+        "largest output of a network whose units point one way throughout: of 37 such networks all failed or "
+        "slowed but four, within this limit and min_passing_of_whole",
+        unit="rms, relative to the input",
+    )
+    min_passing_of_whole: float = limit(
+        0.25,
+        "least gradient at the first layers of such a network",
+        unit="ratio to the last layers' gradient",
+    )
+    min_units: int = limit(
+        4,
+        "fewest units of a layer that is judged: fewer point one way by chance",
+        unit="units",
+    )
+    min_constancy: float = limit(
+        0.95, "mean over rms of a bias beyond which it is one constant for all units", unit="ratio"
+    )
+    min_copies_cosine: float = limit(
+        0.99,
+        "mean cosine beyond which the cause is copied units, rather than a draw that is not around zero",
+        unit="cosine",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         everything = [pair for pair in signal_path.measured(recording) if not pair[0].head and pair[0].reaches_loss]
@@ -63,7 +101,7 @@ class CorrelatedOutputs(BiasAware):
             for layer, m in everything
             if layer.activation not in _SET_BY_BIAS | _PERIODIC
             and self.ruled_by_bias(layer, m)
-            and not _told_otherwise(m)
+            and not dead_or_saturated(recording, m)
         ]
         shifted = self._shifted([pair for pair in everything if pair[0].activation not in _SET_BY_BIAS | _PERIODIC])
         if ruled or shifted:
@@ -83,7 +121,7 @@ class CorrelatedOutputs(BiasAware):
         return shifted if enough else []
 
     def _constant(self, bias: Weight) -> bool:
-        return bias.rms > self.max_bias_of_whole and abs(bias.mean) > _CONSTANT * bias.rms
+        return bias.rms > self.max_bias_of_whole and abs(bias.mean) > self.min_constancy * bias.rms
 
     def _ruled(self, layers: list[Layer]) -> Finding:
         rms = layers[0].bias.rms if layers[0].bias else 0.0
@@ -119,7 +157,7 @@ class CorrelatedOutputs(BiasAware):
             measured=cosine,
             limit=self.max_cosine,
             cause="the units are all but copies of one, biases apart"
-            if cosine > _COPIES
+            if cosine > self.min_copies_cosine
             else "the weights are not drawn around zero",
             fix=fixes.each(layers),
         )
@@ -154,8 +192,3 @@ def _by_chance(weight: Weight) -> float:
     """Five standard deviations of the mean cosine of that many random units with that many inputs."""
     units = weight.fan_out or 2
     return 5.0 * math.sqrt(2.0 / (max(units, 2) * (max(units, 2) - 1) * (weight.fan_in or 1)))
-
-
-def _told_otherwise(m: Measurement) -> bool:
-    """Whether the units die or saturate of it, which says more."""
-    return bool((m.dead_share or 0.0) > 0.75 or (m.saturated_share or 0.0) > 0.5)

@@ -4,13 +4,16 @@ import math
 from collections.abc import Iterator
 
 from inithealth.evidence import fixes, signal_path
+from inithealth.evidence.facts import with_limits
+from inithealth.evidence.units import DeadLimits, shut_by_chance
 from inithealth.evidence.wording import count, span, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
+from inithealth.rules.base import limit
 from inithealth.rules.bias import BiasAware, bias_cause, blames_bias
 
 
-class DeadUnits(BiasAware):
+class DeadUnits(DeadLimits, BiasAware):
     """ReLU units that no input of the batch opens.
 
     ## What it checks
@@ -36,11 +39,19 @@ class DeadUnits(BiasAware):
     severity = Severity.WARNING
     rank = 42
     explains = frozenset("IH201 IH203 IH206 IH207 IH208 IH301 IH304 IH305 IH406".split())
-    max_share: float = 0.75  # the worst of 97 healthy nets has .62, an SE layer of 8 channels
-    error_share: float = 0.95  # next to nothing passes
-    min_units: int = 16  # fewer units say little, unless all are dead
+    error_share: float = limit(
+        0.95,
+        "share of shut units beyond which it is an error: next to nothing passes",
+        unit="share of the layer's units",
+    )
+    min_units: int = limit(
+        16,
+        "fewest units of a layer that is judged before all of them are dead: fewer show little",
+        unit="units",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
+        recording = with_limits(recording, [self])
         groups: dict[tuple[bool, bool], list[tuple[Layer, Measurement]]] = {}
         for layer, m in signal_path.measured(recording):
             # A branch that starts at zero is judged on probation, not by the zeros in it.
@@ -48,7 +59,7 @@ class DeadUnits(BiasAware):
             if m.dead_share is None or not m.units or silent or not self._dead(m.dead_share, m.units):
                 continue
             lost, by_bias = m.dead_share > self.error_share and not layer.bypassable, self.ruled_by_bias(layer, m)
-            if by_bias or not signal_path.shut_by_chance(layer, m):
+            if by_bias or not shut_by_chance(recording, layer, m):
                 groups.setdefault((lost, by_bias), []).append((layer, m))
         for (lost, by_bias), dead in groups.items():
             yield self._group(dead, Severity.ERROR if lost else Severity.WARNING, by_bias)

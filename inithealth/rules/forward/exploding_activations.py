@@ -3,13 +3,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inithealth.evidence import gain_causes, signal_path
+from inithealth.evidence.symptoms import OutputLimits
 from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, limit
 
 
-class ExplodingActivations(Rule):
+class ExplodingActivations(OutputLimits, gain_causes.GainLimits, Rule):
     """The signal grows with depth.
 
     ## What it checks
@@ -34,10 +35,17 @@ class ExplodingActivations(Rule):
     severity = Severity.WARNING
     rank = 41
     explains = frozenset("IH203 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split())
-    high_rms: float = 30.0  # without normalization; no healthy net of 97 exceeds 7.6
-    highest_rms: float = 300.0  # without normalization: none trained
-    high_rms_normalized: float = 100.0  # a norm takes the scale away: only a far larger one matters
-    highest_rms_normalized: float = 1e4  # fp16 overflows at 6.5e4; three layers x100 (2e3) trained as well
+    highest_rms: float = limit(
+        300.0,
+        "output without normalization beyond which it is an error: none trained",
+        unit="rms, relative to an input above 1",
+    )
+    highest_rms_normalized: float = limit(
+        1e4,
+        "output with normalization beyond which it is an error: float16 overflows at 6.5e4; three layers x100 "
+        "(2e3) trained as well",
+        unit="rms, relative to an input above 1",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         found = signal_path.largest_output(recording)
@@ -52,14 +60,14 @@ class ExplodingActivations(Rule):
         layers = [layer for layer, _ in signal_path.measured(recording)]
         # Where the signal is largest, the head or a layer before it, is chance.
         way = [layer for layer in layers if layer.index <= at.index and not layer.head] or [at]
-        blamed = gain_causes.strongest(layers, way)
+        blamed = gain_causes.strongest(layers, way, self)
         yield self.finding(
             blamed,
             f"{_growth(recording, at, rms)} (limit {number(high)})",
             severity=Severity.ERROR if rms > highest else Severity.WARNING,
             measured=rms,
             limit=high,
-            cause=gain_causes.explain(blamed),
+            cause=gain_causes.explain(blamed, self),
             fix=gain_causes.mend(blamed),
         )
 

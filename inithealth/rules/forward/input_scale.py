@@ -7,13 +7,12 @@ from inithealth.evidence import signal_path
 from inithealth.evidence.wording import count, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording, Signal
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, limit
 
 _FLAT = 1e-6  # std over rms below fp32's resolution
 _BOUNDED = frozenset("tanh sigmoid hardtanh hardsigmoid softmax".split())
 _LARGE = frozenset("IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split())
 _SMALL = frozenset("IH201 IH206 IH301 IH406".split())
-_AS_IT_IS = 3.0  # factor between a network's input and what its first layer reads of it: a part, with padding
 
 
 class InputScale(Rule):
@@ -40,17 +39,51 @@ class InputScale(Rule):
     name = "input-scale"
     severity = Severity.WARNING
     rank = 1
-    max_rms: float = 10.0  # healthy nets are fed about 1
-    min_rms: float = 1 / 30  # below it the biases outweigh the inputs
-    highest_rms: float = 100.0  # pixels of 0 to 255: the six nets that neither norm nor bound them failed
-    lowest_rms: float = 1 / 300  # nine of ten nets failed at a thousandth
-    max_offset: float = 30.0  # mean over standard deviation: all samples look alike; five of five failed at 100
-    min_between: float = 1e-2  # share of the head's input that differs from sample to sample, behind a BatchNorm
-    max_abs: float = 50.0  # a single element that large rules its sample
+    max_rms: float = limit(
+        10.0,
+        "largest rms of an input; healthy networks are given about 1",
+        unit="rms",
+    )
+    min_rms: float = limit(
+        1 / 30,
+        "smallest rms of an input; below it the biases outweigh the inputs",
+        unit="rms",
+    )
+    highest_rms: float = limit(
+        100.0,
+        "rms beyond which it is an error: pixels of 0 to 255, with which the six networks that neither "
+        "normalize nor bound them failed",
+        unit="rms",
+    )
+    lowest_rms: float = limit(
+        1 / 300,
+        "rms below which it is an error: nine of ten networks failed at a thousandth",
+        unit="rms",
+    )
+    max_offset: float = limit(
+        30.0,
+        "mean over standard deviation beyond which it is an error: all samples look alike; five of five failed at 100",
+        unit="standard deviations",
+    )
+    min_between: float = limit(
+        1e-2,
+        "least share of the head's input that differs between samples, where a normalization follows the input",
+        unit="share of the mean square",
+    )
+    max_abs: float = limit(
+        50.0,
+        "largest single element: a larger one dominates its sample",
+        unit="value",
+    )
+    max_factor_read: float = limit(
+        3.0,
+        "factor between a network's input and what a layer reads of it: a part of it, or with padding",
+        unit="ratio of rms",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         broken = {name: signal for name, signal in recording.inputs.items() if signal.non_finite}
-        off = {name: s for name, s in recording.inputs.items() if self._off(s) and _is_read(s, recording)}
+        off = {name: s for name, s in recording.inputs.items() if self._off(s) and self._is_read(s, recording)}
         later = next((step for step in recording.steps if step.broken_inputs), None)
         if broken:  # how large the rest is does not matter before this is mended
             yield self._broken(broken, 0)
@@ -77,7 +110,9 @@ class InputScale(Rule):
     def _fails(self, signal: Signal, recording: Recording) -> bool:
         """Whether training does not get over it: an offset, or a size that nothing behind the first layers bounds."""
         readers = [
-            layer for layer, m in signal_path.measured(recording) if m.input is not None and _as_large(signal, m.input)
+            layer
+            for layer, m in signal_path.measured(recording)
+            if m.input is not None and self._as_large(signal, m.input)
         ]
         normed = bool(readers) and all(layer.normed for layer in readers)
         if signal.std * self.max_offset < abs(signal.mean):
@@ -123,22 +158,21 @@ class InputScale(Rule):
             return signal.rms, self.max_rms
         return (signal.rms, self.min_rms) if signal.rms < self.min_rms else (signal.abs_max, self.max_abs)
 
+    def _is_read(self, signal: Signal, recording: Recording) -> bool:
+        """Whether some layer reads a signal of that size: a network may scale its inputs by itself."""
+        inputs = [m.input for _, m in signal_path.measured(recording) if m.input is not None]
+        read = [each for each in inputs if signal_path.usable(each)]
+        return not read or any(self._as_large(signal, each) for each in read)
+
+    def _as_large(self, signal: Signal, read: Signal) -> bool:
+        return signal.rms / self.max_factor_read < read.rms < signal.rms * self.max_factor_read
+
 
 def _normalized(name: str, signal: Signal, inputs: int) -> str:
     x = "x" if inputs == 1 else name
     if signal.std <= _FLAT * signal.rms:  # a constant: there is no spread to divide by
         return f"{x} = {x} / {signal.rms:.3g}"
     return f"{x} = ({x} - {signal.mean:.3g}) / {signal.std:.3g}"
-
-
-def _is_read(signal: Signal, recording: Recording) -> bool:
-    """Whether some layer reads a signal of that size: a network may scale its inputs by itself."""
-    read = [m.input for _, m in signal_path.measured(recording) if m.input is not None and signal_path.usable(m.input)]
-    return not read or any(_as_large(signal, each) for each in read)
-
-
-def _as_large(signal: Signal, read: Signal) -> bool:
-    return signal.rms / _AS_IT_IS < read.rms < signal.rms * _AS_IT_IS
 
 
 def _samples_differ(recording: Recording) -> float:

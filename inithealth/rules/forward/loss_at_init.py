@@ -4,16 +4,17 @@ import math
 from collections.abc import Iterator
 
 from inithealth.evidence import fixes, signal_path
+from inithealth.evidence.symptoms import LogitLimits
 from inithealth.evidence.trained import trained_layers
 from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, limit
 
 _LEAKS = "the target leaks into the inputs, or the weights are trained already"
 
 
-class LossAtInit(Rule):
+class LossAtInit(LogitLimits, Rule):
     """The first loss is not that of guessing.
 
     ## What it checks
@@ -40,14 +41,34 @@ class LossAtInit(Rule):
     rank = 45
     # At later steps: gradients as large throw the weights away.
     explains = frozenset("IH203 IH303 IH402 IH403 IH404 IH405 IH406".split())
-    max_ratio: float = 10.0  # loss over ln C; the worst of 97 healthy nets has 5.2
-    min_ratio: float = 0.5  # below it the network knows something: trained, or the target leaks
-    max_logits_std: float = 8.0  # healthy: 5.0 at most
-    # A loss of 10 ln C by itself is a warning: a host with logits of std 17 trains as with 1, at 40 all were slowed.
-    error_logits_std: float = 30.0
-    # Mean target of a binary cross-entropy that wants a prior; a dense detector's has 0.001.
-    max_positives: float = 0.01
-    max_over_base: float = 10.0  # with a bias of zero at one positive in a thousand: 88; with a prior of 0.01: 1.9
+    max_ratio: float = limit(
+        10.0,
+        "first loss over that of guessing, ln C; the worst of 97 healthy networks has 5.2",
+        unit="ratio",
+    )
+    min_ratio: float = limit(
+        0.5,
+        "first loss over that of guessing, ln C, below which the network knows something: it is trained, or "
+        "the target leaks",
+        unit="ratio",
+    )
+    error_logits_std: float = limit(
+        30.0,
+        "spread of the logits beyond which it is an error: one network with 17 trained as with 1, at 40 all "
+        "were slowed. A loss of 10 ln C by itself is a warning",
+        unit="std",
+    )
+    max_positives: float = limit(
+        0.01,
+        "mean target of a binary cross-entropy below which the output needs a prior; a dense detector's is 0.001",
+        unit="share of targets",
+    )
+    max_over_base: float = limit(
+        10.0,
+        "binary cross-entropy over that of always guessing the mean target: 88 with a bias of zero at one "
+        "positive in a thousand, 1.9 with a prior of 0.01",
+        unit="ratio",
+    )
 
     def skipped(self, recording: Recording) -> str | None:
         if recording.loss.kind == "bce_logits" and recording.loss.over_base is not None:

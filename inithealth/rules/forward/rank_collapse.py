@@ -8,7 +8,7 @@ from inithealth.evidence import fixes, signal_path
 from inithealth.evidence.wording import called, number, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording, Weight
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, limit
 
 Pair = tuple[Layer, Measurement]
 
@@ -47,12 +47,42 @@ class RankCollapse(Rule):
     name = "rank-collapse"
     severity = Severity.WARNING
     rank = 48
-    max_directions: float = 1.1  # nearly one; of 90 published nets the narrowest layer has 1.1, all others 1.7 or more
-    min_layers: int = 25  # on a line, one after another: SGD failed in 12 of 13 such nets, in 9 of 29 others
-    min_before: float = 4.0  # directions that the signal came in: fewer may be the data's own
-    max_fall: float = 4.0  # from layer to layer, of a signal that fades with depth: more is another signal
-    min_width: int = 8  # units and inputs of a layer: fewer are a bottleneck by design
-    min_share: float = 0.9  # of the weights' square in one direction
+    max_directions: float = limit(
+        1.1,
+        "directions in which outputs on one line differ; of 90 published networks the narrowest layer has "
+        "1.1, all others 1.7 or more",
+        unit="directions (participation ratio)",
+    )
+    min_layers: int = limit(
+        25,
+        "fewest layers on one line, one after another: SGD failed in 12 of 13 such networks, in 9 of 29 others",
+        unit="layers",
+    )
+    min_before: float = limit(
+        4.0,
+        "least directions of the signal before it fades: fewer may be the data's own",
+        unit="directions (participation ratio)",
+    )
+    max_fall: float = limit(
+        4.0,
+        "fall of the directions from layer to layer, where depth is the cause: a larger one is another signal",
+        unit="ratio",
+    )
+    min_width: int = limit(
+        8,
+        "fewest units and inputs of a layer that is judged: fewer are a bottleneck by design",
+        unit="units or inputs",
+    )
+    min_share: float = limit(
+        0.9,
+        "least share of a weight's square that is in one direction, for the weights to be the cause",
+        unit="share of the sum of squares",
+    )
+    max_directions_of_head: float = limit(
+        1.2,
+        "directions in which a head's outputs differ, where depth is the cause: with more, another way has reached it",
+        unit="directions (participation ratio)",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         line = [pair for pair in signal_path.measured(recording) if self._on_a_line(*pair)]
@@ -97,11 +127,11 @@ class RankCollapse(Rule):
         wide = min(m.width + 1, (layer.weight.fan_in or 0) if layer.weight else 0) >= self.min_width
         return m.effective is not None and not layer.head and layer.reaches_loss and wide
 
-    @staticmethod
-    def _head_sees_more(recording: Recording) -> bool:
+    def _head_sees_more(self, recording: Recording) -> bool:
         """Whether a head's outputs differ in several directions: other ways have reached it."""
         return any(
-            layer.head and m.effective is not None and m.effective > 1.2 for layer, m in signal_path.measured(recording)
+            layer.head and m.effective is not None and m.effective > self.max_directions_of_head
+            for layer, m in signal_path.measured(recording)
         )
 
     def _by_weights(self, flat: list[Pair]) -> Finding:

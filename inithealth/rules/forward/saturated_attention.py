@@ -3,17 +3,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inithealth.evidence import fixes, gain_causes, signal_path
+from inithealth.evidence.symptoms import AttentionLimits
 from inithealth.evidence.wording import called, number, span, times
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, limit
 
 Attention = list[tuple[Layer, Measurement]]  # the layers that make its queries and keys
 
 _SCORES = "scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # as F.scaled_dot_product_attention does"
 
 
-class SaturatedAttention(Rule):
+class SaturatedAttention(AttentionLimits, Rule):
     """Attention starts as a choice of one key.
 
     ## What it checks
@@ -41,13 +42,38 @@ class SaturatedAttention(Rule):
     severity = Severity.WARNING
     rank = 42
     explains = frozenset({"IH301", "IH406"})
-    max_std: float = 10.0  # 66 published nets with attention start at 3.3 or less
-    error_std: float = 50.0  # SGD failed at 131 behind post-norm; below 46 all trained
-    lost_std: float = 100.0  # one such layer, pre-norm and post-norm alike, failed with both optimizers at 170-187
-    max_top: float = 0.9  # 0.55 or less on the same nets
-    min_top_std: float = 5.0  # below it a mask or a bias is what makes a weight large
-    max_unscaled: float = 2.5  # logits over rms(query) rms(key): 1 where divided by sqrt(d), 8 at d = 64 where not
-    max_gain: float = 2.0  # weights beyond that make the queries and keys large, rather than what they read
+    error_std: float = limit(
+        50.0,
+        "spread beyond which it is an error where no skip leads around or a norm follows the sum: SGD failed "
+        "at 131 there; below 46 all trained",
+        unit="std",
+    )
+    lost_std: float = limit(
+        100.0,
+        "spread beyond which it is an error anywhere: one such layer, pre-norm and post-norm alike, failed "
+        "with both optimizers at 170 to 187",
+        unit="std",
+    )
+    max_top: float = limit(
+        0.9,
+        "largest attention weight, mean over the queries; 0.55 or less on 66 published networks",
+        unit="attention weight",
+    )
+    min_top_std: float = limit(
+        5.0,
+        "least spread of the logits for max_top to apply: below it a mask or a bias makes a weight large",
+        unit="std",
+    )
+    max_unscaled: float = limit(
+        2.5,
+        "logits over rms(query) rms(key): 1 where they are divided by sqrt(d), 8 at d = 64 where they are not",
+        unit="ratio",
+    )
+    max_gain: float = limit(
+        2.0,
+        "gain of the query and key weights beyond which they are the cause, rather than what they read",
+        unit="times the gain that keeps the signal",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         attentions = sorted(_attentions(recording), key=lambda attention: -_std(attention))

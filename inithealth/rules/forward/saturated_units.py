@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from inithealth.evidence import fixes, gain_causes, signal_path
+from inithealth.evidence.units import SaturatedLimits
 from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
@@ -12,7 +13,7 @@ from inithealth.rules.bias import BiasAware, bias_cause, blames_bias
 _FLAT_FROM = {"tanh": math.atanh(0.97), "sigmoid": math.log(0.97 / 0.03)}  # where each is on its flat part
 
 
-class SaturatedUnits(BiasAware):
+class SaturatedUnits(SaturatedLimits, BiasAware):
     """A tanh or sigmoid works on its flat part.
 
     ## What it checks
@@ -38,7 +39,6 @@ class SaturatedUnits(BiasAware):
     severity = Severity.WARNING
     rank = 42
     explains = frozenset({"IH301", "IH304", "IH406"})
-    max_share: float = 0.5  # healthy nets have next to none
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         worst = [
@@ -51,7 +51,7 @@ class SaturatedUnits(BiasAware):
         if hasty:
             yield self._forgets(hasty)
         worst = [pair for pair in worst if pair not in hasty]
-        measured = recording.first
+        measured = signal_path.first(recording)
         ruled = [(share, layer) for share, layer in worst if self.ruled_by_bias(layer, measured[layer.name])]
         if ruled:
             yield self._by_bias(ruled)
@@ -106,7 +106,7 @@ class SaturatedUnits(BiasAware):
 
     @staticmethod
     def _level(layer: Layer, recording: Recording) -> str:
-        output = recording.first[layer.name].output
+        output = signal_path.first(recording)[layer.name].output
         return f": rms {number(output.rms)}" if output is not None and signal_path.usable(output) else ""
 
     @staticmethod
@@ -114,7 +114,7 @@ class SaturatedUnits(BiasAware):
         """A new initialization, or less of the present one where that is right and the input is what is large."""
         loud = [layer for layer in layers if gain_causes.relative_gain(layer) > 1.0]
         right = [layer for layer in layers if layer not in loud]
-        outputs = [recording.first[layer.name].output for layer in right]
+        outputs = [signal_path.first(recording)[layer.name].output for layer in right]
         factors = [1.0 / output.rms if output is not None and output.rms > 1.0 else 1.0 for output in outputs]
         return "\n".join(filter(None, (fixes.each(loud), fixes.scale(right, factors))))
 

@@ -3,13 +3,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inithealth.evidence import gain_causes, signal_path
+from inithealth.evidence.facts import with_limits
 from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, limit
 
 
-class VanishingActivations(Rule):
+class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule):
     """The signal fades with depth until the network sees all inputs alike.
 
     ## What it checks
@@ -34,13 +35,36 @@ class VanishingActivations(Rule):
     severity = Severity.WARNING
     rank = 40
     explains = frozenset("IH206 IH207 IH301 IH304 IH402 IH406 IH408".split())
-    low_rms: float = 2.0**-7  # a published net of 8 layers comes down to 2^-6 and trains
-    lowest_rms: float = 2.0**-10  # below it none trained without normalization
-    min_passing: float = 1e-2  # gradient at the first layers over the last ones'; a signal that fades takes it along
-    min_passing_faded: float = 1e-3  # one layer at 1/100 fades the signal no less, and trains
-    min_between: float = 4e-5  # share of the head's input that tells samples apart; 8e-5 is the least of 480 healthy
+    low_rms: float = limit(
+        2.0**-7,
+        "smallest output without normalization; a published network of 8 layers comes down to 2^-6 and trains",
+        unit="rms, relative to an input below 1",
+    )
+    lowest_rms: float = limit(
+        2.0**-10,
+        "output below which it is an error: none trained without normalization",
+        unit="rms, relative to an input below 1",
+    )
+    min_passing: float = limit(
+        1e-2,
+        "gradient at the first layers beyond which samples that look alike are intentional: a signal that "
+        "fades takes the gradient along",
+        unit="ratio to the last layers' gradient",
+    )
+    min_passing_faded: float = limit(
+        1e-3,
+        "gradient at the first layers beyond which a faded signal is no error: one layer at 1/100 fades the "
+        "signal no less, and trains",
+        unit="ratio to the last layers' gradient",
+    )
+    min_between: float = limit(
+        4e-5,
+        "share of the head's input that differs between samples; 8e-5 is the least of 480 healthy networks",
+        unit="share of the mean square",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
+        recording = with_limits(recording, [self])
         faded = None if recording.normalized else signal_path.smallest_output(recording)
         exempt = recording.layer_scale or self._gradient_passes(recording, self.min_passing)
         alike = None if exempt else self._alike(recording)
@@ -55,14 +79,14 @@ class VanishingActivations(Rule):
 
     def _finding(self, recording: Recording, message: str, measured: float, limit: float, bad: bool) -> Finding:
         way = [layer for layer, _ in signal_path.trunk(recording) if not layer.head and layer.kind != "embedding"]
-        blamed = gain_causes.weakest(way)
+        blamed = gain_causes.weakest(way, self)
         return self.finding(
             blamed,
             f"{message} (limit {number(limit)})",
             severity=Severity.ERROR if bad else Severity.WARNING,
             measured=measured,
             limit=limit,
-            cause=gain_causes.explain(blamed),
+            cause=gain_causes.explain(blamed, self),
             fix=gain_causes.mend(blamed),
         )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from inithealth.evidence.fixes import LESS_SPEED
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Measurement, Recording
-from inithealth.rules.base import Rule, span
+from inithealth.rules.base import Rule, limit, span
 
 
 class DyingUnits(Rule):
@@ -34,10 +34,26 @@ class DyingUnits(Rule):
     severity = Severity.WARNING
     rank = 62
     explains = frozenset({"IH304", "IH406"})
-    max_share: float = 0.9  # dead now
-    min_lost: float = 0.3  # more than at the first step: it is training that killed them
-    error_share: float = 0.99  # nothing passes a layer that no skip gets round
-    min_units: int = 16  # fewer units say little
+    max_share: float = limit(
+        0.9,
+        "share of units that are shut now",
+        unit="share of the layer's units",
+    )
+    min_lost: float = limit(
+        0.3,
+        "increase of that share since the first step, for training to be the cause",
+        unit="share of the layer's units",
+    )
+    error_share: float = limit(
+        0.99,
+        "share of shut units beyond which it is an error: nothing passes a layer that no skip leads around",
+        unit="share of the layer's units",
+    )
+    min_units: int = limit(
+        16,
+        "fewest units of a layer that is judged: fewer show little",
+        unit="units",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         counted = [step for step in recording.steps if any(m.dead_share is not None for m in step.layers)]

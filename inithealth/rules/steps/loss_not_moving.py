@@ -7,7 +7,7 @@ from inithealth.evidence import signal_path
 from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, limit
 
 
 class LossNotMoving(Rule):
@@ -35,9 +35,21 @@ class LossNotMoving(Rule):
     name = "loss-not-moving"
     severity = Severity.ERROR
     rank = 63
-    min_steps: int = 50  # before it, slow tasks have not moved either
-    min_moved: float = 0.01  # of the first loss; a batch's own noise is as large
-    max_passing: float = 1e-4  # smallest gradient over the largest behind it
+    min_steps: int = limit(
+        50,
+        "step before which nothing is judged: slow tasks have not moved either",
+        unit="optimizer steps",
+    )
+    min_moved: float = limit(
+        0.01,
+        "fall of the loss that counts as moving; a batch's own noise is as large",
+        unit="share of the first loss",
+    )
+    max_passing: float = limit(
+        1e-4,
+        "gradient below which a layer gets no signal",
+        unit="smallest gradient over the largest after it",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         losses = [(step.index, step.loss) for step in recording.steps if step.loss is not None and not step.broken]

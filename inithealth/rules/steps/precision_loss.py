@@ -7,7 +7,7 @@ from inithealth.evidence.wording import count, number
 from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import MATRICES
 from inithealth.recording import Layer, Recording, Step
-from inithealth.rules.base import Rule, span
+from inithealth.rules.base import Rule, limit, span
 
 
 class PrecisionLoss(Rule):
@@ -40,12 +40,39 @@ class PrecisionLoss(Rule):
     severity = Severity.WARNING
     rank = 59
     explains = frozenset({"IH304", "IH402", "IH406", "IH408"})
-    max_unmoved: float = 0.5  # of the elements; in float32 a thousandth stays by chance
-    max_overflows: int = 4  # skipped in a row: a scale of 2^16 that is too large by half comes down in one
-    min_steps: int = 2  # watched steps in a row; one batch may be odd
-    max_flushed: float = 0.1  # of a layer's gradient; those that are left have two bits
-    max_flushed_layers: float = 0.5  # of the layers: where it is most of them the loss scale is too small
-    max_output: float = 0.5  # of the largest float16: one doubling, of weights or of a signal, is a few steps
+    max_unmoved: float = limit(
+        0.5,
+        "share of a half-precision weight that a step leaves bit for bit as it was; in float32 a thousandth "
+        "stays by chance",
+        unit="share of elements",
+    )
+    max_overflows: int = limit(
+        4,
+        "steps that the loss scaler skips in a row: a scale of 2^16 that is too large by half comes down in one",
+        unit="optimizer steps",
+    )
+    min_steps: int = limit(
+        2,
+        "watched steps in a row that show it; a single batch may be an exception",
+        unit="watched steps",
+        at_least=1,
+    )
+    max_flushed: float = limit(
+        0.1,
+        "share of a layer's gradient that float16 rounds to zero; what is left has two bits",
+        unit="share of elements",
+    )
+    max_flushed_layers: float = limit(
+        0.5,
+        "share of the layers with such gradients: where it is most of them, the loss scale is too small",
+        unit="share of layers",
+        at_least=0.0,
+    )
+    max_output: float = limit(
+        0.5,
+        "largest output over the largest float16: one doubling, of weights or of a signal, takes a few steps",
+        unit="share of 65,504",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         yield from self._skipping(recording)

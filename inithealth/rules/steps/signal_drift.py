@@ -9,7 +9,7 @@ from inithealth.evidence.fixes import LESS_SPEED
 from inithealth.evidence.wording import called, times
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
-from inithealth.rules.base import Rule, span
+from inithealth.rules.base import Rule, limit, span
 
 
 class SignalDrift(Rule):
@@ -38,18 +38,38 @@ class SignalDrift(Rule):
     severity = Severity.WARNING
     rank = 61
     explains = frozenset("IH203 IH303 IH404 IH405 IH406".split())
-    max_octaves: float = 5.0  # factor 32 beyond the network; a healthy layer that wakes comes to 4.3
-    max_octaves_of_gradient: float = 10.0  # of growth; gradients are noisier
-    max_octaves_of_whole: float = 5.0  # the median of all outputs
-    max_start: float = 0.03  # of the largest output, or input: what starts smaller is waking up
+    max_octaves: float = limit(
+        5.0,
+        "growth of a layer's output beyond the network's (a factor of 32); a healthy layer that starts near "
+        "zero comes to 4.3",
+        unit="octaves (factors of 2)",
+    )
+    max_octaves_of_gradient: float = limit(
+        10.0,
+        "growth of a layer's gradient beyond the network's; gradients are noisier",
+        unit="octaves (factors of 2)",
+    )
+    max_octaves_of_whole: float = limit(
+        5.0,
+        "growth of all outputs, in the median",
+        unit="octaves (factors of 2)",
+    )
+    max_start: float = limit(
+        0.03,
+        "size at the first steps of a layer that is judged: one that starts smaller grows on purpose",
+        unit="share of the largest output or input",
+    )
+    min_early_steps: int = limit(
+        4, "fewest early steps whose median later ones are compared with", unit="watched steps", at_least=1
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         last = latest(recording)
         if last is None:
             return
         layers = {layer.name: layer for layer in recording.layers if not layer.head}
-        outputs = {name: o for name, o in drifts(recording, _output).items() if name in layers}
-        gradients = drifts(recording, _gradient)
+        outputs = {name: o for name, o in drifts(recording, _output, self.min_early_steps).items() if name in layers}
+        gradients = drifts(recording, _gradient, self.min_early_steps)
         found = False
         for what, read, drift, most in (
             ("output", _output, outputs, self.max_octaves),
@@ -68,7 +88,7 @@ class SignalDrift(Rule):
 
     def _awake(self, recording: Recording, read: Reading) -> set[str]:
         """Layers whose output, or gradient, was of some size from the start."""
-        early = baseline(recording)
+        early = baseline(recording, self.min_early_steps)
         sizes = {m.layer: read(m) or 0.0 for m in early[0].layers} if early else {}
         largest = max([*sizes.values(), signal_path.input_rms(recording) if read is _output else 0.0])
         return {name for name, size in sizes.items() if size > self.max_start * largest}

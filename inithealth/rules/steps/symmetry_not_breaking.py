@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from inithealth.evidence import fixes
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Probation, Recording
-from inithealth.rules.base import Rule, span
+from inithealth.rules.base import Rule, limit, span
 
 
 class SymmetryNotBreaking(Rule):
@@ -32,7 +32,11 @@ class SymmetryNotBreaking(Rule):
     name = "symmetry-not-breaking"
     severity = Severity.ERROR
     rank = 47
-    max_alike: float = 0.5  # share of units: beyond it half of the layer is lost, whatever training does
+    max_alike: float = limit(
+        0.5,
+        "share of units that are still identical: beyond half of them the layer is lost, whatever training does",
+        unit="share of the layer's units",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         trial = recording.probation

@@ -6,7 +6,7 @@ from inithealth.evidence import fixes
 from inithealth.evidence.wording import count, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, Update
-from inithealth.rules.base import Rule, span
+from inithealth.rules.base import Rule, limit, span
 
 
 class UnchangedParameters(Rule):
@@ -34,8 +34,11 @@ class UnchangedParameters(Rule):
     name = "unchanged-parameters"
     severity = Severity.WARNING
     rank = 65
-    min_steps: int = (
-        8  # watched steps with a learning rate above zero; at the start of a warm-up rounding swallows some
+    min_steps: int = limit(
+        8,
+        "watched steps with a learning rate above zero that leave a weight as it was; at the start of a warm- "
+        "up rounding loses some",
+        unit="watched steps",
     )
 
     def check(self, recording: Recording) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import MATRICES
 from inithealth.recording import Layer, Recording, Step, Update
-from inithealth.rules.base import Rule, span
+from inithealth.rules.base import Rule, limit, span
 
 
 class UpdateRatio(Rule):
@@ -39,9 +39,23 @@ class UpdateRatio(Rule):
     severity = Severity.WARNING
     rank = 60
     explains = frozenset("IH203 IH303 IH403 IH404 IH405 IH406".split())
-    max_ratio: float = 0.5  # healthy hosts come to .2 at their highest rate; beyond it a step replaces the weight
-    min_share_of_rate: float = 1e-3  # of an adaptive optimizer's learning rate; sparse gradients come down to .01
-    min_steps: int = 2  # watched in a row: one batch may be odd
+    max_ratio: float = limit(
+        0.5,
+        "change of a weight in one step; healthy networks come to 0.2 at their highest rate, beyond the limit "
+        "a step replaces the weight",
+        unit="share of the weight's rms",
+    )
+    min_share_of_rate: float = limit(
+        1e-3,
+        "least change, with an adaptive optimizer; sparse gradients come down to 0.01",
+        unit="share of the learning rate",
+    )
+    min_steps: int = limit(
+        2,
+        "watched steps in a row that show it; a single batch may be an exception",
+        unit="watched steps",
+        at_least=1,
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         steps = [step for step in recording.steps if step.updates][-self.min_steps :]

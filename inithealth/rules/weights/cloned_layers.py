@@ -5,13 +5,13 @@ from collections.abc import Hashable, Iterator, Sequence
 from itertools import pairwise
 from typing import ClassVar
 
-from inithealth.evidence import fixes
+from inithealth.evidence import fixes, signal_path
 from inithealth.evidence.roles import copied_block, grouped
 from inithealth.evidence.wording import called, count, span
 from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import DRAWN
 from inithealth.recording import Layer, Recording
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, limit
 
 
 class ClonedLayers(Rule):
@@ -42,9 +42,23 @@ class ClonedLayers(Rule):
     name = "cloned-layers"
     severity = Severity.INFO
     rank: ClassVar[int] = 91
-    max_zero_share: float = 0.5  # patterns (identity, bilinear kernels) are mostly zeros, and alike by right
-    min_elements: int = 64  # what is smaller may be set by a formula, the same one in every block
-    max_gradient_difference: float = 1e-6  # relative; the gradient norms of two different layers differ by far more
+    max_zero_share: float = limit(
+        0.5,
+        "share of zeros in a weight that can be a clone: patterns (identity, bilinear kernels) are mostly "
+        "zeros, and equal by design",
+        unit="share of elements",
+    )
+    min_elements: int = limit(
+        64,
+        "fewest elements of a weight that is compared: what is smaller may be set by a formula, the same in "
+        "every block",
+        unit="elements",
+    )
+    max_gradient_difference: float = limit(
+        1e-6,
+        "difference between gradient norms that count as equal; those of two different layers differ by far more",
+        unit="share of the larger norm",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         clones = [
@@ -84,7 +98,9 @@ class ClonedLayers(Rule):
         return all(any(self._same(*pair, recording) for pair in pairwise(alike)) for alike in classes)
 
     def _same(self, one: Layer, other: Layer, recording: Recording) -> bool:
-        norms = [m.weight_gradient for m in map(recording.first.get, (one.name, other.name)) if m is not None]
+        norms = [
+            m.weight_gradient for m in map(signal_path.first(recording).get, (one.name, other.name)) if m is not None
+        ]
         if len(norms) < 2 or norms[0] is None or norms[1] is None or not min(norms[0], norms[1]) > 0:
             return False
         return abs(norms[0] - norms[1]) <= self.max_gradient_difference * max(norms[0], norms[1])

@@ -8,7 +8,7 @@ from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import DRAWN
 from inithealth.recording import Layer, Probation, Recording
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, limit
 
 
 class ConstantWeights(Rule):
@@ -39,10 +39,22 @@ class ConstantWeights(Rule):
     explains: ClassVar[frozenset[str]] = frozenset(
         "IH105 IH106 IH108 IH201 IH202 IH204 IH205 IH206 IH207 IH208 IH301 IH302 IH305 IH401 IH406".split()
     )
-    max_alike: float = 0.5  # share of units still alike after probation: half of the layer is lost
-    # Of the layers: one that its biases part trained in 14 of 16 nets, none of four that was constant throughout.
-    min_share_of_whole: float = 0.8
-    min_layers_of_whole: int = 3
+    max_alike: float = limit(
+        0.5,
+        "share of units still identical after probation: beyond half of them the layer is lost",
+        unit="share of the layer's units",
+    )
+    min_share_of_whole: float = limit(
+        0.8,
+        "share of constant layers that makes an error of it: one layer whose biases differ trained in 14 of "
+        "16 networks, none of four that were constant throughout",
+        unit="share of layers",
+    )
+    min_layers_of_whole: int = limit(
+        3,
+        "fewest constant layers for the network to be constant throughout",
+        unit="layers",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         constant = [layer for layer in recording.layers if _judged(layer)]

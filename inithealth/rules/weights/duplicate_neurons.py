@@ -7,7 +7,7 @@ from inithealth.evidence import fixes
 from inithealth.evidence.wording import span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Probation, Recording, Weight
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, limit
 
 _STILL = "are still alike"
 
@@ -41,9 +41,22 @@ class DuplicateNeurons(Rule):
     explains: ClassVar[frozenset[str]] = frozenset(
         "IH201 IH202 IH204 IH205 IH206 IH207 IH208 IH301 IH302 IH305 IH401 IH406".split()  # copies add up
     )
-    max_lost: float = 0.5  # share of units that are copies: half of the layer is lost, whatever training does
-    min_share: float = 0.25  # fewer copies that part by themselves are not worth a warning
-    min_fan_in: int = 3  # in half precision units of one or two inputs coincide by chance
+    max_lost: float = limit(
+        0.5,
+        "share of units that are still copies after probation: beyond half of them the layer is lost, "
+        "whatever training does",
+        unit="share of the layer's units",
+    )
+    min_share: float = limit(
+        0.25,
+        "share of copies that is worth a warning where they diverge by themselves",
+        unit="share of the layer's units",
+    )
+    min_fan_in: int = limit(
+        3,
+        "fewest inputs of a layer in half precision: units of one or two inputs coincide by chance",
+        unit="inputs",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         trial = recording.probation

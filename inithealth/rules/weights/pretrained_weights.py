@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from statistics import median
 from typing import ClassVar
 
-from inithealth.evidence.trained import MAX_RANDOM_EDGE, MIN_TRAINED_SHARE, trained_layers
+from inithealth.evidence.facts import with_limits
+from inithealth.evidence.trained import TrainedLimits, trained_layers
 from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import ELEMENTWISE
@@ -12,7 +13,7 @@ from inithealth.recording import Recording
 from inithealth.rules.base import Rule
 
 
-class PretrainedWeights(Rule):
+class PretrainedWeights(TrainedLimits, Rule):
     """Most of the network has been trained already.
 
     ## What it checks
@@ -39,11 +40,9 @@ class PretrainedWeights(Rule):
     name = "pretrained-weights"
     severity = Severity.INFO
     rank: ClassVar[int] = 90
-    max_random_edge: float = MAX_RANDOM_EDGE  # fresh networks: .95-1.00; twelve trained checkpoints: 1.26-4.39
-    min_share: float = MIN_TRAINED_SHARE  # of the weights; one odd matrix makes no pretrained network
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        names = trained_layers(recording, self.max_random_edge, self.min_share)
+        names = trained_layers(with_limits(recording, [self]))
         layers = [layer for layer in recording.layers if layer.name in names]
         edges = [layer.weight.spectral_edge for layer in layers if layer.weight and layer.weight.spectral_edge]
         if not edges:

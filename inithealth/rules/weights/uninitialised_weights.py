@@ -6,20 +6,18 @@ from statistics import median
 from typing import ClassVar
 
 from inithealth.evidence import fixes
-from inithealth.evidence.missed_init import DEFAULT, Missed, missed_by_scheme
+from inithealth.evidence.missed_init import DEFAULT, Missed, MissedLimits, missed_by_scheme
 from inithealth.evidence.trained import trained_layers
 from inithealth.evidence.wording import number, span, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, Weight
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, limit
 
 _FOLLOW = frozenset(f"IH{code}" for code in (*range(201, 211), *range(301, 306), 405, 406, 407))
 _ABOUT_WEIGHTS = frozenset("IH101 IH103 IH104 IH105 IH106 IH107 IH108 IH109".split())
-_SAME_STD = 1.2  # over the smallest: small weights of one std differ by a tenth
-_SHORTEST_LINE = 4  # elements of a row or column that may have faded as one
 
 
-class UninitialisedWeights(Rule):
+class UninitialisedWeights(MissedLimits, Rule):
     """Weights hold what was in the memory before, or what their class put there by default.
 
     ## What it checks
@@ -52,10 +50,31 @@ class UninitialisedWeights(Rule):
     severity = Severity.ERROR
     rank: ClassVar[int] = -1  # before NaN: it may be part of the garbage
     missed_rank: ClassVar[int] = 29  # before the scale, which is the default's
-    max_tiny_share: float = 0.0  # of values between 0 and 1e-20: no initialization draws a single one
-    max_value: float = 1e10  # the largest value that anybody draws is far below, garbage goes up to 1e38
-    min_followers: int = 3  # layers that follow a scheme, for the others to have missed it
-    max_missed_share: float = 0.34  # of the layers of one class in one module: more of them are left so on purpose
+    max_tiny_share: float = limit(
+        0.0,
+        "share of values between 0 and 1e-20: no initialization draws a single one",
+        unit="share of elements",
+    )
+    max_value: float = limit(
+        1e10,
+        "largest value of a weight: initializations draw far smaller ones, unwritten memory goes up to 1e38",
+        unit="value",
+    )
+    min_spike: float = limit(
+        8.0,
+        "least largest value over the rms, where a value beyond max_value stands out; a matrix that is huge throughout "
+        "was scaled. Of few elements 0.6 times the root of their number is enough",
+        unit="ratio",
+    )
+    min_line: int = limit(
+        4, "fewest elements of a row or column that may have faded as one, as dead units do", unit="elements"
+    )
+    max_std_ratio: float = limit(
+        1.2,
+        "largest over smallest std of weights that the fix draws with one std: small weights of one std differ by a "
+        "tenth",
+        unit="ratio",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         garbage = list(self._garbage(recording))
@@ -66,7 +85,7 @@ class UninitialisedWeights(Rule):
         in_vain = [layer for layer in recording.layers if layer.weight and _in_vain(layer, recording)]
         if in_vain:
             yield self._lost(in_vain, recording)
-        for missed in missed_by_scheme(recording, self.min_followers, self.max_missed_share):
+        for missed in missed_by_scheme(recording, self):
             if not set(map(id, missed.layers)) <= set(map(id, in_vain)):
                 yield self._missed(missed)
 
@@ -85,10 +104,12 @@ class UninitialisedWeights(Rule):
             for parameter in (layer.weight, layer.bias):
                 if parameter is None:
                     continue
-                if parameter.abs_max > self.max_value and _mixed(parameter):
+                if parameter.abs_max > self.max_value and _mixed(parameter, self.min_spike):
                     told = f"values up to {number(parameter.abs_max)} (limit {number(self.max_value)})"
                     yield layer, parameter, told
-                elif parameter.tiny_share > self.max_tiny_share and not _faded(layer, parameter, trained):
+                elif parameter.tiny_share > self.max_tiny_share and not _faded(
+                    layer, parameter, trained, self.min_line
+                ):
                     values = f"{parameter.tiny_share:.2g} of the values are not zero and yet below 1e-20"
                     yield layer, parameter, f"{values} (limit {self.max_tiny_share:g})"
 
@@ -121,7 +142,7 @@ class UninitialisedWeights(Rule):
     def _lost(self, layers: list[Layer], recording: Recording) -> Finding:
         stds = [recording.lost_writes[layer.weight.name] for layer in layers if layer.weight is not None]
         std, rms = median(stds), layers[0].weight.rms if layers[0].weight is not None else 0.0
-        if max(stds) < _SAME_STD * min(stds):
+        if max(stds) < self.max_std_ratio * min(stds):
             stds = [std] * len(stds)
         return self.finding(
             layers,
@@ -153,14 +174,14 @@ def _in_vain(layer: Layer, recording: Recording) -> bool:
     return default and layer.weight is not None and layer.weight.name in recording.lost_writes
 
 
-def _mixed(parameter: Weight) -> bool:
+def _mixed(parameter: Weight, least: float) -> bool:
     """Whether the largest value stands far out of the others; a matrix that is huge throughout has been scaled."""
     if len(parameter.shape) < 2 or not math.isfinite(parameter.rms):
         return True
-    return parameter.abs_max > min(8.0, 0.6 * math.sqrt(math.prod(parameter.shape))) * parameter.rms
+    return parameter.abs_max > min(least, 0.6 * math.sqrt(math.prod(parameter.shape))) * parameter.rms
 
 
-def _faded(layer: Layer, parameter: Weight, trained: frozenset[str]) -> bool:
+def _faded(layer: Layer, parameter: Weight, trained: frozenset[str], shortest: int) -> bool:
     """Whether tiny values are what long training, or a formula, makes of weights."""
     if layer.name in trained or (not parameter.trainable and layer.kind in ("scale", "other")):
         return True
@@ -169,7 +190,7 @@ def _faded(layer: Layer, parameter: Weight, trained: frozenset[str]) -> bool:
     amount = math.prod(parameter.shape)
     lengths = (amount // parameter.shape[0], amount // math.prod(parameter.shape[1:]))
     tiny = round(parameter.tiny_share * amount)
-    return tiny < amount and any(length >= _SHORTEST_LINE and tiny % length == 0 for length in lengths)
+    return tiny < amount and any(length >= shortest and tiny % length == 0 for length in lengths)
 
 
 def _zero_throughout(recording: Recording) -> list[Layer]:

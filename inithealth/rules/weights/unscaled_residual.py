@@ -5,16 +5,16 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from inithealth.evidence import fixes
-from inithealth.evidence.depth_scheme import Unscaled, scaled_by_depth, scaled_twice, unscaled_ends
+from inithealth.evidence.depth_scheme import DepthLimits, Unscaled, scaled_by_depth, scaled_twice, unscaled_ends
 from inithealth.evidence.residual_stream import branches, growth, growth_if_scaled
 from inithealth.evidence.roles import block_role, grouped
 from inithealth.evidence.wording import number, span, times, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, limit
 
 
-class UnscaledResidual(Rule):
+class UnscaledResidual(DepthLimits, Rule):
     """Residual branches add up, and nothing scales them down with the depth.
 
     ## What it checks
@@ -47,21 +47,34 @@ class UnscaledResidual(Rule):
     explains: ClassVar[frozenset[str]] = frozenset(
         "IH202 IH203 IH205 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split()
     )
-    max_growth: float = 10.0  # sqrt(2)^N for N branches drawn by He's rule: beyond 6 of them
-    highest_growth: float = 1e3  # without norms none trained
-    max_depth_growth: float = 5.0  # times what scaled branches make: no more than sqrt(25) for 12 blocks of two
+    max_growth: float = limit(
+        10.0,
+        "growth of the trunk over all residual branches: sqrt(2)^N for N branches drawn by He's rule exceeds "
+        "it beyond 6 of them",
+        unit="ratio of the trunk's rms",
+    )
+    highest_growth: float = limit(
+        1e3,
+        "growth of the trunk beyond which it is an error: without norms none trained",
+        unit="ratio of the trunk's rms",
+    )
+    max_depth_growth: float = limit(
+        5.0,
+        "growth over that of branches scaled by depth: at most sqrt(25) for 12 blocks of two",
+        unit="ratio",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         found = [] if recording.trunk_normalized else branches(recording)
-        grown, left_out = growth(found), unscaled_ends(recording)
+        grown, left_out = growth(found), unscaled_ends(recording, self)
         amount = max(recording.branches, len(found))
         bare = [branch for branch in found if not branch.normed]
         if grown > self.max_growth and len(bare) > len(found) / 2:
             yield self._exploding([branch.end for branch in bare], grown, amount)
         elif left_out is not None:
             yield self._left_out(left_out, recording.normalized)
-        elif scaled_by_depth(recording):
-            twice = scaled_twice(recording)
+        elif scaled_by_depth(recording, self):
+            twice = scaled_twice(recording, self)
             if twice:
                 yield self._twice(twice, recording)
         elif grown > self.max_growth and grown > self.max_depth_growth * growth_if_scaled(grown, amount):

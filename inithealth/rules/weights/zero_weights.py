@@ -7,7 +7,7 @@ from inithealth.evidence import fixes, signal_path
 from inithealth.evidence.wording import span, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Probation, Recording
-from inithealth.rules.base import Rule
+from inithealth.rules.base import Rule, limit
 
 
 class ZeroWeights(Rule):
@@ -39,7 +39,12 @@ class ZeroWeights(Rule):
     explains: ClassVar[frozenset[str]] = frozenset(
         "IH201 IH204 IH206 IH207 IH301 IH302 IH304 IH305 IH105 IH208 IH401 IH406".split()
     )
-    max_zero_units: float = 0.5  # share of units: beyond half of them the layer is lost, whatever training does
+    max_zero_units: float = limit(
+        0.5,
+        "share of units that stay zero, or become copies: beyond half of them the layer is lost, whatever "
+        "training does",
+        unit="share of the layer's units",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         trial = recording.probation
