@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from inithealth.call import Call
 from inithealth.record.graph.flow import Flow, flow_of
-from inithealth.record.graph.graph import Graph, order
+from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.operations import Operation
+from inithealth.record.graph.order import order
 from inithealth.record.layers.names import parameter_names
 from inithealth.record.recorder import Recorder
 from inithealth.record.sandbox.batches import named_tensors, revealed

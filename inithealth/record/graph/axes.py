@@ -7,10 +7,6 @@ import math
 from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.graph import Graph
 
-_SAME = frozenset("ToCopy Alias Clone Contiguous Slice Detach Expand".split()) | vocab.SPLITTING - {"Unbind"}
-_VIEWS = frozenset("View UnsafeView ReshapeAlias Squeeze Unsqueeze".split())
-_DROPPING = frozenset({"Select", "Unbind"})
-
 
 def axis_of_parameter(graph: Graph, index: int, axis: int | None) -> int | None:
     """The parameter's axis that became ``axis`` of a node's output; None where that cannot be told."""
@@ -26,7 +22,7 @@ def axis_of_parameter(graph: Graph, index: int, axis: int | None) -> int | None:
 def _before(graph: Graph, index: int, axis: int, shape: tuple[int, ...]) -> int | None:
     """The axis one node earlier, where the tensor had that shape."""
     name = graph.names[index]
-    if name in _SAME:
+    if name in vocab.KEEPS_AXES:
         return axis
     if name == "T":
         return len(shape) - 1 - axis
@@ -35,9 +31,9 @@ def _before(graph: Graph, index: int, axis: int, shape: tuple[int, ...]) -> int 
         return turned[1 - turned.index(axis)] if axis in turned else axis
     if name == "Permute":
         return graph.signed(graph.saved(index, "dims")[axis]) % len(shape)
-    if name in _VIEWS:
+    if name in vocab.RESHAPES:
         return _through_view(axis, shape, graph.shape(index))
-    dim = graph.dimension(index) if name in _DROPPING else None
+    dim = graph.dimension(index) if name in vocab.DROPS_AXIS else None
     return None if dim is None else axis + (axis >= dim % len(shape))
 
 
@@ -62,7 +58,7 @@ def after(graph: Graph, index: int, axes: frozenset[int], shape: tuple[int, ...]
     Empty where the node does not just lay values out, or mixes these axes with others.
     """
     name, new = graph.names[index], graph.shape(index)
-    if name in _SAME and len(new) == len(shape):
+    if name in vocab.KEEPS_AXES and len(new) == len(shape):
         return axes
     if name == "T":
         return frozenset(len(shape) - 1 - axis for axis in axes)
@@ -72,9 +68,9 @@ def after(graph: Graph, index: int, axes: frozenset[int], shape: tuple[int, ...]
     if name == "Permute":
         dims = [graph.signed(dim) % len(shape) for dim in graph.saved(index, "dims")]
         return frozenset(dims.index(axis) for axis in axes)
-    if name in _VIEWS:
+    if name in vocab.RESHAPES:
         return frozenset[int]().union(*(_parted(axis, shape, new) for axis in axes))
-    dim = graph.dimension(index) if name in _DROPPING else None
+    dim = graph.dimension(index) if name in vocab.DROPS_AXIS else None
     return frozenset() if dim is None else frozenset(axis - (axis > dim % len(shape)) for axis in axes)
 
 

@@ -15,6 +15,7 @@ from inithealth.recording import Feeds
 
 _MOST_TARGETS = 4  # an output read by more things than that is told by the first few
 _SELU_SCALE = 1.0507
+_PARTS = {"query": "q", "key": "k", "value": "v", "mask": "bias"}  # of an attention, and what a target calls them
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,14 @@ def _met(marks: Landmarks, meets: Meets, index: int, reader: int, operand: int) 
     graph, name = marks.graph, marks.graph.names[reader]
     if reader in marks.norms:
         return (Target("norm", name, reader),) if marks.norms[reader] == index else ()
-    if vocab.is_place(name, operand):
+    role = vocab.node(name).role(operand)
+    if role == "place":  # it says where to read another operand: its size is none of a signal
         return ()
     if reader in marks.operations and marks.operations[reader].kind != "scale":
         return (Target("layer", marks.operations[reader].kind, reader),)
     if name in vocab.ATTENTION:
-        return (Target("attention", "qkv"[operand] if operand < 3 else "bias", reader),)
-    if name in vocab.LOSSES or name == "LogSoftmax":
+        return (Target("attention", _PARTS.get(role, "bias"), reader),)
+    if name in vocab.LOSSES or name in vocab.LOG_SOFTMAX:
         return (Target("loss", name, reader),)
     if name in vocab.OPERATIONS:  # two signals multiplied
         return (Target("attention", _part(graph, reader, operand), reader),)

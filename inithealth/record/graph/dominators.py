@@ -5,8 +5,6 @@ from __future__ import annotations
 from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.graph import Graph
 
-_VALUE = 2  # the operand of a fused attention that is summed, not compared
-
 
 def peel(graph: Graph, index: int) -> int:
     """The node whose values these are, before views and copies."""
@@ -101,5 +99,5 @@ def _stops(graph: Graph, reader: int, operand: int) -> bool:
     if name in vocab.SOFTMAX:  # of zero scores it makes equal shares
         return False
     if name in vocab.ATTENTION:
-        return operand == _VALUE
-    return len(graph.data(reader)) < 2 or name in vocab.MULTIPLICATIVE or name in ("Bmm", "Mm", "Baddbmm")
+        return vocab.node(name).role(operand) == "value"  # what is summed, not compared
+    return len(graph.data(reader)) < 2 or name in vocab.MULTIPLICATIVE or name in vocab.PRODUCTS - {"Addmm"}

@@ -32,6 +32,7 @@ class Flow(Landmarks):
     trunk_normalized: bool = False  # norms lie on the residual trunk itself, as in a post-norm transformer
     essential: set[int] = field(default_factory=set)
     unread: dict[str, str] = field(default_factory=dict)  # weight -> the node that uses it in a way not known here
+    unknown: tuple[str, ...] = ()  # the nodes of the graph whose meaning is not known, each name once
     meets: Meets = field(default_factory=list)
     leads_on: list[bool] = field(default_factory=list)  # whether an operation with a weight follows the node
     scales: list[tuple[str, ...]] = field(default_factory=list)  # learned scales on the way to the next layer
@@ -109,6 +110,7 @@ def flow_of(graph: Graph) -> Flow:
     flow.branches = trunk.count_branches(flow, adds)
     flow.trunk_normalized = trunk.trunk_normalized(flow, adds)
     flow.unread = dict(_unread(flow))
+    flow.unknown = tuple(sorted({name for name in graph.names if not vocab.known(name)}))
     flow.scales = passed_scales(flow)
     flow.valued, flow.moved = reaching(graph, scores), reaching(graph, over_one)
     _look_ahead(flow)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.graph import Graph
 
-_VALUE = 2  # the operand of a fused attention that is summed, not compared
 _MOST_STEPS = 6  # nodes between a softmax and what it weighs
 _PADDING_READ = 2**16  # indices of an embedding that are looked at
 
@@ -30,7 +29,7 @@ def scores(graph: Graph, reader: int, operand: int) -> bool:
     """
     name = graph.names[reader]
     if name in vocab.ATTENTION:
-        return operand != _VALUE
+        return vocab.node(name).role(operand) != "value"  # what is summed, not compared
     return name in vocab.SOFTMAX and _weighs(graph, reader)
 
 
@@ -38,8 +37,9 @@ def over_one(graph: Graph, reader: int, operand: int) -> bool:
     """Whether a node is a softmax over a single element, through which no gradient can come."""
     name = graph.names[reader]
     if name in vocab.ATTENTION:
-        key, output = graph.edges[reader][1]
-        return operand != _VALUE and key >= 0 and graph.shape(key, output)[-2:-1] == (1,)
+        node = vocab.node(name)
+        key, output = graph.edges[reader][node.at("key")[0]]
+        return node.role(operand) != "value" and key >= 0 and graph.shape(key, output)[-2:-1] == (1,)
     if name not in vocab.SOFTMAX:
         return False
     dim, shape = graph.dimension(reader), graph.shape(reader)

@@ -5,42 +5,21 @@ Node wrappers are recycled when unreferenced, so the graph keeps every node: dro
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch.autograd.graph import Node
 
 from inithealth.record.collection import collection_paused
 from inithealth.record.graph import vocabulary as vocab
-
-_WHOLE_NAMES = frozenset({"CopySlices", "CopyBackwards", "AccumulateGrad", "GraphRoot"})
-
-
-@lru_cache(maxsize=1024)
-def base_name(name: str) -> str:
-    """A node's name without namespace and ``Backward0``: ``torch::autograd::AddmmBackward0`` -> ``Addmm``."""
-    name = name.rsplit("::", 1)[-1]
-    return name if name in _WHOLE_NAMES else re.sub(r"Backward\d*$|BackwardS$", "", name)
-
-
-@dataclass(frozen=True)
-class Order:
-    """Nodes in topological order, inputs first, with each operand's (producer, output); producer -1 is a constant."""
-
-    nodes: list[Node]
-    names: list[str]
-    edges: list[list[tuple[int, int]]]
+from inithealth.record.graph.order import Order
 
 
 class Graph:
     """Everything that some roots depend on.
 
     Args:
-        ordered: its nodes, from :func:`order`.
+        ordered: its nodes, from :func:`inithealth.record.graph.order.order`.
         names: parameter name by ``id(parameter)``.
     """
 
@@ -96,6 +75,18 @@ class Graph:
         except RuntimeError:
             return None
         return value.detach() if isinstance(value, torch.Tensor) else value
+
+    def saved_tensors(self, index: int) -> tuple[torch.Tensor, ...] | None:
+        """What an ``autograd.Function`` saved, detached; empty where it is gone, None where a hook has packed it."""
+        node: Any = self.nodes[index]
+        try:
+            raw = node._raw_saved_tensors
+            if any(getattr(each, "unpack_hook", None) is not None for each in raw):
+                self.packed = True
+                return None
+            return tuple(tensor.detach() for tensor in node.saved_tensors)
+        except (AttributeError, RuntimeError):  # changed in place since, or freed
+            return ()
 
     def dimension(self, index: int) -> int | None:
         """The dimension that a node works along."""
@@ -168,47 +159,3 @@ class Graph:
         """Whether a constant operand made the result larger than the parameters: then the constant is the data."""
         size = torch.Size(self.shape(index)).numel()
         return size > max(torch.Size(self.shape(p, o)).numel() for p, o in self.edges[index] if p >= 0)
-
-
-def _name(node: Node) -> str:
-    name = base_name(node.name())
-    if name == "CopySlices":  # an in-place operation on a view: the operation is inside
-        inner = getattr(node, "_wrapped_node", None)
-        if inner is not None and base_name(inner.name()) in vocab.ACTIVATIONS | vocab.ARITHMETIC:
-            return base_name(inner.name())
-    return name
-
-
-def order(roots: Sequence[Node]) -> Order:
-    """Everything that some nodes (``grad_fn`` of a loss, or of several outputs) depend on."""
-    with collection_paused():
-        return _ordered(roots)
-
-
-def _ordered(roots: Sequence[Node]) -> Order:
-    raw: dict[Node, tuple[tuple[Node | None, int], ...]] = {}
-    stack = list(dict.fromkeys(roots))
-    for root in stack:
-        raw[root] = ()
-    readers = dict.fromkeys(stack, 0)
-    while stack:
-        node = stack.pop()
-        raw[node] = node.next_functions
-        for producer, _ in raw[node]:
-            if producer is None:
-                continue
-            readers[producer] = readers.get(producer, 0) + 1
-            if producer not in raw:
-                raw[producer] = ()
-                stack.append(producer)
-    found = [node for node, count in readers.items() if count == 0]
-    for node in found:  # grows while it is read: the loss comes first
-        for producer, _ in raw[node]:
-            if producer is not None:
-                readers[producer] -= 1
-                if readers[producer] == 0:
-                    found.append(producer)
-    found.reverse()
-    place = {node: index for index, node in enumerate(found)}
-    edges = [[(-1 if p is None else place[p], output) for p, output in raw[node]] for node in found]
-    return Order(found, [_name(node) for node in found], edges)

@@ -30,9 +30,10 @@ def _at(marks: Landmarks, found: list[tuple[str, ...]], reader: int) -> tuple[st
     if operation is not None:
         return operation.weights[:1] + found[reader] if operation.kind in ELEMENTWISE else ()
     graph = marks.graph
-    if graph.names[reader] in ("Addcmul", "Lerp"):  # x + scale f in one operation
-        factors = [name for producer, _ in graph.edges[reader][1:] for name in (graph.pure[producer] or ())[:1]]
-        return tuple(factors)
+    node = vocab.node(graph.names[reader])
+    if node.kind == "additive" and node.operands:  # x + scale f in one operation
+        scales = [producer for at, (producer, _) in enumerate(graph.edges[reader]) if node.role(at) == "scale"]
+        return tuple(name for producer in scales if producer >= 0 for name in (graph.pure[producer] or ())[:1])
     return () if reader in marks.residuals or reader in marks.projections else found[reader]
 
 

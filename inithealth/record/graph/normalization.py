@@ -16,7 +16,7 @@ def norms(graph: Graph) -> dict[int, int]:
             continue
         edges = graph.edges[index]
         if name in vocab.NORMS:
-            found[index] = edges[0][0]
+            found[index] = edges[vocab.node(name).at("input")[0]][0]
         elif name in ("Mul", "Div") and len(edges) == 2:
             for this, other in ((0, 1), (1, 0)):
                 if graph.is_data(edges[other][0]) and _is_statistic(graph, edges[this][0]):
@@ -31,8 +31,8 @@ def _is_statistic(graph: Graph, index: int) -> bool:
         name = graph.names[index] if index >= 0 else ""
         if not graph.is_data(index) or name not in vocab.STATISTIC:
             return False
-        rooted = rooted or name in ("Rsqrt", "Sqrt", "LinalgVectorNorm", "Norm", "Std")
-        averaged = averaged or name in ("Mean", "Sum", "LinalgVectorNorm", "Norm", "Std", "Var")
+        rooted = rooted or name in vocab.ROOTED
+        averaged = averaged or name in vocab.AVERAGED
         if rooted and averaged:
             return True
         index = graph.edges[index][0][0]

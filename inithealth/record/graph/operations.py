@@ -41,15 +41,15 @@ def operations(graph: Graph) -> dict[int, Operation]:
 
 
 def _main(graph: Graph, index: int) -> Operation | None:
-    kind, operands, bias_at = vocab.OPERATIONS[graph.names[index]]
-    edges = graph.edges[index]
-    if operands is None:
+    row, edges = vocab.node(graph.names[index]), graph.edges[index]
+    kind, operands = row.kind, row.at("factor")
+    if not operands:
         return _lookup(graph, index, kind)
     at = next((k for k in reversed(operands) if k < len(edges) and _is_weight(graph, edges[k][0])), None)
     if at is None:
         return None  # two signals multiplied: attention, a similarity
     producer, output = edges[at]
-    bias = graph.pure[edges[bias_at][0]] if bias_at is not None and _is_weight(graph, edges[bias_at][0]) else None
+    bias = _parameters_at(graph, index, "bias")
     shape = graph.shape(producer, output)
     fans = _conv_fans(graph, index, shape) if kind == "conv" else _matrix_fans(graph, index, kind, shape, at, operands)
     fan_in, fan_out, groups = fans
@@ -99,14 +99,23 @@ def _added_bias(graph: Graph, index: int) -> str | None:
     return None
 
 
+def _parameters_at(graph: Graph, index: int, role: str) -> tuple[str, ...] | None:
+    """The parameters behind a node's operand with that role; None where it is a signal, a constant or absent."""
+    edges = graph.edges[index]
+    found = [
+        at for at in vocab.node(graph.names[index]).at(role) if at < len(edges) and _is_weight(graph, edges[at][0])
+    ]
+    return graph.pure[edges[found[0]][0]] if found else None
+
+
 def _is_weight(graph: Graph, producer: int) -> bool:
     return producer >= 0 and graph.pure[producer] is not None
 
 
 def _matrix_fans(
-    graph: Graph, index: int, kind: str, shape: tuple[int, ...], at: int, operands: tuple[int, int]
+    graph: Graph, index: int, kind: str, shape: tuple[int, ...], at: int, operands: tuple[int, ...]
 ) -> tuple[int | None, int | None, int]:
-    if graph.names[index] in ("Linear", "MkldnnLinear") and len(shape) == 2:
+    if "turned" in vocab.node(graph.names[index]).traits and len(shape) == 2:
         return shape[1], shape[0], 1
     if len(shape) < 2:
         return (shape[0] if shape else 1), 1, 1
@@ -154,8 +163,7 @@ def _scaling(graph: Graph, index: int) -> Operation | None:
     """The weight of a normalization, or a learned scale on the signal."""
     name, edges = graph.names[index], graph.edges[index]
     if name in vocab.NORMS:
-        weight = graph.pure[edges[1][0]] if len(edges) > 1 and _is_weight(graph, edges[1][0]) else None
-        bias = graph.pure[edges[2][0]] if len(edges) > 2 and _is_weight(graph, edges[2][0]) else None
+        weight, bias = (_parameters_at(graph, index, role) for role in ("weight", "bias"))
         if weight is None:
             return None
         return Operation(index, "norm", weight, bias[0] if bias else None)
@@ -180,8 +188,6 @@ def _unit_axis(graph: Graph, index: int, kind: str, producer: int, weight_first:
     if kind == "conv":
         return 1 if graph.saved(index, "transposed") else 0
     dimensions = len(graph.shape(producer))
-    if graph.names[index] in ("Linear", "MkldnnLinear", "Mv", "Addmv", "Dot"):
-        axis = 0
-    else:
-        axis = dimensions - 2 if weight_first else dimensions - 1
+    last = dimensions - 2 if weight_first else dimensions - 1
+    axis = 0 if vocab.node(graph.names[index]).units_first else last
     return axis_of_parameter(graph, producer, axis)

@@ -140,7 +140,8 @@ def _comes_from(marks: Landmarks, node: int, fork: int) -> bool:
 def _signals(marks: Landmarks, index: int) -> list[int]:
     graph, name = marks.graph, marks.graph.names[index]
     if name in vocab.ATTENTION:
-        return graph.data(index)[2:3]
+        edges, values = graph.edges[index], vocab.node(name).at("value")
+        return [edges[at][0] for at in values if graph.is_data(edges[at][0])]
     data = graph.data(index)
     if len(data) == 2 and (name in vocab.PRODUCTS or name in vocab.MULTIPLICATIVE):
         bounded = [producer for producer in data if _gates(marks, producer)]

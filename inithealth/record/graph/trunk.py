@@ -42,8 +42,8 @@ def _source(marks: Landmarks, node: int) -> int:
     if node in marks.norms:
         return marks.norms[node]
     graph, operation = marks.graph, marks.operations[node]
-    operands = vocab.OPERATIONS.get(graph.names[node], ("", None, None))[1]
-    if operands is None or operation.operand is None:
+    operands = vocab.node(graph.names[node]).at("factor")
+    if not operands or operation.operand is None:
         return next(iter(graph.data(node)), -1)
     producer = graph.edges[node][operands[operation.operand == operands[0]]][0]  # the other one
     return producer if graph.is_data(producer) else -1

@@ -49,4 +49,6 @@ def _unread(flow: Flow | None, naming: Naming, known: Collection[str]) -> dict[s
     for name, node in flow.unread.items():
         if naming.layer(name) not in known:
             found.setdefault(naming.layer(name), f"{node} is no operation that is known here")
+    if flow.unknown:
+        found[", ".join(flow.unknown)] = "unknown operation: the signal is assumed to pass through it unchanged"
     return found

@@ -11,8 +11,9 @@ from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.failures import Failures
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.flow import Flow, flow_of
-from inithealth.record.graph.graph import Graph, order
+from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.operations import Operation
+from inithealth.record.graph.order import order
 from inithealth.record.layers.names import parameter_names
 from inithealth.record.layers.naming import Naming
 from inithealth.record.live.hooks import node_hook
@@ -140,9 +141,12 @@ class Observer:
                 buffer.units.setdefault(layer, []).append(found)
 
     def _attention(self, flow: Flow, buffer: StepBuffer) -> None:
-        for layer, (std, top, keys) in attention.readings(flow, self.layer_at).items():
-            found = buffer.first_step_stats.setdefault(layer, {})
-            found.update(attention_std=std, attention_top=top, attention_keys=keys)
+        found = attention.sharpness(flow, self.layer_at)
+        for layer, why in found.unread.items():
+            self.failures.setdefault(f"the logits of the attention that {layer} feeds", why)
+        for layer, (std, top, keys) in found.readings.items():
+            stats = buffer.first_step_stats.setdefault(layer, {})
+            stats.update(attention_std=std, attention_top=top, attention_keys=keys)
 
     def _ends(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:
         """The loss; what the head reads; the network's inputs: what operations read, not what only the loss does."""

@@ -14,7 +14,8 @@ from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.flow import Flow
-from inithealth.record.graph.graph import Graph, base_name
+from inithealth.record.graph.graph import Graph
+from inithealth.record.graph.order import base_name
 from inithealth.record.saved.written_losses import written_loss
 from inithealth.record.tensors import plain
 from inithealth.recording import Loss
@@ -35,11 +36,11 @@ def loss_of(flow: Flow, rows: int | None) -> Loss:
             kind = vocab.LOSSES[name]
             if kind == "nll" and graph.data(index):
                 source = peel(graph, graph.data(index)[0])
-                if graph.names[source] == "LogSoftmax":
+                if graph.names[source] in vocab.LOG_SOFTMAX:
                     value = _negative_likelihood(graph, index)
                     return _cross_entropy(graph, source, rows).model_copy(update={"value": value})
             return _binary(graph, index, rows) if kind == "bce_logits" else Loss(kind=kind)
-        if name == "LogSoftmax":
+        if name in vocab.LOG_SOFTMAX:
             return _cross_entropy(graph, index, rows)
         written = written or written_loss(graph, index)  # unless a node of its own says more: a focal loss has squares
         if index in flow.operations and flow.operations[index].kind not in ELEMENTWISE:
@@ -122,7 +123,7 @@ def loss_after_backward(node: Node, logit_stds: Mapping[int, float]) -> Loss:
         if current is None:
             continue
         name = base_name(current.name())
-        if name == "LogSoftmax":
+        if name in vocab.LOG_SOFTMAX:
             classes = tuple(current._input_metadata[0].shape)[Graph.signed(current._saved_dim)]  # type: ignore[attr-defined]
             before = current.next_functions[0][0]
             softmax = before is not None and base_name(before.name()) in vocab.SOFTMAX

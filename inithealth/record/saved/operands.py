@@ -8,21 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.operations import Operation
 from inithealth.record.statistics.exact import between_share
-
-# Which saved tensor is which operand.
-_SAVED = {
-    "Addmm": {1: "mat1", 2: "mat2"},
-    "Mm": {0: "self", 1: "mat2"},
-    "Bmm": {0: "self", 1: "mat2"},
-    "Baddbmm": {1: "batch1", 2: "batch2"},
-    "Mv": {0: "self", 1: "vec"},
-    "Convolution": {0: "input", 1: "weight"},
-    "Linear": {0: "input", 1: "weight"},
-}
 
 
 @dataclass(frozen=True)
@@ -37,24 +27,24 @@ class Operands:
 def operands(flow: Flow, index: int, parameter: Callable[[str], Tensor | None]) -> Operands | None:
     """None for operations whose operands were not saved (a frozen input, a fused layer)."""
     graph, operation = flow.graph, flow.operations[index]
-    saved = _SAVED.get(graph.names[index])
+    saved = vocab.node(graph.names[index]).kept_factors
     signal = signal_of(graph, operation)
-    if saved is None or operation.operand is None or signal is None:
+    if not saved or operation.operand is None or signal is None:
         return None
     weight = graph.saved(index, saved[operation.operand])
     if weight is None and not operation.transformed:
         weight = _laid_out(graph, operation, parameter(operation.weights[0]))
     if not isinstance(weight, Tensor):
         return None
-    if graph.names[index] == "Linear":  # the one node that keeps it as [out, in]
+    if "turned" in vocab.node(graph.names[index]).traits:  # it keeps the weight as [out, in]
         return Operands(signal, weight.mT, False)
     return Operands(signal, weight, operation.kind != "conv" and operation.operand == min(saved))
 
 
 def signal_of(graph: Graph, operation: Operation) -> Tensor | None:
     """What an operation reads besides its weight."""
-    saved = _SAVED.get(graph.names[operation.node])
-    if saved is None or operation.operand is None:
+    saved = vocab.node(graph.names[operation.node]).kept_factors
+    if not saved or operation.operand is None:
         return None
     signal = graph.saved(operation.node, saved[next(at for at in saved if at != operation.operand)])
     return signal if isinstance(signal, Tensor) else None
@@ -62,8 +52,8 @@ def signal_of(graph: Graph, operation: Operation) -> Tensor | None:
 
 def operand_tensor(graph: Graph, operation: Operation) -> Tensor | None:
     """The weight as an operation used it: the product of weight norm, spectral norm and the like."""
-    saved = _SAVED.get(graph.names[operation.node])
-    if saved is None or operation.operand is None:
+    saved = vocab.node(graph.names[operation.node]).kept_factors
+    if not saved or operation.operand is None:
         return None
     used = graph.saved(operation.node, saved[operation.operand])
     return used if isinstance(used, Tensor) else None
@@ -76,7 +66,7 @@ def _laid_out(graph: Graph, operation: Operation, weight: Tensor | None) -> Tens
         return None if weight is None else weight.detach()
     if weight.ndim != 2 or operation.unit_axis is None:
         return None
-    units_last = operation.operand != 0 and graph.names[operation.node] != "Linear"
+    units_last = operation.operand != 0 and "turned" not in vocab.node(graph.names[operation.node]).traits
     laid_out = weight.detach() if (operation.unit_axis == 1) == units_last else weight.detach().t()
     shape = graph.shape(producer, output)
     return laid_out.expand(shape) if laid_out.shape == shape[-2:] else None
@@ -101,8 +91,8 @@ def constants(flow: Flow) -> list[Constant]:
     """The constant signals that a graph's operations read."""
     found = []
     for index, operation in flow.operations.items():
-        saved = _SAVED.get(flow.graph.names[index])
-        if saved is None or operation.operand is None:
+        saved = vocab.node(flow.graph.names[index]).kept_factors
+        if not saved or operation.operand is None:
             continue
         at = next(at for at in saved if at != operation.operand)
         signal = signal_of(flow.graph, operation) if flow.graph.edges[index][at][0] < 0 else None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.graph import Graph
 
 _MOST_STEPS = 16  # nodes between the differences and the loss: a mean, a factor, a sum with other losses
-_WEIGHED = vocab.ARITHMETIC | vocab.LAYOUT | {"Mean", "Sum"}
+_WEIGHED = vocab.ARITHMETIC | vocab.LAYOUT | vocab.REDUCTIONS
 
 
 def written_loss(graph: Graph, index: int) -> str | None:
@@ -28,8 +29,7 @@ def _centred(graph: Graph, difference: int) -> bool:
     """Whether a signal's own mean is taken from it."""
     sides = graph.data(difference)
     for side, other in (sides, sides[::-1]) if len(sides) == 2 else ():
-        while graph.names[other] in vocab.LAYOUT and len(graph.data(other)) == 1:
-            other = graph.data(other)[0]
+        other = peel(graph, other)
         if graph.names[other] == "Mean" and graph.data(other) == [side]:
             return True
     return False
@@ -45,5 +45,5 @@ def _reduced(graph: Graph, index: int) -> bool:
         index = readers[0][0]
         if len(readers) > 1 or graph.names[index] not in _WEIGHED:
             return False
-        averaged = averaged or graph.names[index] in ("Mean", "Sum")
+        averaged = averaged or graph.names[index] in vocab.REDUCTIONS
     return False

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from inithealth.record.graph.dominators import essential_nodes, immediate_dominators, immediate_post_dominators, peel
-from inithealth.record.graph.graph import Graph, Order
+from inithealth.record.graph.graph import Graph
+from inithealth.record.graph.order import Order
 from tests.record.reading import flow_behind, graph_of, squares
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils import checkpoint as checkpointing
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
-from inithealth.record.graph.graph import order
+from inithealth.record.graph.order import order
 from inithealth.record.sandbox.eager_mode import NoDropout, whole_graph
 from inithealth.record.sandbox.restore import undisturbed
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inithealth.record.layers.naming import Naming
-from inithealth.record.saved.attention import readings
+from inithealth.record.saved.attention import sharpness
 from tests.record.reading import Written, flow_behind, squares
 
 HEADS, WIDTH, TOKENS = 2, 16, 10
@@ -62,7 +62,7 @@ def attention(way: Callable[..., Tensor] = fused, gain: float = 1.0, **parts: An
 
 def read(model: nn.Module, *args: Any) -> dict[str, tuple[float, float, int]]:
     flow = flow_behind(model, squares(model(*args)))
-    return readings(flow, Naming(model).layers(flow))
+    return sharpness(flow, Naming(model).layers(flow)).readings
 
 
 def by_hand(model: Any, x: Tensor, visible: Tensor | None = None, fewest: int = 4) -> tuple[float, float, int]:
@@ -231,7 +231,7 @@ def test_what_is_gone_is_not_made_up() -> None:
         loss = squares(model(x))
         flow = flow_behind(model, loss)
         loss.backward()  # type: ignore[no-untyped-call]
-        assert readings(flow, Naming(model).layers(flow)) == {}
+        assert sharpness(flow, Naming(model).layers(flow)).readings == {}
 
 
 def test_broken_logits_are_no_reading() -> None:

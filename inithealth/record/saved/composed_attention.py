@@ -1,0 +1,101 @@
+"""The logits of an attention that is written out: the logarithms of the weights that its softmax has saved.
+
+Queries and keys, which the product before the softmax has saved, tell which keys a mask has hidden and which the
+logits have.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph.flow import Flow
+from inithealth.record.graph.graph import Graph
+from inithealth.record.saved.logits import MASKED, Reading, summary, taken
+
+_UNDERFLOW = -80.0  # a weight whose logit is not that far below the others is not rounded to zero
+_MOST_NODES = 200  # between a softmax and the product that it weighs
+_PRODUCTS = vocab.PRODUCTS - {"Addmm"}  # those of two signals
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Where the logits of a composed attention are made, and what they are multiplied by on their way."""
+
+    node: int
+    factors: tuple[tuple[Tensor, bool, tuple[int, ...]], ...] = ()  # (factor, whether it divides, shape it acts in)
+
+
+def composed(graph: Graph, index: int, scores: Scores) -> Reading | None:
+    weights = graph.saved(index, "result")
+    first, second = (
+        graph.saved(scores.node, name) for name in vocab.node(graph.names[scores.node]).kept_factors.values()
+    )
+    if not all(isinstance(each, Tensor) and each.numel() for each in (weights, first, second)):
+        return None
+    first, second = (each if each.ndim == 3 else each[None] for each in (first, second))
+    shape = first.shape[0], first.shape[1], second.shape[2]
+    if math.prod(shape) != weights.numel() or weights.shape[-1] != shape[2]:
+        return None
+    heads, rows = taken(shape[0], shape[1], second.shape[1] * shape[2])
+    weights = weights.reshape(shape)[:, rows][heads].float()
+    products = first[:, rows][heads].float() @ second[heads].float()
+    for factor, divides, place in scores.factors:
+        factor = factor.float() if factor.numel() == 1 else factor.float().expand(place).reshape(shape)[:, rows][heads]
+        products = products / factor if divides else products * factor
+    logits = weights.log()
+    # What a mask or a bias has added, up to a constant for each query.
+    added = (logits - products).masked_fill(weights == 0, -math.inf)
+    most = added.amax(-1, keepdim=True)
+    rounded = (weights == 0) & (products + most < _UNDERFLOW)
+    visible = (added >= most - MASKED) | rounded
+    return summary(torch.where(rounded, products + most, logits), weights, visible)
+
+
+def scores_of(flow: Flow, softmax: int) -> Scores | None:
+    """The product of two signals that a softmax over the last axis weighs; None where it weighs anything else."""
+    graph = flow.graph
+    dim = graph.dimension(softmax)
+    if dim is None or dim not in (-1, len(graph.shape(softmax)) - 1):
+        return None
+    stack = [(producer, Scores(-1)) for producer in graph.data(softmax)]
+    for _ in range(_MOST_NODES):
+        if not stack:
+            break
+        index, way = stack.pop()
+        name = graph.names[index]
+        if name in _PRODUCTS and index not in flow.operations:
+            alpha = graph.saved(index, "alpha") if name == "Baddbmm" else 1.0
+            own = ((torch.tensor(float(alpha)), False, ()),)
+            return Scores(index, way.factors + own)
+        if name in vocab.IN_ORDER | vocab.HIDES or _keeps_order(graph, index):
+            stack += [(producer, way) for producer in graph.data(index)]
+        elif vocab.node(name).kind == "multiplicative" and vocab.node(name).saved:
+            stack += _multiplied(graph, index, way)
+    return None
+
+
+def _keeps_order(graph: Graph, index: int) -> bool:
+    """Whether a permutation moves axes of size 1 only, as an einsum does: the elements stay where they are."""
+    if graph.names[index] != "Permute":
+        return False
+    shape = graph.shape(*graph.edges[index][0])
+    moved = [graph.signed(dim) % len(shape) for dim in graph.saved(index, "dims")]
+    kept = [dim for dim in moved if shape[dim] != 1]
+    return kept == sorted(kept)
+
+
+def _multiplied(graph: Graph, index: int, way: Scores) -> Iterator[tuple[int, Scores]]:
+    """The one signal that a node multiplies by something known."""
+    node = vocab.node(graph.names[index])
+    for operand, (producer, _) in enumerate(graph.edges[index]):
+        factor = graph.saved(index, node.saved[1 - operand])
+        if graph.is_data(producer) and isinstance(factor, Tensor):
+            divides = "divisor" in node.operands
+            if node.role(operand) != "divisor":
+                yield producer, Scores(-1, (*way.factors, (factor, divides, graph.shape(index))))

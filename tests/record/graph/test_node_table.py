@@ -1,0 +1,86 @@
+"""Every name of the node table is one that torch gives, or a library that is named; so is every saved operand."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections import Counter
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from inithealth.record.graph import node_table
+from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph.node_table import NODES
+
+LIBRARIES = {"torchvision": "GeneratedBackwardFor_torchvision_"}
+# The nodes that torch's derivatives are generated into, and those it writes in C++: it registers a class for each.
+REGISTERED = [name for name in dir(torch._C._functions) if not name.startswith("__")]
+CALLED: dict[str, list[str]] = {}
+for registered in REGISTERED:
+    CALLED.setdefault(re.sub(r"Backward\d+$", "", registered), []).append(registered)
+
+
+@pytest.mark.parametrize("name", sorted(NODES.keys() | vocab.ACTIVATIONS | vocab.SOFTMAX))
+def test_torch_has_a_node_of_that_name(name: str) -> None:
+    origin = NODES[name].origin if name in NODES else ""
+    if origin in LIBRARIES:
+        assert name.startswith(LIBRARIES[origin])
+    elif origin:
+        function = getattr(importlib.import_module(origin), name)
+        assert issubclass(function, torch.autograd.Function)
+    else:
+        assert name in CALLED
+
+
+def test_no_name_is_in_two_rows() -> None:
+    counts = Counter(name for row in node_table._ROWS for name in row)
+    assert [name for name, count in counts.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("name", [name for name, node in NODES.items() if any(node.saved)])
+def test_a_node_keeps_its_operands_by_these_names(name: str) -> None:
+    expected = {f"_saved_{each}" for each in NODES[name].saved if each}
+    assert any(expected <= set(dir(getattr(torch._C._functions, variant))) for variant in CALLED[name])
+
+
+@pytest.mark.parametrize("name", [name for name in CALLED if not vocab.known(name)])
+def test_a_name_that_is_not_in_the_table_is_unknown(name: str) -> None:
+    assert vocab.node(name).kind == "unknown"
+
+
+def test_more_than_a_third_of_torchs_nodes_are_known() -> None:
+    """Backward passes and copies of views apart, which are nodes of their own in torch's list."""
+    forward = [name for name in CALLED if "Backward" not in name]
+    assert sum(vocab.known(name) for name in forward) > len(forward) / 3
+
+
+ROLES = {
+    "Addmm": (lambda x, w, b: F.linear(x, w, b), ("bias", "factor", "factor")),
+    "Convolution": (lambda x, w, b: F.conv2d(x[None, :, :, None], w[..., None, None], b), ("factor", "factor", "bias")),
+    "NativeLayerNorm": (lambda x, w, b: F.layer_norm(x, (3,), w[0], b), ("input", "weight", "bias")),
+    "Addcmul": (lambda x, w, b: torch.addcmul(x, w, b), ("input", "scale", "scale")),
+    "GridSampler2D": (
+        lambda x, w, b: F.grid_sample(x[None, None], w[None, None, :, :2], align_corners=False),
+        ("input", "place"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_node_has_an_edge_for_each_operand(name: str) -> None:
+    call, roles = ROLES[name]
+    x: Tensor = torch.randn(3, 3, requires_grad=True)
+    weight, bias = torch.randn(3, 3, requires_grad=True), torch.randn(3, requires_grad=True)
+    node = call(x, weight, bias).grad_fn
+    while node.name() not in CALLED[name]:
+        node = node.next_functions[0][0]
+    assert len(node.next_functions) == len(roles)
+    assert NODES[name].operands == roles
+
+
+def test_a_backward_pass_in_the_graph_is_known_by_its_forward_one() -> None:
+    assert vocab.known("TanhBackward")
+    assert not vocab.known("MineBackward")
