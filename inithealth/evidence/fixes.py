@@ -9,13 +9,11 @@ from collections.abc import Callable, Sequence
 
 from inithealth.layer_names import NumberedName, differing, is_position, split_positions
 from inithealth.recording import Layer, Weight
+from inithealth.theory.activation_table import BY_NAME
 from inithealth.theory.gains import wanted_gain, wanted_std
 
 Statement = Callable[[str], str]  # what is done to the parameter of a name
 
-# Activations that He initialization is made for, and the name torch.nn.init knows their gain by.
-_HE = {"relu": "relu", "leaky_relu": "leaky_relu", "prelu": "leaky_relu", "rrelu": "leaky_relu", "selu": "linear"}
-_XAVIER = ("tanh", "sigmoid")  # activations that Xavier initialization has a gain for
 _PARAMETRIZED = re.compile(r"\.?parametrizations\.(\w+)\.original\d*$")
 _TORCHS_OWN = ("Linear", *(f"Conv{way}{dimensions}d" for way in ("", "Transpose") for dimensions in (1, 2, 3)))
 _FEWEST_IN_A_LOOP = 3
@@ -153,13 +151,15 @@ def _initializer(layer: Layer, weight: Weight, factor: float) -> tuple[str, str]
         return "normal_", ", std=0.02"
     if layer.kind == "rnn":
         return ("orthogonal_" if "hh" in weight.name else "xavier_uniform_"), ""
-    known = layer.activation in _HE or layer.activation in _XAVIER or wanted_gain(layer) == 1.0
+    row = BY_NAME.get(layer.activation or "")
+    scheme = row.scheme if row is not None else ""
+    known = bool(scheme) or wanted_gain(layer) == 1.0
     std = wanted_std(layer)
     if std is not None and (factor != 1.0 or not known or not _as_torch_counts(weight)):
         return "normal_", f", std={factor * std:.3g}"
-    if layer.activation in _HE:
-        return "kaiming_normal_", f', nonlinearity="{_HE[layer.activation]}"'
-    gain = f', gain=nn.init.calculate_gain("{layer.activation}")' if layer.activation in _XAVIER else ""
+    if row is not None and scheme == "kaiming":
+        return "kaiming_normal_", f', nonlinearity="{row.gain_name}"'
+    gain = f', gain=nn.init.calculate_gain("{row.gain_name}")' if row is not None and scheme == "xavier" else ""
     return "xavier_uniform_", gain
 
 

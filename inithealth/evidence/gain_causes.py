@@ -11,9 +11,11 @@ from inithealth.evidence import fixes
 from inithealth.evidence.limits import Limits, limit
 from inithealth.evidence.wording import span, times, verb
 from inithealth.recording import Layer
+from inithealth.theory.activation_table import BY_NAME
 from inithealth.theory.gains import gradient_through, signal_through, wanted_gain
 
-_SIGMOIDS = ("sigmoid", "hardsigmoid")
+# Any gain lets the gradient fade through these.
+_SIGMOIDS = frozenset(name for name, row in BY_NAME.items() if row.function is not None and row.opens)
 
 
 class GainLimits(Limits):

@@ -7,76 +7,17 @@ from collections.abc import Iterable, Sequence
 
 from inithealth.recording import Layer, Signal, Weight
 from inithealth.theory import mean_field
+from inithealth.theory.activation_table import BY_NAME
+from inithealth.theory.activations import IDENTITY
 
-# Tables of what mean_field computes, for layers whose input to the activation has variance 1 (tested against it).
-# 1 / sqrt(E[phi(z)^2]) for z ~ N(0, 1): the rms(W) sqrt(fan_in) that keeps the signal's size.
-FORWARD_GAIN = {
-    "relu": 1.4142,
-    "leaky_relu": 1.4141,
-    "prelu": 1.3720,
-    "rrelu": 1.3785,
-    "threshold": 1.4142,
-    "relu6": 1.4142,
-    "hardtanh": 1.3920,
-    "tanh": 1.5925,
-    "softsign": 2.3375,
-    "erf": 1.4672,
-    "gelu": 1.5335,
-    "silu": 1.6765,
-    "hardswish": 1.7367,
-    "elu": 1.2452,
-    "celu": 1.2452,
-    "selu": 1.0,
-    "mish": 1.4868,
-    "softplus": 1.0419,
-    "logsigmoid": 1.0419,
-    "sigmoid": 1.8462,
-    "hardsigmoid": 1.8978,
-    "sin": 1.5209,
-}
-# 1 / sqrt(E[phi'(z)^2]): the one that keeps the size of a gradient on its way back.
-BACKWARD_GAIN = {
-    "relu": 1.4142,
-    "leaky_relu": 1.4141,
-    "prelu": 1.3720,
-    "rrelu": 1.3785,
-    "threshold": 1.4142,
-    "relu6": 1.4142,
-    "hardtanh": 1.2105,
-    "tanh": 1.4674,
-    "softsign": 2.0958,
-    "erf": 1.3252,
-    "gelu": 1.4811,
-    "silu": 1.6233,
-    "hardswish": 1.6701,
-    "elu": 1.2234,
-    "celu": 1.2234,
-    "selu": 0.9660,
-    "mish": 1.4448,
-    "softplus": 1.8462,
-    "logsigmoid": 1.8462,
-    "sigmoid": 4.7226,
-    "hardsigmoid": 6.0082,
-    "sin": 1.3273,
-}
-# The gain at which chi_1 passes 1 in a deep stack without biases; a sigmoid has none.
-CRITICAL_GAIN = {
-    **FORWARD_GAIN,
-    **dict.fromkeys(("hardtanh", "tanh", "softsign", "elu", "celu", "sin"), 1.0),
-    **dict.fromkeys(("softplus", "logsigmoid"), 1.4142),
-    "erf": 0.8862,
-    "selu": 0.6905,
-}
-_NO_CRITICAL_GAIN = ("sigmoid", "hardsigmoid")
-# torch.nn.init.calculate_gain's advice, where it differs from the above.
-_ADVISED_GAIN = {"tanh": 5 / 3, "selu": 0.75, "sigmoid": 1.0, "hardsigmoid": 1.0}
 # Standard deviations in use whatever the fan: most language, vision and image-generating models, and the older ones.
 _PLAIN_STD = (0.02, 0.1)
 
 
 def wanted_gain(layer: Layer) -> float:
     """The gain that keeps the signal through the activation the layer feeds; 1 where there is none."""
-    return FORWARD_GAIN.get(layer.activation or "", 1.0) / layer.multiplied
+    row = BY_NAME.get(layer.activation or "")
+    return (row.forward if row is not None and row.forward else 1.0) / layer.multiplied
 
 
 def wanted_std(layer: Layer) -> float | None:
@@ -89,9 +30,9 @@ def critical_std(layer: Layer) -> float | None:
 
     None where there is none (a sigmoid's gradient vanishes at any) and for weights without a fan_in.
     """
-    if layer.activation in _NO_CRITICAL_GAIN:
-        return None
-    return _std(layer, CRITICAL_GAIN.get(layer.activation or "", 1.0) / layer.multiplied)
+    row = BY_NAME.get(layer.activation or "")
+    critical = 1.0 if row is None or row.function is None else row.critical
+    return None if critical is None else _std(layer, critical / layer.multiplied)
 
 
 def depth_scale(layer: Layer) -> float | None:
@@ -145,7 +86,8 @@ def recipe_gains(layer: Layer, weight: Weight) -> list[float]:
 def fan_gains(layer: Layer, weight: Weight) -> list[float]:
     """The same, of those that go by the fans."""
     fan_in, fan_out = weight.fan_in or 1, weight.fan_out or 1
-    advised = _ADVISED_GAIN.get(layer.activation or "", 1.0)
+    row = BY_NAME.get(layer.activation or "")
+    advised = row.advised if row is not None and row.advised else 1.0
     gains = [1.0, math.sqrt(2.0), 1 / math.sqrt(3.0), wanted_gain(layer), advised]
     xavier = math.sqrt(2.0 * fan_in / (fan_in + fan_out))
     return [*gains, xavier, xavier * wanted_gain(layer), math.sqrt(2.0 * fan_in / fan_out)]
@@ -169,4 +111,5 @@ def _gain(layer: Layer) -> float | None:
 
 def _function(layer: Layer) -> str:
     """The layer's activation; those that do more than bend each value are left out."""
-    return layer.activation if layer.activation in FORWARD_GAIN else "identity"
+    row = BY_NAME.get(layer.activation or "")
+    return row.name if row is not None and row.function is not None else IDENTITY

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from inithealth.theory.activations import function_of
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -212,6 +214,4 @@ def _quadrature() -> tuple[Array, Array]:
 
 
 def _function(activation: str | Function) -> Function:
-    from inithealth.theory.activations import named
-
-    return named(activation) if isinstance(activation, str) else activation
+    return function_of(activation) if isinstance(activation, str) else activation

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from inithealth.theory.activations import named, names
+from inithealth.theory.activations import function_of, names
 
 TORCH: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
@@ -29,7 +29,8 @@ TORCH: dict[str, Callable[[Tensor], Tensor]] = {
     "softsign": F.softsign,
     "erf": torch.erf,
     "gelu": F.gelu,
-    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "tanhshrink": F.tanhshrink,
+    "softshrink": F.softshrink,
     "silu": F.silu,
     "hardswish": F.hardswish,
     "mish": F.mish,
@@ -44,9 +45,9 @@ TORCH: dict[str, Callable[[Tensor], Tensor]] = {
 def test_a_name_means_what_torch_means_by_it(name: str) -> None:
     x = np.linspace(-40.0, 40.0, 401)
     expected = TORCH[name](torch.from_numpy(x)).numpy()
-    np.testing.assert_allclose(named(name)(x), expected, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(function_of(name)(x), expected, rtol=1e-6, atol=1e-8)
 
 
 def test_an_unknown_name_is_a_key_error() -> None:
     with pytest.raises(KeyError):
-        named("relo")
+        function_of("relo")

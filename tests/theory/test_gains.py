@@ -10,12 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inithealth.recording import Layer
-from inithealth.theory import mean_field
-from inithealth.theory.activations import names
+from inithealth.theory.activation_table import BY_NAME
 from inithealth.theory.gains import (
-    BACKWARD_GAIN,
-    CRITICAL_GAIN,
-    FORWARD_GAIN,
     critical_std,
     depth_scale,
     gradient_through,
@@ -29,35 +25,18 @@ from inithealth.theory.gains import (
 from tests.rules.recordings import layer, signal, weight
 
 
-@pytest.mark.parametrize("name", FORWARD_GAIN)
-def test_the_tables_are_what_mean_field_computes(name: str) -> None:
-    assert FORWARD_GAIN[name] == pytest.approx(mean_field.forward_gain(name), abs=2e-4)
-    assert BACKWARD_GAIN[name] == pytest.approx(mean_field.backward_gain(name), rel=1e-3)
-
-
-@pytest.mark.parametrize("name", ["relu", "tanh", "hardtanh", "gelu", "silu", "elu", "selu", "softplus", "erf", "sin"])
-def test_the_critical_gain_is_what_mean_field_computes(name: str) -> None:
-    assert CRITICAL_GAIN[name] == pytest.approx(mean_field.critical_gain(name), abs=1e-3)
-
-
-def test_there_is_a_gain_for_every_activation_that_is_known() -> None:
-    others = {"identity", "gelu_tanh"}  # no activation, and one that the graph calls gelu
-    assert set(FORWARD_GAIN) == set(BACKWARD_GAIN) == set(names()) - others
-    assert set(CRITICAL_GAIN) == set(FORWARD_GAIN)
-
-
 @pytest.mark.parametrize("name", ["leaky_relu", "relu6", "hardtanh", "hardswish", "celu", "hardsigmoid", "softsign"])
 def test_a_gain_keeps_the_size_of_a_normal_signal(name: str) -> None:
     z = torch.randn(400_000, generator=torch.Generator().manual_seed(0))
     rms = getattr(F, name)(z).square().mean().sqrt()
-    assert FORWARD_GAIN[name] * float(rms) == pytest.approx(1.0, abs=0.01)
+    assert (BY_NAME[name].forward or 0.0) * float(rms) == pytest.approx(1.0, abs=0.01)
 
 
 def test_without_an_activation_the_signal_is_kept_by_1() -> None:
     assert wanted_gain(layer("fc", 0, activation=None)) == 1.0
     assert wanted_gain(layer("fc", 0, activation="softmax")) == 1.0
-    assert wanted_gain(layer("fc", 0, activation="relu")) == FORWARD_GAIN["relu"]
-    assert wanted_gain(layer("fc", 0, activation="sin", multiplied=30.0)) == FORWARD_GAIN["sin"] / 30
+    assert wanted_gain(layer("fc", 0, activation="relu")) == BY_NAME["relu"].forward
+    assert wanted_gain(layer("fc", 0, activation="sin", multiplied=30.0)) == pytest.approx(1.5209 / 30)
 
 
 def test_the_wanted_std_is_the_gain_over_the_root_of_the_fan() -> None:

@@ -12,9 +12,9 @@ from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.landmarks import Landmarks
 from inithealth.recording import Feeds
+from inithealth.theory.activation_table import by_node
 
 _MOST_TARGETS = 4  # an output read by more things than that is told by the first few
-_SELU_SCALE = 1.0507
 _PARTS = {"query": "q", "key": "k", "value": "v", "mask": "bias"}  # of an attention, and what a target calls them
 
 
@@ -90,12 +90,23 @@ def _constant_factor(graph: Graph, index: int) -> float:
 
 
 def _activation(graph: Graph, index: int) -> str | None:
-    """The name users know an activation node by; None for nodes that are none."""
-    name = graph.names[index]
-    if name == "Clamp":  # at zero from below it is a ReLU, from both sides a hard tanh
-        low, high = graph.saved(index, "min"), graph.saved(index, "max")
-        return None if low is None else "hardtanh" if high is not None else "relu" if low == 0 else None
-    scale = graph.saved(index, "scale") if name == "Elu" else None
-    if isinstance(scale, float) and abs(scale - _SELU_SCALE) < 1e-3:
-        return "selu"
-    return vocab.ACTIVATION_NAMES.get(name)
+    """The name users know an activation by; None for nodes that are none."""
+    row = by_node(graph.names[index], lambda name: graph.saved(index, name))
+    if row is None:
+        return _composed(graph, index)
+    whole = [_composed(graph, reader) for reader, _ in graph.readers(index)] if row.name == "tanh" else []
+    return next(filter(None, whole), row.name)
+
+
+def _composed(graph: Graph, index: int) -> str | None:
+    """Activations that torch composes of several nodes: x / (1 + |x|) and x - tanh(x)."""
+    name, operands = graph.names[index], [producer for producer, _ in graph.edges[index]]
+    if name not in ("Div", "Sub") or len(operands) != 2 or min(operands) < 0:
+        return None
+    signal, other = operands
+    if name == "Sub":
+        inner = graph.edges[other][0][0] if graph.names[other] == "Tanh" else -1
+        return "tanhshrink" if inner == signal else None
+    size = next((p for p, _ in graph.edges[other] if p >= 0), -1) if graph.names[other] == "Add" else -1
+    inner = graph.edges[size][0][0] if size >= 0 and graph.names[size] == "Abs" else -1
+    return "softsign" if inner == signal else None

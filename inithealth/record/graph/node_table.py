@@ -151,6 +151,7 @@ _ROWS: tuple[dict[str, Node], ...] = (
     _row("LinalgQr", "matrix", "transform"),
     _row("Vdot", "matrix", "transform spectral"),
     _row("WeightNormInterface", "weight_norm", "transform"),
+    _row("Zero Fill", "constant"),
     # What ties a graph to the training around it.
     _row("AccumulateGrad", "leaf"),
     _row("_DDPSink", "wrapper", origin=_DDP),

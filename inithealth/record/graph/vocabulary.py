@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inithealth.record.graph.node_table import NODES, Node, having, of_kind
+from inithealth.theory.activation_table import BY_NAME, ROWS
 
 _UNKNOWN = Node("unknown")
 
@@ -18,38 +19,11 @@ def node(name: str) -> Node:
 
 LAYOUT = of_kind("layout")
 POOLING = of_kind("pooling")
-# Node -> the name users know the activation by.
-ACTIVATION_NAMES = {
-    "Relu": "relu",
-    "Gelu": "gelu",
-    "Silu": "silu",
-    "Tanh": "tanh",
-    "Sigmoid": "sigmoid",
-    "LeakyRelu": "leaky_relu",
-    "Elu": "elu",  # selu and celu too: the scale tells them apart
-    "Celu": "celu",
-    "Hardswish": "hardswish",
-    "Hardsigmoid": "hardsigmoid",
-    "Hardtanh": "hardtanh",  # relu6 is one
-    "Mish": "mish",
-    "Softplus": "softplus",
-    "LogSigmoid": "logsigmoid",
-    "PreluKernel": "prelu",
-    "Threshold": "threshold",
-    "RreluWithNoise": "rrelu",
-    "Sin": "sin",
-    "Cos": "cos",
-    "Softmax": "softmax",
-    "SafeSoftmax": "softmax",
-    "Erf": "erf",
-    "Exp": "exp",
-    "Glu": "glu",
-    "ClampMin": "relu",
-}
-ACTIVATIONS = frozenset(ACTIVATION_NAMES) | _words(
-    "Softshrink Hardshrink Expm1 Clamp ClampMax Log Log1P Sqrt Abs Pow Reciprocal Rsqrt Sign Logsumexp"
+# Activations, and other functions of each value.
+ACTIVATIONS = frozenset(name for row in ROWS for name in row.nodes) | _words(
+    "Expm1 ClampMax Log Log1P Sqrt Abs Pow Reciprocal Rsqrt Sign Logsumexp"
 )
-SOFTMAX = frozenset({"Softmax", "SafeSoftmax"})
+SOFTMAX = frozenset(BY_NAME["softmax"].nodes)
 NORMS = of_kind("norm")
 ADDITIVE = of_kind("additive")
 MULTIPLICATIVE = of_kind("multiplicative")
@@ -70,7 +44,7 @@ KEEPS_AXES, RESHAPES, DROPS_AXIS, IN_ORDER = (
 )
 HIDES = having("hides")  # what applies a mask to the scores of an attention
 # What lies between 0 and 1: it weighs or gates a signal, and brings in none.
-OPENINGS = SOFTMAX | _words("Sigmoid Hardsigmoid")
+OPENINGS = frozenset(name for row in ROWS if row.opens for name in row.nodes)
 NON_LINEAR = ACTIVATIONS | NORMS | ATTENTION
 MATRIX_FUNCTIONS = having("matrix_function")
 PRODUCTS, SPECTRAL = having("product"), having("spectral")

@@ -13,6 +13,7 @@ from torch import Tensor
 from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.operations import Operation
+from inithealth.theory.activation_table import BY_NAME, bounds_of, by_node
 
 _MOST_STEPS = 6  # nodes between a rate and its exponential: a factor, a sign, views
 _MOST_UNITS = 128  # units that stand for a layer in a live step
@@ -22,7 +23,7 @@ _MOST_UNITS = 128  # units that stand for a layer in a live step
 class Activity:
     """One activation, still on the device."""
 
-    highest: Tensor | None  # [units], the highest value of each: dead where that is 0
+    highest: Tensor | None  # [units], how far each has opened at most: dead where that is 0 or less
     saturated: Tensor | None  # share of elements
     units: int
     samples: int
@@ -36,25 +37,43 @@ def of_node(graph: Graph, node: int, name: str, fed_by: Iterable[Operation], mos
     """
     if name == "softplus":
         node, name = decay(graph, node) or node, "exp"
-    if name not in ("relu", "tanh", "sigmoid") and (name != "exp" or graph.names[node] != "Exp"):
+    row = BY_NAME.get(name)
+    decays = name == "exp" and graph.names[node] == "Exp"
+    if not decays and (row is None or (row.flat is None and not row.dies)):
         return None
     values = graph.saved(node, "result")
-    if not isinstance(values, Tensor):
-        values = graph.saved(node, "self")
-        values = values.relu() if name == "relu" and isinstance(values, Tensor) else None
-    if values is None or values.numel() == 0 or values.ndim == 0:
+    values = values if isinstance(values, Tensor) else graph.saved(node, "self")
+    if not isinstance(values, Tensor) or values.numel() == 0 or values.ndim == 0:
         return None
     axis = 1 if values.ndim > 2 and any(operation.kind == "conv" for operation in fed_by) else values.ndim - 1
     values = values if most is None else _thinned(values, axis, most)
     units = values.shape[axis]
     samples = values.numel() // units
-    if name == "relu":
-        others = [dim for dim in range(values.ndim) if dim != axis]
-        return Activity(values.amax(others).float() if others else values.float(), None, units, samples)
-    if name == "exp":  # a decay near 1 is a long memory, not a flat part: the slope is the value
+    if decays:  # a decay near 1 is a long memory, not a flat part: the slope is the value
         return Activity(None, (values < 0.03).float().mean(), units, samples)
-    flat = values.abs() > 0.97 if name == "tanh" else (values < 0.03) | (values > 0.97)
-    return Activity(None, flat.float().mean(), units, samples)
+    if row is not None and row.flat is not None:
+        low, high = row.flat
+        return Activity(None, ((values < low) | (values > high)).float().mean(), units, samples)
+    others = [dim for dim in range(values.ndim) if dim != axis]
+    opened = _opened(graph, node, values)
+    return Activity(opened.amax(others).float() if others else opened.float(), None, units, samples)
+
+
+def _opened(graph: Graph, node: int, values: Tensor) -> Tensor:
+    """How far each value is inside the part of the activation that has a slope; 0 or less where it has none.
+
+    A ReLU saves its result, which is above 0 where its input is.
+    """
+
+    def saved(name: str) -> Any:
+        return graph.saved(node, name)
+
+    row = by_node(graph.names[node], saved)
+    low, high = bounds_of(row, saved) if row is not None else (0.0, None)
+    if row is not None and row.hole:
+        return values.abs() - (high or 0.0)
+    above = values if not low else values - low
+    return above if high is None else torch.minimum(above, high - values)
 
 
 def decay(graph: Graph, node: int) -> int | None:

@@ -12,10 +12,13 @@ from inithealth.layer_kinds import PROJECTIONS
 from inithealth.recording import Layer, Measurement, Recording, Weight
 from inithealth.rules.base import limit
 from inithealth.rules.bias import BiasAware, bias_cause
+from inithealth.theory.activation_table import BY_NAME
 
 # Rates, variances and gates: their bias is where they start, as in a state-space model's time steps.
-_SET_BY_BIAS = frozenset({"softplus", "exp", "sigmoid", "hardsigmoid"})
-_PERIODIC = frozenset({"sin", "cos"})  # a bias is where on the wave a unit starts: no place is worse
+_SET_BY_BIAS = frozenset(name for name, row in BY_NAME.items() if row.set_by_bias)
+_PERIODIC = frozenset(
+    name for name, row in BY_NAME.items() if row.periodic
+)  # a bias is where on the wave a unit starts: no place is worse
 
 _DRAWN = PROJECTIONS | {"rnn"}
 

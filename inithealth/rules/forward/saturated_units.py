@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from inithealth.evidence import fixes, gain_causes, signal_path
@@ -9,8 +8,7 @@ from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.bias import BiasAware, bias_cause, blames_bias
-
-_FLAT_FROM = {"tanh": math.atanh(0.97), "sigmoid": math.log(0.97 / 0.03)}  # where each is on its flat part
+from inithealth.theory.activation_table import BY_NAME
 
 
 class SaturatedUnits(SaturatedLimits, BiasAware):
@@ -121,7 +119,8 @@ class SaturatedUnits(SaturatedLimits, BiasAware):
 
 def _can_saturate(layer: Layer, m: Measurement) -> bool:
     """Whether a layer puts out anything large enough; a mask behind it (-inf before a sigmoid) saturates too."""
-    edge = _FLAT_FROM.get(layer.activation or "")
+    row = BY_NAME.get(layer.activation or "")
+    edge = row.flat_from if row is not None else None
     if edge is None or layer.normed or m.output is None or not signal_path.usable(m.output):
         return True
     return m.output.abs_max * layer.multiplied > edge

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 from inithealth import Severity
@@ -166,3 +167,40 @@ def test_a_few_units_beside_the_way_are_shut_by_chance() -> None:
     assert judge(DeadUnits, few_open(1.0, 4, bypassable=True)) == []
     assert len(judge(DeadUnits, few_open(1.0, 8, bypassable=True))) == 1
     assert len(judge(DeadUnits, few_open(1.0, 4))) == 1
+
+
+DYING = {
+    "relu": nn.ReLU(),
+    "relu6": nn.ReLU6(),
+    "clamp": nn.Hardtanh(0, 6),
+    "threshold": nn.Threshold(0.1, 0.0),
+    "hardtanh": nn.Hardtanh(),
+    "wide hardtanh": nn.Hardtanh(-2, 2),
+    "hardsigmoid": nn.Hardsigmoid(),
+    "hardswish": nn.Hardswish(),
+    "softshrink": nn.Softshrink(30.0),
+}
+
+
+@pytest.mark.parametrize("name", DYING)
+def test_units_die_behind_every_activation_that_has_a_flat_part(name: str) -> None:
+    model = nn.Sequential(nn.Linear(32, 64), DYING[name], nn.Linear(64, 10))
+    with torch.no_grad():
+        if name != "softshrink":
+            model[0].bias[:62] = -40.0
+    assert finding(judged(model), "IH204").layers == ("0",)
+
+
+@pytest.mark.parametrize("name", ["relu6", "hardtanh", "hardsigmoid", "hardswish"])
+def test_units_die_at_the_upper_end_too(name: str) -> None:
+    model = nn.Sequential(nn.Linear(32, 64), DYING[name], nn.Linear(64, 10))
+    with torch.no_grad():
+        model[0].bias[:62] = 40.0
+    assert ("IH204" in codes(judged(model))) is (name != "hardswish")  # which is a line above 3
+
+
+@pytest.mark.parametrize("name", ["relu6", "hardtanh", "hardsigmoid", "hardswish", "threshold"])
+def test_a_healthy_network_with_a_flat_activation_is_silent(name: str) -> None:
+    blocks = [each for _ in range(3) for each in (nn.Linear(32, 32), nn.LayerNorm(32), DYING[name])]
+    assert "IH204" not in codes(judged(nn.Sequential(*blocks, nn.Linear(32, 10))))
+    assert "IH204" not in codes(judged(nn.Sequential(nn.Linear(32, 64), DYING[name], nn.Linear(64, 10))))

@@ -1,0 +1,120 @@
+"""One row for every activation of torch: recognized in a network, with its gains and the places of zero slope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inithealth.sessions.oneshot import record
+from inithealth.theory import mean_field
+from inithealth.theory.activation_table import BY_NAME, ROWS, by_node
+from inithealth.theory.activations import function_of
+
+# All that torch has, but for the attention that it keeps in the same module.
+CLASSES = sorted(set(torch.nn.modules.activation.__all__) - {"MultiheadAttention"})
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "Threshold": (0.1, 0.0), "GLU": (1,), "Softmin": (1,), "Softmax": (1,), "LogSoftmax": (1,),
+}  # fmt: skip
+WITH_GAINS = [name for name, row in BY_NAME.items() if row.function is not None]
+
+
+class Net(nn.Module):
+    def __init__(self, activation: Callable[[Tensor], Tensor], image: bool = False) -> None:
+        super().__init__()
+        self.first: nn.Module = nn.Conv2d(3, 8, 1) if image else nn.Linear(16, 32)
+        self.act, self.image = activation, image
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.first(x)).flatten(1)
+
+
+def activation_of(activation: Callable[[Tensor], Tensor], image: bool = False) -> tuple[str | None, tuple[str, ...]]:
+    """The name by which a layer's activation is recorded, and what is reported as not measured."""
+    torch.manual_seed(0)
+    x = torch.randn(8, 3, 4, 4) if image else torch.randn(64, 16)
+    recording = record(Net(activation, image), x)
+    return recording.layers[0].activation, recording.not_measured
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_activation_class_of_torch_is_known(name: str) -> None:
+    rows = [row for row in ROWS if name in row.modules]
+    assert len(rows) == 1, f"no row for torch.nn.{name}, or several"
+    module = getattr(nn, name)(*ARGUMENTS.get(name, ()))
+    found, _ = activation_of(module, image=name == "Softmax2d")
+    assert found == (None if name == "LogSoftmax" else rows[0].name)  # which is the last step of a loss
+
+
+@pytest.mark.parametrize("name", sorted({name for row in ROWS for name in row.functions}))
+def test_functional_twins_are_the_same(name: str) -> None:
+    function = getattr(F, name, None) or getattr(torch, name)
+    more: dict[str, tuple[Any, ...]] = {
+        "threshold": (0.1, 0.0), "clamp": (0.0, 6.0), "clamp_min": (0.0,), "softmax": (1,), "softmin": (1,),
+        "log_softmax": (1,), "glu": (1,), "prelu": (torch.tensor([0.25]),),
+    }  # fmt: skip
+    found, _ = activation_of(lambda x: function(x, *more.get(name, ())))
+    assert found in ({None} if name == "log_softmax" else {row.name for row in ROWS if name in row.functions})
+
+
+@pytest.mark.parametrize(
+    ("activation", "name"),
+    [
+        (nn.Hardtanh(0, 6), "relu6"),
+        (nn.Hardtanh(-2, 2), "hardtanh"),
+        (lambda x: x.clamp(0, 6), "relu6"),
+        (lambda x: x.clamp(min=0), "relu"),
+        (lambda x: x.clamp(-1, 1), "hardtanh"),
+        (lambda x: x.clamp(max=1), None),
+        (nn.SELU(inplace=False), "selu"),
+        (nn.ELU(0.5), "elu"),
+        (nn.GELU("tanh"), "gelu"),
+        (lambda x: x / (1 + x.abs()), "softsign"),
+        (lambda x: x - x.tanh(), "tanhshrink"),
+        (lambda x: x - 0.5 * x.tanh(), "tanh"),
+    ],
+)  # fmt: skip
+def test_a_row_is_recognized_by_its_node_and_by_what_the_node_has_saved(activation: Any, name: str | None) -> None:
+    assert activation_of(activation)[0] == name
+
+
+def test_a_node_that_is_no_activation() -> None:
+    assert by_node("Addmm", lambda name: None) is None
+
+
+@pytest.mark.parametrize("name", WITH_GAINS)
+def test_gains_are_what_mean_field_computes(name: str) -> None:
+    row = BY_NAME[name]
+    assert row.forward == pytest.approx(mean_field.forward_gain(name), abs=2e-4)
+    assert row.backward == pytest.approx(mean_field.backward_gain(name), rel=1e-3)
+    assert row.critical == pytest.approx(mean_field.critical_gain(name), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", WITH_GAINS)
+def test_the_slope_is_zero_where_the_row_says_so(name: str) -> None:
+    row = BY_NAME[name]
+    x = np.linspace(-9.9, 9.9, 397) + 1e-4
+    function = function_of(name)
+    slope = (function(x + 1e-6) - function(x - 1e-6)) / 2e-6
+    low, high = (-np.inf if row.low is None else row.low), (np.inf if row.high is None else row.high)
+    inside = (x > low) & (x < high)
+    flat = np.zeros_like(inside) if not row.dies else inside if row.hole else ~inside
+    limits = 0.0 if row.dies else 1e-12
+    assert (np.abs(slope[flat]) <= limits).all()
+    if row.dies:
+        assert (np.abs(slope[~flat]) > 0).mean() > 0.97  # but for single points, such as a hardswish's minimum
+
+
+@pytest.mark.parametrize("name", [name for name, row in BY_NAME.items() if row.scheme])
+def test_torch_has_a_gain_by_that_name(name: str) -> None:
+    assert nn.init.calculate_gain(BY_NAME[name].gain_name) > 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["tanh", "selu", "sigmoid"])
+def test_the_advised_gain_is_torchs(name: str) -> None:
+    assert BY_NAME[name].advised == nn.init.calculate_gain(name)  # type: ignore[arg-type]
