@@ -49,7 +49,7 @@ ACTIVATIONS: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
     "x.relu_()": ("relu", lambda x: x.relu_()),
     "clamp_min": ("relu", lambda x: x.clamp_min(0)),
     "squared relu": ("relu", lambda x: x.relu() ** 2),
-    "relu6": ("hardtanh", F.relu6),
+    "relu6": ("relu6", F.relu6),
     "leaky": ("leaky_relu", F.leaky_relu),
     "prelu": ("prelu", lambda x: F.prelu(x, torch.tensor([0.1]))),
     "silu": ("silu", F.silu),
