@@ -1,4 +1,4 @@
-"""A bug that shipped: the network with it, the network mended as upstream did, and what a judge must say."""
+"""A bug that shipped: the network with it, the network as upstream fixed it, and the expected finding."""
 
 from __future__ import annotations
 
@@ -48,24 +48,27 @@ class Scene:
 
 @dataclass(frozen=True)
 class Bug:
-    """``build(False)`` is the network as it shipped, ``build(True)`` as it was mended."""
+    """``build(False)`` is the network as it shipped, ``build(True)`` as it was fixed."""
 
     build: Callable[[bool], Scene]
     codes: tuple[str, ...]  # any of which names it
     severity: Severity
-    layers: Callable[[nn.Module], set[str]]  # modules to blame, all of them
-    typed: bool = True  # the fix is code that mends the weights
+    layers: Callable[[nn.Module], set[str]]  # modules that are named, all of them
+    typed: bool = True  # the fix is code that repairs the weights
     watched: bool = True  # a short training loop shows it as well
 
     @property
     def name(self) -> str:
         return self.build.__name__
 
+    def built(self, fixed: bool, seed: int = 0) -> Scene:
+        torch.manual_seed(seed)
+        return self.build(fixed)
+
 
 def seeded(samples: int = 8, length: int = 16) -> tuple[Tensor, Tensor]:
     """Tokens ``(samples, length)`` and those that follow them."""
-    torch.manual_seed(0)
-    tokens = torch.randint(VOCABULARY, (samples, length + 1))
+    tokens = torch.randint(VOCABULARY, (samples, length + 1), generator=torch.Generator().manual_seed(5))
     return tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
 
 

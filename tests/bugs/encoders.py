@@ -25,12 +25,12 @@ class Encoder(nn.Module):
         return self.head(self.encoder(x))
 
 
-def norms_drawn_at_random(mended: bool) -> Scene:
+def norms_drawn_at_random(fixed: bool) -> Scene:
     """huggingface/transformers#143: BERT's loop drew the norms' weights and biases from N(0, 0.02) like matrices."""
     tokens, targets = seeded()
     model = Encoder(4)
     for module in model.modules():
-        if isinstance(module, nn.LayerNorm) and not mended:
+        if isinstance(module, nn.LayerNorm) and not fixed:
             nn.init.normal_(module.weight, std=0.02)
             nn.init.normal_(module.bias, std=0.02)
         for name, parameter in module.named_parameters(recurse=False):
@@ -41,11 +41,11 @@ def norms_drawn_at_random(mended: bool) -> Scene:
     return Scene(model, tokens, next_token(targets))
 
 
-def cloned_encoder_layers(mended: bool) -> Scene:
+def cloned_encoder_layers(fixed: bool) -> Scene:
     """pytorch/pytorch#72253: ``nn.TransformerEncoder`` deep-copies one layer, so all of them start bit-identical."""
     tokens, targets = seeded()
     model = Encoder(4)
-    if mended:
+    if fixed:
         for layer in model.encoder.layers:
             for parameter in layer.parameters():
                 if parameter.dim() > 1:
@@ -53,10 +53,10 @@ def cloned_encoder_layers(mended: bool) -> Scene:
     return Scene(model, tokens, next_token(targets))
 
 
-def packed_projection(mended: bool) -> Scene:
+def packed_projection(fixed: bool) -> Scene:
     """pytorch/pytorch#166378: Xavier of a packed ``(3E, E)`` query, key and value counts the outputs of all three."""
     scene = cloned_encoder_layers(True)
     for module in scene.model.modules():
         if isinstance(module, nn.MultiheadAttention):
-            nn.init.xavier_uniform_(module.in_proj_weight, gain=2**0.5 if mended else 1.0)
+            nn.init.xavier_uniform_(module.in_proj_weight, gain=2**0.5 if fixed else 1.0)
     return scene

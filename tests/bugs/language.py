@@ -81,7 +81,7 @@ class GPT(nn.Module):
         return self.lm_head(self.ln_f(x))
 
 
-def gpt2_scaling_by_a_short_name(mended: bool) -> Scene:
+def gpt2_scaling_by_a_short_name(fixed: bool) -> Scene:
     """huggingface/transformers#47458: the scaled initialization asks for a name that no parameter has.
 
     The loop had moved from each module to the whole model, whose names are longer than ``c_proj.weight``.
@@ -89,19 +89,19 @@ def gpt2_scaling_by_a_short_name(mended: bool) -> Scene:
     tokens, targets = seeded()
     model = GPT(24)
     for name, parameter in model.named_parameters():
-        if name.endswith("c_proj.weight") if mended else name == "c_proj.weight":
+        if name.endswith("c_proj.weight") if fixed else name == "c_proj.weight":
             nn.init.normal_(parameter, std=STD / math.sqrt(2 * 24))
     return Scene(model, tokens, next_token(targets))
 
 
-def embedding_at_its_default(mended: bool, tied: bool = True) -> Scene:
+def embedding_at_its_default(fixed: bool, tied: bool = True) -> Scene:
     """huggingface/transformers#26441: the embedding kept N(0, 1), and so did the head that shares it."""
     tokens, targets = seeded()
     model = GPT(4, 256)
     if not tied:
         model.lm_head.weight = nn.Parameter(torch.empty_like(model.wte.weight))
     for embedding in (model.wte, model.lm_head):
-        nn.init.normal_(embedding.weight, std=0.02 if mended else 1.0)
+        nn.init.normal_(embedding.weight, std=0.02 if fixed else 1.0)
     for name, parameter in model.named_parameters():
         if name.endswith(("c_attn.weight", "c_fc.weight")):
             nn.init.normal_(parameter, std=0.02)
@@ -110,5 +110,5 @@ def embedding_at_its_default(mended: bool, tied: bool = True) -> Scene:
     return Scene(model, tokens, next_token(targets))
 
 
-def untied_embedding_at_its_default(mended: bool) -> Scene:
-    return embedding_at_its_default(mended, tied=False)
+def untied_embedding_at_its_default(fixed: bool) -> Scene:
+    return embedding_at_its_default(fixed, tied=False)

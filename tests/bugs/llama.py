@@ -46,18 +46,18 @@ class Llama(nn.Module):
         return self.output(self.norm(x))
 
 
-def swiglu_scaled_at_w3(mended: bool) -> Scene:
+def swiglu_scaled_at_w3(fixed: bool) -> Scene:
     """pytorch/torchtitan#3334: the scaling was put on ``w3``, which ends no branch, in place of ``w2``, which does.
 
     So it is in karpathy/llama2.c#579 and jingyaogong/minimind#136.
     """
     tokens, targets = seeded()
-    model = Llama(("wo.weight", "w2.weight") if mended else ("wo.weight", "w3.weight"))
+    model = Llama(("wo.weight", "w2.weight") if fixed else ("wo.weight", "w3.weight"))
     return Scene(model, tokens, next_token(targets))
 
 
-def swiglu_scaled_twice(mended: bool) -> Scene:
+def swiglu_scaled_twice(fixed: bool) -> Scene:
     """pytorch/torchtitan#3334 as it is there: ``w3`` was scaled by the depth too, besides ``w2``."""
     tokens, targets = seeded()
-    extra = () if mended else ("w3.weight",)
+    extra = () if fixed else ("w3.weight",)
     return Scene(Llama(("wo.weight", "w2.weight", *extra)), tokens, next_token(targets))

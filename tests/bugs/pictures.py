@@ -48,18 +48,16 @@ class Classifier(nn.Module):
         return self.head(self.tower(self.backbone(x)).mean((2, 3)))
 
 
-def helper_handed_a_tensor(mended: bool) -> Scene:
+def helper_handed_a_tensor(fixed: bool) -> Scene:
     """open-mmlab/mmdetection#6432: an initialization helper was handed a weight where it wants the module."""
-    torch.manual_seed(0)
     model = Classifier()
     for number, conv in enumerate(each for each in model.tower if isinstance(each, nn.Conv2d)):
-        normal_init(conv if mended or number != 2 else conv.weight, std=0.01)
+        normal_init(conv if fixed or number != 2 else conv.weight, std=0.01)
     return classified(model)
 
 
-def depthwise_fan_out(mended: bool, normed: bool = False) -> Scene:
+def depthwise_fan_out(fixed: bool, normed: bool = False) -> Scene:
     """pytorch/pytorch#23854: fan_out of a depthwise weight counts every group's outputs: sqrt(channels) off."""
-    torch.manual_seed(0)
     channels = 128
     layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, padding=1), nn.ReLU()]
     for _ in range(4):
@@ -73,7 +71,7 @@ def depthwise_fan_out(mended: bool, normed: bool = False) -> Scene:
             mode = "fan_in" if module.in_channels == 3 else "fan_out"
             nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
             nn.init.zeros_(module.bias)
-            if mended:
+            if fixed:
                 with torch.no_grad():
                     module.weight.mul_(math.sqrt(module.groups))
     return classified(model)
@@ -113,18 +111,17 @@ def focal(logits: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
     return (weight * (1 - chance) ** gamma * error).sum() / targets.sum()
 
 
-def detector(mended: bool) -> nn.Module:
-    torch.manual_seed(0)
+def detector(fixed: bool) -> nn.Module:
     model = Detector()
     for module in (*model.cls_tower, model.cls_logits):
         if isinstance(module, nn.Conv2d):
             nn.init.normal_(module.weight, std=0.01)
             nn.init.zeros_(module.bias)
-    if mended:
+    if fixed:
         nn.init.constant_(model.cls_logits.bias, -math.log((1 - 0.01) / 0.01))
     return model
 
 
-def focal_loss_without_a_prior(mended: bool) -> Scene:
+def focal_loss_without_a_prior(fixed: bool) -> Scene:
     """kuangliu/pytorch-retinanet#10: no prior in the last bias, so every one of the many background anchors counts."""
-    return Scene(detector(mended), images(), focal)
+    return Scene(detector(fixed), images(), focal)

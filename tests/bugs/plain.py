@@ -46,50 +46,47 @@ class Modulated(nn.Module):
         return x + (1 + self.modulation(x)) * self.leave(F.gelu(self.enter(self.norm(x))))
 
 
-def adapters_before_the_initialization(mended: bool) -> Scene:
+def adapters_before_the_initialization(fixed: bool) -> Scene:
     """nvidia-cosmos/cosmos-predict2.5#15: adapters were added before ``init_weights``, whose loop zeroed them.
 
     LoRA's A at zero beside its B: nothing of what trains ever gets a gradient.
     """
-    torch.manual_seed(0)
     blocks = [Modulated() for _ in range(3)]
     model = nn.Sequential(nn.Linear(FEATURES, WIDTH), *blocks, nn.LayerNorm(WIDTH), nn.Linear(WIDTH, CLASSES))
     model.requires_grad_(False)
     for block in blocks:
-        if mended:
+        if fixed:
             block.init_weights()
         assert isinstance(block.modulation, nn.Linear)
         block.modulation = Adapted(block.modulation)
-        if not mended:
+        if not fixed:
             block.init_weights()
     x, y = vectors()
     return Scene(model, x, lambda output: F.cross_entropy(output, y))
 
 
-def deep_relu(mended: bool) -> nn.Sequential:
-    torch.manual_seed(0)
+def deep_relu(fixed: bool) -> nn.Sequential:
     model = nn.Sequential(nn.Linear(FEATURES, WIDTH), nn.ReLU())
     for _ in range(18):
         model.extend([nn.Linear(WIDTH, WIDTH), nn.ReLU()])
     model.append(nn.Linear(WIDTH, CLASSES))
     for module in model.modules():
-        if isinstance(module, nn.Linear) and mended:
+        if isinstance(module, nn.Linear) and fixed:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             nn.init.zeros_(module.bias)
     return model
 
 
-def twenty_layers_at_the_default(mended: bool) -> Scene:
+def twenty_layers_at_the_default(fixed: bool) -> Scene:
     """pytorch/pytorch#6950: twenty ReLU layers at PyTorch's default, each of which lets 0.41 of the signal pass."""
     x, y = vectors()
-    return Scene(deep_relu(mended), x, lambda output: F.cross_entropy(output, y))
+    return Scene(deep_relu(fixed), x, lambda output: F.cross_entropy(output, y))
 
 
-def softmax_twice(mended: bool) -> Scene:
+def softmax_twice(fixed: bool) -> Scene:
     """Probabilities fed to ``cross_entropy``, which has a softmax inside."""
-    torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(FEATURES, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 1000))
-    if not mended:
+    if not fixed:
         model.append(nn.Softmax(dim=1))
     x, y = vectors()
     return Scene(model, x, lambda output: F.cross_entropy(output, y))

@@ -64,10 +64,9 @@ class Generator(nn.Module):
         return torch.tanh(self.conv_post(F.leaky_relu(x, 0.1)))
 
 
-def drawn_after_weight_norm(mended: bool) -> Scene:
+def drawn_after_weight_norm(fixed: bool) -> Scene:
     """jik876/hifi-gan#145: ``.data.normal_`` after ``weight_norm`` writes to a tensor that is computed anew."""
-    torch.manual_seed(0)
-    model, mel = Generator(mended), torch.randn(8, 16, 12)
+    model, mel = Generator(fixed), torch.randn(8, 16, 12)
     wave = torch.sin(torch.arange(48) / 5).expand(8, 1, -1)
     return Scene(model, mel, lambda out: F.l1_loss(out, wave), adam=True)
 
@@ -117,12 +116,12 @@ class StateSpaceModel(nn.Module):
         return self.head(self.norm(x))
 
 
-def time_steps_overwritten(mended: bool) -> Scene:
+def time_steps_overwritten(fixed: bool) -> Scene:
     """HazyResearch/zoology#32 and athms/mad-lab#3: a loop over all linear layers overwrites Mamba's ``dt_proj``."""
     tokens, targets = seeded()
     model = StateSpaceModel()
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear) and not (mended and name.endswith("dt_proj")):
+        if isinstance(module, nn.Linear) and not (fixed and name.endswith("dt_proj")):
             nn.init.normal_(module.weight, std=0.02)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
