@@ -5,81 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import BaseModel, PrivateAttr
 
 from inithealth.layer_kinds import Kind
+from inithealth.recorded_tensor import Frozen
+from inithealth.recorded_tensor import Scheme as Scheme
+from inithealth.recorded_tensor import Signal as Signal
+from inithealth.recorded_tensor import Weight as Weight
 
 EARLY = 9  # recorded steps after the first, that later ones are compared with: zero starts have woken by then
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-
-class Signal(_Frozen):
-    """Statistics of one tensor, in fp32 or better whatever its dtype; non-finite elements are counted, not averaged."""
-
-    numel: int  # elements of the whole tensor
-    sampled: int  # elements the statistics are taken from; equal to numel when exact
-    mean: float
-    rms: float  # sqrt(mean(x^2))
-    abs_max: float
-    zero_share: float  # share of elements that are exactly 0
-    non_finite: int  # NaN or infinite elements among the sampled
-    between: float | None = None  # share of mean(x^2) that differs from sample to sample of the batch
-    float16: bool = False  # held in float16, which overflows at 65,504 and knows nothing below 6e-8
-
-    @property
-    def norm(self) -> float:
-        """L2 norm of the whole tensor, scaled up from the sample when sampled."""
-        return float(self.rms * self.numel**0.5)
-
-    @property
-    def std(self) -> float:
-        return float(max(self.rms**2 - self.mean**2, 0.0) ** 0.5)
-
-
-class Weight(_Frozen):
-    """One parameter at step 0. Rows are output units: the bias belongs to its row."""
-
-    name: str  # as in named_parameters()
-    shape: tuple[int, ...]
-    trainable: bool
-    mean: float
-    rms: float
-    abs_max: float
-    zero_share: float
-    non_finite: int
-    constant: bool  # all elements equal, more than one of them
-    fan_in: int | None = None  # None for vectors
-    fan_out: int | None = None
-    zero_rows: float = 0.0  # share of units whose weights (not bias) are all zero
-    duplicate_rows: float = 0.0  # share of units that repeat an earlier non-zero one of the same group
-    row_cosine: float = 0.0  # mean cosine between the units
-    tied_to: tuple[str, ...] = ()  # other names of the same parameter
-    half_precision: bool = False
-    kurtosis: float | None = None  # of the elements around their mean: 3 for a normal, 1.8 for a uniform distribution
-    spectral_edge: float | None = None  # largest singular value (mean removed) over rms (sqrt(rows) + sqrt(columns))
-    orthogonal: bool = False  # the units, or the inputs where there are fewer, stand at right angles and are as long
-    identity: bool = False  # ones on the (central) diagonal, zeros elsewhere
-    tiny_share: float = 0.0  # share of elements that are not zero and yet below 1e-20: no initialization draws them
-    fingerprint: int = 0  # of the elements: equal for equal weights, different for nearly all others
-
-    @property
-    def std(self) -> float:
-        return float(max(self.rms**2 - self.mean**2, 0.0) ** 0.5)
-
-    @property
-    def gain(self) -> float | None:
-        """rms(W) sqrt(fan_in): by how much the weights scale an uncorrelated signal."""
-        return None if self.fan_in is None else self.rms * self.fan_in**0.5
-
-
-class Scheme(_Frozen):
-    """The initialization that a weight's numbers tell of."""
-
-    name: str  # "zeros", "identity", "orthogonal", "xavier", "kaiming", "lecun", "torch_default", "normal", ...
-    text: str  # as people say it: "Kaiming normal (fan_in, relu)", "normal(0.02) / sqrt(24)"
+    model_config = Frozen.model_config
 
 
 Feeds = Literal["activation", "norm", "attention", "residual", "gate", "layer", "loss", "unused", "unknown"]

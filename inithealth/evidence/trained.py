@@ -10,7 +10,7 @@ from inithealth.evidence.limits import SharedLimits, limit
 from inithealth.evidence.roles import block_role, grouped
 from inithealth.layer_kinds import DRAWN
 from inithealth.recording import Layer, Recording
-from inithealth.theory.schemes import MAX_RANDOM_EDGE
+from inithealth.theory.plain_schemes import MAX_RANDOM_EDGE
 
 
 class TrainedLimits(SharedLimits):

@@ -13,8 +13,8 @@ from torch import Tensor
 from inithealth import environment
 from inithealth.findings import Finding, Report, UnhealthyInit
 from inithealth.integrations.lightning_loggers import MetricsSink
+from inithealth.integrations.report_file import ReportFile
 from inithealth.recording import Recording
-from inithealth.report.compare import saved
 from inithealth.sessions.lightning_module import callback_bases, is_tensorboard
 from inithealth.sessions.monitor import Monitor
 from inithealth.settings import Settings
@@ -60,7 +60,8 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         self._monitor: Monitor | None = None
         self._report: Report | None = None
         self._loss: Tensor | None = None  # of the coming step
-        self._unwritable = self._writes = False
+        self._file = ReportFile(self.report_path)
+        self._writes = False
         self._state: dict[str, Any] = {}  # what a checkpoint keeps of the run
         self._by_environment = False  # added by INITHEALTH=1, for trainers that have none of their own
 
@@ -197,8 +198,8 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
     def _tell(self, writes: bool) -> None:
         """Make the report, and write it where it is another than before."""
         before, self._report, self._writes = self._report, self._latest(), writes
-        if writes and self._report is not before and self._report is not None and self.report_path is not None:
-            self._write(self._report, self.report_path)
+        if writes and self._report is not before and self._report is not None:
+            self._file.write(self._report)
 
     def _latest(self) -> Report | None:
         try:
@@ -206,15 +207,6 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         except Exception:  # a rule of a third party, say, is no reason to end a training
             logger.warning("no report could be made of this step", exc_info=True)
             return None
-
-    def _write(self, report: Report, path: Path) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            saved.write(path, report.to_json())
-        except (OSError, ValueError) as error:  # a full disk, or a name that is no text, is no reason to end a training
-            if not self._unwritable:  # told once, tried again
-                logger.warning("the report could not be written to %s: %s", path, error)
-            self._unwritable = True
 
     def _close(self) -> None:
         self.state_dict()

@@ -49,8 +49,7 @@ class Recorder:
         self._compiled = frozenset() if exact else compiled_modules(model)
         self._observer = Observer(self.naming, self._failures, exact=exact)
         self._logit_stds: dict[int, float] = {}  # of the first output, by its number of classes
-        self._sample_bytes = sample_bytes
-        self._steps = 0  # recorded so far
+        self._sample_bytes, self._steps = sample_bytes, 0  # steps recorded so far
         self._hooks = ModuleHooks(
             self.naming, self._failures, self._next(), exact=exact, compiled=self._compiled, names=self._observer.names
         )

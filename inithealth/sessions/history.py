@@ -12,7 +12,7 @@ from inithealth.record.live.probation import Trial
 from inithealth.record.live.updates import left_out
 from inithealth.record.recorder import Recorder
 from inithealth.record.sandbox.reachability import unreached
-from inithealth.recording import Recording, Step
+from inithealth.recording import Recording, Step, Update
 from inithealth.sessions.assembly import Assembly, Training
 from inithealth.sessions.kept_steps import KeptSteps
 
@@ -78,6 +78,11 @@ class History:
             self.trial = Trial(self._recorder.naming, self._recorder.layers, known)
             return True
         return self.try_on(known, skipped=skipped)
+
+    def note_updates(self, updates: Mapping[str, Update]) -> None:
+        """Add what the optimizer's last step has changed, by layer, to the step that was measured before it."""
+        if updates:
+            self.kept.change_last(updates=dict(updates))
 
     @property
     def waiting(self) -> bool:

@@ -132,7 +132,7 @@ class Monitor:
             optimizer: the one that steps next, where several take turns.
         """
         self._next = optimizer
-        self._guarded(self._note_updates)
+        self._guarded(lambda: self._history.note_updates(self._meter.after_update()))
         if self.watching and self._guarded(self._meter.overflowed, loss):  # the scaler skips this step
             self._meter.observed = False
             self.begin()
@@ -217,9 +217,3 @@ class Monitor:
         self.alerts.measured(lambda: self.recording, step)
         if self._history.kept.update_due:
             self._meter.before_update(self._next)
-
-    def _note_updates(self) -> None:
-        """What the optimizer's last step has changed belongs to the step that was measured before it."""
-        found = self._meter.after_update()
-        if found:
-            self._history.kept.change_last(updates=found)

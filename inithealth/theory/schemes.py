@@ -15,10 +15,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
-from inithealth.layer_kinds import DRAWN, MATRICES
+from inithealth.layer_kinds import MATRICES
 from inithealth.recording import Layer, Scheme, Weight
 from inithealth.theory.depth_recipes import depth_scaled
 from inithealth.theory.distributions import TRUNCATED_STD, Drawn, drawn
+from inithealth.theory.plain_schemes import plain_scheme, scheme_named
 from inithealth.theory.recipes import Recipe, default_bound, recipes
 
 SchemeName = Literal[
@@ -46,11 +47,6 @@ SchemeName = Literal[
 ]
 SCHEME_NAMES: tuple[str, ...] = get_args(SchemeName)
 
-# Largest singular value of fresh weights over that of random ones: they reach 1.11 at 16 x 16 and 1.03 at 128 x 128,
-# trained weights start at 1.26. A scheme describes one weight by this number, whatever the settings: it is recorded,
-# not judged. What counts as trained when a network is judged is an option, with this default.
-MAX_RANDOM_EDGE = 1.15
-_ALIKE = 0.5  # mean cosine of units beyond which it is that, not training, that makes a direction stand out
 _SURE = 4.5  # standard errors within which a std is that of a recipe: a network has hundreds of weights
 _CLOSE = 0.15  # and how far it may be off it at all
 _TELLING = 0.05  # standard error of a std that tells one recipe from the next
@@ -78,7 +74,7 @@ def with_schemes(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     places = {layer.name: place for place, layer in enumerate(with_weight)}
     weights = [layer.weight for layer in with_weight if layer.weight is not None]
     origins = [drawn(weight) for weight in weights]
-    settled = [_settled(layer, weight) for layer, weight in zip(with_weight, weights, strict=True)]
+    settled = [plain_scheme(layer, weight) for layer, weight in zip(with_weight, weights, strict=True)]
     fits = [
         [] if known else _agreeing(recipes(layer, weight, origin), origin)
         for layer, weight, origin, known in zip(with_weight, weights, origins, settled, strict=True)
@@ -105,7 +101,7 @@ def is_torch_default(layer: Layer) -> bool:
     (Xavier), embeddings (N(0, 1)), and the ones of a normalization are what people choose as well.
     """
     weight = layer.weight
-    if weight is None or layer.kind not in MATRICES or weight.non_finite or _settled(layer, weight) is not None:
+    if weight is None or layer.kind not in MATRICES or weight.non_finite or plain_scheme(layer, weight) is not None:
         return False
     bound, origin = default_bound(layer, weight), drawn(weight)
     if bound is None or origin.kind != "uniform" or not _tells(origin) or "in_proj" in weight.name:
@@ -114,32 +110,6 @@ def is_torch_default(layer: Layer) -> bool:
     return any(recipe.name == "torch_default" for recipe in fits) and all(
         recipe.name in ("torch_default", "uniform") or recipe.cost > _FAR_FETCHED for recipe in fits
     )
-
-
-def _settled(layer: Layer, weight: Weight) -> Scheme | None:
-    """What structure tells before any distribution is asked for."""
-    if weight.abs_max == 0:
-        return _named("zeros", "zeros")
-    if weight.constant or (math.prod(weight.shape) == 1 and weight.std == 0):
-        return _named("ones", "ones") if weight.mean == 1 else _named("constant", f"constant {weight.mean:.3g}")
-    if weight.identity:
-        return _named("identity", "identity")
-    if weight.orthogonal:
-        gain = _orthogonal_gain(weight)
-        return _named("orthogonal", "orthogonal" if abs(gain - 1) < 5e-3 else f"orthogonal gain {gain:.3g}")
-    if (weight.spectral_edge or 0.0) <= MAX_RANDOM_EDGE:
-        return None
-    if layer.kind in ("embedding", "other") and abs(weight.rms - 0.5**0.5) < 1e-3 and 0.99 < weight.abs_max <= 1:
-        return _named("sinusoidal", "sinusoidal")  # sines and cosines in pairs: half of their squares is one
-    repeated = weight.duplicate_rows > 0 or weight.row_cosine > _ALIKE or weight.zero_share > 0.5
-    matrix = layer.kind in DRAWN
-    return _named("trained", "trained") if matrix and not repeated else _named("unknown", "unknown")
-
-
-def _orthogonal_gain(weight: Weight) -> float:
-    """The singular values, which are all the same: sum of squares over their number."""
-    first = weight.shape[0]
-    return weight.rms * math.sqrt(max(first, math.prod(weight.shape[1:])))
 
 
 def _agreeing(candidates: Sequence[Recipe], origin: Drawn) -> list[_Fit]:
@@ -200,8 +170,8 @@ def _scheme(weight: Weight, origin: Drawn, recipe: Recipe | None) -> Scheme:
     # Whole units that are zero are padding or pruned: only zeros strewn among the others are drawn so.
     strewn = weight.zero_share - weight.zero_rows
     if strewn < _SPARSE or name == "unknown":
-        return _named(name, text)
-    return _named("sparse", f"sparse {strewn:.0%} {text}")
+        return scheme_named(name, text)
+    return scheme_named("sparse", f"sparse {strewn:.0%} {text}")
 
 
 def _by_numbers(origin: Drawn) -> tuple[SchemeName, str]:
@@ -232,7 +202,3 @@ def _ends(origin: Drawn) -> str:
         near = 0.0
     low, high = (near, far) if origin.mean > 0 else (-far, -near)
     return f"uniform({low:.2g}, {high:.2g})"
-
-
-def _named(name: str, text: str) -> Scheme:
-    return Scheme(name=name, text=text)

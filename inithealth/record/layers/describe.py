@@ -9,16 +9,14 @@ from torch import Tensor, nn
 
 from inithealth.layer_kinds import DRAWN
 from inithealth.record.graph.flow import Flow
-from inithealth.record.graph.gradient_paths import looks_up_padding
 from inithealth.record.graph.operations import Operation
+from inithealth.record.layers.flow_fields import place_in_flow, ways_to_loss
 from inithealth.record.layers.naming import Naming, dimensions, module_kind
 from inithealth.record.saved.replay import operand_tensor
 from inithealth.record.statistics.weights import describe, unit_rows
 from inithealth.record.tensors import put_together
-from inithealth.recording import Feeds, Layer, Weight
+from inithealth.recording import Layer, Weight
 
-# What an output meets, the most telling first.
-_PRIORITY: tuple[Feeds, ...] = ("activation", "norm", "attention", "gate", "residual", "layer", "loss")
 _GATES: tuple[tuple[tuple[type[nn.Module], ...], int], ...] = (
     ((nn.LSTM, nn.LSTMCell), 4),
     ((nn.GRU, nn.GRUCell), 3),
@@ -124,8 +122,8 @@ def _layer(
         packed=_packed(kind, uses, module),
         called=bool(uses) or bool(leaves) or home in called,
         reaches_loss=bool(leaves),
-        **_place(flow, draft.nodes),
-        **_ways(flow, draft.nodes or leaves),
+        **place_in_flow(flow, draft.nodes),
+        **ways_to_loss(flow, draft.nodes or leaves),
     )
 
 
@@ -205,34 +203,3 @@ def _fans(
     if kind == "embedding":
         return 1, parameter.shape[-1]
     return (rows.shape[1], rows.shape[0] // packed) if rows is not None else (None, None)
-
-
-def _place(flow: Flow | None, nodes: list[int]) -> dict[str, object]:
-    """Where the flow has the layer."""
-    if flow is None or not nodes:
-        return {}
-    targets = flow.meets[nodes[0]]
-    whats = {target.what for target in targets}
-    activation = flow.activation(nodes[0])
-    return {
-        "activation": activation.name if activation else None,
-        "multiplied": activation.scale if activation else 1.0,
-        "feeds": next((what for what in _PRIORITY if what in whats), "unknown"),
-        "normed": "norm" in whats and not flow.is_trunk(nodes[0]),
-        "reads_norm": flow.reads_norm(nodes[0]),
-        "reads_trunk": flow.reads_trunk(nodes[0]),
-        "scales": flow.scales[nodes[0]],
-        "ends_branch": any(node in flow.branch_ends for node in nodes),
-        "bypassable": all(node not in flow.essential for node in nodes),
-        "head": all(flow.is_head(node) for node in nodes),
-    }
-
-
-def _ways(flow: Flow | None, nodes: list[int]) -> dict[str, bool]:
-    """How what is at some nodes, operations or a parameter that is only added, comes to the loss."""
-    if flow is None or not nodes:
-        return {}
-    return {
-        "scores_only": not any(flow.valued[node] for node in nodes),
-        "exempt_zero_gradient": all(not flow.moved[node] or looks_up_padding(flow.graph, node) for node in nodes),
-    }

@@ -1,7 +1,7 @@
 """What a forward pass does with parameters, seen call by call: for weights that the autograd graph does not show.
 
 Weights used under ``no_grad``, inside ``torch.jit.script`` or a custom autograd function leave no node behind, but
-every operation passes torch's dispatcher. This runs a pass of its own and slows it down: never in a live training step.
+every operation passes torch's dispatcher. This runs a slow pass of its own: never in a live training step.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from inithealth.record.statistics.moments import combined
 from inithealth.recording import Signal
 
 _MOST_CALLS = 8  # uses of one parameter that are measured
-
 # Operation -> (kind, which arguments are its two operands, the weight among them).
 _OPERATIONS: dict[str, tuple[str, tuple[int, int]]] = {
     "mm": ("linear", (0, 1)),
@@ -110,9 +109,8 @@ class _Trace(TorchDispatchMode):
     def uses(self) -> dict[str, Use]:
         found = {}
         for name, seen in self.seen.items():
-            found[name] = replace(
-                seen.use, calls=seen.calls, input=combined(seen.inputs), output=combined(seen.outputs)
-            )
+            signals = combined(seen.inputs), combined(seen.outputs)
+            found[name] = replace(seen.use, calls=seen.calls, input=signals[0], output=signals[1])
         return found
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -1,0 +1,34 @@
+"""The report of a running training as a file that is rewritten."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from inithealth.findings import Report
+from inithealth.report.compare import saved
+
+logger = logging.getLogger("inithealth")
+
+
+class ReportFile:
+    """Writes reports as JSON to one path; a full disk does not end the training.
+
+    Args:
+        path: None writes nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path, self._failed = path, False
+
+    def write(self, report: Report) -> None:
+        """Write the report; log the first failure."""
+        if self._path is None:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            saved.write(self._path, report.to_json())
+        except (OSError, ValueError) as error:  # no space left, or a name that cannot be encoded
+            if not self._failed:
+                logger.warning("the report could not be written to %s: %s", self._path, error)
+            self._failed = True

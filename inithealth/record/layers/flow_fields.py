@@ -1,0 +1,41 @@
+"""The fields of a layer that the flow shows: what its output meets, and how a gradient comes back to it."""
+
+from __future__ import annotations
+
+from inithealth.record.graph.flow import Flow
+from inithealth.record.graph.gradient_paths import looks_up_padding
+from inithealth.recording import Feeds
+
+# What an output meets, the most telling first.
+_PRIORITY: tuple[Feeds, ...] = ("activation", "norm", "attention", "gate", "residual", "layer", "loss")
+
+
+def place_in_flow(flow: Flow | None, nodes: list[int]) -> dict[str, object]:
+    """Where the flow has the layer."""
+    if flow is None or not nodes:
+        return {}
+    targets = flow.meets[nodes[0]]
+    whats = {target.what for target in targets}
+    activation = flow.activation(nodes[0])
+    return {
+        "activation": activation.name if activation else None,
+        "multiplied": activation.scale if activation else 1.0,
+        "feeds": next((what for what in _PRIORITY if what in whats), "unknown"),
+        "normed": "norm" in whats and not flow.is_trunk(nodes[0]),
+        "reads_norm": flow.reads_norm(nodes[0]),
+        "reads_trunk": flow.reads_trunk(nodes[0]),
+        "scales": flow.scales[nodes[0]],
+        "ends_branch": any(node in flow.branch_ends for node in nodes),
+        "bypassable": all(node not in flow.essential for node in nodes),
+        "head": all(flow.is_head(node) for node in nodes),
+    }
+
+
+def ways_to_loss(flow: Flow | None, nodes: list[int]) -> dict[str, bool]:
+    """How what is at some nodes, operations or a parameter that is only added, comes to the loss."""
+    if flow is None or not nodes:
+        return {}
+    return {
+        "scores_only": not any(flow.valued[node] for node in nodes),
+        "exempt_zero_gradient": all(not flow.moved[node] or looks_up_padding(flow.graph, node) for node in nodes),
+    }

@@ -1,0 +1,114 @@
+"""Who may import whom: from higher floors to lower ones, without circles; what is measured has one entrance."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "inithealth"
+# From the top; a module imports from its own floor and from lower ones. What is not named is on the lowest.
+FLOORS = (
+    ("integrations", "cli", "pytest_plugin", "factory", "__main__", "__init__"),
+    ("sessions",),
+    ("judge", "settings", "configuration"),
+    ("report", "tensorboard"),
+    ("rules",),
+    ("evidence",),
+    ("record",),
+    ("theory",),
+)
+RECORD_FLOORS = (
+    ("step_meter",),
+    ("recorder",),
+    ("network",),
+    ("live", "sandbox"),
+    ("layers",),
+    ("saved",),
+    ("graph", "statistics"),
+)
+LAZY = ("inithealth.findings", "inithealth.report.formats.table")  # `Report.__str__` prints the table
+# Inside `record` everything may be used; outside it only these, or what is in them.
+DOORS = ("recorder", "step_meter", "tensors", "sandbox", "live.optimizers", "live.probation", "live.picklable_hook")
+DOORS += ("live.distributed", "live.updates", "layers.class_source")
+WITHOUT_TEST = {
+    "protocol or data only": "call failures network columns finding_text identity plain summary place_texts",
+}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in PACKAGE.rglob("*.py")}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The package's modules that a file imports, also within functions, but not for type checking alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in typing_only or not isinstance(node, (ast.Import, ast.ImportFrom)):
+            continue
+        base = node.module if isinstance(node, ast.ImportFrom) and node.module else ""
+        for alias in node.names:
+            whole = f"{base}.{alias.name}".lstrip(".")
+            found = whole if whole in MODULES else base
+            if found in MODULES:
+                yield found
+
+
+ARROWS = [(name, other) for name, path in MODULES.items() for other in imports(path) if (name, other) != LAZY]
+
+
+def floor(name: str, floors: tuple[tuple[str, ...], ...], depth: int) -> int:
+    part = [*name.split("."), "", ""][depth] or "__init__"
+    return next((place for place, names in enumerate(floors) if part in names), len(floors))
+
+
+def test_no_module_imports_from_a_higher_floor() -> None:
+    assert [pair for pair in ARROWS if floor(pair[0], FLOORS, 1) > floor(pair[1], FLOORS, 1)] == []
+
+
+def test_within_record_neither() -> None:
+    inside = [pair for pair in ARROWS if all(each.startswith("inithealth.record.") for each in pair)]
+    assert [pair for pair in inside if floor(pair[0], RECORD_FLOORS, 2) > floor(pair[1], RECORD_FLOORS, 2)] == []
+
+
+def test_there_is_no_circle() -> None:
+    sorter = TopologicalSorter({name: {other for one, other in ARROWS if one == name} for name in MODULES})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        pytest.fail(f"circle: {' -> '.join(error.args[1])}")
+
+
+def test_the_inner_parts_of_the_recorder_are_reached_from_nowhere_else() -> None:
+    inner = [pair for pair in ARROWS if pair[1].startswith("inithealth.record.")]
+    outside = [pair for pair in inner if not pair[0].startswith("inithealth.record")]
+    doors = tuple(f"inithealth.record.{door}" for door in DOORS)
+    assert [pair for pair in outside if not pair[1].startswith(doors)] == []
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_a_file_is_one_idea(name: str) -> None:
+    text = MODULES[name].read_text(encoding="utf-8")
+    assert text.count("\n") <= 220
+    functions = [
+        node for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    assert [each.name for each in functions if (each.end_lineno or 0) - each.lineno > 50] == []
+
+
+@pytest.mark.parametrize("name", [name for name, path in MODULES.items() if path.name == "__init__.py"])
+def test_a_package_says_what_is_in_it(name: str) -> None:
+    assert ast.get_docstring(ast.parse(MODULES[name].read_text(encoding="utf-8")))
