@@ -34,7 +34,7 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
     name = "vanishing-activations"
     severity = Severity.WARNING
     rank = 40
-    explains = frozenset("IH206 IH207 IH301 IH304 IH402 IH406 IH408".split())
+    explains = frozenset("IH207 IH301 IH304 IH402 IH406 IH408".split())
     low_rms: float = limit(
         2.0**-7,
         "smallest output without normalization; a published network of 8 layers comes down to 2^-6 and trains",
