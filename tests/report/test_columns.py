@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from inithealth.recording import Layer, Measurement
 from inithealth.report.columns import GAIN, GRADIENT_NORM, OUTPUT_RMS, STD, TABLE, USED, Column
-from inithealth.report.formats import FORMATS
 from tests.rules.recordings import layer, signal
 
 COLUMNS = [each for column in TABLE for each in (column, column.expected) if each is not None]
@@ -49,8 +46,3 @@ def test_sizes_of_signals() -> None:
     assert OUTPUT_RMS(layer("fc", 0), m) == 3.0
     assert GRADIENT_NORM(layer("fc", 0), m) == signal(1.0).norm
     assert OUTPUT_RMS(layer("fc", 0), BARE) is None
-
-
-def test_the_readme_lists_every_output_format() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    assert [name for name in FORMATS if f"`{name}`" not in readme] == []
