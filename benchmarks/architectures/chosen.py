@@ -11,5 +11,5 @@ COUNT = 59
 
 
 def nets() -> list[Net]:
-    """Return the architectures; neighbors in the list of all are of one family, so that a stride takes many families."""
+    """Return the architectures; neighbors in the list are of one family, so that a stride takes many families."""
     return [*(NETS[place * len(NETS) // COUNT] for place in range(COUNT)), FLEX]
