@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 _NUMBER = re.compile(r"\d+")
 _POSITION = re.compile(r"(?<![^.])\d+(?![^.])")  # between dots, or at an end of the name
-ANY = "*"  # stands for a number in a pattern
+_ANY = "*"
 
 
 class NumberedName(NamedTuple):
@@ -25,7 +25,7 @@ class NumberedName(NamedTuple):
     @property
     def pattern(self) -> str:
         """The name with ``*`` for each number: equal for layers that repeat each other."""
-        return self.filled([ANY] * len(self.numbers))
+        return self.filled([_ANY] * len(self.numbers))
 
     def filled(self, numbers: Sequence[str]) -> str:
         """The name with other numbers. Raises ValueError if there are more or fewer than the name has."""
@@ -45,6 +45,11 @@ def split_positions(name: str) -> NumberedName:
 def is_position(part: str) -> bool:
     """Whether a part of a dotted name is a position in a list of modules."""
     return _NUMBER.fullmatch(part) is not None
+
+
+def words(name: str) -> tuple[str, ...]:
+    """The parts of a name that are no positions: ``blocks.3.fc1`` has ``blocks`` and ``fc1``."""
+    return tuple(part for part in name.split(".") if part and not is_position(part))
 
 
 def without_numbers(name: str) -> str:

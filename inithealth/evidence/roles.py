@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from inithealth.layer_names import ANY, differing, split_numbers, split_positions, without_numbers
+from inithealth.layer_names import differing, is_position, split_numbers, split_positions, without_numbers, words
 from inithealth.recording import Layer
 from inithealth.theory.gains import wanted_gain
 
@@ -31,12 +31,12 @@ def grouped(layers: Iterable[Layer], key: Callable[[Layer], Hashable]) -> list[l
 
 
 def block_role(layer: Layer) -> Hashable:
-    """Equal for layers that repeat each other in a list of modules: class, pattern of the name, and shape.
+    """Equal for layers that repeat each other in a list of modules: class, name without positions, and shape.
 
     Numbers that are written into a word count: ``blocks.0.fc1`` and ``blocks.0.fc2`` are the first and the last
     layer of a branch even where both are square, and only the last is scaled by the depth.
     """
-    return layer.type_name, split_positions(layer.name).pattern, _shape(layer)
+    return layer.type_name, words(layer.name), _shape(layer)
 
 
 def scale_role(layer: Layer) -> Hashable:
@@ -49,7 +49,7 @@ def scale_role(layer: Layer) -> Hashable:
     known = layer.feeds != "unknown"
     return (
         layer.type_name.removeprefix(_PARAMETRIZED),
-        ".".join(layer.place.split(".")[-_TELLING_PARTS:]) if known else _pattern_in_block(layer.module),
+        ".".join(layer.place.split(".")[-_TELLING_PARTS:]) if known else _place_in_block(layer.module),
         _shape(layer),
         layer.feeds,
         layer.ends_branch,
@@ -57,15 +57,14 @@ def scale_role(layer: Layer) -> Hashable:
     )
 
 
-def _pattern_in_block(module: str) -> str:
-    """The pattern of a name with its position in the block: ``blocks.3.0`` -> ``blocks.*.0``, ``blocks.3`` -> ``blocks.*``.
+def _place_in_block(module: str) -> str:
+    """The words of a name, and the position in the block: ``blocks.3.0`` -> ``blocks.0``, ``blocks.3`` -> ``blocks``.
 
     Without a graph it is not known what a layer feeds: only its position tells ``blocks.3.0`` from ``blocks.3.2``.
     """
-    split = split_positions(module)
-    if len(split.numbers) < 2 or split.texts[-1]:  # no position in a block, or a word follows the last one
-        return split.pattern
-    return split.filled([*(ANY for _ in split.numbers[1:]), split.numbers[-1]])
+    *path, last = module.split(".")
+    in_block = not is_position(last) or any(map(is_position, path))
+    return ".".join((*words(".".join(path)), *([last] if in_block else ())))
 
 
 def author_role(layers: Sequence[Layer]) -> Callable[[Layer], Hashable]:

@@ -49,7 +49,7 @@ def test_typing_the_fix_mends_it(words: Words) -> None:
 
 
 @CHECKS
-@pytest.mark.parametrize("words", (*WRITTEN, memory.small_values), ids=lambda words: words.__name__)
+@pytest.mark.parametrize("words", WRITTEN, ids=lambda words: words.__name__)
 def test_parameters_that_a_loop_passed_by_are_told_and_no_others(words: Words, watched: bool) -> None:
     report = judged(scene(mixture(words)), watched)
     assert [cause.code for cause in alarms(report)] == ["IH102"], str(report)
