@@ -10,7 +10,7 @@ from inithealth.recording import Recording, Signal
 from inithealth.rules.base import Rule, limit
 
 _FLAT = 1e-6  # std over rms below fp32's resolution
-_BOUNDED = frozenset("tanh sigmoid hardtanh hardsigmoid softmax".split())
+_BOUNDED = frozenset("tanh sigmoid hardtanh relu6 hardsigmoid softmax".split())
 _LARGE = frozenset("IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split())
 _SMALL = frozenset("IH201 IH206 IH301 IH406".split())
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import inithealth
 from inithealth import Severity
 from inithealth.recording import Signal, Step
 from inithealth.rules.forward.input_scale import InputScale
@@ -190,3 +191,11 @@ def test_options() -> None:
     offset = signal(50.0, mean=49.99)
     assert judge(InputScale, seen(offset), max_offset=100.0)[0].severity == Severity.WARNING
     assert judge(InputScale, seen(offset, normed=True), min_between=0.9)[0].severity == Severity.ERROR
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU6(), nn.Hardtanh(), nn.Tanh()])
+def test_an_activation_that_bounds_large_inputs_leaves_a_warning(activation: nn.Module) -> None:
+    model = nn.Sequential(nn.Linear(32, 64), activation, nn.Linear(64, 10))
+    report = inithealth.check(model, 200 * torch.randn(64, 32), loss=lambda output: output.square().mean())
+    found = [each for each in report.findings if each.code == "IH210"]
+    assert [each.severity for each in found] == [Severity.WARNING]
