@@ -1,1 +1,1 @@
-"""Initialization bugs that shipped, each as a small network beside the same network mended, and healthy traps."""
+"""Initialization bugs that shipped, each beside the fixed network, and healthy networks that look faulty."""

@@ -44,12 +44,26 @@ def text(amount: int) -> Tensor:
     return torch.randint(0x20, 0x7B, (4 * amount,), generator=generator(), dtype=torch.uint8).view(torch.int32)
 
 
+def blocks(amount: int) -> Tensor:
+    """Blocks of 16 words of any of these kinds, as a heap that was used for many things."""
+    used = [words(amount) for words in (fresh_pages, any_bits, counters, pointers, text)]
+    kinds = torch.stack([*used, torch.randn(amount, generator=generator()).view(torch.int32)])
+    kind = torch.randint(len(kinds), (amount // 16 + 1,), generator=generator()).repeat_interleave(16)[:amount]
+    return kinds.gather(0, kind[None]).squeeze(0)
+
+
+def small_values(amount: int) -> Tensor:
+    """The same blocks without NaN and without any value beyond 1: some of it looks like weights."""
+    values = blocks(amount).view(torch.float32).nan_to_num(0.0, 0.0, 0.0)
+    return values.masked_fill(values.abs() > 1, 0.0).view(torch.int32)
+
+
 def fresh_pages(amount: int) -> Tensor:
     """What the operating system hands out: zeros."""
     return torch.zeros(amount, dtype=torch.int32)
 
 
-WRITTEN: tuple[Words, ...] = (any_bits, finite_bits, counters, pointers, text)  # by somebody else, before
+WRITTEN: tuple[Words, ...] = (any_bits, finite_bits, counters, pointers, text, blocks)  # by somebody else, before
 MEMORY: tuple[Words, ...] = (*WRITTEN, fresh_pages)
 
 

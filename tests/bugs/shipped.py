@@ -1,4 +1,4 @@
-"""The bugs that shipped, and what a judge must say of each."""
+"""The bugs that shipped, and what a check has to report for each."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def all_but_the_head(model: nn.Module) -> set[str]:
 BUGS: tuple[Bug, ...] = (
     # Pre-norm networks train without the scaling (LLaMA's are published so): worth a note, and the loss is normal.
     Bug(language.gpt2_scaling_by_a_short_name, ("IH108",), INFO, branch_ends, watched=False),
-    # Half of the network says that scaling was meant, and half of it does not have it.
+    # Half of the network is scaled by depth, and half of it is not.
     Bug(llama.swiglu_scaled_at_w3, ("IH108",), WARNING, lambda model: named(model, "w2", "w3")),
-    # The branch is smaller than it was meant, which costs little.
+    # The branch is smaller than intended, which costs little.
     Bug(llama.swiglu_scaled_twice, ("IH108",), INFO, lambda model: named(model, "w3")),
     Bug(pictures.helper_handed_a_tensor, ("IH102",), WARNING, lambda model: {"tower.6"}),
     Bug(encoders.norms_drawn_at_random, ("IH106",), ERROR, norms),
@@ -47,7 +47,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(language.untied_embedding_at_its_default, ("IH106",), ERROR, lambda model: {"lm_head"}),
     Bug(encoders.cloned_encoder_layers, ("IH107",), INFO, projections),
     Bug(pictures.depthwise_fan_out, ("IH106", "IH201"), ERROR, pictures.depthwise),
-    # It trains at PyTorch's default: what was meant is lost, the network is not.
+    # It trains at PyTorch's default: the intended weights are lost, the network is not.
     Bug(sequences.drawn_after_weight_norm, ("IH102",), WARNING, drawn_in_vain),
     # Softplus of 0 is a time step of 0.69, times rates of 1 to 16: the state forgets within a step or two.
     Bug(sequences.time_steps_overwritten, ("IH205",), WARNING, lambda model: named(model, "dt_proj")),

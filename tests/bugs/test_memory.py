@@ -1,4 +1,4 @@
-"""Memory that nothing was written to is told, whatever it holds, and what cannot be told is not."""
+"""Memory that nothing was written to is found whatever it holds, unless it holds what looks like weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def judged(one: Scene, watched: bool) -> Report:
 
 @CHECKS
 @pytest.mark.parametrize("words", MEMORY, ids=lambda words: words.__name__)
-def test_a_network_that_was_never_initialized_is_told(words: Words, watched: bool) -> None:
+def test_a_network_that_was_never_initialized_is_found(words: Words, watched: bool) -> None:
     model = to_empty()
     for parameter in model.parameters():
         leave(words, parameter)
@@ -33,24 +33,24 @@ def test_a_network_that_was_never_initialized_is_told(words: Words, watched: boo
 
 
 @CHECKS
-def test_resetting_it_mends_it(watched: bool) -> None:
+def test_resetting_it_repairs_it(watched: bool) -> None:
     assert not alarms(judged(scene(initialized(to_empty())), watched))
 
 
 @pytest.mark.parametrize("words", MEMORY, ids=lambda words: words.__name__)
-def test_typing_the_fix_mends_it(words: Words) -> None:
+def test_typing_the_fix_repairs_it(words: Words) -> None:
     model = to_empty()
     for parameter in model.parameters():
         leave(words, parameter)
-    for _ in range(2):  # biases of all zeros are hidden by nothing; what was hidden by NaN is told next
+    for _ in range(2):  # what NaN had hidden is found in the second check
         for cause in alarms(scene(model).checked()):
             typed(cause, model)
     assert not alarms(scene(model).checked()), str(scene(model).checked())
 
 
 @CHECKS
-@pytest.mark.parametrize("words", WRITTEN, ids=lambda words: words.__name__)
-def test_parameters_that_a_loop_passed_by_are_told_and_no_others(words: Words, watched: bool) -> None:
+@pytest.mark.parametrize("words", [*WRITTEN, memory.small_values], ids=lambda words: words.__name__)
+def test_parameters_that_a_loop_passed_by_are_found_and_no_others(words: Words, watched: bool) -> None:
     report = judged(scene(mixture(words)), watched)
     assert [cause.code for cause in alarms(report)] == ["IH102"], str(report)
     assert alarms(report)[0].severity == Severity.ERROR
@@ -59,8 +59,8 @@ def test_parameters_that_a_loop_passed_by_are_told_and_no_others(words: Words, w
 
 
 @CHECKS
-def test_experts_that_got_fresh_pages_are_told_as_zeros(watched: bool) -> None:
-    """Zeros may be meant: only that these never wake is sure."""
+def test_experts_that_got_fresh_pages_are_reported_as_zeros(watched: bool) -> None:
+    """Zeros may be intentional; that these never receive gradient is certain."""
     report = judged(scene(mixture(memory.fresh_pages)), watched)
     assert [(cause.code, cause.layers) for cause in alarms(report)] == [("IH103", ("experts",))], str(report)
 
@@ -70,7 +70,7 @@ def test_experts_that_were_written_raise_no_alarm(watched: bool) -> None:
     assert not alarms(judged(scene(mixture(None)), watched))
 
 
-def test_memory_that_held_ordinary_weights_cannot_be_told() -> None:
+def test_memory_that_held_ordinary_weights_cannot_be_recognized() -> None:
     """A freed network's memory is as good as a network: nobody can know, and nothing is claimed."""
     before, model = initialized(to_empty()), to_empty()
     for old, parameter in zip(before.parameters(), model.parameters(), strict=True):
