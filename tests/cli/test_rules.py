@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from inithealth.cli.rules import page
+from inithealth.rules.base import Rule, unit_of
 from inithealth.rules.catalogue import catalogue
 from tests.cli.conftest import Run
 
@@ -26,6 +28,15 @@ def test_a_rule_is_explained_by_its_page_and_its_options(word: str, run: Run) ->
     assert text.startswith("IH201 vanishing-activations (")
     assert "## How to fix" in text
     assert "[tool.inithealth.rules.vanishing-activations]" in text
+
+
+@pytest.mark.parametrize("rule", catalogue(), ids=lambda rule: rule.name)
+def test_each_option_is_explained_with_its_default_unit_and_meaning(rule: type[Rule]) -> None:
+    _, _, options = page(rule).partition(f"[tool.inithealth.rules.{rule.name}]\n")
+    words = " ".join(options.split())
+    for name, field in rule.model_fields.items():
+        meaning = " ".join((field.description or "").split())
+        assert f"{name} = {field.default!r} # {unit_of(field)} {meaning}" in words
 
 
 def test_an_unknown_rule(run: Run) -> None:

@@ -95,8 +95,18 @@ SHARED = {
     ("pretrained-weights", "max_random_edge"): "weight-scale uninitialised-weights correlated-outputs",
     ("pretrained-weights", "min_share"): "weight-scale uninitialised-weights correlated-outputs",
     ("pretrained-weights", "min_matrices"): "weight-scale uninitialised-weights correlated-outputs",
+    ("pretrained-weights", "min_side"): "weight-scale",
+    ("pretrained-weights", "max_row_cosine"): "weight-scale",
     ("loss-at-init", "max_logits_std"): "weight-scale",
     ("saturated-attention", "max_std"): "weight-scale",
+    ("exploding-activations", "high_rms"): "weight-scale",
+    ("exploding-activations", "high_rms_normalized"): "weight-scale",
+    ("exploding-gradients", "high_growth"): "weight-scale",
+    ("exploding-gradients", "high_growth_normalized"): "weight-scale",
+    ("vanishing-activations", "min_fan"): "weight-scale",
+    ("dead-units", "max_share"): "correlated-outputs",
+    ("dead-units", "min_units_beside"): "no-gradient",
+    ("saturated-units", "max_share"): "correlated-outputs",
 }
 
 
