@@ -19,13 +19,12 @@ from pathlib import Path
 
 from benchmarks.mutation import trial
 from benchmarks.mutation.equivalent import EQUIVALENT
-from benchmarks.mutation.mutants import Mutant, digest, mutants_of
+from benchmarks.mutation.mutants import Mutant, digest, mutants_of, shown
 from benchmarks.mutation.trial import Outcome, Trial
 
 _FOLDERS = ("inithealth/evidence", "inithealth/rules", "inithealth/judge", "inithealth/record/statistics")
 _KEPT = Path("benchmarks/.results/mutation.jsonl")
 _TIMES = 10.0  # the tests' own processor time
-_WIDTH = 150
 _COLUMNS = ("killed", "survived", "timed out", "no test file", "equivalent")
 
 
@@ -136,7 +135,7 @@ def _print(chosen: Sequence[Mutant], verdicts: dict[int, str]) -> None:
         for each in chosen:
             if verdicts[id(each)] == title:
                 line, change = each.change
-                print(f"{each.path}:{line}: {change[:_WIDTH]}")
+                print(f"{each.path}:{line}: {shown(change)}")
                 if title == "equivalent":
                     print(f"    {EQUIVALENT[_named(each)]}")
 

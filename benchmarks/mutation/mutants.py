@@ -59,6 +59,15 @@ def _one_line(lines: Iterable[str]) -> str:
     return " ".join(line.strip() for line in lines)
 
 
+def shown(change: str, width: int = 60) -> str:
+    """The middle of a change, where its two sides differ."""
+    before, _, after = change.partition(" -> ")
+    same = next((at for at, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), len(after))
+    start = max(0, same - width // 3)
+    dots = "..." if start else ""
+    return f"{dots}{before[start : start + width]} -> {dots}{after[start : start + width]}"
+
+
 def mutants_of(path: Path) -> list[Mutant]:
     """Every mutant of a file, in the order of its lines."""
     module = MetadataWrapper(cst.parse_module(path.read_text(encoding="utf-8"))).module
