@@ -20,6 +20,11 @@ def numbers(tensor: Tensor) -> list[float]:
     return list(wide.reshape(-1).tolist())
 
 
+def lists(rows: Tensor) -> list[list[float]]:
+    """Rows as lists of numbers."""
+    return [list(row) for row in rows.double().tolist()]
+
+
 def statistics(values: Sequence[float]) -> dict[str, float]:
     """The fields of a Signal."""
     finite = [value for value in values if math.isfinite(value)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -14,45 +13,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.utils.rnn import pack_sequence
 
-from inithealth.record.statistics.exact import LONG, between_share, exact, norm_of
+from inithealth.record.statistics.exact import between_share, exact
 from inithealth.record.statistics.moments import combined
 from inithealth.record.statistics.sample import Sample, batched, sample
 from inithealth.record.tensors import floating_tensors, plain
-from tests.record.twins import assert_tells, numbers, statistics
-
-DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
-FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
-SIZES = (1.0, 1e-30, 1e-18, 1e18, 1e30)
-ODD = (math.nan, math.inf, -math.inf, 0.0, -0.0)
-
-
-@st.composite
-def tensors(draw: st.DrawFn, most: int = 60) -> Tensor:
-    """Tensors of any dtype and shape, from tiny to huge, with odd values here and there, laid out in any way."""
-    shape = draw(st.lists(st.integers(1, 5), max_size=3))
-    count = math.prod(shape)
-    values = draw(st.lists(st.floats(-8, 8, width=32), min_size=count, max_size=count))
-    size = draw(st.sampled_from(SIZES))
-    scaled = [value * size for value in values]
-    for place in draw(st.lists(st.integers(0, count - 1), max_size=3)):
-        scaled[place] = draw(st.sampled_from(ODD))
-    tensor = torch.tensor(scaled, dtype=torch.float64).reshape(shape).to(draw(st.sampled_from(DTYPES)))
-    return draw(st.sampled_from(LAYOUTS))(tensor)
-
-
-LAYOUTS: tuple[Callable[[Tensor], Tensor], ...] = (
-    lambda t: t,
-    lambda t: t.movedim(0, -1) if t.ndim else t,
-    lambda t: t.repeat_interleave(2, -1)[..., ::2] if t.ndim else t,  # strided
-    lambda t: torch.cat([t.flatten().new_ones(3), t.flatten()])[3:].view(t.shape),  # an offset into its storage
-    lambda t: t[:1].expand_as(t) if t.ndim else t,
-    lambda t: t.flip(0) if t.ndim else t,
-)
-
-
-@given(tensors())
-def test_exact_tells_every_element(tensor: Tensor) -> None:
-    assert_tells(exact(tensor), numbers(tensor))
+from tests.record.odd import FP8, tensors
+from tests.record.twins import assert_tells, numbers
 
 
 @given(tensors())
@@ -102,16 +68,6 @@ def test_eight_bit_floats_are_measured(dtype: torch.dtype) -> None:
     assert_tells(batched([taken])[0], numbers(tensor))
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_neither_overflows_nor_underflows(dtype: torch.dtype) -> None:
-    for value in (300.0, 1e-6):
-        tensor = torch.full((5000,), value, dtype=dtype)
-        signal = exact(tensor)
-        assert signal is not None
-        assert signal.rms == pytest.approx(float(tensor[0]), rel=1e-5)
-        assert signal.mean == pytest.approx(float(tensor[0]), rel=1e-5)
-
-
 @pytest.mark.parametrize("value", [9e17, 3e-18, 1e30, 1e-30, 3e38, 1e-44])
 @pytest.mark.parametrize("count", [7, 3000])
 def test_squares_beyond_float32_do_not_overflow_or_vanish(value: float, count: int) -> None:
@@ -135,14 +91,6 @@ def test_samples_of_different_precision_are_measured_together() -> None:
     tensors = [torch.full((8,), 1e50, dtype=torch.float64), torch.full((8,), 2.0), torch.full((8,), 3.0).half()]
     samples = [taken for tensor in tensors if (taken := sample(tensor, 8)) is not None]
     assert [signal.rms for signal in batched(samples)] == pytest.approx([1e50, 2.0, 3.0])
-
-
-def test_a_norm_of_millions_adds_up() -> None:
-    values = torch.full((12 * LONG + 5,), 0.1)
-    assert float(norm_of(values)) == pytest.approx(math.sqrt(0.01 * len(values)), rel=1e-5)
-    signal = exact(values.view(-1, 1).t())
-    assert signal is not None
-    assert signal.rms == pytest.approx(0.1, rel=1e-5)
 
 
 def test_a_signal_scales_its_norm_to_the_whole_tensor() -> None:
@@ -171,39 +119,6 @@ def test_what_holds_no_real_values_has_no_statistics(tensor: Tensor) -> None:
     assert exact(tensor) is None
     assert sample(tensor, 10) is None
     assert between_share(tensor) is None
-
-
-def test_a_scalar_is_measured() -> None:
-    assert_tells(exact(torch.tensor(-3.0)), [-3.0])
-    assert_tells(exact(torch.tensor(0.0)), [0.0])
-
-
-def test_complex_numbers_are_pairs_of_reals() -> None:
-    tensor = torch.randn(4, 3, dtype=torch.complex64)
-    assert_tells(exact(tensor), numbers(tensor))
-    assert_tells(exact(tensor.conj()), numbers(tensor.conj()))
-    assert_tells(exact(tensor.conj().imag), numbers(-tensor.imag))
-
-
-@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc])
-@pytest.mark.filterwarnings("ignore:Sparse CS. tensor support is in beta state:UserWarning")
-def test_a_sparse_tensor_is_told_by_the_values_it_holds(layout: torch.layout) -> None:
-    dense = torch.tensor([[0.0, 2.0, 0.0], [-1.0, 0.0, 5.0]])
-    assert_tells(exact(dense.to_sparse(layout=layout)), [-1.0, 2.0, 5.0])
-
-
-def test_repeated_entries_of_a_sparse_tensor_are_one() -> None:
-    twice = torch.sparse_coo_tensor([[1, 1, 2]], [1.0, 2.0, 4.0], (5,), check_invariants=True)
-    assert not twice.is_coalesced()
-    assert_tells(exact(twice), [3.0, 4.0])
-
-
-@pytest.mark.parametrize("layout", [torch.jagged, torch.strided])
-@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
-def test_a_nested_tensor_is_told_by_all_its_parts(layout: torch.layout) -> None:
-    parts = [torch.randn(3, 2), torch.randn(1, 2)]
-    nested = torch.nested.nested_tensor(parts, layout=layout)
-    assert_tells(exact(nested), numbers(torch.cat(parts)))
 
 
 def test_a_sample_outlives_a_change_in_place() -> None:
@@ -243,26 +158,6 @@ def test_a_sample_tells_the_scale_of_random_values() -> None:
 def test_two_samples_alike_are_both_measured() -> None:
     taken = Sample(torch.ones(4), 4)
     assert len(batched([taken, taken])) == 2
-
-
-@given(tensors())
-def test_between_is_the_share_that_differs_from_sample_to_sample(tensor: Tensor) -> None:
-    values = [numbers(row) for row in tensor] if tensor.ndim else []
-    flat = [value for row in values for value in row]
-    share = between_share(tensor)
-    total = statistics(flat)["rms"] ** 2 if flat else 0.0
-    if tensor.ndim < 2 or len(values) < 2 or not all(map(math.isfinite, flat)) or total == 0:
-        assert share is None
-        return
-    columns = list(zip(*values, strict=True))
-    means = [math.fsum(column) / len(column) for column in columns]
-    deviations = [(value - mean) ** 2 for column, mean in zip(columns, means, strict=True) for value in column]
-    assert share == pytest.approx(math.fsum(deviations) / len(flat) / total, rel=1e-6, abs=1e-12)
-
-
-def test_between_is_zero_for_samples_all_alike_and_one_for_samples_about_zero() -> None:
-    assert between_share(torch.ones(8, 5)) == 0
-    assert between_share(torch.tensor([[1.0, -2.0], [-1.0, 2.0]])) == pytest.approx(1.0)
 
 
 @dataclass

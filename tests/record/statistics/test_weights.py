@@ -11,46 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from inithealth.record.statistics import duplicates
-from inithealth.record.statistics.weights import describe, first_equal, unit_rows
+from inithealth.record.statistics.weights import describe, unit_rows
 from inithealth.recording import Weight
 from tests.record import twins
-
-DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
-# Few values make many duplicates; the odd sizes must not make any.
-VALUES = (0.0, -0.0, 1.0, -1.0, 0.5, 1e-30, -1e-30, 1e30)
-
-
-@st.composite
-def units(draw: st.DrawFn) -> tuple[Tensor, Tensor | None, int]:
-    """Rows with many duplicates, perhaps a bias, and a number of groups that divides them."""
-    groups, size = draw(st.sampled_from([1, 1, 1, 2, 3])), draw(st.integers(1, 5))
-    columns = draw(st.sampled_from([1, 2, 3, 20]))
-    row = st.lists(st.sampled_from(VALUES), min_size=columns, max_size=columns)
-    kinds = draw(st.lists(row, min_size=1, max_size=3))
-    rows = draw(st.lists(st.sampled_from(kinds), min_size=groups * size, max_size=groups * size))
-    dtype = draw(st.sampled_from(DTYPES))
-    bias = draw(st.none() | st.lists(st.sampled_from((0.0, 2.0)), min_size=len(rows), max_size=len(rows)))
-    tensor = torch.tensor(rows, dtype=torch.float64).to(dtype)
-    tensor = draw(st.sampled_from((tensor, tensor.t().contiguous().t())))
-    return tensor, None if bias is None else torch.tensor(bias).to(dtype), groups
-
-
-def lists(rows: Tensor) -> list[list[float]]:
-    return [list(row) for row in rows.double().tolist()]
-
-
-@given(units())
-def test_first_equal_is_the_first_of_all_pairs_that_are_equal(drawn: tuple[Tensor, Tensor | None, int]) -> None:
-    rows, bias, groups = drawn
-    wanted = twins.first_equal(lists(rows), None if bias is None else bias.tolist(), groups)
-    assert first_equal(rows, bias, groups).tolist() == wanted
-
-
-@given(units(), st.randoms(use_true_random=False))
-def test_the_order_of_the_inputs_does_not_matter(drawn: tuple[Tensor, Tensor | None, int], random: object) -> None:
-    rows, bias, groups = drawn
-    order = torch.randperm(rows.shape[1])
-    assert first_equal(rows[:, order], bias, groups).tolist() == first_equal(rows, bias, groups).tolist()
+from tests.record.odd import DTYPES, units
 
 
 @given(units())
@@ -75,7 +39,7 @@ def test_duplicates_zero_units_and_cosine_are_those_of_all_pairs(drawn: tuple[Te
     rows, bias, groups = drawn
     assume(bool(rows.isfinite().all()))  # 1e30 is infinite in half precision
     weight = describe("w", rows, rows=rows, bias=bias, groups=groups)
-    table, offsets = lists(rows), [0.0] * len(rows) if bias is None else bias.tolist()
+    table, offsets = twins.lists(rows), [0.0] * len(rows) if bias is None else bias.tolist()
     first = twins.first_equal(table, offsets, groups)
     repeats = [at for at, row in enumerate(table) if first[at] != at and any(row)]
     assert weight is not None
@@ -153,31 +117,6 @@ def test_eight_bit_weights_are_described(dtype: torch.dtype) -> None:
     assert weight is not None
     assert (weight.duplicate_rows, weight.zero_rows, weight.abs_max) == (0.25, 0.25, 4.0)
     assert not weight.constant
-
-
-def test_units_that_differ_only_between_the_probed_columns_are_no_duplicates() -> None:
-    rows = torch.ones(4, 64)
-    rows[1, 1], rows[2, 63] = 2.0, 2.0
-    assert first_equal(rows).tolist() == [0, 1, 2, 0]
-
-
-def test_the_bias_belongs_to_its_unit_and_one_of_another_length_does_not() -> None:
-    rows = torch.ones(3, 2)
-    assert first_equal(rows, torch.tensor([0.0, 1.0, 0.0])).tolist() == [0, 1, 0]
-    assert first_equal(rows, torch.tensor([0.0, 1.0])).tolist() == [0, 0, 0]
-
-
-def test_units_of_different_groups_read_other_inputs_and_are_no_duplicates() -> None:
-    rows = torch.ones(4, 9)
-    assert first_equal(rows, groups=2).tolist() == [0, 0, 2, 2]
-    assert first_equal(rows, groups=4).tolist() == [0, 1, 2, 3]
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_many_groups_stay_apart_in_any_precision(dtype: torch.dtype) -> None:
-    """A bfloat16 cannot count to 257, a float16 not to 2049."""
-    rows = torch.ones(4200, 3, dtype=dtype)
-    assert first_equal(rows, groups=2100).tolist() == [unit - unit % 2 for unit in range(4200)]
 
 
 def test_units_by_axis() -> None:
@@ -330,13 +269,6 @@ def test_many_units_take_another_way_to_the_same(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(duplicates, "_BLOCK", 50)
     assert told(rows).duplicate_rows == usual.duplicate_rows == pytest.approx(1 / 300)
     assert told(rows[torch.randperm(300)]).fingerprint != told(rows).fingerprint
-
-
-def test_units_with_the_same_elements_in_another_order_are_no_duplicates() -> None:
-    assert first_equal(torch.eye(40)).tolist() == list(range(40))
-    row = torch.randn(64)
-    turned = torch.stack([row.roll(2 * place) for place in range(32)])
-    assert first_equal(turned).tolist() == list(range(32))
 
 
 def test_describing_a_weight_draws_no_random_numbers() -> None:
