@@ -1,0 +1,118 @@
+"""Layers at PyTorch's default among others that follow one scheme."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from inithealth.evidence.missed_init import Missed, MissedLimits, missed_by_scheme
+from inithealth.recording import Layer, Recording, Scheme
+from tests.rules.recordings import layer, recording, weight
+
+HE, DEFAULT, ZEROS = (
+    Scheme(name="kaiming", text="Kaiming normal (fan_in, relu)"),
+    Scheme(name="torch_default", text="PyTorch's default"),
+    Scheme(name="zeros", text="zeros"),
+)
+
+
+def linear(name: str, scheme: Scheme | None, **more: Any) -> Layer:
+    return layer(name, 0, scheme=scheme, **more)
+
+
+def network(followers: int = 4, missed: int = 1, scheme: Scheme = HE, **more: Any) -> Recording:
+    """Layers of one class in one module class, some at the default."""
+    at_default = [linear(f"block.fc1_{at}", DEFAULT, **more) for at in range(missed)]
+    others = [linear(f"block.fc2_{at}", scheme) for at in range(followers)]
+    return recording((*at_default, *others), ())
+
+
+def found(of: Recording, **limits: Any) -> list[Missed]:
+    return list(missed_by_scheme(of, MissedLimits(**limits)))
+
+
+def test_the_group_tells_what_the_layer_should_have_been() -> None:
+    (one,) = found(network())
+    assert [each.name for each in one.layers] == ["block.fc1_0"]
+    assert [each.name for each in one.followers] == [f"block.fc2_{at}" for at in range(4)]
+    assert (one.scheme, one.kind, one.share) == ("Kaiming normal (fan_in, relu)", "Linear", 0.2)
+    assert one.stds == [pytest.approx((2 / 96) ** 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("followers", "missed", "amount"), [(3, 1, 1), (2, 1, 0), (4, 2, 1), (3, 2, 0), (8, 4, 1), (7, 4, 0), (4, 0, 0)]
+)
+def test_few_layers_among_many(followers: int, missed: int, amount: int) -> None:
+    assert len(found(network(followers, missed))) == amount
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"head": True},
+        {"reaches_loss": False},
+        {"kind": "rnn"},
+        {"weight": {"trainable": False}},
+        {"type_name": "Bilinear"},
+        {"scheme": None},
+        {"module": "other.part.fc1"},
+    ],
+)
+def test_layers_that_are_not_compared(more: dict[str, Any]) -> None:
+    scheme = more.pop("scheme", DEFAULT)
+    one = linear("block.fc1_0", scheme, **more)
+    assert found(recording((one, *network(missed=0).layers), ())) == []
+
+
+def test_the_others_follow_one_scheme_in_the_most() -> None:
+    xavier = Scheme(name="xavier", text="Xavier normal")
+    others = [linear(f"block.fc3_{at}", xavier) for at in range(2)]
+    mixed = recording((*network(4).layers, *others), ())
+    assert found(mixed) == []  # they would have to be all
+    assert len(found(network(4, 1))) == 1
+
+
+def test_zeros_are_no_scheme_to_follow() -> None:
+    zeros = [linear(f"block.fc2_{at}", ZEROS, weight={"rms": 0.0}) for at in range(4)]
+    assert found(recording((*network(0).layers, *zeros), ())) == []
+
+
+@pytest.mark.parametrize(("times", "amount"), [(1.0, 1), (1.01, 1), (1.02, 0)])
+def test_a_bias_beyond_the_default_was_set_by_somebody(times: float, amount: int) -> None:
+    bias = weight("bias", 0.05, shape=(96,), abs_max=times * 96**-0.5, fan_in=None).model_dump()
+    assert len(found(network(bias=bias))) == amount
+
+
+def test_layers_with_a_bias_on_purpose_still_count_among_those_at_the_default() -> None:
+    bias = weight("bias", 1.0, shape=(96,), abs_max=3.0, fan_in=None).model_dump()
+    deliberate = [linear(f"block.fc3_{at}", DEFAULT, bias=bias) for at in range(2)]
+    assert found(recording((*network(4).layers, *deliberate), ())) == []
+    (one,) = found(recording((*network(8).layers, *deliberate), ()))
+    assert ([each.name for each in one.layers], one.share) == (["block.fc1_0"], 3 / 11)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "std"),
+    [
+        ([(64, 0.02), (256, 0.02), (256, 0.02)], 0.02),  # one std for all
+        ([(64, 0.125), (256, 0.0625), (256, 0.0625)], 96**-0.5),  # one gain for all
+        ([(96, 0.03), (96, 0.03), (96, 0.03)], 0.03),
+    ],
+)
+def test_the_std_by_the_scheme_is_of_one_std_or_of_one_gain(sizes: list[tuple[int, float]], std: float) -> None:
+    others = [linear(f"block.fc2_{at}", HE, weight={"fan_in": fan, "rms": rms}) for at, (fan, rms) in enumerate(sizes)]
+    (one,) = found(recording((*network(0).layers, *others), ()), max_missed_share=0.5)
+    assert one.stds == [pytest.approx(std)]
+
+
+def test_trained_layers_are_left_out() -> None:
+    spectrum = {"spectral_edge": 2.0}
+    layers = [linear(f"block.fc2_{at}", HE, weight=spectrum) for at in range(4)]
+    assert found(recording((*network(0).layers, *layers), ())) == []
+
+
+def test_options() -> None:
+    assert found(network(4), min_followers=5) == []
+    assert found(network(4), max_missed_share=0.1) == []
+    assert len(found(network(3, 2), max_missed_share=0.4)) == 1

@@ -1,0 +1,82 @@
+"""Embeddings and normalization weights outside the expected range, in octaves."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from inithealth.evidence.vector_scale import VectorLimits, embeddings_off, norms_off
+from inithealth.recording import Loss, Recording
+from tests.rules.recordings import layer, recording
+
+WIDE = Loss(logits_std=9.0)
+
+
+def embedded(rms: float, **more: Any) -> Recording:
+    tied = more.pop("tied_to", ())
+    return recording((layer("embed", 0, kind="embedding", weight={"rms": rms, "tied_to": tied}),), (), **more)
+
+
+@pytest.mark.parametrize(
+    ("of", "octaves"),
+    [
+        (embedded(4.0), None),
+        (embedded(4.1), math.log2(4.1)),
+        (embedded(0.0), None),
+        (embedded(1.0, tied_to=("head.weight",)), None),
+        (embedded(1.0, tied_to=("head.weight",), loss=WIDE), math.log2(50)),
+        (embedded(0.3, tied_to=("head.weight",), loss=WIDE), None),
+        (embedded(1.0, loss=WIDE), None),
+    ],
+)
+def test_large_embeddings(of: Recording, octaves: float | None) -> None:
+    found = embeddings_off(of, VectorLimits())
+    assert {name: off.octaves for name, off in found.items()} == (
+        {} if octaves is None else {"embed": pytest.approx(octaves)}
+    )
+
+
+def test_what_is_tolerated_and_what_is_usual() -> None:
+    (plain,) = embeddings_off(embedded(8.0), VectorLimits()).values()
+    (tied,) = embeddings_off(embedded(1.0, tied_to=("head.weight",), loss=WIDE), VectorLimits()).values()
+    assert (plain.tolerated, plain.usual, plain.whole) == (2.0, "embeddings usually have", False)
+    assert (tied.tolerated, tied.usual) == (math.log2(15), "embeddings that are the head too have")
+
+
+def test_only_embeddings_are_compared() -> None:
+    assert embeddings_off(recording((layer("fc", 0, weight={"rms": 100.0}),), ()), VectorLimits()) == {}
+
+
+def norms(*rms: float) -> Recording:
+    layers = (layer(f"n{at}", at, kind="norm", weight={"rms": size, "shape": (96,)}) for at, size in enumerate(rms))
+    return recording((*layers, layer("fc", 99, weight={"rms": 9.0})), ())
+
+
+@pytest.mark.parametrize(
+    ("rms", "expected"),
+    [
+        ((), {}),
+        ((0.0, 0.0), {}),
+        ((1.0, 1.0, 4.0), {}),
+        ((1.0, 1.0, 4.1), {"n2": 4.1}),
+        ((1.0, 1.0, 0.24), {"n2": 0.24}),
+        ((2.0, 2.0, 10.0, 0.0), {"n2": 5.0}),
+        ((0.05, 0.05, 0.05), {}),
+        ((0.04, 0.04, 0.04), {"n0": 0.04, "n1": 0.04, "n2": 0.04}),
+        ((8.0, 8.0, 8.0), {}),
+        ((8.1, 8.1, 1.0), {"n0": 8.1, "n1": 8.1}),
+    ],
+)
+def test_norm_weights_are_compared_with_their_median_or_with_one(
+    rms: tuple[float, ...], expected: dict[str, float]
+) -> None:
+    found = norms_off(norms(*rms), VectorLimits())
+    assert {name: 2**off.octaves for name, off in found.items()} == pytest.approx(expected)
+
+
+def test_what_norms_are_compared_with_in_words() -> None:
+    (one,) = norms_off(norms(1.0, 1.0, 8.0), VectorLimits()).values()
+    assert (one.tolerated, one.usual) == (2.0, "the median of the norms is")
+    assert {off.usual for off in norms_off(norms(0.01, 0.01), VectorLimits()).values()} == {"norms start with"}
