@@ -69,7 +69,7 @@ class Weight(Frozen):
 
 
 class Scheme(Frozen):
-    """The initialization that a weight's numbers tell of."""
+    """The initialization that a weight's numbers fit."""
 
     name: str  # "zeros", "identity", "orthogonal", "xavier", "kaiming", "lecun", "torch_default", "normal", ...
     text: str  # as people say it: "Kaiming normal (fan_in, relu)", "normal(0.02) / sqrt(24)"

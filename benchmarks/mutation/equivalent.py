@@ -1,3 +1,3 @@
-"""Mutants that no test can tell from the source, as "path: before -> after", each with the reason."""
+"""Mutants that behave like the source, as "path: before -> after", each with the reason."""
 
 EQUIVALENT: dict[str, str] = {}

@@ -85,8 +85,8 @@ def _by_every_measure(recording: Recording, limits: DepthLimits) -> list[Unscale
     trained = trained_layers(recording)
     inside = [layer for layer in recording.layers if _judged(layer) and layer.name not in trained]
     roles = [role for role in grouped(inside, block_role) if len(role) >= limits.min_blocks]
-    told = [_left_out(roles, size, recording.branches, limits) for size in _MEASURES]
-    return [each for each in told if each is not None]
+    found = [_left_out(roles, size, recording.branches, limits) for size in _MEASURES]
+    return [each for each in found if each is not None]
 
 
 def _left_out(roles: Sequence[list[Layer]], size: Size, branches: int, limits: DepthLimits) -> Unscaled | None:

@@ -42,9 +42,9 @@ def block_role(layer: Layer) -> Hashable:
 def scale_role(layer: Layer) -> Hashable:
     """Equal for layers whose weights are expected to have one scale: class, end of the name, shape, what it feeds.
 
-    Numbers written into a word do not count here, nor containers of a single module: what the output feeds tells the
-    layers of a block apart, and ``stage1.conv1`` and ``stage2.conv2`` before the same activation are peers. As many
-    peers as possible are needed, since fewer than three show nothing.
+    Numbers written into a word do not count here, nor containers of a single module: what the output feeds
+    distinguishes the layers of a block, and ``stage1.conv1`` and ``stage2.conv2`` before the same activation are peers.
+    As many peers as possible are needed, since fewer than three show nothing.
     """
     known = layer.feeds != "unknown"
     return (
@@ -60,7 +60,8 @@ def scale_role(layer: Layer) -> Hashable:
 def _place_in_block(module: str) -> str:
     """The words of a name, and the position in the block: ``blocks.3.0`` -> ``blocks.0``, ``blocks.3`` -> ``blocks``.
 
-    Without a graph it is not known what a layer feeds: only its position tells ``blocks.3.0`` from ``blocks.3.2``.
+    Without a graph it is not known what a layer feeds, and only its position distinguishes ``blocks.3.0`` and
+    ``blocks.3.2``.
     """
     *path, last = module.split(".")
     in_block = not is_position(last) or any(map(is_position, path))

@@ -1,4 +1,4 @@
-"""Which layers' weights come from a training, told by their spectra."""
+"""Which layers' weights come from a training, by their spectra."""
 
 from __future__ import annotations
 
@@ -49,24 +49,24 @@ def trained_layers(recording: Recording) -> frozenset[str]:
     """Names of the layers whose scale a training has set: scale rules have nothing to say of them.
 
     Empty for a network that is fresh as a whole, whatever a single layer looks like. In a pretrained one a
-    fresh head, or LoRA's A, is not among them; a layer whose spectrum tells nothing follows its peers.
+    fresh head, or LoRA's A, is not among them; a layer without a spectrum to judge follows its peers.
     """
     limits = limits_of(recording, TrainedLimits)
-    matrices = [layer for layer in recording.layers if layer.kind != "embedding" and _tells(layer, limits)]
+    matrices = [layer for layer in recording.layers if layer.kind != "embedding" and _is_judged(layer, limits)]
     trained = [layer for layer in matrices if _off_random(layer, limits)]
     if len(trained) < limits.min_matrices or _size(trained) <= limits.min_share * _size(matrices):
         return frozenset()
     names: set[str] = set()
     for peers in grouped(recording.layers, block_role):
-        told = [layer for layer in peers if _tells(layer, limits)]
-        off = [layer for layer in told if _off_random(layer, limits)]
-        # A vector or a tiny matrix tells nothing of its own: in a trained network it is taken as trained.
-        mute = not told and (peers[0].kind not in DRAWN or _small(peers[0], limits))
-        names |= {layer.name for layer in (peers if mute or len(off) > len(told) / 2 else off)}
+        judged = [layer for layer in peers if _is_judged(layer, limits)]
+        off = [layer for layer in judged if _off_random(layer, limits)]
+        # A vector or a tiny matrix has no spectrum to judge: in a trained network it is taken as trained.
+        unjudged = not judged and (peers[0].kind not in DRAWN or _small(peers[0], limits))
+        names |= {layer.name for layer in (peers if unjudged or len(off) > len(judged) / 2 else off)}
     return frozenset(names)
 
 
-def _tells(layer: Layer, limits: TrainedLimits) -> bool:
+def _is_judged(layer: Layer, limits: TrainedLimits) -> bool:
     """Whether a weight is a matrix large enough, of values that were drawn or trained."""
     weight = layer.weight
     if weight is None or weight.spectral_edge is None or _small(layer, limits):

@@ -15,9 +15,9 @@ from inithealth.record.failures import Failures
 from inithealth.record.layers.inventory import Inventory
 from inithealth.record.layers.names import compiled_modules, unwrapped
 from inithealth.record.live.compiled_hooks import CompiledTaps
-from inithealth.record.live.hidden_layers import hidden_layers
 from inithealth.record.live.hooks import ModuleHooks
 from inithealth.record.live.measurements import Measurements
+from inithealth.record.live.not_measured import not_measured
 from inithealth.record.live.observer import Observer
 from inithealth.record.live.readings import Readings
 from inithealth.record.live.sample_budget import sample_size
@@ -99,8 +99,8 @@ class Recorder:
         """What could not be measured, and why: ``"what: why"``."""
         compiled = [layer for layer in self.layers if layer.module in self._compiled]
         observer = self._observer
-        hidden = hidden_layers(compiled, self._taps.shown, observer.layer_at.values(), observer.flow, self.naming)
-        return tuple(f"{what}: {why}" for what, why in {**hidden, **self._failures}.items())
+        found = not_measured(compiled, self._taps.shown, observer.layer_at.values(), observer.flow, self.naming)
+        return tuple(f"{what}: {why}" for what, why in {**found, **self._failures}.items())
 
     def note(self, what: str, why: str | Exception) -> None:
         """Report something as not measured; what was noted first stays."""

@@ -54,8 +54,8 @@ class OnePass:
             trial = Trial(recorder.naming, recorder.layers, norms)
             if trial.needed:
                 self._try(trial, optimizers, gradients)
-            asleep = [layer for layer in recorder.layers if layer.weight and layer.weight.name in trial.asleep]
-            _, idle = parted_by_values(asleep, recorder.naming, self._loss() if asleep else loss, self._loss)
+            silent = [layer for layer in recorder.layers if layer.weight and layer.weight.name in trial.asleep]
+            _, idle = parted_by_values(silent, recorder.naming, self._loss() if silent else loss, self._loss)
         training = Training(
             optimizer=note,
             adaptive=is_adaptive(optimizers),

@@ -25,7 +25,7 @@ class Activation:
         modules: classes of ``torch.nn``.
         functions: names in ``torch.nn.functional`` or ``torch``.
         nodes: autograd nodes, without ``Backward0``.
-        saved: values that such a node has saved, if they tell it from others with the same node.
+        saved: values that such a node has saved, if other activations have the same node.
         function: what it does to an array; None where it does more than change each value.
         forward: 1 / sqrt(E[f(z)^2]), z ~ N(0, 1): the gain rms(W) sqrt(fan_in) that keeps the size of the signal.
         backward: 1 / sqrt(E[f'(z)^2]): the gain that keeps the size of a gradient.
@@ -34,7 +34,7 @@ class Activation:
         scheme: "kaiming" or "xavier", where torch has a gain for it by ``gain_name``.
         low, high: a unit is dead if no input of the batch is between these; None where the slope is not zero.
         hole: the slope is zero between ``low`` and ``high``, not outside.
-        bounds: names of saved values that replace ``low`` and ``high``.
+        bounds: names of saved values that replace ``low`` and ``high``; "-" before a name negates it.
         flat: outputs beyond which it is saturated, and ``flat_from`` the input at which it is.
         opens: its outputs weigh another signal, from 0 to 1.
         set_by_bias: a bias that outweighs the weights is a common start.
@@ -132,10 +132,12 @@ ROWS: tuple[Activation, ...] = (
     Activation("tanhshrink", ("Tanhshrink",), ("tanhshrink",), function=lambda np, x: x - np.tanh(x),
                forward=2.3384, backward=1.9881, critical=2.3384),
     Activation("softshrink", ("Softshrink",), ("softshrink",), ("Softshrink",), low=-0.5, high=0.5, hole=True,
+               bounds=("-lambd", "lambd"),
                function=lambda np, x: x - np.clip(x, -0.5, 0.5), forward=1.5444, backward=1.2735,
                critical=1.5444),
     # Its function has jumps, which the theory of gains does not know.
-    Activation("hardshrink", ("Hardshrink",), ("hardshrink",), ("Hardshrink",), low=-0.5, high=0.5, hole=True),
+    Activation("hardshrink", ("Hardshrink",), ("hardshrink",), ("Hardshrink",), low=-0.5, high=0.5, hole=True,
+               bounds=("-lambd", "lambd")),
     Activation("erf", (), ("erf",), ("Erf",), function=_erf, forward=1.4672, backward=1.3252, critical=0.8862),
     Activation("gelu", ("GELU",), ("gelu",), ("Gelu",), forward=1.5335, backward=1.4811, critical=1.5335,
                function=lambda np, x: x * (1.0 + _erf(np, x / math.sqrt(2.0))) / 2),
@@ -181,7 +183,7 @@ def by_node(node: str, saved: Callable[[str], Any]) -> Activation | None:
     """
     rows = [row for row in ROWS if node in row.nodes]
     # A bound that is not saved makes another function: clamp(min=0) has no maximum.
-    rows = [row for row in rows if all(not name or saved(name) is not None for name in row.bounds or ())]
+    rows = [row for row in rows if all(not name or _bound(name, saved) is not None for name in row.bounds or ())]
     return next((row for row in rows if _matches(row, saved)), None)
 
 
@@ -197,10 +199,10 @@ def _close(value: Any, expected: float | None) -> bool:
 
 def bounds_of(row: Activation, saved: Callable[[str], Any]) -> tuple[float | None, float | None]:
     """Return the bounds between which the slope is not zero (outside which, for one with a hole)."""
-    if row.name in ("softshrink", "hardshrink"):
-        half = saved("lambd")
-        return (-float(half), float(half)) if isinstance(half, (int, float)) else (row.low, row.high)
-    if row.bounds is None:
-        return row.low, row.high
-    low, high = (saved(name) if name else None for name in row.bounds)
-    return (row.low if low is None else float(low)), (row.high if high is None else float(high))
+    low, high = (_bound(name, saved) for name in row.bounds or ("", ""))
+    return (row.low if low is None else low), (row.high if high is None else high)
+
+
+def _bound(name: str, saved: Callable[[str], Any]) -> float | None:
+    value = saved(name.removeprefix("-")) if name else None
+    return None if value is None else -float(value) if name.startswith("-") else float(value)

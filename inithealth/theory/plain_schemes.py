@@ -15,7 +15,7 @@ _ALIKE = 0.5  # mean cosine of units beyond which it is that, not training, that
 
 
 def plain_scheme(layer: Layer, weight: Weight) -> Scheme | None:
-    """What structure tells before any distribution is asked for."""
+    """The scheme that a weight's structure shows, without a look at its distribution; None for the rest."""
     if weight.abs_max == 0:
         return scheme_named("zeros", "zeros")
     if weight.constant or (math.prod(weight.shape) == 1 and weight.std == 0):

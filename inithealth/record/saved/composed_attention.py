@@ -1,7 +1,7 @@
 """The logits of an attention that is written out: the logarithms of the weights that its softmax has saved.
 
-Queries and keys, which the product before the softmax has saved, tell which keys a mask has hidden and which the
-logits have.
+The product before the softmax has saved queries and keys: they show whether a mask has hidden a key, or whether its
+logit is low.
 """
 
 from __future__ import annotations

@@ -63,13 +63,13 @@ class ExplodingGradients(GrowthLimits, gain_causes.GainLimits, Rule):
             return
         at, growth, last = found
         layers = [layer for layer, _ in signal_path.measured(recording)]
-        blamed = gain_causes.strongest(layers, [layer for layer in layers if layer.index >= at.index], self)
+        causes = gain_causes.strongest(layers, [layer for layer in layers if layer.index >= at.index], self)
         yield self.finding(
-            blamed,
+            causes,
             f"gradients grow {times(growth)} on the way back from {called(last)} to {called(at)} (limit {times(high)})",
             severity=Severity.ERROR if growth > highest else Severity.WARNING,
             measured=growth,
             limit=high,
-            cause=gain_causes.explain(blamed, self, of="gradient"),
-            fix=gain_causes.mend(blamed),
+            cause=gain_causes.explain(causes, self, of="gradient"),
+            fix=gain_causes.mend(causes),
         )

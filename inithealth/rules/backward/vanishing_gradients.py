@@ -86,16 +86,16 @@ class VanishingGradients(gain_causes.GainLimits, Rule):
             return
         at, ratio, top = found
         way = [layer for layer, _ in signal_path.trunk(recording) if layer.kind != "embedding"]
-        blamed = gain_causes.weakest(way, self)
+        causes = gain_causes.weakest(way, self)
         yield self.finding(
-            blamed,
+            causes,
             f"gradients fade to {number(ratio)} on the way back from {called(top)} to {called(at)} "
             f"(limit {number(low)})",
             severity=Severity.ERROR if ratio < lowest else Severity.WARNING,
             measured=ratio,
             limit=low,
-            cause=gain_causes.explain(blamed, self, of="gradient"),
-            fix=gain_causes.mend(blamed),
+            cause=gain_causes.explain(causes, self, of="gradient"),
+            fix=gain_causes.mend(causes),
         )
 
     def _limits(self, recording: Recording) -> tuple[float, float]:

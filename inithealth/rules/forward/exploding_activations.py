@@ -60,15 +60,15 @@ class ExplodingActivations(OutputLimits, gain_causes.GainLimits, Rule):
         layers = [layer for layer, _ in signal_path.measured(recording)]
         # Where the signal is largest, the head or a layer before it, is chance.
         way = [layer for layer in layers if layer.index <= at.index and not layer.head] or [at]
-        blamed = gain_causes.strongest(layers, way, self)
+        causes = gain_causes.strongest(layers, way, self)
         yield self.finding(
-            blamed,
+            causes,
             f"{_growth(recording, at, rms)} (limit {number(high)})",
             severity=Severity.ERROR if rms > highest else Severity.WARNING,
             measured=rms,
             limit=high,
-            cause=gain_causes.explain(blamed, self),
-            fix=gain_causes.mend(blamed),
+            cause=gain_causes.explain(causes, self),
+            fix=gain_causes.mend(causes),
         )
 
 

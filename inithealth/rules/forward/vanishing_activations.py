@@ -79,15 +79,15 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
 
     def _finding(self, recording: Recording, message: str, measured: float, limit: float, bad: bool) -> Finding:
         way = [layer for layer, _ in signal_path.trunk(recording) if not layer.head and layer.kind != "embedding"]
-        blamed = gain_causes.weakest(way, self)
+        causes = gain_causes.weakest(way, self)
         return self.finding(
-            blamed,
+            causes,
             f"{message} (limit {number(limit)})",
             severity=Severity.ERROR if bad else Severity.WARNING,
             measured=measured,
             limit=limit,
-            cause=gain_causes.explain(blamed, self),
-            fix=gain_causes.mend(blamed),
+            cause=gain_causes.explain(causes, self),
+            fix=gain_causes.mend(causes),
         )
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What the report says of layers that run compiled, and of operations that could not be read."""
+"""What is not measured, and why: layers that run compiled, and operations that could not be read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from inithealth.record.layers.naming import Naming
 from inithealth.recording import Layer
 
 
-def hidden_layers(
+def not_measured(
     compiled: Sequence[Layer], measured: Collection[str], at: Collection[str], flow: Flow | None, naming: Naming
 ) -> dict[str, str]:
     """Return what is not measured -> why.
