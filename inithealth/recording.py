@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import BaseModel, PrivateAttr
@@ -55,6 +56,26 @@ class Layer(_Frozen):
     unit_axis: int | None = None  # the weight's axis that counts the output units
     groups: int = 1  # convolution groups: each reads inputs of its own
     source: str | None = None
+
+    @property
+    def parameter(self) -> str:
+        """The weight's name as in named_parameters(); "" without a weight."""
+        return "" if self.weight is None else self.weight.name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The weight's shape; () without a weight."""
+        return () if self.weight is None else self.weight.shape
+
+    @property
+    def gain(self) -> float | None:
+        """The weight's gain; None without a weight or its fan_in."""
+        return None if self.weight is None else self.weight.gain
+
+
+def weighted(layers: Iterable[Layer]) -> list[tuple[Layer, Weight]]:
+    """Return the layers that have a weight, each with its weight, in the same order."""
+    return [(layer, layer.weight) for layer in layers if layer.weight is not None]
 
 
 class Measurement(_Frozen):
@@ -179,6 +200,11 @@ class Recording(_Frozen):
             if layer.name == name:
                 return layer
         raise KeyError(name)
+
+    @property
+    def weighted(self) -> list[tuple[Layer, Weight]]:
+        """The layers that have a weight, each with its weight, in forward order."""
+        return weighted(self.layers)
 
     @property
     def first(self) -> dict[str, Measurement]:

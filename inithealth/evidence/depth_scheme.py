@@ -11,10 +11,10 @@ from inithealth.evidence.limits import Limits, limit
 from inithealth.evidence.roles import block_role, grouped
 from inithealth.evidence.trained import trained_layers
 from inithealth.layer_kinds import PROJECTIONS
-from inithealth.recording import Layer, Recording
+from inithealth.recording import Layer, Recording, Weight, weighted
 
 _DRAWN = PROJECTIONS | {"bmm"}
-Size = Callable[[Layer], float]
+Size = Callable[[Weight], float]
 
 
 class DepthLimits(Limits):
@@ -62,10 +62,11 @@ def unscaled_ends(recording: Recording, limits: DepthLimits) -> Unscaled | None:
 
 def scaled_by_depth(recording: Recording, limits: DepthLimits) -> bool:
     """Whether the branch ends are smaller than the layers within the branches by the root of the depth."""
-    roles = [role for role in grouped(filter(_judged, recording.layers), block_role) if len(role) >= limits.min_blocks]
+    inside = [layer for layer, weight in recording.weighted if _judged(layer, weight)]
+    roles = [role for role in grouped(inside, block_role) if len(role) >= limits.min_blocks]
     ends = [role for role in roles if _ends(role)]
     for size in _MEASURES:
-        usual, agreeing = _usual([median(map(size, role)) for role in roles if not _ends(role)], limits)
+        usual, agreeing = _usual([_middle(role, size) for role in roles if not _ends(role)], limits)
         if agreeing and ends and all(_depth(role, usual, size, recording.branches, limits) for role in ends):
             return True
     return False
@@ -83,7 +84,7 @@ def scaled_twice(recording: Recording, limits: DepthLimits) -> list[Layer]:
 def _by_every_measure(recording: Recording, limits: DepthLimits) -> list[Unscaled]:
     """What each measure tells that the layers within the branches share."""
     trained = trained_layers(recording)
-    inside = [layer for layer in recording.layers if _judged(layer) and layer.name not in trained]
+    inside = [layer for layer, weight in recording.weighted if _judged(layer, weight) and layer.name not in trained]
     roles = [role for role in grouped(inside, block_role) if len(role) >= limits.min_blocks]
     found = [_left_out(roles, size, recording.branches, limits) for size in _MEASURES]
     return [each for each in found if each is not None]
@@ -92,7 +93,7 @@ def _by_every_measure(recording: Recording, limits: DepthLimits) -> list[Unscale
 def _left_out(roles: Sequence[list[Layer]], size: Size, branches: int, limits: DepthLimits) -> Unscaled | None:
     """None where the layers that end no branch have no common size by this measure."""
     inner = [role for role in roles if not _ends(role)]
-    usual, agreeing = _usual([median(map(size, role)) for role in inner], limits)
+    usual, agreeing = _usual([_middle(role, size) for role in inner], limits)
     if agreeing < limits.min_roles:
         return None
     depths = [(role, depth) for role in roles if (depth := _depth(role, usual, size, branches, limits))]
@@ -103,7 +104,7 @@ def _left_out(roles: Sequence[list[Layer]], size: Size, branches: int, limits: D
     evidence = [pair for pair in depths if _ends(pair[0]) or pair[0][0].feeds == "gate"]
     if not evidence:
         return Unscaled([], [], [], 0)
-    ends = [role for role in roles if _ends(role) and median(map(size, role)) > usual * (1 - limits.max_difference)]
+    ends = [role for role in roles if _ends(role) and _middle(role, size) > usual * (1 - limits.max_difference)]
     scaled, depth = max(evidence, key=lambda pair: _ends(pair[0]))
     return Unscaled([layer for role in ends for layer in role], scaled, [n for role in wrong for n in role], depth)
 
@@ -118,22 +119,22 @@ def _usual(sizes: Sequence[float], limits: DepthLimits) -> tuple[float, int]:
 def _depth(role: Sequence[Layer], usual: float, size: Size, branches: int, limits: DepthLimits) -> int:
     """The number of branches that a role is scaled down for; 0 where it is not."""
     blocks = len(role)
-    factor = usual / median(map(size, role))
+    factor = usual / _middle(role, size)
     for depth in (2 * blocks, branches, blocks):
         if depth > 1 and _close(factor, math.sqrt(depth), limits.max_depth_difference):
             return depth
     # Some count the blocks up to the layer's own.
     growing = (
-        _close(usual / size(layer), math.sqrt(2 * (n + 1)), limits.max_depth_difference) for n, layer in enumerate(role)
+        _close(usual / size(weight), math.sqrt(2 * (n + 1)), limits.max_depth_difference)
+        for n, (_, weight) in enumerate(weighted(role))
     )
     return 2 * blocks if all(growing) else 0
 
 
-def _judged(layer: Layer) -> bool:
-    weight = layer.weight
+def _judged(layer: Layer, weight: Weight) -> bool:
     # A norm behind a layer takes its scale away: there is nothing to scale by depth.
     inside = (layer.bypassable or layer.ends_branch) and not layer.normed
-    drawn = weight is not None and weight.trainable and bool(weight.gain) and bool(weight.fan_out)
+    drawn = weight.trainable and bool(weight.gain) and bool(weight.fan_out)
     return inside and drawn and layer.kind in _DRAWN
 
 
@@ -145,24 +146,24 @@ def _close(one: float, other: float, tolerance: float) -> bool:
     return abs(one - other) <= tolerance * max(one, other)
 
 
-def _std(layer: Layer) -> float:
-    return layer.weight.rms if layer.weight is not None else 0.0
+def _middle(role: Sequence[Layer], size: Size) -> float:
+    return median(size(weight) for _, weight in weighted(role))
 
 
-def _gain(layer: Layer) -> float:
-    return _std(layer) * math.sqrt(_fans(layer)[0])
+def _std(weight: Weight) -> float:
+    return weight.rms
 
 
-def _outward(layer: Layer) -> float:
-    return _std(layer) * math.sqrt(_fans(layer)[1])
+def _gain(weight: Weight) -> float:
+    return weight.rms * math.sqrt(weight.fan_in or 1)
 
 
-def _both_ways(layer: Layer) -> float:
-    return _std(layer) * math.sqrt(sum(_fans(layer)) / 2)
+def _outward(weight: Weight) -> float:
+    return weight.rms * math.sqrt(weight.fan_out or 1)
 
 
-def _fans(layer: Layer) -> tuple[int, int]:
-    return (layer.weight.fan_in or 1, layer.weight.fan_out or 1) if layer.weight is not None else (1, 1)
+def _both_ways(weight: Weight) -> float:
+    return weight.rms * math.sqrt(((weight.fan_in or 1) + (weight.fan_out or 1)) / 2)
 
 
 _MEASURES: tuple[Size, ...] = (_std, _gain, _outward, _both_ways)

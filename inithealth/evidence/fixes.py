@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from inithealth.layer_names import NumberedName, differing, is_position, split_positions
-from inithealth.recording import Layer, Weight
+from inithealth.recording import Layer, Weight, weighted
 from inithealth.theory.activation_table import BY_NAME
 from inithealth.theory.gains import wanted_gain, wanted_std
 
@@ -40,12 +40,12 @@ def each(layers: Sequence[Layer], factor: float = 1.0) -> str:
     """Initializes every layer as its activation wants, at ``factor`` times the scale; a line for each way of it."""
     alike: dict[str, tuple[Statement, list[str]]] = {}
     done: set[str] = set()
-    for layer in layers:
-        if layer.weight is None or layer.weight.name in done:
+    for layer, weight in weighted(layers):
+        if weight.name in done:
             continue  # a tied weight is one parameter in two layers: the first one's initialization counts
-        done.add(layer.weight.name)
-        statement = _initialize(layer, layer.weight, factor)
-        alike.setdefault(statement("weight"), (statement, []))[1].append(layer.weight.name)
+        done.add(weight.name)
+        statement = _initialize(layer, weight, factor)
+        alike.setdefault(statement("weight"), (statement, []))[1].append(weight.name)
     return "\n".join(line for statement, targets in alike.values() for line in _lines(statement, targets))
 
 
@@ -70,7 +70,7 @@ def scale(layers: Sequence[Layer], factors: Sequence[float]) -> str:
 def freeze(layers: Sequence[Layer]) -> str:
     """Takes the layers out of the training: their modules, or the one parameter where a module has several weights."""
     modules = [layer.module for layer in layers if layer.module and layer.module == layer.name]
-    alone = [layer.weight.name for layer in layers if layer.weight is not None and layer.module not in modules]
+    alone = [weight.name for layer, weight in weighted(layers) if layer.module not in modules]
     return "\n".join(_lines(lambda name: f"{code(name)}.requires_grad_(False)", list(dict.fromkeys(modules + alone))))
 
 
@@ -96,7 +96,7 @@ def by_depth(layers: Sequence[Layer], branches: int, blocks: int, undo: Sequence
 
 def _sizes(layers: Sequence[Layer]) -> list[str]:
     """The parameters that hold the size of each weight."""
-    names = [(layer.weight.name, _weight_normed(layer)) for layer in layers if layer.weight is not None]
+    names = [(weight.name, _weight_normed(layer)) for layer, weight in weighted(layers)]
     return list(dict.fromkeys(_size_of(name) if normed else name for name, normed in names))
 
 
@@ -107,8 +107,7 @@ def _size_of(name: str) -> str:
 
 def _weight_normed(layer: Layer) -> bool:
     """Whether ``torch.nn.utils.weight_norm`` keeps this weight: torch's own layers have no ``weight_v`` else."""
-    name = layer.weight.name if layer.weight is not None else ""
-    return name.rpartition(".")[2] == "weight_v" and layer.type_name in _TORCHS_OWN
+    return layer.parameter.rpartition(".")[2] == "weight_v" and layer.type_name in _TORCHS_OWN
 
 
 def _changed(sign: str, factor: str) -> Statement:

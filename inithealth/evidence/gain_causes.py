@@ -31,14 +31,12 @@ class GainLimits(Limits):
 
 def relative_gain(layer: Layer) -> float:
     """The weights' gain over the one that keeps the signal's size through the activation behind them."""
-    gain = layer.weight.gain if layer.weight is not None else None
-    return 1.0 if not gain else gain / wanted_gain(layer)
+    return layer.gain / wanted_gain(layer) if layer.gain else 1.0
 
 
 def _chance(layer: Layer, least: float) -> float:
     """By how much a gain may be off by chance: three standard errors of the rms of so many random weights."""
-    drawn = math.prod(layer.weight.shape) if layer.weight is not None else 1
-    return max(least, 3 / math.sqrt(2 * max(1, drawn)))
+    return max(least, 3 / math.sqrt(2 * max(1, math.prod(layer.shape))))
 
 
 def weakest(layers: Sequence[Layer], limits: GainLimits) -> list[Layer]:
@@ -69,7 +67,7 @@ def explain(layers: Sequence[Layer], limits: GainLimits, of: Literal["signal", "
         return f"{len(layers)} {branches} to the signal, and no normalization takes its growth away"
     if _mostly_sigmoid(layers):
         return f"a sigmoid passes at most a quarter of the gradient, and {len(layers)} of them follow each other"
-    told = [layer for layer in layers if layer.weight is not None and layer.weight.gain]
+    told = [layer for layer in layers if layer.gain]
     gain = median(relative_gain(layer) for layer in told) if told else 1.0
     if abs(gain - 1) <= limits.min_gain_difference:
         return "no layer's weights stand out: what lies between the layers scales the signal"

@@ -8,8 +8,10 @@ from statistics import pstdev
 
 from inithealth.evidence.limits import Limits, limit
 from inithealth.layer_kinds import PROJECTIONS
-from inithealth.recording import Layer
+from inithealth.recording import Layer, Weight, weighted
 from inithealth.theory.gains import fan_gains, octaves_off
+
+Pair = tuple[Layer, Weight]
 
 
 class GlobalLimits(Limits):
@@ -48,15 +50,15 @@ def off_as_a_whole(layers: Sequence[Layer], limits: GlobalLimits) -> dict[str, f
     A weight may be drawn by its fans or with a std that is the same for all. Between the two lies much that neither
     would give: which it is, the layers of different fans tell.
     """
-    drawn = [layer for layer in layers if _drawn(layer)]
-    telling = [layer for layer in drawn if _tells(layer, limits)]
+    drawn = [pair for pair in weighted(layers) if _drawn(*pair)]
+    telling = [pair for pair in drawn if _tells(*pair, limits)]
     if len(telling) < limits.min_layers_of_law:
         return {}
-    off = dict(zip((layer.name for layer in telling), _octaves(telling, telling, limits), strict=True))
+    off = dict(zip((layer.name for layer, _ in telling), _octaves(telling, telling, limits), strict=True))
     for sign in (1, -1):
         found = {name: octaves for name, octaves in off.items() if octaves * sign > limits.octaves_of_whole}
         # Within residual branches some scale all layers down by depth: what lies on the way past them tells.
-        anchors = [layer for layer in drawn if not layer.bypassable]
+        anchors = [pair for pair in drawn if not pair[0].bypassable]
         anchored = sign > 0 or any(
             octaves * sign > limits.octaves_of_whole for octaves in _octaves(anchors, telling, limits)
         )
@@ -65,26 +67,25 @@ def off_as_a_whole(layers: Sequence[Layer], limits: GlobalLimits) -> dict[str, f
     return {}
 
 
-def _drawn(layer: Layer) -> bool:
-    weight = layer.weight
-    drawn = weight is not None and weight.trainable and bool(weight.gain) and math.isfinite(weight.gain or 0.0)
+def _drawn(layer: Layer, weight: Weight) -> bool:
+    drawn = weight.trainable and bool(weight.gain) and math.isfinite(weight.gain or 0.0)
     return drawn and layer.kind in PROJECTIONS and layer.reaches_loss and not layer.transformed
 
 
-def _tells(layer: Layer, limits: GlobalLimits) -> bool:
+def _tells(layer: Layer, weight: Weight, limits: GlobalLimits) -> bool:
     """Whether a layer is wide, and no head and no end of a branch, which many start smaller."""
-    fans = (layer.weight.fan_in or 0, layer.weight.fan_out or 0) if layer.weight is not None else (0,)
-    return min(fans) >= limits.min_fan_of_whole and not layer.head and not layer.ends_branch
+    fan = min(weight.fan_in or 0, weight.fan_out or 0)
+    return fan >= limits.min_fan_of_whole and not layer.head and not layer.ends_branch
 
 
-def _octaves(layers: Sequence[Layer], telling: Sequence[Layer], limits: GlobalLimits) -> list[float]:
+def _octaves(pairs: Sequence[Pair], telling: Sequence[Pair], limits: GlobalLimits) -> list[float]:
     """How far each layer is outside the schemes of the kind that the telling ones follow, if they tell."""
-    stds, shown = _stds(layers), _stds(telling)
     by_fan = [
-        octaves_off(std * math.sqrt(_fan_in(layer)), _gains(layer)) for layer, std in zip(layers, stds, strict=True)
+        octaves_off(weight.rms * math.sqrt(weight.fan_in or 1), fan_gains(layer, weight)) for layer, weight in pairs
     ]
-    fixed = [octaves_off(std, [limits.min_std_of_whole, limits.max_std_of_whole]) for std in stds]
-    of_one_std, of_one_gain = _spread(shown), min(map(_spread, _laws(telling, shown)))
+    fixed = [octaves_off(weight.rms, [limits.min_std_of_whole, limits.max_std_of_whole]) for _, weight in pairs]
+    weights = [weight for _, weight in telling]
+    of_one_std, of_one_gain = _spread([weight.rms for weight in weights]), min(map(_spread, _laws(weights)))
     if of_one_std > max(limits.min_spread_of_law, limits.min_spread_ratio * of_one_gain):
         return by_fan
     if of_one_gain > max(limits.min_spread_of_law, limits.min_spread_ratio * of_one_std):
@@ -92,24 +93,12 @@ def _octaves(layers: Sequence[Layer], telling: Sequence[Layer], limits: GlobalLi
     return [min(pair, key=abs) for pair in zip(by_fan, fixed, strict=True)]
 
 
-def _stds(layers: Sequence[Layer]) -> list[float]:
-    return [layer.weight.rms for layer in layers if layer.weight is not None]
-
-
-def _laws(layers: Sequence[Layer], stds: Sequence[float]) -> list[list[float]]:
+def _laws(weights: Sequence[Weight]) -> list[list[float]]:
     """What is the same for all layers under the schemes that go by fan_in, by fan_out or by both."""
-    fans = [(_fan_in(layer), layer.weight.fan_out or 1 if layer.weight is not None else 1) for layer in layers]
+    fans = [(weight.fan_in or 1, weight.fan_out or 1) for weight in weights]
     ways = ([a for a, _ in fans], [b for _, b in fans], [(a + b) / 2 for a, b in fans])
-    return [[std * math.sqrt(fan) for std, fan in zip(stds, way, strict=True)] for way in ways]
+    return [[weight.rms * math.sqrt(fan) for weight, fan in zip(weights, way, strict=True)] for way in ways]
 
 
 def _spread(sizes: Sequence[float]) -> float:
     return pstdev(math.log2(size) for size in sizes)
-
-
-def _fan_in(layer: Layer) -> int:
-    return (layer.weight.fan_in or 1) if layer.weight is not None else 1
-
-
-def _gains(layer: Layer) -> list[float]:
-    return fan_gains(layer, layer.weight) if layer.weight is not None else []

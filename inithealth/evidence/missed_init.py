@@ -11,7 +11,7 @@ from inithealth.evidence.limits import Limits, limit
 from inithealth.evidence.roles import author_role, grouped
 from inithealth.evidence.trained import trained_layers
 from inithealth.layer_kinds import PROJECTIONS
-from inithealth.recording import Layer, Recording
+from inithealth.recording import Layer, Recording, Weight, weighted
 
 DEFAULT = "torch_default"
 
@@ -53,14 +53,14 @@ def missed_by_scheme(recording: Recording, limits: MissedLimits) -> Iterator[Mis
     Heads are left out, which have schemes of their own, and so are frozen and trained layers.
     """
     trained = trained_layers(recording)
-    judged = [layer for layer in recording.layers if _judged(layer) and layer.name not in trained]
+    judged = [layer for layer, weight in recording.weighted if _judged(layer, weight) and layer.name not in trained]
     role = author_role([layer for layer in recording.layers if layer.kind in PROJECTIONS])
     for family in grouped(judged, role):
         at_default = [layer for layer in family if _scheme(layer) == DEFAULT]
         missed = [layer for layer in at_default if not _biased_on_purpose(layer, limits.max_default_bias)]
         others = [layer for layer in family if _scheme(layer) != DEFAULT]
         followers = max(grouped(others, _scheme), key=len, default=[])
-        if not any(layer.weight and layer.weight.gain for layer in followers):
+        if not any(layer.gain for layer in followers):
             continue  # zeros are no scheme to follow
         if not missed or len(followers) < limits.min_followers or len(followers) < len(others):
             continue
@@ -70,10 +70,9 @@ def missed_by_scheme(recording: Recording, limits: MissedLimits) -> Iterator[Mis
             yield Missed(missed, followers, scheme, missed[0].type_name, _wanted(missed, followers), share)
 
 
-def _judged(layer: Layer) -> bool:
-    weight = layer.weight
+def _judged(layer: Layer, weight: Weight) -> bool:
     # Embeddings and recurrent layers have one default that everybody keeps.
-    drawn = weight is not None and weight.trainable and layer.kind in PROJECTIONS and layer.scheme is not None
+    drawn = weight.trainable and layer.kind in PROJECTIONS and layer.scheme is not None
     return drawn and layer.reaches_loss and not layer.head
 
 
@@ -90,9 +89,8 @@ def _scheme(layer: Layer) -> Hashable:
 
 def _wanted(layers: list[Layer], followers: list[Layer]) -> list[float]:
     """The std of each layer by the followers' scheme: the same for all, or the same gain for all."""
-    weights = [layer.weight for layer in followers if layer.weight is not None and layer.weight.gain]
+    weights = [weight for _, weight in weighted(followers) if weight.gain]
     stds, gains = [weight.rms for weight in weights], [weight.gain or 1.0 for weight in weights]
     std, gain = median(stds), median(gains)
     plain = max(stds) / min(stds) <= max(gains) / min(gains)
-    fans = [layer.weight.fan_in or 1 if layer.weight is not None else 1 for layer in layers]
-    return [std if plain else gain / fan**0.5 for fan in fans]
+    return [std if plain else gain / (weight.fan_in or 1) ** 0.5 for _, weight in weighted(layers)]

@@ -84,5 +84,4 @@ def _read(layer: Layer, m: Measurement) -> float:
 
 def _scale_sizes(recording: Recording) -> dict[str, float]:
     """rms of each learned scale, by the layer's and by the parameter's name."""
-    scales = [(layer, layer.weight) for layer in recording.layers if layer.weight is not None]
-    return {name: weight.rms for layer, weight in scales for name in (layer.name, weight.name)}
+    return {name: weight.rms for layer, weight in recording.weighted for name in (layer.name, weight.name)}

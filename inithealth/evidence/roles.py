@@ -36,7 +36,7 @@ def block_role(layer: Layer) -> Hashable:
     Numbers that are written into a word count: ``blocks.0.fc1`` and ``blocks.0.fc2`` are the first and the last
     layer of a branch even where both are square, and only the last is scaled by the depth.
     """
-    return layer.type_name, words(layer.name), _shape(layer)
+    return layer.type_name, words(layer.name), layer.shape
 
 
 def scale_role(layer: Layer) -> Hashable:
@@ -50,7 +50,7 @@ def scale_role(layer: Layer) -> Hashable:
     return (
         layer.type_name.removeprefix(_PARAMETRIZED),
         ".".join(layer.place.split(".")[-_TELLING_PARTS:]) if known else _place_in_block(layer.module),
-        _shape(layer),
+        layer.shape,
         layer.feeds,
         layer.ends_branch,
         round(wanted_gain(layer), 1),
@@ -120,7 +120,3 @@ def copied_block(names: Sequence[str]) -> Hashable:
     first = split[0]
     head = [text + number for text, number in zip(first.texts, first.numbers[: varying[0]], strict=False)]
     return "".join([*head, first.texts[varying[0]]]), tuple(tuple(row[place] for row in rows) for place in varying)
-
-
-def _shape(layer: Layer) -> tuple[int, ...]:
-    return () if layer.weight is None else layer.weight.shape

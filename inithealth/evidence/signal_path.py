@@ -187,9 +187,6 @@ def _narrowest(layer: Layer, unknown: int) -> int:
 def can_spare(recording: Recording, lost: Sequence[Layer]) -> bool:
     """Whether training can do without some layers: skips lead around all of them, and others are left to train."""
     names = {layer.name for layer in lost}
-    left = [
-        layer
-        for layer in recording.layers
-        if layer.kind in DRAWN and layer.reaches_loss and layer.weight and layer.weight.trainable
-    ]
-    return all(layer.bypassable for layer in lost) and any(layer.name not in names for layer in left)
+    trained = [layer for layer, weight in recording.weighted if weight.trainable and layer.reaches_loss]
+    left = any(layer.kind in DRAWN and layer.name not in names for layer in trained)
+    return left and all(layer.bypassable for layer in lost)

@@ -9,7 +9,7 @@ from inithealth.evidence.facts import fact, limits_of
 from inithealth.evidence.limits import SharedLimits, limit
 from inithealth.evidence.roles import block_role, grouped
 from inithealth.layer_kinds import DRAWN
-from inithealth.recording import Layer, Recording
+from inithealth.recording import Layer, Recording, Weight, weighted
 from inithealth.theory.plain_schemes import MAX_RANDOM_EDGE
 
 
@@ -52,48 +52,45 @@ def trained_layers(recording: Recording) -> frozenset[str]:
     fresh head, or LoRA's A, is not among them; a layer without a spectrum to judge follows its peers.
     """
     limits = limits_of(recording, TrainedLimits)
-    matrices = [layer for layer in recording.layers if layer.kind != "embedding" and _is_judged(layer, limits)]
-    trained = [layer for layer in matrices if _off_random(layer, limits)]
+    matrices = [pair for pair in recording.weighted if pair[0].kind != "embedding" and _is_judged(*pair, limits)]
+    trained = [pair for pair in matrices if _off_random(*pair, limits)]
     if len(trained) < limits.min_matrices or _size(trained) <= limits.min_share * _size(matrices):
         return frozenset()
     names: set[str] = set()
     for peers in grouped(recording.layers, block_role):
-        judged = [layer for layer in peers if _is_judged(layer, limits)]
-        off = [layer for layer in judged if _off_random(layer, limits)]
+        judged = [pair for pair in weighted(peers) if _is_judged(*pair, limits)]
+        off = [layer for layer, weight in judged if _off_random(layer, weight, limits)]
         # A vector or a tiny matrix has no spectrum to judge: in a trained network it is taken as trained.
         unjudged = not judged and (peers[0].kind not in DRAWN or _small(peers[0], limits))
         names |= {layer.name for layer in (peers if unjudged or len(off) > len(judged) / 2 else off)}
     return frozenset(names)
 
 
-def _is_judged(layer: Layer, limits: TrainedLimits) -> bool:
+def _is_judged(layer: Layer, weight: Weight, limits: TrainedLimits) -> bool:
     """Whether a weight is a matrix large enough, of values that were drawn or trained."""
-    weight = layer.weight
-    if weight is None or weight.spectral_edge is None or _small(layer, limits):
+    if weight.spectral_edge is None or _small(layer, limits):
         return False
     return weight.non_finite == 0 and weight.rms > 0 and not (weight.constant or weight.orthogonal or weight.identity)
 
 
 def _small(layer: Layer, limits: TrainedLimits) -> bool:
-    shape = layer.weight.shape if layer.weight is not None else ()
-    return len(shape) < 2 or min(_sides(layer, shape)) < limits.min_side
+    return len(layer.shape) < 2 or min(_sides(layer)) < limits.min_side
 
 
-def _sides(layer: Layer, shape: tuple[int, ...]) -> tuple[int, int]:
+def _sides(layer: Layer) -> tuple[int, int]:
     """Rows and columns; the experts of one tensor stand side by side, each with a matrix of its own."""
+    shape = layer.shape
     return (shape[-2], shape[-1]) if layer.kind == "bmm" else (shape[0], math.prod(shape[1:]))
 
 
-def _off_random(layer: Layer, limits: TrainedLimits) -> bool:
-    weight = layer.weight
-    if weight is None or weight.spectral_edge is None or weight.spectral_edge <= limits.max_random_edge:
+def _off_random(layer: Layer, weight: Weight, limits: TrainedLimits) -> bool:
+    if weight.spectral_edge is None or weight.spectral_edge <= limits.max_random_edge:
         return False
-    rows, columns = _sides(layer, weight.shape)
+    rows, columns = _sides(layer)
     # One huge element is a singular value of that size by itself.
     spiked = weight.abs_max > limits.max_random_edge * weight.rms * (math.sqrt(rows) + math.sqrt(columns))
     return not spiked and weight.row_cosine <= limits.max_row_cosine and weight.duplicate_rows == 0
 
 
-def _size(layers: Sequence[Layer]) -> int:
-    seen = {layer.weight.name: math.prod(layer.weight.shape) for layer in layers if layer.weight is not None}
-    return sum(seen.values())
+def _size(pairs: Sequence[tuple[Layer, Weight]]) -> int:
+    return sum({weight.name: math.prod(weight.shape) for _, weight in pairs}.values())

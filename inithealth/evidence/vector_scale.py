@@ -56,20 +56,19 @@ class VectorLimits(Limits):
 def embeddings_off(recording: Recording, limits: VectorLimits) -> dict[str, Off]:
     """Embeddings that are too large, by layer name."""
     found = {}
-    for layer in recording.layers:
-        if layer.kind == "embedding" and layer.weight is not None and layer.weight.rms > 0:
-            tied = bool(layer.weight.tied_to) and symptoms.wide_logits(recording)
+    for layer, weight in recording.weighted:
+        if layer.kind == "embedding" and weight.rms > 0:
+            tied = bool(weight.tied_to) and symptoms.wide_logits(recording)
             most, usual = (limits.max_tied_rms, 0.02) if tied else (limits.max_embedding_rms, 1.0)
             where = "embeddings that are the head too have" if tied else "embeddings usually have"
-            if layer.weight.rms > most:
-                found[layer.name] = Off(math.log2(layer.weight.rms / usual), math.log2(most / usual), where)
+            if weight.rms > most:
+                found[layer.name] = Off(math.log2(weight.rms / usual), math.log2(most / usual), where)
     return found
 
 
 def norms_off(recording: Recording, limits: VectorLimits) -> dict[str, Off]:
     """Norm weights far from the others', or all of them far from 1; zeros are judged on probation."""
-    norms = [layer for layer in recording.layers if layer.kind == "norm"]
-    rms = {layer.name: layer.weight.rms for layer in norms if layer.weight and layer.weight.rms > 0}
+    rms = {layer.name: weight.rms for layer, weight in recording.weighted if layer.kind == "norm" and weight.rms > 0}
     if not rms:
         return {}
     middle, usual = median(rms.values()), "the median of the norms is"

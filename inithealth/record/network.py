@@ -9,7 +9,7 @@ from torch import nn
 
 from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.live.observer import Observer
-from inithealth.recording import Layer, Loss, Signal
+from inithealth.recording import Layer, Loss, Signal, Weight, weighted
 
 _SMALL_SCALE = 0.5  # a learned scale below it reduces the gradient of its branch; scales usually start at 1
 
@@ -46,14 +46,14 @@ def network_of(model: nn.Module, layers: Sequence[Layer], observer: Observer, lo
         branches=flow.branches if flow is not None else 0,
         # A loss made of derivatives: the graph passes the backward nodes of layers, too.
         differentiated=flow is not None and any(name.endswith("Backward") for name in flow.graph.names),
-        layer_scale=any(map(_starts_near_zero, layers)),
+        layer_scale=any(_starts_near_zero(*pair) for pair in weighted(layers)),
     )
 
 
-def _starts_near_zero(layer: Layer) -> bool:
+def _starts_near_zero(layer: Layer, weight: Weight) -> bool:
     """Whether a learned scale or a branch end starts near zero: small gradients are expected in its branch."""
-    if layer.weight is None or not layer.bypassable:
+    if not layer.bypassable:
         return False
     if layer.kind in ELEMENTWISE:
-        return layer.weight.abs_max < _SMALL_SCALE
-    return layer.ends_branch and layer.weight.abs_max == 0.0
+        return weight.abs_max < _SMALL_SCALE
+    return layer.ends_branch and weight.abs_max == 0.0

@@ -12,7 +12,7 @@ from inithealth.record.live.probation import Trial
 from inithealth.record.live.updates import left_out
 from inithealth.record.recorder import Recorder
 from inithealth.record.sandbox.reachability import unreached
-from inithealth.recording import Recording, Step, Update
+from inithealth.recording import Recording, Step, Update, weighted
 from inithealth.sessions.assembly import Assembly, Training
 from inithealth.sessions.kept_steps import KeptSteps
 
@@ -52,7 +52,7 @@ class History:
 
     def _is_of_this_model(self, earlier: Recording) -> bool:
         """Whether an earlier recording has this model's layers; then they are known from the start."""
-        names = {layer.weight.name for layer in earlier.layers if layer.weight is not None}
+        names = {weight.name for _, weight in earlier.weighted}
         if not names or not names <= self._recorder.naming.parameters.keys():
             return False
         self._recorder.resume(earlier.layers)
@@ -61,7 +61,7 @@ class History:
     @property
     def weights(self) -> dict[str, str]:
         """The parameter of each layer."""
-        return {layer.name: layer.weight.name for layer in self._recorder.layers if layer.weight is not None}
+        return {layer.name: weight.name for layer, weight in weighted(self._recorder.layers)}
 
     def add(self, step: Step, *, skipped: bool) -> bool:
         """Add a step. Returns whether it settles the suspects, or is the first one.

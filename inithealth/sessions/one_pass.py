@@ -15,7 +15,7 @@ from inithealth.record.sandbox.batches import named_tensors, revealed
 from inithealth.record.sandbox.eager_mode import NoDropout, whole_graph
 from inithealth.record.sandbox.reachability import parted_by_values, unreached
 from inithealth.record.sandbox.restore import random_state
-from inithealth.recording import Recording
+from inithealth.recording import Recording, weighted
 from inithealth.sessions.assembly import Assembly, Training
 from inithealth.sessions.objective import Objective
 from inithealth.sessions.trial_optimizers import at_work, optimizers_of, step
@@ -47,14 +47,14 @@ class OnePass:
             self._as_trained()
             with torch.no_grad():
                 step = recorder.fill_unseen(step, self._loss)
-                hidden = [each for each in recorder.layers if each.weight and gradients.get(each.weight.name) is None]
+                hidden = [layer for layer, weight in weighted(recorder.layers) if gradients.get(weight.name) is None]
                 detached, unused = parted_by_values(unreached(hidden), recorder.naming, loss, self._loss)
             _refuse_unrelated(gradients, detached)
             optimizers, note = optimizers_of(self.model, self.given, self.trainable)
             trial = Trial(recorder.naming, recorder.layers, norms)
             if trial.needed:
                 self._try(trial, optimizers, gradients)
-            silent = [layer for layer in recorder.layers if layer.weight and layer.weight.name in trial.asleep]
+            silent = [layer for layer in recorder.layers if layer.parameter in trial.asleep]
             _, idle = parted_by_values(silent, recorder.naming, self._loss() if silent else loss, self._loss)
         training = Training(
             optimizer=note,

@@ -22,35 +22,36 @@ _SHARED = 0.5  # share of the other layers that a recipe needs to be the one tha
 
 
 def depth_scaled(
-    layers: Sequence[Layer], drawn: Sequence[Drawn], chosen: Sequence[Recipe | None]
+    pairs: Sequence[tuple[Layer, Weight]], drawn: Sequence[Drawn], chosen: Sequence[Recipe | None]
 ) -> tuple[list[Recipe], ...]:
     """For each layer the recipes that its place in the depth makes possible.
 
     Args:
+        pairs: layers and their weights.
         drawn: the distribution of each layer's weight.
         chosen: what each layer would be called without these.
     """
-    ends = [place for place, layer in enumerate(layers) if layer.ends_branch and _matrix(layer)]
+    ends = [place for place, (layer, _) in enumerate(pairs) if layer.ends_branch and _matrix(layer)]
     if len(ends) < 2:
-        return tuple([] for _ in layers)
-    totals = dict.fromkeys([len(ends), _branches_in_depth([layers[place].name for place in ends])])
-    base = _base(layers, chosen)
-    silent = all(weight.abs_max == 0 for place in ends if (weight := layers[place].weight) is not None)
+        return tuple([] for _ in pairs)
+    totals = dict.fromkeys([len(ends), _branches_in_depth([pairs[place][0].name for place in ends])])
+    base = _base([layer for layer, _ in pairs], chosen)
+    silent = all(pairs[place][1].abs_max == 0 for place in ends)
     found: list[list[Recipe]] = []
-    for place, (layer, own) in enumerate(zip(layers, drawn, strict=True)):
+    for place, ((layer, weight), own) in enumerate(zip(pairs, drawn, strict=True)):
         more: list[Recipe] = []
-        if layer.weight is not None and _matrix(layer) and own.kind != "unknown":
-            more += [recipe for total in totals for recipe in _deepnorm(layer.weight, own, total)]
+        if _matrix(layer) and own.kind != "unknown":
+            more += [recipe for total in totals for recipe in _deepnorm(weight, own, total)]
             if silent:
-                more += [recipe for total in totals for recipe in _fixup(layer, layer.weight, own, total)]
+                more += [recipe for total in totals for recipe in _fixup(layer, weight, own, total)]
             if layer.ends_branch:
-                more += _at_end(layer, layer.weight, own, base, list(totals), ends.index(place))
+                more += _at_end(layer, weight, own, base, list(totals), ends.index(place))
         found.append(more)
     return tuple(found)
 
 
 def _matrix(layer: Layer) -> bool:
-    return layer.kind in MATRICES and layer.weight is not None and len(layer.weight.shape) > 1
+    return layer.kind in MATRICES and len(layer.shape) > 1
 
 
 def _branches_in_depth(names: Sequence[str]) -> int:

@@ -53,8 +53,8 @@ def uncorrelated_rms(layer: Layer, signal: Signal) -> float | None:
     A measured rms of more than twice that tells of structured weights, constant or duplicated ones: none of 11,173
     healthy dense uses, +2.4 to +3.5 octaves on faulty ones.
     """
-    gain = layer.weight.gain if layer.weight is not None else None
-    return None if gain is None else math.hypot(gain * signal.rms, layer.bias.rms if layer.bias is not None else 0.0)
+    bias = layer.bias.rms if layer.bias is not None else 0.0
+    return None if layer.gain is None else math.hypot(layer.gain * signal.rms, bias)
 
 
 def signal_through(layers: Iterable[Layer]) -> float:
@@ -105,8 +105,7 @@ def _std(layer: Layer, gain: float) -> float | None:
 
 def _gain(layer: Layer) -> float | None:
     """By how much the weights, and the constant behind them, scale an uncorrelated signal."""
-    gain = layer.weight.gain if layer.weight is not None else None
-    return None if gain is None else gain * layer.multiplied
+    return None if layer.gain is None else layer.gain * layer.multiplied
 
 
 def _function(layer: Layer) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 from inithealth.layer_kinds import MATRICES
-from inithealth.recording import Layer, Scheme, Weight
+from inithealth.recording import Layer, Scheme, Weight, weighted
 from inithealth.theory.depth_recipes import depth_scaled
 from inithealth.theory.distributions import TRUNCATED_STD, Drawn, drawn
 from inithealth.theory.plain_schemes import plain_scheme, scheme_named
@@ -70,28 +70,23 @@ def with_schemes(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
     Where a weight agrees with several recipes, it is called by the one that fits its place and the other layers.
     """
-    with_weight = [layer for layer in layers if layer.weight is not None and layer.weight.non_finite == 0]
-    places = {layer.name: place for place, layer in enumerate(with_weight)}
-    weights = [layer.weight for layer in with_weight if layer.weight is not None]
-    origins = [drawn(weight) for weight in weights]
-    settled = [plain_scheme(layer, weight) for layer, weight in zip(with_weight, weights, strict=True)]
+    pairs = [pair for pair in weighted(layers) if pair[1].non_finite == 0]
+    origins = [drawn(weight) for _, weight in pairs]
+    settled = [plain_scheme(layer, weight) for layer, weight in pairs]
     fits = [
-        [] if known else _agreeing(recipes(layer, weight, origin), origin)
-        for layer, weight, origin, known in zip(with_weight, weights, origins, settled, strict=True)
+        [] if known else _agreeing(recipes(*pair, origin), origin)
+        for pair, origin, known in zip(pairs, origins, settled, strict=True)
     ]
     chosen = _elected(fits, origins)
-    deeper = depth_scaled(with_weight, origins, chosen)
+    deeper = depth_scaled(pairs, origins, chosen)
     for own, more, origin, known in zip(fits, deeper, origins, settled, strict=True):
         own += [] if known else _agreeing(more, origin)
     chosen = _elected(fits, origins)
-    schemes = [
-        known or _scheme(weight, origin, recipe)
-        for weight, origin, recipe, known in zip(weights, origins, chosen, settled, strict=True)
-    ]
-    return tuple(
-        layer.model_copy(update={"scheme": schemes[places[layer.name]] if layer.name in places else None})
-        for layer in layers
-    )
+    schemes = {
+        layer.name: known or _scheme(weight, origin, recipe)
+        for (layer, weight), origin, recipe, known in zip(pairs, origins, chosen, settled, strict=True)
+    }
+    return tuple(layer.model_copy(update={"scheme": schemes.get(layer.name)}) for layer in layers)
 
 
 def is_torch_default(layer: Layer) -> bool:

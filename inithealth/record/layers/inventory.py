@@ -66,9 +66,7 @@ class Inventory:
     def show_reached(self, gradients: Mapping[str, Tensor | None]) -> None:
         """Layers whose weights have a gradient reach the loss, though a checkpoint or compiled code hides how."""
         hidden = {
-            layer.name
-            for layer in self.layers
-            if layer.weight is not None and not layer.reaches_loss and gradients.get(layer.weight.name) is not None
+            layer.name for layer in self.layers if not layer.reaches_loss and gradients.get(layer.parameter) is not None
         }
         if hidden:
             why = "a checkpoint or compiled code hides the way to the loss: only the weights' gradients are measured"

@@ -10,7 +10,7 @@ from inithealth.record.live.readings import Place
 from inithealth.record.live.step_buffer import StepBuffer
 from inithealth.record.saved import unit_activity
 from inithealth.record.statistics.moments import Moments
-from inithealth.recording import Layer, Measurement, Signal
+from inithealth.recording import Layer, Measurement, Signal, weighted
 
 
 class Measurements:
@@ -23,7 +23,7 @@ class Measurements:
 
     def __init__(self, layers: Sequence[Layer], observer: Observer) -> None:
         self._layers, self._observer = layers, observer
-        self._weights = {layer.name: layer.weight.name for layer in layers if layer.weight is not None}
+        self._weights = {layer.name: weight.name for layer, weight in weighted(layers)}
 
     def of(
         self, buffer: StepBuffer, norms: Mapping[str, float], repeats: Mapping[str, float], loss_scale: float

@@ -10,7 +10,7 @@ from torch import Tensor
 from inithealth.record.layers.naming import Naming
 from inithealth.record.statistics.weights import first_equal, unit_rows
 from inithealth.record.tensors import own_part, plain
-from inithealth.recording import Layer, Probation
+from inithealth.recording import Layer, Probation, weighted
 
 STEPS = 4  # every legitimate zero-init has woken by step 2 (LoRA, ReZero, adaLN-zero); twice that is certain
 _ALIKE = 1e-3  # units still as close as that, relative to their own change, are moving together
@@ -18,15 +18,10 @@ _ALIKE = 1e-3  # units still as close as that, relative to their own change, are
 
 def suspects(layers: Sequence[Layer], norms: Mapping[str, float]) -> tuple[list[str], list[Layer]]:
     """Parameters whose gradient is exactly zero, and layers with duplicate, constant or zero units."""
-    asleep = []
-    for layer in layers:
-        weight = layer.weight
-        if weight is None or not weight.trainable or layer.exempt_zero_gradient:
-            continue
-        if layer.reaches_loss and norms.get(weight.name) == 0.0:
-            asleep.append(weight.name)
-    repeating = [layer for layer in layers if layer.weight and (layer.weight.duplicate_rows or layer.weight.zero_rows)]
-    return asleep, repeating
+    pairs = weighted(layers)
+    trained = [w.name for layer, w in pairs if w.trainable and layer.reaches_loss and not layer.exempt_zero_gradient]
+    repeating = [layer for layer, weight in pairs if weight.duplicate_rows or weight.zero_rows]
+    return [name for name in trained if norms.get(name) == 0.0], repeating
 
 
 class Trial:
@@ -45,10 +40,10 @@ class Trial:
         self._before: dict[str, tuple[Tensor, Tensor]] = {}  # weight -> units at step 0, first equal of each
         for layer in repeating:
             rows = self._rows(layer)
-            if rows is not None and layer.weight is not None:
-                self._before[layer.weight.name] = (rows.clone(), first_equal(rows, groups=layer.groups))
+            if rows is not None:
+                self._before[layer.parameter] = (rows.clone(), first_equal(rows, groups=layer.groups))
         self.needed_at_first = self.needed
-        self._layers = {layer.weight.name: layer for layer in repeating if layer.weight is not None}
+        self._layers = {layer.parameter: layer for layer in repeating}
 
     @property
     def needed(self) -> bool:
@@ -86,9 +81,7 @@ class Trial:
 
     def _rows(self, layer: Layer) -> Tensor | None:
         """A weight's units with their bias, as the optimizer holds them now."""
-        if layer.weight is None:
-            return None
-        parameter = own_part(self.naming.parameters[layer.weight.name].detach())
+        parameter = own_part(self.naming.parameters[layer.parameter].detach())
         rows = unit_rows(parameter, layer.unit_axis)
         if rows is None or layer.bias is None or layer.kind == "embedding":
             return rows

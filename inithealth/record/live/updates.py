@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from inithealth.record.live.layer_subset import layer_subset
 from inithealth.record.statistics.sample import Sample, sample
 from inithealth.record.tensors import own_part
-from inithealth.recording import Layer, Update
+from inithealth.recording import Layer, Update, weighted
 
 _MOST = 32  # elements of one weight, each of which may lie where no cache has it: an rms is known to 12 %
 
@@ -48,7 +48,7 @@ class Updates:
             return
         known = self._optimizers if steps is None else [getattr(steps, "optimizer", steps)]
         rates = {id(p): float(g["lr"]) for o in known for g in o.param_groups for p in g["params"]}
-        trained = [(layer.name, layer.weight.name) for layer in layers if layer.weight and layer.weight.trainable]
+        trained = [(layer.name, weight.name) for layer, weight in weighted(layers) if weight.trainable]
         for layer, name in layer_subset(trained):
             parameter = self._parameters[name]
             if steps is not None and id(parameter) not in rates:

@@ -10,14 +10,14 @@ from torch import Tensor
 from inithealth.record.layers.naming import Naming
 from inithealth.record.sandbox.restore import undisturbed
 from inithealth.record.saved.operands import Constant
-from inithealth.recording import Layer
+from inithealth.recording import Layer, weighted
 
 _MOST_GROUPS = 16  # forward passes that the question is worth
 
 
 def unreached(layers: Sequence[Layer]) -> list[Layer]:
     """Trainable layers that the autograd graph of the loss does not contain."""
-    return [layer for layer in layers if layer.weight and layer.weight.trainable and not layer.reaches_loss]
+    return [layer for layer, weight in weighted(layers) if weight.trainable and not layer.reaches_loss]
 
 
 def parted_by_values(

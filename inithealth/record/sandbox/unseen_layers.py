@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from inithealth.record.sandbox.dispatch_trace import Use, traced
-from inithealth.recording import Layer, Measurement, Step
+from inithealth.recording import Layer, Measurement, Step, weighted
 
 
 def filled(
@@ -22,9 +22,9 @@ def filled(
     """
     seen = {m.layer for m in step.layers if m.output is not None}
     hidden = {
-        layer.weight.name: layer.name
-        for layer in layers
-        if layer.weight is not None and len(layer.weight.shape) > 1 and layer.name not in seen
+        weight.name: layer.name
+        for layer, weight in weighted(layers)
+        if len(weight.shape) > 1 and layer.name not in seen
     }
     if not hidden:
         return layers, step

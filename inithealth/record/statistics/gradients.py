@@ -61,7 +61,7 @@ def repeated_gradients(layers: Sequence[Layer], gradients: Mapping[str, Tensor |
     """For each layer the share of its units whose gradient is not zero and repeats another unit's bit for bit."""
     found: dict[str, float] = {}
     for layer in layers:
-        gradient = gradients.get(layer.weight.name) if layer.weight is not None else None
+        gradient = gradients.get(layer.parameter)
         if gradient is None or gradient.is_sparse or layer.kind not in MATRICES:
             continue
         if layer.kind == "bmm" and layer.groups > 1:  # experts: no row is one unit

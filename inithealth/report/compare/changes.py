@@ -138,7 +138,7 @@ def _alike(old: float, new: float, was: Weight, is_: Weight) -> bool:
 
 def _signals(old: Report, new: Report) -> Iterator[Change]:
     before = {m.layer: m for m in old.measurements}
-    units = {layer.name: _count(layer.weight.shape[:1]) for layer in new.layers if layer.weight is not None}
+    units = {layer.name: _count(layer.shape[:1]) for layer in new.layers}
     for m in new.measurements:
         was = before.get(m.layer)
         if was is not None:

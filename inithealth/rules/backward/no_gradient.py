@@ -70,7 +70,7 @@ class NoGradient(Rule):
         if trial is None or not trial.asleep:
             return
         names = set(trial.asleep)
-        stopped: list[Layer] = [layer for layer in recording.layers if layer.weight and layer.weight.name in names]
+        stopped = [layer for layer in recording.layers if layer.parameter in names]
         awake = {layer.name for layer in stopped if _reads_zeros(layer, recording) or _shut(layer, recording)}
         asleep = [layer for layer in stopped if layer.name not in awake.union(recording.idle)]
         if not asleep:

@@ -71,7 +71,7 @@ class VanishingGradients(gain_causes.GainLimits, Rule):
     def skipped(self, recording: Recording) -> str | None:
         if recording.differentiated:
             return "the loss is made of derivatives: its gradient is no measure of the way forwards"
-        if any(layer.head and layer.weight is not None and layer.weight.constant for layer in recording.layers):
+        if any(layer.head and weight.constant for layer, weight in recording.weighted):
             return "the head's units start alike: what comes back through them cancels, until the first step"
         if recording.layer_scale and recording.normalized:
             return "learned scales near zero damp the gradients of their branches by right"

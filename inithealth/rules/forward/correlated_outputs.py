@@ -9,7 +9,7 @@ from inithealth.evidence.units import dead_or_saturated
 from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import PROJECTIONS
-from inithealth.recording import Layer, Measurement, Recording, Weight
+from inithealth.recording import Layer, Recording, Weight, weighted
 from inithealth.rules.base import limit
 from inithealth.rules.bias import BiasAware, bias_cause
 from inithealth.theory.activation_table import BY_NAME
@@ -106,20 +106,23 @@ class CorrelatedOutputs(BiasAware):
             and self.ruled_by_bias(layer, m)
             and not dead_or_saturated(recording, m)
         ]
-        shifted = self._shifted([pair for pair in everything if pair[0].activation not in _SET_BY_BIAS | _PERIODIC])
+        shifted = self._shifted([layer for layer, _ in everything if layer.activation not in _SET_BY_BIAS | _PERIODIC])
         if ruled or shifted:
             yield self._ruled(ruled or shifted)
         trained = trained_layers(recording)
-        alike = [layer for layer, _ in everything if layer.name not in trained and self._alike(layer)]
+        pairs = weighted(layer for layer, _ in everything)
+        alike = [layer for layer, weight in pairs if layer.name not in trained and self._alike(layer, weight)]
         if alike:
-            drawn = [layer for layer, _ in everything if self._tells(layer)]
-            whole = len(alike) >= max(self.min_layers_of_whole, self.min_share_of_whole * len(drawn))
+            drawn = sum(self._tells(layer, weight) for layer, weight in pairs)
+            whole = len(alike) >= max(self.min_layers_of_whole, self.min_share_of_whole * drawn)
             yield self._pointing_alike(alike, whole and self._suffers(recording))
 
-    def _shifted(self, pairs: list[tuple[Layer, Measurement]]) -> list[Layer]:
+    def _shifted(self, layers: list[Layer]) -> list[Layer]:
         """The layers of a network nearly all of whose biases are one constant, where no norm takes them away."""
-        biased = [(layer, m) for layer, m in pairs if layer.bias is not None and not layer.normed and _is_drawn(layer)]
-        shifted = [layer for layer, _ in biased if layer.bias and self._constant(layer.bias)]
+        # Weights at zero show that the bias is meant to be the start.
+        drawn = [layer for layer, weight in weighted(layers) if weight.abs_max > 0.0]
+        biased = [(layer, layer.bias) for layer in drawn if layer.bias is not None and not layer.normed]
+        shifted = [layer for layer, bias in biased if self._constant(bias)]
         enough = len(shifted) >= max(self.min_layers_of_whole, self.min_share_of_whole * len(biased))
         return shifted if enough else []
 
@@ -129,10 +132,9 @@ class CorrelatedOutputs(BiasAware):
     def _ruled(self, layers: list[Layer]) -> Finding:
         rms = layers[0].bias.rms if layers[0].bias else 0.0
         limit = self.max_bias_rms if rms > self.max_bias_rms else self.max_bias_of_whole
-        gains = [layer.weight.gain or 1.0 for layer in layers if layer.weight is not None]
         lost = any(layer.activation is not None and not layer.bypassable for layer in layers)
         if rms <= self.max_bias_rms:
-            lost = rms > self.bias_dominance * max(gains, default=1.0)
+            lost = rms > self.bias_dominance * max(layer.gain or 1.0 for layer in layers)
         return self.finding(
             layers,
             f"{span(layers)}: biases of rms {number(rms)} (limit {number(limit)}) decide the output",
@@ -171,24 +173,17 @@ class CorrelatedOutputs(BiasAware):
             return set(symptom.layers) <= set(cause.layers)
         return super().accounts_for(cause, symptom)
 
-    def _tells(self, layer: Layer) -> bool:
+    def _tells(self, layer: Layer, weight: Weight) -> bool:
         """Whether a layer's units could be seen to point one way: one input has one direction only."""
-        weight = layer.weight
-        if weight is None or not weight.trainable or layer.kind not in _DRAWN:
+        if not weight.trainable or layer.kind not in _DRAWN:
             return False
         wide = (weight.fan_in or 0) > 2 and (weight.fan_out or 0) >= self.min_units
         return wide and _by_chance(weight) < 1.0
 
-    def _alike(self, layer: Layer) -> bool:
-        weight = layer.weight
-        if weight is None or weight.constant or weight.duplicate_rows > 0.0:  # exact copies are told as such
+    def _alike(self, layer: Layer, weight: Weight) -> bool:
+        if weight.constant or weight.duplicate_rows > 0.0:  # exact copies are told as such
             return False
-        return self._tells(layer) and weight.row_cosine > max(self.max_cosine, _by_chance(weight))
-
-
-def _is_drawn(layer: Layer) -> bool:
-    """Whether the weights are anything: who sets them to zero means the bias to be the start."""
-    return layer.weight is not None and layer.weight.abs_max > 0.0
+        return self._tells(layer, weight) and weight.row_cosine > max(self.max_cosine, _by_chance(weight))
 
 
 def _by_chance(weight: Weight) -> float:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from inithealth.evidence import fixes, signal_path
 from inithealth.evidence.wording import called, number, span
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Layer, Measurement, Recording, Weight
+from inithealth.recording import Layer, Measurement, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
 from inithealth.theory.activation_table import BY_NAME
 
@@ -173,5 +173,4 @@ def _directions(pair: Pair) -> float:
 
 
 def _orthogonal(layers: list[Layer]) -> str:
-    names = [layer.weight.name for layer in layers if layer.weight is not None]
-    return "\n".join(f"nn.init.orthogonal_({fixes.code(name)})" for name in names)
+    return "\n".join(f"nn.init.orthogonal_({fixes.code(weight.name)})" for _, weight in weighted(layers))

@@ -82,6 +82,6 @@ class LossNotMoving(Rule):
             return fade[0], f"its gradient at {called(fade[0])} is {number(fade[1])} of that at {called(fade[2])}"
         asleep = set(recording.probation.asleep) if recording.probation is not None else set()
         for layer in recording.layers:
-            if layer.weight is not None and layer.weight.name in asleep and layer.reaches_loss:
+            if layer.parameter in asleep and layer.reaches_loss:
                 return layer, f"no gradient has reached {called(layer)}"
         return None

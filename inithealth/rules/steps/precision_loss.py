@@ -101,7 +101,8 @@ class PrecisionLoss(Rule):
 
     def _rounded(self, recording: Recording, steps: Sequence[Step]) -> Iterator[Finding]:
         """Updates too small for weights of half precision."""
-        lost = [layer for layer in recording.layers if _is_half(layer) and all(self._lost(layer, s) for s in steps)]
+        half = [layer for layer, weight in recording.weighted if weight.half_precision and layer.kind in MATRICES]
+        lost = [layer for layer in half if all(self._lost(layer, step) for step in steps)]
         if lost:
             share = min(steps[-1].updates[layer.name].unmoved for layer in lost)
             yield self.finding(
@@ -157,7 +158,3 @@ class PrecisionLoss(Rule):
                 cause="a little more, and they are infinite",
                 fix='use precision="bf16-mixed", or a normalization before these layers',
             )
-
-
-def _is_half(layer: Layer) -> bool:
-    return layer.weight is not None and layer.weight.half_precision and layer.kind in MATRICES

@@ -58,6 +58,5 @@ class SymmetryNotBreaking(Rule):
 
 
 def _alike(layer: Layer, trial: Probation) -> float:
-    if layer.weight is None or layer.head:  # a head's units are told apart by their targets
-        return 0.0
-    return trial.duplicates.get(layer.weight.name, 0.0)
+    # A head's units are told apart by their targets.
+    return 0.0 if layer.head else trial.duplicates.get(layer.parameter, 0.0)

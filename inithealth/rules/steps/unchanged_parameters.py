@@ -43,7 +43,7 @@ class UnchangedParameters(Rule):
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         left_out = set(recording.left_out)
-        forgotten = [layer for layer in recording.layers if layer.weight and layer.weight.name in left_out]
+        forgotten = [layer for layer in recording.layers if layer.parameter in left_out]
         if forgotten:
             yield self.finding(
                 forgotten,
@@ -57,7 +57,7 @@ class UnchangedParameters(Rule):
             if step.updates
         ]
         names = {layer.name for layer in forgotten}
-        stuck = [layer for layer in recording.layers if layer.name not in names and self._stuck(layer, pushed)]
+        stuck = [layer for layer, _ in recording.weighted if layer.name not in names and self._stuck(layer, pushed)]
         if stuck:
             yield self.finding(
                 stuck,
@@ -76,7 +76,7 @@ class UnchangedParameters(Rule):
             pushed: of each step what it changed, and the layers that had a gradient.
         """
         # Of an embedding, the sampled rows may hold none that a batch looked up.
-        if layer.kind == "embedding" or layer.weight is None or not layer.reaches_loss:
+        if layer.kind == "embedding" or not layer.reaches_loss:
             return False
         updates = [found[layer.name] for found, moved in pushed if layer.name in moved and layer.name in found]
         awaited = [update for update in updates if update.rate != 0.0]

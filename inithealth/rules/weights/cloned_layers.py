@@ -10,7 +10,7 @@ from inithealth.evidence.roles import copied_block, grouped
 from inithealth.evidence.wording import called, count, span
 from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import DRAWN
-from inithealth.recording import Layer, Recording
+from inithealth.recording import Layer, Recording, Weight
 from inithealth.rules.base import Rule, limit
 
 
@@ -62,8 +62,8 @@ class ClonedLayers(Rule):
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         clones = [
-            list({layer.weight.name: layer for layer in alike if layer.weight}.values())
-            for alike in grouped(filter(self._drawn, recording.layers), _values)
+            list({layer.parameter: layer for layer in alike}.values())
+            for alike in grouped((layer for layer, weight in recording.weighted if self._drawn(layer, weight)), _values)
         ]
         # The weights of one copied block are one finding.
         for group in _blocks([each for each in clones if len(each) > 1]):
@@ -86,9 +86,8 @@ class ClonedLayers(Rule):
             fix=fixes.redraw(layers),
         )
 
-    def _drawn(self, layer: Layer) -> bool:
-        weight = layer.weight
-        if weight is None or not weight.fingerprint or not weight.trainable or layer.kind not in DRAWN:
+    def _drawn(self, layer: Layer, weight: Weight) -> bool:
+        if not weight.fingerprint or not weight.trainable or layer.kind not in DRAWN:
             return False
         patterned = weight.constant or weight.identity or weight.zero_share > self.max_zero_share
         return not patterned and weight.non_finite == 0 and math.prod(weight.shape) >= self.min_elements

@@ -7,7 +7,7 @@ from inithealth.evidence import fixes
 from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import DRAWN
-from inithealth.recording import Layer, Probation, Recording
+from inithealth.recording import Layer, Probation, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
 
 
@@ -57,8 +57,8 @@ class ConstantWeights(Rule):
     )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        constant = [layer for layer in recording.layers if _judged(layer)]
-        copies = [layer for layer in constant if layer.weight and layer.weight.duplicate_rows > 0]
+        constant = [layer for layer, weight in recording.weighted if weight.constant and _has_units(layer, weight)]
+        copies = [layer for layer, weight in weighted(constant) if weight.duplicate_rows > 0]
         shifted = [layer for layer in constant if layer not in copies]
         if shifted and self._is_whole(constant, recording):
             yield self._parted_by_biases(constant, Severity.ERROR)
@@ -70,8 +70,8 @@ class ConstantWeights(Rule):
 
     def _is_whole(self, constant: list[Layer], recording: Recording) -> bool:
         """Whether the network is constant nearly throughout: one direction of the input is all that it sees."""
-        layers = [layer for layer in recording.layers if _has_units(layer)]
-        return len(constant) >= max(self.min_layers_of_whole, self.min_share_of_whole * len(layers))
+        with_units = sum(_has_units(*pair) for pair in recording.weighted)
+        return len(constant) >= max(self.min_layers_of_whole, self.min_share_of_whole * with_units)
 
     def _parted_by_biases(self, layers: list[Layer], severity: Severity) -> Finding:
         return self.finding(
@@ -109,14 +109,9 @@ class ConstantWeights(Rule):
         return when if share >= self.max_alike else f"the units part by themselves: {when}"
 
 
-def _judged(layer: Layer) -> bool:
-    return _has_units(layer) and layer.weight is not None and layer.weight.constant
-
-
-def _has_units(layer: Layer) -> bool:
+def _has_units(layer: Layer, weight: Weight) -> bool:
     """Whether a layer trains units that could be copies of each other."""
-    weight = layer.weight
-    if weight is None or not weight.trainable or not layer.reaches_loss:
+    if not weight.trainable or not layer.reaches_loss:
         return False
     # A head's units are told apart by their targets; a depthwise filter has one unit a group.
     return layer.kind in DRAWN and not layer.head and (weight.fan_out or 1) > layer.groups
@@ -124,16 +119,16 @@ def _has_units(layer: Layer) -> bool:
 
 def _alike(layer: Layer, trial: Probation | None) -> float:
     """Share of the units that are still copies after the steps taken; all of them before any."""
-    return 1.0 if trial is None or layer.weight is None else trial.duplicates.get(layer.weight.name, 0.0)
+    return 1.0 if trial is None else trial.duplicates.get(layer.parameter, 0.0)
 
 
 def _values(layers: list[Layer]) -> str:
     """The constant of each layer, the lowest and the highest where they differ."""
-    means = [layer.weight.mean for layer in layers if layer.weight is not None]
+    means = [weight.mean for _, weight in weighted(layers)]
     low, high = number(min(means)), number(max(means))
     return f"is {low}" if low == high else f"of a layer is the same ({low} to {high})"
 
 
 def _constant_heads(recording: Recording) -> list[Layer]:
     """Harmless by themselves, but they would pass no gradient to layers that are mended."""
-    return [layer for layer in recording.layers if layer.head and layer.weight is not None and layer.weight.constant]
+    return [layer for layer, weight in recording.weighted if layer.head and weight.constant]

@@ -6,7 +6,7 @@ from typing import ClassVar
 from inithealth.evidence import fixes
 from inithealth.evidence.wording import span
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Layer, Probation, Recording, Weight
+from inithealth.recording import Layer, Probation, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
 
 _STILL = "are still alike"
@@ -61,13 +61,12 @@ class DuplicateNeurons(Rule):
     def check(self, recording: Recording) -> Iterator[Finding]:
         trial = recording.probation
         groups: dict[tuple[Severity, str], list[Layer]] = {}
-        for layer in recording.layers:
-            if layer.weight is not None and self._judged(layer, layer.weight):
-                groups.setdefault(self._becomes(layer.weight, trial), []).append(layer)
+        for layer, weight in recording.weighted:
+            if self._judged(layer, weight):
+                groups.setdefault(self._becomes(weight, trial), []).append(layer)
         for (severity, becomes), layers in groups.items():
             still = becomes.startswith(_STILL)
-            weights = [layer.weight for layer in layers if layer.weight is not None]
-            share = max(_alike(weight, trial) if still else weight.duplicate_rows for weight in weights)
+            share = max(_alike(weight, trial) if still else weight.duplicate_rows for _, weight in weighted(layers))
             most = f"up to {share:.0%}" if len(layers) > 1 else f"{share:.0%}"
             yield self.finding(
                 layers,

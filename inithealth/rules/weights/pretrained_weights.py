@@ -9,7 +9,7 @@ from inithealth.evidence.trained import TrainedLimits, trained_layers
 from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import ELEMENTWISE
-from inithealth.recording import Recording
+from inithealth.recording import Recording, weighted
 from inithealth.rules.base import Rule
 
 
@@ -44,7 +44,7 @@ class PretrainedWeights(TrainedLimits, Rule):
     def check(self, recording: Recording) -> Iterator[Finding]:
         names = trained_layers(with_limits(recording, [self]))
         layers = [layer for layer in recording.layers if layer.name in names]
-        edges = [layer.weight.spectral_edge for layer in layers if layer.weight and layer.weight.spectral_edge]
+        edges = [weight.spectral_edge for _, weight in weighted(layers) if weight.spectral_edge]
         if not edges:
             return
         fresh = [layer for layer in recording.layers if layer.name not in names and layer.kind not in ELEMENTWISE]

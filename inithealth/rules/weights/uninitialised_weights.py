@@ -10,7 +10,7 @@ from inithealth.evidence.missed_init import DEFAULT, Missed, MissedLimits, misse
 from inithealth.evidence.trained import trained_layers
 from inithealth.evidence.wording import number, span, verb
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Layer, Recording, Weight
+from inithealth.recording import Layer, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
 
 _FOLLOW = frozenset(f"IH{code}" for code in (*range(201, 211), *range(301, 306), 405, 406, 407))
@@ -82,7 +82,7 @@ class UninitialisedWeights(MissedLimits, Rule):
             yield self._never_written(garbage)
         elif unwritten := _zero_throughout(recording):
             yield self._zero_pages(unwritten)
-        in_vain = [layer for layer in recording.layers if layer.weight and _in_vain(layer, recording)]
+        in_vain = [layer for layer in recording.layers if _in_vain(layer, recording)]
         if in_vain:
             yield self._lost(in_vain, recording)
         for missed in missed_by_scheme(recording, self):
@@ -140,8 +140,9 @@ class UninitialisedWeights(MissedLimits, Rule):
         )
 
     def _lost(self, layers: list[Layer], recording: Recording) -> Finding:
-        stds = [recording.lost_writes[layer.weight.name] for layer in layers if layer.weight is not None]
-        std, rms = median(stds), layers[0].weight.rms if layers[0].weight is not None else 0.0
+        weights = [weight for _, weight in weighted(layers)]
+        stds = [recording.lost_writes[weight.name] for weight in weights]
+        std, rms = median(stds), weights[0].rms
         if max(stds) < self.max_std_ratio * min(stds):
             stds = [std] * len(stds)
         return self.finding(
@@ -171,7 +172,7 @@ class UninitialisedWeights(MissedLimits, Rule):
 def _in_vain(layer: Layer, recording: Recording) -> bool:
     """Whether an initialization was written where it has no effect; a checkpoint loaded is no such thing."""
     default = layer.scheme is not None and layer.scheme.name == DEFAULT
-    return default and layer.weight is not None and layer.weight.name in recording.lost_writes
+    return default and layer.parameter in recording.lost_writes
 
 
 def _mixed(parameter: Weight, least: float) -> bool:
@@ -195,7 +196,7 @@ def _faded(layer: Layer, parameter: Weight, trained: frozenset[str], shortest: i
 
 def _zero_throughout(recording: Recording) -> list[Layer]:
     """All layers of a network that holds nothing but zeros, where it has norms to tell."""
-    layers = [layer for layer in recording.layers if layer.weight is not None]
+    layers = [layer for layer, _ in recording.weighted]
     parameters = [each for layer in layers for each in (layer.weight, layer.bias) if each is not None]
     zero = all(parameter.abs_max == 0.0 and not parameter.non_finite for parameter in parameters)
     return layers if zero and any(layer.kind == "norm" for layer in layers) else []

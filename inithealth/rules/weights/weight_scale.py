@@ -153,13 +153,12 @@ class WeightScale(HarmLimits, VectorLimits, GlobalLimits, symptoms.FadingLimits,
 
 
 def _gain(layer: Layer) -> float:
-    gain = layer.weight.gain if layer.weight is not None else None
-    return gain if gain is not None and math.isfinite(gain) else 0.0
+    return layer.gain if layer.gain is not None and math.isfinite(layer.gain) else 0.0
 
 
 def _chance(layer: Layer) -> float:
     """Octaves by which the rms of so few random numbers is off in one draw of ten thousand."""
-    return math.log2(1e4) / (math.prod(layer.weight.shape) or 1) if layer.weight is not None else 0.0
+    return math.log2(1e4) / (math.prod(layer.shape) or 1)
 
 
 def _off_recipes(layer: Layer, gain: float) -> float:

@@ -6,7 +6,7 @@ from typing import ClassVar
 from inithealth.evidence import fixes, signal_path
 from inithealth.evidence.wording import span, verb
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Layer, Probation, Recording
+from inithealth.recording import Layer, Probation, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
 
 
@@ -48,11 +48,11 @@ class ZeroWeights(Rule):
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         trial = recording.probation
-        suspects = [layer for layer in recording.layers if self._suspect(layer)]
+        suspects = [layer for layer, weight in recording.weighted if self._suspect(layer, weight)]
         if not suspects:
             return
         stuck = self._stuck(suspects, trial) if trial is not None and trial.settled else []
-        blocking = [layer for layer in suspects if self._blocks(layer)] if _sees_nothing(recording) else []
+        blocking = [pair[0] for pair in weighted(suspects) if self._blocks(*pair)] if _sees_nothing(recording) else []
         if stuck and trial is not None:
             yield self._never_changes(stuck, trial)
         elif blocking and (trial is None or trial.settled):
@@ -109,34 +109,30 @@ class ZeroWeights(Rule):
         )
 
     @staticmethod
-    def _blocks(layer: Layer) -> bool:
+    def _blocks(layer: Layer, weight: Weight) -> bool:
         """Whether a layer at zero is in the signal's way; a gate may start at zero, as 1 + 0."""
-        zero = layer.weight is not None and layer.weight.abs_max == 0.0
-        return zero and not (
+        return weight.abs_max == 0.0 and not (
             layer.bypassable or layer.head or layer.feeds == "gate" or layer.kind in ("scale", "other")
         )
 
-    def _suspect(self, layer: Layer) -> bool:
-        weight = layer.weight
-        if weight is None or not weight.trainable or layer.kind == "other" or layer.exempt_zero_gradient:
+    def _suspect(self, layer: Layer, weight: Weight) -> bool:
+        if not weight.trainable or layer.kind == "other" or layer.exempt_zero_gradient:
             return False
         return layer.reaches_loss and (weight.abs_max == 0.0 or weight.zero_rows > self.max_zero_units)
 
     @staticmethod
     def _asleep(layer: Layer, trial: Probation) -> float:
         """Share of the layer that is still zero without ever having had a gradient."""
-        if layer.weight is None:
-            return 0.0
-        return 1.0 if layer.weight.name in trial.asleep else trial.zero_units.get(layer.weight.name, 0.0)
+        return 1.0 if layer.parameter in trial.asleep else trial.zero_units.get(layer.parameter, 0.0)
 
     @staticmethod
     def _alike(layer: Layer, trial: Probation) -> float:
         """Share of the units that woke as copies of another."""
-        return 0.0 if layer.weight is None else trial.duplicates.get(layer.weight.name, 0.0)
+        return trial.duplicates.get(layer.parameter, 0.0)
 
 
 def _all_norms_zero(recording: Recording) -> bool:
-    norms = [layer.weight for layer in recording.layers if layer.kind == "norm" and layer.weight is not None]
+    norms = [weight for layer, weight in recording.weighted if layer.kind == "norm"]
     return len(norms) > 1 and all(weight.abs_max == 0.0 for weight in norms)
 
 
