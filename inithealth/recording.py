@@ -38,6 +38,7 @@ class Layer(_Frozen):
     scheme: Scheme | None = None  # None: not a weight that is drawn, or no scheme known
     wants: float | None = None  # std of the weight that keeps the signal's size through its activation
     activation: str | None = None  # first non-linearity its output meets: "relu", "tanh", ...
+    activation_parameters: tuple[float, ...] = ()  # as torch orders them: (alpha,), (min_val, max_val); () for defaults
     multiplied: float = 1.0  # by what constant the output is multiplied before that activation
     feeds: Feeds = "unknown"  # what its output meets first
     normed: bool = False  # a norm lies between its output and the next layer
@@ -95,6 +96,7 @@ class Measurement(_Frozen):
     dead_share: float | None = None  # units of the activation it feeds that no input of the batch opened
     dead_samples: int = 0  # inputs (batch x positions) each unit was tried on
     units: int = 0  # units of that activation
+    pinned_share: float = 0.0  # units among the dead that every input holds at the activation's maximum
     saturated_share: float | None = None  # elements of the activation it feeds that are on its flat part
     gradient_duplicates: float = 0.0  # share of units whose weight gradient repeats another unit's
 

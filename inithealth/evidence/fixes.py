@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from inithealth.layer_names import NumberedName, differing, is_position, split_positions
 from inithealth.recording import Layer, Weight, weighted
-from inithealth.theory.activation_table import BY_NAME
+from inithealth.theory.activations import row_of
 from inithealth.theory.gains import wanted_gain, wanted_std
 
 Statement = Callable[[str], str]  # what is done to the parameter of a name
@@ -150,15 +150,16 @@ def _initializer(layer: Layer, weight: Weight, factor: float) -> tuple[str, str]
         return "normal_", ", std=0.02"
     if layer.kind == "rnn":
         return ("orthogonal_" if "hh" in weight.name else "xavier_uniform_"), ""
-    row = BY_NAME.get(layer.activation or "")
-    scheme = row.scheme if row is not None else ""
+    row = row_of(layer)
+    gain_name = row.gain_name if row is not None and not layer.activation_parameters else ""
+    scheme = row.scheme if row is not None and gain_name else ""
     known = bool(scheme) or wanted_gain(layer) == 1.0
     std = wanted_std(layer)
     if std is not None and (factor != 1.0 or not known or not _as_torch_counts(weight)):
         return "normal_", f", std={factor * std:.3g}"
-    if row is not None and scheme == "kaiming":
-        return "kaiming_normal_", f', nonlinearity="{row.gain_name}"'
-    gain = f', gain=nn.init.calculate_gain("{row.gain_name}")' if row is not None and scheme == "xavier" else ""
+    if scheme in ("kaiming", "lecun"):
+        return "kaiming_normal_", f', nonlinearity="{gain_name}"'
+    gain = f', gain=nn.init.calculate_gain("{gain_name}")' if scheme == "xavier" else ""
     return "xavier_uniform_", gain
 
 

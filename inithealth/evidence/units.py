@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 from inithealth.evidence.facts import limits_of
 from inithealth.evidence.limits import SharedLimits, limit
+from inithealth.evidence.wording import number
 from inithealth.recording import Layer, Measurement, Recording
+from inithealth.theory.activations import function_of, row_of
 
 
 class DeadLimits(SharedLimits):
@@ -23,6 +28,10 @@ class DeadLimits(SharedLimits):
         unit="units",
     )
 
+    def of(self, units: int) -> float:
+        """The largest share that is no cause for alarm in a layer of so many units."""
+        return min(1.0, max(self.max_share, 0.5 + 4 * math.sqrt(0.25 / units)))
+
 
 class SaturatedLimits(SharedLimits):
     """When the units of a layer count as saturated."""
@@ -33,6 +42,21 @@ class SaturatedLimits(SharedLimits):
         "correlated-outputs leaves a bias to saturated-units",
         unit="share of the layer's outputs",
     )
+    hard_std: float = limit(
+        3.0,
+        "std of what a hard tanh reads up to which the share beyond its edges is no matter of scale: at 3.1 half of a "
+        "tanh is flat. He's initialization has 1.4, with 48% beyond ±1",
+        unit="std",
+    )
+
+    def of(self, layer: Layer) -> float:
+        """The largest share that is no cause for alarm; larger where the edges of the activation are near to zero."""
+        row = row_of(layer)
+        if row is None or row.flat is not None:
+            return self.max_share
+        edges = [edge for edge in row.saturating(layer.activation_parameters) if edge is not None]
+        beyond = sum(math.erfc(abs(edge) / max(self.hard_std, 1e-12) / math.sqrt(2.0)) / 2 for edge in edges)
+        return max(self.max_share, beyond)
 
 
 def shut_by_chance(recording: Recording, layer: Layer, m: Measurement) -> bool:
@@ -44,7 +68,41 @@ def shut_by_chance(recording: Recording, layer: Layer, m: Measurement) -> bool:
     return layer.bypassable and m.dead_share == 1.0 and 0 < m.units < fewest
 
 
-def dead_or_saturated(recording: Recording, m: Measurement) -> bool:
+def dead_or_saturated(recording: Recording, layer: Layer, m: Measurement) -> bool:
     """Whether most units are dead or saturated, which the rules on those report."""
     dead, flat = limits_of(recording, DeadLimits), limits_of(recording, SaturatedLimits)
-    return (m.dead_share or 0.0) > dead.max_share or (m.saturated_share or 0.0) > flat.max_share
+    return (m.dead_share or 0.0) > dead.max_share or (m.saturated_share or 0.0) > flat.of(layer)
+
+
+class Stuck(NamedTuple):
+    """Where the dead units of a layer are, and why, in words."""
+
+    where: str  # "shut", "at the maximum"
+    why: str
+
+
+def stuck(layer: Layer, m: Measurement) -> Stuck:
+    """Where the units of a layer are that are dead."""
+    row = row_of(layer)
+    low, high = row.edges(layer.activation_parameters) if row is not None else (0.0, None)
+    if row is not None and row.hole:
+        return Stuck("shut", f"no input of the batch takes them beyond ±{number(high or 0.0)}")
+    bottom = "shut" if row is None or low is None or not _output(layer, low) else "at the minimum"
+    if not m.pinned_share or high is None:
+        why = "makes them positive" if not low else f"takes them above {number(low)}"
+        return Stuck(bottom, f"no input of the batch {why}")
+    if m.pinned_share == m.dead_share or low is None:
+        return Stuck("at the maximum", f"no input of the batch takes them below {number(high)}")
+    return Stuck(
+        f"{bottom} or at the maximum", f"no input of the batch takes them between {number(low)} and {number(high)}"
+    )
+
+
+def _output(layer: Layer, value: float) -> float:
+    """What the layer's activation makes of a value."""
+    import numpy as np
+
+    row = row_of(layer)
+    if row is None or row.function is None or row.doubt:
+        return 0.0
+    return abs(float(function_of(row.name, layer.activation_parameters)(np.array([value]))[0]))

@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache
 from typing import Any
 
+from inithealth.recording import Layer
+from inithealth.theory.activation_row import Activation
 from inithealth.theory.activation_table import BY_NAME
 
 IDENTITY = "identity"
 
 
-def function_of(name: str) -> Callable[[Any], Any]:
-    """Return the function of that name. Raises KeyError if there is none."""
+@lru_cache(maxsize=256)
+def function_of(name: str, parameters: tuple[float, ...] = ()) -> Callable[[Any], Any]:
+    """Return the function of that name; the same object for the same arguments.
+
+    Args:
+        parameters: in the order of the activation's row; empty for torch's defaults.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
     import numpy as np
 
-    function = (lambda np, x: x) if name == IDENTITY else BY_NAME[name].function
+    row = BY_NAME[name]
+    function = (lambda np, x: x) if name == IDENTITY else row.function
     if function is None:
         raise KeyError(name)
-    return partial(function, np)
+    values = parameters or tuple(row.parameters.values())
+    return lambda x: function(np, x, *values)
+
+
+def row_of(layer: Layer) -> Activation | None:
+    """Return what is known of the activation that a layer feeds; None where it feeds none, or one without a row."""
+    return BY_NAME.get(layer.activation or "")
+
+
+def is_bounded(layer: Layer) -> bool:
+    """Return whether the layer's activation keeps an input of any size at a usual one."""
+    row = row_of(layer)
+    return row is not None and row.bounded and not row.periodic
 
 
 def names() -> tuple[str, ...]:

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from inithealth.recording import Layer, Signal, Weight
 from inithealth.theory import mean_field
-from inithealth.theory.activation_table import BY_NAME
-from inithealth.theory.activations import IDENTITY
+from inithealth.theory.activations import IDENTITY, function_of, row_of
 
 # Standard deviations in use whatever the fan: most language, vision and image-generating models, and the older ones.
 _PLAIN_STD = (0.02, 0.1)
@@ -16,8 +15,17 @@ _PLAIN_STD = (0.02, 0.1)
 
 def wanted_gain(layer: Layer) -> float:
     """The gain that keeps the signal through the activation the layer feeds; 1 where there is none."""
-    row = BY_NAME.get(layer.activation or "")
-    return (row.forward if row is not None and row.forward else 1.0) / layer.multiplied
+    function, row = _function(layer), row_of(layer)
+    if isinstance(function, str):
+        return (row.forward if row is not None and row.forward else 1.0) / layer.multiplied
+    gain = mean_field.forward_gain(function)
+    return (gain if math.isfinite(gain) else 1.0) / layer.multiplied
+
+
+def gain_is_known(layer: Layer) -> bool:
+    """Whether the activation that the layer feeds has a gain; True where it feeds none."""
+    row = row_of(layer)
+    return layer.activation is None or (row is not None and row.forward is not None and not row.doubt)
 
 
 def wanted_std(layer: Layer) -> float | None:
@@ -30,8 +38,9 @@ def critical_std(layer: Layer) -> float | None:
 
     None where there is none (a sigmoid's gradient vanishes at any) and for weights without a fan_in.
     """
-    row = BY_NAME.get(layer.activation or "")
+    function, row = _function(layer), row_of(layer)
     critical = 1.0 if row is None or row.function is None else row.critical
+    critical = critical if isinstance(function, str) else mean_field.critical_gain(function)
     return None if critical is None else _std(layer, critical / layer.multiplied)
 
 
@@ -86,7 +95,7 @@ def recipe_gains(layer: Layer, weight: Weight) -> list[float]:
 def fan_gains(layer: Layer, weight: Weight) -> list[float]:
     """The same, of those that go by the fans."""
     fan_in, fan_out = weight.fan_in or 1, weight.fan_out or 1
-    row = BY_NAME.get(layer.activation or "")
+    row = row_of(layer)
     advised = row.advised if row is not None and row.advised else 1.0
     gains = [1.0, math.sqrt(2.0), 1 / math.sqrt(3.0), wanted_gain(layer), advised]
     xavier = math.sqrt(2.0 * fan_in / (fan_in + fan_out))
@@ -108,7 +117,13 @@ def _gain(layer: Layer) -> float | None:
     return None if layer.gain is None else layer.gain * layer.multiplied
 
 
-def _function(layer: Layer) -> str:
-    """The layer's activation; those that do more than bend each value are left out."""
-    row = BY_NAME.get(layer.activation or "")
-    return row.name if row is not None and row.function is not None else IDENTITY
+def _function(layer: Layer) -> str | mean_field.Function:
+    """The layer's activation, by its name where it has torch's parameters; what does more than bend each value is none.
+
+    Of one whose gain is in doubt, the parameters are not all known.
+    """
+    row = row_of(layer)
+    if row is None or row.function is None:
+        return IDENTITY
+    own = layer.activation_parameters and not row.doubt
+    return function_of(row.name, layer.activation_parameters) if own else row.name

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, np.dtype[np.float64]]
-    Function = Callable[[Array], Array]
+
+Function = Callable[["Array"], "Array"]
 
 _NODES = 2049  # of the quadrature; it costs 0.1 ms
 _REACH = 9.0  # standard deviations, beyond which 1e-18 of a normal distribution lie

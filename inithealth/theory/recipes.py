@@ -14,11 +14,10 @@ from typing import NamedTuple
 
 from inithealth.layer_kinds import DRAWN, MATRICES, PROJECTIONS
 from inithealth.recording import Layer, Weight
+from inithealth.theory.activations import row_of
 from inithealth.theory.distributions import TRUNCATED_STD, Drawn
 
-# ReLU6 is a hardtanh from 0 to 6.
-_RECTIFIERS = frozenset("relu leaky_relu prelu rrelu relu6 gelu silu elu celu mish hardswish hardtanh softplus".split())
-_SQUASHERS = frozenset("tanh sigmoid hardsigmoid".split())
+_USUAL_SLOPE = 0.2  # of a leaky ReLU, where none is recorded
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 _HEAD_DIMS = (32, 64, 80, 96, 128)  # of T5's kind, that divide the query's variance
 # Numbers people type, the most usual first.
@@ -114,16 +113,19 @@ def _by_fans(layer: Layer, weight: Weight, drawn: Drawn) -> Iterator[Recipe]:
 
 def _families(layer: Layer, fan_in: int, fan_out: int) -> Iterator[tuple[str, float, str, float, float]]:
     """Name, gain, mode, fan and cost."""
-    rectified, squashed = layer.activation in _RECTIFIERS, layer.activation in _SQUASHERS
+    row = row_of(layer)
+    scheme = row.scheme if row is not None else ""
+    rectified, squashed, normalizes_itself = (scheme == each for each in ("kaiming", "xavier", "lecun"))
     he = 0.0 if rectified else 1.5
     yield "Kaiming", 2**0.5, "", fan_in, he
     yield "Kaiming", 2**0.5, " fan_out", fan_out, he + (0.0 if layer.kind == "conv" else 1.0)
-    if layer.activation == "leaky_relu":
-        yield "Kaiming", (2 / 1.04) ** 0.5, "", fan_in, 1.0
+    if row is not None and "negative_slope" in row.parameters:
+        (slope,) = layer.activation_parameters or (_USUAL_SLOPE,)
+        yield "Kaiming", (2 / (1 + slope**2)) ** 0.5, "", fan_in, 1.0
     yield "Kaiming", 1.0, " fan_out", fan_out, 3.0
     for gain in (5 / 3, 0.75):
-        yield "Kaiming", gain, "", fan_in, 2.0 if squashed or layer.activation == "selu" else 3.5
-    yield "LeCun", 1.0, "", fan_in, 2.0 if rectified else 1.0 if layer.activation != "selu" else 0.0
+        yield "Kaiming", gain, "", fan_in, 2.0 if squashed or normalizes_itself else 3.5
+    yield "LeCun", 1.0, "", fan_in, 2.0 if rectified else 0.0 if normalizes_itself else 1.0
     middle = (fan_in + fan_out) / 2
     yield "Xavier", 1.0, "", middle, 1.0 if rectified else 0.0 if squashed else 0.5
     yield "Xavier", 5 / 3, "", middle, 0.5 if squashed else 3.0

@@ -42,6 +42,6 @@ def test_how_few_is_an_option() -> None:
 )
 def test_most_units_are_dead_or_saturated(dead: float | None, flat: float | None, expected: bool) -> None:
     m = Measurement(layer="fc", dead_share=dead, saturated_share=flat)
-    assert dead_or_saturated(OF, m) is expected
+    assert dead_or_saturated(OF, layer("fc", 0), m) is expected
     lenient = with_limits(OF, [DeadLimits(max_share=1.0), SaturatedLimits(max_share=1.0)])
-    assert not dead_or_saturated(lenient, m)
+    assert not dead_or_saturated(lenient, layer("fc", 0), m)

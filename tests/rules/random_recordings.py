@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from inithealth.recording import Layer, Loss, Measurement, Probation, Recording, Signal, Step, Update, Weight
 
 _SHAPES = ((64, 64), (96, 64), (64, 256), (16, 16), (8, 4))
-_ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", None)
+_ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", "hardtanh", None)
 _MOST_LAYERS = 10
 
 

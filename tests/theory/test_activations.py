@@ -15,6 +15,8 @@ from inithealth.theory.activations import function_of, names
 TORCH: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
     "relu": F.relu,
+    "clamp_min": lambda x: torch.clamp_min(x, 0.0),
+    "clamp_max": lambda x: torch.clamp_max(x, 0.0),
     "threshold": lambda x: F.threshold(x, 0.0, 0.0),
     "relu6": F.relu6,
     "leaky_relu": F.leaky_relu,

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph.activation_nodes import activation
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.landmarks import Landmarks
 from inithealth.recording import Feeds
-from inithealth.theory.activation_table import by_node
 
 _MOST_TARGETS = 4  # an output read by more things than that is told by the first few
 _PARTS = {"query": "q", "key": "k", "value": "v", "mask": "bias"}  # of an attention, and what a target calls them
@@ -25,6 +25,7 @@ class Target:
     what: Feeds
     name: str
     node: int
+    parameters: tuple[float, ...] = ()  # of an activation, where they are not torch's defaults
     scale: float = 1.0  # the constant that the output is multiplied by before
 
 
@@ -54,13 +55,13 @@ def _met(marks: Landmarks, meets: Meets, index: int, reader: int, operand: int) 
         return (Target("layer", marks.operations[reader].kind, reader),)
     if name in vocab.ATTENTION:
         return (Target("attention", _PARTS.get(role, "bias"), reader),)
-    if name in vocab.LOSSES or name in vocab.LOG_SOFTMAX:
+    if name in vocab.LOSSES or (name in vocab.LOG_SOFTMAX and not marks.leads_on[reader]):
         return (Target("loss", name, reader),)
     if name in vocab.OPERATIONS:  # two signals multiplied
         return (Target("attention", _part(graph, reader, operand), reader),)
-    activation = _activation(graph, reader)
-    if activation is not None:
-        return (Target("activation", activation, reader),)
+    found = activation(graph, reader)
+    if found is not None:
+        return (Target("activation", found[0].name, reader, found[1]),)
     if name in vocab.STATISTIC and any(marks.norms.get(other) == index for other, _ in graph.readers(index)):
         return ()  # on its way into the statistics of a norm
     if reader in marks.residuals and peel(graph, marks.residuals[reader].branch) == peel(graph, index):
@@ -87,26 +88,3 @@ def _constant_factor(graph: Graph, index: int) -> float:
     if not isinstance(factor, Tensor) or factor.numel() != 1 or not float(factor):
         return 1.0
     return abs(float(factor)) if graph.names[index] == "Mul" else 1 / abs(float(factor))
-
-
-def _activation(graph: Graph, index: int) -> str | None:
-    """The name users know an activation by; None for nodes that are none."""
-    row = by_node(graph.names[index], lambda name: graph.saved(index, name))
-    if row is None:
-        return _composed(graph, index)
-    whole = [_composed(graph, reader) for reader, _ in graph.readers(index)] if row.name == "tanh" else []
-    return next(filter(None, whole), row.name)
-
-
-def _composed(graph: Graph, index: int) -> str | None:
-    """Activations that torch composes of several nodes: x / (1 + |x|) and x - tanh(x)."""
-    name, operands = graph.names[index], [producer for producer, _ in graph.edges[index]]
-    if name not in ("Div", "Sub") or len(operands) != 2 or min(operands) < 0:
-        return None
-    signal, other = operands
-    if name == "Sub":
-        inner = graph.edges[other][0][0] if graph.names[other] == "Tanh" else -1
-        return "tanhshrink" if inner == signal else None
-    size = next((p for p, _ in graph.edges[other] if p >= 0), -1) if graph.names[other] == "Add" else -1
-    inner = graph.edges[size][0][0] if size >= 0 and graph.names[size] == "Abs" else -1
-    return "softsign" if inner == signal else None

@@ -21,6 +21,7 @@ from inithealth.record.graph.normalization import norms
 from inithealth.record.graph.operations import operations
 from inithealth.record.graph.packing import unpacked
 from inithealth.record.graph.residuals import find_residuals
+from inithealth.record.graph.unjudged import unjudged
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Flow(Landmarks):
     unread: dict[str, str] = field(default_factory=dict)  # weight -> the node that uses it in a way not known here
     unknown: tuple[str, ...] = ()  # the nodes of the graph whose meaning is not known, each name once
     meets: Meets = field(default_factory=list)
-    leads_on: list[bool] = field(default_factory=list)  # whether an operation with a weight follows the node
+    unjudged: tuple[str, ...] = ()  # the functions of each value behind a layer that no row of the table describes
     scales: list[tuple[str, ...]] = field(default_factory=list)  # learned scales on the way to the next layer
     forks: set[int] = field(default_factory=set)  # where residual branches leave the trunk
     trunk_nodes: set[int] = field(default_factory=set)  # what the trunk is there: before views and what is added to it
@@ -114,6 +115,7 @@ def flow_of(graph: Graph) -> Flow:
     flow.scales = passed_scales(flow)
     flow.valued, flow.moved = reaching(graph, scores), reaching(graph, over_one)
     _look_ahead(flow)
+    flow.unjudged = unjudged(flow)
     for node in norm_weights(flow):
         flow.operations[node] = replace(flow.operations[node], kind="norm")
     flow.operations = {node: unpacked(flow, flow.meets, operation) for node, operation in flow.operations.items()}

@@ -30,6 +30,7 @@ class Landmarks:
     dominators: list[int]  # for each node the last one that all ways to it pass
     residuals: dict[int, Residual] = field(default_factory=dict)  # add -> the branch that it adds to its trunk
     projections: dict[int, Residual] = field(default_factory=dict)  # the same where a layer projects the trunk
+    leads_on: list[bool] = field(default_factory=list)  # whether an operation with a weight follows the node
 
     def __post_init__(self) -> None:
         self._weighted = {node for node, each in self.operations.items() if each.kind not in ELEMENTWISE}

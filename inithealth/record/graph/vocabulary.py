@@ -19,10 +19,18 @@ def node(name: str) -> Node:
 
 LAYOUT = of_kind("layout")
 POOLING = of_kind("pooling")
+_OF_TWO = of_kind("arithmetic")  # a function of each value where one operand is a constant
+LOG_SOFTMAX = of_kind("log_softmax")
 # Activations, and other functions of each value.
-ACTIVATIONS = frozenset(name for row in ROWS for name in row.nodes) | _words(
-    "Expm1 ClampMax Log Log1P Sqrt Abs Pow Reciprocal Rsqrt Sign Logsumexp"
+ACTIVATIONS = (
+    (
+        frozenset(name for row in ROWS for name in row.nodes)
+        | _words("Expm1 Log Log1P Sqrt Abs Pow Reciprocal Rsqrt Sign Logsumexp")
+    )
+    - (_OF_TWO - {"Pow"})
+    - LOG_SOFTMAX
 )
+FUNCTIONS = (ACTIVATIONS | _OF_TWO | of_kind("function")) - {"Logsumexp"}
 SOFTMAX = frozenset(BY_NAME["softmax"].nodes)
 NORMS = of_kind("norm")
 ADDITIVE = of_kind("additive")
@@ -30,7 +38,6 @@ MULTIPLICATIVE = of_kind("multiplicative")
 ARITHMETIC = ADDITIVE | MULTIPLICATIVE | of_kind("arithmetic")
 ATTENTION = of_kind("attention")
 LOSSES = {name: each.loss for name, each in NODES.items() if each.loss}
-LOG_SOFTMAX = of_kind("log_softmax")
 OPERATIONS = of_kind("linear", "conv", "bmm", "embedding", "rnn", "bilinear")  # those that may have a weight
 # Steps of a norm that is written out, from the mean to the root.
 STATISTIC, AVERAGED, ROOTED = having("statistic"), having("averaged"), having("rooted")

@@ -19,6 +19,7 @@ def place_in_flow(flow: Flow | None, nodes: list[int]) -> dict[str, object]:
     activation = flow.activation(nodes[0])
     return {
         "activation": activation.name if activation else None,
+        "activation_parameters": activation.parameters if activation else (),
         "multiplied": activation.scale if activation else 1.0,
         "feeds": next((what for what in _PRIORITY if what in whats), "unknown"),
         "normed": "norm" in whats and not flow.is_trunk(nodes[0]),

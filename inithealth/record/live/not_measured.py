@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from inithealth.record.graph.flow import Flow
 from inithealth.record.layers.naming import Naming
 from inithealth.recording import Layer
+from inithealth.theory.activation_table import BY_NAME
 
 
 def not_measured(
@@ -51,4 +52,15 @@ def _unread(flow: Flow | None, naming: Naming, known: Collection[str]) -> dict[s
             found.setdefault(naming.layer(name), f"{node} is no operation that is known here")
     if flow.unknown:
         found[", ".join(flow.unknown)] = "unknown operation: the signal is assumed to pass through it unchanged"
+    if flow.unjudged:
+        found[", ".join(flow.unjudged)] = "no known gain: the signal is assumed to pass through it unchanged"
+    for name in sorted(_activations(flow)):
+        if BY_NAME[name].doubt:
+            found[f"the gain of {name}"] = BY_NAME[name].doubt
     return found
+
+
+def _activations(flow: Flow) -> set[str]:
+    """The activations between two layers."""
+    targets = (flow.activation(node) for node in flow.operations)
+    return {target.name for target in targets if target is not None and flow.leads_on[target.node]}

@@ -135,7 +135,7 @@ class Observer:
         if target is None or all(len(buffer.units.get(layer, ())) >= _MOST_USES for layer in layers):
             return
         most = None if self.exact else _MOST_ACTIVITY * _FIRST_STEP if buffer.first else _MOST_ACTIVITY
-        found = unit_activity.of_node(flow.graph, node, target.name, layers.values(), most)
+        found = unit_activity.of_node(flow.graph, target, layers.values(), most)
         if found is not None:
             for layer in layers:
                 buffer.units.setdefault(layer, []).append(found)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from itertools import islice, zip_longest
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph.consumers import Target
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.operations import Operation
-from inithealth.theory.activation_table import BY_NAME, bounds_of, by_node
+from inithealth.theory.activation_table import BY_NAME, by_node
 
 _MOST_STEPS = 6  # nodes between a rate and its exponential: a factor, a sign, views
 _MOST_UNITS = 128  # units that stand for a layer in a live step
@@ -23,57 +25,69 @@ _MOST_UNITS = 128  # units that stand for a layer in a live step
 class Activity:
     """One activation, still on the device."""
 
-    highest: Tensor | None  # [units], how far each has opened at most: dead where that is 0 or less
+    above: Tensor | None  # [units], by how much each unit's highest value exceeds the lower edge: dead at 0 or less
+    below: Tensor | None  # [units], by how much each unit's lowest value is below the upper edge: dead at 0 or less
     saturated: Tensor | None  # share of elements
     units: int
     samples: int
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Those that are there, in the order of the fields."""
+        return tuple(each for each in (self.above, self.below, self.saturated) if each is not None)
 
-def of_node(graph: Graph, node: int, name: str, fed_by: Iterable[Operation], most: int | None) -> Activity | None:
-    """The activity of an activation node; None for kinds that neither die nor saturate, or whose tensors are gone.
+
+def of_node(graph: Graph, target: Target, fed_by: Iterable[Operation], most: int | None) -> Activity | None:
+    """The activity of an activation; None for kinds that neither die nor saturate, or whose tensors are gone.
 
     Args:
         most: elements read; None for all.
     """
-    if name == "softplus":
-        node, name = decay(graph, node) or node, "exp"
-    row = BY_NAME.get(name)
-    decays = name == "exp" and graph.names[node] == "Exp"
-    if not decays and (row is None or (row.flat is None and not row.dies)):
+    node, row = target.node, BY_NAME[target.name]
+    if row.rate:
+        node = decay(graph, node) or node
+        row = by_node(graph.names[node], lambda name: graph.saved(node, name)) or row
+    if row.flat is None and not row.dies:
         return None
-    values = graph.saved(node, "result")
-    values = values if isinstance(values, Tensor) else graph.saved(node, "self")
+    values, is_input = _values(graph, node)
     if not isinstance(values, Tensor) or values.numel() == 0 or values.ndim == 0:
         return None
     axis = 1 if values.ndim > 2 and any(operation.kind == "conv" for operation in fed_by) else values.ndim - 1
     values = values if most is None else _thinned(values, axis, most)
     units = values.shape[axis]
     samples = values.numel() // units
-    if decays:  # a decay near 1 is a long memory, not a flat part: the slope is the value
-        return Activity(None, (values < 0.03).float().mean(), units, samples)
-    if row is not None and row.flat is not None:
-        low, high = row.flat
-        return Activity(None, ((values < low) | (values > high)).float().mean(), units, samples)
+    if row.flat is not None:
+        flat = (-row.flat_from, row.flat_from) if is_input and row.flat_from is not None else row.flat
+        return Activity(None, None, _beyond(values, *flat), units, samples)
+    low, high = row.edges(target.parameters)
     others = [dim for dim in range(values.ndim) if dim != axis]
-    opened = _opened(graph, node, values)
-    return Activity(opened.amax(others).float() if others else opened.float(), None, units, samples)
+    if row.hole:
+        return Activity(_most(values.abs(), others) - (high or 0.0), None, None, units, samples)
+    above = None if low is None else _most(values, others) - low
+    below = None if high is None else high + _most(-values, others)
+    edges = row.saturating(target.parameters)
+    return Activity(above, below, None if edges == (None, None) else _beyond(values, *edges), units, samples)
 
 
-def _opened(graph: Graph, node: int, values: Tensor) -> Tensor:
-    """How far each value is inside the part of the activation that has a slope; 0 or less where it has none.
+def _values(graph: Graph, node: int) -> tuple[Tensor | None, bool]:
+    """What a node has saved of its output, else of its input, and whether it is the input."""
+    result = graph.saved(node, "result")
+    if isinstance(result, Tensor):
+        return result, False
+    place = next((place for place, (producer, _) in enumerate(graph.edges[node]) if producer >= 0), 0)
+    values = graph.saved(node, "other" if place == 1 and graph.names[node] in ("Maximum", "Minimum") else "self")
+    return (values if isinstance(values, Tensor) else None), True
 
-    A ReLU saves its result, which is above 0 where its input is.
-    """
 
-    def saved(name: str) -> Any:
-        return graph.saved(node, name)
+def _most(values: Tensor, others: Sequence[int]) -> Tensor:
+    """The highest value of each unit."""
+    return (values.amax(list(others)) if others else values).float()
 
-    row = by_node(graph.names[node], saved)
-    low, high = bounds_of(row, saved) if row is not None else (0.0, None)
-    if row is not None and row.hole:
-        return values.abs() - (high or 0.0)
-    above = values if not low else values - low
-    return above if high is None else torch.minimum(above, high - values)
+
+def _beyond(values: Tensor, low: float | None, high: float | None) -> Tensor:
+    """The share of elements below or above a pair of edges, of which one may be missing."""
+    below, above = -math.inf if low is None else low, math.inf if high is None else high
+    return ((values < below) | (values > above)).float().mean()
 
 
 def decay(graph: Graph, node: int) -> int | None:
@@ -106,25 +120,48 @@ def _thinned(values: Tensor, axis: int, most: int) -> Tensor:
 def summaries(found: Mapping[str, Sequence[Activity]]) -> dict[str, dict[str, Any]]:
     """The fields of each layer's Measurement; one transfer to the host."""
     everything = [a for activities in found.values() for a in activities]
-    parts = [a.highest if a.highest is not None else a.saturated for a in everything]
+    parts = [tensor for a in everything for tensor in a.tensors]
     if not parts:
         return {}
-    device = parts[0].device if parts[0] is not None else None
-    numbers = iter(torch.cat([p.reshape(-1).to(device) for p in parts if p is not None]).tolist())
-    values = {id(a): list(islice(numbers, a.units if a.highest is not None else 1)) for a in everything}
+    numbers = iter(torch.cat([part.reshape(-1).to(parts[0].device) for part in parts]).tolist())
+    values = {id(a): _Numbers.of(a, numbers) for a in everything}
     return {layer: _summary(activities, values) for layer, activities in found.items()}
 
 
-def _summary(found: Sequence[Activity], values: Mapping[int, list[float]]) -> dict[str, Any]:
+class _Numbers(NamedTuple):
+    """An activity's numbers on the host."""
+
+    shut: list[bool]  # by unit
+    pinned: list[bool]
+    saturated: float | None
+
+    @classmethod
+    def of(cls, activity: Activity, numbers: Iterator[float]) -> _Numbers:
+        def sides(tensor: Tensor | None) -> list[bool]:
+            return [] if tensor is None else [value <= 0 for value in islice(numbers, activity.units)]
+
+        shut, pinned = sides(activity.above), sides(activity.below)
+        return cls(shut, pinned, next(numbers) if activity.saturated is not None else None)
+
+    @property
+    def dead(self) -> int:
+        """Units that are on the same flat side for every input."""
+        return sum(map(any, zip_longest(self.shut, self.pinned)))
+
+
+def _summary(found: Sequence[Activity], values: Mapping[int, _Numbers]) -> dict[str, Any]:
     """Over several calls a unit counts as dead by the most lively of them."""
-    dead = [a for a in found if a.highest is not None]
-    shares = [values[id(a)][0] for a in found if a.highest is None]
+    dead = [a for a in found if a.above is not None or a.below is not None]
+    shares = [share for a in found if (share := values[id(a)].saturated) is not None]
     result: dict[str, Any] = {}
     if shares:
         result |= {"saturated_share": sum(shares) / len(shares), "units": found[-1].units}
     if dead:
+        liveliest = min(dead, key=lambda a: values[id(a)].dead / a.units)
+        numbers = values[id(liveliest)]
         result |= {
-            "dead_share": min(sum(top <= 0 for top in values[id(a)]) / a.units for a in dead),
+            "dead_share": numbers.dead / liveliest.units,
+            "pinned_share": sum(numbers.pinned) / liveliest.units,
             "dead_samples": sum(a.samples for a in dead),
             "units": dead[0].units,
         }

@@ -104,7 +104,7 @@ class CorrelatedOutputs(BiasAware):
             for layer, m in everything
             if layer.activation not in _SET_BY_BIAS | _PERIODIC
             and self.ruled_by_bias(layer, m)
-            and not dead_or_saturated(recording, m)
+            and not dead_or_saturated(recording, layer, m)
         ]
         shifted = self._shifted([layer for layer, _ in everything if layer.activation not in _SET_BY_BIAS | _PERIODIC])
         if ruled or shifted:

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from inithealth.evidence import fixes, signal_path
 from inithealth.evidence.facts import with_limits
-from inithealth.evidence.units import DeadLimits, shut_by_chance
+from inithealth.evidence.units import DeadLimits, Stuck, shut_by_chance, stuck
 from inithealth.evidence.wording import count, span, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
@@ -14,12 +13,12 @@ from inithealth.rules.bias import BiasAware, bias_cause, blames_bias
 
 
 class DeadUnits(DeadLimits, BiasAware):
-    """ReLU units that no input of the batch opens.
+    """Units that are on a flat side of their activation for the whole batch.
 
     ## What it checks
-    The share of units whose activation is zero for every sample and position. A symmetric
-    initialization cannot exceed one half in expectation, so what lies four standard deviations above is
-    no accident.
+    The share of units whose activation has slope zero on the same side for every sample and position: a
+    ReLU's below zero, a ReLU6's above six too. A symmetric initialization cannot exceed one half in
+    expectation, so what lies four standard deviations above is no accident.
 
     ## Why it matters
     A unit that is never open has no gradient and never learns; when all are shut, so is the network.
@@ -52,7 +51,7 @@ class DeadUnits(DeadLimits, BiasAware):
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         recording = with_limits(recording, [self])
-        groups: dict[tuple[bool, bool], list[tuple[Layer, Measurement]]] = {}
+        groups: dict[tuple[bool, bool, Stuck], list[tuple[Layer, Measurement]]] = {}
         for layer, m in signal_path.measured(recording):
             # A branch that starts at zero is judged on probation, not by the zeros in it.
             silent = layer.bypassable and m.output is not None and m.output.abs_max == 0.0
@@ -60,9 +59,9 @@ class DeadUnits(DeadLimits, BiasAware):
                 continue
             lost, by_bias = m.dead_share > self.error_share and not layer.bypassable, self.ruled_by_bias(layer, m)
             if by_bias or not shut_by_chance(recording, layer, m):
-                groups.setdefault((lost, by_bias), []).append((layer, m))
-        for (lost, by_bias), dead in groups.items():
-            yield self._group(dead, Severity.ERROR if lost else Severity.WARNING, by_bias)
+                groups.setdefault((lost, by_bias, stuck(layer, m)), []).append((layer, m))
+        for (lost, by_bias, where), dead in groups.items():
+            yield self._group(dead, Severity.ERROR if lost else Severity.WARNING, by_bias, where)
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         """A dead layer feeds nothing to the layers behind it, unless their own bias is at fault."""
@@ -72,19 +71,19 @@ class DeadUnits(DeadLimits, BiasAware):
             return blames_bias(cause)
         return super().accounts_for(cause, symptom)
 
-    def _group(self, dead: list[tuple[Layer, Measurement]], severity: Severity, by_bias: bool) -> Finding:
+    def _group(self, dead: list[tuple[Layer, Measurement]], severity: Severity, by_bias: bool, where: Stuck) -> Finding:
         layers, (_, m) = [layer for layer, _ in dead], dead[0]
         lowest = min(m.dead_share or 0.0 for _, m in dead)
         share = f"{lowest:.0%}" if lowest == max(m.dead_share or 0.0 for _, m in dead) else f"{lowest:.0%} or more"
-        limit = self._limit(m.units)
+        limit = self.of(m.units)
         units = f"its {count(m.units, 'unit')} {verb(m.units, 'stays', 'stay')}"
-        cause, fix = "no input of the batch makes them positive", fixes.each(layers)
+        cause, fix = where.why, fixes.each(layers)
         if by_bias:
             cause, fix = bias_cause(layers), fixes.zero_biases(layers)
         return self.finding(
             layers,
             f"{span(layers)}: {share} of {units if len(layers) == 1 else 'the units stay'} "
-            f"shut for the whole batch (limit {limit:.0%})",
+            f"{where.where} for the whole batch (limit {limit:.0%})",
             severity=severity,
             measured=m.dead_share,
             limit=limit,
@@ -93,8 +92,4 @@ class DeadUnits(DeadLimits, BiasAware):
         )
 
     def _dead(self, share: float, units: int) -> bool:
-        return share == 1.0 or (units >= self.min_units and share > self._limit(units))
-
-    def _limit(self, units: int) -> float:
-        """The largest share that is no cause for alarm in a layer of so many units."""
-        return min(1.0, max(self.max_share, 0.5 + 4 * math.sqrt(0.25 / units)))
+        return share == 1.0 or (units >= self.min_units and share > self.of(units))

@@ -8,9 +8,9 @@ from inithealth.evidence.wording import count, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording, Signal
 from inithealth.rules.base import Rule, limit
+from inithealth.theory.activations import is_bounded
 
 _FLAT = 1e-6  # std over rms below fp32's resolution
-_BOUNDED = frozenset("tanh sigmoid hardtanh relu6 hardsigmoid softmax".split())
 _LARGE = frozenset("IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split())
 _SMALL = frozenset("IH201 IH206 IH301 IH406".split())
 
@@ -119,7 +119,7 @@ class InputScale(Rule):
             return not normed or _samples_differ(recording) < self.min_between  # BatchNorm takes an offset away
         if signal.rms < self.lowest_rms:  # epsilon of a norm, and biases, outweigh it
             return not normed or _samples_differ(recording) < self.min_between
-        bounded = all(layer.kind == "rnn" or layer.activation in _BOUNDED for layer in readers)
+        bounded = all(layer.kind == "rnn" or is_bounded(layer) for layer in readers)
         return signal.rms > self.highest_rms and not (normed or bounded)
 
     def _scaled(self, inputs: dict[str, Signal], severity: Severity) -> Finding:

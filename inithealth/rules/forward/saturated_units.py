@@ -3,20 +3,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inithealth.evidence import fixes, gain_causes, signal_path
-from inithealth.evidence.units import SaturatedLimits
+from inithealth.evidence.facts import limits_of
+from inithealth.evidence.units import DeadLimits, SaturatedLimits
 from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.bias import BiasAware, bias_cause, blames_bias
-from inithealth.theory.activation_table import BY_NAME
+from inithealth.theory.activations import row_of
 
 
 class SaturatedUnits(SaturatedLimits, BiasAware):
-    """A tanh or sigmoid works on its flat part.
+    """A tanh, a sigmoid or a hard twin of theirs works on its flat part.
 
     ## What it checks
-    The share of a tanh's outputs beyond ±0.97, of a sigmoid's outside 0.03 to 0.97. And of decays
-    exp(-rate), whose rate a softplus is, below 0.03.
+    The share of a tanh's outputs beyond ±0.97, of a sigmoid's outside 0.03 to 0.97, of the inputs of a
+    hard tanh, hard sigmoid or ReLU6 beyond the edges. And of decays exp(-rate), whose rate a softplus
+    is, below 0.03. Units that are beyond an edge for the whole batch are left to dead-units.
 
     ## Why it matters
     Where the activation is flat the gradient is a twentieth or less of what it should be. Such nets
@@ -39,13 +41,14 @@ class SaturatedUnits(SaturatedLimits, BiasAware):
     explains = frozenset({"IH301", "IH304", "IH406"})
 
     def check(self, recording: Recording) -> Iterator[Finding]:
+        dead = limits_of(recording, DeadLimits)
         worst = [
             (m.saturated_share, layer)
             for layer, m in signal_path.measured(recording)
-            if m.saturated_share is not None and m.saturated_share > self.max_share and not layer.head
-            if _can_saturate(layer, m)
+            if m.saturated_share is not None and m.saturated_share > self.of(layer) and not layer.head
+            if _can_saturate(layer, m) and not (m.units and (m.dead_share or 0.0) > dead.of(m.units))
         ]
-        hasty = [pair for pair in worst if pair[1].activation == "softplus"]
+        hasty = [pair for pair in worst if _is_rate(pair[1])]
         if hasty:
             yield self._forgets(hasty)
         worst = [pair for pair in worst if pair not in hasty]
@@ -58,13 +61,14 @@ class SaturatedUnits(SaturatedLimits, BiasAware):
             return
         worst.sort(key=lambda pair: -pair[0])
         share, layers = worst[0][0], [layer for _, layer in worst]
+        limit = self.of(layers[0])
         most = f"up to {share:.0%}" if len(layers) > 1 else f"{share:.0%}"
         activations = " and ".join(sorted({layer.activation or "activation" for layer in layers}))
         yield self.finding(
             layers,
-            f"{span(layers)}: {most} of the {activations} outputs are saturated (limit {self.max_share:.0%})",
+            f"{span(layers)}: {most} of the {activations} outputs are saturated (limit {limit:.0%})",
             measured=share,
-            limit=self.max_share,
+            limit=limit,
             cause=f"what reaches the {layers[0].activation} is too large{self._level(layers[0], recording)}",
             fix=self._fix(layers, recording),
         )
@@ -86,12 +90,13 @@ class SaturatedUnits(SaturatedLimits, BiasAware):
 
     def _by_bias(self, ruled: list[tuple[float, Layer]]) -> Finding:
         layers, share = [layer for _, layer in ruled], ruled[0][0]
+        limit = self.of(layers[0])
         return self.finding(
             layers,
-            f"{span(layers)}: {share:.0%} of the outputs are saturated (limit {self.max_share:.0%})",
+            f"{span(layers)}: {share:.0%} of the outputs are saturated (limit {limit:.0%})",
             severity=Severity.ERROR if any(not layer.bypassable for layer in layers) else Severity.WARNING,
             measured=share,
-            limit=self.max_share,
+            limit=limit,
             cause=bias_cause(layers),
             fix=fixes.zero_biases(layers),
         )
@@ -119,8 +124,15 @@ class SaturatedUnits(SaturatedLimits, BiasAware):
 
 def _can_saturate(layer: Layer, m: Measurement) -> bool:
     """Whether a layer puts out anything large enough; a mask behind it (-inf before a sigmoid) saturates too."""
-    row = BY_NAME.get(layer.activation or "")
-    edge = row.flat_from if row is not None else None
+    row = row_of(layer)
+    edges = [] if row is None else [abs(e) for e in row.saturating(layer.activation_parameters) if e is not None]
+    edge = min(edges) if edges else row.flat_from if row is not None else None
     if edge is None or layer.normed or m.output is None or not signal_path.usable(m.output):
         return True
     return m.output.abs_max * layer.multiplied > edge
+
+
+def _is_rate(layer: Layer) -> bool:
+    """Whether what is measured behind the layer is a decay: its activation itself has no flat part."""
+    row = row_of(layer)
+    return row is not None and row.rate

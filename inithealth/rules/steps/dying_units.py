@@ -3,13 +3,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inithealth.evidence.fixes import LESS_SPEED
+from inithealth.evidence.units import stuck
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Measurement, Recording
 from inithealth.rules.base import Rule, limit, span
 
 
 class DyingUnits(Rule):
-    """ReLU units that were alive at the start have shut for good.
+    """Units that were alive at the start are dead now: shut for good, or at the maximum of their activation.
 
     ## What it checks
     The share of units that no input of the batch opens, at the last watched step that counts them,
@@ -65,9 +66,10 @@ class DyingUnits(Rule):
             return
         lost = any(not layer.bypassable and _share(last[layer.name]) >= self.error_share for layer in dead)
         share = max(_share(last[layer.name]) for layer in dead)
+        where = stuck(dead[0], last[dead[0].name]).where
         yield self.finding(
             dead,
-            f"{span(dead)}: up to {share:.0%} of the units are shut for the whole batch, "
+            f"{span(dead)}: up to {share:.0%} of the units are {where} for the whole batch, "
             f"{_share(first[dead[0].name]):.0%} were at the first step (limit {self.max_share:.0%})",
             severity=Severity.ERROR if lost else self.severity,
             measured=share,

@@ -1,0 +1,38 @@
+"""Functions of each value behind a layer that no row of the activation table describes."""
+
+from __future__ import annotations
+
+from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph.activation_nodes import composed, recognized
+from inithealth.record.graph.landmarks import Landmarks
+
+_MOST_NODES = 32  # of the statistic of a norm that is written out
+
+
+def unjudged(marks: Landmarks) -> tuple[str, ...]:
+    """Return the names of these nodes, each once, where a layer follows. Steps of a norm are none."""
+    graph = marks.graph
+    inside, found = _inside(marks), set()
+    behind = [False] * len(graph)  # an operation with a weight
+    for index, name in enumerate(graph.names):
+        data = graph.data(index) if graph.pure[index] is None else []
+        behind[index] = any(marks.weighted(producer) or behind[producer] for producer in data)
+        if name in vocab.FUNCTIONS and behind[index] and marks.leads_on[index] and index not in inside:
+            alone = sum(producer >= 0 for producer, _ in graph.edges[index]) == 1  # the other operand is a constant
+            if alone and recognized(graph, index) is None:
+                found.add(name)
+    return tuple(sorted(found))
+
+
+def _inside(marks: Landmarks) -> set[int]:
+    """The nodes between what a norm normalizes and the norm, and those that an activation is composed of."""
+    graph, found = marks.graph, set()
+    ends = {**marks.norms, **{index: graph.edges[index][0][0] for index in range(len(graph)) if composed(graph, index)}}
+    for end, signal in ends.items():
+        frontier, inner = [end], {signal, end}
+        while frontier and len(inner) < _MOST_NODES:
+            fresh = [producer for index in frontier for producer in graph.data(index) if producer not in inner]
+            frontier = [producer for producer in dict.fromkeys(fresh) if not marks.weighted(producer)]
+            inner.update(frontier)
+        found |= inner - {signal}
+    return found
