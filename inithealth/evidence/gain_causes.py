@@ -12,7 +12,7 @@ from inithealth.evidence.limits import Limits, limit
 from inithealth.evidence.wording import span, times, verb
 from inithealth.recording import Layer
 from inithealth.theory.activation_table import BY_NAME
-from inithealth.theory.gains import gain_is_known, gradient_through, signal_through, wanted_gain
+from inithealth.theory.gains import gradient_through, has_gain, signal_through, wanted_gain
 
 # Any gain lets the gradient fade through these.
 _SIGMOIDS = frozenset(name for name, row in BY_NAME.items() if row.function is not None and row.opens)
@@ -71,7 +71,7 @@ def explain(layers: Sequence[Layer], limits: GainLimits, of: Literal["signal", "
     gain = median(relative_gain(layer) for layer in told) if told else 1.0
     if abs(gain - 1) <= limits.min_gain_difference:
         return "no layer's weights stand out: what lies between the layers scales the signal"
-    activation = next((layer.activation for layer in layers if layer.activation and gain_is_known(layer)), None)
+    activation = next((layer.activation for layer in layers if has_gain(layer)), None)
     through = f"through {activation}" if activation else "as it is"
     after = (signal_through if of == "signal" else gradient_through)(told)
     total = "" if len(told) == 1 else f": over {len(told)} layers that makes the {of} {times(after)}"

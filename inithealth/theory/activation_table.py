@@ -39,7 +39,7 @@ ROWS: tuple[Activation, ...] = (
     Activation("relu6", ("ReLU6",), ("relu6",), ("Hardtanh",), {"min_val": 0.0, "max_val": 6.0}, **_RELU6),
     Activation("relu6", (), ("clamp",), ("Clamp",), {"min": 0.0, "max": 6.0}, **_RELU6),
     Activation("threshold", ("Threshold",), ("threshold",), ("Threshold",), parameters={"threshold": 0.0}, low=0.0,
-               bounds=("threshold", ""), doubt="its graph does not keep `value`; 0 is assumed", **_RELU),
+               bounds=("threshold", ""), doubt="not known, as its graph does not keep `value`; 0 is assumed", **_RELU),
     Activation("clamp_min", (), ("clamp_min",), ("ClampMin", "Clamp"), {"max": None}, **_CLAMP_MIN),
     Activation("clamp_min", (), ("maximum",), ("Maximum",), kept={"min": "constant"}, **_CLAMP_MIN),
     Activation("clamp_max", (), ("clamp_max",), ("ClampMax", "Clamp"), {"min": None}, **_CLAMP_MAX),
@@ -63,7 +63,7 @@ ROWS: tuple[Activation, ...] = (
     Activation("softshrink", ("Softshrink",), ("softshrink",), ("Softshrink",), function=f.softshrink, forward=1.5444,
                backward=1.2735, critical=1.5444, **_SHRINK),
     Activation("hardshrink", ("Hardshrink",), ("hardshrink",), ("Hardshrink",),
-               doubt="its function has jumps; 1 is assumed", **_SHRINK),
+               doubt="not known, as its function has jumps; 1 is assumed", **_SHRINK),
     Activation("erf", (), ("erf",), ("Erf",), function=f.erf, forward=1.4672, backward=1.3252, critical=0.8862,
                scheme="xavier", flat=(-0.97, 0.97), flat_from=1.5345, bounded=True),
     Activation("gelu", ("GELU",), ("gelu",), ("Gelu",), forward=1.5335, backward=1.4811, critical=1.5335,
@@ -91,13 +91,13 @@ ROWS: tuple[Activation, ...] = (
                opens=True, set_by_bias=True),
     Activation("sin", (), ("sin",), ("Sin",), function=lambda np, x: np.sin(x), forward=1.5209, backward=1.3273,
                critical=1.0, bounded=True, periodic=True),
-    Activation("cos", (), ("cos",), ("Cos",), doubt="1 is assumed", bounded=True, periodic=True),
+    Activation("cos", (), ("cos",), ("Cos",), doubt="not known; 1 is assumed", bounded=True, periodic=True),
     # A decay near 1 is a long memory, not a flat part: the slope is the value.
-    Activation("exp", (), ("exp",), ("Exp",), doubt="1 is assumed", flat=(0.03, math.inf), set_by_bias=True),
+    Activation("exp", (), ("exp",), ("Exp",), doubt="not known; 1 is assumed", flat=(0.03, math.inf), set_by_bias=True),
     Activation("softmax", ("Softmax", "Softmin", "Softmax2d"), ("softmax", "softmin"), ("Softmax", "SafeSoftmax"),
                bounded=True, opens=True),
-    Activation("log_softmax", ("LogSoftmax",), ("log_softmax",), ("LogSoftmax",), doubt="1 is assumed"),
-    Activation("glu", ("GLU",), ("glu",), ("Glu",), doubt="1 is assumed"),
+    Activation("log_softmax", ("LogSoftmax",), ("log_softmax",), ("LogSoftmax",), doubt="not known; 1 is assumed"),
+    Activation("glu", ("GLU",), ("glu",), ("Glu",), doubt="not known; 1 is assumed"),
 )  # fmt: skip
 BY_NAME: Mapping[str, Activation] = {row.name: row for row in reversed(ROWS)}
 Saved = Callable[[str], Any]

@@ -22,10 +22,10 @@ def wanted_gain(layer: Layer) -> float:
     return (gain if math.isfinite(gain) else 1.0) / layer.multiplied
 
 
-def gain_is_known(layer: Layer) -> bool:
-    """Whether the activation that the layer feeds has a gain; True where it feeds none."""
+def has_gain(layer: Layer) -> bool:
+    """Whether the layer feeds an activation whose gain is known."""
     row = row_of(layer)
-    return layer.activation is None or (row is not None and row.forward is not None and not row.doubt)
+    return row is not None and row.forward is not None
 
 
 def wanted_std(layer: Layer) -> float | None:

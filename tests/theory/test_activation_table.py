@@ -15,12 +15,9 @@ from inithealth.sessions.oneshot import record
 from inithealth.theory import mean_field
 from inithealth.theory.activation_table import BY_NAME, ROWS, by_node
 from inithealth.theory.activations import function_of
+from inithealth.theory.gains import has_gain, wanted_gain
+from tests.activations import CLASSES, module
 
-# All that torch has, but for the attention that it keeps in the same module.
-CLASSES = sorted(set(torch.nn.modules.activation.__all__) - {"MultiheadAttention"})
-ARGUMENTS: dict[str, tuple[Any, ...]] = {
-    "Threshold": (0.1, 0.0), "GLU": (1,), "Softmin": (1,), "Softmax": (1,), "LogSoftmax": (1,),
-}  # fmt: skip
 WITH_GAINS = [name for name, row in BY_NAME.items() if row.function is not None]
 
 
@@ -46,8 +43,7 @@ def activation_of(activation: Callable[[Tensor], Tensor], image: bool = False) -
 def test_every_activation_class_of_torch_is_known(name: str) -> None:
     rows = [row for row in ROWS if name in row.modules]
     assert len(rows) == 1, f"no row for torch.nn.{name}, or several"
-    module = getattr(nn, name)(*ARGUMENTS.get(name, ()))
-    found, _ = activation_of(module, image=name == "Softmax2d")
+    found, _ = activation_of(module(name), image=name == "Softmax2d")
     assert found == (None if name == "LogSoftmax" else rows[0].name)  # which is the last step of a loss
 
 
@@ -56,6 +52,7 @@ def test_functional_twins_are_the_same(name: str) -> None:
     function = getattr(F, name, None) or getattr(torch, name)
     more: dict[str, tuple[Any, ...]] = {
         "threshold": (0.1, 0.0), "clamp": (0.0, 6.0), "clamp_min": (0.0,), "softmax": (1,), "softmin": (1,),
+        "clamp_max": (1.0,), "maximum": (torch.zeros(()),), "minimum": (torch.ones(()),),
         "log_softmax": (1,), "glu": (1,), "prelu": (torch.tensor([0.25]),),
     }  # fmt: skip
     found, _ = activation_of(lambda x: function(x, *more.get(name, ())))
@@ -70,7 +67,20 @@ def test_functional_twins_are_the_same(name: str) -> None:
         (lambda x: x.clamp(0, 6), "relu6"),
         (lambda x: x.clamp(min=0), "relu"),
         (lambda x: x.clamp(-1, 1), "hardtanh"),
-        (lambda x: x.clamp(max=1), None),
+        (lambda x: x.clamp(max=1), "clamp_max"),
+        (lambda x: x.clamp_min(0.5), "clamp_min"),
+        (lambda x: torch.clamp(x, 0, 6), "relu6"),
+        (lambda x: torch.clamp(x, torch.tensor(0.0), torch.tensor(6.0)), "relu6"),
+        (lambda x: torch.maximum(x, torch.tensor(0.0)), "relu"),
+        (lambda x: torch.maximum(torch.zeros_like(x), x), "relu"),
+        (lambda x: torch.max(x, torch.tensor(0.5)), "clamp_min"),
+        (lambda x: torch.minimum(x, torch.ones_like(x)), "clamp_max"),
+        (lambda x: torch.maximum(x, torch.arange(32.0)), None),
+        (lambda x: x.clamp(-65504, 65504), None),
+        (nn.LeakyReLU(0.0), "relu"),
+        (nn.LeakyReLU(1.0), None),
+        (nn.LeakyReLU(-0.5), "leaky_relu"),
+        (nn.ELU(0.0), "relu"),
         (nn.SELU(inplace=False), "selu"),
         (nn.ELU(0.5), "elu"),
         (nn.GELU("tanh"), "gelu"),
@@ -81,6 +91,61 @@ def test_functional_twins_are_the_same(name: str) -> None:
 )  # fmt: skip
 def test_a_row_is_recognized_by_its_node_and_by_what_the_node_has_saved(activation: Any, name: str | None) -> None:
     assert activation_of(activation)[0] == name
+
+
+@pytest.mark.parametrize("name", WITH_GAINS)
+def test_outputs_are_bounded_where_the_row_says_so(name: str) -> None:
+    largest = np.abs(function_of(name)(np.array([-1e4, 1e4]))).max()
+    assert bool(largest < 10) is BY_NAME[name].bounded
+
+
+OWN: dict[str, tuple[Callable[[Tensor], Tensor], tuple[float, ...]]] = {
+    "elu": (nn.ELU(0.5), (0.5,)),
+    "celu": (nn.CELU(2.0), (2.0,)),
+    "hardtanh": (nn.Hardtanh(-2.0, 2.0), (-2.0, 2.0)),
+    "clamp": (lambda x: x.clamp(-0.5, 0.25), (-0.5, 0.25)),
+    "clamp_min": (lambda x: x.clamp_min(0.5), (0.5,)),
+    "clamp_max": (lambda x: torch.minimum(x, torch.tensor(1.0)), (1.0,)),
+    "softplus": (nn.Softplus(5.0), (5.0,)),
+    "leaky": (nn.LeakyReLU(0.3), (0.3,)),
+    "negative": (nn.LeakyReLU(-1.0), (-1.0,)),
+    "prelu": (nn.PReLU(init=0.6), (0.6,)),
+    "rrelu": (nn.RReLU(0.4, 0.41), (0.4, 0.41)),
+    "softshrink": (nn.Softshrink(0.2), (0.2,)),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_gain_is_that_of_the_parameters_in_use(name: str) -> None:
+    function, expected = OWN[name]
+    layer = record(Net(function), torch.randn(64, 16)).layers[0]
+    assert layer.activation_parameters == pytest.approx(expected)
+    z = torch.randn(400_000, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        rms = float(function(z).square().mean().sqrt())
+    assert wanted_gain(layer) * rms == pytest.approx(1.0, abs=0.01)
+
+
+def test_torchs_parameters_are_not_recorded() -> None:
+    for function in (nn.ELU(), nn.Hardtanh(), nn.LeakyReLU(), nn.PReLU(), nn.RReLU(), nn.Softplus(), F.relu6):
+        assert record(Net(function), torch.randn(64, 16)).layers[0].activation_parameters == ()
+
+
+def test_the_slopes_of_several_channels_count_by_their_root_mean_square() -> None:
+    prelu = nn.PReLU(32)
+    with torch.no_grad():
+        prelu.weight.copy_(torch.tensor([0.3, -0.4]).repeat(16))
+    layer = record(Net(prelu), torch.randn(64, 16)).layers[0]
+    assert layer.activation_parameters == pytest.approx((0.125**0.5,))
+
+
+@pytest.mark.parametrize(("name", "known"), [("hardshrink", False), ("exp", False), ("elu", True), ("threshold", True)])
+def test_what_has_no_gain_is_not_said_to_have_one(name: str, known: bool) -> None:
+    function = getattr(F, name, None) or getattr(torch, name)
+    more = (0.1, 0.0) if name == "threshold" else ()
+    layer = record(Net(lambda x: function(x, *more)), torch.randn(64, 16)).layers[0]
+    assert layer.activation == name
+    assert has_gain(layer) is known
 
 
 def test_a_node_that_is_no_activation() -> None:
@@ -110,9 +175,12 @@ def test_the_slope_is_zero_where_the_row_says_so(name: str) -> None:
         assert (np.abs(slope[~flat]) > 0).mean() > 0.97  # but for single points, such as a hardswish's minimum
 
 
-@pytest.mark.parametrize("name", [name for name, row in BY_NAME.items() if row.scheme])
+@pytest.mark.parametrize("name", [name for name, row in BY_NAME.items() if row.gain_name])
 def test_torch_has_a_gain_by_that_name(name: str) -> None:
-    assert nn.init.calculate_gain(BY_NAME[name].gain_name) > 0  # type: ignore[arg-type]
+    row = BY_NAME[name]
+    gain = nn.init.calculate_gain(row.gain_name)  # type: ignore[arg-type]
+    assert gain == pytest.approx(row.advised or row.forward, rel=0.035) or row.scheme == "lecun"
+    assert row.scheme
 
 
 @pytest.mark.parametrize("name", ["tanh", "selu", "sigmoid"])

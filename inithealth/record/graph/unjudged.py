@@ -27,12 +27,13 @@ def unjudged(marks: Landmarks) -> tuple[str, ...]:
 def _inside(marks: Landmarks) -> set[int]:
     """The nodes between what a norm normalizes and the norm, and those that an activation is composed of."""
     graph, found = marks.graph, set()
-    ends = {**marks.norms, **{index: graph.edges[index][0][0] for index in range(len(graph)) if composed(graph, index)}}
-    for end, signal in ends.items():
+    whole = {index: graph.edges[index][0][0] for index in range(len(graph)) if composed(graph, index)}
+    for end, signal in {**marks.norms, **whole}.items():
         frontier, inner = [end], {signal, end}
+        steps = vocab.STATISTIC | {"Abs", "Tanh"} if end in whole else vocab.STATISTIC
         while frontier and len(inner) < _MOST_NODES:
-            fresh = [producer for index in frontier for producer in graph.data(index) if producer not in inner]
-            frontier = [producer for producer in dict.fromkeys(fresh) if not marks.weighted(producer)]
+            fresh = {producer for index in frontier for producer in graph.data(index)} - inner
+            frontier = [producer for producer in fresh if graph.names[producer] in steps]
             inner.update(frontier)
         found |= inner - {signal}
     return found

@@ -66,7 +66,7 @@ class DyingUnits(Rule):
             return
         lost = any(not layer.bypassable and _share(last[layer.name]) >= self.error_share for layer in dead)
         share = max(_share(last[layer.name]) for layer in dead)
-        where = stuck(dead[0], last[dead[0].name]).where
+        where, why = stuck(dead[0], last[dead[0].name])
         yield self.finding(
             dead,
             f"{span(dead)}: up to {share:.0%} of the units are {where} for the whole batch, "
@@ -75,7 +75,7 @@ class DyingUnits(Rule):
             measured=share,
             limit=self.max_share,
             step=counted[-1].index,
-            cause="steps that were too large have pushed them where no input opens them",
+            cause=f"steps that were too large have pushed them: {why}",
             fix=LESS_SPEED,
         )
 

@@ -17,7 +17,7 @@ from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import MATRICES
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule, limit
-from inithealth.theory.gains import gain_is_known, octaves_off, recipe_gains, wanted_gain
+from inithealth.theory.gains import has_gain, octaves_off, recipe_gains, wanted_gain
 
 _SMALL = frozenset("IH201 IH206 IH207 IH301 IH304 IH402 IH406".split())  # what follows from weights that are too small
 _LARGE = frozenset(
@@ -172,6 +172,5 @@ def _effect(layer: Layer) -> str:
         return "a norm's weight is the size of what it puts out"
     if layer.kind == "embedding" or not gain:
         return "what an embedding puts out is as large as its weight"
-    named = layer.activation and gain_is_known(layer)
-    wants = f"where {layer.activation} wants {number(wanted_gain(layer))}" if named else "where 1 keeps it"
+    wants = f"where {layer.activation} wants {number(wanted_gain(layer))}" if has_gain(layer) else "where 1 keeps it"
     return f"{called(layer)} multiplies the signal by about {number(gain)} {wants}, and the gradient likewise"

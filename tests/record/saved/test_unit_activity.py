@@ -141,3 +141,36 @@ def test_what_neither_dies_nor_saturates_is_not_counted() -> None:
 def test_behind_a_norm_the_units_are_still_the_layers() -> None:
     found = measured(nn.Linear(4, 6), lambda x: F.layer_norm(x, (6,)).relu(), torch.randn(5, 4))
     assert (found.units, found.dead_samples) == (6, 5)
+
+
+def shares(found: Measurement) -> tuple[float | None, float, float | None]:
+    return found.dead_share, found.pinned_share, found.saturated_share
+
+
+SIDES = torch.tensor([[-9.0, 9.0, -9.0, 0.5], [-8.0, 8.0, 8.0, 0.5]])  # low, high, on either side, between
+
+
+@pytest.mark.parametrize(
+    ("activation", "expected"),
+    [
+        (F.relu6, (2 / 4, 1 / 4, 3 / 8)),
+        (F.hardtanh, (2 / 4, 1 / 4, 6 / 8)),
+        (F.hardsigmoid, (2 / 4, 1 / 4, 6 / 8)),
+        (F.hardswish, (1 / 4, 0.0, None)),
+        (lambda x: F.hardtanh(x, 0, 1), (2 / 4, 1 / 4, 3 / 8)),
+        (lambda x: x.clamp(-10, 10), (0.0, 0.0, 0.0)),
+        (lambda x: x.clamp_min(0.6), (2 / 4, 0.0, None)),
+        (lambda x: torch.maximum(torch.tensor(0.6), x), (2 / 4, 0.0, None)),
+        (lambda x: torch.minimum(x, torch.tensor(0.4)), (2 / 4, 2 / 4, None)),
+        (lambda x: F.leaky_relu(x, 0.0), (1 / 4, 0.0, None)),
+        (lambda x: F.leaky_relu(x, 0.1), (None, 0.0, None)),
+        (lambda x: F.leaky_relu(x, -1.0), (None, 0.0, None)),
+        (lambda x: F.softshrink(x, 1.0), (1 / 4, 0.0, None)),
+        (F.softsign, (None, 0.0, 6 / 8)),
+        (torch.erf, (None, 0.0, 6 / 8)),
+    ],
+)
+def test_units_are_dead_on_one_side_and_saturated_beyond_an_edge(
+    activation: Callable[[Tensor], Tensor], expected: tuple[float | None, float, float | None]
+) -> None:
+    assert shares(measured(identity(4), activation, SIDES)) == expected

@@ -178,7 +178,9 @@ DYING = {
     "wide hardtanh": nn.Hardtanh(-2, 2),
     "hardsigmoid": nn.Hardsigmoid(),
     "hardswish": nn.Hardswish(),
-    "softshrink": nn.Softshrink(30.0),
+    "softshrink": nn.Softshrink(),
+    "hardshrink": nn.Hardshrink(),
+    "leaky": nn.LeakyReLU(0.0),
 }
 
 
@@ -186,7 +188,10 @@ DYING = {
 def test_units_die_behind_every_activation_that_has_a_flat_part(name: str) -> None:
     model = nn.Sequential(nn.Linear(32, 64), DYING[name], nn.Linear(64, 10))
     with torch.no_grad():
-        if name != "softshrink":
+        if "shrink" in name:  # whose flat part is in the middle
+            model[0].weight[:62] *= 0.05
+            model[0].bias.zero_()
+        else:
             model[0].bias[:62] = -40.0
     assert finding(judged(model), "IH204").layers == ("0",)
 
@@ -204,3 +209,40 @@ def test_a_healthy_network_with_a_flat_activation_is_silent(name: str) -> None:
     blocks = [each for _ in range(3) for each in (nn.Linear(32, 32), nn.LayerNorm(32), DYING[name])]
     assert "IH204" not in codes(judged(nn.Sequential(*blocks, nn.Linear(32, 10))))
     assert "IH204" not in codes(judged(nn.Sequential(nn.Linear(32, 64), DYING[name], nn.Linear(64, 10))))
+
+
+@pytest.mark.parametrize("activation", [nn.LeakyReLU(-0.5), nn.LeakyReLU(1.0), nn.LeakyReLU(0.3)])
+def test_a_leaky_relu_with_a_slope_has_no_dead_units(activation: nn.Module) -> None:
+    model = nn.Sequential(nn.Linear(32, 64), activation, nn.Linear(64, 10))
+    with torch.no_grad():
+        model[0].bias[:62] = -40.0
+    assert "IH204" not in codes(judged(model))
+
+
+TEXTS = [
+    ("relu", (), 0.0, "shut", "makes them positive"),
+    ("hardswish", (), 0.0, "shut", "takes them above -3"),
+    ("threshold", (0.1,), 0.0, "shut", "takes them above 0.1"),
+    ("softshrink", (), 0.0, "shut", "takes them beyond ±0.5"),
+    ("hardshrink", (0.2,), 0.0, "shut", "takes them beyond ±0.2"),
+    ("relu6", (), 1.0, "at the maximum", "takes them below 6"),
+    ("relu6", (), 0.5, "shut or at the maximum", "takes them between 0 and 6"),
+    ("hardtanh", (), 0.0, "at the minimum", "takes them above -1"),
+    ("hardtanh", (0.0, 2.0), 0.0, "shut", "makes them positive"),
+    ("hardtanh", (-2.0, 2.0), 0.5, "at the minimum or at the maximum", "takes them between -2 and 2"),
+    ("hardsigmoid", (), 1.0, "at the maximum", "takes them below 3"),
+    ("clamp_min", (0.5,), 0.0, "at the minimum", "takes them above 0.5"),
+    ("clamp_max", (1.0,), 1.0, "at the maximum", "takes them below 1"),
+    ("unheard of", (), 0.0, "shut", "makes them positive"),
+]
+
+
+@pytest.mark.parametrize(("name", "parameters", "pinned", "where", "why"), TEXTS)
+def test_the_text_says_on_which_side(
+    name: str, parameters: tuple[float, ...], pinned: float, where: str, why: str
+) -> None:
+    layers = stack(fc1={"activation": name, "activation_parameters": parameters})
+    dead = {"dead_share": 1.0, "pinned_share": pinned, "units": 64, "dead_samples": 64}
+    (found,) = judge(DeadUnits, recording(layers, measured(layers, fc1=dead)))
+    assert found.message == f"fc1: 100% of its 64 units stay {where} for the whole batch (limit 75%)"
+    assert found.cause == f"no input of the batch {why}"

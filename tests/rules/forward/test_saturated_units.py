@@ -8,7 +8,7 @@ from torch import nn
 from inithealth import Severity
 from inithealth.rules.forward.saturated_units import SaturatedUnits
 from tests.rules.nets import codes, finding, judged, mended, mlp, vectors, with_options
-from tests.rules.recordings import judge, measured, recording, stack
+from tests.rules.recordings import judge, measured, recording, signal, stack
 
 
 def xavier(activation: type[nn.Module] = nn.Tanh, hidden: int = 3) -> nn.Sequential:
@@ -103,3 +103,53 @@ def test_what_a_ruling_bias_is_can_be_set() -> None:
     assert not finding(judged(model), "IH205").cause.startswith("bias")
     settings = with_options("saturated-units", max_bias_rms=2.0, bias_dominance=1.5)
     assert finding(judged(model, **settings), "IH205").cause.startswith("bias")
+
+
+@pytest.mark.parametrize("activation", [nn.Hardtanh, nn.Hardsigmoid])
+def test_hard_twins_saturate_too(activation: type[nn.Module]) -> None:
+    model = xavier(activation)
+    model[0].weight.data.mul_(20.0)
+    report = judged(model)
+    found = finding(report, "IH205")
+    assert found.layers == ("0",)
+    assert f"of the {activation.__name__.lower()} outputs are saturated" in found.message
+    assert "IH204" not in codes(report)  # each unit is on one side or the other
+    assert "IH205" not in codes(judged(xavier(activation)))
+    mended(model, "IH205")
+
+
+def test_a_relu6_saturates_at_its_maximum() -> None:
+    model = mlp(3, nn.ReLU6)
+    nn.init.constant_(model[2].bias, 7.0)
+    found = finding(judged(model), "IH205")
+    assert found.layers == ("2",)
+    assert found.cause.startswith("bias of mean 7")
+    assert "IH205" not in codes(judged(mlp(3, nn.ReLU6)))
+
+
+def test_edges_near_zero_are_not_a_matter_of_scale() -> None:
+    """Half of a normal signal of He's size is beyond the edges of a hard tanh."""
+    model = mlp(3, nn.Hardtanh)
+    assert "IH205" not in codes(judged(model))
+    found = finding(judged(model, **with_options("saturated-units", max_share=0.1, hard_std=1.0)), "IH205")
+    assert found.limit == pytest.approx(0.317, abs=1e-3)
+
+
+def flat(activation: str, share: float, parameters: tuple[float, ...] = (), **more: float) -> list[float | None]:
+    layers = stack(fc1={"activation": activation, "activation_parameters": parameters})
+    of = measured(layers, fc1={"saturated_share": share, "units": 64, "output": signal(50.0).model_dump(), **more})
+    return [found.limit for found in judge(SaturatedUnits, recording(layers, of))]
+
+
+def test_the_limit_is_that_of_the_edges() -> None:
+    assert flat("tanh", 0.51) == [0.5]
+    assert flat("hardtanh", 0.73) == []
+    assert flat("hardtanh", 0.75) == [pytest.approx(0.739, abs=1e-3)]
+    assert flat("hardtanh", 0.55, (-2.0, 2.0)) == [pytest.approx(0.505, abs=1e-3)]
+    assert flat("relu6", 0.51) == [0.5]
+    assert flat("hardsigmoid", 0.51) == [0.5]
+
+
+def test_units_that_stay_beyond_an_edge_are_left_to_dead_units() -> None:
+    assert flat("relu6", 0.97, dead_share=0.97, pinned_share=0.97) == []
+    assert flat("relu6", 0.97, dead_share=0.5, pinned_share=0.5) == [0.5]

@@ -1,0 +1,161 @@
+"""Every activation of torch, as a module and as a function: healthy networks are silent, flat sides are found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from inithealth import Report, Severity
+from inithealth.theory.activation_row import Activation
+from inithealth.theory.activation_table import ROWS
+from tests.activations import CLASSES, module, twin
+from tests.rules.nets import finding, judged, pictures, vectors
+
+OF_PICTURES = ("Softmax2d",)
+WAYS = [(name, way) for name in CLASSES for way in ("module", "function") if way == "module" or twin(name)]
+
+
+class Applied(nn.Module):
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+def row(name: str) -> Activation:
+    return next(row for row in ROWS if name in row.modules)
+
+
+def activation(name: str, way: str = "module") -> nn.Module:
+    function = twin(name) if way == "function" else None
+    return module(name) if function is None else Applied(function)
+
+
+def passed_on(name: str) -> int:
+    """Of 16 channels, those that the activation gives."""
+    return int(module(name)(torch.zeros(1, 16, 1, 1)).shape[1])
+
+
+def mlp(name: str, way: str = "module", norm: bool = False, hidden: int = 2) -> nn.Sequential:
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    reads = 32
+    for _ in range(hidden):
+        layers += [nn.Linear(reads, 64), *([nn.BatchNorm1d(64)] if norm else []), activation(name, way)]
+        reads = 4 * passed_on(name)
+    return nn.Sequential(*layers, nn.Linear(reads, 10))
+
+
+def conv(name: str, way: str = "module", norm: bool = True) -> nn.Sequential:
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    reads = 3
+    for _ in range(3):
+        layers += [
+            nn.Conv2d(reads, 16, 3, padding=1), *([nn.BatchNorm2d(16)] if norm else []), activation(name, way)
+        ]  # fmt: skip
+        reads = passed_on(name)
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(reads, 10))
+
+
+def fitting(model: nn.Sequential, name: str) -> nn.Sequential:
+    """Every layer but the head drawn with the gain that keeps a normal signal, measured on torch's own function.
+
+    What a softmax gives is not meant to keep it: its weights add up to 1.
+    """
+    with torch.no_grad():
+        rms = float(module(name)(torch.randn(64, 64, 4, 4)).square().mean().sqrt())
+    rms = 1.0 if row(name).name == "softmax" else rms
+    layers = [each for each in model if isinstance(each, (nn.Linear, nn.Conv2d))]
+    for layer in layers:
+        gain = 1.0 if layer is layers[-1] else 1 / rms
+        nn.init.normal_(layer.weight, std=gain * layer.weight[0].numel() ** -0.5)
+        nn.init.zeros_(layer.bias)
+    return model
+
+
+def severe(report: Report) -> list[str]:
+    return [f"{each.code}: {each.message}" for each in report.findings if each.severity >= Severity.WARNING]
+
+
+@pytest.mark.parametrize(("name", "way"), WAYS)
+def test_a_healthy_convolutional_network_is_silent(name: str, way: str) -> None:
+    report = judged(fitting(conv(name, way), name), pictures())
+    assert severe(report) == []
+    assert report.layers[0].activation == row(name).name
+    doubt = row(name).doubt
+    assert report.not_measured == ((f"the gain of {row(name).name}: {doubt}",) if doubt else ())
+
+
+@pytest.mark.parametrize(("name", "way"), [each for each in WAYS if each[0] not in OF_PICTURES])
+def test_a_healthy_mlp_is_silent(name: str, way: str) -> None:
+    hidden = 1 if row(name).name == "softmax" else 2  # two in a row lose the signal whatever the weights are
+    assert severe(judged(fitting(mlp(name, way, hidden=hidden), name))) == []
+
+
+INITIALIZATIONS: dict[str, Callable[[Tensor], Any]] = {
+    "default": lambda weight: None,
+    "kaiming": nn.init.kaiming_normal_,
+    "xavier": lambda weight: nn.init.xavier_uniform_(weight, gain=nn.init.calculate_gain("tanh")),
+}
+
+
+@pytest.mark.parametrize("norm", [True, False])
+@pytest.mark.parametrize("initialization", INITIALIZATIONS)
+@pytest.mark.parametrize("name", ["Hardtanh", "Hardsigmoid", "ReLU6", "Hardswish"])
+def test_hard_activations_are_silent_by_usual_initializations(name: str, initialization: str, norm: bool) -> None:
+    for model, batch in ((mlp(name, norm=norm), vectors()), (conv(name, norm=norm), pictures())):
+        for layer in model:
+            if isinstance(layer, (nn.Linear, nn.Conv2d)):
+                INITIALIZATIONS[initialization](layer.weight)
+        found = [each for each in judged(model, batch).findings if each.severity >= Severity.WARNING]
+        # Small weights let the signal fade behind hard sigmoids, as behind sigmoids, unless it is normalized.
+        fades = {"IH201", "IH301"} if name == "Hardsigmoid" and not norm else set()
+        assert {each.code for each in found} <= fades
+
+
+def sides(name: str) -> list[str]:
+    """The flat sides that the row knows."""
+    known = row(name)
+    if known.hole:
+        return ["middle"]
+    if known.flat is not None:
+        return ["low", "high"]
+    return [side for side, edge in zip(("low", "high"), known.edges(), strict=True) if edge is not None]
+
+
+@pytest.mark.parametrize("image", [False, True])
+@pytest.mark.parametrize(("name", "side"), [(name, side) for name in CLASSES for side in sides(name)])
+def test_units_on_a_flat_side_are_found(name: str, side: str, image: bool) -> None:
+    """62 of 64 units: by their bias, or, where the flat part is in the middle, by weights that are too small."""
+    model, batch = mlp(name, hidden=1), vectors()
+    if image:
+        batch = pictures()
+        model = nn.Sequential(nn.Conv2d(3, 64, 3), module(name), nn.Flatten(), nn.Linear(64 * 36, 10))
+    layer = model[0]
+    assert isinstance(layer, (nn.Linear, nn.Conv2d))
+    assert layer.bias is not None
+    with torch.no_grad():
+        if side == "middle":
+            layer.weight[:62] *= 0.05
+            layer.bias.zero_()
+        else:
+            layer.bias[:62] = -40.0 if side == "low" else 40.0
+    code = "IH205" if row(name).flat is not None else "IH204"
+    found = finding(judged(model, batch), code)
+    assert found.layers == ("0",)
+    assert ("at the maximum" in found.message) is (code == "IH204" and side == "high")
+    if side == "middle":
+        assert found.cause == "no input of the batch takes them beyond ±0.5"
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSES if sides(name)])
+def test_their_healthy_twins_are_silent(name: str) -> None:
+    codes = {each.code for each in judged(fitting(mlp(name, hidden=1), name)).findings}
+    assert not codes & {"IH204", "IH205"}
