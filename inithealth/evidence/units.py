@@ -9,7 +9,7 @@ from inithealth.evidence.facts import limits_of
 from inithealth.evidence.limits import SharedLimits, limit
 from inithealth.evidence.wording import number
 from inithealth.recording import Layer, Measurement, Recording
-from inithealth.theory.activations import function_of, row_of
+from inithealth.theory.activations import output_at, row_of
 
 
 class DeadLimits(SharedLimits):
@@ -87,7 +87,7 @@ def stuck(layer: Layer, m: Measurement) -> Stuck:
     low, high = row.edges(layer.activation_parameters) if row is not None else (0.0, None)
     if row is not None and row.hole:
         return Stuck("shut", f"no input of the batch takes them beyond ±{number(high or 0.0)}")
-    bottom = "shut" if row is None or low is None or not _output(layer, low) else "at the minimum"
+    bottom = "shut" if row is None or low is None or not output_at(layer, low) else "at the minimum"
     if not m.pinned_share or high is None:
         why = "makes them positive" if not low else f"takes them above {number(low)}"
         return Stuck(bottom, f"no input of the batch {why}")
@@ -96,13 +96,3 @@ def stuck(layer: Layer, m: Measurement) -> Stuck:
     return Stuck(
         f"{bottom} or at the maximum", f"no input of the batch takes them between {number(low)} and {number(high)}"
     )
-
-
-def _output(layer: Layer, value: float) -> float:
-    """What the layer's activation makes of a value."""
-    import numpy as np
-
-    row = row_of(layer)
-    if row is None or row.function is None or row.doubt:
-        return 0.0
-    return abs(float(function_of(row.name, layer.activation_parameters)(np.array([value]))[0]))

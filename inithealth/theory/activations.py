@@ -44,6 +44,16 @@ def is_bounded(layer: Layer) -> bool:
     return row is not None and row.bounded and not row.periodic
 
 
+def output_at(layer: Layer, value: float) -> float:
+    """Return what the layer's activation makes of a value; 0 where that is not known."""
+    import numpy as np
+
+    row = row_of(layer)
+    if row is None or row.function is None or row.doubt:
+        return 0.0
+    return float(function_of(row.name, layer.activation_parameters)(np.array([value]))[0])
+
+
 def names() -> tuple[str, ...]:
     """Return the names of all functions."""
     return (IDENTITY, *(name for name, row in BY_NAME.items() if row.function is not None))

@@ -42,6 +42,13 @@ def named(name: str, **more: Any) -> Layer:
     [
         ({}, 'nn.init.kaiming_normal_(model.fc.weight, nonlinearity="relu")'),
         ({"activation": "leaky_relu"}, 'nn.init.kaiming_normal_(model.fc.weight, nonlinearity="leaky_relu")'),
+        ({"activation": "relu6"}, 'nn.init.kaiming_normal_(model.fc.weight, nonlinearity="relu")'),
+        ({"activation": "threshold"}, 'nn.init.kaiming_normal_(model.fc.weight, nonlinearity="relu")'),
+        (
+            {"activation": "leaky_relu", "activation_parameters": (0.5,)},
+            "nn.init.normal_(model.fc.weight, std=0.129)",
+        ),
+        ({"activation": "elu", "activation_parameters": (0.5,)}, "nn.init.normal_(model.fc.weight, std=0.139)"),
         ({"activation": "selu"}, 'nn.init.kaiming_normal_(model.fc.weight, nonlinearity="linear")'),
         ({"activation": "tanh"}, 'nn.init.xavier_uniform_(model.fc.weight, gain=nn.init.calculate_gain("tanh"))'),
         ({"activation": "gelu"}, "nn.init.normal_(model.fc.weight, std=0.157)"),

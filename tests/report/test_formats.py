@@ -16,6 +16,7 @@ from hypothesis import given
 from inithealth import Report
 from inithealth.report.formats import FORMATS, rendered
 from tests.report.hostile import EMPTY, EXAMPLE, REPORTS, finding
+from tests.rules.recordings import measured, stack
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"
 WRITE_SCHEMA = (
@@ -59,6 +60,17 @@ def test_the_schema_of_the_json_is_published() -> None:
 
 def test_json_comes_back_as_it_was() -> None:
     assert Report.from_json(rendered(EXAMPLE, "json")) == EXAMPLE
+
+
+def test_json_without_the_fields_of_activations_is_read() -> None:
+    layers = stack()
+    report = Report(model="MLP", layers=layers, measurements=measured(layers))
+    known = json.loads(report.to_json())
+    for each in known["layers"]:
+        del each["activation_parameters"]
+    for each in known["measurements"]:
+        del each["pinned_share"]
+    assert Report.from_json(json.dumps(known)) == report
 
 
 # --- GitHub ---

@@ -331,3 +331,8 @@ def test_texts_fit_a_column_and_layers_keep_their_order() -> None:
     assert [each.name for each in found] == [each.name for each in layers]
     assert all(each.scheme and len(each.scheme.text) <= 26 for each in found)
     assert with_schemes(found) == found
+
+
+def test_kaiming_is_known_by_the_slope_of_a_leaky_relu() -> None:
+    more = {"activation": "leaky_relu", "feeds": "activation", "activation_parameters": (0.5,)}
+    assert text(drawn(lambda w: init.kaiming_normal_(w, a=0.5), "linear", 0, **more)) == "Kaiming normal gain 1.26"

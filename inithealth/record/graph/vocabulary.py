@@ -19,18 +19,11 @@ def node(name: str) -> Node:
 
 LAYOUT = of_kind("layout")
 POOLING = of_kind("pooling")
-_OF_TWO = of_kind("arithmetic")  # a function of each value where one operand is a constant
 LOG_SOFTMAX = of_kind("log_softmax")
-# Activations, and other functions of each value.
-ACTIVATIONS = (
-    (
-        frozenset(name for row in ROWS for name in row.nodes)
-        | _words("Expm1 Log Log1P Sqrt Abs Pow Reciprocal Rsqrt Sign Logsumexp")
-    )
-    - (_OF_TWO - {"Pow"})
-    - LOG_SOFTMAX
-)
-FUNCTIONS = (ACTIVATIONS | _OF_TWO | of_kind("function")) - {"Logsumexp"}
+# Activations, and other functions of each value; not what is one only with a constant, or only between layers.
+_ROWS = frozenset(name for row in ROWS for name in row.nodes) - {"Maximum", "Minimum"} - LOG_SOFTMAX
+ACTIVATIONS = _ROWS | _words("Expm1 Log Log1P Sqrt Abs Pow Reciprocal Rsqrt Sign Logsumexp")
+FUNCTIONS = (ACTIVATIONS | of_kind("arithmetic", "function")) - {"Logsumexp"}
 SOFTMAX = frozenset(BY_NAME["softmax"].nodes)
 NORMS = of_kind("norm")
 ADDITIVE = of_kind("additive")

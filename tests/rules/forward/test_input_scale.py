@@ -193,7 +193,7 @@ def test_options() -> None:
     assert judge(InputScale, seen(offset, normed=True), min_between=0.9)[0].severity == Severity.ERROR
 
 
-@pytest.mark.parametrize("activation", [nn.ReLU6(), nn.Hardtanh(), nn.Tanh()])
+@pytest.mark.parametrize("activation", [nn.ReLU6(), nn.Hardtanh(), nn.Tanh(), nn.Softsign()])
 def test_an_activation_that_bounds_large_inputs_leaves_a_warning(activation: nn.Module) -> None:
     model = nn.Sequential(nn.Linear(32, 64), activation, nn.Linear(64, 10))
     report = inithealth.check(model, 200 * torch.randn(64, 32), loss=lambda output: output.square().mean())

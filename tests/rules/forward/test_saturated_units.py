@@ -123,7 +123,6 @@ def test_a_relu6_saturates_at_its_maximum() -> None:
     nn.init.constant_(model[2].bias, 7.0)
     found = finding(judged(model), "IH205")
     assert found.layers == ("2",)
-    assert found.cause.startswith("bias of mean 7")
     assert "IH205" not in codes(judged(mlp(3, nn.ReLU6)))
 
 

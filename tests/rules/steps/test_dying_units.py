@@ -55,3 +55,17 @@ def test_options_move_the_limits() -> None:
     assert judge(DyingUnits, counted(0.1, 0.95), min_lost=0.9) == []
     assert judge(DyingUnits, counted(0.1, 0.95), error_share=0.9)[0].severity == Severity.ERROR
     assert judge(DyingUnits, counted(0.1, 0.95), min_units=65) == []
+
+
+def test_the_text_says_on_which_side_they_are() -> None:
+    layers = stack(fc1={"activation": "relu6"})
+    shares: list[dict[str, Any]] = [
+        {"dead_share": share, "pinned_share": share, "units": 64, "dead_samples": 64} for share in (0.1, 0.95)
+    ]
+    steps = [
+        {"index": index, "loss": 2.0, "layers": measured(layers, fc1=share)}
+        for index, share in zip((0, 8), shares, strict=True)
+    ]
+    (found,) = judge(DyingUnits, recording(layers, steps=tuple(steps)))
+    assert "95% of the units are at the maximum for the whole batch" in found.message
+    assert found.cause == "steps that were too large have pushed them: no input of the batch takes them below 6"
