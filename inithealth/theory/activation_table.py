@@ -92,8 +92,8 @@ ROWS: tuple[Activation, ...] = (
     Activation("sin", (), ("sin",), ("Sin",), function=lambda np, x: np.sin(x), forward=1.5209, backward=1.3273,
                critical=1.0, bounded=True, periodic=True),
     Activation("cos", (), ("cos",), ("Cos",), doubt="not known; 1 is assumed", bounded=True, periodic=True),
-    # A decay near 1 is a long memory, not a flat part: the slope is the value.
-    Activation("exp", (), ("exp",), ("Exp",), doubt="not known; 1 is assumed", flat=(0.03, math.inf), set_by_bias=True),
+    # It scales another signal, as a std or a decay: it has no gain. A decay near 1 is a long memory, not a flat part.
+    Activation("exp", (), ("exp",), ("Exp",), flat=(0.03, math.inf), set_by_bias=True),
     Activation("softmax", ("Softmax", "Softmin", "Softmax2d"), ("softmax", "softmin"), ("Softmax", "SafeSoftmax"),
                bounded=True, opens=True),
     Activation("log_softmax", ("LogSoftmax",), ("log_softmax",), ("LogSoftmax",), doubt="not known; 1 is assumed"),

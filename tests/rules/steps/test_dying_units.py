@@ -63,8 +63,7 @@ def test_the_text_says_on_which_side_they_are() -> None:
         {"dead_share": share, "pinned_share": share, "units": 64, "dead_samples": 64} for share in (0.1, 0.95)
     ]
     steps = [
-        {"index": index, "loss": 2.0, "layers": measured(layers, fc1=share)}
-        for index, share in zip((0, 8), shares, strict=True)
+        {"index": 8 * place, "loss": 2.0, "layers": measured(layers, fc1=share)} for place, share in enumerate(shares)
     ]
     (found,) = judge(DyingUnits, recording(layers, steps=tuple(steps)))
     assert "95% of the units are at the maximum for the whole batch" in found.message
