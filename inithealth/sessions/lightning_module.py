@@ -1,4 +1,4 @@
-"""Lightning under both of its names, and a LightningModule without its Trainer."""
+"""Lightning under both of its names, and what a LightningModule defines."""
 
 from __future__ import annotations
 
@@ -9,12 +9,20 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
-from torch.overrides import TorchFunctionMode
 
 _NAMESPACES = ("pytorch_lightning", "lightning.pytorch")
-_IGNORED = ("log", "log_dict", "print", "clip_gradients", "toggle_optimizer", "untoggle_optimizer")
+WATCHED_INSTEAD = "or watch the training itself with Trainer(callbacks=[InitHealth()])"
+# What Lightning calls of a module before its first training_step, in this order.
+_START_HOOKS = (
+    "setup",
+    "configure_optimizers",
+    "on_fit_start",
+    "on_train_start",
+    "on_train_epoch_start",
+    "on_train_batch_start",
+)
 
 
 def callback_bases() -> tuple[type[Any], ...]:
@@ -64,105 +72,58 @@ def _loaded() -> list[Any]:
     return [home for home in map(sys.modules.get, _NAMESPACES) if home is not None]
 
 
+def home_of(model: nn.Module) -> Any:
+    """The namespace whose LightningModule it is."""
+    return next(home for home in _loaded() if isinstance(model, home.LightningModule))
+
+
+def start_hooks(model: nn.Module) -> list[str]:
+    """The hooks that a LightningModule defines of those that run before its first ``training_step``."""
+    return [name for name in _START_HOOKS if _has_own(model, name)]
+
+
+def run_start_hooks(model: nn.Module, batch: Any) -> None:
+    """Call the hooks that Lightning calls before the first ``training_step``.
+
+    Raises:
+        ValueError: a hook failed, or made layers.
+    """
+    arguments = {"setup": ("fit",), "on_train_batch_start": (batch, 0)}
+    parameters = {id(parameter) for parameter in model.parameters()}
+    for name in start_hooks(model):
+        try:
+            getattr(model, name)(*arguments.get(name, ()))
+        except Exception as error:
+            raise ValueError(
+                f"{name}, which Lightning runs before training_step, raised {type(error).__name__}: {error}: "
+                f"call it before the check, {WATCHED_INSTEAD}"
+            ) from error
+    if any(id(parameter) not in parameters for parameter in model.parameters()):
+        raise ValueError(f"{type(model).__name__} makes layers in a hook such as setup: call it before the check")
+
+
 def configured_optimizers(model: nn.Module) -> list[Optimizer]:
     """What a LightningModule's ``configure_optimizers`` makes, schedulers left out."""
     if not _has_own(model, "configure_optimizers"):  # Lightning's own only warns
         return []
-    return list(_optimizers_in(model.configure_optimizers()))  # type: ignore[operator]
+    return list(optimizers_in(model.configure_optimizers()))  # type: ignore[operator]
 
 
-def _optimizers_in(made: Any) -> Iterator[Optimizer]:
+def optimizers_in(made: Any) -> Iterator[Optimizer]:
     if isinstance(made, Optimizer):
         yield made
     elif isinstance(made, Mapping):
-        yield from _optimizers_in(made.get("optimizer"))
+        yield from optimizers_in(made.get("optimizer"))
     elif isinstance(made, (list, tuple)):
         for item in made:
-            yield from _optimizers_in(item)
+            yield from optimizers_in(item)
 
 
-def _schedulers_in(made: Any) -> Iterator[Any]:
+def schedulers_in(made: Any) -> Iterator[Any]:
     if isinstance(made, Mapping):
-        yield from _schedulers_in(made.get("lr_scheduler" if "optimizer" in made else "scheduler"))
+        yield from schedulers_in(made.get("lr_scheduler" if "optimizer" in made else "scheduler"))
     elif isinstance(made, (list, tuple)):
         for item in made:
-            yield from _schedulers_in(item)
+            yield from schedulers_in(item)
     elif made is not None and not isinstance(made, Optimizer):
         yield made
-
-
-@contextmanager
-def without_trainer(model: nn.Module) -> Iterator[list[Tensor]]:
-    """Within, a LightningModule's calls to its trainer do nothing; yields the losses it means to run backward on."""
-    collected: list[Tensor] = []
-    made: list[Any] = []  # configure_optimizers runs once, and only if it is asked for
-
-    def configured() -> Any:
-        if not made:
-            made.append(model.configure_optimizers())  # type: ignore[operator]
-        return made[0]
-
-    stand_ins: dict[str, Any] = {
-        **dict.fromkeys(_IGNORED, _nothing),
-        "all_gather": lambda data, *args, **kwargs: data,
-        "optimizers": lambda use_pl_optimizer=True: _one_or_all(_optimizers_in(configured()), none=[]),
-        "lr_schedulers": lambda: _one_or_all(_schedulers_in(configured()), none=None),
-        "manual_backward": lambda loss, *args, **kwargs: collected.append(loss),
-    }
-    before = {name: model.__dict__[name] for name in stand_ins if name in model.__dict__}
-    model.__dict__.update(stand_ins)
-    try:
-        with _Collecting(collected):
-            yield collected
-    finally:
-        for name in stand_ins:
-            model.__dict__.pop(name, None)
-        model.__dict__.update(before)
-
-
-def _nothing(*args: Any, **kwargs: Any) -> None:
-    return None
-
-
-def _one_or_all(found: Iterator[Any], none: Any) -> Any:
-    """As Lightning answers: the only one by itself, several as a list."""
-    idle = [_Idle(each) for each in found]
-    return none if not idle else idle[0] if len(idle) == 1 else idle
-
-
-class _Collecting(TorchFunctionMode):
-    """Keeps the losses of ``loss.backward()`` instead of running it: in manual optimization both ways are in use."""
-
-    def __init__(self, collected: list[Tensor]) -> None:
-        super().__init__()
-        self._collected = collected
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is Tensor.backward:
-            self._collected.append(args[0])
-            return None
-        return func(*args, **(kwargs or {}))
-
-
-class _Idle:
-    """An optimizer or a scheduler that answers every call and steps nothing."""
-
-    def __init__(self, real: Any) -> None:
-        self._real = real
-
-    @property
-    def optimizer(self) -> _Idle:
-        return self
-
-    def step(self, closure: Any = None, *args: Any, **kwargs: Any) -> Any:
-        return closure() if callable(closure) else None
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        return None
-
-    @contextmanager
-    def toggle_model(self, sync_grad: bool = True) -> Iterator[None]:
-        yield
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)

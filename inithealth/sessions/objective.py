@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from inithealth.call import Call
 from inithealth.record.tensors import floating_tensors
-from inithealth.sessions.lightning_module import trains_itself, without_trainer
+from inithealth.sessions.lightning_module import run_start_hooks, start_hooks, trains_itself
+from inithealth.sessions.manual_optimization import backward_collected
 
 LossFunction = Callable[[Any], Tensor]
 
@@ -35,9 +36,20 @@ class Objective:
                 "pass loss=lambda output: criterion(output, targets)"
             )
         self.model, self.batch, self.loss = model, batch, loss
-        self.projected = False
+        self.projected = self._started = False
         self.own_step = loss is None and trains_itself(model)
         self.note = "loss: training_step's" if self.own_step else "loss: as given"
+
+    def lacks_start(self, error: Exception) -> bool:
+        """Whether ``training_step`` failed for lack of what the hooks before it may make, which have not run yet."""
+        lacking = isinstance(error, AttributeError) or (isinstance(error, TypeError) and "NoneType" in str(error))
+        return lacking and self.own_step and not self._started and bool(start_hooks(self.model))
+
+    def start(self) -> None:
+        """Run the hooks that Lightning runs before the first ``training_step``. Raises ValueError if one fails."""
+        self._started = True
+        run_start_hooks(self.model, self.batch)
+        self.note += f" after {', '.join(start_hooks(self.model))}"
 
     def __call__(self, *, needs_graph: bool = True) -> Tensor:
         """One forward pass. Raises ValueError when what comes out is no loss; the model's own errors as they are."""
@@ -60,16 +72,8 @@ class Objective:
 
     def _training_step(self) -> Any:
         step: Callable[..., Any] = self.model.training_step  # type: ignore[assignment]
-        with without_trainer(self.model) as collected:
-            try:
-                result = step(self.batch, 0) if _takes_index(step) else step(self.batch)
-            except RuntimeError as error:
-                if "not attached to a `Trainer`" not in str(error):
-                    raise
-                raise ValueError(
-                    "training_step needs its trainer, which a check does without: attach one before it, "
-                    "model.trainer = Trainer(...), or pass loss=..."
-                ) from error
+        with backward_collected(self.model) as collected:
+            result = step(self.batch, 0) if _takes_index(step) else step(self.batch)
         if collected:  # manual optimization: what it would have run backward on
             return torch.stack([loss.reshape(()) for loss in collected]).sum()
         return result.get("loss") if isinstance(result, Mapping) else result

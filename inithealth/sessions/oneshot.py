@@ -16,6 +16,7 @@ from inithealth.record.sandbox.restore import isolated
 from inithealth.recording import Recording
 from inithealth.sessions.objective import LossFunction, Objective
 from inithealth.sessions.one_pass import OnePass
+from inithealth.sessions.stand_in_trainer import first_training_step
 from inithealth.sessions.trial_optimizers import refuse_optimizers
 from inithealth.settings import Settings
 
@@ -70,17 +71,21 @@ def record(
         whole = batch if objective.own_step else Call.of(batch)
         objective.batch = transferred(whole, lambda t: (t.clone() if t.is_inference() else t).to(device))
         refuse_values(objective.batch)
-        return _recorded(OnePass(objective, optimizers))
+        with first_training_step(model, objective.batch):
+            return _recorded(OnePass(objective, optimizers))
 
 
 def _recorded(session: OnePass) -> Recording:
     try:
         return session.run(reveal=True)
     except Exception as error:
-        first = f"{type(error).__name__}: {error}"
+        first, lacks_start = f"{type(error).__name__}: {error}", session.objective.lacks_start(error)
+    session.rewind()
+    if lacks_start:
+        session.objective.start()
+        return _recorded(session)
     # Perhaps only because frozen parts and inputs were asked for gradients: run it as it is. Outside the handler,
     # so that what the model raises itself is not shown as an error within an error.
-    session.rewind()
     recording = session.run(reveal=False)
     missing = f"inputs and frozen layers: with gradients asked of them the model raised {first}"
     return recording.model_copy(update={"not_measured": (*recording.not_measured, missing)})

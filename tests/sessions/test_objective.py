@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler, StepLR
 
 import inithealth
 from inithealth import Report
-from inithealth.sessions.lightning_module import without_trainer
+from inithealth.sessions.stand_in_trainer import first_training_step
 from inithealth.sessions.objective import Objective
 
 INPUTS = torch.randn(32, 8, generator=torch.Generator().manual_seed(0))

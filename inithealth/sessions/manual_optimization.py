@@ -1,0 +1,71 @@
+"""Manual optimization without its effects: optimizers that step nothing, and losses that run no backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+
+@contextmanager
+def backward_collected(model: nn.Module) -> Iterator[list[Tensor]]:
+    """Yield the losses that the modules run backward on within; none of them runs."""
+    collected: list[Tensor] = []
+
+    def manual_backward(loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        collected.append(loss)
+
+    modules = [module for module in model.modules() if hasattr(module, "manual_backward")]
+    before = [module.__dict__.get("manual_backward") for module in modules]
+    for module in modules:
+        module.__dict__["manual_backward"] = manual_backward
+    try:
+        with _Collecting(collected):
+            yield collected
+    finally:
+        for module, own in zip(modules, before, strict=True):
+            if own is None:
+                module.__dict__.pop("manual_backward", None)
+            else:
+                module.__dict__["manual_backward"] = own
+
+
+class _Collecting(TorchFunctionMode):
+    """Keeps the losses of ``loss.backward()`` instead of running it: in manual optimization both ways are in use."""
+
+    def __init__(self, collected: list[Tensor]) -> None:
+        super().__init__()
+        self._collected = collected
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is Tensor.backward:
+            self._collected.append(args[0])
+            return None
+        return func(*args, **(kwargs or {}))
+
+
+class Idle:
+    """An optimizer or a scheduler that answers every call and steps nothing."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    @property
+    def optimizer(self) -> Idle:
+        return self
+
+    def step(self, closure: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return closure() if callable(closure) else None
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        return None
+
+    @contextmanager
+    def toggle_model(self, sync_grad: bool = True) -> Iterator[None]:
+        yield
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
