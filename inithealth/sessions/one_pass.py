@@ -18,6 +18,7 @@ from inithealth.record.sandbox.restore import random_state
 from inithealth.recording import Recording, weighted
 from inithealth.sessions.assembly import Assembly, Training
 from inithealth.sessions.objective import Objective
+from inithealth.sessions.stand_in_trainer import count_steps
 from inithealth.sessions.trial_optimizers import at_work, optimizers_of, step
 
 
@@ -110,11 +111,13 @@ class OnePass:
         with at_work(optimizers):
             for name, parameter in parameters.items():
                 parameter.grad = gradients.get(name)
-            for _ in range(STEPS):
+            for taken in range(STEPS):
                 for optimizer in optimizers:
                     step(optimizer, lambda: self._closure(parameters))
+                count_steps(self.model, taken + 1)
                 self._closure(parameters)
                 trial.note(Recorder.norms({name: p.grad for name, p in parameters.items()}))
+        count_steps(self.model, 0)
 
     def _closure(self, parameters: dict[str, nn.Parameter]) -> float:
         """The loss, and its gradients put where an optimizer looks for them."""

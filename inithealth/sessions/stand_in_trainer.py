@@ -5,22 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cache, cached_property
+from functools import cache
 from importlib import import_module
-from math import isfinite
-from operator import itemgetter
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from torch import nn
-from torch.utils.data import DataLoader
 
-from inithealth.sessions.lightning_module import WATCHED_INSTEAD, home_of, is_lightning, optimizers_in, schedulers_in
-from inithealth.sessions.manual_optimization import Idle
+from inithealth.sessions.first_step import BATCHES, EPOCHS, FirstStep
+from inithealth.sessions.lightning_module import WATCHED_INSTEAD, home_of, is_lightning
 
-# The training that is assumed where no Trainer is attached that knows better.
-_EPOCHS, _BATCHES = 10, 100
-_IGNORED = ("log", "log_dict", "print", "clip_gradients", "toggle_optimizer", "untoggle_optimizer")
+_IGNORED = ("print", "clip_gradients", "toggle_optimizer", "untoggle_optimizer")
 
 
 @contextmanager
@@ -38,9 +32,13 @@ def first_training_step(model: nn.Module, batch: Any) -> Iterator[None]:
     if not modules:
         yield
         return
-    trainer = _trainer(modules[0], batch)
+    attached = modules[0].__dict__.get("_trainer")
+    known = attached if isinstance(attached, home_of(modules[0]).Trainer) else None
+    trainer = _trainer(modules[0], batch, known)
     stand_ins = {
-        "_trainer": trainer,
+        "_trainer": trainer if attached is known else attached,  # what is no Trainer is a stand-in of the user's
+        "log": trainer.log,
+        "log_dict": trainer.log_dict,
         "optimizers": lambda use_pl_optimizer=True: _one_or_all(trainer.optimizers),
         **dict.fromkeys(_IGNORED, _nothing),
     }
@@ -51,12 +49,13 @@ def first_training_step(model: nn.Module, batch: Any) -> Iterator[None]:
         try:
             yield
         except (AttributeError, TypeError) as error:
-            if trainer.missed_data and "NoneType" in str(error):
-                raise ValueError(
-                    f"{type(modules[0]).__name__} uses trainer.datamodule, and a check has none ({error}): attach a "
-                    f"Trainer that has it, model.trainer = Trainer(); model.trainer.datamodule = datamodule, {WATCHED_INSTEAD}"
-                ) from error
-            raise
+            if not trainer.missed_data or "NoneType" not in str(error):
+                raise
+            raise ValueError(
+                f"{type(modules[0]).__name__} uses trainer.datamodule, which a check does not have ({error}): attach a "
+                "Trainer that has it, model.trainer = Trainer(); model.trainer.datamodule = datamodule, "
+                f"{WATCHED_INSTEAD}"
+            ) from error
 
 
 @contextmanager
@@ -77,6 +76,13 @@ def _changed(module: nn.Module, attributes: dict[str, Any]) -> Iterator[None]:
             hparams.update(values)
 
 
+def count_steps(model: nn.Module, steps: int) -> None:
+    """Set how many steps the Trainer of a check has taken, if the model has one."""
+    trainer = model.__dict__.get("_trainer")
+    if isinstance(trainer, FirstStep):
+        trainer.steps = steps
+
+
 def _nothing(*args: Any, **kwargs: Any) -> None:
     return None
 
@@ -86,21 +92,21 @@ def _one_or_all(optimizers: list[Any]) -> Any:
     return optimizers[0] if len(optimizers) == 1 else optimizers
 
 
-def _trainer(module: nn.Module, batch: Any) -> Any:
+def _trainer(module: nn.Module, batch: Any, known: Any) -> Any:
     """A Trainer of the module's namespace in the state of the first step."""
-    home, known = home_of(module), module.__dict__.get("_trainer")
+    home = home_of(module)
     environments = import_module(f"{home.__name__}.plugins.environments")
     device = next(module.parameters()).device
     epochs = getattr(known, "max_epochs", None)
-    with _silent(home):
+    with _silent():
         trainer = _kind(home)(
             accelerator="cpu",  # of the plugin alone: the device is the strategy's
             strategy=home.strategies.SingleDeviceStrategy(device),
             devices=1,
             num_nodes=1,
             plugins=[environments.LightningEnvironment()],  # else a cluster's variables are looked for
-            max_epochs=_EPOCHS if epochs is None else epochs,
-            max_steps=_EPOCHS * _BATCHES if known is None else known.max_steps,
+            max_epochs=EPOCHS if epochs is None else epochs,
+            max_steps=EPOCHS * BATCHES if known is None else known.max_steps,
             accumulate_grad_batches=getattr(known, "accumulate_grad_batches", 1),
             gradient_clip_val=getattr(known, "gradient_clip_val", None),
             logger=False,
@@ -120,7 +126,7 @@ def _trainer(module: nn.Module, batch: Any) -> Any:
 
 
 @contextmanager
-def _silent(home: Any) -> Iterator[None]:
+def _silent() -> Iterator[None]:
     """A Trainer logs the devices that it has found, and warns of those that it leaves idle."""
     log = import_module("lightning_utilities.core.rank_zero").log
     log.addFilter(_nothing)
@@ -134,78 +140,4 @@ def _silent(home: Any) -> Iterator[None]:
 
 @cache
 def _kind(home: Any) -> Any:
-    return type("StandInTrainer", (_FirstStep, home.Trainer), {})
-
-
-class _FirstStep:
-    """What a Trainer's loops would have set up by the first step; mixed into the Trainer of a namespace."""
-
-    known: Any = None  # the Trainer that was attached before
-    module: Any
-    batch: Any
-    missed_data = False
-    _datamodule: Any = None
-
-    @property
-    def datamodule(self) -> Any:
-        """None, as in a training on bare data loaders, unless one is known."""
-        self.missed_data = self.missed_data or self._datamodule is None
-        return self._datamodule
-
-    @datamodule.setter
-    def datamodule(self, value: Any) -> None:
-        self._datamodule = value
-
-    @cached_property
-    def train_dataloader(self) -> Any:
-        """The loader that is known, or one that gives the batch again and again."""
-        loader = getattr(self.known, "train_dataloader", None)
-        samples: Any = [self.batch] * _BATCHES
-        return DataLoader(samples, collate_fn=itemgetter(0)) if loader is None else loader
-
-    @property
-    def num_training_batches(self) -> int:
-        batches = getattr(self.known, "num_training_batches", _BATCHES)
-        return int(batches) if isfinite(batches) else _BATCHES
-
-    @cached_property
-    def _configured(self) -> Any:
-        """What the module configures, once, and only if it is used."""
-        return self.module.configure_optimizers()
-
-    @property
-    def optimizers(self) -> list[Any]:
-        return [Idle(each) for each in optimizers_in(self._configured)]
-
-    @property
-    def lr_scheduler_configs(self) -> list[Any]:
-        config = home_of(self.module).utilities.types.LRSchedulerConfig
-        return [config(Idle(each)) for each in schedulers_in(self._configured)]
-
-    @cached_property
-    def closing(self) -> ExitStack:
-        """Ends what was opened on demand."""
-        return ExitStack()
-
-    @cached_property
-    def log_dir(self) -> str:
-        """A folder for what the module writes, deleted after the check."""
-        return self.closing.enter_context(TemporaryDirectory())
-
-    @property
-    def default_root_dir(self) -> str:
-        return self.log_dir
-
-    def print(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-    def save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-    def __getattr__(self, name: str) -> Any:
-        """What only the Trainer that was attached before has: a subclass's own attributes."""
-        if self.known is not None and not name.startswith("__"):
-            return getattr(self.known, name)
-        raise AttributeError(
-            f"the Trainer of a check has no {name!r}: attach one that has, model.trainer = trainer, {WATCHED_INSTEAD}"
-        )
+    return type("StandInTrainer", (FirstStep, home.Trainer), {})
