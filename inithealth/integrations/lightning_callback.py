@@ -12,6 +12,7 @@ from torch import Tensor
 
 from inithealth import environment
 from inithealth.findings import Finding, Report, UnhealthyInit
+from inithealth.integrations.copies import copied_state
 from inithealth.integrations.lightning_loggers import MetricsSink
 from inithealth.integrations.report_file import ReportFile
 from inithealth.recording import Recording
@@ -60,8 +61,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         self._monitor: Monitor | None = None
         self._report: Report | None = None
         self._loss: Tensor | None = None  # of the coming step
-        self._file = ReportFile(self.report_path)
-        self._writes = False
+        self._file, self._writes = ReportFile(self.report_path), False
         self._state: dict[str, Any] = {}  # what a checkpoint keeps of the run
         self._by_environment = False  # added by INITHEALTH=1, for trainers that have none of their own
 
@@ -71,6 +71,9 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         made = cls()
         made._by_environment = True
         return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        return copied_state(self.__dict__)
 
     @property
     def state_key(self) -> str:
