@@ -36,7 +36,9 @@ def check(
     hooks, random state and the optimizer are restored, also after an error.
 
     Args:
-        model: any module. A LightningModule runs ``training_step(batch, 0)``; it needs no Trainer.
+        model: any module. A LightningModule runs ``training_step(batch, 0)`` with a Trainer in its first step, of 10
+            epochs of 100 batches where none is attached. Only if it fails without them, ``setup("fit")`` and the other
+            hooks that run before a first step run too; what they write or download stays.
         batch: a tensor is ``model(batch)``, a tuple or list ``model(*batch)``, a mapping
             ``model(**batch)``, an :class:`inithealth.Call` anything else. Moved to the model's device.
         loss: gives a scalar from the output. Without one: ``output.loss``, else a random projection.

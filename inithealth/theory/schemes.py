@@ -170,6 +170,8 @@ def _scheme(weight: Weight, origin: Drawn, recipe: Recipe | None) -> Scheme:
 
 
 def _by_numbers(origin: Drawn) -> tuple[SchemeName, str]:
+    if origin.kind == "unknown":  # all but equal values have a std of 0, which no rounding takes
+        return "unknown", "unknown"
     std = origin.std / TRUNCATED_STD if origin.kind == "truncated" else origin.std
     spread = _rounded(std, origin.error)
     around = _rounded(origin.mean, std / math.sqrt(origin.elements) / abs(origin.mean)) if origin.mean else ""
@@ -178,9 +180,7 @@ def _by_numbers(origin: Drawn) -> tuple[SchemeName, str]:
         return "uniform", _ends(origin) if around else f"uniform {_rounded(origin.bound * (1 + short), short)}"
     if origin.kind == "truncated":
         return "trunc_normal", f"trunc normal({around}, {spread})" if around else f"trunc normal {spread}"
-    if origin.kind == "normal":
-        return "normal", f"normal({around}, {spread})" if around else f"normal {spread}"
-    return "unknown", "unknown"
+    return "normal", f"normal({around}, {spread})" if around else f"normal {spread}"
 
 
 def _rounded(number: float, error: float) -> str:

@@ -325,6 +325,13 @@ def test_layers_without_readable_weights_have_no_scheme() -> None:
     assert with_schemes([]) == ()
 
 
+def test_values_that_differ_by_rounding_alone_keep_no_other_layer_from_its_name() -> None:
+    ones = torch.ones(4, 4)
+    ones[0, 0] += 1e-7
+    assert text(layer(ones), layer(torch.zeros(9, 9), name="whole"), at=0) == "unknown"
+    assert text(layer(ones), layer(torch.zeros(9, 9), name="whole"), at=1) == "zeros"
+
+
 def test_texts_fit_a_column_and_layers_keep_their_order() -> None:
     layers = gpt(lambda place: 12**-0.5)
     found = with_schemes(layers)
