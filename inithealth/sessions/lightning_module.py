@@ -77,13 +77,31 @@ def home_of(model: nn.Module) -> Any:
     return next(home for home in _loaded() if isinstance(model, home.LightningModule))
 
 
+@contextmanager
+def with_attributes(module: nn.Module, attributes: dict[str, Any]) -> Iterator[None]:
+    """Within, the module has these attributes; on exit those of before, and its hyperparameters are as before."""
+    before = {name: module.__dict__[name] for name in attributes if name in module.__dict__}
+    hparams = module.__dict__.get("_hparams")
+    values = dict(hparams or {})
+    module.__dict__.update(attributes)
+    try:
+        yield
+    finally:
+        for name in attributes:
+            module.__dict__.pop(name, None)
+        module.__dict__.update(before)
+        if isinstance(hparams, dict):
+            hparams.clear()
+            hparams.update(values)
+
+
 def start_hooks(model: nn.Module) -> list[str]:
     """The hooks that a LightningModule defines of those that run before its first ``training_step``."""
     return [name for name in _START_HOOKS if _has_own(model, name)]
 
 
-def run_start_hooks(model: nn.Module, batch: Any) -> None:
-    """Call the hooks that Lightning calls before the first ``training_step``.
+def run_start_hooks(model: nn.Module, batch: Any, failure: str) -> None:
+    """Call the hooks that Lightning calls before the first ``training_step``, which failed without them.
 
     Raises:
         ValueError: a hook failed, or made layers.
@@ -95,8 +113,8 @@ def run_start_hooks(model: nn.Module, batch: Any) -> None:
             getattr(model, name)(*arguments.get(name, ()))
         except Exception as error:
             raise ValueError(
-                f"{name}, which Lightning runs before training_step, raised {type(error).__name__}: {error}: "
-                f"call it before the check, {WATCHED_INSTEAD}"
+                f"training_step raised {failure}; {name}, which Lightning runs before it, raised "
+                f"{type(error).__name__}: {error}: call it before the check, {WATCHED_INSTEAD}"
             ) from error
     if any(id(parameter) not in parameters for parameter in model.parameters()):
         raise ValueError(f"{type(model).__name__} makes layers in a hook such as setup: call it before the check")

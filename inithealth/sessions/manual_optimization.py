@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+from inithealth.sessions.lightning_module import is_lightning, with_attributes
 
 
 @contextmanager
@@ -18,19 +20,11 @@ def backward_collected(model: nn.Module) -> Iterator[list[Tensor]]:
     def manual_backward(loss: Tensor, *args: Any, **kwargs: Any) -> None:
         collected.append(loss)
 
-    modules = [module for module in model.modules() if hasattr(module, "manual_backward")]
-    before = [module.__dict__.get("manual_backward") for module in modules]
-    for module in modules:
-        module.__dict__["manual_backward"] = manual_backward
-    try:
-        with _Collecting(collected):
-            yield collected
-    finally:
-        for module, own in zip(modules, before, strict=True):
-            if own is None:
-                module.__dict__.pop("manual_backward", None)
-            else:
-                module.__dict__["manual_backward"] = own
+    with ExitStack() as stack:
+        for module in filter(is_lightning, model.modules()):
+            stack.enter_context(with_attributes(module, {"manual_backward": manual_backward}))
+        stack.enter_context(_Collecting(collected))
+        yield collected
 
 
 class _Collecting(TorchFunctionMode):

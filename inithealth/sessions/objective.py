@@ -45,10 +45,10 @@ class Objective:
         lacking = isinstance(error, AttributeError) or (isinstance(error, TypeError) and "NoneType" in str(error))
         return lacking and self.own_step and not self._started and bool(start_hooks(self.model))
 
-    def start(self) -> None:
+    def start(self, failure: str) -> None:
         """Run the hooks that Lightning runs before the first ``training_step``. Raises ValueError if one fails."""
         self._started = True
-        run_start_hooks(self.model, self.batch)
+        run_start_hooks(self.model, self.batch, failure)
         self.note += f" after {', '.join(start_hooks(self.model))}"
 
     def __call__(self, *, needs_graph: bool = True) -> Tensor:

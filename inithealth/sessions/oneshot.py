@@ -84,7 +84,7 @@ def _recorded(session: OnePass) -> Recording:
         first, lacks_start = f"{type(error).__name__}: {error}", session.objective.lacks_start(error)
     session.rewind()
     if lacks_start:
-        session.objective.start()
+        session.objective.start(first)
         return _recorded(session)
     # Perhaps only because frozen parts and inputs were asked for gradients: run it as it is. Outside the handler,
     # so that what the model raises itself is not shown as an error within an error.

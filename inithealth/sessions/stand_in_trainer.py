@@ -9,10 +9,11 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+import torch
 from torch import nn
 
 from inithealth.sessions.first_step import BATCHES, EPOCHS, FirstStep
-from inithealth.sessions.lightning_module import WATCHED_INSTEAD, home_of, is_lightning
+from inithealth.sessions.lightning_module import WATCHED_INSTEAD, home_of, is_lightning, with_attributes
 
 _IGNORED = ("print", "clip_gradients", "toggle_optimizer", "untoggle_optimizer")
 
@@ -34,7 +35,8 @@ def first_training_step(model: nn.Module, batch: Any) -> Iterator[None]:
         return
     attached = modules[0].__dict__.get("_trainer")
     known = attached if isinstance(attached, home_of(modules[0]).Trainer) else None
-    trainer = _trainer(modules[0], batch, known)
+    trainer = _trainer(modules[0], next(model.parameters()).device, known)
+    trainer.batch = batch
     stand_ins = {
         "_trainer": trainer if attached is known else attached,  # what is no Trainer is a stand-in of the user's
         "log": trainer.log,
@@ -43,9 +45,10 @@ def first_training_step(model: nn.Module, batch: Any) -> Iterator[None]:
         **dict.fromkeys(_IGNORED, _nothing),
     }
     with ExitStack() as stack:
+        stack.callback(trainer.__dict__.clear)  # it is full of circles, which would keep the model in memory
         stack.enter_context(trainer.closing)
         for module in modules:
-            stack.enter_context(_changed(module, stand_ins))
+            stack.enter_context(with_attributes(module, stand_ins))
         try:
             yield
         except (AttributeError, TypeError) as error:
@@ -56,24 +59,6 @@ def first_training_step(model: nn.Module, batch: Any) -> Iterator[None]:
                 "Trainer that has it, model.trainer = Trainer(); model.trainer.datamodule = datamodule, "
                 f"{WATCHED_INSTEAD}"
             ) from error
-
-
-@contextmanager
-def _changed(module: nn.Module, attributes: dict[str, Any]) -> Iterator[None]:
-    """Within, the module has these attributes; on exit those of before, and its hyperparameters are as before."""
-    before = {name: module.__dict__[name] for name in attributes if name in module.__dict__}
-    hparams = module.__dict__.get("_hparams")
-    values = dict(hparams or {})
-    module.__dict__.update(attributes)
-    try:
-        yield
-    finally:
-        for name in attributes:
-            module.__dict__.pop(name, None)
-        module.__dict__.update(before)
-        if isinstance(hparams, dict):
-            hparams.clear()
-            hparams.update(values)
 
 
 def count_steps(model: nn.Module, steps: int) -> None:
@@ -92,11 +77,10 @@ def _one_or_all(optimizers: list[Any]) -> Any:
     return optimizers[0] if len(optimizers) == 1 else optimizers
 
 
-def _trainer(module: nn.Module, batch: Any, known: Any) -> Any:
+def _trainer(module: nn.Module, device: torch.device, known: Any) -> Any:
     """A Trainer of the module's namespace in the state of the first step."""
     home = home_of(module)
     environments = import_module(f"{home.__name__}.plugins.environments")
-    device = next(module.parameters()).device
     epochs = getattr(known, "max_epochs", None)
     with _silent():
         trainer = _kind(home)(
@@ -114,7 +98,7 @@ def _trainer(module: nn.Module, batch: Any, known: Any) -> Any:
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-    trainer.known, trainer.module, trainer.batch = known, module, batch
+    trainer.known, trainer.module = known, module
     trainer.callbacks = list(getattr(known, "callbacks", ()))
     trainer.datamodule = getattr(known, "datamodule", None)
     trainer.logger = home.loggers.logger.DummyLogger()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import logging
 import os
 import random
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -409,6 +411,28 @@ def test_nothing_is_left_behind(
     assert state(net) == before
     assert all(net.__dict__[name] is value for name, value in attributes.items())
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_model_is_freed_when_its_owner_drops_it() -> None:
+    net = module(step=lambda self, batch: self.log("step", self.trainer.global_step))
+    check(net)
+    gc.collect()
+    alive = weakref.ref(net)
+    gc.disable()
+    try:
+        check(net)
+        del net
+        assert alive() is None
+    finally:
+        gc.enable()
+
+
+def test_a_lightning_module_without_parameters_in_a_plain_one() -> None:
+    class Scale(pytorch_lightning.LightningModule):
+        def forward(self, x: Tensor) -> Tensor:
+            return x / (1 + self.trainer.global_step)
+
+    assert check(nn.Sequential(Scale(), nn.Linear(8, 8)), INPUTS).ok
 
 
 def test_the_trainer_of_a_check_is_not_told_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
