@@ -27,14 +27,14 @@ class FirstStep:
         known: the Trainer that was attached before, or None.
         module: the LightningModule that is trained.
         batch: the batch of every step.
-        missed_data: whether the data module was asked for, and there is none.
+        missing: the attribute that was read last of those that are not there, or "".
         steps: how many were taken. They share one batch, so each is an epoch too, in which a loss's weight may grow.
     """
 
     known: Any = None
     module: Any
     batch: Any
-    missed_data = False
+    missing = ""
     steps = 0
     _datamodule: Any = None
 
@@ -49,7 +49,8 @@ class FirstStep:
     @property
     def datamodule(self) -> Any:
         """None, as in a training on bare data loaders, unless one is known."""
-        self.missed_data = self.missed_data or self._datamodule is None
+        if self._datamodule is None:
+            self.missing = "datamodule"
         return self._datamodule
 
     @datamodule.setter
@@ -130,6 +131,7 @@ class FirstStep:
             return object.__getattribute__(self, name)
         if self.known is not None and not name.startswith("__"):
             return getattr(self.known, name)
+        self.missing = name
         raise AttributeError(
             f"the Trainer of a check has no {name!r}: attach one that has, model.trainer = trainer, {WATCHED_INSTEAD}"
         )

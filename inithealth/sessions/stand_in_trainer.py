@@ -27,7 +27,7 @@ def first_training_step(model: nn.Module, batch: Any) -> Iterator[None]:
     its length, its callbacks) it knows too. The module's hooks are not called.
 
     Raises:
-        ValueError: the model uses ``trainer.datamodule``, and there is none.
+        ValueError: the model failed for lack of something that only the Trainer of its training has.
     """
     modules = [module for module in model.modules() if is_lightning(module)]
     if not modules:
@@ -45,20 +45,26 @@ def first_training_step(model: nn.Module, batch: Any) -> Iterator[None]:
         **dict.fromkeys(_IGNORED, _nothing),
     }
     with ExitStack() as stack:
-        stack.callback(trainer.__dict__.clear)  # it is full of circles, which would keep the model in memory
+        stack.callback(trainer.__dict__.clear)  # its reference cycles would keep the model in memory
         stack.enter_context(trainer.closing)
         for module in modules:
             stack.enter_context(with_attributes(module, stand_ins))
         try:
             yield
         except (AttributeError, TypeError) as error:
-            if not trainer.missed_data or "NoneType" not in str(error):
+            if not trainer.missing or not ("NoneType" in str(error) or _hides_another(error)):
                 raise
             raise ValueError(
-                f"{type(modules[0]).__name__} uses trainer.datamodule, which a check does not have ({error}): attach a "
-                "Trainer that has it, model.trainer = Trainer(); model.trainer.datamodule = datamodule, "
+                f"{type(modules[0]).__name__} uses trainer.{trainer.missing}, which a check does not have ({error}): "
+                f"attach a Trainer that has it, model.trainer = Trainer(); model.trainer.{trainer.missing} = ..., "
                 f"{WATCHED_INSTEAD}"
             ) from error
+
+
+def _hides_another(error: Exception) -> bool:
+    """Whether a module says that it has no attribute which is a property: the property itself raised AttributeError."""
+    name, owner = getattr(error, "name", None), type(getattr(error, "obj", None))
+    return isinstance(getattr(owner, name or "", None), property)
 
 
 def count_steps(model: nn.Module, steps: int) -> None:

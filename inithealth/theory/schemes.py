@@ -170,7 +170,7 @@ def _scheme(weight: Weight, origin: Drawn, recipe: Recipe | None) -> Scheme:
 
 
 def _by_numbers(origin: Drawn) -> tuple[SchemeName, str]:
-    if origin.kind == "unknown":  # all but equal values have a std of 0, which no rounding takes
+    if origin.kind == "unknown":  # nearly equal values have a std of 0, which cannot be rounded
         return "unknown", "unknown"
     std = origin.std / TRUNCATED_STD if origin.kind == "truncated" else origin.std
     spread = _rounded(std, origin.error)

@@ -179,7 +179,7 @@ class Data(pytorch_lightning.LightningDataModule):
         return DataLoader(list(zip(*BATCH, strict=True)), batch_size=16)  # type: ignore[arg-type]
 
 
-def test_a_finished_trainer_lends_what_it_knows() -> None:
+def test_what_a_finished_trainer_knows_is_used() -> None:
     def step(self: Any, batch: Any) -> Any:
         if self.checked:
             assert (self.global_step, self.trainer.training) == (0, True)
@@ -249,7 +249,7 @@ def test_a_subclass_of_the_trainer_has_its_own_attributes() -> None:
         (
             lambda self, batch: self.trainer.datamodule.scale,
             ValueError,
-            r"Net uses trainer\.datamodule, .*'scale'.*model\.trainer\.datamodule = datamodule, or watch the training",
+            r"Net uses trainer\.datamodule, .*'scale'.*model\.trainer\.datamodule = \.\.\., or watch",
         ),
         (
             lambda self, batch: self.trainer.temperature,
@@ -262,6 +262,13 @@ def test_a_subclass_of_the_trainer_has_its_own_attributes() -> None:
 def test_what_is_not_there_says_what_to_do(step: Callable[..., Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         check(module(step=step))
+
+
+@pytest.mark.parametrize("name", ["datamodule", "own_thing"])
+def test_what_a_property_of_the_module_does_not_find_is_named_too(name: str) -> None:
+    scale = property(lambda self: getattr(self.trainer, name).scale)
+    with pytest.raises(ValueError, match=rf"Net uses trainer\.{name}, which a check does not have \(.*'scale'\)"):
+        check(module(step=lambda self, batch: self.scale, scale=scale))
 
 
 def test_the_error_of_configure_optimizers_is_the_modules_own() -> None:
@@ -435,7 +442,7 @@ def test_a_lightning_module_without_parameters_in_a_plain_one() -> None:
     assert check(nn.Sequential(Scale(), nn.Linear(8, 8)), INPUTS).ok
 
 
-def test_the_trainer_of_a_check_is_not_told_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_of_the_environment_do_not_change_the_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"INITHEALTH": "1", "PL_TRAINER_DEVICES": "4", "SLURM_NTASKS": "2"}.items():
         monkeypatch.setenv(name, value)
     assert check(module(step=strategies)).ok
