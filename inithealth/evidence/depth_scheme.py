@@ -82,12 +82,17 @@ def scaled_twice(recording: Recording, limits: DepthLimits) -> list[Layer]:
 
 
 def _by_every_measure(recording: Recording, limits: DepthLimits) -> list[Unscaled]:
-    """What each measure tells that the layers within the branches share."""
+    """The branch ends by each measure that the layers within the branches share.
+
+    A measure that all of them share is preferred to one that they share only if some are scaled where no branch
+    ends: in 4 blocks, layers that widen by four look as if the others were smaller by sqrt(4).
+    """
     trained = trained_layers(recording)
     inside = [layer for layer, weight in recording.weighted if _judged(layer, weight) and layer.name not in trained]
     roles = [role for role in grouped(inside, block_role) if len(role) >= limits.min_blocks]
     found = [_left_out(roles, size, recording.branches, limits) for size in _MEASURES]
-    return [each for each in found if each is not None]
+    shared = [each for each in found if each is not None]
+    return [each for each in shared if not each.misplaced] or shared
 
 
 def _left_out(roles: Sequence[list[Layer]], size: Size, branches: int, limits: DepthLimits) -> Unscaled | None:
@@ -102,11 +107,12 @@ def _left_out(roles: Sequence[list[Layer]], size: Size, branches: int, limits: D
         return None
     # Other layers within a branch are small for many reasons; a factor of a product is as good as its end.
     evidence = [pair for pair in depths if _ends(pair[0]) or pair[0][0].feeds == "gate"]
+    misplaced = [layer for role in wrong for layer in role]
     if not evidence:
-        return Unscaled([], [], [], 0)
+        return Unscaled([], [], misplaced, 0)
     ends = [role for role in roles if _ends(role) and _middle(role, size) > usual * (1 - limits.max_difference)]
     scaled, depth = max(evidence, key=lambda pair: _ends(pair[0]))
-    return Unscaled([layer for role in ends for layer in role], scaled, [n for role in wrong for n in role], depth)
+    return Unscaled([layer for role in ends for layer in role], scaled, misplaced, depth)
 
 
 def _usual(sizes: Sequence[float], limits: DepthLimits) -> tuple[float, int]:

@@ -113,3 +113,27 @@ def residual(blocks: int, *, std: float = 0.02, norm: bool = True, **changes: di
             more["weight"] = {**size, **changes.get(role, {}).get("weight", {})}
             layers.append(layer(f"h.{number}.{role}", len(layers), bypassable=True, **more))
     return (*layers, layer("head", len(layers), head=True, activation=None, feeds="loss"))
+
+
+def gpt(
+    blocks: int = 12, *, attention: float, output: float, gate: float = 0.02, gates: bool = True
+) -> tuple[Layer, ...]:
+    """Pre-norm blocks of attention and a gated layer at std 0.02, but for what is given."""
+    layers: list[Layer] = []
+    for number in range(blocks):
+        roles: dict[str, dict[str, Any]] = {
+            "wq": {"feeds": "attention"},
+            "wk": {"feeds": "attention"},
+            "wo": {"ends_branch": True, "feeds": "residual", "weight": {"rms": attention}},
+            "w1": {"weight": {"shape": (384, 96), "fan_out": 384}},
+            "w3": {"feeds": "gate", "weight": {"shape": (384, 96), "fan_out": 384, "rms": gate}},
+            "w2": {
+                "ends_branch": True,
+                "feeds": "residual",
+                "weight": {"shape": (96, 384), "fan_in": 384, "rms": output},
+            },
+        }
+        for role, special in roles.items():
+            weight = {"rms": 0.02, **special.get("weight", {})}
+            layers.append(layer(f"h.{number}.{role}", len(layers), bypassable=True, **{**special, "weight": weight}))
+    return tuple(layers)

@@ -11,11 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inithealth import Severity
-from inithealth.evidence.residual_stream import branches, growth, growth_if_scaled
 from inithealth.recording import Layer, Recording
 from inithealth.rules.weights.unscaled_residual import UnscaledResidual
 from tests.rules.nets import codes, finding, judged, mended
-from tests.rules.recordings import judge, layer, measured, recording, residual, signal
+from tests.rules.recordings import gpt, judge, layer, measured, recording, residual, signal
 
 
 class Block(nn.Module):
@@ -168,63 +167,8 @@ def test_growth_that_the_branches_do_not_cause_is_judged_elsewhere() -> None:
     assert judge(UnscaledResidual, recording(layers, measured(layers, **levels, **quiet), branches=24)) == []
 
 
-def test_learned_scales_behind_a_branch_count() -> None:
-    gates = [f"h.{number}.gate" for number in range(24)]
-    scales = [layer(name, 100 + n, kind="scale", weight={"shape": (96,), "rms": 1e-4}) for n, name in enumerate(gates)]
-    made_up = grown(24, 2**0.5)
-    scaled = tuple(
-        each.model_copy(update={"scales": (each.name.replace("leave", "gate"),)}) if each.ends_branch else each
-        for each in made_up.layers
-    )
-    assert growth(branches(made_up)) == pytest.approx(2**12)
-    assert growth(branches(made_up.model_copy(update={"layers": (*scaled, *scales)}))) < 1.01
-
-
-def test_growth_is_that_of_independent_sums() -> None:
-    """Against a trunk of real random vectors."""
-    torch.manual_seed(0)
-    trunk, adds, readings = torch.randn(64, 96), [0.5, 2.0, 1.0, 4.0], {}
-    start = trunk.square().mean().sqrt()
-    layers = residual(4, norm=False)
-    for number, size in enumerate(adds):
-        added = size * torch.randn(64, 96)
-        readings[f"h.{number}.enter"] = {"input": signal(float(trunk.square().mean().sqrt())).model_dump()}
-        readings[f"h.{number}.leave"] = {"output": signal(float(added.square().mean().sqrt())).model_dump()}
-        trunk = trunk + added
-    found = branches(recording(layers, measured(layers, **readings), branches=4))
-    end = float(trunk.square().mean().sqrt())
-    assert growth(found) == pytest.approx(end / float(start), rel=0.03)
-    scaled = math.sqrt(1 + sum((size / 2) ** 2 for size in adds))  # by the root of four branches
-    assert growth_if_scaled(growth(found), 4) == pytest.approx(scaled, rel=0.03)
-
-
 def test_without_branches_nothing_grows() -> None:
     assert judge(UnscaledResidual, recording()) == []
-    assert growth([]) == growth_if_scaled(1.0, 0) == 1.0
-
-
-def gpt(
-    blocks: int = 12, *, attention: float, output: float, gate: float = 0.02, gates: bool = True
-) -> tuple[Layer, ...]:
-    """Pre-norm blocks of attention and a gated layer at std 0.02, but for what is given."""
-    layers: list[Layer] = []
-    for number in range(blocks):
-        roles: dict[str, dict[str, Any]] = {
-            "wq": {"feeds": "attention"},
-            "wk": {"feeds": "attention"},
-            "wo": {"ends_branch": True, "feeds": "residual", "weight": {"rms": attention}},
-            "w1": {"weight": {"shape": (384, 96), "fan_out": 384}},
-            "w3": {"feeds": "gate", "weight": {"shape": (384, 96), "fan_out": 384, "rms": gate}},
-            "w2": {
-                "ends_branch": True,
-                "feeds": "residual",
-                "weight": {"shape": (96, 384), "fan_in": 384, "rms": output},
-            },
-        }
-        for role, special in roles.items():
-            weight = {"rms": 0.02, **special.get("weight", {})}
-            layers.append(layer(f"h.{number}.{role}", len(layers), bypassable=True, **{**special, "weight": weight}))
-    return tuple(layers)
 
 
 SCALED, BLOCKS = 0.02 / 24**0.5, 0.02 / 12**0.5
