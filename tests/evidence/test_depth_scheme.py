@@ -67,7 +67,7 @@ def test_the_layers_that_were_left_out_and_those_that_were_not() -> None:
 
 @pytest.mark.parametrize(
     ("factor", "branches", "counted"),
-    [(24, 0, 24), (12, 0, 12), (36, 36, 36), (36, 0, None), (1, 1, None), (0.9, 1, None)],
+    [(24, 0, 24), (12, 0, 12), (36, 36, 36), (2, 2, 2), (36, 0, None), (1, 1, None), (0.9, 1, None)],
 )
 def test_the_number_that_a_scale_is_for(factor: float, branches: int, counted: int | None) -> None:
     """Twice the blocks, the blocks, or the branches that the network has; 1 is no scale."""
@@ -198,6 +198,38 @@ def test_layers_that_are_not_judged(change: dict[str, Any]) -> None:
 def test_kinds_that_are_drawn(kind: str) -> None:
     every = {role: {"kind": kind} for role in ("enter", "second", "one", "two")}
     assert missed(blocks(changes=every)) == ["one"]
+
+
+def test_where_every_end_is_scaled_none_was_left_out() -> None:
+    assert unscaled_ends(numbers(blocks(one=SCALED)), DepthLimits()) is None
+
+
+def test_without_a_tolerance_equal_sizes_are_equal() -> None:
+    assert whole(blocks(one=SCALED), max_difference=0.0)
+    assert missed(blocks(), max_difference=0.0) == []  # the end has to be larger than that much below
+
+
+def test_of_several_ends_only_those_count_that_are_left_out_by_every_measure() -> None:
+    """A third end is of the usual std, and by fan_in it is scaled."""
+    wide = [
+        layer(f"h.{n}.wide", 100 + n, bypassable=True, ends_branch=True, weight={"rms": STD, "fan_in": 4})
+        for n in range(BLOCKS)
+    ]
+    assert missed([*blocks(), *wide]) == ["one"]
+
+
+def test_ends_that_a_norm_follows_need_no_scale() -> None:
+    normed = [layer(f"h.{n}.n", 100 + n, ends_branch=True, normed=True, weight={"rms": STD}) for n in range(BLOCKS)]
+    assert whole([*blocks(one=SCALED), *normed])
+
+
+def test_scaled_twice_by_the_one_measure_that_is_shared() -> None:
+    """By no other measure than the std are those within alike."""
+    fans = {
+        role: {"weight": {"fan_in": 90 * at, "fan_out": 800 // at}} for at, role in enumerate(("enter", "second"), 1)
+    }
+    small = [layer(f"h.{n}.v", 100 + n, bypassable=True, weight={"rms": SCALED}) for n in range(BLOCKS)]
+    assert roles(scaled_twice(numbers([*blocks(one=SCALED, changes=fans), *small]), DepthLimits())) == ["v"]
 
 
 def test_an_end_need_not_have_a_skip_around_it() -> None:
