@@ -11,39 +11,11 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
-from torch.optim import LBFGS, SGD, Adam, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 import inithealth
-from inithealth import Call, Finding, Report
-
-INPUTS = torch.randn(32, 8, generator=torch.Generator().manual_seed(0))
-TARGETS = torch.arange(32) % 4
-
-
-def perceptron() -> nn.Sequential:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
-
-
-def cross_entropy(output: Tensor) -> Tensor:
-    return F.cross_entropy(output, TARGETS)
-
-
-def zero_head() -> nn.Sequential:
-    """Legitimate: the head wakes with the first step, the body with the second."""
-    net = perceptron()
-    nn.init.zeros_(net[2].weight)
-    return net
-
-
-def never_waking() -> nn.Sequential:
-    net = perceptron()
-    nn.init.zeros_(net[0].weight)
-    nn.init.zeros_(net[0].bias)
-    return net
+from inithealth import Call, Finding
+from tests.sessions.nets import INPUTS, TARGETS, blamed, cross_entropy, never_waking, perceptron, zero_head
 
 
 def exploding() -> nn.Sequential:
@@ -60,10 +32,6 @@ class Detaching(nn.Module):
 
 def detached() -> nn.Sequential:
     return nn.Sequential(*perceptron()[:2], Detaching(), perceptron()[2])
-
-
-def blamed(report: Report) -> list[tuple[str, str, tuple[str, ...]]]:
-    return [(cause.code, cause.severity.value, cause.layers) for cause in report.causes]
 
 
 class Reading(nn.Module):
@@ -180,80 +148,6 @@ def test_the_same_network_gets_the_same_report_whatever_the_random_state() -> No
     first = inithealth.check(net, INPUTS)
     torch.manual_seed(1)
     assert inithealth.check(net.eval(), INPUTS) == first
-
-
-def test_where_frozen_parts_take_no_gradient_the_rest_is_judged_and_that_is_told() -> None:
-    class Averaging(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.net, self.average = perceptron(), nn.Parameter(torch.ones(4), requires_grad=False)
-
-        def forward(self, x: Tensor) -> Tensor:
-            y = self.net(x)
-            self.average.mul_(0.9).add_(0.1 * y.detach().mean(0))  # fails where the parameter requires grad
-            return y - self.average.detach()
-
-    report = inithealth.check(Averaging(), INPUTS)
-    assert [layer.name for layer in report.layers if layer.reaches_loss] == ["net.0", "net.2"]
-    assert report.ok
-    [missing] = report.not_measured
-    assert missing.startswith("inputs and frozen layers: with gradients asked of them the model raised RuntimeError")
-
-
-# --- the optimizer, and what settles the suspects ---
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "note"),
-    [
-        (lambda p: None, "optimizer: SGD(lr=0.01) (none given)"),
-        (lambda p: Adam(p, lr=0.002), "optimizer: Adam(lr=0.002)"),
-        (lambda p: [Adam(p[:2]), SGD(p[2:], lr=0.1)], "optimizer: Adam(lr=0.001), SGD(lr=0.1)"),
-        (lambda p: LBFGS(p, lr=0.1, max_iter=2), "optimizer: LBFGS(lr=0.1)"),
-    ],
-    ids=["none", "one", "two", "with a closure"],
-)
-def test_suspects_are_settled_with_the_users_optimizer(
-    optimizer: Callable[[list[nn.Parameter]], Any], note: str
-) -> None:
-    def report(net: nn.Sequential) -> Report:
-        return inithealth.check(net, INPUTS, loss=cross_entropy, optimizer=optimizer(list(net.parameters())))
-
-    assert blamed(report(zero_head())) == []
-    assert report(zero_head()).notes == ("loss: as given", note)
-    assert blamed(report(never_waking())) == [("IH103", "error", ("0",))]
-
-
-def test_a_warm_up_that_starts_at_zero_still_wakes_a_zero_head() -> None:
-    net = zero_head()
-    optimizer = Adam(net.parameters(), lr=1e-3)
-    LambdaLR(optimizer, lambda step: step / 100)
-    assert optimizer.param_groups[0]["lr"] == 0.0
-    assert blamed(inithealth.check(net, INPUTS, loss=cross_entropy, optimizer=optimizer)) == []
-    assert optimizer.param_groups[0]["lr"] == 0.0
-
-
-def state(optimizer: Optimizer) -> Any:
-    return [
-        [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups],
-        [{key: torch.as_tensor(v).clone() for key, v in s.items()} for s in optimizer.state.values()],
-    ]
-
-
-@pytest.mark.parametrize("used", [False, True], ids=["fresh", "in use"])
-def test_the_optimizer_is_left_as_it_was(used: bool) -> None:
-    net = never_waking()
-    optimizer = Adam(net.parameters(), lr=0.1)
-    if used:
-        cross_entropy(net(INPUTS)).backward()
-        optimizer.step()
-        nn.init.zeros_(net[0].weight)
-    before = state(optimizer)
-    inithealth.check(net, INPUTS, loss=cross_entropy, optimizer=optimizer)
-    groups, states = state(optimizer)
-    assert groups == before[0]
-    assert len(states) == len(before[1]) == (4 if used else 0)
-    assert all(torch.equal(new[key], old[key]) for new, old in zip(states, before[1], strict=True) for key in old)
 
 
 # --- settings ---
