@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from inithealth import Report, Severity
 from inithealth.report.compare.baseline import Baseline, applied, pruned, read, text_of
-from inithealth.report.compare.saved import read_report, write
-from tests.report.hostile import EXAMPLE, REPORTS, finding
+from tests.report.hostile import EXAMPLE, finding
 
 BASELINE = Baseline.of(EXAMPLE)
 
@@ -78,49 +73,6 @@ def test_thousands_are_compared_at_once() -> None:
     assert applied(many, Baseline.of(many)).ok
 
 
-def test_it_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    file = tmp_path / "known.json"
-    write(file, "old")
-    with pytest.raises(ValueError, match="surrogates"):
-        write(file, "\ud800")
-    with pytest.raises(OSError, match="directory"):
-        write(tmp_path, "a folder")
-    assert [each.name for each in tmp_path.iterdir()] == ["known.json"]
-    assert file.read_text() == "old"
-
-
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "real.json").write_text("old")
-    (tmp_path / "link.json").symlink_to("real.json")
-    write(tmp_path / "link.json", "new")
-    assert (tmp_path / "link.json").is_symlink()
-    assert (tmp_path / "real.json").read_text() == "new"
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
-def test_a_pipe_stays_a_pipe(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # a writer waits for one
-    try:
-        write(pipe, "text")
-        assert os.read(reader, 10) == b"text"
-    finally:
-        os.close(reader)
-    assert pipe.is_fifo()
-
-
-def test_what_a_file_says_reaches_no_terminal_raw(tmp_path: Path) -> None:
-    file = tmp_path / "two\nlines.json"
-    file.write_text(json.dumps({"model": "Net", "\x1b[31mred": 1}))
-    for reader in (read, read_report):
-        with pytest.raises(ValueError, match="lines") as raised:
-            reader(file)
-        assert str(raised.value).isprintable()
-    assert r"two\nlines.json is no report" in str(raised.value)
-    assert r"\x1b[31mred: Extra inputs" in str(raised.value)
-
-
 def test_what_is_fixed_is_told_and_pruned() -> None:
     better = report(finding())
     assert "fixed, may go from the baseline: IH104 on head" in applied(better, BASELINE).notes
@@ -131,46 +83,3 @@ def test_what_is_fixed_is_told_and_pruned() -> None:
 def test_a_file_comes_back_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "known.json").write_text(text_of(BASELINE))
     assert read(tmp_path / "known.json") == BASELINE
-
-
-@given(st.one_of(st.binary(max_size=200), REPORTS.map(lambda r: repr(r).encode("utf-8", "replace"))))
-def test_whatever_a_file_holds_is_read_or_refused_in_one_line(data: bytes) -> None:
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "any.json"
-        file.write_bytes(data)
-        for reader in (read, read_report):
-            with pytest.raises(ValueError, match=r"any\.json") as raised:
-                reader(file)
-            assert "\n" not in str(raised.value)
-
-
-JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.floats(), st.text(max_size=5), st.integers()),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
-    max_leaves=8,
-)
-FIELDS = sorted(Report.model_fields)
-
-
-@given(st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4))
-def test_a_report_with_wrong_fields_is_read_or_refused_in_one_line(fields: dict[str, object]) -> None:
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "any.json"
-        file.write_text(json.dumps({**json.loads(EXAMPLE.to_json()), **fields}))
-        told = ""
-        try:
-            read_report(file)
-        except ValueError as error:
-            told = str(error)
-        assert "\n" not in told
-
-
-def test_what_a_file_says_reaches_the_terminal_without_control_characters(tmp_path: Path) -> None:
-    (tmp_path / "any.json").write_text('{"model": "Net", "\\u001b[31mred": 1}')
-    with pytest.raises(ValueError, match=r"any\.json") as raised:
-        read(tmp_path / "any.json")
-    assert "\x1b" not in str(raised.value)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 import inithealth
 from inithealth import Report, Severity
-from inithealth.report.compare.changes import Change, changes
+from inithealth.report.compare.changes import changes
 from inithealth.report.compare.changes_text import changes_json, changes_table
 from tests.report.hostile import finding
 
@@ -154,18 +154,6 @@ def test_no_numbers_of_a_file_break_it(edits: list[tuple[int, object]]) -> None:
         both = changes(old, new)
         assert changes_table(both).isascii()
         json.loads(changes_json(both))
-
-
-def test_layers_that_changed_alike_are_told_together() -> None:
-    alike = [Change(what="std", layer=f"l{number}", old="0.02", new="0.2") for number in range(12)]
-    worse = Change(what="verdict", layer="IH106 l0", old="not found", new="error: \x1b[31mtoo large", worse=True)
-    text = changes_table([*alike, worse])
-    assert text.splitlines() == [
-        "WORSE verdict IH106 l0: not found -> error: \\x1b[31mtoo large",
-        "std l0 ... l11 (12 layers): 0.02 -> 0.2",
-        "",
-        "1 worse, 12 other changes",
-    ]
 
 
 def test_numbers_that_no_network_has_are_compared_too() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 
 from inithealth import Report
+from inithealth.report.formats import rendered
 from inithealth.report.formats.markdown import render as markdown
 from tests.report.hostile import REPORTS, finding
 
@@ -48,3 +49,18 @@ def test_a_cut_leaves_nothing_open(long: str) -> None:
     assert "(cut: the JSON report has all of it)" in lines
     assert sum(line == "<details>" for line in lines) == sum(line == "</details>" for line in lines)
     assert any(line.startswith("### ") for line in lines)
+
+
+def test_markdown_shows_markup_as_text() -> None:
+    odd = finding(layers=("<script>",), message="a|b <script> `x`", source=None, fix="```\nx")
+    text = rendered(Report(model="Net", findings=(odd,)), "markdown")
+    assert "<script>" not in text
+    assert "a\\|b &lt;script&gt; \\`x\\`" in text
+    assert "````python\n```\nx\n````" in text
+
+
+def test_markdown_ends_at_what_github_shows() -> None:
+    many = tuple(finding(layers=(f"l{number}",), fix="x" * 1000) for number in range(2000))
+    text = rendered(Report(model="Net", findings=many), "markdown")
+    assert len(text.encode()) <= 2**20
+    assert text.endswith("(cut: the JSON report has all of it)")

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inithealth import Report
+from inithealth.report.formats import rendered
 from inithealth.report.formats.sarif import render as sarif
-from tests.report.hostile import TEXT, finding
+from tests.report.hostile import EXAMPLE, TEXT, finding
 
 
 def artifact(source: str) -> dict[str, Any]:
@@ -55,3 +56,26 @@ def test_any_path_is_a_uri(path: str, line: int) -> None:
     assert " " not in found["uri"]
     assert (urlsplit(found["uri"]).scheme == "file") is ("uriBaseId" not in found)
     unquote(found["uri"], errors="strict")
+
+
+def results(report: Report) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(rendered(report, "sarif"))["runs"][0]["results"]
+    return found
+
+
+def test_sarif_points_each_result_at_one_place() -> None:
+    for result in results(EXAMPLE):
+        [location] = result["locations"]
+        region = location["physicalLocation"]["region"]
+        assert region.keys() == {"startLine", "startColumn", "endLine", "endColumn"}
+        assert location["physicalLocation"]["artifactLocation"]["uri"] == "nets/a.py"
+    assert [result["level"] for result in results(EXAMPLE)] == ["error", "warning", "error"]
+    assert results(EXAMPLE)[2]["suppressions"] == [{"kind": "external", "justification": "meant"}]
+
+
+def test_sarif_describes_each_rule_once() -> None:
+    run = json.loads(rendered(EXAMPLE, "sarif"))["runs"][0]
+    rules = run["tool"]["driver"]["rules"]
+    assert [rule["id"] for rule in rules] == ["IH103", "IH104", "IH105"]
+    assert all(rules[result["ruleIndex"]]["id"] == result["ruleId"] for result in run["results"])
+    assert all(rule["help"]["text"] and rule["shortDescription"]["text"].endswith(".") for rule in rules)

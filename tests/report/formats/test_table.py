@@ -11,7 +11,6 @@ from torch import nn
 import inithealth
 from inithealth import Finding, Report, Severity
 from inithealth.findings import Skipped
-from inithealth.report.plain import plain
 from tests.rules.nets import judged, mlp
 from tests.rules.recordings import layer, measured, stack
 from tests.zoo.faulty import FAULTY
@@ -147,13 +146,6 @@ def test_control_characters_in_names_break_no_line() -> None:
     )
     assert len(str(told).split("\n")) == plain_lines + 1  # the reason of the finding
     assert r"a\nb\x1b[31mc\r\u2028d\xe4\x00" in str(told)
-
-
-@pytest.mark.parametrize(
-    ("text", "told"), [("plain", "plain"), ("\t", r"\t"), ("é", r"\xe9"), ("\\n", "\\n"), ("", "")]
-)
-def test_plain(text: str, told: str) -> None:
-    assert plain(text) == told
 
 
 def deep(count: int) -> tuple[Any, ...]:

@@ -1,0 +1,117 @@
+"""Which layer a parameter or an operation belongs to, and the place that it has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inithealth.record.layers.naming import Naming, dimensions, module_kind
+from tests.record.reading import Written, flow_behind
+
+
+@pytest.mark.parametrize(
+    ("module", "kind"),
+    [
+        (nn.Linear(2, 2), "linear"),
+        (nn.Conv1d(2, 2, 1), "conv"),
+        (nn.ConvTranspose2d(2, 2, 1), "conv"),
+        (nn.Embedding(2, 2), "embedding"),
+        (nn.EmbeddingBag(2, 2), "embedding"),
+        (nn.GRU(2, 2), "rnn"),
+        (nn.LSTMCell(2, 2), "rnn"),
+        (nn.BatchNorm2d(2), "norm"),
+        (nn.InstanceNorm1d(2), "norm"),
+        (nn.LayerNorm(2), "norm"),
+        (nn.RMSNorm(2), "norm"),
+        (nn.Bilinear(2, 2, 2), "bilinear"),
+        (nn.Sequential(nn.Linear(2, 2)), "other"),
+        (None, "other"),
+    ],
+)
+def test_the_kind_of_a_module(module: nn.Module | None, kind: str) -> None:
+    assert module_kind(module) == kind
+
+
+def test_a_lazy_parameter_has_no_dimensions_yet() -> None:
+    assert dimensions(nn.Parameter(torch.ones(2, 3))) == 2
+    assert dimensions(nn.parameter.UninitializedParameter()) == 0
+
+
+class Block(nn.Module):
+    """One matrix in a module of its own, two in another, and one that is tied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.cell, self.embedding = nn.Linear(3, 3), nn.GRUCell(3, 3), nn.Embedding(5, 3)
+        self.head = nn.Linear(3, 5, bias=False)
+        self.head.weight = self.embedding.weight
+        self.fc.bias.requires_grad_(False)
+
+
+def test_a_layer_is_its_module_or_its_parameter_where_there_are_several_matrices() -> None:
+    naming = Naming(nn.Sequential(Block()))
+    assert naming.layer("0.fc.weight") == naming.layer("0.fc.bias") == "0.fc"
+    assert naming.layer("0.cell.weight_ih") == "0.cell.weight_ih"
+    assert naming.module("0.cell.weight_ih") == "0.cell"
+    assert "0.head.weight" not in naming.parameters
+    assert naming.tied == {"0.embedding.weight": ("0.head.weight",)}
+    assert "0.fc.bias" in naming.parameters.keys() - naming.trainable
+
+
+@pytest.mark.parametrize(
+    ("parameter", "place"),
+    [
+        ("blocks.0.body.fc1.weight", "blocks.fc1.weight"),
+        ("blocks.1.fc1.weight", "blocks.fc1.weight"),
+        ("blocks.1.out.weight", "blocks.out.weight"),
+        ("head.weight", "head.weight"),
+    ],
+)
+def test_a_place_has_neither_numbers_nor_containers_of_one_module(parameter: str, place: str) -> None:
+    model = nn.Module()
+    inner = nn.ModuleDict({"fc1": nn.Linear(2, 2), "out": nn.Linear(2, 2)})
+    model.blocks = nn.ModuleList([nn.ModuleDict({"body": inner}), nn.ModuleDict(dict(inner.items()))])
+    model.head = nn.Linear(2, 2)
+    naming = Naming(model)
+    fc1 = naming.place("blocks.0.body.fc1.weight"), naming.place("blocks.1.fc1.weight")
+    assert fc1[0] == fc1[1]
+    assert naming.place(parameter).endswith(place.rpartition(".")[2])
+    assert (naming.place(parameter) == fc1[0]) is (place == "blocks.fc1.weight")
+
+
+def test_a_parametrized_weight_has_the_place_of_a_plain_one() -> None:
+    plain, shaped = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    nn.utils.parametrizations.weight_norm(shaped[0])
+    assert Naming(plain).place("0.weight") == Naming(shaped).place("0.parametrizations.weight.original1")
+
+
+def layers(model: nn.Module, *args: Any) -> dict[str, str]:
+    """The layer of each operation, by the operation's node."""
+    flow = flow_behind(model, model(*args))
+    return {flow.graph.names[node]: layer for node, layer in Naming(model).layers(flow).items()}
+
+
+def test_a_tied_weight_is_a_layer_for_each_use() -> None:
+    tied = Block()
+    net = Written(lambda net, x: net.block.head(net.block.fc(net.block.embedding(x)).relu()), block=tied)
+    assert set(layers(net, torch.arange(4)).values()) == {"block.embedding", "block.fc", "block.head"}
+
+
+def test_a_use_without_a_module_of_its_own_has_both_words() -> None:
+    def forward(net: Any, x: Tensor) -> Tensor:
+        return F.linear(net.embedding(x).relu(), net.embedding.weight)
+
+    found = layers(Written(forward, embedding=nn.Embedding(5, 3)), torch.arange(4))
+    assert set(found.values()) == {"embedding", "embedding (as linear)"}
+
+
+def test_of_the_factors_of_a_weight_the_larger_one_is_the_weight() -> None:
+    model = nn.utils.parametrizations.weight_norm(nn.Linear(3, 4))
+    flow = flow_behind(model, model(torch.randn(2, 3)))
+    naming = Naming(model)
+    (operation,) = [each for each in flow.operations.values() if each.transformed]
+    assert naming.main(operation) == "parametrizations.weight.original1"
