@@ -1,9 +1,14 @@
+"""Numbers that follow from a frozen recording."""
+
 from __future__ import annotations
 
 import json
+import math
 
-from inithealth.recording import Layer, Recording, Weight, weighted
-from tests.rules.recordings import recording, stack, weight
+import pytest
+
+from inithealth.recording import Layer, Measurement, Recording, Step, Weight, weighted
+from tests.rules.recordings import recording, signal, stack, weight
 
 
 def pair(name: str, own: Weight | None) -> Layer:
@@ -37,3 +42,39 @@ def test_none_of_them_is_saved() -> None:
     assert "weighted" not in saved
     assert not {"parameter", "shape", "gain"} & saved["layers"][0].keys()
     assert Recording.model_validate(saved) == found
+
+
+def test_a_gain_is_the_output_over_the_input() -> None:
+    m = Measurement(layer="fc", input=signal(2.0), output=signal(3.0), predicted=5.0)
+    assert (m.gain, m.predicted_gain) == (1.5, 2.5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"input": None}, {"input": signal(0.0)}, {"input": signal(math.nan)}, {"output": None, "predicted": None}],
+)
+def test_without_both_there_is_none(change: dict[str, object]) -> None:
+    known = {"layer": "fc", "input": signal(2.0), "output": signal(3.0), "predicted": 5.0}
+    m = Measurement.model_validate({**known, **change})
+    assert m.gain is m.predicted_gain is None
+
+
+@pytest.mark.parametrize(
+    ("loss", "norm", "broken"),
+    [(1.0, 1.0, False), (None, None, False), (math.nan, 1.0, True), (1.0, math.inf, True), (None, math.nan, True)],
+)
+def test_a_step_is_broken_where_a_loss_or_a_gradient_is(loss: float | None, norm: float | None, broken: bool) -> None:
+    assert Step(index=0, loss=loss, global_gradient_norm=norm).broken is broken
+
+
+def test_a_layer_is_found_by_its_name() -> None:
+    of = recording()
+    assert of.layer("fc1") is of.layers[1]
+    with pytest.raises(KeyError, match="fc9"):
+        of.layer("fc9")
+
+
+def test_the_first_step_by_layer() -> None:
+    of = recording()
+    assert list(of.first) == ["fc0", "fc1", "fc2", "fc3", "head"]
+    assert Recording(model="Net", layers=(), steps=()).first == {}

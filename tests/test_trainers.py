@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-import subprocess
 import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from torch.optim import SGD, Optimizer
 from torch.utils.data import DataLoader, TensorDataset
 
 import inithealth
-from inithealth import InitHealth, Report, environment, factory
+from inithealth import InitHealth, Report
 
 QUIET: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
 CLI: dict[str, Any] = {"save_config_callback": None, "seed_everything_default": False}
@@ -139,59 +137,6 @@ def test_a_misspelt_setting_ends_the_command_line_before_the_training(monkeypatc
     arguments = ["fit", "--trainer.callbacks=inithealth.InitHealth", "--trainer.callbacks.settings.schedule=evry"]
     with pytest.raises(ValueError, match="unknown schedule 'evry'; did you mean 'every'"):
         LightningCLI(Net, args=arguments, **CLI)
-
-
-SCRIPT = """
-    import {namespace} as pl
-    import torch
-    from torch import nn
-
-    class Net(pl.LightningModule):
-        def __init__(self):
-            super().__init__()
-            self.net = nn.Sequential(*(nn.Linear(8, 8) for _ in range(6)))
-            for layer in self.net:
-                nn.init.normal_(layer.weight, std=0.01)
-
-        def training_step(self, batch, batch_idx):
-            return self.net(batch).square().mean()
-
-        def configure_optimizers(self):
-            return torch.optim.SGD(self.parameters(), lr=0.1)
-
-    trainer = pl.Trainer(max_steps=2, accelerator="cpu", logger=False, enable_progress_bar=False,
-                         enable_model_summary=False, enable_checkpointing=False{more})
-    trainer.fit(Net(), torch.utils.data.DataLoader(torch.randn(32, 8), batch_size=8))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("namespace", ["pytorch_lightning", "lightning.pytorch"])
-@pytest.mark.parametrize(
-    ("value", "more", "times"),
-    [("1", "", 1), ("", "", 0), ("1", ", callbacks=__import__('inithealth').InitHealth()", 1)],
-    ids=["asked for", "not asked for", "there already"],
-)
-def test_the_environment_adds_it_without_any_code(
-    namespace: str, value: str, more: str, times: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("INITHEALTH", value)
-    code = textwrap.dedent(SCRIPT.format(namespace=namespace, more=more))
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.count("ERROR   IH201 vanishing-activations") == times, done.stderr
-
-
-@pytest.mark.parametrize(
-    ("value", "meant"),
-    [("1", True), ("true", True), (" ON ", True), ("0", False), ("No", False), ("", None), ("maybe", None)],
-)
-def test_a_word_in_the_environment(
-    value: str, meant: bool | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("INITHEALTH", value)
-    assert environment.switch() is meant
-    assert len(factory.callbacks()) == (meant is True)
-    assert ("INITHEALTH=maybe is ignored" in caplog.text) == (value == "maybe")
 
 
 def test_it_can_be_sent_to_other_processes() -> None:

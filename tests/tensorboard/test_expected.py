@@ -7,36 +7,8 @@ import math
 import pytest
 
 from inithealth.tensorboard.expected import FORWARD, GRADIENT, sleepers
-from inithealth.tensorboard.log2_levels import finite, forward_level, gradient_level, levels_of, log2, measured_layers
-from tests.tensorboard.recordings import NUMEL, changed, layer, plain, relabelled, signal
-
-
-def test_levels_are_log2_and_zero_and_broken_ones_stay_apart() -> None:
-    assert log2(0.25) == -2
-    assert log2(0.0) == -math.inf
-    assert math.isnan(log2(math.inf))
-    assert math.isnan(log2(math.nan))
-    assert finite([1.0, None, math.nan, -math.inf]) == [1.0]
-
-
-def test_a_gradient_counts_as_a_whole_and_an_activation_by_element() -> None:
-    recording = changed(plain(2), "layers.0", output=signal(0.5), gradient=signal(0.5))
-    measurement = recording.first["layers.0"]
-    assert forward_level(measurement) == -1
-    assert gradient_level(measurement) == pytest.approx(-1 + math.log2(NUMEL) / 2)
-
-
-def test_one_non_finite_element_makes_the_level_nan_and_an_empty_tensor_none() -> None:
-    broken = changed(plain(1), "layers.0", output=signal(1.0, non_finite=1))
-    empty = changed(plain(1), "layers.0", output=signal(0.0).model_copy(update={"sampled": 0}))
-    assert math.isnan(levels_of(broken.steps[0], forward_level)["layers.0"] or 0.0)
-    assert levels_of(empty.steps[0], forward_level) == {"layers.0": None}
-
-
-def test_layers_come_in_forward_order_without_those_never_measured() -> None:
-    recording = plain(3)
-    shuffled = recording.model_copy(update={"layers": (*recording.layers[::-1], layer("unused", 9))})
-    assert [each.name for each in measured_layers(shuffled)] == ["layers.0", "layers.1", "layers.2"]
+from inithealth.tensorboard.log2_levels import forward_level, gradient_level
+from tests.tensorboard.recordings import changed, plain, relabelled, signal
 
 
 def test_without_norms_the_inputs_rms_is_wanted_everywhere() -> None:

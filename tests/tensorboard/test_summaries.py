@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
-from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from torch.utils.tensorboard import SummaryWriter
 
 from inithealth.findings import Finding, Severity
@@ -71,27 +70,6 @@ def test_at_most_twelve_scalars_a_step_in_one_proto_and_step_zero_is_there(tmp_p
     assert {len(event.summary.value) for event in protos} == {len(DESCRIPTIONS)}
 
 
-def test_the_spread_is_over_the_layers(tmp_path: Path) -> None:
-    accumulator = written(tmp_path, plain(11, (0,), dict.fromkeys(range(1, 11), 0.5)))
-    for share, level in (("p10", -9), ("p50", -5), ("p90", -1)):
-        assert values(accumulator, f"forward_log2_rms/{share}") == {0: level}
-        assert values(accumulator, f"gradient_log2_norm/{share}") == {0: level - 3}
-
-
-def test_the_scalars_sum_up_the_layers(tmp_path: Path) -> None:
-    recording = changed(plain(10, (0,), {5: 2.0**-8}), "layers.2", dead_share=0.75)
-    recording = changed(recording, "layers.9", output=signal(1.0, non_finite=1))
-    accumulator = written(tmp_path, recording, weight_scale("a"), weight_scale("b", severity=Severity.WARNING))
-    expected = {
-        "gradient_log2_min_over_max": -8,
-        "dead_share_max": 0.75,
-        "error_causes": 1,
-        "warning_causes": 1,
-        "non_finite_layers": 1,
-    }
-    assert {tag: values(accumulator, tag) for tag in expected} == {tag: {0: value} for tag, value in expected.items()}
-
-
 @pytest.mark.parametrize("rms", [math.nan, math.inf, 0.0, None], ids=str)
 def test_only_finite_numbers_are_written(tmp_path: Path, rms: float | None) -> None:
     odd = None if rms is None else signal(rms)
@@ -130,20 +108,6 @@ def test_the_depth_profile_has_the_layer_as_its_step_and_leaves_the_band_at_the_
         if measured.value < lower.value
     ]
     assert below == list(range(6))
-
-
-def test_the_layout_parses_and_names_tags_that_are_there(tmp_path: Path) -> None:
-    accumulator = written(tmp_path, plain(5))
-    [event] = accumulator.Tensors("custom_scalars__config__")
-    layout = Layout.FromString(event.tensor_proto.string_val[0])
-    charts = [chart for category in layout.category for chart in category.chart]
-    assert len(charts) == 4
-    assert sum("within x2 of the input's rms" in chart.title for chart in charts) == 1
-    tags = set(accumulator.Tags()["scalars"])
-    for chart in charts:
-        assert chart.margin.series
-        for series in chart.margin.series:
-            assert {series.value, series.lower, series.upper} <= tags
 
 
 def test_pictures_are_drawn_at_round_numbers_of_steps_and_at_the_end(tmp_path: Path) -> None:

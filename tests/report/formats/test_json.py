@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 from inithealth import Report
 from inithealth.report.formats import rendered
 from tests.report.hostile import EXAMPLE
+from tests.rules.recordings import measured, stack
 
 
 def test_json_comes_back_as_it_was() -> None:
