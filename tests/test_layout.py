@@ -1,4 +1,4 @@
-"""Who may import whom: from higher floors to lower ones, without circles; what is measured has one entrance."""
+"""Who may import whom: from higher floors to lower ones, without circles; a file is one idea, and has its tests."""
 
 from __future__ import annotations
 
@@ -34,9 +34,21 @@ LAZY = ("inithealth.findings", "inithealth.report.formats.table")  # `Report.__s
 # Inside `record` everything may be used; outside it only these, or what is in them.
 DOORS = ("recorder", "step_meter", "tensors", "sandbox", "live.optimizers", "live.probation", "live.picklable_hook")
 DOORS += ("live.distributed", "live.updates", "layers.class_source")
+# Modules without a test file of their own: the file that tests them, or the reason.
 WITHOUT_TEST = {
-    "protocol or data only": "call failures network columns finding_text identity plain summary place_texts",
+    "__main__": "tests/cli/test_demonstration.py",
+    "cli.diff": "tests/cli/test_report.py",
+    "cli.main": "tests/cli/test_check.py",
+    "layer_kinds": "names alone",
+    "record.live.measurements": "tests/record/test_recorder.py",
+    "record.live.step_buffer": "fields alone",
+    "record.step_meter": "tests/sessions/test_monitor.py",
+    "report.layer_table": "tests/report/formats/test_table.py",
+    "sessions.watching": "tests/sessions/test_monitor.py",
 }
+
+
+TESTS = Path(__file__).parent
 
 
 def name_of(path: Path) -> str:
@@ -112,3 +124,15 @@ def test_a_file_is_one_idea(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name, path in MODULES.items() if path.name == "__init__.py"])
 def test_a_package_says_what_is_in_it(name: str) -> None:
     assert ast.get_docstring(ast.parse(MODULES[name].read_text(encoding="utf-8")))
+
+
+def test_each_module_has_its_test_file_or_a_reason() -> None:
+    files = [path for path in MODULES.values() if path.name != "__init__.py"]
+    tested = {path: TESTS / path.relative_to(PACKAGE).with_name(f"test_{path.name}") for path in files}
+    missing = {name_of(path).removeprefix("inithealth.") for path, test in tested.items() if not test.is_file()}
+    assert missing == WITHOUT_TEST.keys()
+
+
+@pytest.mark.parametrize("reason", [reason for reason in WITHOUT_TEST.values() if reason.startswith("tests/")])
+def test_a_test_file_that_is_named_is_there(reason: str) -> None:
+    assert (TESTS.parent / reason).is_file()
