@@ -15,7 +15,8 @@ from inithealth.evidence.limits import SharedLimits
 from inithealth.recording import Recording
 from inithealth.rules.base import limit, unit_of
 from inithealth.rules.catalogue import catalogue
-from tests.rules.random_recordings import random_recording, special_recording
+from tests.rules.random_recordings import random_recording
+from tests.rules.special_recordings import special_recording
 
 RECORDINGS = 400
 OPTIONS = [(rule, option) for rule in catalogue() for option in rule.model_fields]

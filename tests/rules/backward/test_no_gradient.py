@@ -34,9 +34,10 @@ def test_a_detached_body_is_an_error_and_the_cut_is_placed() -> None:
     found = finding(report, "IH304")
     assert found.severity == Severity.ERROR
     assert found.layers == ("second", "first")
-    assert found.message == "first, second: the values reach the loss but no gradient comes back"
-    assert found.cause == "the graph is cut behind second: detach, no_grad, .data or numpy"
-    assert found.fix == "remove the .detach() (or no_grad, .data, .item()) applied to the output of second"
+    assert "no gradient comes back" in found.message
+    assert "cut behind second" in found.cause
+    assert found.fix.startswith("remove the .detach()")
+    assert found.fix.endswith(" second")
     assert judged(Cut(lambda x: x)).causes == ()  # as told
 
 
@@ -51,7 +52,7 @@ def test_a_slope_of_zero_puts_the_layers_before_it_to_sleep() -> None:
     assert found.severity == Severity.ERROR
     assert found.layers == ("second", "first")
     assert found.message == "first, second: the gradient is exactly zero in 4 steps"
-    assert found.cause == "something between second and the loss has slope zero everywhere"
+    assert "between second and the loss" in found.cause
     assert "a sign, round or argmax behind second" in found.fix
 
 

@@ -33,10 +33,11 @@ def test_a_root_at_zero_has_no_slope() -> None:
     found = finding(report, "IH303")
     assert found.severity == Severity.ERROR
     assert found.layers == ("fc", "enter")
-    assert found.message == "fc: the gradient is NaN or infinite, and that of 1 layer before it"
+    assert found.message.startswith("fc: ")
+    assert "1 layer before it" in found.message
     assert (found.measured, found.limit) == (2.0, 0.0)
-    assert found.cause == "an operation between fc and the loss has no finite slope here, or overflows"
-    assert found.fix == "add an epsilon inside the roots and logarithms of what is computed from fc"
+    assert "between fc and the loss" in found.cause
+    assert found.fix.startswith("add an epsilon inside the roots")
     assert [cause.code for cause in report.causes] == ["IH303"]
     assert judged(Root(epsilon=1e-6)).causes == ()  # as told
 

@@ -49,10 +49,8 @@ def test_a_deep_network_twice_as_loud_as_he_explodes() -> None:
     assert found.measured is not None
     assert found.measured > 1e4
     assert found.limit == 30.0
-    assert (
-        "have 1.4x the gain that keeps the signal through relu: over 40 layers that makes the signal 1e+06x"
-        in found.cause
-    )
+    assert "have 1.4x the gain" in found.cause
+    assert "over 40 layers that makes the signal 1e+06x" in found.cause
     assert [cause.code for cause in report.causes] == ["IH202"]
     assert {"IH302", "IH208"} <= {consequence.code for consequence in report.consequences(found)}
     assert mended(model, "IH202").ok
@@ -63,7 +61,7 @@ def test_residual_branches_are_blamed_where_they_add_up() -> None:
     found = finding(judged(model), "IH202")
     assert found.severity == Severity.ERROR
     assert found.layers == tuple(f"{number}.leave" for number in range(1, 25))
-    assert found.cause == "24 residual branches add to the signal, and no normalization takes its growth away"
+    assert found.cause.startswith("24 residual branches add to the signal")
     assert found.fix == "for i in range(1, 25): nn.init.normal_(model[i].leave.weight, std=0.0255)"
     assert mended(model, "IH202").ok
 
@@ -101,7 +99,8 @@ def test_levels(rms: float, normalized: bool, severity: Severity | None) -> None
 
 def test_the_growth_is_told_relative_to_large_inputs() -> None:
     (found,) = judge(ExplodingActivations, grown(500.0, inputs=5.0))
-    assert found.message == "activations grow to 100 times the input's rms (5) at fc2 (limit 30)"
+    assert "100 times the input's rms (5) at fc2" in found.message
+    assert found.limit == 30.0
     (found,) = judge(ExplodingActivations, grown(100.0))
     assert found.message == "activations grow to rms 100 at fc2 (limit 30)"
 

@@ -93,7 +93,7 @@ def test_one_large_element_is_named() -> None:
     batch = vectors()
     batch[3, 5] = 60.0
     found = finding(judged(mlp(), batch), "IH210")
-    assert found.message == "batch: largest element 60 (limit 50), where initialization assumes about 1"
+    assert found.message.startswith("batch: largest element 60 ")
     assert (found.measured, found.limit) == (60.0, 50.0)
 
 

@@ -24,7 +24,8 @@ def test_a_head_twenty_times_too_large() -> None:
     found = finding(report, "IH208")
     assert (found.severity, found.layers) == (Severity.ERROR, ("8",))
     assert found.message.startswith("loss at init ")
-    assert " where guessing gives 2.3 (limit 23); the logits of layer 8 have std " in found.message
+    assert "guessing gives 2.3 (limit 23)" in found.message
+    assert "the logits of layer 8 have std " in found.message
     assert found.message.endswith(" (limit 8)")
     assert found.limit == 8.0
     assert found.measured is not None
@@ -41,8 +42,8 @@ def test_softmax_twice() -> None:
     found = finding(judged(model), "IH208")
     assert found.severity == Severity.ERROR
     assert found.layers == ("8",)
-    assert found.message == "layer 8: probabilities are fed to cross-entropy, which applies a softmax of its own"
-    assert found.fix == "return the logits: leave the softmax before F.cross_entropy out"
+    assert "probabilities are fed to cross-entropy" in found.message
+    assert found.fix.startswith("return the logits: leave the softmax")
     assert "IH208" not in codes(judged(model[:-1]))
 
 

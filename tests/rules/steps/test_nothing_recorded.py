@@ -20,7 +20,7 @@ def test_a_model_that_was_not_called_is_a_warning() -> None:
         monitor.step(1.0)
     found = finding(monitor.report, "IH409")
     assert found.severity == Severity.WARNING
-    assert found.fix == "call the model as a whole inside watch(model), before monitor.step(loss)"
+    assert "before monitor.step(loss)" in found.fix
 
 
 def test_a_measured_model_is_silent() -> None:
@@ -36,5 +36,5 @@ def test_numbers_of_no_layer_are_none() -> None:
 
 def test_a_graph_that_was_not_read_is_told_with_the_reason() -> None:
     (found,) = judge(NothingRecorded, recording(stack(3), graph=False, not_measured=("autograd graph: odd",)))
-    assert found.message == "the autograd graph was not read: what fc0, fc1, head feed is not known"
+    assert "what fc0, fc1, head feed is not known" in found.message
     assert found.cause == "autograd graph: odd"

@@ -90,7 +90,7 @@ def test_a_block_that_was_copied_is_one_note() -> None:
     layers = encoder(7, 7, 7)
     (found,) = judge(ClonedLayers, recording(layers, apart(layers)))
     assert found.severity == Severity.INFO
-    assert found.message == "layers.0.linear1 ... layers.2.linear2 (6 layers): 3 bit-identical copies of 2 weights each"
+    assert found.message.endswith("3 bit-identical copies of 2 weights each")
     assert set(found.layers) == {each.name for each in layers}
     assert "mostly harmless" in found.cause
     assert found.fix.splitlines() == [

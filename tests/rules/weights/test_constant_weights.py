@@ -29,9 +29,7 @@ def test_a_constant_network_is_an_error() -> None:
     found = finding(report, "IH104")
     assert found.severity == Severity.ERROR
     assert found.layers == ("0", "2", "4", "6")
-    assert found.message == (
-        "layer 0 ... layer 6 (4 layers): every weight is 0.02, and 98% of the units are alike after 4 steps (limit 50%)"
-    )
+    assert "every weight is 0.02, and 98% of the units are alike" in found.message
     assert found.measured == pytest.approx(63 / 64)
     assert found.limit == 0.5
     assert [cause.code for cause in report.causes] == ["IH104"]
@@ -49,7 +47,7 @@ def test_a_constant_layer_among_random_ones_is_a_warning() -> None:
     found = finding(judged(model), "IH104")
     assert found.severity == Severity.WARNING
     assert found.layers == ("2",)
-    assert "the units part by themselves: 0% of the units are alike after 4 steps (limit 50%)" in found.message
+    assert "0% of the units are alike after 4 steps" in found.message
     assert mended(model, "IH104").ok
 
 
@@ -65,7 +63,8 @@ def test_units_that_only_the_biases_tell_apart_are_a_warning() -> None:
     model = filled(mlp(), 2, bias=True)
     found = finding(judged(model), "IH104")
     assert found.severity == Severity.WARNING
-    assert found.message == "layer 2: every weight is 0.02, only the biases tell the units apart"
+    assert found.layers == ("2",)
+    assert "only the biases tell the units apart" in found.message
     mended(model, "IH104")
 
 

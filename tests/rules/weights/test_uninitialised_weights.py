@@ -77,10 +77,8 @@ def garbage(**changes: Any) -> list[Any]:
 def test_tiny_values_are_never_drawn() -> None:
     (found,) = garbage(fc1={"weight": TINY}, fc2={"weight": {"tiny_share": 1.0}})
     assert (found.severity, found.layers) == (Severity.ERROR, ("fc1", "fc2"))
-    assert found.message == (
-        "fc1, fc2: memory that nothing was written to: in fc1.weight 0.00033 of the values are not zero and yet "
-        "below 1e-20 (limit 0)"
-    )
+    assert "in fc1.weight 0.00033 of the values" in found.message
+    assert found.limit == 0.0
     assert found.measured == pytest.approx(3 / 96**2)
     assert found.fix.splitlines() == [
         'nn.init.kaiming_normal_(model.fc1.weight, nonlinearity="relu")',
@@ -90,7 +88,8 @@ def test_tiny_values_are_never_drawn() -> None:
 
 def test_absurd_values_beside_small_ones_are_never_drawn() -> None:
     (found,) = garbage(fc1={"weight": HUGE})
-    assert found.message == ("fc1: memory that nothing was written to: values up to 3e+38 (limit 1e+10)")
+    assert found.layers == ("fc1",)
+    assert "values up to 3e+38" in found.message
     assert (found.measured, found.limit) == (3e38, 1e10)
     assert len(garbage(fc1={"weight": {"abs_max": 3e38, "rms": float("inf")}})) == 1
 
@@ -175,10 +174,9 @@ def blocks(missed: int, following: int, **more: Any) -> tuple[Layer, ...]:
 def test_a_layer_that_the_initialization_missed_is_a_warning() -> None:
     (found,) = judge(UninitialisedWeights, recording(blocks(1, 5)))
     assert (found.severity, found.layers) == (Severity.WARNING, ("h.0.fc",))
-    assert found.message == (
-        "h.0.fc: still at PyTorch's default, where 5 other Linear layers there start as normal(0.02) "
-        "(left out: 17%, limit 34%)"
-    )
+    assert "still at PyTorch's default" in found.message
+    assert "5 other Linear layers there start as normal(0.02)" in found.message
+    assert found.message.endswith("(left out: 17%, limit 34%)")
     assert found.fix == "nn.init.normal_(model.h[0].fc.weight, std=0.02)"
 
 

@@ -1,0 +1,154 @@
+"""Recordings of one peculiarity each, which independent random numbers do not show."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from inithealth.recording import Layer, Loss, Measurement, Recording, Signal, Step, Update
+
+_SHAPES = ((64, 64), (96, 64), (64, 256))
+
+
+def special_recording(seed: int) -> Recording:
+    """Return a network in which most layers share one peculiarity, which independent numbers do not show."""
+    rng = random.Random(seed)
+    return _KINDS[seed % len(_KINDS)](rng)
+
+
+def _plain(rng: random.Random, count: int, **changes: Any) -> tuple[Layer, ...]:
+    """Linear layers on one line, of various shapes and by He's rule, and a head; ``changes`` are called for each."""
+    layers = []
+    for place in range(count):
+        name, shape = f"blocks.{place}.fc", rng.choice(_SHAPES)
+        fresh = {"mean": 0.0, "zero_share": 0.0, "non_finite": 0, "constant": False, "kurtosis": 3.0, "trainable": True}
+        fans = {"fan_in": shape[1], "fan_out": shape[0], "rms": (2 / shape[1]) ** 0.5, "abs_max": 0.9}
+        known = {"weight": {"name": f"{name}.weight", "shape": shape, **fresh, **fans}, "head": place == count - 1}
+        own = {key: change(rng, place) for key, change in changes.items()}
+        known["weight"].update(own.pop("weight", {}))
+        flow = {"activation": "relu", "feeds": "activation", "called": True, "reaches_loss": True, "unit_axis": 0}
+        more = {"name": name, "module": name, "kind": "linear", "type_name": "Linear", "index": place}
+        layers.append(Layer.model_validate({**more, "place": "blocks.fc.weight", **flow, **known, **own}))
+    return tuple(layers)
+
+
+def _deep(rng: random.Random) -> Recording:
+    """Directions and gradients that fade with depth, a loss that stays where it was."""
+    layers = _plain(rng, rng.choice([8, 60]))
+    fade, fall, start = rng.choice([1.0, 0.7, 0.9]), rng.choice([0.75, 0.3, 0.2]), rng.choice([40.0, 3.0])
+    line, end = rng.choice([1.02, 1.05]), rng.choice([1.05, 1.15, 5.0])
+    steps = []
+    for index in range(24):
+        measured = [
+            Measurement(
+                layer=layer.name,
+                input=_signal(1.0),
+                output=_signal(1.0),
+                gradient=_signal(fade ** (len(layers) - place)),
+                effective=end if layer.head else max(line, start * fall**place),
+                width=64,
+            )
+            for place, layer in enumerate(layers)
+        ]
+        steps.append(Step(index=index * rng.choice([3, 4]), loss=2.3 - 1e-3 * rng.random(), layers=tuple(measured)))
+    return Recording(model="Deep", layers=layers, steps=tuple(steps), inputs={"batch": _signal(1.0)})
+
+
+def _scaled(rng: random.Random) -> Recording:
+    """All weights scaled by one factor, or of one std whatever their shapes."""
+    factor, std = 2 ** rng.uniform(-8, 8), rng.choice([None, 0.005, 0.02, 0.03, 0.2, 1.0])
+    size = lambda rng, place: {"rms": std or factor * 0.1 * rng.uniform(0.9, 1.1)}  # noqa: E731
+    layers = _plain(rng, rng.choice([5, 8]), weight=size, normed=lambda rng, place: factor > 1)
+    return _once(rng, layers, normalized=factor > 1, loss=Loss(kind="mse"))
+
+
+def _residual(rng: random.Random) -> Recording:
+    """Branches some of whose ends are scaled down by the depth."""
+    blocks, smaller = rng.choice([2, 3, 6]), rng.choice([0.9, 1.1, 1.0])
+    names = ("qkv", "out", "fc", "proj")
+    left_out = rng.choice(["out", "proj", "none"])
+    layers = []
+    for place, layer in enumerate(_plain(rng, 4 * blocks + 1)):
+        role, block = names[place % 4], place // 4
+        ends = role in ("out", "proj") and place < 4 * blocks
+        name = f"h.{block}.{role}" if place < 4 * blocks else "head"
+        rms = 0.02 * (smaller / (2 * blocks) ** 0.5 if ends and role != left_out else 1.0)
+        weight = {**layer.weight.model_dump(), "rms": rms * rng.uniform(0.99, 1.01), "name": f"{name}.weight"}
+        flow = {"ends_branch": ends, "reads_trunk": role in ("qkv", "fc"), "bypassable": place < 4 * blocks}
+        known = {"name": name, "module": name, "place": f"h.{role}.weight", "weight": {**weight, "shape": (64, 64)}}
+        layers.append(Layer.model_validate({**layer.model_dump(), **known, **flow, "feeds": "residual"}))
+    return _once(rng, tuple(layers), branches=2 * blocks, normalized=rng.random() < 0.5)
+
+
+def _trained(rng: random.Random) -> Recording:
+    """Spectra as training leaves them in some of the layers, some of which would be faults in fresh ones."""
+    share, shape = rng.choice([0.3, 0.6, 0.9]), rng.choice(_SHAPES[:2])
+    weight = lambda rng, place: {  # noqa: E731
+        "spectral_edge": rng.uniform(1.2, 3.0) if rng.random() < share else 1.0,
+        "shape": shape,
+        "row_cosine": rng.choice([0.0, 0.0, 0.7]),
+        "rms": rng.choice([0.1, 2.0]),
+        "tiny_share": rng.choice([0.0, 0.40123]),
+        "abs_max": 0.3,
+    }
+    return _once(rng, _plain(rng, rng.choice([4, 8]), weight=weight))
+
+
+def _missed(rng: random.Random) -> Recording:
+    """Some layers at the default where the others follow one scheme; values that stand out."""
+    scheme = lambda rng, place: {"name": rng.choice(["kaiming"] * 3 + ["torch_default"]), "text": "some scheme"}  # noqa: E731
+    bias = lambda rng, place: {  # noqa: E731
+        "name": "bias", "shape": (64,), "trainable": True, "mean": 0.0, "rms": 0.1, "zero_share": 0.0,
+        "non_finite": 0, "constant": False, "abs_max": rng.choice([0.01, 0.2, 1.0]),
+    }  # fmt: skip
+    weight = lambda rng, place: {"abs_max": rng.choice([0.9, 3e10]), "rms": rng.choice([0.1, 0.12, 5e8])}  # noqa: E731
+    lost = {f"blocks.{place}.fc.weight": rng.uniform(0.1, 0.14) for place in range(rng.choice([0, 3]))}
+    return _once(rng, _plain(rng, rng.choice([5, 9]), scheme=scheme, bias=bias, weight=weight), lost_writes=lost)
+
+
+def _constant(rng: random.Random) -> Recording:
+    """Weights that are constant, or point one way, nearly throughout; tied embeddings; wide logits."""
+    share = rng.choice([0.0, 0.9])
+    alike = lambda rng, place: {  # noqa: E731
+        "constant": rng.random() < share, "row_cosine": 0.9, "duplicate_rows": rng.choice([0.0] * 9 + [1.0]),
+        "tied_to": ("head.weight",) if place == 0 else (), "rms": rng.choice([0.1, 0.5]),
+    }  # fmt: skip
+    kind = lambda rng, place: "embedding" if place == 0 else "linear"  # noqa: E731
+    layers = _plain(rng, rng.choice([2, 6, 12]), weight=alike, kind=kind)
+    loss = Loss(kind="cross_entropy", classes=10, logits_std=rng.choice([1.0, 9.0, 40.0]))
+    return _once(rng, layers, size=rng.choice([1.0, 1.0, 8.0, 20.0]), fade=rng.choice([1.0, 0.5]), loss=loss)
+
+
+def _half(rng: random.Random) -> Recording:
+    """Half precision: gradients that float16 rounds to zero, updates that change nothing, outputs near its end."""
+    layers = _plain(rng, 6, weight=lambda rng, place: {"half_precision": True})
+    steps = []
+    for index in range(6):
+        small, large = 10 ** rng.uniform(-9, -6), rng.choice([1.0, 30_000.0])
+        known = {"output": _signal(large, float16=True, abs_max=large), "gradient": _signal(small, float16=True)}
+        measured = [Measurement(layer=layer.name, weight_gradient=1.0, **known) for layer in layers]
+        updates = {layer.name: Update(weight=1.0, change=1e-4, unmoved=rng.random(), rate=0.01) for layer in layers}
+        overflows = rng.choice([0, 5])
+        steps.append(Step(index=index, loss=2.3, layers=tuple(measured), updates=updates, overflows=overflows))
+    return Recording(model="Half", layers=layers, steps=tuple(steps))
+
+
+def _once(
+    rng: random.Random, layers: tuple[Layer, ...], *, size: float = 1.0, fade: float = 1.0, **more: Any
+) -> Recording:
+    known = {"input": _signal(1.0), "output": _signal(size)}
+    depth = len(layers)
+    measured = tuple(
+        Measurement(layer=layer.name, gradient=_signal(fade ** (depth - place)), **known)
+        for place, layer in enumerate(layers)
+    )
+    step = Step(index=0, loss=2.3, layers=measured)
+    return Recording(model="Special", layers=layers, steps=(step,), inputs={"batch": _signal(1.0)}, **more)
+
+
+def _signal(rms: float, **more: Any) -> Signal:
+    known = {"numel": 4096, "sampled": 4096, "mean": 0.0, "zero_share": 0.0, "non_finite": 0, "abs_max": 4 * rms}
+    return Signal(**{**known, "rms": rms, **more})
+
+
+_KINDS = (_deep, _scaled, _residual, _trained, _missed, _constant, _half)
