@@ -40,9 +40,7 @@ WITHOUT_TEST = {
     "cli.diff": "tests/cli/test_report.py",
     "cli.main": "tests/cli/test_check.py",
     "layer_kinds": "names alone",
-    "record.live.measurements": "tests/record/test_recorder.py",
     "record.live.step_buffer": "fields alone",
-    "record.step_meter": "tests/sessions/test_monitor.py",
     "report.layer_table": "tests/report/formats/test_table.py",
     "sessions.watching": "tests/sessions/test_monitor.py",
 }
