@@ -20,6 +20,7 @@ def run(example: str, logdir: Path, steps: int) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_quickstart_names_the_bug_and_leaves_the_healthy_run_alone(tmp_path: Path) -> None:
     healthy, with_bug = run("quickstart.py", tmp_path, steps=3).split("=== norms-near-zero ===")
     assert "nothing found" in healthy
@@ -28,6 +29,7 @@ def test_quickstart_names_the_bug_and_leaves_the_healthy_run_alone(tmp_path: Pat
     assert f"tensorboard --logdir {tmp_path}" in with_bug
 
 
+@pytest.mark.slow
 def test_digits_is_healthy(tmp_path: Path) -> None:
     printed = run("digits.py", tmp_path, steps=3)
     assert "nothing found" in printed
@@ -40,6 +42,7 @@ def test_plain_loop_stops_at_the_default_init_and_trains_the_mended_one(tmp_path
     assert "nothing found" in mended
 
 
+@pytest.mark.slow
 def test_the_trainer_of_transformers_is_watched_through_its_callbacks(tmp_path: Path) -> None:
     assert "ok - nothing found (GPT2LMHeadModel, step 2)" in run("transformers_trainer.py", tmp_path, steps=3)
 

@@ -68,7 +68,11 @@ def by_block(net: Net) -> nn.Module:
     return net
 
 
-WAYS = pytest.mark.parametrize("way", [whole, in_place, by_block], ids=lambda way: way.__name__)
+WAYS = pytest.mark.parametrize(
+    "way",
+    [*(pytest.param(way, marks=pytest.mark.slow) for way in (whole, in_place)), by_block],
+    ids=["whole", "in_place", "by_block"],
+)
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +125,7 @@ def step(model: nn.Module, monitor: Monitor) -> None:
     monitor.step(loss)
 
 
+@pytest.mark.slow
 def test_the_hooks_stay_on_unwatched_steps_and_go_once_none_is_to_come() -> None:
     net = Net()
     model = whole(net)
@@ -136,6 +141,7 @@ def test_the_hooks_stay_on_unwatched_steps_and_go_once_none_is_to_come() -> None
     assert [len(outputs(monitor, place)) for place in (0, 1)] == [32, 32]
 
 
+@pytest.mark.slow
 def test_they_are_there_before_the_first_call_of_a_run_that_goes_on() -> None:
     model = whole(Net())
     with Monitor(model, steps_taken=6, settings=Settings(schedule=4)) as monitor:
@@ -145,11 +151,13 @@ def test_they_are_there_before_the_first_call_of_a_run_that_goes_on() -> None:
     assert len(outputs(monitor, 0)) == 32
 
 
+@pytest.mark.slow
 def test_checkpoints_inside() -> None:
     compiled, plain = train(whole(Net(checkpointed=True))), train(Net())
     assert outputs(compiled, 2) == pytest.approx(outputs(plain, 2), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_batches_of_another_size() -> None:
     def size(step: int) -> int:
         return ROWS - step
@@ -196,6 +204,7 @@ class Lit(pytorch_lightning.LightningModule):
         return SGD(self.parameters(), lr=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outer", [False, True], ids=["its net", "the module"])
 def test_under_lightning_a_validation_first_is_no_harm(outer: bool) -> None:
     lit = Lit()
