@@ -40,9 +40,15 @@ WITHOUT_TEST = {
     "cli.diff": "tests/cli/test_report.py",
     "cli.main": "tests/cli/test_check.py",
     "layer_kinds": "names alone",
+    "record.graph.activation_nodes": "tests/record/graph/test_unjudged.py",
     "record.live.step_buffer": "fields alone",
     "report.layer_table": "tests/report/formats/test_table.py",
+    "sessions.first_step": "tests/sessions/test_lightning_module.py",
+    "sessions.manual_optimization": "tests/sessions/test_objective.py",
+    "sessions.stand_in_trainer": "tests/sessions/test_lightning_module.py",
     "sessions.watching": "tests/sessions/test_monitor.py",
+    "theory.activation_row": "tests/theory/test_activation_table.py",
+    "theory.elementwise": "tests/theory/test_activations.py",
 }
 
 
