@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from inithealth.cli.errors import BadInput
+from inithealth.console.rendering import report_text
 from inithealth.findings import Report
 from inithealth.report.compare import baseline, saved
 from inithealth.report.compare.baseline import Baseline
@@ -44,7 +45,7 @@ class Output:
         if self.fail_on is not None:
             report = report.model_copy(update={"fail_on": self.fail_on})
         report = self._without_known(report)
-        texts = {place: rendered(report, name) for name, place in self.places.items()}
+        texts = {place: _text(report, name, place) for name, place in self.places.items()}
         for place, text in texts.items():  # files first: what is printed is the last word
             if place is not None:
                 _write(Path(place), f"{text}\n")
@@ -62,6 +63,10 @@ class Output:
             known = Baseline.of(report) if known is None else baseline.pruned(known, report)
             _write(Path(self.new_baseline), baseline.text_of(known))
         return report if known is None else baseline.applied(report, known)
+
+
+def _text(report: Report, name: str, place: str | None) -> str:
+    return report_text(report, sys.stdout) if name == DEFAULT and place is None else rendered(report, name)
 
 
 def _places(formats: list[str] | None, file: str | None) -> dict[str, str | None]:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
 from inithealth import environment
-from inithealth.findings import Finding, Report, UnhealthyInit
+from inithealth.console.log import Log
+from inithealth.findings import Finding, Report
 from inithealth.integrations.copies import copied_state
 from inithealth.integrations.lightning_loggers import MetricsSink
 from inithealth.integrations.report_file import ReportFile
+from inithealth.integrations.unhealthy_action import OnUnhealthy, UnhealthyAction
 from inithealth.recording import Recording
 from inithealth.sessions.lightning_module import callback_bases, is_tensorboard
 from inithealth.sessions.monitor import Monitor
 from inithealth.settings import Settings
-
-logger = logging.getLogger("inithealth")
-
-_PROBATION = 10  # steps in which what was suspect at first is settled, watched or not
-
-OnUnhealthy = Literal["warn", "stop", "raise"]
 
 
 class InitHealth(*callback_bases()):  # type: ignore[misc]
@@ -39,6 +34,8 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         report_path: where the report is written as JSON, and rewritten when it changes.
         on_alert: called with each new cause (a :class:`inithealth.Finding`), on rank 0.
         settings: schedule, rules, options; a mapping is validated.
+        verbose: False prints and logs nothing: the report, its file and the loggers have everything all the same,
+            and ``"raise"`` still raises.
 
     Raises:
         ValueError: an unknown ``on_unhealthy`` or setting.
@@ -50,6 +47,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         report_path: str | Path | None = None,
         on_alert: Callable[[Finding], None] | None = None,
         settings: Settings | dict[str, Any] | None = None,
+        verbose: bool = True,
     ) -> None:
         super().__init__()
         if on_unhealthy not in ("warn", "stop", "raise"):
@@ -58,10 +56,13 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         self.report_path = None if report_path is None else Path(report_path)
         self.on_alert = on_alert
         self.settings = Settings.model_validate(settings or {})
+        self.verbose = verbose
+        self._log = Log(verbose=verbose)
         self._monitor: Monitor | None = None
         self._report: Report | None = None
         self._loss: Tensor | None = None  # of the coming step
-        self._file, self._writes = ReportFile(self.report_path), False
+        self._action: UnhealthyAction | None = None  # of this run
+        self._file, self._writes = ReportFile(self.report_path, self._log), False
         self._state: dict[str, Any] = {}  # what a checkpoint keeps of the run
         self._by_environment = False  # added by INITHEALTH=1, for trainers that have none of their own
 
@@ -96,9 +97,10 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         return self._report
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        if environment.switch() is False or self._is_spare(trainer):
+        if environment.disabled() or self._is_spare(trainer):
             return
         self._report, self._loss = None, None
+        self._action = UnhealthyAction(self.on_unhealthy, self.settings, self._log)
         taken, history = self._resumed(trainer)
         if self.settings.finished(taken):
             return
@@ -113,11 +115,13 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
                 steps_taken=taken,
                 history=history,
                 together=trainer.world_size > 1,
+                verbose=self.verbose,
             )
         except ValueError as error:  # nothing to judge is no reason not to train
-            logger.warning("not watched: %s", error)
+            self._log.warning(f"not watched: {error}")
             return
         self._monitor.alerts.quiet = not rank_zero
+        self._monitor.alerts.raised_at = self._action.raises_at
         for each in trainer.loggers if rank_zero else ():
             if is_tensorboard(each):
                 self._monitor.alerts.add_writer(each.experiment)
@@ -186,17 +190,8 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         """Every rank comes to the same decision; rank 0 writes before anyone raises."""
         if monitor.take_news():
             self._tell(trainer.is_global_zero)
-        step, report = monitor.index - 1, self._report
-        # All ranks ask each other at the same steps, whatever each of them has found.
-        if self.on_unhealthy == "warn" or not (step < _PROBATION or self.settings.watches(step)):
-            return
-        bad = report is not None and not report.ok
-        if not trainer.strategy.reduce_boolean_decision(bad, all=False):
-            return
-        if self.on_unhealthy == "stop":
-            trainer.should_stop = True
-            return
-        raise UnhealthyInit(report if report is not None and bad else "found by another process: see rank 0's log")
+        if self._action is not None:
+            self._action.take(trainer, monitor.index - 1, self._report)
 
     def _tell(self, writes: bool) -> None:
         """Make the report, and write it where it is another than before."""
@@ -208,7 +203,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         try:
             return None if self._monitor is None else self._monitor.report
         except Exception:  # a rule of a third party, say, is no reason to end a training
-            logger.warning("no report could be made of this step", exc_info=True)
+            self._log.warning("no report could be made of this step", exc_info=True)
             return None
 
     def _close(self) -> None:

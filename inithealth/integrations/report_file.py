@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
+from inithealth.console.log import Log
 from inithealth.findings import Report
 from inithealth.report.compare import saved
-
-logger = logging.getLogger("inithealth")
 
 
 class ReportFile:
@@ -16,10 +14,11 @@ class ReportFile:
 
     Args:
         path: None writes nothing.
+        log: where the first failure is reported.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        self._path, self._failed = path, False
+    def __init__(self, path: Path | None, log: Log) -> None:
+        self._path, self._log, self._failed = path, log, False
 
     def write(self, report: Report) -> None:
         """Write the report; log the first failure."""
@@ -30,5 +29,5 @@ class ReportFile:
             saved.write(self._path, report.to_json())
         except (OSError, ValueError) as error:  # no space left, or a name that cannot be encoded
             if not self._failed:
-                logger.warning("the report could not be written to %s: %s", self._path, error)
+                self._log.warning(f"the report could not be written to {self._path}: {error}")
             self._failed = True

@@ -15,6 +15,11 @@ def headline(finding: Finding) -> str:
     return f"{title(finding)}: {finding.message}"
 
 
+def located(finding: Finding) -> str:
+    """``IH103 zero-weights in fc1``: with its root-cause layer."""
+    return f"{title(finding)} in {finding.layers[0]}" if finding.layers else title(finding)
+
+
 def details(cause: Finding) -> dict[str, str]:
     """What is known of a cause besides its headline, by label, in reading order: suppressed, why, fix, at."""
     known = {

@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from inithealth.console.log import LEVELS, Log
+from inithealth.evidence.wording import count
 from inithealth.findings import Finding, Report, Severity
 from inithealth.recording import Recording, Step
+from inithealth.report.finding_text import headline, located, title
 
-logger = logging.getLogger("inithealth")
-
-_LEVELS = {Severity.ERROR: logging.ERROR, Severity.WARNING: logging.WARNING, Severity.INFO: logging.INFO}
-
-
-_RUNNING = "IH4"  # codes of what steps tell
+_RUNNING = "IH4"  # codes of the rules that judge steps
 
 
 class Alerts:
-    """Tells each cause once, again when it gets worse, and when it is over.
+    """Reports each cause once, again when it gets worse, and when it is resolved.
 
-    Errors of what it tells are logged, never raised.
+    The first verdict is one line if it is healthy. The first alarm is the whole report; each later one is a line, so
+    that no cause is logged twice. Errors of what is called here are logged, never raised.
     """
 
-    def __init__(self, writer: Any = None, on_alert: Callable[[Finding], None] | None = None) -> None:
+    def __init__(
+        self, writer: Any = None, on_alert: Callable[[Finding], None] | None = None, log: Log | None = None
+    ) -> None:
         self.sinks: list[Any] = []  # objects with step(recording, step), report(recording, report, step), close()
         self.on_alert = on_alert
+        self.log = log or Log()
         self.quiet = False  # on ranks other than 0
-        self._told: dict[str, Severity] = {}  # the worst of each alert so far: one that comes back is told if worse
-        self._open: set[str] = set()
+        self.resumed = False  # whether this run continues one of which nothing is known
+        # Whether a report that fails at a step is raised there: the error shows it, and the log must not as well.
+        self.raised_at: Callable[[int], bool] = _never
+        self._worst: dict[str, Severity] = {}  # of each alert so far: one that comes back is reported if it is worse
+        self._open: dict[str, Finding] = {}
+        self._judged = False
+        self._shown = False  # the report, once
         self._steps = 0
-        self._shown = False  # the table, once
         if writer is not None:
             self.add_writer(writer)
 
@@ -44,22 +50,10 @@ class Alerts:
         """The findings may have changed."""
         if self.quiet:
             return
-        if not self._shown and any(
-            cause.severity > Severity.INFO and cause.suppressed is None for cause in report.causes
-        ):
-            self._shown = True
-            logger.warning("%s", report)
-        for cause in report.causes:
-            before = self._told.get(_alert(cause))
-            if before is None or cause.severity > before:
-                self._told[_alert(cause)] = cause.severity
-                self._tell(cause)
-        found = {_alert(each) for each in report.findings}  # what has become a consequence is not over
-        for alert in sorted(self._open - found):
-            logger.info("%s: no longer found at step %d", alert, index)
-        self._open = (self._open & found) | {_alert(cause) for cause in report.causes}
+        self._log_new(report, self._new(report), index)
+        self._log_resolved(report, index)
         for sink in self.sinks:
-            _safely(sink.report, recording, report, index)
+            self._safely(sink.report, recording, report, index)
 
     def measured(self, recording: Callable[[], Recording], step: Step) -> None:
         """One more step was recorded. Of the first 999 each is shown, then every tenth, hundredth: 900 a decade."""
@@ -68,30 +62,86 @@ class Alerts:
         if self.sinks and (self._steps % every == 0 or step.broken):
             numbers = recording()
             for sink in self.sinks:
-                _safely(sink.step, numbers, step)
+                self._safely(sink.step, numbers, step)
 
     def close(self) -> None:
         for sink in self.sinks:
-            _safely(sink.close)
+            self._safely(sink.close)
 
-    def _tell(self, cause: Finding) -> None:
-        if cause.suppressed is not None:
-            logger.info("%s %s: %s (suppressed: %s)", cause.code, cause.rule, cause.message, cause.suppressed)
-            return
-        logger.log(_LEVELS[cause.severity], "%s %s: %s", cause.code, cause.rule, cause.message)
-        if self.on_alert is not None and cause.severity > Severity.INFO:  # a pager is not for notes
-            _safely(self.on_alert, cause)
+    def _new(self, report: Report) -> list[Finding]:
+        """The causes that were not reported before, or not as this bad."""
+        found = []
+        for cause in report.causes:
+            before = self._worst.get(_alert(cause))
+            if before is None or cause.severity > before:
+                self._worst[_alert(cause)] = cause.severity
+                found.append(cause)
+        return found
+
+    def _log_new(self, report: Report, new: Sequence[Finding], index: int) -> None:
+        alarms = [cause for cause in report.causes if _is_alarm(cause, report)]
+        first, self._judged = not self._judged, True
+        if not report.ok and self.raised_at(index):
+            self._shown = True
+        elif alarms and not self._shown:
+            self._shown = True
+            worst = max(cause.severity for cause in alarms)
+            self.log.report(max(LEVELS[worst], logging.WARNING), report)
+        else:
+            if first:
+                self.log.line(logging.INFO, self._healthy(report, index))
+            for cause in new:
+                self._log_cause(cause, note=cause not in alarms)
+        for cause in new:  # a pager is not for notes
+            if self.on_alert is not None and cause.severity > Severity.INFO and cause.suppressed is None:
+                self._safely(self.on_alert, cause)
+
+    def _healthy(self, report: Report, index: int) -> str:
+        """A line that claims no more than was judged: suspects on probation, for one, are named in it."""
+        notes = dict.fromkeys(title(cause) for cause in report.causes)
+        facts = [
+            f"{report.model}, {count(len(report.layers), 'layer')}",
+            *(["resumed: the initialization is not judged"] if self.resumed else ()),
+            *([f"info: {', '.join(notes)}"] if notes else ()),
+            *(["not all of it was measured: see the report"] if report.not_measured else ()),
+        ]
+        return f"healthy at step {index} ({'; '.join(facts)})"
+
+    def _log_cause(self, cause: Finding, *, note: bool) -> None:
+        suppressed = "" if cause.suppressed is None else f" (suppressed: {cause.suppressed})"
+        level = logging.INFO if suppressed else LEVELS[cause.severity]
+        self.log.line(level, f"{headline(cause)}{suppressed}", finding=cause, note=note)
+
+    def _log_resolved(self, report: Report, index: int) -> None:
+        found = {_alert(each) for each in report.findings}  # what has become a consequence is not resolved
+        for alert, cause in sorted(self._open.items()):
+            if alert not in found:
+                # Of an alert of the steps, the worst layer changes.
+                name = title(cause) if _alert(cause) == cause.code else located(cause)
+                note = not _is_alarm(cause, report)
+                self.log.line(logging.INFO, f"resolved at step {index}: {name}", finding=cause, note=note)
+        still = {alert: cause for alert, cause in self._open.items() if alert in found}
+        self._open = still | {_alert(cause): cause for cause in report.causes}
+
+    def _safely(self, call: Callable[..., Any], *args: Any) -> None:
+        """A full disk or a pager that is down must not end the training."""
+        try:
+            call(*args)
+        except Exception:
+            name = getattr(call, "__qualname__", type(call).__name__)
+            self.log.warning(f"{name} failed; the training goes on", exc_info=True)
 
 
 def _alert(cause: Finding) -> str:
-    """What is told once: while a run goes on, the worst layer of one trouble changes from step to step."""
+    """What is reported once: while a run goes on, the worst layer of one alert changes from step to step."""
     return cause.code if cause.code.startswith(_RUNNING) else cause.key
 
 
-def _safely(call: Callable[..., Any], *args: Any) -> None:
-    """A full disk or a pager that is down must not end the training."""
-    try:
-        call(*args)
-    except Exception:
-        name = getattr(call, "__qualname__", type(call).__name__)
-        logger.warning("%s failed; the training goes on", name, exc_info=True)
+def _is_alarm(cause: Finding, report: Report) -> bool:
+    """Whether a cause is more than a note, or fails the report."""
+    failing = report.fail_on != "never" and cause.severity >= Severity(report.fail_on)
+    return cause.suppressed is None and (cause.severity > Severity.INFO or failing)
+
+
+def _never(index: int) -> bool:
+    return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from inithealth.call import Call
+from inithealth.console.log import Log
 from inithealth.findings import Finding, Report
 from inithealth.record.live.picklable_hook import call_hooks
 from inithealth.record.sandbox.batches import trainable_model
@@ -20,8 +20,6 @@ from inithealth.sessions.alerts import Alerts
 from inithealth.sessions.history import History
 from inithealth.sessions.verdicts import Verdicts
 from inithealth.settings import Settings
-
-logger = logging.getLogger("inithealth")
 
 T = TypeVar("T")
 _OF_THE_START = ("IH1", "IH2", "IH3", "IH401")  # codes of the rules that judge an initialization
@@ -39,6 +37,7 @@ class Monitor:
         steps_taken: optimizer steps before this run; the initialization of trained weights is not judged.
         history: the :attr:`recording` of the run that this one continues, whose verdict stays.
         together: whether every process of a distributed run watches: then the numbers are those of the whole batch.
+        verbose: False logs nothing.
 
     Raises:
         TypeError: ``model`` is not a module.
@@ -57,6 +56,7 @@ class Monitor:
         steps_taken: int = 0,
         history: Recording | None = None,
         together: bool = False,
+        verbose: bool = True,
     ) -> None:
         self.settings = settings or Settings()
         self.model, self._outer = trainable_model(model), model
@@ -64,11 +64,12 @@ class Monitor:
         self.scaler = scaler
         self.index = steps_taken
         self.batch: Any = None  # of the coming step, where no forward pass of the whole model shows it
-        self.alerts = Alerts(writer, on_alert)
+        self.alerts = Alerts(writer, on_alert, Log(verbose=verbose))
         self._meter = StepMeter(model, self.optimizers, scaler, self.settings.sample_bytes, together=together)
         self._recorder = self._meter.recorder
         self._history = History(self._recorder, self.optimizers, steps_taken, history, together=together)
-        if self._history.resumed:  # nothing is known of how these weights started
+        self.alerts.resumed = self._history.resumed > 0
+        if self.alerts.resumed:  # nothing is known of how these weights started
             self.settings = self.settings.model_copy(update={"ignore": (*self.settings.ignore, *_OF_THE_START)})
         self._verdicts = Verdicts(self._history, self.settings, self.alerts)
         self._handles: list[Any] = []
@@ -164,7 +165,7 @@ class Monitor:
         except Exception as error:  # a monitor must not end the training that it watches
             self._recorder.note(f"step {self.index}", error)
             self._verdicts.discard()
-            logger.warning("step %d could not be measured: %s: %s", self.index, type(error).__name__, error)
+            self.alerts.log.warning(f"step {self.index} could not be measured: {type(error).__name__}: {error}")
             return None
 
     def _take(self, loss: Tensor | float | None) -> None:

@@ -93,15 +93,20 @@ class Ranks:
         return m.model_copy(update=update)
 
 
+def rank() -> int:
+    """Return the rank of this process; 0 where only one trains."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
 def of_ranks(together: bool) -> str:
     """What is to be said of the numbers where several processes train; empty where one does."""
     if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
         return ""
-    rank, size = dist.get_rank(), dist.get_world_size()
+    size = dist.get_world_size()
     if not together:
-        return f"process {rank} of {size}: signals are of its own batches, the other processes are not asked"
+        return f"process {rank()} of {size}: signals are of its own batches, the other processes are not asked"
     own = "largest elements, dead and saturated units and updates are of its own part"
-    return f"process {rank} of {size}: sums are taken over all; {own}"
+    return f"process {rank()} of {size}: sums are taken over all; {own}"
 
 
 def _squared(value: float) -> float:
