@@ -11,7 +11,7 @@ import pytest
 import inithealth
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"torch", "pytorch_lightning", "lightning", "pydantic", "pydantic_core", "tensorboard", "numpy", "PIL"}
+HEAVY = {"torch", "pytorch_lightning", "lightning", "pydantic", "pydantic_core", "tensorboard", "numpy", "PIL", "rich"}
 
 
 def modules_after(code: str) -> set[str]:
@@ -28,7 +28,12 @@ def test_importing_it_loads_nothing_heavy() -> None:
 def test_a_public_name_loads_its_module_when_first_used() -> None:
     loaded = modules_after("import inithealth\ninithealth.Report")
     assert "pydantic" in loaded
-    assert not loaded & {"torch", "pytorch_lightning", "lightning"}  # a report is read where no torch is installed
+    assert not loaded & {
+        "torch",
+        "pytorch_lightning",
+        "lightning",
+        "rich",
+    }  # a report is read where no torch is installed
 
 
 @pytest.mark.parametrize("name", inithealth.__all__)

@@ -63,6 +63,6 @@ class UnhealthyAction:
 
 
 def _end_bar(trainer: Any) -> None:
-    """End Lightning's tqdm bar with its line: it leaves it open at an error, and the traceback would follow it there."""
+    """End Lightning's tqdm bar with its line: left open at an error, it would share that with the traceback."""
     with suppress(Exception):  # no bar, or one of another kind
         trainer.progress_bar_callback.train_progress_bar.close()

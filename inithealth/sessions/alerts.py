@@ -13,6 +13,7 @@ from inithealth.recording import Recording, Step
 from inithealth.report.finding_text import headline, located, title
 
 _RUNNING = "IH4"  # codes of the rules that judge steps
+_MOST_NOTES = 2  # in the line of a healthy run
 
 
 class Alerts:
@@ -98,11 +99,15 @@ class Alerts:
 
     def _healthy(self, report: Report, index: int) -> str:
         """A line that claims no more than was judged: suspects on probation, for one, are named in it."""
-        notes = dict.fromkeys(title(cause) for cause in report.causes)
+        notes = [title(cause) for cause in report.causes if cause.suppressed is None]
+        suppressed = len(report.causes) - len(notes)
+        notes = list(dict.fromkeys(notes))
+        more = f" and {len(notes) - _MOST_NOTES} more" if len(notes) > _MOST_NOTES else ""
         facts = [
             f"{report.model}, {count(len(report.layers), 'layer')}",
             *(["resumed: the initialization is not judged"] if self.resumed else ()),
-            *([f"info: {', '.join(notes)}"] if notes else ()),
+            *([f"info: {', '.join(notes[:_MOST_NOTES])}{more}"] if notes else ()),
+            *([f"{suppressed} suppressed"] if suppressed else ()),
             *(["not all of it was measured: see the report"] if report.not_measured else ()),
         ]
         return f"healthy at step {index} ({'; '.join(facts)})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -165,6 +166,47 @@ def test_warn_goes_on_and_shows_the_table_once(caplog: pytest.LogCaptureFixture)
     tables = [record.getMessage() for record in caplog.records if record.getMessage().startswith("inithealth: FAIL")]
     assert len(tables) == 1
     assert codes(callback.report) == ["IH201"]
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        ("warn", ["FAIL - 1 error (Net, step 0)"]),
+        ("stop", ["FAIL - 1 error (Net, step 0)", "stopped at step 0: IH201 vanishing-activations in net.0"]),
+        ("raise", []),
+    ],
+)
+def test_the_log_says_each_thing_once_and_leaves_to_an_error_what_that_shows(
+    action: Any, expected: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(UnhealthyInit) if action == "raise" else nullcontext():
+        fit(module(vanishing()), [InitHealth(action)])
+    logged = [record.getMessage() for record in caplog.records if record.name == "inithealth"]
+    assert [text.splitlines()[0].partition(" (on_")[0] for text in logged] == [
+        f"inithealth: {text}" for text in expected
+    ]
+
+
+@pytest.mark.parametrize("options", [{}, {"barebones": True}], ids=["without bar", "barebones"])
+def test_a_healthy_run_is_one_line(options: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="inithealth")
+    quiet = dict.fromkeys(QUIET, None) | {"accelerator": "cpu"} if options else {}
+    fit(module(healthy()), [InitHealth("stop")], **options, **quiet)
+    logged = [record.getMessage() for record in caplog.records if record.name == "inithealth"]
+    assert logged == ["inithealth: healthy at step 0 (Net, 2 layers)"]
+
+
+def test_without_verbosity_the_log_is_empty_and_the_report_is_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="inithealth")
+    path = tmp_path / "init.json"
+    callback = InitHealth("stop", report_path=path, verbose=False)
+    assert fit(module(vanishing()), [callback]).global_step == 1
+    assert Report.from_json(path.read_bytes()) == callback.report
+    with pytest.raises(UnhealthyInit, match="IH201"):
+        fit(module(vanishing()), [InitHealth("raise", verbose=False, report_path=tmp_path)])
+    assert [record for record in caplog.records if record.name == "inithealth"] == []
 
 
 def test_what_only_time_tells_is_raised_when_it_is_known() -> None:
@@ -366,6 +408,14 @@ def test_inithealth_0_switches_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
     callback = InitHealth("raise")
     assert fit(module(vanishing()), [callback]).global_step == 6
     assert callback.report is None
+
+
+def test_a_word_of_inithealth_that_is_not_known_is_reported_once_a_trainer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("INITHEALTH", "maybe")
+    fit(module(healthy()), [InitHealth()])
+    assert caplog.text.count("INITHEALTH=maybe is ignored") == 1
 
 
 def test_in_place_activations_and_compiled_modules() -> None:

@@ -1,4 +1,4 @@
-"""Who is told of what, and how often."""
+"""Who gets which alert, and how often."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from inithealth import Finding, Report, Severity
+from inithealth.console.log import Log
 from inithealth.recording import Recording, Step
 from inithealth.sessions.alerts import Alerts
 
@@ -18,18 +19,19 @@ def cause(code: str = "IH204", layer: str = "body.0", severity: Severity = Sever
     return Finding(code=code, rule="some-rule", severity=severity, layers=(layer,), message=f"{layer} is wrong")
 
 
-def judge(alerts: Alerts, *findings: Finding) -> None:
-    alerts.judged(RECORDING, Report(model="Net", findings=findings), 0)
+def judge(alerts: Alerts, *findings: Finding, **fields: Any) -> None:
+    alerts.judged(RECORDING, Report(model="Net", findings=findings, **fields), 0)
 
 
-def levels(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
-    """The log's records but for tables."""
-    told = [(record.levelno, record.getMessage()) for record in caplog.records]
-    return [(level, text) for level, text in told if not text.startswith("inithealth: ")]
+def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
+    """The log's lines with their levels, without what they all begin with; reports are left out."""
+    found = [(each.levelno, each.getMessage()) for each in caplog.records if not hasattr(each, "report")]
+    assert all(text.startswith("inithealth: ") for _, text in found)
+    return [(level, text.removeprefix("inithealth: ")) for level, text in found]
 
 
-def tables(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [text for text in map(logging.LogRecord.getMessage, caplog.records) if text.startswith("inithealth: ")]
+def reports(caplog: pytest.LogCaptureFixture) -> list[tuple[int, Report]]:
+    return [(each.levelno, each.report) for each in caplog.records if hasattr(each, "report")]
 
 
 @pytest.fixture(autouse=True)
@@ -59,32 +61,99 @@ class Sink:
         self._called("close")
 
 
-def test_each_cause_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    told: list[Finding] = []
-    alerts = Alerts(on_alert=told.append)
+def test_each_cause_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+    alarms: list[Finding] = []
+    alerts = Alerts(on_alert=alarms.append)
     one, other = cause(layer="body.0"), cause(layer="body.2")
     for findings in ((one,), (one,), (one, other), (other,)):
         judge(alerts, *findings)
-    assert told == [one, other]
-    assert levels(caplog) == [
-        (logging.ERROR, "IH204 some-rule: body.0 is wrong"),
+    assert alarms == [one, other]
+    assert [(level, report.findings) for level, report in reports(caplog)] == [(logging.ERROR, (one,))]
+    assert lines(caplog) == [
         (logging.ERROR, "IH204 some-rule: body.2 is wrong"),
-        (logging.INFO, "IH204 body.0: no longer found at step 0"),
+        (logging.INFO, "resolved at step 0: IH204 some-rule in body.0"),
     ]
 
 
-def test_while_a_run_goes_on_one_trouble_is_one_alert_whichever_layer_is_worst(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_while_a_run_goes_on_one_alert_is_the_same_whichever_layer_is_worst(caplog: pytest.LogCaptureFixture) -> None:
     alerts = Alerts()
     for layer in ("body.0", "body.2", "body.0"):
         judge(alerts, cause("IH402", layer=layer))
     judge(alerts)
     judge(alerts, cause("IH402", layer="body.4"))
-    assert levels(caplog) == [
-        (logging.ERROR, "IH402 some-rule: body.0 is wrong"),
-        (logging.INFO, "IH402: no longer found at step 0"),
-    ]
+    assert len(reports(caplog)) == 1
+    assert lines(caplog) == [(logging.INFO, "resolved at step 0: IH402 some-rule")]
+
+
+def test_no_line_is_logged_twice(caplog: pytest.LogCaptureFixture) -> None:
+    alerts = Alerts()
+    judge(alerts, cause(severity=Severity.INFO, layer="first"))
+    judge(alerts, *(cause(layer=layer) for layer in ("first", "second")), cause("IH206", severity=Severity.INFO))
+    judge(alerts, cause(layer="third"))
+    logged = [line for record in caplog.records for line in record.getMessage().splitlines() if "is wrong" in line]
+    assert sorted(line.split()[-3] for line in logged) == ["body.0", "first", "first", "second", "third"]
+    assert len(set(logged)) == len(logged)  # "first" was a note before it was an error
+
+
+@pytest.mark.parametrize(
+    ("findings", "fields", "resumed", "expected"),
+    [
+        ((), {}, False, "Net, 0 layers"),
+        ((), {}, True, "Net, 0 layers; resumed: the initialization is not judged"),
+        (("info",), {}, False, "Net, 0 layers; info: IH204 some-rule"),
+        (("info", "suppressed"), {}, False, "Net, 0 layers; info: IH204 some-rule; 1 suppressed"),
+        ((), {"not_measured": ("body: compiled",)}, False, "Net, 0 layers; not all of it was measured: see the report"),
+    ],
+)
+def test_a_healthy_start_is_one_line_that_claims_no_more_than_was_judged(
+    findings: tuple[str, ...],
+    fields: dict[str, Any],
+    resumed: bool,
+    expected: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    known = {
+        "info": cause(severity=Severity.INFO),
+        "suppressed": cause("IH103").model_copy(update={"suppressed": "averages"}),
+    }
+    alerts = Alerts()
+    alerts.resumed = resumed
+    for _ in range(2):
+        judge(alerts, *(known[name] for name in findings), **fields)
+    assert lines(caplog)[0] == (logging.INFO, f"healthy at step 0 ({expected})")
+    assert [text for _, text in lines(caplog)[1:] if "healthy" in text] == []
+    assert all(level == logging.INFO for level, _ in lines(caplog))
+    assert reports(caplog) == []
+
+
+def test_of_many_notes_the_healthy_line_names_two(caplog: pytest.LogCaptureFixture) -> None:
+    judge(Alerts(), *(cause(code, severity=Severity.INFO) for code in ("IH1", "IH2", "IH3", "IH4")))
+    assert "info: IH1 some-rule, IH2 some-rule and 2 more)" in lines(caplog)[0][1]
+
+
+def test_a_note_that_fails_the_report_is_not_healthy(caplog: pytest.LogCaptureFixture) -> None:
+    judge(Alerts(), cause(severity=Severity.INFO), fail_on="info")
+    assert lines(caplog) == []
+    assert [level for level, _ in reports(caplog)] == [logging.WARNING]
+
+
+def test_a_report_that_is_raised_is_not_logged_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    alarms: list[Finding] = []
+    alerts, sink = Alerts(on_alert=alarms.append), Sink()
+    alerts.raised_at, alerts.sinks = (lambda index: index == 0), [sink]
+    judge(alerts, cause())
+    assert caplog.records == []
+    assert (alarms, sink.calls) == ([cause()], ["report"])
+
+
+def test_without_verbosity_nothing_is_logged_and_the_others_get_all(caplog: pytest.LogCaptureFixture) -> None:
+    alarms: list[Finding] = []
+    alerts, sink = Alerts(on_alert=alarms.append, log=Log(verbose=False)), Sink(OSError("the disk is full"))
+    alerts.sinks = [sink]
+    judge(alerts, cause())
+    judge(alerts)
+    assert caplog.records == []
+    assert (alarms, sink.calls) == ([cause()], ["report", "report"])
 
 
 def test_a_cause_that_gets_worse_is_told_again_and_one_that_gets_better_is_not() -> None:
@@ -111,19 +180,23 @@ def test_consequences_are_left_to_their_cause() -> None:
 
 
 def test_the_level_in_the_log_is_the_severity(caplog: pytest.LogCaptureFixture) -> None:
-    judge(Alerts(), *(cause(layer=severity.value, severity=severity) for severity in Severity))
-    assert [level for level, _ in levels(caplog)] == [logging.INFO, logging.WARNING, logging.ERROR]
+    alerts = Alerts()
+    judge(alerts, cause("IH101"))
+    judge(alerts, cause("IH101"), *(cause(layer=severity.value, severity=severity) for severity in Severity))
+    assert [level for level, _ in lines(caplog)] == [logging.INFO, logging.WARNING, logging.ERROR]
 
 
-def test_the_table_is_shown_once_at_the_first_alarm(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_report_is_shown_once_at_the_first_alarm(caplog: pytest.LogCaptureFixture) -> None:
     alerts = Alerts()
     judge(alerts)
     judge(alerts, cause(severity=Severity.INFO))
-    assert tables(caplog) == []
+    assert reports(caplog) == []
     for severity in (Severity.WARNING, Severity.ERROR):
         judge(alerts, cause(severity=severity))
-    assert len(tables(caplog)) == 1
-    assert "WARNING IH204 some-rule" in tables(caplog)[0]
+    [(level, report)] = reports(caplog)
+    assert level == logging.WARNING
+    assert report.findings[0].severity is Severity.WARNING
+    assert lines(caplog)[-1] == (logging.ERROR, "IH204 some-rule: body.0 is wrong")
 
 
 def test_ranks_other_than_0_are_quiet(caplog: pytest.LogCaptureFixture) -> None:

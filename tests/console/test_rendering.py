@@ -1,0 +1,25 @@
+"""A report for a stream: rendered for a terminal, plain for everything else."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.text import Text
+
+from inithealth import Report
+from inithealth.console.rendering import report_text
+from tests.console.terminal import Terminal
+
+REPORT = Report(model="Net")
+
+
+def test_a_stream_that_is_no_terminal_gets_the_table() -> None:
+    assert report_text(REPORT, io.StringIO()) == str(REPORT)
+
+
+def test_a_terminal_gets_what_rich_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inithealth.report.terminal.renderable", lambda report: Text("red", style="red"))
+    assert report_text(REPORT, Terminal()) == "\x1b[31mred\x1b[0m"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert report_text(REPORT, io.StringIO()) == "\x1b[31mred\x1b[0m"

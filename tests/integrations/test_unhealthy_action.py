@@ -1,0 +1,84 @@
+"""What ends a run, when, and what is said of it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from inithealth import Finding, Report, Settings, Severity, UnhealthyInit
+from inithealth.console.log import Log
+from inithealth.integrations.unhealthy_action import OnUnhealthy, UnhealthyAction
+
+
+def finding(code: str, severity: Severity, layer: str) -> Finding:
+    return Finding(code=code, rule="some-rule", severity=severity, layers=(layer,), message="wrong")
+
+
+BAD = Report(model="Net", findings=(finding("IH206", Severity.WARNING, "fc2"), finding("IH201", Severity.ERROR, "fc1")))
+WORSE = BAD.model_copy(update={"fail_on": "warning"})
+GOOD = Report(model="Net")
+
+
+def trainer(*, rank: int = 0, elsewhere: bool = False) -> Any:
+    strategy = SimpleNamespace(reduce_boolean_decision=lambda bad, **_: bad or elsewhere)
+    return SimpleNamespace(should_stop=False, strategy=strategy, is_global_zero=rank == 0, progress_bar_callback=None)
+
+
+def action(kind: OnUnhealthy, **settings: Any) -> UnhealthyAction:
+    return UnhealthyAction(kind, Settings(**settings), Log())
+
+
+@pytest.mark.parametrize(
+    ("report", "why"),
+    [
+        (BAD, "IH201 some-rule in fc1"),
+        (WORSE, "IH201 some-rule in fc1 and 1 more cause"),
+        (GOOD, "another process found a cause"),
+        (None, "another process found a cause"),
+    ],
+)
+def test_a_stop_says_why_once(report: Report | None, why: str, caplog: pytest.LogCaptureFixture) -> None:
+    stop, run = action("stop"), trainer(elsewhere=True)
+    for step in (0, 1):  # min_steps lets the run go on
+        stop.take(run, step, report)
+    assert run.should_stop
+    assert caplog.messages == [f'inithealth: stopped at step 0: {why} (on_unhealthy="stop")']
+
+
+def test_other_ranks_stop_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    run = trainer(rank=1)
+    action("stop").take(run, 0, BAD)
+    assert run.should_stop
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("kind", ["warn", "stop", "raise"])
+def test_a_healthy_run_goes_on(kind: OnUnhealthy, caplog: pytest.LogCaptureFixture) -> None:
+    run = trainer()
+    action(kind).take(run, 0, GOOD)
+    assert not run.should_stop
+    assert caplog.messages == []
+
+
+def test_raise_ends_the_bar_with_its_line() -> None:
+    closed: list[bool] = []
+    run = trainer()
+    run.progress_bar_callback = SimpleNamespace(train_progress_bar=SimpleNamespace(close=lambda: closed.append(True)))
+    with pytest.raises(UnhealthyInit) as raised:
+        action("raise").take(run, 0, BAD)
+    assert raised.value.report == BAD
+    assert closed == [True]
+
+
+def test_what_another_process_found_is_raised_without_a_report() -> None:
+    with pytest.raises(UnhealthyInit, match="another process") as raised:
+        action("raise").take(trainer(elsewhere=True), 0, GOOD)
+    assert raised.value.report is None
+
+
+def test_it_decides_on_watched_steps_and_on_probation() -> None:
+    raising = action("raise", schedule=20)
+    assert [step for step in range(45) if raising.raises_at(step)] == [*range(10), 20, 40]
+    assert not action("stop").raises_at(0)
