@@ -9,8 +9,6 @@ Needs scikit-learn.
 """
 
 import argparse
-import logging
-import sys
 
 import torch
 from sklearn.datasets import load_digits
@@ -56,7 +54,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--logdir", default="runs/plain_loop")
     options = parser.parse_args()
-    logging.basicConfig(stream=sys.stdout, format="%(message)s")
 
     torch.manual_seed(0)
     data = load_digits()

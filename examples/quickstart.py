@@ -87,7 +87,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--logdir", default="runs")
     options = parser.parse_args()
-    logging.basicConfig(stream=sys.stdout, format="%(message)s")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     for name in ("healthy", "norms-near-zero"):

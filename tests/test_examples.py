@@ -11,11 +11,19 @@ ROOT = Path(__file__).parents[1]
 
 
 def run(example: str, logdir: Path, steps: int) -> str:
-    """What the example prints; fails with its error output unless it exits with status 0."""
+    """What the terminal shows of the example; fails with it unless the example exits with status 0."""
     command = [sys.executable, str(ROOT / "examples" / example), "--steps", str(steps), "--logdir", str(logdir)]
-    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=logdir, env=one_thread, timeout=300)
-    assert done.returncode == 0, done.stderr
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    done = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,  # where the log goes
+        text=True,
+        cwd=logdir,
+        env=one_thread,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
     assert list(logdir.rglob("events.out.tfevents.*")), "no TensorBoard log was written"
     return done.stdout
 
