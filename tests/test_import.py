@@ -28,12 +28,8 @@ def test_importing_it_loads_nothing_heavy() -> None:
 def test_a_public_name_loads_its_module_when_first_used() -> None:
     loaded = modules_after("import inithealth\ninithealth.Report")
     assert "pydantic" in loaded
-    assert not loaded & {
-        "torch",
-        "pytorch_lightning",
-        "lightning",
-        "rich",
-    }  # a report is read where no torch is installed
+    without = {"torch", "pytorch_lightning", "lightning", "rich"}
+    assert not loaded & without  # a report is read where no torch is installed
 
 
 @pytest.mark.parametrize("name", inithealth.__all__)
