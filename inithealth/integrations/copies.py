@@ -13,6 +13,6 @@ def copied_state(state: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes of a callback's copy: of a running one its settings alone, the copy is a fresh one."""
     kept = {name: value for name, value in state.items() if name not in _MODELS}
     if state["_monitor"] is not None:
-        kept |= {"_monitor": None, "_report": None, "_loss": None, "_state": {}}
-        kept["_file"] = ReportFile(state["report_path"])
+        kept |= {"_monitor": None, "_report": None, "_loss": None, "_action": None, "_state": {}}
+        kept["_file"] = ReportFile(state["report_path"], state["_log"])
     return kept

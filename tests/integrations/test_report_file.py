@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from inithealth import Report
+from inithealth.console.log import Log
 from inithealth.integrations.report_file import ReportFile
 from tests.report.hostile import EMPTY, EXAMPLE
 
 
 def test_the_file_is_the_last_report_and_its_folder_is_made(tmp_path: Path) -> None:
     path = tmp_path / "runs" / "one" / "report.json"
-    file = ReportFile(path)
+    file = ReportFile(path, Log())
     for report in (EMPTY, EXAMPLE):
         file.write(report)
         assert Report.from_json(path.read_text()) == report
@@ -22,12 +23,12 @@ def test_the_file_is_the_last_report_and_its_folder_is_made(tmp_path: Path) -> N
 
 def test_without_a_path_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    ReportFile(None).write(EXAMPLE)
+    ReportFile(None, Log()).write(EXAMPLE)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_written_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    file = ReportFile(tmp_path)
+    file = ReportFile(tmp_path, Log())
     file.write(EXAMPLE)
     file.write(EXAMPLE)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -35,5 +36,5 @@ def test_what_cannot_be_written_is_logged_once(tmp_path: Path, caplog: pytest.Lo
 
 
 def test_a_name_that_is_no_text_does_not_end_the_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    ReportFile(tmp_path / "report.json").write(Report(model="\ud800"))
+    ReportFile(tmp_path / "report.json", Log()).write(Report(model="\ud800"))
     assert "could not be written" in caplog.text
