@@ -11,34 +11,44 @@ from torch import Tensor, nn
 
 from inithealth.call import Call
 from inithealth.record.tensors import floating_tensors
+from inithealth.sessions.binding import batch_advice, bind
 from inithealth.sessions.lightning_module import run_start_hooks, start_hooks, trains_itself
 from inithealth.sessions.manual_optimization import backward_collected
+from inithealth.sessions.signature import called
 
-LossFunction = Callable[[Any], Tensor]
+__tracebackhide__ = True  # pytest shows the line that calls `check`, not these
+
+LossFunction = Callable[..., Tensor]
 
 
 class Objective:
     """Runs the model and gives the loss.
 
     Attributes:
+        batch: what the model is called with.
+        targets: what the loss receives after the output.
         own_step: whether a LightningModule's ``training_step`` gives it.
         note: which loss it is, for the report.
         projected: True when no loss was given or found, and a random projection stands in.
 
+    Args:
+        drawn: whether the batch is a DataLoader's.
+
     Raises:
-        TypeError: the loss cannot be called.
+        TypeError: the loss cannot be called, or the batch does not fit the calls of model and loss.
     """
 
-    def __init__(self, model: nn.Module, batch: Any, loss: LossFunction | None) -> None:
-        if loss is not None and not callable(loss):
-            raise TypeError(
-                f"loss must be a function of the model's output, not {type(loss).__name__}: "
-                "pass loss=lambda output: criterion(output, targets)"
-            )
-        self.model, self.batch, self.loss = model, batch, loss
+    def __init__(self, model: nn.Module, batch: Any, loss: LossFunction | None, *, drawn: bool = False) -> None:
+        _refuse_loss(loss)
+        self.model, self.loss = model, loss
         self.projected = self._started = False
         self.own_step = loss is None and trains_itself(model)
-        self.note = "loss: training_step's" if self.own_step else "loss: as given"
+        if self.own_step:
+            self.batch, self.targets, self.note = batch, (), "loss: training_step's"
+            return
+        bound = bind(model, batch, loss, drawn=drawn)
+        self.batch, self.targets = bound.inputs, bound.targets
+        self.note = " and ".join(("loss: as given, of the output", *bound.places)) if bound.places else "loss: as given"
 
     def lacks_start(self, error: Exception) -> bool:
         """Whether ``training_step`` failed for lack of what the hooks before it may make, which have not run yet."""
@@ -59,16 +69,40 @@ class Objective:
 
     def _loss(self) -> tuple[Any, str]:
         if self.own_step:
-            return self._training_step(), "training_step"
-        output = _called(self.model, Call.of(self.batch), _BATCH_ADVICE)
+            return self._unpacked_step(), "training_step"
+        output = called(self.model, Call.of(self.batch), batch_advice(self.loss))
         if self.loss is not None:
-            return _called(self.loss, Call(output), _LOSS_ADVICE), "the loss"
+            return self._given(output), "the loss"
         found = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
         if isinstance(found, Tensor):
             self.note = "loss: the output's own"
             return found, "output.loss"
         self.note, self.projected = "loss: a random projection of the outputs (none given)", True
         return _projection(output), "the output"
+
+    def _given(self, output: Any) -> Any:
+        """The loss given. Raises TypeError where it wants a tensor and the output is something around one."""
+        assert self.loss is not None
+        try:
+            return called(self.loss, Call(output, *self.targets), _LOSS_ADVICE)
+        except TypeError as error:
+            if isinstance(output, Tensor) or f"must be Tensor, not {type(output).__name__}" not in str(error):
+                raise
+        inside = "output[0]" if isinstance(output, (tuple, list)) else "output.logits"
+        raise TypeError(
+            f"the model's output is a {type(output).__name__} and the loss takes a tensor: "
+            f"pass loss=lambda output, target: criterion({inside}, target)"
+        )
+
+    def _unpacked_step(self) -> Any:
+        """The training step's loss. Raises ValueError for one tensor where it unpacks several."""
+        try:
+            return self._training_step()
+        except ValueError as error:
+            if not isinstance(self.batch, Tensor) or "to unpack" not in str(error):
+                raise
+            unpacks = f"training_step unpacks its batch ({error}): pass all of it, for example (inputs, targets)"
+            raise ValueError(unpacks) from error
 
     def _training_step(self) -> Any:
         step: Callable[..., Any] = self.model.training_step  # type: ignore[assignment]
@@ -79,32 +113,17 @@ class Objective:
         return result.get("loss") if isinstance(result, Mapping) else result
 
 
-_BATCH_ADVICE = (
-    "a tuple or list is model(*batch), a mapping model(**batch), inithealth.Call(batch) one argument. "
-    "Of (inputs, targets) pass the inputs, and loss=lambda output: criterion(output, targets)"
-)
 _LOSS_ADVICE = "it is called with the model's output alone: pass loss=lambda output: criterion(output, targets)"
 
 
-def _called(function: Callable[..., Any], call: Call, advice: str) -> Any:
-    """The call's result; where the arguments do not fit the signature, TypeError with advice."""
-    try:
-        return function(*call.args, **call.kwargs)
-    except TypeError as error:
-        taker = function.forward if isinstance(function, nn.Module) else function
-        if _fits(taker, call):
-            raise
-        raise TypeError(f"{error}: {advice}") from error
-
-
-def _fits(function: Callable[..., Any], call: Call) -> bool:
-    try:
-        inspect.signature(function).bind(*call.args, **call.kwargs)
-    except TypeError:
-        return False
-    except ValueError:  # some built-in functions have no signature to ask
-        return True
-    return True
+def _refuse_loss(loss: Any) -> None:
+    """Raises TypeError for what cannot be called with an output."""
+    if isinstance(loss, type):
+        raise TypeError(f"loss is the class {loss.__name__}: pass loss={loss.__name__}()")
+    if loss is not None and not callable(loss):
+        known = isinstance(loss, str) and hasattr(nn.functional, loss)
+        advice = f"torch.nn.functional.{loss}" if known else "lambda output: criterion(output, targets)"
+        raise TypeError(f"loss must be a function of the model's output, not {type(loss).__name__}: pass loss={advice}")
 
 
 def _takes_index(step: Callable[..., Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import nn
 from torch.optim import Optimizer
@@ -14,17 +14,20 @@ from inithealth.judge.diagnose import diagnose
 from inithealth.record.sandbox.batches import refuse_batch, refuse_values, trainable_model, transferred
 from inithealth.record.sandbox.restore import isolated
 from inithealth.recording import Recording
+from inithealth.sessions.first_batch import first_batch
 from inithealth.sessions.objective import LossFunction, Objective
 from inithealth.sessions.one_pass import OnePass
 from inithealth.sessions.stand_in_trainer import first_training_step
 from inithealth.sessions.trial_optimizers import refuse_optimizers
 from inithealth.settings import Settings
 
+__tracebackhide__ = True  # pytest shows the line that calls `check`, not these
+
 
 def check(
     model: nn.Module,
     batch: Any,
-    *,
+    *misplaced: NoReturn,
     loss: LossFunction | None = None,
     optimizer: Optimizer | Sequence[Optimizer] | None = None,
     settings: Settings | dict[str, Any] | None = None,
@@ -40,8 +43,12 @@ def check(
             epochs of 100 batches where none is attached. Only if it fails without them, ``setup("fit")`` and the other
             hooks that run before a first step run too; what they write or download stays.
         batch: a tensor is ``model(batch)``, a tuple or list ``model(*batch)``, a mapping
-            ``model(**batch)``, an :class:`inithealth.Call` anything else. Moved to the model's device.
-        loss: gives a scalar from the output. Without one: ``output.loss``, else a random projection.
+            ``model(**batch)``, an :class:`inithealth.Call` anything else. Moved to the model's device. Of a
+            DataLoader or LightningDataModule the first batch, random state restored; of an iterator the next one,
+            which is gone from it.
+        loss: gives a scalar from the output. With two required parameters, as ``F.cross_entropy`` has, it receives
+            the output and the one element of the batch that is left when the model's required parameters are
+            bound. Without one: ``output.loss``, else a random projection.
         optimizer: what it is to be trained with, several in a list; a LightningModule's own by default, else
             SGD with lr 0.01.
         settings: which rules, their options, what fails; a mapping is validated.
@@ -49,9 +56,14 @@ def check(
     Raises:
         ValueError: there is nothing to judge, with what to do about it: no batch, NaN in the batch, no
             parameters, all frozen, lazy or meta parameters, no scalar loss, unknown settings.
-        TypeError: no module, no function as the loss, no optimizer, a batch that does not fit the call.
+        TypeError: `model` is not a module, `loss` is not callable, `optimizer` is not an optimizer, or the batch does
+            not fit the calls of model and loss, or fits them in several ways.
         Exception: whatever the model's own code raises, as it is.
     """
+    if misplaced:
+        raise TypeError(
+            "check takes a model and one batch: pass (inputs, targets) as the batch, and loss=... by name"
+        )
     settings = Settings.model_validate(settings or {})
     return diagnose(record(model, batch, loss=loss, optimizer=optimizer), settings)
 
@@ -67,14 +79,19 @@ def record(
     model = trainable_model(model)
     optimizers = refuse_optimizers(optimizer, model)
     refuse_batch(batch)
-    objective = Objective(model, batch, loss)
+    batch, origin = first_batch(batch)
+    refuse_batch(batch)
+    refuse_values(batch)
+    objective = Objective(model, batch, loss, drawn=bool(origin))
     device = next(model.parameters()).device
     with isolated(model):
-        whole = batch if objective.own_step else Call.of(batch)
-        objective.batch = transferred(whole, lambda t: (t.clone() if t.is_inference() else t).to(device))
-        refuse_values(objective.batch)
+        whole = objective.batch if objective.own_step else Call.of(objective.batch)
+        objective.batch, objective.targets = transferred(
+            (whole, objective.targets), lambda t: (t.clone() if t.is_inference() else t).to(device)
+        )
         with first_training_step(model, objective.batch):
-            return _recorded(OnePass(objective, optimizers))
+            recording = _recorded(OnePass(objective, optimizers))
+    return recording.model_copy(update={"notes": (origin, *recording.notes)}) if origin else recording
 
 
 def _recorded(session: OnePass) -> Recording:

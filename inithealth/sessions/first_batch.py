@@ -1,0 +1,82 @@
+"""The first batch of a DataLoader or a LightningDataModule, without a trace on either."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import copy
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from inithealth.record.sandbox.restore import random_state
+
+__tracebackhide__ = True  # pytest shows the line that calls `check`, not these
+
+
+def first_batch(data: Any) -> tuple[Any, str]:
+    """Return one batch and what the report says of its origin; what is a batch already, as it is and "".
+
+    Random state, that of a loader's own generators too, is as before. A bare iterator advances.
+
+    Raises:
+        ValueError: the loader or iterator is empty.
+        Exception: whatever the dataset's own code raises, as it is.
+    """
+    if isinstance(data, Iterator):
+        batch = _next(data, data)
+        return batch, f"batch: the next one of the {type(data).__name__} given, which has advanced by it"
+    if not isinstance(data, DataLoader) and not is_data_module(data):
+        return data, ""
+    restore = random_state()
+    try:
+        return _first(_loader_of(data)), f"batch: the first one of {type(data).__name__}"
+    finally:
+        restore()
+
+
+def is_data_module(data: Any) -> bool:
+    """Whether it gives a training loader, and is no model."""
+    return hasattr(data, "train_dataloader") and not isinstance(data, (nn.Module, type))
+
+
+def _loader_of(data: Any) -> Any:
+    if not is_data_module(data):
+        return data
+    module = copy(data)  # what `setup` puts on it is not left on the caller's
+    module.prepare_data()
+    module.setup("fit")
+    return module.train_dataloader()
+
+
+def _first(loader: Any) -> Any:
+    """Of several loaders, as Lightning combines them, one batch each."""
+    if isinstance(loader, Mapping):
+        return {key: _first(each) for key, each in loader.items()}
+    if isinstance(loader, (list, tuple)):
+        return [_first(each) for each in loader]
+    restore = _generators(loader)
+    try:
+        if isinstance(loader, DataLoader):
+            # A copy has an iterator of its own: persistent workers of a running epoch go on undisturbed.
+            loader = copy(loader)
+            vars(loader)["_iterator"] = None
+        return _next(iter(loader), loader)
+    finally:
+        for generator, state in restore:
+            generator.set_state(state)
+
+
+def _next(iterator: Iterator[Any], source: Any) -> Any:
+    for batch in iterator:
+        return batch
+    raise ValueError(f"{type(source).__name__} gives no batch: it is empty, or drop_last leaves nothing")
+
+
+def _generators(loader: Any) -> list[tuple[torch.Generator, torch.Tensor]]:
+    """The generators that a loader and its samplers draw from, with their states."""
+    sampler = getattr(loader, "batch_sampler", None)
+    holders = (loader, getattr(loader, "sampler", None), sampler, getattr(sampler, "sampler", None))
+    found = {id(each): each for each in (getattr(holder, "generator", None) for holder in holders)}
+    return [(each, each.get_state()) for each in found.values() if isinstance(each, torch.Generator)]
