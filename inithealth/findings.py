@@ -111,6 +111,7 @@ class Report(_Frozen):
 
     def raise_if_unhealthy(self) -> None:
         """Raise :class:`UnhealthyInit`, whose message is the table, unless :attr:`ok`."""
+        __tracebackhide__ = True  # pytest shows the line of the test
         if not self.ok:
             raise UnhealthyInit(self)
 

@@ -24,10 +24,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--inithealth-target",
         action="append",
         default=[],
-        metavar="package.module:name",
+        metavar="package.module:name|path/file.py:name",
         help="check this model, as `inithealth check` does, with no test written; may be given several times",
     )
     group.addoption("--inithealth-input", action="append", default=[], metavar="8,3,224,224[:dtype]", help="its input")
+    group.addoption(
+        "--inithealth-data", metavar="package.module:loader", help="its batches: a DataLoader or data module"
+    )
+    group.addoption("--inithealth-loss", metavar="NAME", help="its loss: cross_entropy, or package.module:function")
     group.addoption("--inithealth-select", metavar="CODES", help="judge only these rules")
     group.addoption("--inithealth-ignore", metavar="CODES", help="judge all rules but these")
     group.addoption("--inithealth-fail-on", choices=("error", "warning", "info", "never"), help="what fails a test")
@@ -48,6 +52,7 @@ def init_health(request: pytest.FixtureRequest) -> Callable[..., Report]:
     def run(model: Any, batch: Any, **options: Any) -> Report:
         from inithealth.sessions.oneshot import check
 
+        __tracebackhide__ = True  # pytest shows the line of the test
         marker = request.node.get_closest_marker("inithealth")
         settings = _settings(request.config, dict(marker.kwargs) if marker else {}, options.pop("settings", None))
         report = check(model, batch, settings=settings, **options)
@@ -91,11 +96,13 @@ class Target(pytest.Item):
     """The check of one ``--inithealth-target``."""
 
     def runtest(self) -> None:
-        from inithealth.cli.check import report_of
+        from inithealth.cli.check import Request, report_of
         from inithealth.cli.errors import BadInput
 
+        given = {name: self.config.getoption(f"inithealth_{name}") for name in ("data", "loss")}
+        request = Request(self.name, self.config.getoption("inithealth_input"), **given)
         try:
-            report = report_of(self.name, self.config.getoption("inithealth_input"), _settings(self.config, {}, None))
+            report = report_of(request, _settings(self.config, {}, None))
         except BadInput as error:
             pytest.fail(f"inithealth: error: {error}", pytrace=False)
         _noted(self, report)

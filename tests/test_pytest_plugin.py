@@ -70,6 +70,41 @@ def test_a_target_is_checked_with_no_test_written(project: Path) -> None:
     assert "did you mean 'healthy'?" in wrong.stdout
 
 
+MISFITS = """
+import inithealth
+from mine.nets import BATCH, Net, criterion
+
+def test_fixture(init_health):
+    init_health(Net(), (BATCH, BATCH))
+
+def test_check():
+    inithealth.check(Net(), BATCH, loss=criterion)
+"""
+
+
+@pytest.mark.slow
+def test_a_call_that_does_not_fit_is_shown_in_three_lines(project: Path) -> None:
+    (project / "test_mine.py").write_text(MISFITS)
+    done = run(project, "-n0", "-q")
+    assert "2 failed" in done.stdout
+    for name, shown in (("test_fixture", "init_health(Net()"), ("test_check", "inithealth.check(Net()")):
+        _, rest = done.stdout.split(f" {name} ___", maxsplit=1)
+        shown_lines = [line for line in rest.split("TypeError\n")[0].splitlines()[1:] if line.strip()]
+        assert [line[:1] for line in shown_lines if not line.startswith("init_health =")] == [" ", ">", "E", "t"]
+        assert shown in rest
+    assert "site-packages" not in done.stdout
+    assert "oneshot.py" not in done.stdout
+
+
+@pytest.mark.slow
+def test_a_target_with_a_loss_and_a_loader(project: Path) -> None:
+    (project / "test_mine.py").unlink()
+    words = ("--inithealth-target=mine/nets.py:Net", "--inithealth-loss=cross_entropy", "-n0")
+    done = run(project, *words, "--inithealth-data=mine.nets:LOADER")
+    assert done.returncode == 0, done.stdout
+    assert "the batch has 1 element" in run(project, *words, "--inithealth-input=8,16").stdout
+
+
 @pytest.mark.slow
 def test_the_ini_chooses_for_all(project: Path) -> None:
     (project / "pyproject.toml").write_text(

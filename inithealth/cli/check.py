@@ -7,13 +7,17 @@ import random
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from inithealth.cli.errors import BadInput, first_line, show_their_frames, their_frames
-from inithealth.cli.inputs import batch_of
+from inithealth.cli.arguments import parsed
+from inithealth.cli.errors import BadInput, first_line, show_their_frames, their_frames, theirs
+from inithealth.cli.inputs import batch_of, data_of
+from inithealth.cli.losses import loss_of
+from inithealth.cli.model_config import ModelConfig, read
 from inithealth.cli.optimizers import kind_of, optimizer_of
 from inithealth.cli.output import Output
 from inithealth.cli.progress import telling
@@ -25,43 +29,68 @@ from inithealth.sessions.oneshot import check
 from inithealth.settings import Settings
 
 
+@dataclass(frozen=True)
+class Request:
+    """What is to be checked, as it was typed.
+
+    Attributes:
+        target: None where the configuration names the model.
+        inputs: the shapes of random inputs.
+        arguments: ``name=value`` for what makes the model.
+    """
+
+    target: str | None
+    inputs: Sequence[str] = ()
+    data: str | None = None
+    loss: str | None = None
+    optimizer: str | None = None
+    seeds: int = 1
+    arguments: Sequence[str] = ()
+    model_config: str | None = None
+
+
 def run(options: argparse.Namespace) -> int:
-    output, settings = Output.of(options), chosen(options)  # what was mistyped is told before anything is built
-    report = report_of(
-        options.target,
-        options.input or (),
-        settings,
+    output, settings = Output.of(options), chosen(options)  # what was mistyped is reported before anything is built
+    request = Request(
+        target=options.target,
+        inputs=options.input,
         data=options.data,
-        seeds=options.seeds,
+        loss=options.loss,
         optimizer=options.optimizer,
+        seeds=options.seeds,
+        arguments=options.arg,
+        model_config=options.model_config,
     )
-    return output.finish(report)
+    return output.finish(report_of(request, settings))
 
 
-def report_of(
-    name: str,
-    shapes: Sequence[str],
-    settings: Settings,
-    *,
-    data: str | None = None,
-    seeds: int = 1,
-    optimizer: str | None = None,
-) -> Report:
+def report_of(request: Request, settings: Settings) -> Report:
     """The report of a target: of the worst of several initializations. Raises BadInput."""
-    if optimizer is not None:
-        kind_of(optimizer)  # a misspelt one is told before anything is built
-    with telling(f"importing {name}"):
-        target = find(name)
+    if request.optimizer is not None:
+        kind_of(request.optimizer)  # a misspelled one is reported before anything is built
+    arguments = parsed(request.arguments)
+    config = None if request.model_config is None else read(request.model_config)
+    named = request.target or request.model_config or "the model"
+    with telling(f"importing {named}"):
+        loss, target = loss_of(request.loss), find(request.target, arguments, config)
+    seeds, name = request.seeds, target.name
     if seeds > 1 and not target.fresh:
         raise BadInput(f"{name} is made already: for --seeds give the class or function that makes it")
     reports = []
     for seed in range(seeds):
         where = f" (seed {seed} of 0 to {seeds - 1})" if seeds > 1 else ""
         with telling(f"building {name}{where}"):
-            subject = _built(target, seed)
+            subject = _built(target, seed, loss)
         with telling(f"checking {name}{where}"):
-            reports.append(_judged(name, subject, batch_of(subject, data, shapes), optimizer, settings))
+            reports.append(_judged(name, subject, _batch(subject, request, config), request, settings))
     return _pointed(_worst(reports), target)
+
+
+def _batch(subject: Subject, request: Request, config: ModelConfig | None) -> Any:
+    """What was typed, else the data of the configuration, else what came with the model."""
+    if config is None or config.data is None or request.data is not None or request.inputs:
+        return batch_of(subject, request.data, request.inputs)
+    return data_of("the data of the configuration", theirs("making the data of the configuration", config.data))
 
 
 def chosen(options: argparse.Namespace) -> Settings:
@@ -78,12 +107,13 @@ def chosen(options: argparse.Namespace) -> Settings:
         raise BadInput(told(error)) from None
 
 
-def _built(target: Target, seed: int) -> Subject:
+def _built(target: Target, seed: int, loss: Any) -> Subject:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
     with _garbage_shown():
-        return target.make()
+        subject = target.make()
+    return subject if loss is None else replace(subject, loss=loss)
 
 
 @contextmanager
@@ -97,15 +127,28 @@ def _garbage_shown() -> Iterator[None]:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
-def _judged(name: str, subject: Subject, batch: Any, optimizer: str | None, settings: Settings) -> Report:
-    made = optimizer_of(optimizer, subject.model)
+def _judged(name: str, subject: Subject, batch: Any, request: Request, settings: Settings) -> Report:
+    made = optimizer_of(request.optimizer, subject.model)
     try:
         with redirect_stdout(sys.stderr):
             return check(subject.model, batch, loss=subject.loss, optimizer=made, settings=settings)
     except (Exception, SystemExit) as error:
-        if their_frames(error):
+        advice = _advice(error, request)
+        if their_frames(error) and not advice:
             show_their_frames(error)
-        raise BadInput(f"checking {name}: {first_line(error)}") from None
+        raise BadInput(f"checking {name}: {first_line(error)}{advice}") from None
+
+
+def _advice(error: BaseException, request: Request) -> str:
+    """What to type, where it is known from the error."""
+    shapes = list(request.inputs)
+    if shapes and "scalar types: Long, Int" in str(error):
+        typed = " ".join(f"--input {each if ':' in each else f'{each}:int64'}" for each in shapes)
+        return f": the model takes integers, {typed}"
+    if shapes and isinstance(error, TypeError) and "as the batch" in str(error):
+        size = shapes[0].partition(",")[0]
+        return f"; here: one more --input for the target, as --input {size}:int64"
+    return ""
 
 
 def _worst(reports: list[Report]) -> Report:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import sys
 import sysconfig
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class BadInput(Exception):
@@ -40,3 +45,29 @@ def first_line(error: BaseException) -> str:
     """``ValueError: what it says``, without the lines that follow."""
     said = str(error).strip().splitlines()
     return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+
+
+def theirs(doing: str, call: Callable[..., T], *args: Any) -> T:
+    """Run the user's code. What it raises is shown with their frames and reported in one line."""
+    with guarded(doing):
+        return call(*args)
+
+
+@contextmanager
+def guarded(doing: str) -> Iterator[None]:
+    """Around the user's code: what it prints goes to stderr, what it raises is shown and reported in one line."""
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except BadInput:
+        raise
+    except SystemExit as error:
+        raise BadInput(f"{doing} called sys.exit({error.code!r})") from None
+    except ModuleNotFoundError as error:
+        if not their_frames(error):
+            raise
+        show_their_frames(error)
+        raise BadInput(f"{doing} raised {first_line(error)}") from None
+    except Exception as error:
+        show_their_frames(error)
+        raise BadInput(f"{doing} raised {first_line(error)}") from None

@@ -3,37 +3,55 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
-from inithealth.cli.errors import BadInput
-from inithealth.cli.targets import Subject, guarded, load
-from inithealth.sessions.lightning_module import is_lightning
+from inithealth.call import Call
+from inithealth.cli.errors import BadInput, guarded
+from inithealth.cli.locations import load
+from inithealth.cli.targets import Subject
+from inithealth.sessions.first_batch import is_data_module
+from inithealth.sessions.lightning_module import has_own, is_lightning
 
 _SHAPE = re.compile(r"\s*(\d+(?:\s*,\s*\d+)*)\s*(?::\s*(?:torch\.)?(\w+))?\s*")
+_BATCHES = (Tensor, Mapping, tuple, list, Call, DataLoader)
 _TWO = 2  # values of an integer input of a model without embeddings
 
 
 def batch_of(subject: Subject, data: str | None, shapes: Sequence[str]) -> Any:
-    """What was typed, else what came with the model. Raises BadInput where there is none."""
+    """What was typed, else what came with the model: a batch or a loader. Raises BadInput where there is none."""
     if data is not None and shapes:
         raise BadInput("give --data or --input, not both: each is a batch")
     if data is not None:
-        return _first_batch(data, load(data))
+        return data_of(data, load(data))
     if shapes:
         inputs = tuple(_random(text, subject.model) for text in shapes)
         return inputs if len(inputs) > 1 else inputs[0]
     if subject.batch is not None:
         return subject.batch
-    if is_lightning(subject.model):
+    if is_lightning(subject.model) and has_own(subject.model, "train_dataloader"):
         with guarded("train_dataloader of the model"):
-            return next(iter(subject.model.train_dataloader()))  # type: ignore[operator]
+            return subject.model.train_dataloader()  # type: ignore[operator]
     raise BadInput(
-        "no batch: add --input 8,3,224,224 (a random one), --data package.module:DataModule, or return it too"
+        f"no batch: add --input {example(subject.model)} (a random one; repeat it for each input), "
+        "or --data package.module:loader"
     )
+
+
+def example(model: nn.Module) -> str:
+    """Sizes that may fit the model's first layer, as ``--input`` takes them."""
+    for module in model.modules():
+        if isinstance(module, nn.Embedding):
+            return "32,20:int64"
+        if isinstance(module, nn.Linear):
+            return f"32,{module.in_features}"
+        if isinstance(module, nn.Conv2d):
+            return f"8,{module.in_channels},224,224"
+    return "8,3,224,224"
 
 
 def _random(text: str, model: nn.Module) -> Tensor:
@@ -52,15 +70,13 @@ def _random(text: str, model: nn.Module) -> Tensor:
     return torch.randint(min(rows, default=_TWO), shape, generator=generator).to(dtype)
 
 
-def _first_batch(name: str, found: Any) -> Any:
-    """Of a LightningDataModule, a DataLoader, or what makes one of them."""
-    with guarded(f"taking a batch of {name}"):
-        made = not isinstance(found, type) and (hasattr(found, "__iter__") or hasattr(found, "train_dataloader"))
-        source = found if made or not callable(found) else found()
-        if hasattr(source, "train_dataloader"):
-            source.prepare_data()
-            source.setup("fit")
-            source = source.train_dataloader()
-        if not hasattr(source, "__iter__"):
-            raise BadInput(f"{name} is a {type(source).__name__}: give a LightningDataModule or a DataLoader")
-        return next(iter(source))
+def data_of(name: str, found: Any) -> Any:
+    """A LightningDataModule, a loader or a batch; a class or function is called for one of them."""
+    if isinstance(found, type) or (callable(found) and not isinstance(found, _BATCHES)):
+        with guarded(f"taking a batch of {name}"):
+            found = found()
+    if isinstance(found, _BATCHES) or is_data_module(found):
+        return found
+    if isinstance(found, Iterable) and not isinstance(found, (str, nn.Module)):
+        return iter(found)  # a loader of another library
+    raise BadInput(f"{name} is a {type(found).__name__}: give a LightningDataModule, a DataLoader or a batch")

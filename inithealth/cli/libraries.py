@@ -25,41 +25,41 @@ def _needed(name: str) -> Any:
         raise BadInput(f"{name} is not installed: pip install {name}") from None
 
 
-def _timm(name: str) -> Made:
+def _timm(name: str, arguments: Mapping[str, Any]) -> Made:
     timm = _needed("timm")
     if not timm.is_model(name):
         raise BadInput(unknown("model of timm", name, timm.list_models()))
-    model: nn.Module = timm.create_model(name, pretrained=False)
+    model: nn.Module = timm.create_model(name, **{"pretrained": False, **arguments})
     return model, torch.randn(_BATCH, *getattr(model, "default_cfg", {}).get("input_size", _PICTURE))
 
 
-def _torchvision(name: str) -> Made:
+def _torchvision(name: str, arguments: Mapping[str, Any]) -> Made:
     models = _needed("torchvision").models
     if name not in models.list_models():
         raise BadInput(unknown("model of torchvision", name, models.list_models()))
     size = (3, 299, 299) if name == "inception_v3" else _PICTURE
     alone = {"weights_backbone": None} if _has_backbone(name) else {}  # else it is downloaded
-    return models.get_model(name, weights=None, **alone), torch.randn(_BATCH, *size)
+    return models.get_model(name, **{"weights": None, **alone, **arguments}), torch.randn(_BATCH, *size)
 
 
 def _has_backbone(name: str) -> bool:
     return any(part in name for part in ("rcnn", "retinanet", "fcos", "ssd", "deeplab", "fcn", "lraspp"))
 
 
-def _transformers(name: str) -> Made:
-    """A class (``BertForMaskedLM``), or a model type (``bert``)."""
+def _transformers(name: str, arguments: Mapping[str, Any]) -> Made:
+    """A class (``BertForMaskedLM``), or a model type (``bert``); the arguments are its configuration's."""
     library = _needed("transformers")
     if hasattr(library, name):
         kind = getattr(library, name)
-        model = kind(kind.config_class())
+        model = kind(kind.config_class(**arguments))
     elif name in library.CONFIG_MAPPING:
-        model = library.AutoModel.from_config(library.AutoConfig.for_model(name))
+        model = library.AutoModel.from_config(library.AutoConfig.for_model(name, **arguments))
     else:
         raise BadInput(unknown("model of transformers", name, [*library.CONFIG_MAPPING, *dir(library)]))
     return model, dict(model.dummy_inputs)
 
 
-MAKERS: Mapping[str, Callable[[str], Made]] = {
+MAKERS: Mapping[str, Callable[[str, Mapping[str, Any]], Made]] = {
     "timm": _timm,
     "torchvision": _torchvision,
     "transformers": _transformers,

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from inithealth import __version__
 from inithealth.cli.errors import BadInput
 from inithealth.report.formats import DEFAULT, FORMATS
 
@@ -45,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="inithealth", description="Names a bad weight initialization before the first step.", epilog=_EXIT_STATUS
     )
+    top.add_argument("--version", action="version", version=f"inithealth {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_check(commands)
     _add_report(commands)
@@ -61,15 +63,37 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     check.add_argument(
         "target",
         metavar="TARGET",
-        help="package.module:name of a module, a LightningModule, a class, or a function that returns a model, "
-        "(model, batch) or (model, batch, loss); or timm:NAME, torchvision:NAME, transformers:NAME",
+        nargs="?",
+        help="package.module:name, package.module.name or path/file.py:name (without a name: its only model) of a "
+        "module, a LightningModule, a class, or a function that returns a model, (model, batch) or (model, batch, "
+        "loss); or timm:NAME, torchvision:NAME, transformers:NAME",
     )
-    check.add_argument("--data", metavar="TARGET", help="package.module:name of a LightningDataModule or DataLoader")
     check.add_argument(
-        "--input", action="append", metavar="8,3,224,224[:dtype]", help="a random input; once for each argument"
+        "--arg", action="append", default=[], metavar="NAME=VALUE", help="argument of the class or function, repeatable"
+    )
+    check.add_argument(
+        "--model-config",
+        metavar="FILE.yaml",
+        help="model (and data) of a LightningCLI or Hydra configuration: class_path and init_args, or _target_; with "
+        "TARGET its arguments alone",
+    )
+    check.add_argument(
+        "--data", metavar="TARGET", help="a LightningDataModule, DataLoader or batch, named as TARGET is; first batch"
+    )
+    check.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="8,3,224,224[:dtype]",
+        help="a random input, as 32,20:int64 for integers; repeat it for each argument, and for the target of --loss",
+    )
+    check.add_argument(
+        "--loss",
+        metavar="NAME",
+        help="function of torch.nn.functional (cross_entropy), or package.module:function of output and target",
     )
     check.add_argument("--seeds", type=_positive, default=1, metavar="N", help="initializations; the worst is reported")
-    check.add_argument("--optimizer", metavar="sgd|adam|adamw[:lr]", help="what it is to be trained with")
+    check.add_argument("--optimizer", metavar="sgd|adam|adamw[:lr]", help="optimizer to assume")
     _add_selection(check)
     _add_output(check)
 

@@ -27,13 +27,21 @@ def first_batch(data: Any) -> tuple[Any, str]:
     if isinstance(data, Iterator):
         batch = _next(data, data)
         return batch, f"batch: the next one of the {type(data).__name__} given, which has advanced by it"
-    if not isinstance(data, DataLoader) and not is_data_module(data):
+    if not _gives_batches(data):
         return data, ""
     restore = random_state()
     try:
         return _first(_loader_of(data)), f"batch: the first one of {type(data).__name__}"
     finally:
         restore()
+
+
+def _gives_batches(data: Any) -> bool:
+    """Whether it is a loader, a data module, or several loaders in a mapping or list, as Lightning combines them."""
+    if isinstance(data, Mapping) or type(data) in (list, tuple):
+        parts = list(data.values() if isinstance(data, Mapping) else data)
+        return bool(parts) and all(map(_gives_batches, parts))
+    return isinstance(data, DataLoader) or is_data_module(data)
 
 
 def is_data_module(data: Any) -> bool:

@@ -60,10 +60,11 @@ def is_lightning(model: nn.Module) -> bool:
 
 def trains_itself(model: nn.Module) -> bool:
     """Whether it is a LightningModule that has a ``training_step`` of its own."""
-    return is_lightning(model) and _has_own(model, "training_step")
+    return is_lightning(model) and has_own(model, "training_step")
 
 
-def _has_own(model: nn.Module, method: str) -> bool:
+def has_own(model: nn.Module, method: str) -> bool:
+    """Whether a LightningModule defines that method itself."""
     found = getattr(getattr(model, method), "__func__", None)
     return all(found is not getattr(home.LightningModule, method) for home in _loaded())
 
@@ -122,7 +123,7 @@ def run_start_hooks(model: nn.Module, batch: Any, failure: str) -> None:
 
 def configured_optimizers(model: nn.Module) -> list[Optimizer]:
     """What a LightningModule's ``configure_optimizers`` makes, schedulers left out."""
-    if not _has_own(model, "configure_optimizers"):  # Lightning's own only warns
+    if not has_own(model, "configure_optimizers"):  # Lightning's own only warns
         return []
     return list(optimizers_in(model.configure_optimizers()))  # type: ignore[operator]
 

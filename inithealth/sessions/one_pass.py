@@ -21,6 +21,8 @@ from inithealth.sessions.objective import Objective
 from inithealth.sessions.stand_in_trainer import count_steps
 from inithealth.sessions.trial_optimizers import at_work, optimizers_of, step
 
+__tracebackhide__ = True  # pytest shows the line that calls `check`, not these
+
 
 class OnePass:
     """One check of one model: a recorded pass, and optimizer steps for the suspects.

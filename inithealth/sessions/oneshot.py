@@ -61,9 +61,7 @@ def check(
         Exception: whatever the model's own code raises, as it is.
     """
     if misplaced:
-        raise TypeError(
-            "check takes a model and one batch: pass (inputs, targets) as the batch, and loss=... by name"
-        )
+        raise TypeError("check takes a model and one batch: pass (inputs, targets) as the batch, and loss=... by name")
     settings = Settings.model_validate(settings or {})
     return diagnose(record(model, batch, loss=loss, optimizer=optimizer), settings)
 

@@ -14,6 +14,8 @@ from inithealth.record.live.optimizers import describe_optimizers
 from inithealth.record.sandbox.restore import optimizer_undisturbed
 from inithealth.sessions.lightning_module import configured_optimizers, is_lightning
 
+__tracebackhide__ = True  # pytest shows the line that calls `check`, not these
+
 
 def refuse_optimizers(optimizer: Any, model: nn.Module) -> list[Optimizer]:
     """The optimizers given. Raises TypeError or ValueError where they are none of this model."""

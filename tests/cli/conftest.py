@@ -13,9 +13,11 @@ import pytest
 from inithealth.cli.main import main
 
 NETS = """
+import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 BATCH = torch.randn(32, 16, generator=torch.Generator().manual_seed(1))
 
@@ -47,6 +49,36 @@ class Forgotten(Net):
     def __init__(self):
         super().__init__()
         self.middle.weight = nn.Parameter(torch.empty(64, 64))
+
+
+class Words(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.head = nn.Embedding(50, 16), nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.head(self.embed(x).mean(1))
+
+
+class Lit(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.net = Net()
+
+    def training_step(self, batch, batch_idx):
+        return criterion(self.net(batch[0]), batch[1])
+
+
+LOADER = DataLoader(TensorDataset(BATCH, torch.arange(32) % 4), batch_size=16)
+
+
+class Loading(Lit):
+    def train_dataloader(self):
+        return LOADER
+
+
+def criterion(output, target):
+    return F.cross_entropy(output, target)
 
 
 def loss(output):
@@ -81,7 +113,7 @@ def plain():
 
 
 def wants(width):
-    return Net()
+    return nn.Sequential(nn.Linear(16, width), nn.ReLU(), nn.Linear(width, 4))
 
 
 def raises():

@@ -10,6 +10,7 @@ import torch
 from rich.text import Text
 from torch import nn
 
+import inithealth
 from inithealth import Report
 from inithealth.cli import progress
 from inithealth.cli.inputs import batch_of
@@ -120,8 +121,18 @@ def test_an_optimizer_that_is_typed(run: Run) -> None:
         (("mine.nets:leaves",), "calling mine.nets:leaves called sys.exit(7)"),
         (("mine.nets:text",), "mine.nets:text returned str: it must return model, (model, batch) or"),
         (("mine.nets:words",), "mine.nets:words is a list: give a module, a class, or a function"),
-        (("mine.nets:wants",), "mine.nets:wants needs width: give a function without arguments"),
-        (("mine.nets:Net",), "no batch: add --input"),
+        (("mine.nets:wants",), "mine.nets:wants needs width: add --arg width=VALUE, or give a function without"),
+        (("mine.nets:wants", "--arg", "with=3"), "unknown argument 'with'; did you mean 'width'?"),
+        (("mine.nets:wants", "--arg", "width"), "--arg 'width': write name=value"),
+        (("mine.nets:made", "--arg", "width=3"), "is made already: arguments are for a class or a function"),
+        (("mine.nets:Net",), "no batch: add --input 32,16 (a random one; repeat it for each input), or --data"),
+        (("mine.nets:Lit",), "no batch: add --input 32,16 (a random one; repeat it for each input), or --data"),
+        (("mine.nets:Words",), "no batch: add --input 32,20:int64"),
+        (("mine.nets:Words", "--input", "32,20"), "the model takes integers, --input 32,20:int64"),
+        (("mine.nets:Net", "--loss", "crossentropy"), "did you mean 'cross_entropy'?"),
+        (("mine.nets:Net", "--loss", "mine.nets:BATCH"), "is a Tensor: give a function of the output and the target"),
+        (("mine.nets:Net", "--input", "8,16", "--loss", "cross_entropy"), "as --input 8:int64"),
+        ((), "no model: give TARGET, or --model-config"),
         (("mine.nets:Net", "--input", "8,15"), "checking mine.nets:Net: RuntimeError: mat1 and mat2"),
         (("mine.nets:Net", "--input", "8x16"), "--input '8x16': write sizes"),
         (("mine.nets:Net", "--input", "8,16:flaot32"), "flaot32 is no dtype of torch"),
@@ -230,6 +241,31 @@ def test_a_data_module_gives_the_batch(run: Run, folder: Path) -> None:
     )
     for name in ("Data", "loader"):
         assert run("check", "mine.nets:Net", "--data", f"mine.data:{name}").status == 0
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mine.nets:criterion", "torch.nn:CrossEntropyLoss"])
+@pytest.mark.parametrize("data", [("--data", "mine.nets:LOADER"), ("--input", "8,16", "--input", "8:int64")])
+def test_a_loss_of_output_and_target(loss: str, data: tuple[str, ...], run: Run) -> None:
+    done = run("check", "mine.nets:Net", "--loss", loss, *data, "--output-format", "json")
+    assert done.status == 0, done.err
+    assert "loss: as given, of the output and batch[1]" in report(done.out).notes
+
+
+def test_a_lightning_modules_own_loader_gives_the_batch(run: Run) -> None:
+    done = run("check", "mine.nets:Loading", "--output-format", "json")
+    assert done.status == 0, done.err
+    assert report(done.out).notes[:2] == ("batch: the first one of DataLoader", "loss: training_step's")
+
+
+def test_an_argument_of_the_class(run: Run) -> None:
+    done = run("check", "mine.nets:wants", "--arg", "width=48", "--input", "8,16", "--output-format", "json")
+    assert done.status == 0, done.err
+    assert [layer.layer for layer in report(done.out).measurements]
+
+
+def test_the_version(run: Run) -> None:
+    done = run("--version")
+    assert (done.status, done.out) == (0, f"inithealth {inithealth.__version__}\n")
 
 
 def test_a_model_of_a_library_by_name(run: Run) -> None:

@@ -16,6 +16,8 @@ from inithealth.call import Call
 from inithealth.record.layers.names import unwrapped
 from inithealth.record.tensors import plain
 
+__tracebackhide__ = True  # pytest shows the line that calls `check`, not these
+
 
 def transferred(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     """A batch with every tensor in it changed, in containers of the same kind; other objects as they are."""

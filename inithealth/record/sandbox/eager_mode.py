@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+__tracebackhide__ = True  # pytest shows what the model raises, not these
+
 
 @contextmanager
 def whole_graph(model: nn.Module, *, reveal_frozen: bool) -> Iterator[None]:

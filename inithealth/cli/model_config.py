@@ -1,0 +1,90 @@
+"""``--model-config config.yaml``: a model, and perhaps its data, of a LightningCLI or Hydra configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from inithealth.cli.errors import BadInput
+from inithealth.cli.locations import load
+
+_CALLED_LATER = (Optimizer, LRScheduler)  # the model calls them with its parameters
+_OWN_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_"}
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """Reads 1e-3 as a number, which YAML 1.1 takes for a string."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What a configuration says of a model.
+
+    Attributes:
+        name: of its class; None where only arguments are given.
+        arguments: of the class, with the objects in them not yet made.
+        data: makes the data module or loader; None where there is none.
+    """
+
+    name: str | None
+    arguments: dict[str, Any]
+    data: Callable[[], Any] | None = None
+
+    def made_arguments(self) -> dict[str, Any]:
+        """The arguments with new objects for what has a class path of its own."""
+        return {key: made(value) for key, value in self.arguments.items()}
+
+
+def read(file: str) -> ModelConfig:
+    """The ``model`` section, or the whole file where it is one. Raises BadInput."""
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+        content = yaml.load(text, _Loader)
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read: {error.strerror or error}") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadInput(f"{file} is no YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, Mapping):
+        raise BadInput(f"{file} holds no mapping: write class_path and init_args, or _target_")
+    section, data = content.get("model", content), content.get("data")
+    if not isinstance(section, Mapping):
+        raise BadInput(f"{file}: model must be a mapping with class_path and init_args, or _target_")
+    if "${" in repr(section):
+        raise BadInput(f"{file} has ${{...}} in it: resolve it first, as with python train.py --cfg job --resolve")
+    name, arguments = _parts(section) or (None, dict(section))
+    return ModelConfig(name, arguments, (lambda: made(data)) if data is not None and _parts(data) else None)
+
+
+def _parts(value: Any) -> tuple[str, dict[str, Any]] | None:
+    """The class path and the arguments; None for what is a plain value."""
+    if isinstance(value, Mapping) and "class_path" in value:
+        return str(value["class_path"]), dict(value.get("init_args") or {})
+    if isinstance(value, Mapping) and "_target_" in value:
+        return str(value["_target_"]), {key: each for key, each in value.items() if key not in _OWN_KEYS}
+    return None
+
+
+def made(value: Any) -> Any:
+    """The value with an object for each class path in it. Raises BadInput for an unknown one."""
+    parts = _parts(value)
+    if parts is None:
+        if isinstance(value, Mapping):
+            return {key: made(each) for key, each in value.items()}
+        return [made(each) for each in value] if isinstance(value, list) else value
+    kind, arguments = load(parts[0]), {key: made(each) for key, each in parts[1].items()}
+    positional = arguments.pop("_args_", [])
+    later = value.get("_partial_") or (isinstance(kind, type) and issubclass(kind, _CALLED_LATER))
+    return partial(kind, *positional, **arguments) if later else kind(*positional, **arguments)
