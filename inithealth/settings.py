@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -170,3 +170,23 @@ class Settings(_Strict):
 def matches_rule(words: tuple[str, ...], code: str, name: str) -> bool:
     """Whether any of the words is the rule's name, its code or the code's beginning."""
     return any(name == word or code.startswith(word.upper()) for word in words)
+
+
+def settings_of(
+    given: Settings | Mapping[str, Any] | None, keywords: Mapping[str, Any] | None = None, also: Sequence[str] = ()
+) -> Settings:
+    """Return the settings given, with those written as keywords over them.
+
+    Args:
+        also: other keywords of the caller, among which the nearest name is looked for too.
+
+    Raises:
+        ValueError: an unknown setting, with the nearest name, or a value that does not fit.
+    """
+    for word in keywords or ():
+        if word not in Settings.model_fields:
+            raise ValueError(unknown("setting", word, [*Settings.model_fields, *also]))
+    if keywords:
+        known = given.model_dump() if isinstance(given, Settings) else given or {}
+        return Settings.model_validate({**known, **keywords})
+    return given if isinstance(given, Settings) else Settings.model_validate(dict(given or {}))

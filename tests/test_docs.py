@@ -1,8 +1,10 @@
 """The documentation tells the truth: its commands, links and code, and a page for every rule."""
 
+import ast
 import inspect
 import re
 import shlex
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+import inithealth
 from inithealth import Settings
 from inithealth.cli.main import parser
 from inithealth.configuration import load
@@ -94,6 +97,37 @@ def test_the_readmes_code_runs(
     for name in [name for name in namespace if name.startswith("test_")]:
         wanted = inspect.signature(namespace[name]).parameters
         namespace[name](*map(request.getfixturevalue, wanted))
+
+
+def examples() -> list[tuple[str, str]]:
+    """Every example in a docstring: what is indented under ``::``, what is fenced, what has a prompt."""
+    found = []
+    for path in sorted((ROOT / "inithealth").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        documented = [n for n in ast.walk(tree) if isinstance(n, (ast.Module, ast.ClassDef, ast.FunctionDef))]
+        for node in documented:
+            text = ast.get_docstring(node) or ""
+            name = f"{path.stem}.{getattr(node, 'name', 'module')}"
+            found += [(name, code) for code in re.findall(r"::\n\n((?: {4}.*\n|\n)+)", f"{text}\n")]
+            assert "```" not in text, f"{name}: write the example indented under `::`"
+            assert ">>>" not in text, f"{name}: write the example indented under `::`"
+    return found
+
+
+def test_the_entrances_have_an_example() -> None:
+    assert {name for name, _ in examples()} >= {"oneshot.check", "watching.watch", "lightning_callback.InitHealth"}
+
+
+@pytest.mark.parametrize(("name", "code"), examples(), ids=[name for name, _ in examples()])
+def test_the_examples_in_docstrings_run(
+    name: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    namespace = readers_own()
+    inputs, targets = next(iter(namespace["loader"]))
+    namespace |= {"inputs": inputs, "targets": targets, "torch": torch, "inithealth": inithealth}
+    namespace |= {"InitHealth": inithealth.InitHealth, "pytorch_lightning": pl}
+    exec(compile(textwrap.dedent(code), name, "exec"), namespace)
 
 
 @pytest.mark.parametrize("text", blocks("toml"))

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from types import MappingProxyType
 from typing import Any
 
 import pytest
+from torch import nn
 
+import inithealth
 from inithealth import Settings
+from inithealth.settings import settings_of
 
 
 def watched(settings: Settings, steps: int = 1200) -> list[int]:
@@ -147,3 +151,35 @@ def test_the_defaults_need_neither_torch_nor_the_rules() -> None:
     code = f"{made}; print({{'torch', 'inithealth.rules'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("given", [None, {"fail_on": "info", "until": 7}, Settings(fail_on="info", until=7)])
+def test_keywords_replace_settings(given: Any) -> None:
+    chosen = settings_of(given, {"fail_on": "warning", "schedule": "every"})
+    assert (chosen.fail_on, chosen.schedule) == ("warning", "every")
+    assert chosen.until == (1000 if given is None else 7)
+    assert settings_of(given) == Settings.model_validate(given or {})
+    assert settings_of(MappingProxyType({"until": 3})).until == 3
+
+
+@pytest.mark.parametrize(
+    ("keyword", "near"), [("schedul", "schedule"), ("failon", "fail_on"), ("on_unhealty", "on_unhealthy")]
+)
+def test_a_misspelled_keyword_is_rejected_with_the_nearest(keyword: str, near: str) -> None:
+    with pytest.raises(ValueError, match=f"unknown setting '{keyword}'; did you mean '{near}'?"):
+        inithealth.InitHealth(**{keyword: "every"})
+    if near != "on_unhealthy":
+        with pytest.raises(ValueError, match=f"unknown setting '{keyword}'; did you mean '{near}'?"):
+            inithealth.watch(nn.Linear(2, 2), **{keyword: "every"})
+
+
+def test_the_entrances_take_mappings_and_keywords() -> None:
+    net = nn.Linear(2, 2)
+    assert inithealth.watch(net, settings={"schedule": "every"}).settings.schedule == "every"
+    assert inithealth.watch(net, schedule="every", until=3).settings.until == 3
+    assert inithealth.Monitor(net, settings={"schedule": 7}).settings.schedule == 7
+    assert inithealth.InitHealth(schedule="every", fail_on="warning").settings == Settings(
+        schedule="every", fail_on="warning"
+    )
+    with pytest.raises(ValueError, match="unknown schedule 'evry'; did you mean 'every'"):
+        inithealth.watch(net, settings={"schedule": "evry"})

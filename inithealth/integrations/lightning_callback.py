@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from inithealth.integrations.unhealthy_action import OnUnhealthy, UnhealthyActio
 from inithealth.recording import Recording
 from inithealth.sessions.lightning_module import callback_bases, is_tensorboard
 from inithealth.sessions.monitor import Monitor
-from inithealth.settings import Settings
+from inithealth.settings import Settings, settings_of
 
 
 class InitHealth(*callback_bases()):  # type: ignore[misc]
@@ -27,6 +27,13 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
 
     The verdict on step 0 falls before the first optimizer step: raising there leaves the weights as they
     were. Works with any logger or none, in ``pytorch_lightning`` and ``lightning.pytorch``.
+
+    ::
+
+        health = InitHealth(on_unhealthy="warn", schedule="every", fail_on="warning")
+        trainer = pytorch_lightning.Trainer(max_steps=3, callbacks=[health])
+        trainer.fit(model, loader)
+        print(health.report)
 
     Args:
         on_unhealthy: ``"warn"`` logs; ``"stop"`` ends the run after the current step, with exit status 0;
@@ -36,6 +43,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         settings: schedule, rules, options; a mapping is validated.
         verbose: False prints and logs nothing: the report, its file and the loggers have everything all the same,
             and ``"raise"`` still raises.
+        **options: settings as keywords, as in ``InitHealth(schedule="every")``; they replace those of `settings`.
 
     Raises:
         ValueError: an unknown ``on_unhealthy`` or setting.
@@ -46,8 +54,9 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         on_unhealthy: OnUnhealthy = "warn",
         report_path: str | Path | None = None,
         on_alert: Callable[[Finding], None] | None = None,
-        settings: Settings | dict[str, Any] | None = None,
+        settings: Settings | Mapping[str, Any] | None = None,
         verbose: bool = True,
+        **options: Any,
     ) -> None:
         super().__init__()
         if on_unhealthy not in ("warn", "stop", "raise"):
@@ -55,9 +64,9 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         self.on_unhealthy = on_unhealthy
         self.report_path = None if report_path is None else Path(report_path)
         self.on_alert = on_alert
-        self.settings = Settings.model_validate(settings or {})
-        self.verbose = verbose
-        self._log = Log(verbose=verbose)
+        own = ("on_unhealthy", "report_path", "on_alert", "settings", "verbose")
+        self.settings = settings_of(settings, options, also=own)
+        self.verbose, self._log = verbose, Log(verbose=verbose)
         self._monitor: Monitor | None = None
         self._report: Report | None = None
         self._loss: Tensor | None = None  # of the coming step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -19,7 +19,7 @@ from inithealth.recording import Recording, Step
 from inithealth.sessions.alerts import Alerts
 from inithealth.sessions.history import History
 from inithealth.sessions.verdicts import Verdicts
-from inithealth.settings import Settings
+from inithealth.settings import Settings, settings_of
 
 T = TypeVar("T")
 _OF_THE_START = ("IH1", "IH2", "IH3", "IH401")  # codes of the rules that judge an initialization
@@ -41,7 +41,7 @@ class Monitor:
 
     Raises:
         TypeError: ``model`` is not a module.
-        ValueError: there is nothing to watch (no parameters, all frozen, lazy or meta).
+        ValueError: there is nothing to watch (no parameters, all frozen, lazy or meta), or an unknown setting.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class Monitor:
         optimizer: Optimizer | Sequence[Optimizer] | None = None,
         scaler: Any = None,
         writer: Any = None,
-        settings: Settings | None = None,
+        settings: Settings | Mapping[str, Any] | None = None,
         on_alert: Callable[[Finding], None] | None = None,
         steps_taken: int = 0,
         history: Recording | None = None,
         together: bool = False,
         verbose: bool = True,
     ) -> None:
-        self.settings = settings or Settings()
+        self.settings = settings_of(settings)
         self.model, self._outer = trainable_model(model), model
         self.optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer or ())
         self.scaler = scaler

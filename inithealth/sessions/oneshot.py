@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from torch import nn
@@ -19,7 +19,7 @@ from inithealth.sessions.objective import LossFunction, Objective
 from inithealth.sessions.one_pass import OnePass
 from inithealth.sessions.stand_in_trainer import first_training_step
 from inithealth.sessions.trial_optimizers import refuse_optimizers
-from inithealth.settings import Settings
+from inithealth.settings import Settings, settings_of
 
 __tracebackhide__ = True  # pytest shows the line that calls `check`, not these
 
@@ -30,9 +30,15 @@ def check(
     *misplaced: NoReturn,
     loss: LossFunction | None = None,
     optimizer: Optimizer | Sequence[Optimizer] | None = None,
-    settings: Settings | dict[str, Any] | None = None,
+    settings: Settings | Mapping[str, Any] | None = None,
 ) -> Report:
     """Judge a model's initialization, exactly, and leave the model as it was found.
+
+    ::
+
+        report = inithealth.check(model, (inputs, targets), loss=torch.nn.functional.cross_entropy)
+        report = inithealth.check(model, loader, loss=torch.nn.CrossEntropyLoss())  # its first batch
+        report.raise_if_unhealthy()
 
     The model runs in training mode with dropout off, once, and up to four optimizer steps more where
     only they can tell (weights at exact zero, duplicated units). Weights, buffers, gradients, modes,
@@ -62,7 +68,7 @@ def check(
     """
     if misplaced:
         raise TypeError("check takes a model and one batch: pass (inputs, targets) as the batch, and loss=... by name")
-    settings = Settings.model_validate(settings or {})
+    settings = settings_of(settings)
     return diagnose(record(model, batch, loss=loss, optimizer=optimizer), settings)
 
 

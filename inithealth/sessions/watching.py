@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 
 from inithealth.sessions.monitor import Monitor
-from inithealth.settings import Settings
+from inithealth.settings import Settings, settings_of
 
 
 def watch(
@@ -18,15 +18,17 @@ def watch(
     optimizer: Optimizer | Sequence[Optimizer] | None = None,
     scaler: Any = None,
     writer: Any = None,
-    settings: Settings | None = None,
+    settings: Settings | Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> Monitor:
     """Watch the early steps of a training loop.
 
     ::
 
         with inithealth.watch(model, optimizer=optimizer) as monitor:
-            for batch in loader:
-                loss = ...
+            for inputs, targets in loader:
+                loss = torch.nn.functional.cross_entropy(model(inputs), targets)
+                optimizer.zero_grad()
                 loss.backward()
                 monitor.step(loss)
                 optimizer.step()
@@ -38,9 +40,11 @@ def watch(
         optimizer: for what its learning rate and kind imply; several in a list.
         scaler: a ``torch.amp.GradScaler`` whose scale is taken out of the gradients.
         writer: a ``torch.utils.tensorboard.SummaryWriter``.
-        settings: schedule, rules, options.
+        settings: schedule, rules, options; a mapping is validated.
+        **options: settings as keywords, as in ``watch(model, schedule="every")``; they replace those of `settings`.
 
     Raises:
         TypeError, ValueError: as :class:`Monitor` does.
     """
-    return Monitor(model, optimizer=optimizer, scaler=scaler, writer=writer, settings=settings)
+    chosen = settings_of(settings, options, also=("optimizer", "scaler", "writer", "settings"))
+    return Monitor(model, optimizer=optimizer, scaler=scaler, writer=writer, settings=chosen)
