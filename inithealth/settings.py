@@ -112,6 +112,12 @@ class Settings(_Strict):
         last = max(_LATER) if self.schedule == "start" else None
         return any(end is not None and step > end for end in (self.until, last))
 
+    def over(self, step: int) -> str:
+        """Why no step from that one on is watched, and what to set to watch it; "" where some are."""
+        if not self.finished(step):
+            return ""
+        return f"not watched: step {step} is past the last of the schedule: set schedule='every' and until=None"
+
     def selects(self, code: str, name: str) -> bool:
         """Whether the rule of that code and name is judged."""
         wanted = not self.select or matches_rule(self.select, code, name)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -142,6 +143,55 @@ def test_a_batch_that_cannot_be_judged(batch: Any, kind: type[Exception], says: 
     with pytest.raises(kind, match=says):
         inithealth.check(model, batch)
     assert footprint(model) == before
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [torch.ones(16, 8), torch.zeros(16, 8), (torch.full((16, 8), 0.1),), {"input": torch.ones(16, 8)}],
+)
+def test_inputs_that_are_one_constant(batch: Any) -> None:
+    model = lived_in(perceptron())
+    before = footprint(model)
+    with pytest.raises(
+        ValueError, match=r"every input is constant .* of shape \(16, 8\)\), .*: pass a batch of the data"
+    ):
+        inithealth.check(model, batch)
+    assert footprint(model) == before
+
+
+def test_a_target_or_a_mask_that_is_constant_is_none_of_them() -> None:
+    assert inithealth.check(
+        perceptron(), (INPUTS, torch.zeros(16, dtype=torch.long)), loss=F.cross_entropy
+    ).measurements
+
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = perceptron()
+
+        def forward(self, x: Tensor, mask: Tensor) -> Any:
+            return self.body(x * mask)
+
+    assert inithealth.check(Masked(), (INPUTS, torch.ones(16, 8))).measurements
+
+
+def test_a_lightning_batch_of_constants_and_labels() -> None:
+    class Lit(pl.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = perceptron()
+
+        def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+            return F.cross_entropy(self.body(batch[0]), batch[1])
+
+    with pytest.raises(ValueError, match="every input is constant"):
+        inithealth.check(Lit(), (torch.ones(16, 8), TARGETS))
+    assert inithealth.check(Lit(), (INPUTS, torch.zeros(16, dtype=torch.long))).measurements
+
+
+def test_one_sample_where_a_network_normalizes_over_the_batch() -> None:
+    with pytest.raises(ValueError, match="BatchNorm needs several samples, pass a batch of 8 or more"):
+        inithealth.check(perceptron(), INPUTS[:1])
 
 
 def test_without_a_batch_python_says_so() -> None:

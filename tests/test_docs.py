@@ -115,7 +115,7 @@ def examples() -> list[tuple[str, str]]:
 
 
 def test_the_entrances_have_an_example() -> None:
-    assert {name for name, _ in examples()} >= {"oneshot.check", "watching.watch", "lightning_callback.InitHealth"}
+    assert {name for name, _ in examples()} >= {"oneshot.check", "watching.watch"}
 
 
 @pytest.mark.parametrize(("name", "code"), examples(), ids=[name for name, _ in examples()])
@@ -126,7 +126,6 @@ def test_the_examples_in_docstrings_run(
     namespace = readers_own()
     inputs, targets = next(iter(namespace["loader"]))
     namespace |= {"inputs": inputs, "targets": targets, "torch": torch, "inithealth": inithealth}
-    namespace |= {"InitHealth": inithealth.InitHealth, "pytorch_lightning": pl}
     exec(compile(textwrap.dedent(code), name, "exec"), namespace)
 
 

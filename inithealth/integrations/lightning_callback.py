@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -28,13 +29,6 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
     The verdict on step 0 falls before the first optimizer step: raising there leaves the weights as they
     were. Works with any logger or none, in ``pytorch_lightning`` and ``lightning.pytorch``.
 
-    ::
-
-        health = InitHealth(on_unhealthy="warn", schedule="every", fail_on="warning")
-        trainer = pytorch_lightning.Trainer(max_steps=3, callbacks=[health])
-        trainer.fit(model, loader)
-        print(health.report)
-
     Args:
         on_unhealthy: ``"warn"`` logs; ``"stop"`` ends the run after the current step, with exit status 0;
             ``"raise"`` raises :class:`inithealth.UnhealthyInit` on every rank.
@@ -43,7 +37,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         settings: schedule, rules, options; a mapping is validated.
         verbose: False prints and logs nothing: the report, its file and the loggers have everything all the same,
             and ``"raise"`` still raises.
-        **options: settings as keywords, as in ``InitHealth(schedule="every")``; they replace those of `settings`.
+        **options: settings as keywords, as in ``InitHealth(schedule="every")``.
 
     Raises:
         ValueError: an unknown ``on_unhealthy`` or setting.
@@ -111,7 +105,8 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         self._report, self._loss = None, None
         self._action = UnhealthyAction(self.on_unhealthy, self.settings, self._log)
         taken, history = self._resumed(trainer)
-        if self.settings.finished(taken):
+        if over := self.settings.over(taken):  # after a checkpoint with the report of the first steps it is no news
+            self._log.line(logging.INFO if self._state else logging.WARNING, over)
             return
         rank_zero = trainer.is_global_zero
         try:

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
+from inithealth.evidence import few_samples
 from inithealth.evidence.facts import with_limits
 from inithealth.findings import Finding, Report, Severity, Skipped
 from inithealth.judge.overrides import judged, suppressed
@@ -36,7 +37,7 @@ def diagnose(recording: Recording, settings: Settings) -> Report:
         layers=recording.layers,
         measurements=recording.steps[0].layers if recording.steps else (),
         skipped=tuple(sorted(skipped, key=lambda item: item.code)),
-        not_measured=recording.not_measured,
+        not_measured=(*recording.not_measured, *few_samples.unmeasured(recording)),
         notes=(*recording.notes, *idle),
         fail_on=settings.fail_on,
         step=recording.steps[-1].index if recording.steps else 0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +18,10 @@ from inithealth.record.step_meter import StepMeter
 from inithealth.recording import Recording, Step
 from inithealth.sessions.alerts import Alerts
 from inithealth.sessions.history import History
+from inithealth.sessions.step_order import StepOrder
 from inithealth.sessions.verdicts import Verdicts
 from inithealth.settings import Settings, settings_of
 
-T = TypeVar("T")
 _OF_THE_START = ("IH1", "IH2", "IH3", "IH401")  # codes of the rules that judge an initialization
 
 
@@ -74,6 +74,8 @@ class Monitor:
         self._verdicts = Verdicts(self._history, self.settings, self.alerts)
         self._handles: list[Any] = []
         self._next: Optimizer | None = None
+        over = self.settings.over(steps_taken)
+        self._order = StepOrder(self._recorder, self._verdicts.discard, self.alerts.log, over)
 
     def __enter__(self) -> Monitor:
         self._handles += call_hooks(self._outer, self._before_forward, self._after_forward)
@@ -120,7 +122,7 @@ class Monitor:
         """While paused, what runs is an evaluation and no part of the training."""
         self._recorder.paused = paused
 
-    def observe(self, loss: Tensor) -> None:
+    def observe(self, loss: Tensor | float | None) -> None:
         """Read the graph of a loss before its backward pass; the first one of a step counts."""
         if self.watching and not self._meter.observed and isinstance(loss, Tensor) and loss.grad_fn is not None:
             self._observe(self._meter.observe, loss)
@@ -133,6 +135,7 @@ class Monitor:
             optimizer: the one that steps next, where several take turns.
         """
         self._next = optimizer
+        self._order.stepped()
         self._guarded(lambda: self._history.note_updates(self._meter.after_update()))
         if self.watching and self._guarded(self._meter.overflowed, loss):  # the scaler skips this step
             self._meter.observed = False
@@ -151,6 +154,7 @@ class Monitor:
 
     def close(self) -> None:
         """Remove every hook; the report stays."""
+        self._order.closed()
         self._recorder.close()
         for handle in self._handles:
             handle.remove()
@@ -159,7 +163,7 @@ class Monitor:
         self.batch = None
         self.alerts.close()
 
-    def _guarded(self, call: Callable[..., T], *args: Any) -> T | None:
+    def _guarded(self, call: Callable[..., Any], *args: Any) -> Any:
         try:
             return call(*args)
         except Exception as error:  # a monitor must not end the training that it watches
@@ -179,20 +183,19 @@ class Monitor:
                 if history.try_on(norms, skipped=self._meter.skipped()):
                     self._verdicts.judge(self.index)
             return
-        scheduled = self.settings.watches(self.index)
-        step, norms = self._guarded(lambda: self._measured(loss)) or (None, {})
-        if scheduled:  # the other processes come here too, whatever could be measured there or here
+        self._guarded(self.observe, loss)  # for a model of which no forward pass as a whole has shown it
+        measured = self._guarded(lambda: self._meter.measured(self.index, loss, first=not self._history))
+        step, norms = measured or (None, {})
+        if self.settings.watches(
+            self.index
+        ):  # the other processes come here too, whatever could be measured there or here
             step = self._meter.joined(step, norms, history.weights)
         if step is not None:
             self._note(step)
 
-    def _measured(self, loss: Tensor | float | None) -> tuple[Step, dict[str, float]]:
-        if isinstance(loss, Tensor):
-            self.observe(loss)  # for a model of which no forward pass as a whole has shown it
-        return self._meter.measured(self.index, loss, first=not self._history)
-
     def _before_forward(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         self._recorder.paused = not torch.is_grad_enabled()  # an evaluation is no part of the training
+        self._order.forward(training=module.training and not self._recorder.paused)
         if self.watching and not self._meter.observed and not self._recorder.paused:
             self.begin()
             self._meter.take_batch(Call(*args, **kwargs))

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from inithealth.call import Call
 from inithealth.findings import Report
 from inithealth.judge.diagnose import diagnose
-from inithealth.record.sandbox.batches import refuse_batch, refuse_values, trainable_model, transferred
+from inithealth.record.sandbox.batches import refuse_batch, refuse_constant, refuse_values, trainable_model, transferred
 from inithealth.record.sandbox.restore import isolated
 from inithealth.recording import Recording
 from inithealth.sessions.first_batch import first_batch
@@ -87,6 +87,7 @@ def record(
     refuse_batch(batch)
     refuse_values(batch)
     objective = Objective(model, batch, loss, drawn=bool(origin))
+    refuse_constant(objective.batch, with_labels=objective.own_step)
     device = next(model.parameters()).device
     with isolated(model):
         whole = objective.batch if objective.own_step else Call.of(objective.batch)
@@ -102,6 +103,8 @@ def _recorded(session: OnePass) -> Recording:
     try:
         return session.run(reveal=True)
     except Exception as error:
+        if isinstance(error, ValueError) and "Expected more than 1 value per channel" in str(error):
+            raise ValueError(f"{error}: BatchNorm needs several samples, pass a batch of 8 or more") from None
         first, lacks_start = f"{type(error).__name__}: {error}", session.objective.lacks_start(error)
     session.rewind()
     if lacks_start:

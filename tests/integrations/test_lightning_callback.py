@@ -326,6 +326,14 @@ def test_a_resumed_run_has_no_initialization_to_judge(tmp_path: Path) -> None:
     assert callback.report.step == 9
 
 
+def test_a_schedule_that_is_over_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fit(module(healthy()), steps=6).save_checkpoint(tmp_path / "epoch.ckpt")
+    callback = InitHealth(until=3)
+    fit(module(healthy()), [callback], 8, checkpoint=tmp_path / "epoch.ckpt")
+    assert callback.report is None
+    assert "not watched: step 6 is past the last of the schedule: set schedule='every' and until=None" in caplog.text
+
+
 def test_a_resumed_run_goes_on_from_what_was_recorded(tmp_path: Path) -> None:
     fit(module(vanishing()), [InitHealth()], 6).save_checkpoint(tmp_path / "kept.ckpt")
     callback = InitHealth()

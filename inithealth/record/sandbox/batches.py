@@ -136,3 +136,32 @@ def refuse_values(payload: Any) -> None:
                 f"{name} has {count} NaN or infinite of {tensor.numel()} elements: the input is broken, not the "
                 "network; look into the Dataset and its normalization (a standard deviation of 0?)"
             )
+
+
+def refuse_constant(inputs: Any, *, with_labels: bool) -> None:
+    """Raises ValueError where every input is one constant, which shows nothing of what a network does to its inputs.
+
+    Args:
+        with_labels: whether vectors of integers among the inputs are labels, that say nothing of the rest.
+    """
+    tensors: list[Tensor] = []
+
+    def noted(tensor: Tensor) -> Tensor:
+        tensors.append(tensor)
+        return tensor
+
+    transferred(inputs, noted)
+    judged = [t for t in tensors if t.is_floating_point() or not (with_labels and t.ndim < 2)]
+    judged = [t for t in judged if t.numel() > 1 and not is_mask(t)]
+    if judged and all(map(_is_constant, judged)):
+        value, shape = judged[0].flatten()[0].item(), tuple(judged[0].shape)
+        raise ValueError(
+            f"every input is constant ({value:g} in all of shape {shape}), which shows nothing of what the network "
+            "does to different inputs: pass a batch of the data, or torch.randn of that shape"
+        )
+
+
+def _is_constant(tensor: Tensor) -> bool:
+    if tensor.layout is not torch.strided or tensor.is_nested or tensor.is_meta:
+        return False
+    return bool((tensor == tensor.flatten()[0]).all())

@@ -11,6 +11,7 @@ from inithealth.rules.base import Rule, limit
 from inithealth.theory.activations import is_bounded
 
 _FLAT = 1e-6  # std over rms below fp32's resolution
+_ROUNDING = 1e-5  # of a mean in fp32
 _LARGE = frozenset("IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split())
 _SMALL = frozenset("IH201 IH206 IH301 IH406".split())
 
@@ -19,7 +20,7 @@ class InputScale(Rule):
     """The network's inputs are not of the order of one.
 
     ## What it checks
-    rms and largest element of the floating inputs; NaN and infinite elements.
+    rms and largest element of the floating inputs; NaN and infinite elements; inputs that are one constant.
 
     ## Why it matters
     Initialization schemes assume inputs of about unit size. Pixels of 0 to 255 start every layer 100
@@ -89,6 +90,8 @@ class InputScale(Rule):
             yield self._broken(broken, 0)
         elif later is not None:
             yield self._broken(later.broken_inputs, later.index)
+        elif self._constant(recording):
+            yield self._same(recording.inputs)
         elif off:
             bad = any(self._fails(signal, recording) for signal in off.values())
             yield self._scaled(off, Severity.ERROR if bad else self.severity)
@@ -105,6 +108,24 @@ class InputScale(Rule):
             limit=0.0,
             cause="the data is broken, not the network",
             fix="drop or mend such samples in the Dataset: x = torch.nan_to_num(x)",
+        )
+
+    def _constant(self, recording: Recording) -> bool:
+        """Whether all inputs are constants, and what the first layer reads is one as well."""
+        read = [m.input for _, m in signal_path.measured(recording) if m.input is not None]
+        alone = all(layer.kind != "embedding" for layer in recording.layers)  # tokens are no floating input
+        signals = [*recording.inputs.values(), *read[:1]]
+        return alone and bool(recording.inputs) and all(map(_is_constant, signals))
+
+    def _same(self, inputs: dict[str, Signal]) -> Finding:
+        name, signal = next(iter(inputs.items()))
+        return self.finding(
+            [],
+            f"{name} is {number(signal.mean)} in all of its {count(signal.numel, 'element')}",
+            measured=0.0,
+            limit=0.0,
+            cause="every input is constant: the batch shows nothing of what the network does to different inputs",
+            fix="look into the Dataset and its normalization: x.std() is 0 over the whole batch",
         )
 
     def _fails(self, signal: Signal, recording: Recording) -> bool:
@@ -173,6 +194,11 @@ def _normalized(name: str, signal: Signal, inputs: int) -> str:
     if signal.std <= _FLAT * signal.rms:  # a constant: there is no spread to divide by
         return f"{x} = {x} / {signal.rms:.3g}"
     return f"{x} = ({x} - {signal.mean:.3g}) / {signal.std:.3g}"
+
+
+def _is_constant(signal: Signal) -> bool:
+    """Whether all elements are one value: the mean is as large as the largest, but for rounding."""
+    return signal.numel > 1 and abs(signal.mean) >= signal.abs_max * (1 - _ROUNDING)
 
 
 def _samples_differ(recording: Recording) -> float:

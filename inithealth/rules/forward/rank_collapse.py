@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
-from inithealth.evidence import fixes, signal_path
+from inithealth.evidence import few_samples, fixes, signal_path
 from inithealth.evidence.wording import called, number, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording, Weight, weighted
@@ -84,6 +84,14 @@ class RankCollapse(Rule):
         "directions in which a head's outputs differ, where depth is the cause: with more, another way has reached it",
         unit="directions (participation ratio)",
     )
+
+    def skipped(self, recording: Recording) -> str | None:
+        few = few_samples.too_few(recording)
+        if not few or any(m.width >= self.min_width - 1 for _, m in signal_path.measured(recording)):
+            return None
+        return (
+            f"no layer's outputs have {few_samples.ENOUGH} rows: pass a batch of {few_samples.ENOUGH} samples or more"
+        )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         line = [pair for pair in signal_path.measured(recording) if self._on_a_line(*pair)]

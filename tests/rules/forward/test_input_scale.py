@@ -199,3 +199,36 @@ def test_an_activation_that_bounds_large_inputs_leaves_a_warning(activation: nn.
     report = inithealth.check(model, 200 * torch.randn(64, 32), loss=lambda output: output.square().mean())
     found = [each for each in report.findings if each.code == "IH210"]
     assert [each.severity for each in found] == [Severity.WARNING]
+
+
+CONSTANT = signal(rms=0.3, mean=0.29999996, abs_max=0.3)
+
+
+def of_inputs(first: Signal, **inputs: Signal) -> list[Any]:
+    record = recording(stack(3), {"fc0": measured("fc0", input=first)})
+    return judge(InputScale, record.model_copy(update={"inputs": inputs}))
+
+
+def test_inputs_that_are_one_constant_are_a_warning_in_a_running_training() -> None:
+    (found,) = of_inputs(CONSTANT, batch=CONSTANT)
+    assert found.severity is Severity.WARNING
+    assert found.message == f"batch is 0.3 in all of its {CONSTANT.numel} elements"
+    (zeros,) = of_inputs(signal(rms=0.0), batch=signal(rms=0.0))
+    assert zeros.message.startswith("batch is 0 in all")
+
+
+def test_one_constant_among_the_inputs_is_not() -> None:
+    assert of_inputs(CONSTANT, mask=CONSTANT, batch=signal()) == []
+    assert of_inputs(signal(), mask=CONSTANT) == []  # what the first layer reads is another: of tokens, say
+    assert of_inputs(CONSTANT, scalar=signal(rms=0.3, mean=0.3, abs_max=0.3, numel=1)) == []
+
+
+def test_a_watched_training_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    model = mlp()
+    with inithealth.watch(model) as monitor:
+        for _ in range(3):
+            loss = cross_entropy(model(torch.full_like(vectors(), 0.3)))
+            loss.backward()
+            monitor.step(loss)
+    assert "IH210" in [cause.code for cause in monitor.report.causes]
+    assert sum("in all of its" in record.getMessage() for record in caplog.records) <= 2  # the table, and the alert

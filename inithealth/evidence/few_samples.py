@@ -1,0 +1,49 @@
+"""What a small batch cannot show: how outputs differ between samples, and which units no input opens."""
+
+from __future__ import annotations
+
+from inithealth.evidence.wording import count, span
+from inithealth.layer_kinds import PROJECTIONS
+from inithealth.recording import Layer, Measurement, Recording
+
+ENOUGH = 8  # rows of outputs (samples, or samples x positions) from which directions and dead units can be judged
+
+
+def too_few(recording: Recording) -> list[tuple[Layer, int]]:
+    """Return the layers with at least as many units whose outputs have fewer rows, with their number."""
+    found = []
+    for layer in recording.layers:
+        m = recording.first.get(layer.name)
+        rows = None if m is None else _rows(layer, m)
+        if rows is not None and rows < ENOUGH:
+            found.append((layer, rows))
+    return found
+
+
+def _rows(layer: Layer, m: Measurement) -> int | None:
+    """Rows of a layer's output; None for a layer that is not judged by them."""
+    if m.output is None or layer.kind not in PROJECTIONS or layer.weight is None or layer.unit_axis is None:
+        return None
+    units = layer.weight.shape[layer.unit_axis]
+    return m.output.numel // units if units >= ENOUGH else None
+
+
+def unmeasured(recording: Recording) -> tuple[str, ...]:
+    """Return what the batch is too small for, and what batch is not; one line, or none."""
+    few = too_few(recording)
+    if not few:
+        return ()
+    rows = min(number for _, number in few)
+    layers = [layer for layer, _ in few]
+    alone = "one sample, or no batch dimension" if rows == 1 else "few samples"
+    return (
+        f"used directions and dead units of {span(layers)}: the batch has {alone} ({count(rows, 'row')} of outputs "
+        f"there); pass a batch of {ENOUGH} samples or more{_shape(recording)}",
+    )
+
+
+def _shape(recording: Recording) -> str:
+    first = recording.layers[0]
+    if first.kind != "linear" or first.weight is None:
+        return ""
+    return f", as of shape ({ENOUGH}, {first.weight.fan_in})"
