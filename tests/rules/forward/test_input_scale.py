@@ -16,6 +16,15 @@ from inithealth.rules.forward.input_scale import InputScale
 from tests.rules.nets import codes, cross_entropy, finding, judged, mlp, vectors, with_options
 from tests.rules.recordings import judge, measured, recording, signal, stack
 
+CONSTANT = signal(rms=0.3, mean=0.29999996, abs_max=0.3)
+
+
+def of_inputs(first: Signal, **inputs: Signal) -> list[Any]:
+    """Findings where the first layer reads one signal, and the batch holds others."""
+    layers = stack(3)
+    steps = measured(layers, fc0={"input": first.model_dump()})
+    return judge(InputScale, recording(layers, steps, inputs=inputs))
+
 
 def normalized(fix: str, x: Tensor) -> Tensor:
     """What the reader of the finding does in the Dataset."""
@@ -97,9 +106,9 @@ def test_one_large_element_is_named() -> None:
     assert (found.measured, found.limit) == (60.0, 50.0)
 
 
-def test_a_constant_input_is_divided_by_itself() -> None:
-    batch = torch.full((64, 32), 255.0)
-    found = finding(judged(mlp(), batch, select="IH210"), "IH210")
+def test_a_constant_input_beside_others_is_divided_by_itself() -> None:
+    constant = signal(rms=255.0, mean=255.0, abs_max=255.0)
+    (found,) = of_inputs(constant, scale=constant, batch=signal())
     assert found.fix == "x = x / 255"
 
 
@@ -199,14 +208,6 @@ def test_an_activation_that_bounds_large_inputs_leaves_a_warning(activation: nn.
     report = inithealth.check(model, 200 * torch.randn(64, 32), loss=lambda output: output.square().mean())
     found = [each for each in report.findings if each.code == "IH210"]
     assert [each.severity for each in found] == [Severity.WARNING]
-
-
-CONSTANT = signal(rms=0.3, mean=0.29999996, abs_max=0.3)
-
-
-def of_inputs(first: Signal, **inputs: Signal) -> list[Any]:
-    record = recording(stack(3), {"fc0": measured("fc0", input=first)})
-    return judge(InputScale, record.model_copy(update={"inputs": inputs}))
 
 
 def test_inputs_that_are_one_constant_are_a_warning_in_a_running_training() -> None:
