@@ -50,7 +50,7 @@ def bind(model: nn.Module, batch: Any, loss: Callable[..., Any] | None, *, drawn
     forward, taken = Signature.of(model), None if loss is None else Signature.of(loss)
     items = tuple(batch) if _is_sequence(batch) else (batch,)
     if taken is None:
-        if loss is None and drawn and forward is not None:
+        if loss is None and drawn and forward is not None and len(items) > 1:
             _refuse_optional_targets(forward, items)
         return Bound(batch)
     if not taken.required and math.isinf(taken.most):  # *args of a decorator say nothing: the model decides

@@ -70,7 +70,7 @@ class Objective:
     def _loss(self) -> tuple[Any, str]:
         if self.own_step:
             return self._unpacked_step(), "training_step"
-        output = called(self.model, Call.of(self.batch), batch_advice(self.loss))
+        output = self._output()
         if self.loss is not None:
             return self._given(output), "the loss"
         found = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
@@ -79,6 +79,20 @@ class Objective:
             return found, "output.loss"
         self.note, self.projected = "loss: a random projection of the outputs (none given)", True
         return _projection(output), "the output"
+
+    def _output(self) -> Any:
+        """The model's output. Raises TypeError where what it received is no tensor and has to be one."""
+        call = Call.of(self.batch)
+        try:
+            return called(self.model, call, batch_advice(self.loss))
+        except TypeError as error:
+            first = next(iter((*call.args, *call.kwargs.values())), None)
+            if isinstance(first, Tensor) or f"must be Tensor, not {_full_name(first)}" not in str(error):
+                raise
+            raise TypeError(
+                f"{error}: the batch holds a {type(first).__name__} where the model takes a tensor: pass "
+                "torch.as_tensor(array), torch.randn(32, 20) for a shape, or a single batch of a list of them"
+            ) from error
 
     def _given(self, output: Any) -> Any:
         """The loss given. Raises TypeError where it wants a tensor and the output is something around one."""
@@ -124,6 +138,12 @@ def _refuse_loss(loss: Any) -> None:
         known = isinstance(loss, str) and hasattr(nn.functional, loss)
         advice = f"torch.nn.functional.{loss}" if known else "lambda output: criterion(output, targets)"
         raise TypeError(f"loss must be a function of the model's output, not {type(loss).__name__}: pass loss={advice}")
+
+
+def _full_name(value: Any) -> str:
+    """The name of a value's class as torch's messages have it."""
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def _takes_index(step: Callable[..., Any]) -> bool:

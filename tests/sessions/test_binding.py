@@ -32,6 +32,14 @@ class Optional(One):
         return self.net(x if mask is None else x * mask)
 
 
+class AllOptional(One):
+    """As transformers' models are."""
+
+    def forward(self, x: Tensor | None = None, mask: Tensor | None = None) -> Any:
+        assert x is not None
+        return self.net(x)
+
+
 class Two(One):
     def forward(self, a: Tensor, b: Tensor) -> Any:
         return self.net(a + b)
@@ -99,6 +107,9 @@ def undeclared(*args: Any) -> Tensor:
         (One, X, None, X, ()),
         (Labeled, {"x": X, "labels": Y}, None, {"x": X, "labels": Y}, ()),
         (Labeled, (X, Y), None, (X, Y), ()),
+        (Optional, {"x": X, "mask": MASK}, None, {"x": X, "mask": MASK}, ()),
+        (AllOptional, X, None, X, ()),
+        (AllOptional, [X], None, [X], ()),
     ],
 )
 def test_the_only_reading(net: Any, batch: Any, loss: Any, inputs: Any, places: tuple[str, ...]) -> None:
@@ -186,6 +197,13 @@ def test_an_output_around_a_tensor() -> None:
     with pytest.raises(TypeError, match=r"output is a tuple .* pass loss=lambda output, target: criterion\(output\[0"):
         inithealth.check(Wrapped(), (X, Y), loss=F.cross_entropy)
     assert inithealth.check(Wrapped(), (X, Y), loss=lambda output, target: F.cross_entropy(output[0], target))
+
+
+@pytest.mark.parametrize("batch", [X.numpy(), (20,), [(X, Y), (X, Y)]])
+def test_something_else_than_tensors(batch: Any) -> None:
+    loss = F.cross_entropy if isinstance(batch, list) else None
+    with pytest.raises(TypeError, match=r"where the model takes a tensor: pass torch.as_tensor\(array\), torch.randn"):
+        inithealth.check(One(), batch, loss=loss)
 
 
 def test_inputs_and_targets_apart_from_one_batch() -> None:
