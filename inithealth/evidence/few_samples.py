@@ -10,14 +10,19 @@ ENOUGH = 8  # rows of outputs (samples, or samples x positions) from which direc
 
 
 def too_few(recording: Recording) -> list[tuple[Layer, int]]:
-    """Return the layers with at least as many units whose outputs have fewer rows, with their number."""
-    found = []
-    for layer in recording.layers:
-        m = recording.first.get(layer.name)
-        rows = None if m is None else _rows(layer, m)
-        if rows is not None and rows < ENOUGH:
-            found.append((layer, rows))
-    return found
+    """Return the layers with at least as many units whose outputs have fewer rows, with their number.
+
+    Empty where the batch is large enough: an expert of many, or a squeeze, has few rows of its own. It is too small
+    where the first layer has few, or where a head has only one.
+    """
+    rows = [
+        (layer, found)
+        for layer in recording.layers
+        if (m := recording.first.get(layer.name)) is not None and (found := _rows(layer, m)) is not None
+    ]
+    if rows and rows[0][1] < ENOUGH:
+        return [(layer, found) for layer, found in rows if found < ENOUGH]
+    return [(layer, found) for layer, found in rows if layer.head and found == 1]
 
 
 def _rows(layer: Layer, m: Measurement) -> int | None:

@@ -114,8 +114,8 @@ class InputScale(Rule):
         """Whether all inputs are constants, and what the first layer reads is one as well."""
         read = [m.input for _, m in signal_path.measured(recording) if m.input is not None]
         alone = all(layer.kind != "embedding" for layer in recording.layers)  # tokens are no floating input
-        signals = [*recording.inputs.values(), *read[:1]]
-        return alone and bool(recording.inputs) and all(map(_is_constant, signals))
+        seen = bool(recording.inputs) and bool(read)
+        return alone and seen and all(map(_is_constant, (*recording.inputs.values(), read[0])))
 
     def _same(self, inputs: dict[str, Signal]) -> Finding:
         name, signal = next(iter(inputs.items()))
