@@ -95,6 +95,8 @@ def _batch(subject: Subject, request: Request, config: ModelConfig | None) -> An
 
 def chosen(options: argparse.Namespace) -> Settings:
     """The configuration file's settings, and what was typed over them. Raises BadInput."""
+    if options.config is not None and options.config.endswith((".yaml", ".yml")):
+        raise BadInput(f"--config is the TOML file of settings: a model's is --model-config {options.config}")
     typed: dict[str, Any] = {name: getattr(options, name) for name in ("select", "ignore", "fail_on")}
     typed = {name: value for name, value in typed.items() if value is not None}
     try:

@@ -29,7 +29,11 @@ def batch_of(subject: Subject, data: str | None, shapes: Sequence[str]) -> Any:
     if data is not None:
         return data_of(data, load(data))
     if shapes:
-        inputs = tuple(_random(text, subject.model) for text in shapes)
+        rows = [module.num_embeddings for module in subject.model.modules() if isinstance(module, nn.Embedding)]
+        # With a loss the last of several may be its target: small numbers are a class of every classifier.
+        ids = min(rows, default=_TWO)  # integers that every embedding knows
+        last = min(ids, _TWO) if subject.loss is not None and len(shapes) > 1 else ids
+        inputs = (*(_random(text, ids) for text in shapes[:-1]), _random(shapes[-1], last))
         return inputs if len(inputs) > 1 else inputs[0]
     if subject.batch is not None:
         return subject.batch
@@ -54,8 +58,8 @@ def example(model: nn.Module) -> str:
     return "8,3,224,224"
 
 
-def _random(text: str, model: nn.Module) -> Tensor:
-    """``8,3,224,224[:dtype]``: normal numbers; integers that every embedding of the model knows."""
+def _random(text: str, values: int) -> Tensor:
+    """``8,3,224,224[:dtype]``: normal numbers; integers below a number of values."""
     match = _SHAPE.fullmatch(text)
     if match is None:
         raise BadInput(f"--input {text!r}: write sizes and perhaps a dtype, as in 8,3,224,224 or 8,128:int64")
@@ -66,8 +70,7 @@ def _random(text: str, model: nn.Module) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     if dtype.is_floating_point or dtype.is_complex:
         return torch.randn(shape, generator=generator).to(dtype)
-    rows = [module.num_embeddings for module in model.modules() if isinstance(module, nn.Embedding)]
-    return torch.randint(min(rows, default=_TWO), shape, generator=generator).to(dtype)
+    return torch.randint(values, shape, generator=generator).to(dtype)
 
 
 def data_of(name: str, found: Any) -> Any:

@@ -133,6 +133,10 @@ def test_an_optimizer_that_is_typed(run: Run) -> None:
         (("mine.nets:Net", "--loss", "mine.nets:BATCH"), "is a Tensor: give a function of the output and the target"),
         (("mine.nets:Net", "--input", "8,16", "--loss", "cross_entropy"), "as --input 8:int64"),
         ((), "no model: give TARGET, or --model-config"),
+        (
+            ("mine.nets:Net", "--config", "model.yaml"),
+            "the TOML file of settings: a model's is --model-config model.yaml",
+        ),
         (("mine.nets:Net", "--input", "8,15"), "checking mine.nets:Net: RuntimeError: mat1 and mat2"),
         (("mine.nets:Net", "--input", "8x16"), "--input '8x16': write sizes"),
         (("mine.nets:Net", "--input", "8,16:flaot32"), "flaot32 is no dtype of torch"),
@@ -249,6 +253,11 @@ def test_a_loss_of_output_and_target(loss: str, data: tuple[str, ...], run: Run)
     done = run("check", "mine.nets:Net", "--loss", loss, *data, "--output-format", "json")
     assert done.status == 0, done.err
     assert "loss: as given, of the output and batch[1]" in report(done.out).notes
+
+
+def test_random_targets_are_classes_of_any_classifier(run: Run) -> None:
+    words = ("--input", "32,20:int64", "--input", "32:int64", "--loss", "cross_entropy")
+    assert run("check", "mine.nets:Words", *words).status == 0
 
 
 def test_a_lightning_modules_own_loader_gives_the_batch(run: Run) -> None:
