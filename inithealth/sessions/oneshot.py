@@ -82,7 +82,6 @@ def record(
     """The numbers that :func:`check` judges. Arguments and errors are its."""
     model = trainable_model(model)
     optimizers = refuse_optimizers(optimizer, model)
-    refuse_batch(batch)
     batch, origin = first_batch(batch)
     refuse_batch(batch)
     refuse_values(batch)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from inithealth.call import Call
 from inithealth.record.layers.names import unwrapped
@@ -119,9 +119,9 @@ def refuse_batch(batch: Any) -> None:
     """Raises ValueError or TypeError for what is no batch."""
     if batch is None or (isinstance(batch, (tuple, list, dict)) and not batch):
         raise ValueError("no batch: pass what the model is called with, a tensor, tuple, mapping or inithealth.Call")
-    if isinstance(batch, Dataset):
-        name = type(batch).__name__
-        raise TypeError(f"batch is a {name}, not one batch: pass DataLoader(dataset, batch_size=32)")
+    if isinstance(batch, (DataLoader, Dataset, Iterator)):
+        advice = "DataLoader(dataset, batch_size=32)" if isinstance(batch, Dataset) else "next(iter(loader))"
+        raise TypeError(f"batch is a {type(batch).__name__}, not one batch: pass {advice}")
 
 
 def refuse_values(payload: Any) -> None:
