@@ -98,7 +98,7 @@ def with_attributes(module: nn.Module, attributes: dict[str, Any]) -> Iterator[N
 
 def start_hooks(model: nn.Module) -> list[str]:
     """The hooks that a LightningModule defines of those that run before its first ``training_step``."""
-    return [name for name in _START_HOOKS if _has_own(model, name)]
+    return [name for name in _START_HOOKS if has_own(model, name)]
 
 
 def run_start_hooks(model: nn.Module, batch: Any, failure: str) -> None:

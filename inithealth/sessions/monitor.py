@@ -61,8 +61,7 @@ class Monitor:
         self.settings = settings_of(settings)
         self.model, self._outer = trainable_model(model), model
         self.optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer or ())
-        self.scaler = scaler
-        self.index = steps_taken
+        self.scaler, self.index = scaler, steps_taken
         self.batch: Any = None  # of the coming step, where no forward pass of the whole model shows it
         self.alerts = Alerts(writer, on_alert, Log(verbose=verbose))
         self._meter = StepMeter(model, self.optimizers, scaler, self.settings.sample_bytes, together=together)
@@ -156,9 +155,8 @@ class Monitor:
         """Remove every hook; the report stays."""
         self._order.closed()
         self._recorder.close()
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+        while self._handles:
+            self._handles.pop().remove()
         self._meter.ended()
         self.batch = None
         self.alerts.close()
@@ -186,9 +184,8 @@ class Monitor:
         self._guarded(self.observe, loss)  # for a model of which no forward pass as a whole has shown it
         measured = self._guarded(lambda: self._meter.measured(self.index, loss, first=not self._history))
         step, norms = measured or (None, {})
-        if self.settings.watches(
-            self.index
-        ):  # the other processes come here too, whatever could be measured there or here
+        # The other processes get here too, whatever could be measured there or here.
+        if self.settings.watches(self.index):
             step = self._meter.joined(step, norms, history.weights)
         if step is not None:
             self._note(step)

@@ -19,6 +19,7 @@ def watch(
     scaler: Any = None,
     writer: Any = None,
     settings: Settings | Mapping[str, Any] | None = None,
+    verbose: bool = True,
     **options: Any,
 ) -> Monitor:
     """Watch the early steps of a training loop.
@@ -41,10 +42,11 @@ def watch(
         scaler: a ``torch.amp.GradScaler`` whose scale is taken out of the gradients.
         writer: a ``torch.utils.tensorboard.SummaryWriter``.
         settings: schedule, rules, options; a mapping is validated.
+        verbose: False prints and logs nothing.
         **options: settings as keywords, as in ``watch(model, schedule="every")``; they replace those of `settings`.
 
     Raises:
         TypeError, ValueError: as :class:`Monitor` does.
     """
-    chosen = settings_of(settings, options, also=("optimizer", "scaler", "writer", "settings"))
-    return Monitor(model, optimizer=optimizer, scaler=scaler, writer=writer, settings=chosen)
+    chosen = settings_of(settings, options, also=("optimizer", "scaler", "writer", "settings", "verbose"))
+    return Monitor(model, optimizer=optimizer, scaler=scaler, writer=writer, settings=chosen, verbose=verbose)

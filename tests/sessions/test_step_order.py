@@ -108,8 +108,8 @@ def test_what_is_in_order(loop: Callable[..., None], kind: Any, caplog: pytest.L
 )
 def test_what_is_not(loop: Callable[..., None], says: str, kind: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert any(line.startswith(says) for line in run(loop, kind))
-    told = [record for record in caplog.records if record.getMessage().startswith("monitor.step was")]
-    assert [record.levelname for record in told] == ["WARNING"]
+    warned = [record for record in caplog.records if record.getMessage().startswith("inithealth: monitor.step was")]
+    assert [record.levelname for record in warned] == ["WARNING"]
 
 
 def test_a_run_past_its_schedule(caplog: pytest.LogCaptureFixture) -> None:
