@@ -54,7 +54,7 @@ def test_a_lightning_module_has_its_own_loader() -> None:
         def train_dataloader(self) -> Any:
             return DataLoader(torch.arange(6.0), batch_size=2)
 
-    assert batch_of(Subject(Net()), None, []).tolist() == [0.0, 1.0]
+    assert next(iter(batch_of(Subject(Net()), None, []))).tolist() == [0.0, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, name: str, **contents: Any) -> No
 def test_a_library_that_is_not_installed(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(BadInput, match=f"{library} is not installed: pip install {library}"):
-        MAKERS[library]("resnet18")
+        MAKERS[library]("resnet18", {})
 
 
 def test_a_model_of_timm_gets_pictures_of_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,10 +35,10 @@ def test_a_model_of_timm_gets_pictures_of_its_size(monkeypatch: pytest.MonkeyPat
 
     names = ["small", "plain"]
     installed(monkeypatch, "timm", is_model=names.__contains__, list_models=lambda: names, create_model=create)
-    assert MAKERS["timm"]("small")[1].shape == (8, 3, 32, 32)
-    assert MAKERS["timm"]("plain")[1].shape == (8, 3, 224, 224)
+    assert MAKERS["timm"]("small", {})[1].shape == (8, 3, 32, 32)
+    assert MAKERS["timm"]("plain", {})[1].shape == (8, 3, 224, 224)
     with pytest.raises(BadInput, match="unknown model of timm 'smal'; did you mean 'small'"):
-        MAKERS["timm"]("smal")
+        MAKERS["timm"]("smal", {})
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,10 @@ def test_a_model_of_torchvision_downloads_nothing(
 
     models = SimpleNamespace(list_models=lambda: ["resnet18", "inception_v3", "fasterrcnn"], get_model=get_model)
     installed(monkeypatch, "torchvision", models=models)
-    assert MAKERS["torchvision"](name)[1].shape == (8, 3, size, size)
+    assert MAKERS["torchvision"](name, {})[1].shape == (8, 3, size, size)
     assert asked == options
     with pytest.raises(BadInput, match="did you mean 'resnet18'"):
-        MAKERS["torchvision"]("resnet81")
+        MAKERS["torchvision"]("resnet81", {})
 
 
 def test_a_model_of_transformers_is_a_class_or_a_type(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,8 +80,8 @@ def test_a_model_of_transformers_is_a_class_or_a_type(monkeypatch: pytest.Monkey
         AutoConfig=SimpleNamespace(for_model=lambda name: {"name": name}),
         AutoModel=SimpleNamespace(from_config=Model),
     )  # fmt: skip
-    model, batch = MAKERS["transformers"]("BertModel")
+    model, batch = MAKERS["transformers"]("BertModel", {})
     assert (model.config, batch["input_ids"].tolist()) == ({}, [0, 1, 2])
-    assert MAKERS["transformers"]("bert")[0].config == {"name": "bert"}
+    assert MAKERS["transformers"]("bert", {})[0].config == {"name": "bert"}
     with pytest.raises(BadInput, match="unknown model of transformers 'BertModl'; did you mean 'BertModel'"):
-        MAKERS["transformers"]("BertModl")
+        MAKERS["transformers"]("BertModl", {})

@@ -23,7 +23,7 @@ def test_a_class_is_made() -> None:
     ("text", "says"),
     [
         ("crossentropy", "did you mean 'cross_entropy'"),
-        ("Tensor", "a loss of your own is package.module:function"),
+        ("perplexity", "a loss of your own is package.module:function"),
         ("torch.nn.functional:mse_los", "mse_loss"),
         ("math:pi", "is a float: give a function of the output and the target"),
     ],

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from inithealth.cli.errors import BadInput
-from inithealth.cli.targets import find, guarded, load
+from inithealth.cli.errors import BadInput, guarded
+from inithealth.cli.locations import load
+from inithealth.cli.targets import find
 
 pytestmark = pytest.mark.usefixtures("folder")
 
