@@ -43,14 +43,14 @@ class _Frozen(BaseModel):
 
 
 class Finding(_Frozen):
-    """One thing that is wrong, with the layer, the numbers and the code that mends it."""
+    """One thing that is wrong, with the layer, the numbers and the code that fixes it."""
 
     code: str  # "IH201"
     rule: str  # "vanishing-activations"
     severity: Severity
     role: Literal["cause", "consequence"] = "cause"
     explained_by: str | None = None  # key of the cause that this follows from
-    layers: tuple[str, ...] = ()  # as in named_modules(), the culprit first
+    layers: tuple[str, ...] = ()  # as in named_modules(), the root-cause layer first
     step: int = 0  # optimizer steps taken when it was seen
     message: str
     measured: float | None = None
@@ -62,7 +62,7 @@ class Finding(_Frozen):
 
     @property
     def key(self) -> str:
-        """What ``explained_by`` of a consequence refers to: code and culprit."""
+        """What ``explained_by`` of a consequence refers to: code and root-cause layer."""
         return f"{self.code} {self.layers[0]}" if self.layers else self.code
 
 
@@ -123,10 +123,28 @@ class Report(_Frozen):
         """Load what :meth:`to_json` wrote. Raises pydantic's ``ValidationError`` (a ``ValueError``)."""
         return cls.model_validate_json(text)
 
-    def __str__(self) -> str:
-        from inithealth.report.formats.table import render
+    def summary(self) -> str:
+        """One line for a log: the verdict, the counts of causes, and the first cause with its layer."""
+        from inithealth.report.summary import summary
 
-        return render(self)
+        return summary(self)
+
+    def table(self, *, full: bool = False) -> str:
+        """The whole report as plain text: ``str(report)``, and with ``full`` a row for each layer."""
+        from inithealth.report.terminal import text
+
+        return text(self, full=full)
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def __repr__(self) -> str:
+        return f"<{self.summary()}\n print(report) shows the causes and the layers>"
+
+    def _repr_html_(self) -> str:
+        from inithealth.report.notebook import html
+
+        return html(self)
 
 
 class UnhealthyInit(RuntimeError):
@@ -138,8 +156,8 @@ class UnhealthyInit(RuntimeError):
 
     def __init__(self, report: Report | str) -> None:
         self.report = report if isinstance(report, Report) else None
-        self._told = report
+        self._given = report
         super().__init__(f"unhealthy initialization\n{report}")
 
     def __reduce__(self) -> tuple[type[UnhealthyInit], tuple[Report | str]]:
-        return type(self), (self._told,)
+        return type(self), (self._given,)

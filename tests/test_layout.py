@@ -30,7 +30,8 @@ RECORD_FLOORS = (
     ("saved",),
     ("graph", "statistics"),
 )
-LAZY = ("inithealth.findings", "inithealth.report.formats.table")  # `Report.__str__` prints the table
+# A report prints itself: `Report.__str__`, `summary` and `_repr_html_` import what makes text of it when called.
+LAZY = tuple(("inithealth.findings", f"inithealth.report.{text}") for text in ("terminal", "summary", "notebook"))
 # Inside `record` everything may be used; outside it only these, or what is in them.
 DOORS = ("recorder", "step_meter", "tensors", "sandbox", "live.optimizers", "live.probation", "live.picklable_hook")
 DOORS += ("live.distributed", "live.updates", "layers.class_source")
@@ -83,7 +84,7 @@ def imports(path: Path) -> Iterator[str]:
                 yield found
 
 
-ARROWS = [(name, other) for name, path in MODULES.items() for other in imports(path) if (name, other) != LAZY]
+ARROWS = [(name, other) for name, path in MODULES.items() for other in imports(path) if (name, other) not in LAZY]
 
 
 def floor(name: str, floors: tuple[tuple[str, ...], ...], depth: int) -> int:

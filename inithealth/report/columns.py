@@ -1,17 +1,19 @@
-"""The quantities of a layer: how each is called, read and written, and what it is compared with."""
+"""The quantities of a layer: how each is called, read and written, what it is compared with and who judges it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from statistics import median
 from typing import Any
 
+from inithealth.evidence.targets import Target, expected_gain, expected_std
+from inithealth.evidence.wording import number
+from inithealth.layer_kinds import ELEMENTWISE, MATRICES
 from inithealth.recording import Layer, Measurement, Signal
-from inithealth.report.plain import plain, shortened
 
-_WIDEST_SHAPE = 12
-_WIDEST_SCHEME = 26
+_SAME = 1.1  # largest over smallest value that are written as one number
+_VARIOUS = "several"
 
 Read = Callable[[Layer, Measurement], Any]
 
@@ -23,34 +25,49 @@ class Column:
     Attributes:
         field: of the JSON's layers or measurements: the one without which there is no value.
         heading: of the column of the table.
-        read: the value; None if there is none, or if it was not measured.
-        meaning: what the value is, in words.
-        write: the text of a value in the table.
-        missing: the text in the table where there is no value.
+        read: the value, a number or a text; None if there is none, or if it was not measured.
+        meaning: what the value is; the table's legend gives it if there is one.
+        write: the text of a number.
+        missing: the text if there is no value.
         is_text: whether the table aligns it to the left, as words are.
-        explained: whether the table's legend gives its meaning.
-        expected: what the value is compared with, which follows it in the table and in the legend.
+        target: what the value of a layer is expected to be, given whether a rule has found it outside.
+        rules: names of the rules that judge the quantity: the values in which one has found something are marked.
+        width: of the terminal, in columns, from which on the table has it.
+        optional: whether the table has it only if a rule has found something in it.
     """
 
     field: str
     heading: str
     read: Read
-    meaning: str
-    write: Callable[[Any], str] = "{:.3g}".format
+    meaning: str = ""
+    write: Callable[[float], str] = number
     missing: str = "-"
     is_text: bool = False
-    explained: bool = False
-    expected: Column | None = None
+    target: Callable[[Layer, bool], Target] | None = None
+    rules: frozenset[str] = frozenset()
+    width: int = 0
+    optional: bool = False
 
-    def cell(self, layer: Layer, measurement: Measurement) -> str:
-        """The text in the table."""
-        value = self.read(layer, measurement)
-        return self.missing if value is None else self.write(value)
+    def cell(self, pairs: Sequence[tuple[Layer, Measurement]]) -> str:
+        """The text for one layer, or for several: their value, or the range of their values."""
+        return self._text([self.read(layer, m) for layer, m in pairs])
 
-    @property
-    def legend(self) -> str:
-        """``gain: output over input rms, and what the weights predict``."""
-        return f"{self.heading}: {', and '.join(c.meaning for c in (self, self.expected) if c is not None)}"
+    def expected_cell(self, layers: Sequence[Layer], is_outside: bool) -> str:
+        """The text of the target, of a column that has one."""
+        return "" if self.target is None else self._text([self.target(layer, is_outside) for layer in layers])
+
+    def _text(self, values: Sequence[Any]) -> str:
+        known = [value for value in values if value is not None]
+        if not known:
+            return self.missing
+        if any(isinstance(value, str) for value in known):
+            return known[0] if len(set(known)) == 1 else _VARIOUS
+        low, high = min(known), max(known)
+        if low == high:
+            return self.write(low)
+        if low > 0 and high <= _SAME * low:
+            return self.write(float(f"{median(known):.2g}"))
+        return " to ".join(self.write(float(f"{value:.2g}")) for value in (low, high))
 
 
 @dataclass(frozen=True)
@@ -70,66 +87,77 @@ GRADIENT_NORM = SignalSize(lambda m: m.gradient, lambda signal: signal.norm)
 
 
 def _std(layer: Layer, m: Measurement) -> float | None:
-    if layer.weight is None:
+    if layer.weight is None or layer.kind in ELEMENTWISE:
         return None
     return 0.0 if layer.weight.constant else layer.weight.std  # without what rounding makes of a constant
 
 
-NAME = Column("name", "layer", lambda layer, m: layer.name, "the weight's layer", plain, is_text=True)
 SHAPE = Column(
     "weight",
     "shape",
     lambda layer, m: layer.weight and "x".join(map(str, layer.weight.shape)),
-    "sizes of the weight",
-    partial(shortened, most=_WIDEST_SHAPE),
     missing="",
     is_text=True,
+    width=120,
 )
-SCHEME = Column(
-    "scheme",
-    "scheme",
-    lambda layer, m: layer.scheme and layer.scheme.text,
-    "the initialization that the weight's numbers fit",
-    partial(shortened, most=_WIDEST_SCHEME),
-    is_text=True,
-)
+SCHEME = Column("scheme", "init", lambda layer, m: layer.scheme and layer.scheme.text, is_text=True)
 FEEDS = Column(
-    "activation",
-    "feeds",
-    lambda layer, m: layer.activation or layer.feeds,
-    "what the output meets first",
-    str,
-    "",
-    True,
+    "activation", "feeds", lambda layer, m: layer.activation or layer.feeds or None, missing="", is_text=True, width=100
 )
 STD = Column(
     "weight",
     "std",
     _std,
     "of the weight",
-    explained=True,
-    expected=Column("wants", "wants", lambda layer, m: layer.wants, "what its activation wants"),
+    target=expected_std,
+    rules=frozenset({"weight-scale", "unscaled-residual", "zero-weights", "constant-weights", "uninitialised-weights"}),
 )
 GAIN = Column(
     "input",
     "gain",
-    lambda layer, m: m.gain,
-    "output over input rms",
-    explained=True,
-    expected=Column("predicted", "theory", lambda layer, m: m.predicted_gain, "what the weights predict"),
+    lambda layer, m: m.gain if layer.kind in MATRICES else None,
+    "output rms / input rms",
+    target=expected_gain,
+    rules=frozenset({"weight-scale"}),
 )
-OUTPUT = Column("output", "out rms", OUTPUT_RMS, "rms of the output")
-GRADIENT = Column("gradient", "grad norm", GRADIENT_NORM, "L2 norm of the gradient at the output")
-USED = Column(
+OUTPUT = Column(
+    "output",
+    "out rms",
+    OUTPUT_RMS,
+    rules=frozenset({"vanishing-activations", "exploding-activations", "non-finite-activations", "signal-drift"}),
+)
+GRADIENT = Column(
+    "gradient",
+    "grad norm",
+    GRADIENT_NORM,
+    "L2 norm of the gradient at the output",
+    rules=frozenset({"vanishing-gradients", "exploding-gradients", "non-finite-gradients", "no-gradient"}),
+)
+RANK = Column(
     "effective",
-    "used",
-    lambda layer, m: None if m.effective is None else (m.effective, m.width),
-    "directions in which the outputs differ, of those that the batch can show",
-    lambda used: f"{used[0]:.2g}/{used[1]}",
-    explained=True,
+    "rank",
+    lambda layer, m: None if m.effective is None else f"{m.effective:.2g}/{m.width}",
+    "directions in which the outputs differ / those that the batch can show",
+    rules=frozenset({"rank-collapse", "correlated-outputs"}),
+    optional=True,
 )
 DEAD = Column(
-    "dead_share", "dead", lambda layer, m: m.dead_share, "units that never open", "{:.0%}".format, explained=True
+    "dead_share",
+    "dead",
+    lambda layer, m: m.dead_share,
+    "units that are zero for the whole batch",
+    "{:.0%}".format,
+    rules=frozenset({"dead-units", "dying-units"}),
+    optional=True,
 )
-# Those of the layer table, from left to right.
-TABLE = (NAME, SHAPE, SCHEME, FEEDS, STD, GAIN, OUTPUT, GRADIENT, USED, DEAD)
+SATURATED = Column(
+    "saturated_share",
+    "saturated",
+    lambda layer, m: m.saturated_share,
+    "elements on the flat part of the activation",
+    "{:.0%}".format,
+    rules=frozenset({"saturated-units"}),
+    optional=True,
+)
+# Those of the layer table after the name, from left to right.
+TABLE = (SHAPE, SCHEME, FEEDS, STD, GAIN, OUTPUT, GRADIENT, RANK, DEAD, SATURATED)

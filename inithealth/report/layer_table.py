@@ -1,76 +1,106 @@
-"""The layers in forward order, one a line, with the numbers that a diagnosis rests on."""
+"""The layers in forward order with the numbers that a diagnosis rests on; layers of one role share a row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator, Sequence
 
-from inithealth.findings import Report, Severity
-from inithealth.recording import Measurement
-from inithealth.report.columns import TABLE
-from inithealth.report.plain import shortened
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
 
-_MOST_LAYERS = 40  # longer nets are cut; the JSON has every layer
-_ENDS = 10  # layers at either end of a cut net that are always shown
-_WIDTH = 120
-_NARROWEST_NAME = 18
-_GAP = "  "
-_COLUMNS = [each for column in TABLE for each in (column, column.expected) if each is not None]
+from inithealth.findings import Report
+from inithealth.recording import Layer, Measurement
+from inithealth.report.columns import TABLE, Column
+from inithealth.report.layer_rows import Row, folded, unfolded
+from inithealth.report.plain import plain
+from inithealth.report.wrapped import Wrapped
 
-Row = tuple[str, ...]  # the mark of a root-cause layer, then a cell for each column
-
-
-def layer_table(report: Report) -> list[str]:
-    """Headings, rows, legend and an empty line; nothing where no layer is known."""
-    if not report.layers:
-        return []
-    marked = {name for cause in report.causes if cause.severity > Severity.INFO for name in cause.layers}
-    measured = {m.layer: m for m in report.measurements}
-    rows = []
-    for layer in report.layers:
-        m = measured.get(layer.name) or Measurement(layer=layer.name)
-        rows.append(("*" if layer.module in marked else "", *(column.cell(layer, m) for column in _COLUMNS)))
-    shown = [("", *(column.heading for column in _COLUMNS)), *_cut(rows)]
-    widths = [max(map(len, cells)) for cells in zip(*shown, strict=True)]
-    too_wide = max(0, sum(widths) + len(_GAP) * (len(widths) - 1) - _WIDTH)
-    widths[1] = min(widths[1], max(_NARROWEST_NAME, widths[1] - too_wide))
-    mark = ["* blamed"] if any(row[0] for row in rows) else []
-    legend = [*mark, *(column.legend for column in TABLE if column.explained)]
-    return [*(_line(row, widths) for row in shown), *_packed(legend), ""]
+_MOST_LINES = 30
+_NARROWEST_NAME = 20
+_NARROWEST_TEXT = 10
+_OTHER_COLUMNS = 60  # characters that everything but the name needs
+_CAUSE, _OUTSIDE = ">", "!"
+_BAD = "bold red"
 
 
-def _cut(rows: list[Row]) -> list[Row]:
-    """Both ends of a long net and, between them, the first marked layers; how many are left out where."""
-    if len(rows) <= _MOST_LAYERS:
-        return rows
-    ends = {*range(_ENDS), *range(len(rows) - _ENDS, len(rows))}
-    between = sorted(range(_ENDS, len(rows) - _ENDS), key=lambda place: not rows[place][0])[: _MOST_LAYERS - len(ends)]
-    kept: list[Row] = []
-    last = -1
-    for place in sorted(ends.union(between)):
-        left_out = place - last - 1
-        if left_out:
-            more = f"... {left_out} more {'layer' if left_out == 1 else 'layers'}"
-            kept.append(("", more, *[""] * (len(_COLUMNS) - 1)))
-        kept.append(rows[place])
-        last = place
-    return kept
+class LayerTable:
+    """Headings, rows and legend, as wide as the console; nothing if no layer is known.
+
+    Args:
+        report: whose layers and measurements.
+        full: a row for each layer, however many there are; else about 30 lines at most.
+    """
+
+    def __init__(self, report: Report, full: bool = False) -> None:
+        self._report, self._full = report, full
+        self._measured = {m.layer: m for m in report.measurements}
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not self._report.layers:
+            return
+        parts: list[RenderableType] = []
+        for rows in [unfolded(self._report)] if self._full else folded(self._report):
+            columns = _columns(rows, options.max_width)
+            parts = [self._table(rows, columns, options.max_width), _legend(rows, columns)]
+            # Rows of several lines are counted by drawing them, unless the rows alone are too many.
+            if len(rows) <= _MOST_LINES and _amount_of_lines(console, options, parts) <= _MOST_LINES:
+                break
+        yield from parts
+
+    def _table(self, rows: Sequence[Row], columns: Sequence[Column], width: int) -> Table:
+        table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+        table.add_column("", no_wrap=True)
+        table.add_column("layer", no_wrap=True)
+        for column in columns:
+            if column.is_text:
+                table.add_column(column.heading, overflow="fold", min_width=_NARROWEST_TEXT)
+            else:
+                table.add_column(column.heading, justify="right", overflow="fold")
+            if column.target is not None:
+                table.add_column("target", justify="right", style="dim")
+        for row in rows:
+            name = _at_dots(plain(row.name), max(_NARROWEST_NAME, width - _OTHER_COLUMNS))
+            mark = (Text(_CAUSE, _BAD), Text(name, _BAD)) if row.is_cause else (Text(""), Text(name))
+            table.add_row(*mark, *(cell for column in columns for cell in self._cells(column, row)))
+        return table
+
+    def _cells(self, column: Column, row: Row) -> Iterator[Text]:
+        found = not column.rules.isdisjoint(row.rules)
+        value = plain(column.cell([(layer, self._measurement(layer)) for layer in row.layers]))
+        yield Text(f"{value}{_OUTSIDE}", _BAD) if found else Text(value)
+        if column.target is not None:
+            yield Text(column.expected_cell(row.layers, found))
+
+    def _measurement(self, layer: Layer) -> Measurement:
+        return self._measured.get(layer.name) or Measurement(layer=layer.name)
 
 
-def _line(row: Row, widths: list[int]) -> str:
-    mark, *cells = (shortened(cell, width) for cell, width in zip(row, widths, strict=True))
-    aligned = [
-        cell.ljust(width) if column.is_text else cell.rjust(width)
-        for column, cell, width in zip(_COLUMNS, cells, widths[1:], strict=True)
-    ]
-    return _GAP.join([mark.ljust(widths[0]), *aligned]).rstrip()
+def _amount_of_lines(console: Console, options: ConsoleOptions, parts: Sequence[RenderableType]) -> int:
+    return sum(len(console.render_lines(part, options)) for part in parts)
 
 
-def _packed(entries: Iterable[str]) -> list[str]:
-    """As many entries in a line as fit, none of them broken."""
-    lines: list[str] = []
-    for entry in entries:
-        if lines and len(lines[-1]) + len(entry) + 2 <= _WIDTH:
-            lines[-1] += f"; {entry}"
-        else:
-            lines.append(entry)
-    return lines
+def _columns(rows: Sequence[Row], width: int) -> list[Column]:
+    found = frozenset(rule for row in rows for rule in row.rules)
+    return [column for column in TABLE if width >= column.width and (column.rules & found or not column.optional)]
+
+
+def _at_dots(name: str, width: int) -> str:
+    """A name in as many lines as it needs, broken after dots where there are some."""
+    lines = [""]
+    for part in re.findall(r"[^.]*\.?", name):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("  ")
+        lines[-1] += part
+    return "\n".join(lines)
+
+
+def _legend(rows: Sequence[Row], columns: Sequence[Column]) -> Wrapped:
+    entries = [f"{column.heading}: {column.meaning}" for column in columns if column.meaning]
+    if any(column.target is not None for column in columns):
+        entries.append("target: what keeps the signal's size; free: a norm, a skip or the loss follows")
+    if any(row.is_cause for row in rows):
+        entries.append(f"{_CAUSE} cause")
+    if any(column.rules & row.rules for row in rows for column in columns):
+        entries.append(f"{_OUTSIDE} outside the expected range")
+    return Wrapped("; ".join(entries), style="dim")

@@ -9,13 +9,24 @@ from inithealth.report.plain import plain
 
 
 def verdict(report: Report) -> str:
-    """One line: ``FAIL - 1 error`` or ``ok - nothing found``, the model, the step."""
+    """One line: ``inithealth: unhealthy at step 0: 1 error (GPT, 50 layers)``."""
     active = [cause.severity.value for cause in report.causes if cause.suppressed is None]
     counts = {severity: active.count(severity) for severity in ("error", "warning", "info")}
     counts["suppressed"] = len(report.causes) - len(active)
     found = [count(n, kind) if kind in ("error", "warning") else f"{n} {kind}" for kind, n in counts.items() if n]
-    word = "ok" if report.ok else "FAIL"
-    return f"inithealth: {word} - {', '.join(found) or 'nothing found'} ({plain(report.model)}, step {report.step})"
+    word = "healthy" if report.ok else "unhealthy"
+    amount = f", {', '.join(found)}" if found else ""
+    layers = f", {count(len(report.layers), 'layer')}" if report.layers else ""
+    return f"inithealth: {word} at step {report.step}{amount} ({plain(report.model)}{layers})"
+
+
+def summary(report: Report) -> str:
+    """The verdict, and the first cause: ``...: IH106 weight-scale in blocks.3.fc``."""
+    first = next((cause for cause in report.causes if cause.suppressed is None), None)
+    if first is None:
+        return verdict(report)
+    where = f" in {plain(first.layers[0])}" if first.layers else ""
+    return f"{verdict(report)}: {title(first)}{where}"
 
 
 def not_judged(report: Report) -> list[Skipped]:

@@ -1,14 +1,109 @@
-"""The report in a terminal."""
+"""A report for a terminal: the verdict, the causes with what to type, the layers, and how it was measured."""
 
 from __future__ import annotations
 
-from rich.console import RenderableType
+import shutil
+import textwrap
+from collections.abc import Iterator
+from io import StringIO
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
-from inithealth.findings import Report
-from inithealth.report.formats.table import render
+from inithealth.evidence.wording import count
+from inithealth.findings import Finding, Report, Severity
+from inithealth.report.finding_text import details, headline, title
+from inithealth.report.layer_table import LayerTable
+from inithealth.report.plain import plain
+from inithealth.report.summary import remarks, verdict
+from inithealth.report.wrapped import Wrapped
+
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold cyan"}
+_LABEL = 8  # characters before each text: the severity, "cause:", "fix:"
+_MOST_STATEMENTS = 8  # of a fix; the JSON and the finding have all of it
+_WIDTHS = (60, 120)  # columns: the narrowest and the widest text that is made without a console
+_WITHOUT_TERMINAL = 100  # columns
 
 
 def renderable(report: Report, *, full: bool = False) -> RenderableType:
-    """Return what rich prints of a report."""
-    return Text(render(report))
+    """What rich prints, at the width and in the colors of its console.
+
+    Args:
+        report: what is shown.
+        full: a row for each layer; else layers of one role share a row.
+    """
+    parts: list[RenderableType] = [Text(plain(verdict(report)), verdict_style(report)), Text()]
+    for cause in report.causes:
+        parts += [_cause(cause, report.consequences(cause)), Text()]
+    if report.layers:
+        parts += [LayerTable(report, full), Text()]
+    parts += [Wrapped(remark, style="dim", later="    ") for remark in remarks(report)]
+    return Group(*parts)
+
+
+def text(report: Report, *, full: bool = False, width: int | None = None) -> str:
+    """The same in plain ASCII; only code that cannot be broken is wider than ``width``.
+
+    Args:
+        report: what is shown.
+        full: a row for each layer; else layers of one role share a row.
+        width: in columns; None: that of the terminal between 60 and 120, and 100 without a terminal.
+    """
+    if width is None:
+        low, high = _WIDTHS
+        width = min(high, max(low, shutil.get_terminal_size((_WITHOUT_TERMINAL, 0)).columns))
+    file = StringIO()
+    console = Console(file=file, width=width, color_system=None, force_terminal=False, legacy_windows=False)
+    console.print(renderable(report, full=full), crop=False, overflow="ignore")
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()).rstrip()
+
+
+def verdict_style(report: Report) -> str:
+    """Green if nothing was found, else the color of the worst cause that is not suppressed."""
+    worst = max((cause.severity for cause in report.causes if cause.suppressed is None), default=Severity.INFO)
+    return "bold green" if worst == Severity.INFO else _STYLES[worst]
+
+
+def _cause(cause: Finding, consequences: tuple[Finding, ...]) -> Group:
+    style = _STYLES[cause.severity] if cause.suppressed is None else "dim"
+    parts: list[RenderableType] = [Text(plain(f"{cause.severity.value.upper():{_LABEL}}{title(cause)}"), style)]
+    parts.append(_labeled("", cause.message))
+    for label, detail in details(cause).items():
+        parts.append(_Fix(detail) if label == "fix" else _labeled(f"{label}:", detail))
+    parts += [_labeled("->", headline(finding), style="dim") for finding in consequences]
+    return Group(*parts)
+
+
+def _labeled(label: str, text: str, style: str = "") -> Wrapped:
+    return Wrapped(text, _head(label), _head(""), style, "bold")
+
+
+def _head(label: str) -> str:
+    return f"  {label}".ljust(_LABEL)
+
+
+class _Fix:
+    """Code stays code: a loop that is too long for the line is broken after its colon, nothing else is."""
+
+    def __init__(self, fix: str) -> None:
+        self._fix = fix
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for place, line in enumerate(self._lines(options.max_width - _LABEL)):
+            head = _head("" if place else "fix:")
+            yield Text.assemble((head, "bold"), (line, "green"), no_wrap=True, overflow="ignore")
+
+    def _lines(self, room: int) -> Iterator[str]:
+        statements = self._fix.splitlines()
+        more = len(statements) - _MOST_STATEMENTS
+        for statement in map(plain, statements[:_MOST_STATEMENTS]):
+            head, colon, body = statement.partition(": ")
+            is_code = statement.startswith(("for ", "nn.init.", "model", "getattr("))
+            if len(statement) <= room or (is_code and not head.startswith("for ")):
+                yield statement
+            elif is_code:
+                yield from (head + colon.strip(), f"    {body}")
+            else:
+                yield from textwrap.wrap(statement, room, break_on_hyphens=False)
+        if more > 0:
+            yield f"# and {count(more, 'more line')}: finding.fix"
