@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -18,9 +18,9 @@ from inithealth.report.wrapped import Wrapped
 
 _MOST_LINES = 30
 _NARROWEST_NAME = 20
-_NARROWEST_TEXT = 10
 _OTHER_COLUMNS = 60  # characters that everything but the name needs
 _CAUSE, _OUTSIDE = ">", "!"
+_TARGET = "target"
 _BAD = "bold red"
 
 
@@ -49,20 +49,19 @@ class LayerTable:
         yield from parts
 
     def _table(self, rows: Sequence[Row], columns: Sequence[Column], width: int) -> Table:
+        room = max(_NARROWEST_NAME, width - _OTHER_COLUMNS)
+        lines = [
+            [*_named(row, room), *(cell for column in columns for cell in self._cells(column, row))] for row in rows
+        ]
+        headings = ["", "layer", *(heading for column in columns for heading in _headings(column))]
+        texts = {column.heading for column in columns if column.is_text} | {"", "layer"}
         table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-        table.add_column("", no_wrap=True)
-        table.add_column("layer", no_wrap=True)
-        for column in columns:
-            if column.is_text:
-                table.add_column(column.heading, overflow="fold", min_width=_NARROWEST_TEXT)
-            else:
-                table.add_column(column.heading, justify="right", overflow="fold")
-            if column.target is not None:
-                table.add_column("target", justify="right", style="dim")
-        for row in rows:
-            name = _at_dots(plain(row.name), max(_NARROWEST_NAME, width - _OTHER_COLUMNS))
-            mark = (Text(_CAUSE, _BAD), Text(name, _BAD)) if row.is_cause else (Text(""), Text(name))
-            table.add_row(*mark, *(cell for column in columns for cell in self._cells(column, row)))
+        for heading, fitting in zip(headings, _widths(headings, lines, width), strict=True):
+            style = "dim" if heading == _TARGET else ""
+            justify: JustifyMethod = "left" if heading in texts else "right"
+            table.add_column(heading, width=fitting, justify=justify, style=style, overflow="fold")
+        for line in lines:
+            table.add_row(*line)
         return table
 
     def _cells(self, column: Column, row: Row) -> Iterator[Text]:
@@ -83,6 +82,29 @@ def _amount_of_lines(console: Console, options: ConsoleOptions, parts: Sequence[
 def _columns(rows: Sequence[Row], width: int) -> list[Column]:
     found = frozenset(rule for row in rows for rule in row.rules)
     return [column for column in TABLE if width >= column.width and (column.rules & found or not column.optional)]
+
+
+def _named(row: Row, width: int) -> tuple[Text, Text]:
+    style = _BAD if row.is_cause else ""
+    return Text(_CAUSE if row.is_cause else "", style), Text(_at_dots(plain(row.name), width), style)
+
+
+def _headings(column: Column) -> tuple[str, ...]:
+    return (column.heading, _TARGET) if column.target is not None else (column.heading,)
+
+
+def _widths(headings: Sequence[str], lines: Sequence[Sequence[Text]], width: int) -> list[int]:
+    """Width of each column: as its widest line, then reduced to a heading's or value's longest word, widest first."""
+    columns = [[heading, *(text.plain for text in column)] for heading, *column in zip(headings, *lines, strict=True)]
+    found = [max(len(line) for cell in column for line in cell.split("\n")) for column in columns]
+    least = [max((len(word) for cell in column for word in cell.split(" ")), default=0) for column in columns]
+    least[1] = found[1]  # names are in lines already
+    while sum(found) + len(found) - 1 > width:
+        place = max(range(len(found)), key=lambda place: found[place] - least[place])
+        if found[place] <= least[place]:
+            break
+        found[place] -= 1
+    return found
 
 
 def _at_dots(name: str, width: int) -> str:
