@@ -1,42 +1,98 @@
-"""What a layer's gain and its weight's std are expected to be: what people compare the measured ones with."""
+"""What a layer's weight std and gain are expected to be: what people compare the measured values with."""
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+import math
+from collections.abc import Collection, Iterable, Mapping
+from statistics import median
+from typing import Final, Literal, TypeAlias
 
-from inithealth.layer_kinds import MATRICES
+from inithealth.evidence.roles import grouped, scale_role
+from inithealth.layer_kinds import ELEMENTWISE, MATRICES
 from inithealth.recording import Layer
 from inithealth.theory.gains import wanted_gain
 
-FREE: Literal["free"] = "free"
-Target: TypeAlias = float | str | None
+FREE: Final = "free"
+Target: TypeAlias = float | Literal["free"] | None
+
+_UNSCALED = "unscaled-residual"
+# Names of the rules that judge a weight's scale.
+SCALE_RULES: Final = frozenset(
+    {"weight-scale", _UNSCALED, "zero-weights", "constant-weights", "uninitialised-weights", "non-finite-weights"}
+)
+_TOLERANCE = 1.25  # times the target or below it: a measured gain varies by that much from batch to batch
 
 
-def expected_gain(layer: Layer, is_outside: bool = False) -> Target:
-    """The gain that keeps the signal's size through the layer's activation.
+class Targets:
+    """The expected std of each layer's weight, and the expected gain.
 
     Args:
-        layer: which layer.
-        is_outside: whether a rule has found that the gain is wrong.
-
-    Returns:
-        ``FREE`` where a wide range of gains is healthy and no rule has found this one outside of it; None for what has
-        no gain, such as an embedding.
+        layers: of the network.
+        found: names of the rules that found something in a layer, by the name of its module.
     """
-    if layer.kind not in MATRICES:
-        return None
-    return FREE if _is_free(layer) and not is_outside else wanted_gain(layer)
+
+    def __init__(self, layers: Iterable[Layer], found: Mapping[str, Collection[str]]) -> None:
+        layers = list(layers)
+        self._found = found
+        self._branches = sum(layer.ends_branch for layer in layers)
+        right = [layer for layer in layers if layer.module not in found and weight_size(layer) is not None]
+        self._peers = {scale_role(peers[0]): _median_size(peers) for peers in grouped(right, scale_role)}
+
+    def std(self, layer: Layer) -> Target:
+        """The std that keeps the signal's size; ``FREE`` where many scales do.
+
+        Where a rule found a wrong scale, it is what the rule expects: the std of the layer's peers, or the scaling of
+        residual branches by their number. None if there is no such std.
+        """
+        size, rules = weight_size(layer), self._found.get(layer.module, ())
+        if size is None:
+            return None
+        if _UNSCALED in rules:
+            scale = math.sqrt(max(self._branches, 1))
+            return size / scale if layer.ends_branch else size * scale
+        if not _is_free(layer):
+            return layer.wants
+        if not SCALE_RULES.isdisjoint(rules):
+            return self._peers.get(scale_role(layer), layer.wants)
+        return FREE
+
+    def gain(self, layer: Layer) -> Target:
+        """The gain that keeps the signal's size through the layer's activation; ``FREE`` where the scale is free.
+
+        Where a rule found a wrong scale, it is that of the expected std. None for layers without a gain, such as
+        embeddings.
+        """
+        if layer.kind not in MATRICES:
+            return None
+        if not _is_free(layer):
+            return wanted_gain(layer)
+        if SCALE_RULES.isdisjoint(self._found.get(layer.module, ())):
+            return FREE
+        std, fan_in = self.std(layer), layer.weight.fan_in if layer.weight is not None else None
+        return std * math.sqrt(fan_in) if isinstance(std, float) and fan_in else wanted_gain(layer)
 
 
-def expected_std(layer: Layer, is_outside: bool = False) -> Target:
-    """The weight's std for that gain; where the gain is free, the std of the initialization that the weight has."""
-    if layer.kind not in MATRICES or layer.weight is None:
+def is_outside(value: float, target: Target) -> bool:
+    """Whether a value differs from a target that is a number by more than chance."""
+    return isinstance(target, float) and not target / _TOLERANCE <= value <= target * _TOLERANCE
+
+
+def weight_size(layer: Layer) -> float | None:
+    """The std of the layer's weight, or its rms if it multiplies element by element; None without a weight."""
+    if layer.weight is None:
         return None
-    if is_outside or not _is_free(layer):
-        return layer.wants
-    return FREE if layer.scheme is None or layer.weight.constant else layer.weight.std
+    if layer.kind in ELEMENTWISE:
+        return layer.weight.rms
+    return 0.0 if layer.weight.constant else layer.weight.std  # without what rounding makes of a constant
+
+
+def _median_size(layers: Iterable[Layer]) -> float:
+    return median(size for layer in layers if (size := weight_size(layer)) is not None)
 
 
 def _is_free(layer: Layer) -> bool:
     """Whether a normalization or a skip connection limits what the scale does, or nothing but the loss follows."""
-    return layer.normed or layer.reads_norm or layer.bypassable or layer.ends_branch or layer.head
+    if layer.kind not in MATRICES or not layer.called:
+        return True
+    has_norm = layer.normed or layer.reads_norm or layer.feeds == "norm"
+    return has_norm or layer.bypassable or layer.ends_branch or layer.head

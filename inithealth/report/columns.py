@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from inithealth.evidence.targets import Target, expected_gain, expected_std
+from inithealth.evidence.targets import SCALE_RULES, Target, Targets, weight_size
 from inithealth.evidence.wording import number
-from inithealth.layer_kinds import ELEMENTWISE, MATRICES
+from inithealth.layer_kinds import MATRICES
 from inithealth.recording import Layer, Measurement, Signal
 
 _SAME = 1.1  # largest over smallest value that are written as one number
 _VARIOUS = "several"
+RANGE = ".."  # between the smallest and the largest value of several layers
 
 Read = Callable[[Layer, Measurement], Any]
 
@@ -30,10 +32,9 @@ class Column:
         write: the text of a number.
         missing: the text if there is no value.
         is_text: whether the table aligns it to the left, as words are.
-        target: what the value of a layer is expected to be, given whether a rule has found it outside.
-        rules: names of the rules that judge the quantity: the values in which one has found something are marked.
-        width: of the terminal, in columns, from which on the table has it.
-        optional: whether the table has it only if a rule has found something in it.
+        target: what the value of a layer is expected to be.
+        rules: names of the rules that judge the quantity: values in which one of them found something are marked.
+        is_optional: whether the table has it only if a rule found something in it.
     """
 
     field: str
@@ -43,31 +44,25 @@ class Column:
     write: Callable[[float], str] = number
     missing: str = "-"
     is_text: bool = False
-    target: Callable[[Layer, bool], Target] | None = None
+    target: Callable[[Targets, Layer], Target] | None = None
     rules: frozenset[str] = frozenset()
-    width: int = 0
-    optional: bool = False
+    is_optional: bool = False
 
-    def cell(self, pairs: Sequence[tuple[Layer, Measurement]]) -> str:
-        """The text for one layer, or for several: their value, or the range of their values."""
-        return self._text([self.read(layer, m) for layer, m in pairs])
-
-    def expected_cell(self, layers: Sequence[Layer], is_outside: bool) -> str:
-        """The text of the target, of a column that has one."""
-        return "" if self.target is None else self._text([self.target(layer, is_outside) for layer in layers])
-
-    def _text(self, values: Sequence[Any]) -> str:
+    def text(self, values: Sequence[Any]) -> str:
+        """Return the text of one layer's value, or of several layers' values: the one they share, or their range."""
         known = [value for value in values if value is not None]
         if not known:
             return self.missing
         if any(isinstance(value, str) for value in known):
-            return known[0] if len(set(known)) == 1 else _VARIOUS
+            return str(known[0]) if len(set(known)) == 1 else _VARIOUS
+        if any(math.isnan(value) for value in known):
+            return self.write(math.nan)
         low, high = min(known), max(known)
         if low == high:
             return self.write(low)
         if low > 0 and high <= _SAME * low:
             return self.write(float(f"{median(known):.2g}"))
-        return " to ".join(self.write(float(f"{value:.2g}")) for value in (low, high))
+        return RANGE.join(self.write(float(f"{value:.2g}")) for value in (low, high))
 
 
 @dataclass(frozen=True)
@@ -86,38 +81,31 @@ OUTPUT_RMS = SignalSize(lambda m: m.output, lambda signal: signal.rms)
 GRADIENT_NORM = SignalSize(lambda m: m.gradient, lambda signal: signal.norm)
 
 
-def _std(layer: Layer, m: Measurement) -> float | None:
-    if layer.weight is None or layer.kind in ELEMENTWISE:
-        return None
-    return 0.0 if layer.weight.constant else layer.weight.std  # without what rounding makes of a constant
-
-
 SHAPE = Column(
     "weight",
     "shape",
     lambda layer, m: layer.weight and "x".join(map(str, layer.weight.shape)),
     missing="",
     is_text=True,
-    width=120,
 )
 SCHEME = Column("scheme", "init", lambda layer, m: layer.scheme and layer.scheme.text, is_text=True)
 FEEDS = Column(
-    "activation", "feeds", lambda layer, m: layer.activation or layer.feeds or None, missing="", is_text=True, width=100
+    "activation", "feeds", lambda layer, m: layer.activation or layer.feeds or None, missing="", is_text=True
 )
 STD = Column(
     "weight",
     "std",
-    _std,
+    lambda layer, m: weight_size(layer),
     "of the weight",
-    target=expected_std,
-    rules=frozenset({"weight-scale", "unscaled-residual", "zero-weights", "constant-weights", "uninitialised-weights"}),
+    target=Targets.std,
+    rules=SCALE_RULES,
 )
 GAIN = Column(
     "input",
     "gain",
     lambda layer, m: m.gain if layer.kind in MATRICES else None,
     "output rms / input rms",
-    target=expected_gain,
+    target=Targets.gain,
     rules=frozenset({"weight-scale"}),
 )
 OUTPUT = Column(
@@ -139,7 +127,7 @@ RANK = Column(
     lambda layer, m: None if m.effective is None else f"{m.effective:.2g}/{m.width}",
     "directions in which the outputs differ / those that the batch can show",
     rules=frozenset({"rank-collapse", "correlated-outputs"}),
-    optional=True,
+    is_optional=True,
 )
 DEAD = Column(
     "dead_share",
@@ -148,7 +136,7 @@ DEAD = Column(
     "units that are zero for the whole batch",
     "{:.0%}".format,
     rules=frozenset({"dead-units", "dying-units"}),
-    optional=True,
+    is_optional=True,
 )
 SATURATED = Column(
     "saturated_share",
@@ -157,7 +145,9 @@ SATURATED = Column(
     "elements on the flat part of the activation",
     "{:.0%}".format,
     rules=frozenset({"saturated-units"}),
-    optional=True,
+    is_optional=True,
 )
 # Those of the layer table after the name, from left to right.
 TABLE = (SHAPE, SCHEME, FEEDS, STD, GAIN, OUTPUT, GRADIENT, RANK, DEAD, SATURATED)
+# Those that a narrow table leaves out, unless a rule found something in them, in this order.
+LEFT_OUT = (SHAPE, FEEDS, GRADIENT, OUTPUT, SCHEME)

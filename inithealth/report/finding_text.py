@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inithealth.findings import Finding, Skipped
+from inithealth.layer_names import is_position
 
 
 def title(finding: Finding | Skipped) -> str:
@@ -17,7 +18,10 @@ def headline(finding: Finding) -> str:
 
 def located(finding: Finding) -> str:
     """``IH103 zero-weights in fc1``: with its root-cause layer."""
-    return f"{title(finding)} in {finding.layers[0]}" if finding.layers else title(finding)
+    if not finding.layers:
+        return title(finding)
+    name = finding.layers[0]
+    return f"{title(finding)} in {f'layer {name}' if is_position(name) else name}"
 
 
 def details(cause: Finding) -> dict[str, str]:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType, RenderResult
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from inithealth.evidence.targets import Targets, is_outside
+from inithealth.evidence.wording import count
 from inithealth.findings import Report
-from inithealth.recording import Layer, Measurement
-from inithealth.report.columns import TABLE, Column
-from inithealth.report.layer_rows import Row, folded, unfolded
+from inithealth.recording import Measurement
+from inithealth.report import grid
+from inithealth.report.columns import GRADIENT, LEFT_OUT, RANGE, SCHEME, TABLE, Column
+from inithealth.report.grid import GridColumn
+from inithealth.report.layer_rows import Row, folded, rules_of_causes, unfolded
 from inithealth.report.plain import plain
 from inithealth.report.wrapped import Wrapped
 
 _MOST_LINES = 30
-_NARROWEST_NAME = 20
-_OTHER_COLUMNS = 60  # characters that everything but the name needs
-_CAUSE, _OUTSIDE = ">", "!"
-_TARGET = "target"
-_BAD = "bold red"
+_ROOM = 20  # characters for the names, before numbers are left out
+_CAUSE, _OUTSIDE = "> ", "!"
+_BAD, _DIM = "bold red", "dim"
 
 
 class LayerTable:
@@ -29,100 +30,115 @@ class LayerTable:
 
     Args:
         report: whose layers and measurements.
-        full: a row for each layer, however many there are; else about 30 lines at most.
+        full: a row for each layer, however many there are; else at most 30 lines.
     """
 
     def __init__(self, report: Report, full: bool = False) -> None:
         self._report, self._full = report, full
         self._measured = {m.layer: m for m in report.measurements}
+        self._targets = Targets(report.layers, rules_of_causes(report))
+        self._amounts = Counter(layer.module for layer in report.layers)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if not self._report.layers:
-            return
-        parts: list[RenderableType] = []
-        for rows in [unfolded(self._report)] if self._full else folded(self._report):
-            columns = _columns(rows, options.max_width)
-            parts = [self._table(rows, columns, options.max_width), _legend(rows, columns)]
-            # Rows of several lines are counted by drawing them, unless the rows alone are too many.
-            if len(rows) <= _MOST_LINES and _amount_of_lines(console, options, parts) <= _MOST_LINES:
+        if self._report.layers:
+            yield from self._lines(options.max_width)
+
+    def _lines(self, width: int) -> list[Text]:
+        if self._full:
+            return next(self._drawn(unfolded(self._report), width))
+        for rows in folded(self._report, _MOST_LINES):
+            for lines in self._drawn(rows, width):
+                if len(lines) <= _MOST_LINES:
+                    return lines
+        return self._cut(rows, width)
+
+    def _cut(self, rows: Sequence[Row], width: int) -> list[Text]:
+        """As many rows as fit, and a line that says how many are left out."""
+        for amount in range(min(len(rows), _MOST_LINES), 0, -1):
+            left_out = f"... {count(len(rows) - amount, 'more row')}: report.table(full=True)"
+            lines = [*next(self._drawn(rows[:amount], width)), Text(left_out, _DIM)]
+            if len(lines) <= _MOST_LINES:
                 break
-        yield from parts
+        return lines
 
-    def _table(self, rows: Sequence[Row], columns: Sequence[Column], width: int) -> Table:
-        room = max(_NARROWEST_NAME, width - _OTHER_COLUMNS)
-        lines = [
-            [*_named(row, room), *(cell for column in columns for cell in self._cells(column, row))] for row in rows
+    def _drawn(self, rows: Sequence[Row], width: int) -> Iterator[list[Text]]:
+        """Yield the lines with the columns that fit, then with fewer ones, which leave more room for the names."""
+        blank = " " * len(_CAUSE) if any(row.is_cause for row in rows) else ""
+        cells = [(_CAUSE if row.is_cause else blank) + plain(row.name) for row in rows]
+        names = GridColumn(f"{blank}layer", cells, [_BAD if row.is_cause else "" for row in rows], is_text=True)
+        columns = {column: self._column(column, rows) for column in _columns(rows)}
+        for shown in _fitting(columns, rows, names, width):
+            drawn = [each for column in shown for each in columns[column]]
+            yield [*grid.lines(names, drawn, width), *_legend(rows, shown).lines(width)]
+
+    def _column(self, column: Column, rows: Sequence[Row]) -> list[GridColumn]:
+        """The values, and beside them their targets if there are any."""
+        values = [[column.read(layer, self._measurement(layer.name)) for layer in row.layers] for row in rows]
+        marks = [self._is_outside(column, *each) for each in zip(rows, values, strict=True)]
+        blank = " " if any(marks) else ""
+        texts = [
+            plain(column.text(each)) + (_OUTSIDE if mark else blank) for each, mark in zip(values, marks, strict=True)
         ]
-        headings = ["", "layer", *(heading for column in columns for heading in _headings(column))]
-        texts = {column.heading for column in columns if column.is_text} | {"", "layer"}
-        table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-        for heading, fitting in zip(headings, _widths(headings, lines, width), strict=True):
-            style = "dim" if heading == _TARGET else ""
-            justify: JustifyMethod = "left" if heading in texts else "right"
-            table.add_column(heading, width=fitting, justify=justify, style=style, overflow="fold")
-        for line in lines:
-            table.add_row(*line)
-        return table
-
-    def _cells(self, column: Column, row: Row) -> Iterator[Text]:
-        found = not column.rules.isdisjoint(row.rules)
-        value = plain(column.cell([(layer, self._measurement(layer)) for layer in row.layers]))
-        yield Text(f"{value}{_OUTSIDE}", _BAD) if found else Text(value)
+        drawn = [GridColumn(column.heading, texts, [_BAD if mark else "" for mark in marks], column.is_text)]
         if column.target is not None:
-            yield Text(column.expected_cell(row.layers, found))
+            targets = [column.text([column.target(self._targets, layer) for layer in row.layers]) for row in rows]
+            drawn.append(GridColumn("target", targets, [_DIM] * len(rows)))
+        return drawn
 
-    def _measurement(self, layer: Layer) -> Measurement:
-        return self._measured.get(layer.name) or Measurement(layer=layer.name)
+    def _is_outside(self, column: Column, row: Row, values: Sequence[object]) -> bool:
+        """Whether a rule found something in these values, or whether they are off the target in a root-cause layer.
 
+        A finding names a module: of a module with several weights, those on their target are not meant.
+        """
+        if not row.is_cause:
+            return False
+        is_judged = not column.rules.isdisjoint(row.rules)
+        if column.target is None or (is_judged and all(self._amounts[layer.module] == 1 for layer in row.layers)):
+            return is_judged
+        return any(
+            isinstance(value, float) and is_outside(value, column.target(self._targets, layer))
+            for layer, value in zip(row.layers, values, strict=True)
+        )
 
-def _amount_of_lines(console: Console, options: ConsoleOptions, parts: Sequence[RenderableType]) -> int:
-    return sum(len(console.render_lines(part, options)) for part in parts)
-
-
-def _columns(rows: Sequence[Row], width: int) -> list[Column]:
-    found = frozenset(rule for row in rows for rule in row.rules)
-    return [column for column in TABLE if width >= column.width and (column.rules & found or not column.optional)]
-
-
-def _named(row: Row, width: int) -> tuple[Text, Text]:
-    style = _BAD if row.is_cause else ""
-    return Text(_CAUSE if row.is_cause else "", style), Text(_at_dots(plain(row.name), width), style)
-
-
-def _headings(column: Column) -> tuple[str, ...]:
-    return (column.heading, _TARGET) if column.target is not None else (column.heading,)
-
-
-def _widths(headings: Sequence[str], lines: Sequence[Sequence[Text]], width: int) -> list[int]:
-    """Width of each column: as its widest line, then reduced to a heading's or value's longest word, widest first."""
-    columns = [[heading, *(text.plain for text in column)] for heading, *column in zip(headings, *lines, strict=True)]
-    found = [max(len(line) for cell in column for line in cell.split("\n")) for column in columns]
-    least = [max((len(word) for cell in column for word in cell.split(" ")), default=0) for column in columns]
-    least[1] = found[1]  # names are in lines already
-    while sum(found) + len(found) - 1 > width:
-        place = max(range(len(found)), key=lambda place: found[place] - least[place])
-        if found[place] <= least[place]:
-            break
-        found[place] -= 1
-    return found
+    def _measurement(self, name: str) -> Measurement:
+        return self._measured.get(name) or Measurement(layer=name)
 
 
-def _at_dots(name: str, width: int) -> str:
-    """A name in as many lines as it needs, broken after dots where there are some."""
-    lines = [""]
-    for part in re.findall(r"[^.]*\.?", name):
-        if lines[-1] and len(lines[-1]) + len(part) > width:
-            lines.append("  ")
-        lines[-1] += part
-    return "\n".join(lines)
+def _columns(rows: Sequence[Row]) -> Iterator[Column]:
+    for column in TABLE:
+        if not column.is_optional or _has_findings(column, rows):
+            yield column
 
 
-def _legend(rows: Sequence[Row], columns: Sequence[Column]) -> Wrapped:
+def _has_findings(column: Column, rows: Sequence[Row]) -> bool:
+    return any(not column.rules.isdisjoint(row.rules) for row in rows)
+
+
+def _fitting(
+    columns: Mapping[Column, Sequence[GridColumn]], rows: Sequence[Row], names: GridColumn, width: int
+) -> Iterator[list[Column]]:
+    """Yield the columns without those that may be left out, one after the other, from where the names have room.
+
+    First of all those that leave every name beside its numbers, if that takes no more than a layer's shape and what it
+    feeds. The initialization is left out only if there is no room at all.
+    """
+    fewer = [list(columns)]
+    for left_out in LEFT_OUT:
+        if not _has_findings(left_out, rows):
+            fewer.append([column for column in fewer[-1] if column is not left_out])
+    rooms = [width - grid.width_of([each for column in some for each in columns[column]]) for some in fewer]
+    beside = [some for some, room in zip(fewer, rooms, strict=True) if room >= names.width() and GRADIENT in some]
+    enough = [some for some, room in zip(fewer, rooms, strict=True) if room >= min(names.width(), _ROOM)]
+    yield from beside[:1]
+    yield from [some for some in enough if SCHEME in some] or fewer[-1:]
+
+
+def _legend(rows: Sequence[Row], columns: Iterable[Column]) -> Wrapped:
     entries = [f"{column.heading}: {column.meaning}" for column in columns if column.meaning]
     if any(column.target is not None for column in columns):
         entries.append("target: what keeps the signal's size; free: a norm, a skip or the loss follows")
+    if any(len(row.layers) > 1 for row in rows):
+        entries.append(f"a{RANGE}b: range over the layers of a row")
     if any(row.is_cause for row in rows):
-        entries.append(f"{_CAUSE} cause")
-    if any(column.rules & row.rules for row in rows for column in columns):
-        entries.append(f"{_OUTSIDE} outside the expected range")
-    return Wrapped("; ".join(entries), style="dim")
+        entries += [f"{_CAUSE.strip()} cause", f"{_OUTSIDE} outside the expected range"]
+    return Wrapped("; ".join(entries), style=_DIM)

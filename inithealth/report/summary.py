@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inithealth.evidence.wording import count
 from inithealth.findings import Report, Skipped
-from inithealth.report.finding_text import title
+from inithealth.report.finding_text import located, title
 from inithealth.report.plain import plain
 
 
@@ -21,12 +21,9 @@ def verdict(report: Report) -> str:
 
 
 def summary(report: Report) -> str:
-    """The verdict, and the first cause: ``...: IH106 weight-scale in blocks.3.fc``."""
+    """Return the verdict and the first cause: ``...: IH106 weight-scale in blocks.3.fc``."""
     first = next((cause for cause in report.causes if cause.suppressed is None), None)
-    if first is None:
-        return verdict(report)
-    where = f" in {plain(first.layers[0])}" if first.layers else ""
-    return f"{verdict(report)}: {title(first)}{where}"
+    return verdict(report) if first is None else f"{verdict(report)}: {plain(located(first))}"
 
 
 def not_judged(report: Report) -> list[Skipped]:
