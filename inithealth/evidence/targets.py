@@ -28,14 +28,14 @@ class Targets:
 
     Args:
         layers: of the network.
-        found: names of the rules that found something in a layer, by the name of its module.
+        found: names of the rules that found something in a layer, by its name.
     """
 
     def __init__(self, layers: Iterable[Layer], found: Mapping[str, Collection[str]]) -> None:
         layers = list(layers)
         self._found = found
         self._branches = sum(layer.ends_branch for layer in layers)
-        right = [layer for layer in layers if layer.module not in found and weight_size(layer) is not None]
+        right = [layer for layer in layers if layer.name not in found and weight_size(layer) is not None]
         self._peers = {scale_role(peers[0]): _median_size(peers) for peers in grouped(right, scale_role)}
 
     def std(self, layer: Layer) -> Target:
@@ -44,7 +44,7 @@ class Targets:
         Where a rule found a wrong scale, it is what the rule expects: the std of the layer's peers, or the scaling of
         residual branches by their number. None if there is no such std.
         """
-        size, rules = weight_size(layer), self._found.get(layer.module, ())
+        size, rules = weight_size(layer), self._found.get(layer.name, ())
         if size is None:
             return None
         if _UNSCALED in rules:
@@ -66,7 +66,7 @@ class Targets:
             return None
         if not _is_free(layer):
             return wanted_gain(layer)
-        if SCALE_RULES.isdisjoint(self._found.get(layer.module, ())):
+        if SCALE_RULES.isdisjoint(self._found.get(layer.name, ())):
             return FREE
         std, fan_in = self.std(layer), layer.weight.fan_in if layer.weight is not None else None
         return std * math.sqrt(fan_in) if isinstance(std, float) and fan_in else wanted_gain(layer)
@@ -91,8 +91,8 @@ def _median_size(layers: Iterable[Layer]) -> float:
 
 
 def _is_free(layer: Layer) -> bool:
-    """Whether a normalization or a skip connection limits what the scale does, or nothing but the loss follows."""
-    if layer.kind not in MATRICES or not layer.called:
+    """Whether many scales are healthy: a norm, a skip or gates limit what the scale does, or only the loss follows."""
+    if layer.kind == "rnn" or layer.kind not in MATRICES or not layer.called:
         return True
     has_norm = layer.normed or layer.reads_norm or layer.feeds == "norm"
     return has_norm or layer.bypassable or layer.ends_branch or layer.head

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -13,9 +12,10 @@ from inithealth.evidence.wording import count
 from inithealth.findings import Report
 from inithealth.recording import Measurement
 from inithealth.report import grid
+from inithealth.report.cause_layers import rules_of_causes
 from inithealth.report.columns import GRADIENT, LEFT_OUT, RANGE, SCHEME, TABLE, Column
 from inithealth.report.grid import GridColumn
-from inithealth.report.layer_rows import Row, folded, rules_of_causes, unfolded
+from inithealth.report.layer_rows import Row, folded, unfolded
 from inithealth.report.plain import plain
 from inithealth.report.wrapped import Wrapped
 
@@ -37,7 +37,6 @@ class LayerTable:
         self._report, self._full = report, full
         self._measured = {m.layer: m for m in report.measurements}
         self._targets = Targets(report.layers, rules_of_causes(report))
-        self._amounts = Counter(layer.module for layer in report.layers)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self._report.layers:
@@ -81,27 +80,30 @@ class LayerTable:
         ]
         drawn = [GridColumn(column.heading, texts, [_BAD if mark else "" for mark in marks], column.is_text)]
         if column.target is not None:
-            targets = [column.text([column.target(self._targets, layer) for layer in row.layers]) for row in rows]
+            targets = [
+                column.text([column.target(self._targets, layer) for layer in row.layers if _is_known(known)])
+                for row, known in zip(rows, values, strict=True)
+            ]
             drawn.append(GridColumn("target", targets, [_DIM] * len(rows)))
         return drawn
 
     def _is_outside(self, column: Column, row: Row, values: Sequence[object]) -> bool:
-        """Whether a rule found something in these values, or whether they are off the target in a root-cause layer.
-
-        A finding names a module: of a module with several weights, those on their target are not meant.
-        """
-        if not row.is_cause:
+        """Whether a rule found something in these values, or a root-cause layer is outside its target."""
+        if not row.is_cause or not _is_known(values):
             return False
-        is_judged = not column.rules.isdisjoint(row.rules)
-        if column.target is None or (is_judged and all(self._amounts[layer.module] == 1 for layer in row.layers)):
-            return is_judged
-        return any(
+        if not column.rules.isdisjoint(row.rules):
+            return True
+        return column.target is not None and any(
             isinstance(value, float) and is_outside(value, column.target(self._targets, layer))
             for layer, value in zip(row.layers, values, strict=True)
         )
 
     def _measurement(self, name: str) -> Measurement:
         return self._measured.get(name) or Measurement(layer=name)
+
+
+def _is_known(values: Sequence[object]) -> bool:
+    return any(value is not None for value in values)
 
 
 def _columns(rows: Sequence[Row]) -> Iterator[Column]:
