@@ -31,7 +31,7 @@ def run(example: str, logdir: Path, steps: int) -> str:
 @pytest.mark.slow
 def test_quickstart_names_the_bug_and_leaves_the_healthy_run_alone(tmp_path: Path) -> None:
     healthy, with_bug = run("quickstart.py", tmp_path, steps=3).split("=== norms-near-zero ===")
-    assert "nothing found" in healthy
+    assert "inithealth: healthy at step" in healthy
     assert "IH106" in with_bug
     assert "norm" in with_bug
     assert f"tensorboard --logdir {tmp_path}" in with_bug
@@ -40,19 +40,19 @@ def test_quickstart_names_the_bug_and_leaves_the_healthy_run_alone(tmp_path: Pat
 @pytest.mark.slow
 def test_digits_is_healthy(tmp_path: Path) -> None:
     printed = run("digits.py", tmp_path, steps=3)
-    assert "nothing found" in printed
+    assert "inithealth: healthy at step" in printed
     assert "Accuracy on unseen digits" in printed
 
 
 def test_plain_loop_stops_at_the_default_init_and_trains_the_mended_one(tmp_path: Path) -> None:
     refused, mended = run("plain_loop.py", tmp_path, steps=3).split("Once more, with He initialization:")
     assert "IH301" in refused
-    assert "nothing found" in mended
+    assert "inithealth: healthy at step" in mended
 
 
 @pytest.mark.slow
 def test_the_trainer_of_transformers_is_watched_through_its_callbacks(tmp_path: Path) -> None:
-    assert "ok - nothing found (GPT2LMHeadModel, step 2)" in run("transformers_trainer.py", tmp_path, steps=3)
+    assert "inithealth: healthy at step 2 (GPT2LMHeadModel" in run("transformers_trainer.py", tmp_path, steps=3)
 
 
 @pytest.mark.parametrize("example", sorted(ROOT.glob("examples/*.py")), ids=lambda path: path.name)

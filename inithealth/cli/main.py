@@ -132,6 +132,7 @@ def _add_output(command: argparse.ArgumentParser) -> None:
         help=f"{', '.join(FORMATS)} (default: {DEFAULT}); may be given several times",
     )
     output.add_argument("--output-file", metavar="FILE", help="where the format without a file of its own goes")
+    output.add_argument("--verbose", action="store_true", help="a row for each layer in the table")
     output.add_argument("--fail-on", choices=LEVELS, help="what makes the status 1 (error)")
     output.add_argument("--exit-zero", action="store_true", help="exit with 0 whatever is found")
     output.add_argument("--baseline", metavar="FILE", help="findings that are known: they do not fail")

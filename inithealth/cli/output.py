@@ -29,6 +29,7 @@ class Output:
     new_baseline: str | None
     fail_on: Literal["error", "warning", "info", "never"] | None
     exit_zero: bool
+    verbose: bool  # every row of the table
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Output:
@@ -38,14 +39,14 @@ class Output:
             known = baseline.read(Path(options.baseline)) if options.baseline else None
         except ValueError as error:
             raise BadInput(str(error)) from None
-        return cls(places, known, options.write_baseline, options.fail_on, options.exit_zero)
+        return cls(places, known, options.write_baseline, options.fail_on, options.exit_zero, options.verbose)
 
     def finish(self, report: Report) -> int:
         """Write the report in every format asked for. Returns the exit status."""
         if self.fail_on is not None:
             report = report.model_copy(update={"fail_on": self.fail_on})
         report = self._without_known(report)
-        texts = {place: _text(report, name, place) for name, place in self.places.items()}
+        texts = {place: self._text(report, name, place) for name, place in self.places.items()}
         for place, text in texts.items():  # files first: what is printed is the last word
             if place is not None:
                 _write(Path(place), f"{text}\n")
@@ -56,6 +57,11 @@ class Output:
             _append(Path(summary), rendered(report, "markdown"))
         return 0 if self.exit_zero or report.ok else 1
 
+    def _text(self, report: Report, name: str, place: str | None) -> str:
+        if name != DEFAULT:
+            return rendered(report, name)
+        return report_text(report, sys.stdout, full=self.verbose) if place is None else report.table(full=self.verbose)
+
     def _without_known(self, report: Report) -> Report:
         """What is in a baseline fails nothing. A new one that is made with an old one only shrinks."""
         known = self.known
@@ -63,10 +69,6 @@ class Output:
             known = Baseline.of(report) if known is None else baseline.pruned(known, report)
             _write(Path(self.new_baseline), baseline.text_of(known))
         return report if known is None else baseline.applied(report, known)
-
-
-def _text(report: Report, name: str, place: str | None) -> str:
-    return report_text(report, sys.stdout) if name == DEFAULT and place is None else rendered(report, name)
 
 
 def _places(formats: list[str] | None, file: str | None) -> dict[str, str | None]:

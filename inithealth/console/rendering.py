@@ -26,9 +26,11 @@ def captured(console: Console, shown: RenderableType) -> str:
     return capture.get()
 
 
-def report_text(report: Report, stream: TextIO) -> str:
+def report_text(report: Report, stream: TextIO, *, full: bool = False) -> str:
     """Return a report as the stream shows it, without a newline at the end."""
     from inithealth.report.terminal import renderable
 
     console = console_of(stream)
-    return captured(console, renderable(report)).rstrip("\n") if console.is_terminal else str(report)
+    if not console.is_terminal:
+        return report.table(full=full)
+    return captured(console, renderable(report, full=full)).rstrip("\n")

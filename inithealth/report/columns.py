@@ -149,5 +149,5 @@ SATURATED = Column(
 )
 # Those of the layer table after the name, from left to right.
 TABLE = (SHAPE, SCHEME, FEEDS, STD, GAIN, OUTPUT, GRADIENT, RANK, DEAD, SATURATED)
-# Those that a narrow table leaves out, unless a rule found something in them, in this order.
-LEFT_OUT = (SHAPE, FEEDS, GRADIENT, OUTPUT, SCHEME)
+# Those that a narrow table leaves out, in this order; those in which a rule found something at last.
+LEFT_OUT = (SHAPE, FEEDS, GRADIENT, OUTPUT, SCHEME, GAIN)

@@ -47,18 +47,18 @@ def unfolded(report: Report) -> list[Row]:
 def folded(report: Report, most: int) -> Iterator[list[Row]]:
     """Yield the layers in fewer and fewer rows: first repeated blocks share rows, at last all layers of a kind.
 
-    Layers that differ in what was found in them never share a row. The neighbors of a cause, and members with another
-    std than the others, have rows of their own as long as there is room.
+    Layers that differ in what was found in them never share a row. Causes, their neighbors, and members with another std
+    than the others have rows of their own as long as there is room.
 
     Args:
         report: whose layers.
         most: rows; what needs more is left out, except the last.
     """
-    near = _neighbors(report)
+    near, causes = _neighbors(report), _places(report, rules_of_causes(report))
     for role in _ROLES:
         fewest = _grouped(report, role, frozenset())
         if len(fewest) <= most:
-            for apart in (near | _different(report, role), near):
+            for apart in (near | causes | _different(report, role), near | causes, near):
                 groups = _grouped(report, role, apart)
                 if len(fewest) < len(groups) <= most:
                     yield _rows(report, groups)
@@ -86,9 +86,12 @@ def _rows(report: Report, groups: Iterable[Sequence[Layer]]) -> list[Row]:
 
 def _neighbors(report: Report) -> frozenset[int]:
     """Places of the root-cause layer of each of the first causes, and of the layers right before and after it."""
-    firsts = first_layers(report)[:_MOST_NEIGHBORHOODS]
-    places = [place for place, layer in enumerate(report.layers) if any(layer is first for first in firsts)]
-    return frozenset(place + step for place in places for step in (-1, 0, 1))
+    firsts = _places(report, {layer.name for layer in first_layers(report)[:_MOST_NEIGHBORHOODS]})
+    return frozenset(place + step for place in firsts for step in (-1, 0, 1))
+
+
+def _places(report: Report, names: Collection[str]) -> frozenset[int]:
+    return frozenset(place for place, layer in enumerate(report.layers) if layer.name in names)
 
 
 def _different(report: Report, role: Role) -> frozenset[int]:

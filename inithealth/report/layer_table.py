@@ -122,17 +122,17 @@ def _fitting(
     """Yield the columns without those that may be left out, one after the other, from where the names have room.
 
     First of all those that leave every name beside its numbers, if that takes no more than a layer's shape and what it
-    feeds. The initialization is left out only if there is no room at all.
+    feeds. The initialization, and columns with findings, are left out only if there is no room at all.
     """
     fewer = [list(columns)]
-    for left_out in LEFT_OUT:
-        if not _has_findings(left_out, rows):
-            fewer.append([column for column in fewer[-1] if column is not left_out])
-    rooms = [width - grid.width_of([each for column in some for each in columns[column]]) for some in fewer]
-    beside = [some for some, room in zip(fewer, rooms, strict=True) if room >= names.width() and GRADIENT in some]
-    enough = [some for some, room in zip(fewer, rooms, strict=True) if room >= min(names.width(), _ROOM)]
+    for left_out in sorted(LEFT_OUT, key=lambda column: _has_findings(column, rows)):
+        fewer.append([column for column in fewer[-1] if column is not left_out])
+    rooms = {id(some): width - grid.width_of([each for column in some for each in columns[column]]) for some in fewer}
+    beside = [some for some in fewer if rooms[id(some)] >= names.width() and GRADIENT in some]
+    enough = [some for some in fewer if rooms[id(some)] >= min(names.width(), _ROOM) and SCHEME in some]
+    narrow = [some for some in fewer if rooms[id(some)] >= len(names.heading)]
     yield from beside[:1]
-    yield from [some for some in enough if SCHEME in some] or fewer[-1:]
+    yield from enough or narrow[:1] or fewer[-1:]
 
 
 def _legend(rows: Sequence[Row], columns: Iterable[Column]) -> Wrapped:

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from inithealth.evidence.wording import count
-from inithealth.findings import Report, Skipped
+from inithealth.findings import Report, Severity, Skipped
 from inithealth.report.finding_text import located, title
 from inithealth.report.plain import plain
 
 
 def verdict(report: Report) -> str:
-    """One line: ``inithealth: unhealthy at step 0: 1 error (GPT, 50 layers)``."""
-    active = [cause.severity.value for cause in report.causes if cause.suppressed is None]
-    counts = {severity: active.count(severity) for severity in ("error", "warning", "info")}
-    counts["suppressed"] = len(report.causes) - len(active)
-    found = [count(n, kind) if kind in ("error", "warning") else f"{n} {kind}" for kind, n in counts.items() if n]
-    word = "healthy" if report.ok else "unhealthy"
-    amount = f", {', '.join(found)}" if found else ""
+    """Return one line: ``inithealth: unhealthy at step 0, 1 error (GPT, 50 layers)``."""
     layers = f", {count(len(report.layers), 'layer')}" if report.layers else ""
-    return f"inithealth: {word} at step {report.step}{amount} ({plain(report.model)}{layers})"
+    return f"inithealth: {health(report)} at step {report.step}{counts(report)} ({plain(report.model)}{layers})"
+
+
+def health(report: Report) -> str:
+    """Return ``healthy`` or ``unhealthy``."""
+    return "healthy" if report.ok else "unhealthy"
+
+
+def counts(report: Report) -> str:
+    """Return how many causes there are, ``, 1 error, 2 warnings``; empty if there are none."""
+    active = Counter(cause.severity for cause in report.causes if cause.suppressed is None)
+    amounts = {"error": active[Severity.ERROR], "warning": active[Severity.WARNING]}
+    found = [count(amount, noun) for noun, amount in amounts.items() if amount]
+    uncounted = {"info": active[Severity.INFO], "suppressed": len(report.causes) - active.total()}
+    found += [f"{amount} {word}" for word, amount in uncounted.items() if amount]
+    return "".join(f", {each}" for each in found)
 
 
 def summary(report: Report) -> str:

@@ -52,9 +52,14 @@ def text(report: Report, *, full: bool = False, width: int | None = None) -> str
     if width is None:
         low, high = _WIDTHS
         width = min(high, max(low, shutil.get_terminal_size((_WITHOUT_TERMINAL, 0)).columns))
+    return printed(renderable(report, full=full), width)
+
+
+def printed(shown: RenderableType, width: int) -> str:
+    """Return what a console without colors prints, without a newline at the end."""
     file = StringIO()
     console = Console(file=file, width=width, color_system=None, force_terminal=False, legacy_windows=False)
-    console.print(renderable(report, full=full), crop=False, overflow="ignore")
+    console.print(shown, crop=False, overflow="ignore")
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines()).rstrip()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from inithealth.findings import Finding, Report, Severity
+from inithealth.findings import Finding, Report
+from inithealth.report.summary import counts, health
 
 MOST_ROWS = 30
 _MARKUP = re.compile(r"([\\`*_\[\]|])")
@@ -13,7 +14,7 @@ _MARKUP = re.compile(r"([\\`*_\[\]|])")
 
 def alerts(report: Report, step: int) -> str:
     """Verdict, table of the causes with what they explain, and what was not judged."""
-    lines = [f"**{verdict(report)}** · {escaped(report.model)} · step {step}", ""]
+    lines = [f"**{health(report)}{counts(report)}** · {escaped(report.model)} · step {step}", ""]
     rows = _unexplained(report)
     if rows:
         # Layer and rule share a cell: TensorBoard squeezes a column of short names until they break.
@@ -30,14 +31,6 @@ def alerts(report: Report, step: int) -> str:
         if words:
             lines += ["", f"{title}:", "", *(f"- {escaped(word)}" for word in words)]
     return "\n".join(lines)
-
-
-def verdict(report: Report) -> str:
-    """The report in a word: "FAIL: 1 cause", "healthy, 2 warnings", "healthy"."""
-    if report.failures:
-        return f"FAIL: {_count(len(report.failures), 'cause')}"
-    warnings = sum(cause.severity is not Severity.INFO for cause in report.causes)
-    return f"healthy, {_count(warnings, 'warning')}" if warnings else "healthy"
 
 
 def escaped(text: str) -> str:

@@ -30,8 +30,8 @@ class DepthMap:
     marked: frozenset[int]  # rows with a layer that is to blame
 
 
-def depth_map(recording: Recording, quantity: Quantity, blamed: Collection[str] = ()) -> DepthMap:
-    """The map of one quantity; ``blamed`` are the modules or layers that findings call the cause.
+def depth_map(recording: Recording, quantity: Quantity, causes: Collection[str] = ()) -> DepthMap:
+    """The map of one quantity; ``causes`` are the modules or layers that findings name as causes.
 
     Above `MOST_ROWS` layers, and above `MOST_COLUMNS` steps, a cell shows the worst of what it stands for.
     """
@@ -39,7 +39,7 @@ def depth_map(recording: Recording, quantity: Quantity, blamed: Collection[str] 
     columns = [_column(recording, step, quantity, layers) for step in recording.steps]
     blocks = _blocks([layer.name for layer in layers])
     stretches = _shares(range(len(columns)), MOST_COLUMNS)
-    guilty = [layer.name in blamed or layer.module in blamed for layer in layers]
+    guilty = [layer.name in causes or layer.module in causes for layer in layers]
     culprits = [next((layers[at].name for at in block if guilty[at]), None) for _, block in blocks]
     return DepthMap(
         quantity=quantity.name,

@@ -214,7 +214,7 @@ def test_githubs_step_summary_is_added_to(run: Run, folder: Path, monkeypatch: p
     summary.write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     run("check", "mine.nets:broken")
-    assert summary.read_text().startswith("before\n## inithealth: FAIL")
+    assert summary.read_text().startswith("before\n## inithealth: unhealthy at step 0, 1 error")
 
 
 def test_a_baseline_lets_what_is_known_pass_and_only_shrinks(run: Run, folder: Path) -> None:

@@ -163,7 +163,9 @@ def test_stop_ends_the_run_after_the_current_step(pl: ModuleType) -> None:
 def test_warn_goes_on_and_shows_the_table_once(caplog: pytest.LogCaptureFixture) -> None:
     callback = InitHealth("warn")
     assert fit(module(vanishing()), [callback]).global_step == 6
-    tables = [record.getMessage() for record in caplog.records if record.getMessage().startswith("inithealth: FAIL")]
+    tables = [
+        record.getMessage() for record in caplog.records if record.getMessage().startswith("inithealth: unhealthy")
+    ]
     assert len(tables) == 1
     assert codes(callback.report) == ["IH201"]
 

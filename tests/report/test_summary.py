@@ -4,47 +4,76 @@ from __future__ import annotations
 
 import pytest
 
-from inithealth import Finding, Report, Severity
+from inithealth import Finding, Severity
 from inithealth.findings import Skipped
-from inithealth.report.summary import not_judged, remarks, verdict
-from tests.report.hostile import EMPTY, EXAMPLE, finding
+from inithealth.report.summary import counts, health, remarks, summary, verdict
+from tests.report.reports import cause, follows, report
 
-ERROR, WARNING = finding(), finding(severity=Severity.WARNING, layers=("b",))
-INFO, MEANT = finding(severity=Severity.INFO, layers=("c",)), finding(layers=("d",), suppressed="meant")
+WARNING = cause("b", severity=Severity.WARNING)
+INFO = cause("c", severity=Severity.INFO)
 
 
 @pytest.mark.parametrize(
-    ("findings", "said"),
+    ("findings", "expected"),
     [
-        ((), "ok - nothing found"),
-        ((ERROR,), "FAIL - 1 error"),
-        ((ERROR, finding(layers=("a",)), WARNING), "FAIL - 2 errors, 1 warning"),
-        ((WARNING, INFO, MEANT), "ok - 1 warning, 1 info, 1 suppressed"),
+        ((), "healthy at step 3"),
+        ((cause("a"),), "unhealthy at step 3, 1 error"),
+        ((cause("a"), cause("b")), "unhealthy at step 3, 2 errors"),
+        ((WARNING, WARNING), "healthy at step 3, 2 warnings"),
+        ((INFO, INFO), "healthy at step 3, 2 info"),
+        ((cause("a"), WARNING, INFO), "unhealthy at step 3, 1 error, 1 warning, 1 info"),
+        ((cause("a", suppressed="known"), WARNING), "healthy at step 3, 1 warning, 1 suppressed"),
+        ((cause("a"), follows(cause("a"), "b")), "unhealthy at step 3, 1 error"),
     ],
 )
-def test_the_verdict_counts_causes(findings: tuple[Finding, ...], said: str) -> None:
-    assert verdict(Report(model="Net", findings=findings, step=3)) == f"inithealth: {said} (Net, step 3)"
+def test_the_verdict_counts_causes(findings: tuple[Finding, ...], expected: str) -> None:
+    of = report(*findings, step=3)
+    assert verdict(of) == f"inithealth: {expected} (MLP, 5 layers)"
+    assert verdict(of) == f"inithealth: {health(of)} at step 3{counts(of)} (MLP, 5 layers)"
 
 
-def test_consequences_do_not_count() -> None:
-    assert verdict(EXAMPLE).startswith("inithealth: FAIL - 1 error, 1 warning, 1 suppressed ")
+def test_the_verdict_follows_the_setting() -> None:
+    assert verdict(report(WARNING, fail_on="warning")).startswith("inithealth: unhealthy at step 0, 1 warning")
+    assert verdict(report(cause("a"), fail_on="never")).startswith("inithealth: healthy at step 0, 1 error")
 
 
-def test_the_models_name_is_made_safe() -> None:
-    assert "(a\\nb, step 0)" in verdict(Report(model="a\nb"))
+def test_the_verdict_without_layers() -> None:
+    assert verdict(report(layers=())) == "inithealth: healthy at step 0 (MLP)"
 
 
-def test_remarks_say_what_was_not_judged_or_measured() -> None:
+@pytest.mark.parametrize(
+    ("findings", "end"),
+    [
+        ((), "(MLP, 5 layers)"),
+        ((cause("blocks.3.fc"), WARNING), "(MLP, 5 layers): IH106 weight-scale in blocks.3.fc"),
+        ((cause("6"),), "(MLP, 5 layers): IH106 weight-scale in layer 6"),
+        ((cause(code="IH208", rule="loss-at-init"),), "(MLP, 5 layers): IH208 loss-at-init"),
+        ((cause("a", suppressed="known"), WARNING), "(MLP, 5 layers): IH106 weight-scale in b"),
+    ],
+)
+def test_the_summary_names_the_first_cause(findings: tuple[Finding, ...], end: str) -> None:
+    of = report(*findings)
+    assert summary(of) == f"inithealth: {health(of)} at step 0{counts(of)} {end}"
+    assert of.summary() == summary(of)
+
+
+def test_the_summary_is_one_line_of_plain_ascii() -> None:
+    of = report(cause("a\nb\x1b[31m\u00e4"), model="M\n\u2028")
+    assert summary(of).isascii()
+    assert summary(of).isprintable()
+
+
+def test_remarks_say_how_it_was_judged_and_what_was_not() -> None:
     skipped = (
         Skipped(code="IH208", rule="loss-at-init", reason="no known value"),
         Skipped(code="IH101", rule="non-finite-weights", reason="not selected"),
+        Skipped(code="IH103", rule="zero-weights", reason="not selected"),
     )
-    report = Report(model="Net", skipped=skipped, notes=("loss: as given",), not_measured=("fc: complex",))
-    assert remarks(report) == [
+    assert remarks(report(skipped=skipped, not_measured=("fc9: complex",), notes=("loss: as given",))) == [
         "loss: as given",
-        "not measured: fc: complex",
+        "not measured: fc9: complex",
         "not judged: IH208 loss-at-init: no known value",
-        "not selected: 1 rule",
+        "not selected: 2 rules",
     ]
-    assert not_judged(report) == [skipped[0]]
-    assert remarks(EMPTY) == []
+    assert remarks(report(skipped=skipped[:2]))[-1] == "not selected: 1 rule"
+    assert remarks(report()) == []

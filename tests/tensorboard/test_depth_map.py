@@ -25,10 +25,10 @@ def test_the_gradient_falls_above_the_layer_that_shrinks_it() -> None:
     assert drawn.reference == "the last layer's"
 
 
-@pytest.mark.parametrize("blamed", ["layers.1", "block"], ids=["by layer", "by module"])
-def test_the_culprits_row_is_marked(blamed: str) -> None:
+@pytest.mark.parametrize("cause", ["layers.1", "block"], ids=["by layer", "by module"])
+def test_the_row_of_a_cause_is_marked(cause: str) -> None:
     recording = relabelled(plain(3), "layers.1", module="block")
-    assert depth_map(recording, FORWARD, [blamed]).marked == {1}
+    assert depth_map(recording, FORWARD, [cause]).marked == {1}
 
 
 def test_one_bad_layer_of_a_thousand_stays_visible_and_named() -> None:

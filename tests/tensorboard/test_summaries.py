@@ -155,7 +155,7 @@ def test_the_alert_table_is_a_text_summary(tmp_path: Path) -> None:
     accumulator = written(tmp_path, plain(3), weight_scale("layers.1"))
     assert accumulator.SummaryMetadata(ALERTS).plugin_data.plugin_name == "text"
     [event] = accumulator.Tensors(ALERTS)
-    assert event.tensor_proto.string_val[0].decode().startswith("**FAIL: 1 cause**")
+    assert event.tensor_proto.string_val[0].decode().startswith("**unhealthy, 1 error**")
 
 
 def test_the_same_findings_are_told_once_and_new_ones_again(tmp_path: Path) -> None:
