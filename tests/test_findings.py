@@ -165,3 +165,25 @@ def test_findings_and_reports_are_frozen() -> None:
 def test_an_empty_report_is_ok() -> None:
     assert report().ok
     assert report().causes == report().failures == ()
+
+
+def test_the_representation_is_two_lines() -> None:
+    for judged in (report(), full(), report(made(Severity.ERROR, "IH106", "a\nb"))):
+        first, second = repr(judged).split("\n")
+        assert first == f"<{judged.summary()}"
+        assert second.endswith(">")
+    assert repr(report()) == "<inithealth: healthy at step 0 (MLP)\n print(report) shows the causes and the layers>"
+
+
+def test_text_is_ascii_whatever_layers_are_called() -> None:
+    judged = report(made(Severity.ERROR, "IH106", "sch\u00f6n\u2028\x1b[31m"))
+    assert str(judged).isascii()
+    assert repr(judged).isascii()
+    assert judged.summary().isascii()
+
+
+def test_the_table_has_all_rows_on_request() -> None:
+    many = report().model_copy(update={"layers": stack(100)})
+    assert "fc77" not in many.table()
+    assert "fc77" in many.table(full=True)
+    assert many.table() == str(many)

@@ -47,8 +47,8 @@ def unfolded(report: Report) -> list[Row]:
 def folded(report: Report, most: int) -> Iterator[list[Row]]:
     """Yield the layers in fewer and fewer rows: first repeated blocks share rows, at last all layers of a kind.
 
-    Layers that differ in what was found in them never share a row. Causes, their neighbors, and members with another std
-    than the others have rows of their own as long as there is room.
+    Layers that differ in what was found in them never share a row. Causes, their neighbors, and members with another
+    std than the others have rows of their own as long as there is room.
 
     Args:
         report: whose layers.
@@ -56,23 +56,25 @@ def folded(report: Report, most: int) -> Iterator[list[Row]]:
     """
     near, causes = _neighbors(report), _places(report, rules_of_causes(report))
     for role in _ROLES:
-        fewest = _grouped(report, role, frozenset())
+        fewest = _grouped(report, role, frozenset(), most)
         if len(fewest) <= most:
             for apart in (near | causes | _different(report, role), near | causes, near):
-                groups = _grouped(report, role, apart)
+                groups = _grouped(report, role, apart, most)
                 if len(fewest) < len(groups) <= most:
                     yield _rows(report, groups)
             yield _rows(report, fewest)
-    yield _rows(report, fewest)
+    yield _rows(report, _grouped(report, _ROLES[-1], frozenset(), len(report.layers)))
 
 
-def _grouped(report: Report, role: Role, apart: Collection[int]) -> list[list[Layer]]:
-    """Layers with equal roles and findings together, except those at the places ``apart``."""
+def _grouped(report: Report, role: Role, apart: Collection[int], most: int) -> list[list[Layer]]:
+    """Layers with equal roles and findings together, except those at the places ``apart``; ends beyond ``most``."""
     found = rules_of_causes(report)
     groups: dict[Hashable, list[Layer]] = {}
     for place, layer in enumerate(report.layers):
         key = place if place in apart else role(layer)
         groups.setdefault((key, found.get(layer.name)), []).append(layer)
+        if len(groups) > most:
+            break
     return list(groups.values())
 
 

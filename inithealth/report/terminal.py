@@ -84,7 +84,7 @@ def _labeled(label: str, text: str, style: str = "") -> Wrapped:
 
 
 def _head(label: str) -> str:
-    return f"  {label}".ljust(_LABEL)
+    return f"  {label} ".ljust(_LABEL)
 
 
 class _Fix:

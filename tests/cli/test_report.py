@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from inithealth import Report
 from inithealth.cli.main import FORMATS
 from inithealth.report import formats
 from tests.cli.conftest import Run
@@ -81,3 +82,18 @@ def test_the_same_report_has_no_difference(run: Run, saved: dict[str, str]) -> N
 def test_a_difference_as_json(run: Run, saved: dict[str, str]) -> None:
     found = json.loads(run("diff", saved["healthy"], saved["alike"], "--output-format", "json").out)
     assert {(each["what"], each["layer"]) for each in found} >= {("scheme", "middle"), ("std", "middle")}
+
+
+def test_verbose_shows_a_row_for_each_layer(run: Run, saved: dict[str, str], folder: Path) -> None:
+    report = Report.from_json((folder / "healthy.json").read_text())
+    many = [layer.model_copy(update={"name": f"blocks.{n}.fc"}) for n in range(40) for layer in report.layers[:1]]
+    (folder / "many.json").write_text(report.model_copy(update={"layers": tuple(many)}).to_json())
+    assert "blocks.*.fc (40)" in run("report", "many.json").out
+    assert "blocks.17.fc" in run("report", "many.json", "--verbose").out
+    assert run("report", "many.json", "--verbose", "--output-format", "table=out.txt").out == ""
+    assert "blocks.17.fc" in (folder / "out.txt").read_text()
+    assert run("report", "many.json", "--verbose", "--output-format", "json").out == f"{report_text(folder)}\n"
+
+
+def report_text(folder: Path) -> str:
+    return Report.from_json((folder / "many.json").read_text()).to_json()

@@ -1,44 +1,120 @@
-"""The columns of the layer table stand for fields of the report, and read what was measured."""
+"""The columns of the layer table: each reads a field of the report and writes it, with its target and its rules."""
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 
+from inithealth.evidence.targets import FREE, Targets
 from inithealth.recording import Layer, Measurement
-from inithealth.report.columns import GAIN, GRADIENT_NORM, OUTPUT_RMS, STD, TABLE, USED, Column
+from inithealth.report.columns import (
+    DEAD,
+    FEEDS,
+    GAIN,
+    GRADIENT_NORM,
+    LEFT_OUT,
+    OUTPUT_RMS,
+    RANK,
+    SCHEME,
+    SHAPE,
+    STD,
+    TABLE,
+    Column,
+)
+from inithealth.rules.catalogue import catalogue
 from tests.rules.recordings import layer, signal
 
-COLUMNS = [each for column in TABLE for each in (column, column.expected) if each is not None]
 BARE = Measurement(layer="fc")
 
 
-@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.heading)
+@pytest.mark.parametrize("column", TABLE, ids=lambda column: column.heading)
 def test_a_column_stands_for_a_field_of_the_json(column: Column) -> None:
     assert column.field in {*Layer.model_fields, *Measurement.model_fields}
 
 
-@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.heading)
-def test_a_column_without_its_field_is_empty(column: Column) -> None:
-    named = layer("fc", 0).model_copy(update={"weight": None, "activation": None, "feeds": ""})
-    assert column.cell(named, BARE) == ("fc" if column.field == "name" else column.missing)
+@pytest.mark.parametrize("column", TABLE, ids=lambda column: column.heading)
+def test_without_its_field_there_is_no_value(column: Column) -> None:
+    bare = layer("fc", 0).model_copy(update={"weight": None, "activation": None, "feeds": ""})
+    assert column.text([column.read(bare, BARE)]) == column.missing
+
+
+@pytest.mark.parametrize("column", TABLE, ids=lambda column: column.heading)
+def test_the_rules_that_judge_a_column_exist(column: Column) -> None:
+    assert column.rules <= {rule.name for rule in catalogue()}
 
 
 def test_headings_are_unique() -> None:
-    headings = [column.heading for column in COLUMNS]
+    headings = [column.heading for column in TABLE]
     assert len(set(headings)) == len(headings)
 
 
-def test_values_are_written_with_three_digits_beside_what_they_are_compared_with() -> None:
-    m = Measurement(layer="fc", input=signal(2.0), output=signal(3.0), predicted=2.5, effective=12.345, width=64)
-    assert STD.cell(layer("fc", 0), m) == "0.144"
-    assert GAIN.expected is not None
-    assert (GAIN.cell(layer("fc", 0), m), GAIN.expected.cell(layer("fc", 0), m)) == ("1.5", "1.25")
-    assert USED.cell(layer("fc", 0), m) == "12/64"
-    assert GAIN.legend == "gain: output over input rms, and what the weights predict"
+def test_the_columns_with_a_target_show_what_is_expected() -> None:
+    assert [column.heading for column in TABLE if column.target is not None] == ["std", "gain"]
+    relu, head = layer("fc", 0, wants=0.144), layer("head", 1, head=True)
+    targets = Targets([relu, head], {})
+    assert STD.target is not None
+    assert GAIN.target is not None
+    assert (STD.target(targets, relu), GAIN.target(targets, relu)) == (0.144, pytest.approx(math.sqrt(2), abs=1e-3))
+    assert (STD.target(targets, head), GAIN.target(targets, head)) == (FREE, FREE)
 
 
-def test_a_constant_has_no_std() -> None:
-    assert STD.cell(layer("fc", 0, weight={"constant": True, "mean": 0.1}), BARE) == "0"
+def test_what_a_narrow_table_leaves_out_is_in_the_table() -> None:
+    assert set(LEFT_OUT) < set(TABLE)
+    assert STD not in LEFT_OUT
+
+
+def test_one_value_is_written_with_three_digits() -> None:
+    m = Measurement(layer="fc", input=signal(2.0), output=signal(3.0), effective=12.345, width=64, dead_share=0.254)
+    fc = layer("fc", 0)
+    values = [column.text([column.read(fc, m)]) for column in (SHAPE, SCHEME, FEEDS, STD, GAIN, RANK, DEAD)]
+    assert values == ["96x96", "-", "relu", "0.144", "1.5", "12/64", "25%"]
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([0.12345], "0.123"),
+        ([0.12345, 0.12345], "0.123"),
+        ([0.12345, None], "0.123"),
+        ([0.120, 0.125], "0.12"),
+        ([0.1, 0.1, 0.11], "0.1"),
+        ([0.1, 0.112], "0.1..0.11"),
+        ([0.0, 0.1], "0..0.1"),
+        ([-1.0, -0.95], "-1..-0.95"),
+        ([1.0, math.inf], "1..inf"),
+        ([math.nan, 1.0], "nan"),
+        ([1.0, math.nan], "nan"),
+        ([0.2, FREE], "several"),
+        ([FREE, FREE], "free"),
+        ([None, None], "-"),
+        ([], "-"),
+    ],
+)
+def test_several_values_are_one_or_a_range(values: list[Any], text: str) -> None:
+    assert STD.text(values) == text
+
+
+def test_shares_are_percentages_also_in_a_range() -> None:
+    assert DEAD.text([0.25, 1.0]) == "25%..100%"
+
+
+def test_several_words_are_one_if_they_are_equal() -> None:
+    assert SCHEME.text(["zeros", "zeros", None]) == "zeros"
+    assert SCHEME.text(["zeros", "ones"]) == "several"
+
+
+@pytest.mark.parametrize("kind", ["norm", "embedding", "other"])
+def test_what_multiplies_by_no_matrix_has_no_gain(kind: str) -> None:
+    m = Measurement(layer="x", input=signal(2.0), output=signal(3.0))
+    assert GAIN.read(layer("x", 0, kind=kind), m) is None
+
+
+def test_a_constant_has_no_std_and_a_norm_shows_its_rms() -> None:
+    constant = {"constant": True, "mean": 0.1, "rms": 0.1}
+    assert STD.read(layer("fc", 0, weight=constant), BARE) == 0.0
+    assert STD.read(layer("norm", 0, kind="norm", weight=constant), BARE) == 0.1
 
 
 def test_sizes_of_signals() -> None:

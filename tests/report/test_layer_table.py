@@ -1,0 +1,257 @@
+"""The layer table: at most 30 lines, whole names, targets beside values, and marks on causes alone."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from inithealth import Finding, Report, Severity
+from inithealth.recording import Layer, Scheme
+from inithealth.report.layer_table import LayerTable
+from inithealth.report.terminal import printed
+from tests.report.reports import blocks, cause, follows, report
+from tests.rules.recordings import layer, measured, stack
+
+WIDTHS = (60, 80, 100, 120)
+
+
+def table(of: Report, width: int = 100, full: bool = False) -> list[str]:
+    return printed(LayerTable(of, full), width).split("\n")
+
+
+def row(of: Report, name: str, width: int = 100) -> list[str]:
+    """The cells of the row that starts with the name."""
+    [line] = [line for line in table(of, width) if line.removeprefix("> ").strip().startswith(f"{name} ")]
+    return line.split()
+
+
+def headings(of: Report, width: int = 100) -> str:
+    return next(line for line in table(of, width) if "layer" in line)
+
+
+def test_a_healthy_table() -> None:
+    known = {"wants": 0.144, "scheme": Scheme(name="kaiming", text="Kaiming normal")}
+    layers = stack(3, fc0=known, fc1=known)
+    assert table(report(layers=layers)) == [
+        "layer shape init           feeds   std target gain target out rms grad norm",
+        "fc0   96x96 Kaiming normal relu  0.144  0.144    1   1.41       1      78.4",
+        "fc1   96x96 Kaiming normal relu  0.144  0.144    1   1.41       1      78.4",
+        "head  96x96 -              loss  0.102   free    1   free       1      78.4",
+        "std: of the weight; gain: output rms / input rms; grad norm: L2 norm of the gradient at the output;",
+        "target: what keeps the signal's size; free: a norm, a skip or the loss follows",
+    ]
+
+
+def test_a_cause_is_marked_with_the_values_that_the_rule_judges() -> None:
+    layers = stack(4, fc1={"wants": 0.144, "weight": {"rms": 4.3}})
+    of = report(cause("fc1"), layers=layers, measurements=measured(layers, {"fc1": 42.0}))
+    assert row(of, "fc1")[:2] == [">", "fc1"]
+    assert row(of, "fc1")[-6:] == ["4.3!", "0.144", "42!", "1.41", "42", "78.4"]
+    assert "!" not in "".join(row(of, "fc0") + row(of, "fc2") + row(of, "head"))
+    assert "> cause; ! outside the expected range" in " ".join(table(of))
+
+
+def test_numbers_stay_aligned_beside_marks() -> None:
+    of = report(cause("fc1"), layers=stack(3, fc1={"weight": {"rms": 4.3}}))
+    values = [line[: line.index("1.41")] for line in table(of) if "1.41" in line]
+    assert len({len(value.rstrip("! ").rstrip()) for value in values if "0.144" in value}) == 1
+
+
+@pytest.mark.parametrize(
+    ("severity", "more"),
+    [(Severity.INFO, {}), (Severity.ERROR, {"suppressed": "known"})],
+    ids=["info", "suppressed"],
+)
+def test_what_does_not_alarm_marks_nothing(severity: Severity, more: dict[str, Any]) -> None:
+    text = "\n".join(table(report(cause("fc1", severity=severity, **more))))
+    assert ">" not in text
+    assert "!" not in text
+
+
+def test_rows_in_which_something_follows_are_not_marked() -> None:
+    found = cause("fc1")
+    of = report(found, follows(found, "fc2", "fc3"))
+    assert [line[0] for line in table(of)[1:6]] == [" ", ">", " ", " ", " "]
+    assert "!" not in "".join(row(of, "fc2"))
+
+
+def test_what_follows_in_the_cause_itself_is_marked_there() -> None:
+    found = cause("fc1")
+    assert row(report(found, follows(found, "fc1", "fc2")), "fc1")[-2:] == ["1!", "78.4"]
+
+
+def test_of_a_cause_every_value_outside_its_target_is_marked() -> None:
+    """Weights that let the signal vanish: the rule judges the signal, the std says why."""
+    layers = stack(3, fc0={"wants": 0.144, "weight": {"rms": 0.05}}, fc1={"wants": 0.144, "weight": {"rms": 0.144}})
+    vanishing = cause("fc0", "fc1", code="IH201", rule="vanishing-activations")
+    of = report(vanishing, layers=layers)
+    assert row(of, "fc0")[-6:-4] == ["0.05!", "0.144"]
+    assert row(of, "fc1")[-6:-4] == ["0.144", "0.144"]
+    assert row(of, "fc1")[-2] == "1!"
+
+
+def test_a_healthy_value_off_its_target_is_not_marked() -> None:
+    """Xavier before ReLU: the gain is 1.0, expected is 1.41; few layers train so."""
+    of = report(layers=stack(3, fc0={"wants": 0.144, "weight": {"rms": 96**-0.5}}))
+    assert row(of, "fc0")[-6:-2] == ["0.102", "0.144", "1", "1.41"]
+
+
+def test_what_is_not_known_is_a_dash_and_never_marked() -> None:
+    bare = layer("fc", 0).model_copy(update={"weight": None})
+    of = Report(model="MLP", layers=(bare,), findings=(cause("fc"),))
+    assert row(of, "fc") == [">", "fc", "-", "relu", *["-"] * 6]
+
+
+def test_values_that_are_not_finite() -> None:
+    layers = stack(3, fc1={"weight": {"rms": math.nan, "mean": math.nan}})
+    of = report(
+        cause("fc1", rule="non-finite-weights"), layers=layers, measurements=measured(layers, {"fc1": math.inf})
+    )
+    assert row(of, "fc1")[-6:] == ["nan!", "-", "inf!", "1.41", "inf", "78.4"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "more", "heading", "cell"),
+    [
+        ("rank-collapse", {"effective": 1.04, "width": 47}, "rank", "1/47!"),
+        ("dead-units", {"dead_share": 0.9}, "dead", "90%!"),
+        ("saturated-units", {"saturated_share": 0.6}, "saturated", "60%!"),
+    ],
+)
+def test_columns_that_come_with_a_finding(rule: str, more: dict[str, Any], heading: str, cell: str) -> None:
+    layers = stack(3)
+    measurements = measured(layers, fc1=more)
+    of = report(cause("fc1", rule=rule), layers=layers, measurements=measurements)
+    assert headings(of).split()[-1] == heading
+    assert row(of, "fc1")[-1] == cell
+    assert heading not in headings(report(layers=layers, measurements=measurements))
+
+
+def test_layers_of_a_row_have_the_range_of_their_values() -> None:
+    layers = blocks(8, blocks_3_attn_qkv={"weight": {"rms": 0.12}})
+    outputs = {each.name: 0.5 + each.index / 100 for each in layers}
+    of = report(layers=layers, measurements=measured(layers, outputs))
+    assert row(of, "blocks.*.attn.qkv")[2:] == [
+        "96x96",
+        "-",
+        "relu",
+        "0.12..0.14",
+        "-",
+        "0.51..0.72",
+        "1.41",
+        "0.51..0.72",
+        "78.4",
+    ]
+    assert "a..b: range over the layers of a row" in " ".join(table(of))
+    assert "range" not in " ".join(table(report()))
+
+
+def wide(*findings: Finding) -> Report:
+    """Long names and schemes, and a signal that grows."""
+    scheme = Scheme(name="truncated_normal", text="truncated normal 0.02")
+    layers = tuple(layer(f"transformer.blocks.attention.{n}", n, scheme=scheme) for n in range(40))
+    outputs = {each.name: 1.23 + each.index for each in layers}
+    return report(*findings, layers=layers, measurements=measured(layers, outputs, outputs))
+
+
+def test_narrow_tables_have_fewer_columns() -> None:
+    words = {width: " ".join(" ".join(table(wide(), width)[:2]).split()) for width in (120, 80, 60)}
+    assert "shape init feeds std target gain target" in words[120]
+    assert "init std target gain target" in words[80]
+    assert "std target gain target" in words[60]
+    assert "rms" not in words[60]
+
+
+def test_columns_with_findings_stay() -> None:
+    found = cause("transformer.blocks.attention.3", rule="exploding-gradients")
+    assert "norm" in " ".join(table(wide(found), 60)[:2])
+    assert "norm" not in " ".join(table(wide(), 60)[:2])
+
+
+def test_without_layers_there_is_nothing() -> None:
+    assert table(report(layers=())) == [""]
+    assert table(report(layers=()), full=True) == [""]
+
+
+def deep(amount: int, prefix: str = "layers") -> tuple[Layer, ...]:
+    return tuple(layer(f"{prefix}.{number}", number) for number in range(amount))
+
+
+def distinct(amount: int) -> tuple[Layer, ...]:
+    """Names without anything in common."""
+    return tuple(layer(f"{chr(97 + n % 26)}{'xyz'[n % 3]}" + "q" * (n // 26), n) for n in range(amount))
+
+
+SICK = {
+    "healthy": (),
+    "one cause": (cause("layers.7"),),
+    "five causes": tuple(cause(f"layers.{n}", rule=f"rule-{n}") for n in (3, 50, 51, 150, 199)),
+    "all": (cause(*(f"layers.{n}" for n in range(200))),),
+    "forty rules": tuple(cause(f"layers.{5 * n}", rule=f"rule-{n}") for n in range(40)),
+}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", SICK)
+def test_no_table_is_longer_than_30_lines_or_wider_than_the_terminal(name: str, width: int) -> None:
+    shown = table(report(*SICK[name], layers=deep(200)), width)
+    assert len(shown) <= 30
+    assert max(map(len, shown)) <= width
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("layers", [distinct(500), deep(300, "encoder.stages.blocks.attention.projection" * 2)])
+def test_whatever_the_layers_are_called(layers: tuple[Layer, ...], width: int) -> None:
+    shown = table(report(layers=layers), width)
+    assert len(shown) <= 30
+    assert max(map(len, shown)) <= width
+
+
+def test_what_cannot_be_shown_is_counted() -> None:
+    shown = table(report(*SICK["forty rules"], layers=deep(200)))
+    more = int(shown[-1].split()[1])
+    rows = sum("layers." in line or "layers (" in line for line in shown)
+    assert shown[-1] == f"... {more} more rows: report.table(full=True)"
+    assert rows + more == 41
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("full", [False, True])
+def test_names_are_whole(width: int, full: bool) -> None:
+    names = [
+        f"encoder.stages.{n}.blocks.{17 + n}.attention.self_attention.query_key_value_projection" for n in range(4)
+    ]
+    names += ["x" * 150]
+    of = report(layers=tuple(layer(name, place, weight={"shape": (place + 2, 3)}) for place, name in enumerate(names)))
+    shown = table(of, width, full)
+    text = "".join(line.strip() for line in shown)
+    assert all(name in text for name in names)
+    assert max(map(len, shown)) <= width
+
+
+def test_full_has_a_row_for_each_layer() -> None:
+    of = report(cause("blocks.30.attn.qkv"), layers=blocks(60))
+    shown = table(of, full=True)
+    assert [line.removeprefix(">").split()[0] for line in shown[1:181]] == [each.name for each in of.layers]
+    assert [line.split()[1] for line in shown if line.startswith("> ")] == ["blocks.30.attn.qkv"]
+
+
+@pytest.mark.parametrize("name", ["[red]x[/red]", "a\x1b[31m", "a\nb", "ä", "<b>", "a b", "*", "{0}"])
+def test_names_are_text_whatever_is_in_them(name: str) -> None:
+    of = report(cause(name), layers=(layer(name, 0), layer("head", 1)))
+    text = "\n".join(table(of))
+    assert text.isascii()
+    assert "\x1b" not in text
+    assert name.encode("unicode_escape").decode() in text
+
+
+def test_of_a_module_with_several_weights_the_others_are_not_marked() -> None:
+    layers = (
+        layer("lstm.weight_ih_l0", 0, module="lstm", kind="rnn"),
+        layer("lstm.weight_hh_l0", 1, module="lstm", kind="rnn", weight={"rms": 4.0}),
+    )
+    of = report(cause("lstm", message="lstm.weight_hh_l0: weights 30x too large"), layers=layers)
+    assert [line[0] for line in table(of)[1:3]] == [" ", ">"]
+    assert "!" not in table(of)[1]

@@ -1,0 +1,193 @@
+"""A report in a terminal: colors and its width there, plain ASCII elsewhere."""
+
+from __future__ import annotations
+
+import os
+from io import StringIO
+
+import pytest
+import torch
+from rich.console import Console
+from torch import nn
+
+from inithealth import Report, Severity
+from inithealth.report.terminal import printed, renderable, text, verdict_style
+from tests.report.reports import blocks, cause, follows, report
+from tests.rules.nets import judged, mlp
+from tests.rules.recordings import layer
+
+WIDTHS = (60, 80, 100, 120)
+
+
+def lines(of: Report, width: int = 100) -> list[str]:
+    return text(of, width=width).split("\n")
+
+
+def test_the_whole_of_a_report() -> None:
+    model = mlp(3)
+    model[2].weight.data.mul_(0.0)
+    shown = lines(judged(model))
+    assert shown[:9] == [
+        "inithealth: unhealthy at step 0, 1 error (Sequential, 4 layers)",
+        "",
+        "ERROR   IH103 zero-weights",
+        "        layer 2: weights are exactly zero and no gradient reaches them in 4 steps (limit 50% of the",
+        "        units)",
+        "  why:  zero output and zero gradient: the layer can never change",
+        '  fix:  nn.init.kaiming_normal_(model[2].weight, nonlinearity="relu")',
+        "  ->    IH204 dead-units: layer 2, layer 4: 100% of the units stay shut for the whole batch (limit",
+        "        75%)",
+    ]
+    table = shown.index(next(line for line in shown if "layer shape" in line or "layer init" in line))
+    assert [line[:3].strip() for line in shown[table + 1 : table + 5]] == ["0", "> 2", "4", "6"]
+    assert shown[-4] == "loss: as given"
+    assert shown[-1].startswith("not judged: IH302 exploding-gradients: ")
+
+
+def test_the_source_is_shown_where_it_is_known() -> None:
+    assert "  at:   net.py:12" in lines(report(cause("fc0", source="net.py:12")))
+
+
+def test_a_suppressed_cause_says_by_whom() -> None:
+    assert "  suppressed: averages on purpose" in lines(report(cause("fc0", suppressed="averages on purpose")))
+
+
+def test_what_follows_is_below_its_cause() -> None:
+    found = cause("fc0")
+    shown = lines(report(found, cause("fc3", code="IH204"), follows(found, "fc1", message="grows")))
+    assert shown.index("  ->    IH202 exploding-activations: grows") < shown.index("ERROR   IH204 weight-scale")
+
+
+def test_a_report_without_layers_is_its_verdict() -> None:
+    assert lines(report(layers=())) == ["inithealth: healthy at step 0 (MLP)"]
+
+
+def test_a_loop_is_broken_at_its_colon_and_other_code_is_not() -> None:
+    loop = (
+        "for i in range(0, 96, 2): nn.init.xavier_uniform_(model.body[i].weight, gain=nn.init.calculate_gain('tanh'))"
+    )
+    call = f"nn.init.normal_(model.{'deep.' * 25}weight, std=0.02)"
+    shown = lines(report(cause("fc0", fix=f"{loop}\n{call}\nnn.init.ones_(model.norm.weight)")))
+    at = shown.index("  fix:  for i in range(0, 96, 2):")
+    code = [line[8:] for line in shown[at : at + 4]]
+    assert code[2:] == [call, "nn.init.ones_(model.norm.weight)"]
+    compile("\n".join(code), "fix", "exec")
+    model = nn.Module()
+    model.body = nn.ModuleList(nn.Linear(4, 4) for _ in range(96))
+    torch.manual_seed(0)
+    exec("\n".join(code[:2]), {"model": model, "nn": nn})
+
+
+@pytest.mark.parametrize(
+    ("statements", "last"),
+    [
+        (8, "nn.init.ones_(model.norm7.weight)"),
+        (9, "# and 1 more line: finding.fix"),
+        (50, "# and 42 more lines: finding.fix"),
+    ],
+)
+def test_a_long_fix_is_cut_and_says_where_the_rest_is(statements: int, last: str) -> None:
+    fix = "\n".join(f"nn.init.ones_(model.norm{number}.weight)" for number in range(statements))
+    shown = [line for line in lines(report(cause("fc0", fix=fix))) if "model.norm" in line or "more line" in line]
+    assert len(shown) == min(statements, 9)
+    assert shown[-1].strip() == last
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_but_code_is_wider_than_the_terminal(width: int) -> None:
+    found = cause(
+        "blocks.3.attn.qkv",
+        message="word " * 60,
+        cause="reason " * 40,
+        fix="advice " * 40 + "\nnn.init.ones_(" + "x" * 150 + ")",
+    )
+    of = report(found, follows(found, "head", message="more " * 50), layers=blocks(30), notes=("note " * 50,))
+    shown = lines(of, width)
+    assert [line for line in shown if len(line) > width and "nn.init." not in line] == []
+    for word, amount in (("word", 60), ("reason", 40), ("advice", 40), ("more", 50), ("note", 50)):
+        assert sum(line.split().count(word) for line in shown) == amount
+
+
+def test_control_characters_in_names_break_no_line() -> None:
+    wild = "a\nb\x1b[31mc\r\u2028d\u00e4\x00"
+    layers = (layer(wild, 0), layer("head", 1))
+    of = report(
+        cause(wild, message=f"{wild}: off", cause=wild, source=wild, fix=wild),
+        layers=layers,
+        not_measured=(f"{wild}: why",),
+        notes=(wild,),
+        model=wild,
+    )
+    shown = text(of, width=100)
+    assert shown.isascii()
+    assert all(line.isprintable() for line in shown.split("\n"))
+    assert r"a\nb\x1b[31mc\r\u2028d\xe4\x00" in shown
+
+
+def test_markup_in_names_is_shown_letter_by_letter() -> None:
+    wild = "[red]a[/red][link=x]"
+    of = report(cause(wild, message=wild, cause=wild, fix=wild, source=wild), layers=(), model=wild, notes=(wild,))
+    assert text(of, width=100).count(wild) == 6
+
+
+def test_full_has_a_row_for_each_layer() -> None:
+    of = report(layers=blocks(30))
+    assert all(each.name in of.table(full=True) for each in of.layers)
+    assert "blocks.7.norm" not in of.table()
+
+
+@pytest.mark.parametrize(("columns", "width"), [(40, 60), (70, 70), (300, 120)])
+def test_the_width_of_the_terminal_counts_within_limits(
+    columns: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    of = report(cause("fc0", message="word " * 100))
+    assert str(of) == text(of, width=width)
+
+
+def test_without_a_terminal_it_is_100_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(os, "get_terminal_size", lambda *_: (_ for _ in ()).throw(OSError))
+    of = report(cause("fc0", message="word " * 100))
+    assert str(of) == text(of, width=100)
+
+
+def colored(of: Report) -> str:
+    file = StringIO()
+    Console(file=file, width=100, force_terminal=True, color_system="standard", no_color=False).print(renderable(of))
+    return file.getvalue()
+
+
+def test_a_terminal_gets_colors_and_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    of = report(cause("fc1", fix="nn.init.ones_(x)"), layers=blocks(8))
+    shown = colored(of)
+    assert "\x1b[1;31mERROR   IH106 weight-scale\x1b[0m" in shown
+    plain = "".join(part.partition("m")[2] if n else part for n, part in enumerate(shown.split("\x1b[")))
+    assert [line.rstrip() for line in plain.rstrip().split("\n")] == text(of, width=100).split("\n")
+
+
+@pytest.mark.parametrize("variable", ["NO_COLOR", "FORCE_COLOR"])
+def test_text_is_plain_whatever_the_environment_says(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = text(report(cause("fc1")), width=100)
+    monkeypatch.setenv(variable, "1")
+    assert text(report(cause("fc1")), width=100) == before
+    assert "\x1b" not in before
+
+
+@pytest.mark.parametrize(
+    ("of", "style"),
+    [
+        (report(), "bold green"),
+        (report(cause("a", severity=Severity.INFO)), "bold green"),
+        (report(cause("a", severity=Severity.WARNING)), "bold yellow"),
+        (report(cause("a")), "bold red"),
+        (report(cause("a", suppressed="known")), "bold green"),
+    ],
+)
+def test_the_verdict_has_the_color_of_the_worst_cause(of: Report, style: str) -> None:
+    assert verdict_style(of) == style
+
+
+def test_printed_ends_without_a_newline() -> None:
+    assert printed("a\n\n", 80) == "a"
