@@ -86,7 +86,7 @@ def test_a_fault_is_named(name: str, way: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "way"), ways(FAULTY))
-def test_nothing_but_the_fault_is_blamed(name: str, way: str) -> None:
+def test_nothing_but_the_fault_is_a_cause(name: str, way: str) -> None:
     case = built(name)
     alarms = {blame for blame in verdict(name, way) if blame.severity > Severity.INFO}
     assert not {blame for blame in alarms if not blame.first <= frozenset(case.culprit or ())}

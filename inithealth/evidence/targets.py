@@ -42,7 +42,7 @@ class Targets:
         """The std that keeps the signal's size; ``FREE`` where many scales do.
 
         Where a rule found a wrong scale, it is what the rule expects: the std of the layer's peers, or the scaling of
-        residual branches by their number. None if there is no such std.
+        residual branches by their number. None if that, or what the layer feeds, is not known.
         """
         size, rules = weight_size(layer), self._found.get(layer.name, ())
         if size is None:
@@ -50,24 +50,22 @@ class Targets:
         if _UNSCALED in rules:
             scale = math.sqrt(max(self._branches, 1))
             return size / scale if layer.ends_branch else size * scale
-        if not _is_free(layer):
-            return layer.wants
-        if not SCALE_RULES.isdisjoint(rules):
+        if not SCALE_RULES.isdisjoint(rules) and (_is_free(layer) or _is_unknown(layer)):
             return self._peers.get(scale_role(layer), layer.wants)
-        return FREE
+        return FREE if _is_free(layer) else None if _is_unknown(layer) else layer.wants
 
     def gain(self, layer: Layer) -> Target:
         """The gain that keeps the signal's size through the layer's activation; ``FREE`` where the scale is free.
 
         Where a rule found a wrong scale, it is that of the expected std. None for layers without a gain, such as
-        embeddings.
+        embeddings, and if it is not known what the layer feeds.
         """
         if layer.kind not in MATRICES:
             return None
-        if not _is_free(layer):
+        if not _is_free(layer) and not _is_unknown(layer):
             return wanted_gain(layer)
         if SCALE_RULES.isdisjoint(self._found.get(layer.name, ())):
-            return FREE
+            return FREE if _is_free(layer) else None
         std, fan_in = self.std(layer), layer.weight.fan_in if layer.weight is not None else None
         return std * math.sqrt(fan_in) if isinstance(std, float) and fan_in else wanted_gain(layer)
 
@@ -78,9 +76,14 @@ def is_outside(value: float, target: Target) -> bool:
 
 
 def weight_size(layer: Layer) -> float | None:
-    """The std of the layer's weight, or its rms if it multiplies element by element; None without a weight."""
+    """Return the std of the layer's weight, or its rms if it multiplies element by element.
+
+    NaN if an element is not finite, None without a weight.
+    """
     if layer.weight is None:
         return None
+    if layer.weight.non_finite:
+        return math.nan
     if layer.kind in ELEMENTWISE:
         return layer.weight.rms
     return 0.0 if layer.weight.constant else layer.weight.std  # without what rounding makes of a constant
@@ -96,3 +99,8 @@ def _is_free(layer: Layer) -> bool:
         return True
     has_norm = layer.normed or layer.reads_norm or layer.feeds == "norm"
     return has_norm or layer.bypassable or layer.ends_branch or layer.head
+
+
+def _is_unknown(layer: Layer) -> bool:
+    """Whether it is not known what the output is used for, as without a graph."""
+    return layer.feeds == "unknown" and layer.activation is None

@@ -15,6 +15,19 @@ from inithealth.recording import Layer, Measurement, Signal
 
 _SAME = 1.1  # largest over smallest value that are written as one number
 _VARIOUS = "several"
+# Names of the rules whose cause may be a scale that the rule itself does not judge.
+_SYMPTOMS = frozenset(
+    {
+        "vanishing-activations",
+        "exploding-activations",
+        "vanishing-gradients",
+        "exploding-gradients",
+        "dead-units",
+        "saturated-units",
+        "saturated-attention",
+        "loss-at-init",
+    }
+)
 RANGE = ".."  # between the smallest and the largest value of several layers
 
 Read = Callable[[Layer, Measurement], Any]
@@ -34,6 +47,7 @@ class Column:
         is_text: whether the table aligns it to the left, as words are.
         target: what the value of a layer is expected to be.
         rules: names of the rules that judge the quantity: values in which one of them found something are marked.
+        symptoms: names of rules that it may be the cause of: then values outside their target are marked.
         is_optional: whether the table has it only if a rule found something in it.
     """
 
@@ -46,6 +60,7 @@ class Column:
     is_text: bool = False
     target: Callable[[Targets, Layer], Target] | None = None
     rules: frozenset[str] = frozenset()
+    symptoms: frozenset[str] = frozenset()
     is_optional: bool = False
 
     def text(self, values: Sequence[Any]) -> str:
@@ -81,6 +96,16 @@ OUTPUT_RMS = SignalSize(lambda m: m.output, lambda signal: signal.rms)
 GRADIENT_NORM = SignalSize(lambda m: m.gradient, lambda signal: signal.norm)
 
 
+def _finite(read: SignalSize) -> Read:
+    """The size, or NaN if an element is not finite, which the size leaves out."""
+
+    def size(layer: Layer, m: Measurement) -> float | None:
+        signal = read.signal(m)
+        return math.nan if signal is not None and signal.non_finite else read(layer, m)
+
+    return size
+
+
 SHAPE = Column(
     "weight",
     "shape",
@@ -99,6 +124,7 @@ STD = Column(
     "of the weight",
     target=Targets.std,
     rules=SCALE_RULES,
+    symptoms=_SYMPTOMS,
 )
 GAIN = Column(
     "input",
@@ -107,17 +133,18 @@ GAIN = Column(
     "output rms / input rms",
     target=Targets.gain,
     rules=frozenset({"weight-scale"}),
+    symptoms=SCALE_RULES | _SYMPTOMS,
 )
 OUTPUT = Column(
     "output",
     "out rms",
-    OUTPUT_RMS,
+    _finite(OUTPUT_RMS),
     rules=frozenset({"vanishing-activations", "exploding-activations", "non-finite-activations", "signal-drift"}),
 )
 GRADIENT = Column(
     "gradient",
     "grad norm",
-    GRADIENT_NORM,
+    _finite(GRADIENT_NORM),
     "L2 norm of the gradient at the output",
     rules=frozenset({"vanishing-gradients", "exploding-gradients", "non-finite-gradients", "no-gradient"}),
 )

@@ -88,14 +88,18 @@ class LayerTable:
         return drawn
 
     def _is_outside(self, column: Column, row: Row, values: Sequence[object]) -> bool:
-        """Whether a rule found something in these values, or a root-cause layer is outside its target."""
+        """Whether a rule found something in these values, or they are outside the target and may be its cause."""
         if not row.is_cause or not _is_known(values):
             return False
         if not column.rules.isdisjoint(row.rules):
             return True
-        return column.target is not None and any(
-            isinstance(value, float) and is_outside(value, column.target(self._targets, layer))
-            for layer, value in zip(row.layers, values, strict=True)
+        return (
+            column.target is not None
+            and not column.symptoms.isdisjoint(row.rules)
+            and any(
+                isinstance(value, float) and is_outside(value, column.target(self._targets, layer))
+                for layer, value in zip(row.layers, values, strict=True)
+            )
         )
 
     def _measurement(self, name: str) -> Measurement:

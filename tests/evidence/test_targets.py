@@ -127,3 +127,16 @@ def test_a_network_is_not_changed_by_what_it_is_asked() -> None:
     judged = targets(*layers)
     assert [judged.std(each) for each in layers] == [judged.std(each) for each in layers]
     assert judged.std(layers[-1]) == FREE
+
+
+def test_where_it_is_not_known_what_a_layer_feeds_there_is_no_target() -> None:
+    unknown = layer("fc", 0, feeds="unknown", activation=None, wants=0.1)
+    assert (targets(unknown).std(unknown), targets(unknown).gain(unknown)) == (None, None)
+    wrong = targets(unknown, fc="weight-scale")
+    assert (wrong.std(unknown), wrong.gain(unknown)) == (0.1, pytest.approx(0.1 * math.sqrt(96)))
+    head = layer("fc", 0, feeds="unknown", activation=None, head=True)
+    assert targets(head).std(head) == FREE
+
+
+def test_a_weight_that_is_not_finite_has_no_size() -> None:
+    assert math.isnan(weight_size(layer("fc", 0, weight={"non_finite": 1})) or 0.0)

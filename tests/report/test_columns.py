@@ -13,8 +13,10 @@ from inithealth.report.columns import (
     DEAD,
     FEEDS,
     GAIN,
+    GRADIENT,
     GRADIENT_NORM,
     LEFT_OUT,
+    OUTPUT,
     OUTPUT_RMS,
     RANK,
     SCHEME,
@@ -42,7 +44,8 @@ def test_without_its_field_there_is_no_value(column: Column) -> None:
 
 @pytest.mark.parametrize("column", TABLE, ids=lambda column: column.heading)
 def test_the_rules_that_judge_a_column_exist(column: Column) -> None:
-    assert column.rules <= {rule.name for rule in catalogue()}
+    assert column.rules | column.symptoms <= {rule.name for rule in catalogue()}
+    assert not column.symptoms or column.target is not None
 
 
 def test_headings_are_unique() -> None:
@@ -115,6 +118,12 @@ def test_a_constant_has_no_std_and_a_norm_shows_its_rms() -> None:
     constant = {"constant": True, "mean": 0.1, "rms": 0.1}
     assert STD.read(layer("fc", 0, weight=constant), BARE) == 0.0
     assert STD.read(layer("norm", 0, kind="norm", weight=constant), BARE) == 0.1
+
+
+def test_a_signal_that_is_not_finite_has_no_size() -> None:
+    broken = Measurement(layer="fc", output=signal(3.0, non_finite=1), gradient=signal(1.0, non_finite=1))
+    assert (OUTPUT.text([OUTPUT.read(layer("fc", 0), broken)]), GRADIENT.text([math.nan])) == ("nan", "nan")
+    assert OUTPUT_RMS(layer("fc", 0), broken) == 3.0
 
 
 def test_sizes_of_signals() -> None:

@@ -92,6 +92,14 @@ def test_of_a_cause_every_value_outside_its_target_is_marked() -> None:
     assert row(of, "fc1")[-2] == "1!"
 
 
+def test_a_rule_that_says_nothing_of_sizes_marks_none() -> None:
+    """Copied units in a network of torch's defaults: the std is what it is elsewhere."""
+    layers = stack(3, fc0={"wants": 0.144, "weight": {"rms": 0.05}})
+    of = report(cause("fc0", code="IH105", rule="duplicate-neurons"), layers=layers)
+    assert row(of, "fc0")[:2] == [">", "fc0"]
+    assert "!" not in "".join(row(of, "fc0"))
+
+
 def test_a_healthy_value_off_its_target_is_not_marked() -> None:
     """Xavier before ReLU: the gain is 1.0, expected is 1.41; few layers train so."""
     of = report(layers=stack(3, fc0={"wants": 0.144, "weight": {"rms": 96**-0.5}}))

@@ -66,13 +66,13 @@ def only(of: Recording, **options: Any) -> Finding:
     return found
 
 
-def blamed(report: Report) -> Finding:
+def cause_of(report: Report) -> Finding:
     found = finding(report, "IH209")
     assert found.role == "cause", str(report)
     return found
 
 
-def test_large_weights_are_blamed_and_mended() -> None:
+def test_large_weights_are_the_cause_and_are_fixed() -> None:
     model = loud(5.0)
     found = finding(judged(model, texts()), "IH209")
     assert set(found.layers) == {"q", "k"}
@@ -86,7 +86,7 @@ def test_large_weights_are_blamed_and_mended() -> None:
 def test_a_scale_that_is_missing_is_told_where_the_weights_are_right() -> None:
     """Three times too large weights do not saturate alone; what is not divided by sqrt(32) does."""
     model = loud(1.7, divided=False)
-    found = blamed(judged(model, texts()))
+    found = cause_of(judged(model, texts()))
     assert found.cause.startswith("the weights are right")
     assert "not divided by their root" in found.cause
     assert "math.sqrt" in found.fix
