@@ -120,7 +120,7 @@ def test_healthy_broken_suppressed_and_known(repository: Repository) -> None:
     repository.model(BUG)
     assert repository.check() == 1
     at = f"nets/gpt.py:{repository.line}"
-    assert f"at:  {at}" in repository.out("table")
+    assert f"at:   {at}" in repository.out("table")
     assert repository.out("concise").startswith(f"{at}: IH108 ")
     assert Report.from_json(repository.out("json")).causes[0].source == at
     assert f"nets/gpt.py:{repository.line}" in repository.out("markdown")
