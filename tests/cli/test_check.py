@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from rich.text import Text
 from torch import nn
 
 import inithealth
@@ -30,15 +29,14 @@ def test_a_healthy_model_is_0_and_what_the_user_prints_is_not_in_the_report(run:
 
 
 def test_only_the_table_on_a_terminal_has_colors(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inithealth.report.terminal.renderable", lambda report: Text("red", style="red"))
     monkeypatch.setenv("TERM", "xterm")
     for name in ("NO_COLOR", "TTY_COMPATIBLE", "COLORTERM"):
         monkeypatch.delenv(name, raising=False)
-    assert run("check", "mine.nets:healthy").out.startswith("inithealth: ok")
+    assert run("check", "mine.nets:healthy").out.startswith("inithealth: healthy")
     monkeypatch.setenv("FORCE_COLOR", "1")
-    assert run("check", "mine.nets:healthy").out == "\x1b[31mred\x1b[0m\n"
+    assert run("check", "mine.nets:healthy").out.startswith("\x1b[1;32minithealth: healthy")
     assert run("check", "mine.nets:healthy", "--output-format", "table=table.txt").out == ""
-    assert (folder / "table.txt").read_text().startswith("inithealth: ok")
+    assert (folder / "table.txt").read_text().startswith("inithealth: healthy")
     assert "\x1b" not in run("check", "mine.nets:healthy", "--output-format", "markdown").out
 
 

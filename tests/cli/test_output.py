@@ -20,7 +20,7 @@ def output(**options: Any) -> Output:
     known: dict[str, Any] = dict.fromkeys(
         ("output_format", "output_file", "baseline", "write_baseline", "fail_on", "exit_zero")
     )
-    return Output.of(argparse.Namespace(**{**known, "exit_zero": False, **options}))
+    return Output.of(argparse.Namespace(**{**known, "exit_zero": False, "verbose": False, **options}))
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,7 @@ def _no_handlers(logger: logging.Logger) -> None:
 def shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rendering that is easy to recognize."""
     rendering = Text("a red report " * 10, style="red")
-    monkeypatch.setattr("inithealth.report.terminal.renderable", lambda report: rendering)
+    monkeypatch.setattr("inithealth.report.terminal.renderable", lambda report, full=False: rendering)
 
 
 def test_a_terminal_has_colors_and_its_own_width(terminal: Terminal, shown: None) -> None:

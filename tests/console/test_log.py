@@ -39,7 +39,7 @@ def test_a_level_that_the_user_set_counts(level: int, logger: logging.Logger, te
     Log().line(logging.INFO, "healthy")
     Log().report(logging.ERROR, REPORT)
     assert bool(terminal.lines) == (level == logging.WARNING)
-    assert "healthy" not in terminal.getvalue()
+    assert ": healthy" not in terminal.getvalue()
 
 
 def test_so_does_one_of_the_root_logger_and_what_is_disabled(

@@ -19,7 +19,7 @@ def test_a_stream_that_is_no_terminal_gets_the_table() -> None:
 
 
 def test_a_terminal_gets_what_rich_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inithealth.report.terminal.renderable", lambda report: Text("red", style="red"))
+    monkeypatch.setattr("inithealth.report.terminal.renderable", lambda report, full: Text("red", style="red"))
     assert report_text(REPORT, Terminal()) == "\x1b[31mred\x1b[0m"
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert report_text(REPORT, io.StringIO()) == "\x1b[31mred\x1b[0m"

@@ -170,11 +170,14 @@ def test_warn_goes_on_and_shows_the_table_once(caplog: pytest.LogCaptureFixture)
     assert codes(callback.report) == ["IH201"]
 
 
+UNHEALTHY = "unhealthy at step 0, 1 error (Net, 6 layers)"
+
+
 @pytest.mark.parametrize(
     ("action", "expected"),
     [
-        ("warn", ["FAIL - 1 error (Net, step 0)"]),
-        ("stop", ["FAIL - 1 error (Net, step 0)", "stopped at step 0: IH201 vanishing-activations in net.0"]),
+        ("warn", [UNHEALTHY]),
+        ("stop", [UNHEALTHY, "stopped at step 0: IH201 vanishing-activations in net.0"]),
         ("raise", []),
     ],
 )

@@ -17,7 +17,7 @@ def test_each_cause_is_a_line_and_the_verdict_is_the_last() -> None:
     assert lines[0].startswith("nets/a.py:12: ")
     assert lines[0].endswith("(error)")
     assert lines[2].endswith("(suppressed: meant)")
-    assert lines[-1].startswith("inithealth: FAIL")
+    assert lines[-1].startswith("inithealth: unhealthy")
     assert len(render(EMPTY).splitlines()) == 1
 
 
