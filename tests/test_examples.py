@@ -29,12 +29,20 @@ def run(example: str, logdir: Path, steps: int) -> str:
 
 
 @pytest.mark.slow
-def test_quickstart_names_the_bug_and_leaves_the_healthy_run_alone(tmp_path: Path) -> None:
-    healthy, with_bug = run("quickstart.py", tmp_path, steps=3).split("=== norms-near-zero ===")
-    assert "inithealth: healthy at step" in healthy
-    assert "IH106" in with_bug
-    assert "norm" in with_bug
-    assert f"tensorboard --logdir {tmp_path}" in with_bug
+def test_quickstart_names_the_bug_applies_the_fix_and_compares_the_losses(tmp_path: Path) -> None:
+    printed = run("quickstart.py", tmp_path, steps=3)
+    with_bug, with_fix, without = (part for part in printed.split(" ===\n")[1:])
+    assert "unhealthy at step 0, 1 error" in with_bug
+    assert "IH106 weight-scale" in with_bug
+    assert with_fix.startswith("for i in range(4): nn.init.")
+    assert "healthy at step 0 (GPT, 28 layers)" in with_fix
+    assert "healthy at step 0 (GPT, 28 layers)" in without
+    assert [line.split()[:2] for line in without.splitlines() if line.startswith("with")] == [
+        ["with", "the"],
+        ["with", "the"],
+        ["without", "the"],
+    ]
+    assert f"tensorboard --logdir {tmp_path}" in without
 
 
 @pytest.mark.slow

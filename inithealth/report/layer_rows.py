@@ -47,17 +47,18 @@ def unfolded(report: Report) -> list[Row]:
 def folded(report: Report, most: int) -> Iterator[list[Row]]:
     """Yield the layers in fewer and fewer rows: first repeated blocks share rows, at last all layers of a kind.
 
-    Layers that differ in what was found in them never share a row. Causes, their neighbors, and members with another
-    std than the others have rows of their own as long as there is room.
+    Layers that differ in what was found in them never share a row. Causes whose role has other layers too, their
+    neighbors, and members with another std than the others have rows of their own as long as there is room.
 
     Args:
         report: whose layers.
         most: rows; what needs more is left out, except the last.
     """
-    near, causes = _neighbors(report), _places(report, rules_of_causes(report))
     for role in _ROLES:
         fewest = _grouped(report, role, frozenset(), most)
         if len(fewest) <= most:
+            causes = _exceptions(report, role)
+            near = _neighbors(report, causes)
             for apart in (near | causes | _different(report, role), near | causes, near):
                 groups = _grouped(report, role, apart, most)
                 if len(fewest) < len(groups) <= most:
@@ -86,14 +87,22 @@ def _rows(report: Report, groups: Iterable[Sequence[Layer]]) -> list[Row]:
     return [Row(row_name(group, alike), tuple(group), found.get(group[0].name, frozenset())) for group in groups]
 
 
-def _neighbors(report: Report) -> frozenset[int]:
+def _exceptions(report: Report, role: Role) -> frozenset[int]:
+    """Places of the root-cause layers whose role has layers too in which the same was not found."""
+    found = rules_of_causes(report)
+    states: dict[Hashable, set[Hashable]] = defaultdict(set)
+    for layer in report.layers:
+        states[role(layer)].add(found.get(layer.name))
+    return frozenset(
+        place for place, layer in enumerate(report.layers) if layer.name in found and len(states[role(layer)]) > 1
+    )
+
+
+def _neighbors(report: Report, causes: Collection[int]) -> frozenset[int]:
     """Places of the root-cause layer of each of the first causes, and of the layers right before and after it."""
-    firsts = _places(report, {layer.name for layer in first_layers(report)[:_MOST_NEIGHBORHOODS]})
+    names = {layer.name for layer in first_layers(report)[:_MOST_NEIGHBORHOODS]}
+    firsts = [place for place in causes if report.layers[place].name in names]
     return frozenset(place + step for place in firsts for step in (-1, 0, 1))
-
-
-def _places(report: Report, names: Collection[str]) -> frozenset[int]:
-    return frozenset(place for place, layer in enumerate(report.layers) if layer.name in names)
 
 
 def _different(report: Report, role: Role) -> frozenset[int]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import init
 
-from inithealth.recording import Layer
+from inithealth.recording import Layer, weighted
 from inithealth.theory.depth_recipes import depth_scaled
 from inithealth.theory.distributions import drawn as distribution
 from inithealth.theory.recipes import Recipe
@@ -69,7 +69,7 @@ def offered(layers: Sequence[Layer], base: str = "normal 0.02") -> tuple[dict[st
     """The recipes that the depth adds for each layer, where all other matrices are called by one."""
     weights = [each.weight for each in layers if each.weight is not None]
     chosen = [None if each.ends_branch else Recipe("normal", base, 0.02, 0.5) for each in layers]
-    found = depth_scaled(layers, [distribution(weight) for weight in weights], chosen)
+    found = depth_scaled(weighted(layers), [distribution(weight) for weight in weights], chosen)
     return tuple({each.text: each.std for each in own} for own in found)
 
 
@@ -105,7 +105,7 @@ def test_a_base_that_most_layers_do_not_have_is_none() -> None:
         """With the base for so many of the twelve layers within the branches."""
         recipes = [Recipe("normal", "normal 0.02" if at < share else f"normal {at}", 0.02, 0.5) for at in range(12)]
         chosen = [recipes[at // 2] if at % 2 == 0 else None for at in range(24)]
-        found = depth_scaled(layers, [distribution(weight) for weight in weights], chosen)
+        found = depth_scaled(weighted(layers), [distribution(weight) for weight in weights], chosen)
         return "normal 0.02/sqrt(12)" in {each.text for each in found[1]}
 
     assert scaled(12)
