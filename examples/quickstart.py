@@ -78,9 +78,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
-    print(
-        f"{__doc__}\nIt learns Python from the standard library: {options.steps} steps each, about a minute on two cores."
-    )
+    print(f"{__doc__}\nThe text is Python's standard library; {options.steps} steps each, about a minute on two cores.")
     shown = [step for step in (1, 25, 50, 100, 150) if step <= options.steps]
     fix, curves = "", "\nloss at step   " + "".join(f"{step:>7}" for step in shown)
     for run in ("with the bug", "with the fix", "without the bug"):
