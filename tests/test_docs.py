@@ -1,4 +1,4 @@
-"""The documentation tells the truth: its commands, links and code, and a page for every rule."""
+"""The documentation is correct: its commands, links and code work, and each rule has its page."""
 
 import ast
 import inspect
@@ -22,11 +22,14 @@ from inithealth.rules.catalogue import catalogue
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
 HEADINGS = ["What it checks", "Why it matters", "How to fix", "When to ignore", "References"]
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    """The fenced code of all pages, the README's first."""
+    fenced = rf"^```{language}\n(.*?)^```$"
+    return [code for text in PAGES.values() for code in re.findall(fenced, text, flags=re.MULTILINE | re.DOTALL)]
 
 
 def test_the_first_two_bash_blocks_are_one_command_each() -> None:
@@ -44,15 +47,20 @@ def test_every_pip_install_is_constrained() -> None:
         assert "pip install" not in line or "-c constraints.txt" in line, line
 
 
-def test_links_and_pictures_are_there() -> None:
-    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", README)
-    local = [target for target in targets if "://" not in target]
-    assert any(target.endswith(".png") for target in local)
-    assert [target for target in local if not (ROOT / target).is_file()] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_and_pictures_are_there(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", PAGES[page])
+    assert [each for each in targets if "://" not in each and not (page.parent / each).is_file()] == []
+
+
+def test_the_readme_shows_a_picture_first_and_links_every_page() -> None:
+    assert README.index(".png)") < README.index("```bash")
+    pages = {path.relative_to(ROOT).as_posix() for path in PAGES} - {"README.md"}
+    assert [page for page in pages if f"({page})" not in README] == []
 
 
 def test_paths_named_in_the_text_are_there() -> None:
-    named = re.findall(r"`((?:examples|docs|tests|benchmarks|\.ci)/[\w./-]+)`", README)
+    named = re.findall(r"`((?:examples|docs|tests|benchmarks|\.ci)/[\w./-]+)`", "\n".join(PAGES.values()))
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []
 
@@ -75,7 +83,7 @@ class Classifier(pl.LightningModule):
 
 
 def readers_own() -> dict[str, Any]:
-    """What the README's code takes for granted."""
+    """The names that the code of the pages assumes."""
     torch.manual_seed(0)
     model = Classifier()
     data = [(torch.randn(8), torch.tensor(index % 4)) for index in range(32)]
@@ -88,12 +96,12 @@ def readers_own() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_the_readmes_code_runs(
+def test_the_code_of_the_pages_runs(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.chdir(tmp_path)
     namespace = readers_own()
-    exec(compile(code, "README.md", "exec"), namespace)
+    exec(compile(code, "page", "exec"), namespace)
     for name in [name for name in namespace if name.startswith("test_")]:
         wanted = inspect.signature(namespace[name]).parameters
         namespace[name](*map(request.getfixturevalue, wanted))
@@ -130,15 +138,15 @@ def test_the_examples_in_docstrings_run(
 
 
 @pytest.mark.parametrize("text", blocks("toml"))
-def test_the_readmes_settings_are_settings(text: str, tmp_path: Path) -> None:
+def test_the_settings_of_the_pages_are_settings(text: str, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
     assert load(start=tmp_path) != Settings()
 
 
 @pytest.mark.parametrize(
-    "command", re.findall(r"(?:^|`)(inithealth (?:check|report|diff|explain) [^`\n]+)", README, re.M)
+    "command", re.findall(r"(?:^|`)(inithealth (?:check|report|diff|explain) [^`\n]+)", "\n".join(PAGES.values()), re.M)
 )
-def test_the_readmes_commands_can_be_typed(command: str) -> None:
+def test_the_commands_of_the_pages_can_be_typed(command: str) -> None:
     parser().parse_args(shlex.split(command)[1:])
 
 
