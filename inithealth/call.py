@@ -1,4 +1,4 @@
-"""How a batch becomes a call of the model."""
+"""Converts a batch to a call of the model."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ class Call:
 
     @classmethod
     def of(cls, batch: Any) -> Call:
-        """The call that a batch stands for.
+        """Return the call that a batch represents.
 
         A tensor or other object is ``model(batch)``, a tuple or list ``model(*batch)``, a mapping ``model(**batch)``.
-        Raises TypeError for a mapping whose keys are no names.
+
+        Raises:
+            TypeError: a key of the mapping is not a string.
         """
         if isinstance(batch, Call):
             return batch
         if isinstance(batch, Mapping):
             if not all(isinstance(key, str) for key in batch):
-                raise TypeError("the mapping's keys are no argument names: inithealth.Call(batch) is model(batch)")
+                raise TypeError("the mapping's keys are not argument names: inithealth.Call(batch) is model(batch)")
             return cls(**batch)
-        # A named tuple (a PackedSequence, say) is one argument: its fields mean nothing on their own.
+        # A named tuple, such as a PackedSequence, is one argument: its fields have no meaning on their own.
         if isinstance(batch, (tuple, list)) and not hasattr(batch, "_fields"):
             return cls(*batch)
         return cls(batch)

@@ -17,15 +17,15 @@ _OWN, _SHARED = "inithealth.toml", "pyproject.toml"
 
 
 def load(path: str | Path | None = None, *, isolated: bool = False, start: str | Path | None = None) -> Settings:
-    """The settings of a file, or of the nearest one upwards that has any; the defaults where there is none.
+    """Return the settings of a file, or of the nearest one in a parent folder; the defaults if there is none.
 
     Args:
-        path: a TOML file. Its ``[tool.inithealth]``, or its top level where that is missing, holds the settings.
-        isolated: look for no file.
-        start: the folder that the search starts from; the current one by default.
+        path: a TOML file with the settings in ``[tool.inithealth]``, or at the top level without that table.
+        isolated: do not search for a file.
+        start: the folder where the search starts; the current one by default.
 
     Raises:
-        ValueError: the file cannot be read, is no TOML, or says what no setting is, with the nearest that is.
+        ValueError: the file cannot be read, is not valid TOML, or has an unknown setting or an invalid value.
     """
     if path is not None:
         found: tuple[Path, dict[str, Any]] | None = (Path(path), _section(Path(path), whole=True) or {})
@@ -37,7 +37,7 @@ def load(path: str | Path | None = None, *, isolated: bool = False, start: str |
     try:
         return Settings.model_validate(values)
     except ValueError as error:
-        raise ValueError(f"{where}: {told(error)}") from None
+        raise ValueError(f"{where}: {error_message(error)}") from None
 
 
 def _nearest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
@@ -51,13 +51,13 @@ def _nearest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
 
 
 def _section(file: Path, *, whole: bool) -> dict[str, Any] | None:
-    """What a file says of inithealth; None where it does not."""
+    """Return the settings in a file; None if it has none."""
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror or error}") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{file} is no TOML: {error}") from None
+        raise ValueError(f"{file} is not valid TOML: {error}") from None
     tool = content.get("tool", {})
     section = tool.get("inithealth") if isinstance(tool, dict) else None
     if section is None:
@@ -67,12 +67,12 @@ def _section(file: Path, *, whole: bool) -> dict[str, Any] | None:
     return section
 
 
-def told(error: ValueError) -> str:
-    """What is wrong with a value, of pydantic's or another error: one line."""
+def error_message(error: ValueError) -> str:
+    """Return what is wrong with a value, in one line; of a pydantic error, the first error."""
     errors = getattr(error, "errors", None)
     if errors is None:
         return str(error)
     first = errors()[0]
     where = ".".join(map(str, first["loc"]))
-    said = first["msg"].removeprefix("Value error, ")
-    return f"{where}: {said}" if where else said
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message

@@ -1,4 +1,4 @@
-"""What a check says: severities, findings and the report that holds them."""
+"""The result of a check: severities, findings and the report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from inithealth.recording import Layer, Measurement
 
 
 class Severity(str, Enum):
-    """How bad a finding is; compares by badness: ``Severity.ERROR > Severity.WARNING``."""
+    """Severity of a finding; ordered: ``Severity.ERROR > Severity.WARNING``."""
 
     INFO = "info"
     WARNING = "warning"
@@ -38,36 +38,36 @@ class Severity(str, Enum):
 
 
 class _Frozen(BaseModel):
-    # Health numbers are often infinite or NaN: JSON must carry them, not null them.
+    # Measured numbers are often infinite or NaN: by default, pydantic would write them as null.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Finding(_Frozen):
-    """One thing that is wrong, with the layer, the numbers and the code that fixes it."""
+    """One problem: its layers, the measured value and its limit, and the code that fixes it."""
 
     code: str  # "IH201"
     rule: str  # "vanishing-activations"
     severity: Severity
     role: Literal["cause", "consequence"] = "cause"
-    explained_by: str | None = None  # key of the cause that this follows from
+    explained_by: str | None = None  # key of the cause of this consequence
     layers: tuple[str, ...] = ()  # as in named_modules(), the root-cause layer first
-    step: int = 0  # optimizer steps taken when it was seen
+    step: int = 0  # optimizer steps taken when it was found
     message: str
     measured: float | None = None
     limit: float | None = None
     cause: str = ""
     fix: str = ""
     source: str | None = None  # "model.py:42"
-    suppressed: str | None = None  # why it does not fail a report, by whom it was written; None: it may
+    suppressed: str | None = None  # the reason given by the suppression; None: not suppressed
 
     @property
     def key(self) -> str:
-        """What ``explained_by`` of a consequence refers to: code and root-cause layer."""
+        """The value of a consequence's ``explained_by``: code and root-cause layer."""
         return f"{self.code} {self.layers[0]}" if self.layers else self.code
 
 
 class Skipped(_Frozen):
-    """A rule that was not judged: silence would look like a pass."""
+    """A rule that was not applied, and the reason. Without this entry it would seem to have passed."""
 
     code: str
     rule: str
@@ -75,15 +75,15 @@ class Skipped(_Frozen):
 
 
 class Report(_Frozen):
-    """All that a check or a watched run found. Frozen; ``str(report)`` is the readable table."""
+    """The result of a check or a watched run. Frozen; ``str(report)`` is a table."""
 
-    format: Literal[1] = 1  # of the JSON; fields may come, none go or change what they mean without a new number
+    format: Literal[1] = 1  # of the JSON; new fields may be added, other changes increase the number
     model: str  # class name of the model
     findings: tuple[Finding, ...] = ()  # causes first, each followed by its consequences
     layers: tuple[Layer, ...] = ()
-    measurements: tuple[Measurement, ...] = ()  # the first step's, one a measured layer
+    measurements: tuple[Measurement, ...] = ()  # of the first step, one for each measured layer
     skipped: tuple[Skipped, ...] = ()
-    not_measured: tuple[str, ...] = ()  # "what: why", one a line
+    not_measured: tuple[str, ...] = ()  # "what: why"
     notes: tuple[str, ...] = ()  # which loss, which optimizer, how many elements were sampled
     fail_on: Literal["error", "warning", "info", "never"] = "error"
     step: int = 0  # optimizer steps taken when the report was made
@@ -91,7 +91,7 @@ class Report(_Frozen):
 
     @property
     def ok(self) -> bool:
-        """True when no cause is at or above ``fail_on``."""
+        """True if no cause that is not suppressed is at or above ``fail_on``."""
         return not self.failures
 
     @property
@@ -100,7 +100,7 @@ class Report(_Frozen):
 
     @property
     def failures(self) -> tuple[Finding, ...]:
-        """The causes that make the report fail: none that is suppressed."""
+        """The causes that make the report fail: at or above ``fail_on`` and not suppressed."""
         if self.fail_on == "never":
             return ()
         limit = Severity(self.fail_on)
@@ -148,16 +148,16 @@ class Report(_Frozen):
 
 
 class UnhealthyInit(RuntimeError):
-    """The initialization fails the check; the message is the report's table.
+    """The report is not :attr:`Report.ok`; the message is its table.
 
     Attributes:
-        report: the :class:`Report`; None where the error was made from text alone.
+        report: the :class:`Report`; None if the error was created from text.
     """
 
     def __init__(self, report: Report | str) -> None:
         self.report = report if isinstance(report, Report) else None
-        self._given = report
+        self._content = report
         super().__init__(f"unhealthy initialization\n{report}")
 
     def __reduce__(self) -> tuple[type[UnhealthyInit], tuple[Report | str]]:
-        return type(self), (self._given,)
+        return type(self), (self._content,)

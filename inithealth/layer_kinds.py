@@ -1,4 +1,4 @@
-"""The kinds of layers, by what is computed from the weight, and the groups of kinds that are treated alike."""
+"""Kinds of layers, by what is computed with the weight, and groups of kinds that are treated the same way."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ Kind: TypeAlias = Literal[
     "bmm",  # a batch of matrices: experts
     "bilinear",
     "rnn",
-    "embedding",  # rows that are looked up
+    "embedding",  # a table of rows
     "norm",  # the weight of a normalization
-    "scale",  # multiplied element by element: LayerScale
-    "other",  # added or used in another way: positions, tokens
+    "scale",  # elementwise factors: LayerScale
+    "other",  # added, or used in another way: positions, tokens
 ]
 _Kinds: TypeAlias = frozenset[Kind]
 
-PROJECTIONS: Final[_Kinds] = frozenset({"linear", "conv"})  # those that the usual initializations were derived for
+PROJECTIONS: Final[_Kinds] = frozenset({"linear", "conv"})  # the kinds that the usual initializations were derived for
 MATRICES: Final[_Kinds] = PROJECTIONS | {"bmm", "bilinear", "rnn"}  # multiply their input by a matrix
-DRAWN: Final[_Kinds] = MATRICES | {"embedding"}  # at a random initialization of their own; the rest is set by formulas
-ELEMENTWISE: Final[_Kinds] = frozenset({"norm", "scale"})  # multiply their input element by element
+DRAWN: Final[_Kinds] = MATRICES | {"embedding"}  # initialized at random; the others are initialized with constants
+ELEMENTWISE: Final[_Kinds] = frozenset({"norm", "scale"})  # multiply their input elementwise

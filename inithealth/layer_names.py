@@ -1,8 +1,7 @@
-"""Dotted names of layers, taken apart into text and numbers.
+"""Dotted names of layers, split into text and numbers.
 
-Two kinds of numbers are kept apart. A *position* is a whole part of the name, which ``nn.Sequential`` or
-``nn.ModuleList`` gives: the 3 of ``blocks.3.fc1``. A *number* is any of them, also one that the author wrote
-into a word: 3 and 1 of ``blocks.3.fc1``.
+A *number* is any digits in the name: 3 and 1 of ``blocks.3.fc1``. A *position* is a number between dots, which
+``nn.Sequential`` or ``nn.ModuleList`` assigns: 3 of ``blocks.3.fc1``.
 """
 
 from __future__ import annotations
@@ -17,46 +16,46 @@ _ANY = "*"
 
 
 class NumberedName(NamedTuple):
-    """A name taken apart: ``texts[0] + numbers[0] + texts[1] + ... + texts[-1]``."""
+    """A split name: ``texts[0] + numbers[0] + texts[1] + ... + texts[-1]``."""
 
     texts: tuple[str, ...]  # one more than there are numbers
     numbers: tuple[str, ...]
 
     @property
     def pattern(self) -> str:
-        """The name with ``*`` for each number: equal for layers that repeat each other."""
+        """The name with ``*`` for each number: equal for the same layer of different blocks."""
         return self.filled([_ANY] * len(self.numbers))
 
     def filled(self, numbers: Sequence[str]) -> str:
-        """The name with other numbers. Raises ValueError if there are more or fewer than the name has."""
+        """Return the name with other numbers. Raises ValueError if their count differs."""
         return "".join(text + number for text, number in zip(self.texts, [*numbers, ""], strict=True))
 
 
 def split_numbers(name: str) -> NumberedName:
-    """Takes every number out: ``blocks.3.fc1`` has 3 and 1, its pattern is ``blocks.*.fc*``."""
+    """Split at every number: ``blocks.3.fc1`` has 3 and 1, its pattern is ``blocks.*.fc*``."""
     return NumberedName(tuple(_NUMBER.split(name)), tuple(_NUMBER.findall(name)))
 
 
 def split_positions(name: str) -> NumberedName:
-    """Takes the positions out: ``blocks.3.fc1`` has 3, its pattern is ``blocks.*.fc1``."""
+    """Split at the positions only: ``blocks.3.fc1`` has 3, its pattern is ``blocks.*.fc1``."""
     return NumberedName(tuple(_POSITION.split(name)), tuple(_POSITION.findall(name)))
 
 
 def is_position(part: str) -> bool:
-    """Whether a part of a dotted name is a position in a list of modules."""
+    """Return whether a part of a dotted name is a position in a list of modules."""
     return _NUMBER.fullmatch(part) is not None
 
 
 def words(name: str) -> tuple[str, ...]:
-    """The parts of a name that are no positions: ``blocks.3.fc1`` has ``blocks`` and ``fc1``."""
+    """Return the parts of a name that are not positions: ``blocks`` and ``fc1`` of ``blocks.3.fc1``."""
     return tuple(part for part in name.split(".") if part and not is_position(part))
 
 
 def without_numbers(name: str) -> str:
-    """The name with every number deleted: ``conv1`` and ``conv2`` become ``conv``."""
+    """Return the name without its numbers: ``conv1`` and ``conv2`` become ``conv``."""
     return _NUMBER.sub("", name)
 
 
 def differing(rows: Sequence[Sequence[str]]) -> list[int]:
-    """The columns in which rows of numbers, equally many in each, are not all equal."""
+    """Return the indices of the columns in which the rows differ. All rows have the same length."""
     return [place for place, column in enumerate(zip(*rows, strict=True)) if len(set(column)) > 1]

@@ -1,6 +1,6 @@
-"""pytest: the fixture ``init_health``, ``--inithealth-target`` for a check with no test written, a summary.
+"""pytest plugin: the fixture ``init_health``, checks by ``--inithealth-target`` without a test, a summary.
 
-Every pytest run imports this file: it imports neither torch nor anything else of the package before it is used.
+Every pytest run imports this file, so it imports torch and the rest of the package only when it is used.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from inithealth.findings import Report
     from inithealth.settings import Settings
 
-_PROPERTY = "inithealth"  # of a test item: survives xdist, lands in JUnit's XML
-_MARKER = "inithealth(**settings): settings for the init_health fixture, as inithealth.Settings takes them"
+_PROPERTY = "inithealth"  # user property of a test item: xdist transfers it, and JUnit XML contains it
+_MARKER = "inithealth(**settings): settings for the init_health fixture; the fields of inithealth.Settings"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def init_health(request: pytest.FixtureRequest) -> Callable[..., Report]:
-    """``init_health(model, batch, loss=..., optimizer=...)``: check a model, fail the test where it is unhealthy."""
+    """``init_health(model, batch, loss=..., optimizer=...)``: check a model; fail the test if it is unhealthy."""
 
     def run(model: Any, batch: Any, **options: Any) -> Report:
         from inithealth.sessions.oneshot import check
@@ -56,7 +56,7 @@ def init_health(request: pytest.FixtureRequest) -> Callable[..., Report]:
         marker = request.node.get_closest_marker("inithealth")
         settings = _settings(request.config, dict(marker.kwargs) if marker else {}, options.pop("settings", None))
         report = check(model, batch, settings=settings, **options)
-        _noted(request.node, report)
+        _add_property(request.node, report)
         if not report.ok:
             pytest.fail(str(report), pytrace=False)
         return report
@@ -65,7 +65,7 @@ def init_health(request: pytest.FixtureRequest) -> Callable[..., Report]:
 
 
 def _settings(config: pytest.Config, marked: dict[str, Any], given: Any) -> Settings:
-    """The configuration file's, then the ini's and the options', then the marker's; all of those given by hand."""
+    """Return the settings of the call; without them, the marker's over the options' over the configuration file's."""
     from inithealth.configuration import load
     from inithealth.settings import Settings
 
@@ -85,8 +85,8 @@ def _words(config: pytest.Config, name: str) -> list[str]:
     return [word.strip() for word in typed.split(",")] if typed else list(config.getini(f"inithealth_{name}"))
 
 
-def _noted(item: pytest.Item, report: Report) -> None:
-    """What was found goes with the test's result."""
+def _add_property(item: pytest.Item, report: Report) -> None:
+    """Attach the findings to the test's result."""
     from inithealth.report.formats import rendered
 
     item.user_properties += [(_PROPERTY, line) for line in rendered(report, "concise").splitlines()]
@@ -105,7 +105,7 @@ class Target(pytest.Item):
             report = report_of(request, _settings(self.config, {}, None))
         except BadInput as error:
             pytest.fail(f"inithealth: error: {error}", pytrace=False)
-        _noted(self, report)
+        _add_property(self, report)
         if not report.ok:
             pytest.fail(str(report), pytrace=False)
 
@@ -114,7 +114,7 @@ class Target(pytest.Item):
 
 
 class Targets(pytest.Collector):
-    """All of them: a node beside the folders that hold tests."""
+    """The checks of all targets: one node, next to the collected folders."""
 
     def collect(self) -> Iterator[pytest.Item]:
         for name in _targets(self.config):

@@ -1,4 +1,4 @@
-"""Frozen numbers of single tensors: signals on their way, weights and how they were initialized."""
+"""Frozen statistics of single tensors: signals, weights and their initialization schemes."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ class Frozen(BaseModel):
 
 
 class Signal(Frozen):
-    """Statistics of one tensor, in fp32 or better whatever its dtype; non-finite elements are counted, not averaged."""
+    """Statistics of one tensor, in fp32 or better for any dtype; non-finite elements are counted, not averaged."""
 
     numel: int  # elements of the whole tensor
-    sampled: int  # elements the statistics are taken from; equal to numel when exact
+    sampled: int  # elements that were read; equal to numel if exact
     mean: float
     rms: float  # sqrt(mean(x^2))
     abs_max: float
     zero_share: float  # share of elements that are exactly 0
-    non_finite: int  # NaN or infinite elements among the sampled
-    between: float | None = None  # share of mean(x^2) that differs from sample to sample of the batch
-    float16: bool = False  # held in float16, which overflows at 65,504 and knows nothing below 6e-8
+    non_finite: int  # NaN or infinite elements among those sampled
+    between: float | None = None  # share of mean(x^2) that differs between the samples of the batch
+    float16: bool = False  # stored as float16, which overflows at 65,504 and underflows below 6e-8
 
     @property
     def norm(self) -> float:
-        """L2 norm of the whole tensor, scaled up from the sample when sampled."""
+        """L2 norm of the whole tensor, extrapolated if it was sampled."""
         return float(self.rms * self.numel**0.5)
 
     @property
@@ -47,16 +47,16 @@ class Weight(Frozen):
     fan_in: int | None = None  # None for vectors
     fan_out: int | None = None
     zero_rows: float = 0.0  # share of units whose weights (not bias) are all zero
-    duplicate_rows: float = 0.0  # share of units that repeat an earlier non-zero one of the same group
+    duplicate_rows: float = 0.0  # share of units equal to an earlier non-zero unit of the same group
     row_cosine: float = 0.0  # mean cosine between the units
     tied_to: tuple[str, ...] = ()  # other names of the same parameter
     half_precision: bool = False
     kurtosis: float | None = None  # of the elements around their mean: 3 for a normal, 1.8 for a uniform distribution
     spectral_edge: float | None = None  # largest singular value (mean removed) over rms (sqrt(rows) + sqrt(columns))
-    orthogonal: bool = False  # the units, or the inputs where there are fewer, stand at right angles and are as long
+    orthogonal: bool = False  # rows (or columns, if fewer) are orthogonal and of equal norm
     identity: bool = False  # ones on the (central) diagonal, zeros elsewhere
-    tiny_share: float = 0.0  # share of elements that are not zero and yet below 1e-20: no initialization draws them
-    fingerprint: int = 0  # of the elements: equal for equal weights, different for nearly all others
+    tiny_share: float = 0.0  # share of non-zero elements below 1e-20, which no initialization draws
+    fingerprint: int = 0  # hash of the elements
 
     @property
     def std(self) -> float:
@@ -64,12 +64,12 @@ class Weight(Frozen):
 
     @property
     def gain(self) -> float | None:
-        """rms(W) sqrt(fan_in): by how much the weights scale an uncorrelated signal."""
+        """rms(W) sqrt(fan_in): the factor by which the weights scale an uncorrelated signal."""
         return None if self.fan_in is None else self.rms * self.fan_in**0.5
 
 
 class Scheme(Frozen):
-    """The initialization that a weight's numbers fit."""
+    """The initialization that a weight's statistics match."""
 
     name: str  # "zeros", "identity", "orthogonal", "xavier", "kaiming", "lecun", "torch_default", "normal", ...
-    text: str  # as people say it: "Kaiming normal (fan_in, relu)", "normal(0.02) / sqrt(24)"
+    text: str  # readable: "Kaiming normal (fan_in, relu)", "normal(0.02) / sqrt(24)"

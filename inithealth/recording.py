@@ -1,4 +1,4 @@
-"""Frozen numbers from a live network: no tensor gets past this point."""
+"""Frozen statistics of a live network. They contain no tensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from inithealth.recorded_tensor import Scheme as Scheme
 from inithealth.recorded_tensor import Signal as Signal
 from inithealth.recorded_tensor import Weight as Weight
 
-EARLY = 9  # recorded steps after the first, that later ones are compared with: zero starts have woken by then
+EARLY = 9  # recorded steps after the first that later steps are compared with; zero starts receive gradient by then
 
 
 class _Frozen(BaseModel):
@@ -25,37 +25,37 @@ Feeds = Literal["activation", "norm", "attention", "residual", "gate", "layer", 
 
 
 class Layer(_Frozen):
-    """A weight and its place in the network."""
+    """A weight and its position in the network."""
 
-    name: str  # unique: the module's name, or the parameter's where a module has several weights
-    module: str  # as in named_modules(), wrapper prefixes stripped: what findings name
+    name: str  # unique: the module's name, or the parameter's if the module has several weights
+    module: str  # as in named_modules(), without wrapper prefixes: the name in findings
     kind: Kind
     type_name: str  # class of the module that owns the weight
-    place: str = ""  # of the weight: its name without numbers and lone containers; equal for layers that repeat
+    place: str = ""  # the weight's name without numbers and containers of one module; equal for repeated layers
     index: int  # order in the forward pass
     weight: Weight | None = None
     bias: Weight | None = None
-    scheme: Scheme | None = None  # None: not a weight that is drawn, or no scheme known
-    wants: float | None = None  # std of the weight that keeps the signal's size through its activation
-    activation: str | None = None  # first non-linearity its output meets: "relu", "tanh", ...
-    activation_parameters: tuple[float, ...] = ()  # as torch orders them: (alpha,), (min_val, max_val); () for defaults
-    multiplied: float = 1.0  # by what constant the output is multiplied before that activation
-    feeds: Feeds = "unknown"  # what its output meets first
-    normed: bool = False  # a norm lies between its output and the next layer
-    reads_norm: bool = False  # what it reads comes from a norm
-    reads_trunk: bool = False  # first layer (or norm) of a residual branch: its input is the trunk itself
+    scheme: Scheme | None = None  # None: not initialized at random, or no known scheme
+    wants: float | None = None  # target std of the weight: keeps the rms of the signal through the activation
+    activation: str | None = None  # first non-linearity after it: "relu", "tanh", ...
+    activation_parameters: tuple[float, ...] = ()  # in torch's order: (alpha,), (min_val, max_val); () for defaults
+    multiplied: float = 1.0  # constant factor between the output and that activation
+    feeds: Feeds = "unknown"  # what receives its output first
+    normed: bool = False  # its output is normalized before the next layer
+    reads_norm: bool = False  # its input is the output of a norm
+    reads_trunk: bool = False  # first layer (or norm) of a residual branch: its input is the trunk
     ends_branch: bool = False  # last layer of a residual branch
-    scales: tuple[str, ...] = ()  # learned scales that its output passes before the next layer: LayerScale, zero gamma
-    transformed: bool = False  # its weight is computed from the parameter in each call: standardized, normed, a product
-    packed: int = 1  # projections that one matrix holds side by side: 3 for a packed query, key and value
-    bypassable: bool = False  # a skip leads around it
-    head: bool = False  # nothing with a weight between it and the loss
-    called: bool = False  # took part in the recorded forward pass
+    scales: tuple[str, ...] = ()  # learned scales between its output and the next layer: LayerScale, zero gamma
+    transformed: bool = False  # each call computes its weight from the parameter: standardized, normalized, a product
+    packed: int = 1  # projections in one matrix: 3 for a packed query, key and value
+    bypassable: bool = False  # a skip connection bypasses it
+    head: bool = False  # no other weight between it and the loss
+    called: bool = False  # ran in the recorded forward pass
     reaches_loss: bool = False  # a gradient can flow from the loss to its weight
-    scores_only: bool = False  # reaches the loss through the scores of attention alone: query, key, position
-    exempt_zero_gradient: bool = False  # its gradient is zero by structure (softmax over one element, padding)
-    unit_axis: int | None = None  # the weight's axis that counts the output units
-    groups: int = 1  # convolution groups: each reads inputs of its own
+    scores_only: bool = False  # affects the loss only through attention scores: query, key, position
+    exempt_zero_gradient: bool = False  # its gradient is structurally zero (softmax over one element, padding)
+    unit_axis: int | None = None  # axis of the weight that indexes the output units
+    groups: int = 1  # convolution groups: each reads its own inputs
     source: str | None = None
 
     @property
@@ -80,124 +80,124 @@ def weighted(layers: Iterable[Layer]) -> list[tuple[Layer, Weight]]:
 
 
 class Measurement(_Frozen):
-    """What one layer did at one step."""
+    """The statistics of one layer at one step."""
 
     layer: str
     input: Signal | None = None
     output: Signal | None = None
     gradient: Signal | None = None  # of the loss with respect to the output
-    predicted: float | None = None  # rms of the output that its weights make of the statistics of its input
-    effective: float | None = None  # directions in which the outputs of the batch differ (participation ratio)
-    width: int = 0  # directions there are
-    attention_std: float | None = None  # of the attention logits over the keys that it is a query or key of
+    predicted: float | None = None  # output rms predicted from its weights and the statistics of its input
+    effective: float | None = None  # effective rank of the outputs over the batch (participation ratio)
+    width: int = 0  # largest possible effective rank
+    attention_std: float | None = None  # std over the keys of the attention logits that it is the query or key of
     attention_top: float | None = None  # mean over the queries of the largest attention weight
-    attention_keys: int = 0  # keys that each of these queries could see, in the median
+    attention_keys: int = 0  # median number of visible keys per query
     weight_gradient: float | None = None  # L2 norm over the layer's weight, exact; None: not measured
-    dead_share: float | None = None  # units of the activation it feeds that no input of the batch opened
-    dead_samples: int = 0  # inputs (batch x positions) each unit was tried on
+    dead_share: float | None = None  # share of units of its activation without slope for every input of the batch
+    dead_samples: int = 0  # inputs (batch x positions) that each unit was evaluated on
     units: int = 0  # units of that activation
-    pinned_share: float = 0.0  # units among the dead that every input holds at the activation's maximum
-    saturated_share: float | None = None  # elements of the activation it feeds that are on its flat part
-    gradient_duplicates: float = 0.0  # share of units whose weight gradient repeats another unit's
+    pinned_share: float = 0.0  # share of units that are at the activation's maximum for every input
+    saturated_share: float | None = None  # share of elements in the flat range of its activation
+    gradient_duplicates: float = 0.0  # share of units whose weight gradient equals another unit's
 
     @property
     def gain(self) -> float | None:
-        """rms of the output over rms of the input, as measured."""
+        """Measured rms of the output over that of the input."""
         if self.input is None or self.output is None or not self.input.rms > 0:
             return None
         return self.output.rms / self.input.rms
 
     @property
     def predicted_gain(self) -> float | None:
-        """What the weights predict of it."""
+        """Predicted rms of the output over the measured rms of the input."""
         if self.predicted is None or self.input is None or not self.input.rms > 0:
             return None
         return self.predicted / self.input.rms
 
 
 class Update(_Frozen):
-    """What one optimizer step made of one weight, by a sample of its elements."""
+    """The change of one weight in one optimizer step, from a sample of its elements."""
 
     weight: float  # rms before
     change: float  # rms of the difference
-    unmoved: float  # share of the elements that are bit for bit as before
-    rate: float | None = None  # the learning rate; None: of no optimizer that is known
+    unmoved: float  # share of the elements that did not change
+    rate: float | None = None  # learning rate; None: unknown
 
 
 class Step(_Frozen):
-    """All that was measured at one optimizer step; ``index`` steps had been taken before."""
+    """The measurements of one optimizer step, taken after ``index`` earlier ones."""
 
     index: int
     loss: float | None = None
     layers: tuple[Measurement, ...] = ()
     global_gradient_norm: float | None = None
     updates: dict[str, Update] = {}  # by layer
-    loss_scale: float = 1.0  # by which the loss was multiplied; the gradients here are without it
+    loss_scale: float = 1.0  # factor of the loss; the gradients here do not include it
     overflows: int = 0  # steps right before this one that a loss scaler skipped
-    since: int | None = None  # step of the first loss that was not finite, where it was seen before this one
-    broken_inputs: dict[str, Signal] = {}  # inputs with NaN or infinite elements, looked for where the step is broken
+    since: int | None = None  # step of the first non-finite loss, if before this step
+    broken_inputs: dict[str, Signal] = {}  # inputs with NaN or infinite elements, if the step is broken
 
     @property
     def broken(self) -> bool:
-        """Whether the loss or any gradient of a weight is NaN or infinite."""
+        """Whether the loss or any weight gradient is NaN or infinite."""
         values = (self.loss, self.global_gradient_norm)
         return any(value is not None and not math.isfinite(value) for value in values)
 
 
 class Loss(_Frozen):
-    """How the loss is made."""
+    """How the loss is computed."""
 
     kind: str = "unknown"  # "cross_entropy", "mse", "bce_logits", "projection", ...
-    classes: int | None = None  # size of the softmax, where there is one
-    value: float | None = None  # of a cross-entropy by itself, without what is added to it; None: not known
-    alone: bool = True  # nothing is added to it
-    logits_std: float | None = None  # over the classes of each sample
-    sums_to_one: bool = False  # the softmax's input is a softmax already
+    classes: int | None = None  # size of the softmax, if there is one
+    value: float | None = None  # of the cross-entropy, without terms added to it; None: unknown
+    alone: bool = True  # no other term is added to it
+    logits_std: float | None = None  # std over the classes of each sample
+    sums_to_one: bool = False  # the input of the softmax is already a softmax
     positives: float | None = None  # mean target of a binary cross-entropy
     over_base: float | None = (
-        None  # mean binary cross-entropy, unweighted, over that of always guessing the mean target
+        None  # mean unweighted binary cross-entropy, over that of always predicting the mean target
     )
 
 
 class Probation(_Frozen):
-    """What became of the suspects (exact zeros, duplicates) after some optimizer steps."""
+    """State of the suspects (exact zeros, duplicates) after some optimizer steps."""
 
-    steps: int  # steps taken with lr > 0 that no scaler skipped
-    settled: bool  # as many as the verdict needs
-    asleep: tuple[str, ...] = ()  # parameters whose gradient was exactly zero at every step
-    zero_units: dict[str, float] = {}  # parameter -> share of its units that are still all zero
-    duplicates: dict[str, float] = {}  # parameter -> share of its units that still repeat another
+    steps: int  # steps with lr > 0 that no scaler skipped
+    settled: bool  # enough steps for a verdict
+    asleep: tuple[str, ...] = ()  # parameters without gradient: exactly zero at every step
+    zero_units: dict[str, float] = {}  # parameter -> share of its units that are still zero
+    duplicates: dict[str, float] = {}  # parameter -> share of its units that are still duplicates
 
 
 class Recording(_Frozen):
-    """One network's numbers: what rules judge."""
+    """The statistics of one network: the input of the rules."""
 
     model: str
     layers: tuple[Layer, ...]
     steps: tuple[Step, ...]
-    inputs: dict[str, Signal] = {}  # floating tensors of the batch, by their place in the call
+    inputs: dict[str, Signal] = {}  # floating-point tensors of the batch, by name
     loss: Loss = Loss()
-    normalized: bool = False  # the flow passes normalization layers
-    trunk_normalized: bool = False  # a norm lies on the residual trunk itself, as in a post-norm transformer
-    branches: int = 0  # residual branches that are added up on the way from input to loss
-    lost_writes: dict[str, float] = {}  # parameter -> std of what was written to the weight made of it, in vain
-    differentiated: bool = False  # the loss is made of derivatives: its graph passes layers forwards and backwards
+    normalized: bool = False  # the network has normalization layers
+    trunk_normalized: bool = False  # the residual trunk itself is normalized, as in a post-norm transformer
+    branches: int = 0  # residual branches between input and loss
+    lost_writes: dict[str, float] = {}  # parameter -> std written to the weight computed from it, without effect
+    differentiated: bool = False  # the loss contains derivatives: its graph includes the backward pass of layers
     layer_scale: bool = False  # residual branches end in a learned scale
-    adaptive: bool = False  # Adam and its kin, that rescale each gradient
+    adaptive: bool = False  # Adam and similar optimizers, which rescale each gradient
     optimizer: str = "SGD(lr=0.01)"
     exact: bool = True
-    graph: bool = True  # the autograd graph was there to be read
+    graph: bool = True  # the autograd graph was read
     probation: Probation | None = None
-    detached: tuple[str, ...] = ()  # layers whose values reach the loss though the gradient can't
-    unused: tuple[str, ...] = ()  # layers that take no part in the loss
-    idle: tuple[str, ...] = ()  # layers without any gradient whose weights change nothing: the batch does not ask them
+    detached: tuple[str, ...] = ()  # layers whose values affect the loss but that get no gradient
+    unused: tuple[str, ...] = ()  # layers that do not affect the loss
+    idle: tuple[str, ...] = ()  # layers without gradient whose weights do not affect the loss of this batch
     left_out: tuple[str, ...] = ()  # trainable parameters that no optimizer holds
     not_measured: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    _facts: Any = PrivateAttr(default=None)  # for inithealth.evidence.facts alone: no part of what was recorded
+    _facts: Any = PrivateAttr(default=None)  # cache of inithealth.evidence.facts, not recorded data
 
     def layer(self, name: str) -> Layer:
-        """The layer of that name. Raises KeyError."""
+        """Return the layer with that name. Raises KeyError if there is none."""
         for layer in self.layers:
             if layer.name == name:
                 return layer

@@ -1,4 +1,4 @@
-"""What a user may set: typed, validated, with the nearest known name on a misspelling."""
+"""Settings: typed and validated; errors suggest the nearest valid name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SCHEDULES = ("start", "every")
 
 
 def _refuse_blank(value: Any) -> Any:
-    """One word is a tuple of one; a blank one is refused: every code starts with nothing, all would be meant."""
+    """Convert one word to a tuple; refuse a blank one, which would be a prefix of every code."""
     words = (value,) if isinstance(value, str) else value
     if isinstance(words, (list, tuple)) and any(isinstance(word, str) and not word.strip() for word in words):
         raise ValueError("a blank word names no rule and no layer")
@@ -45,7 +45,7 @@ class _Strict(BaseModel):
 
 
 class Override(_Strict):
-    """What is otherwise for some layers.
+    """Options and ignored rules of some layers.
 
     A finding is judged by the options of all overrides that cover its root-cause layer; where several set one option,
     the last one counts. An option that acts in several rules does so there too: with another
@@ -62,14 +62,14 @@ class Override(_Strict):
 
 
 class Suppression(_Strict):
-    """A finding that is known and meant: it is told, with the reason, and fails nothing."""
+    """A finding that is intentional: it is reported with the reason and does not fail the report."""
 
     rule: str = Field(min_length=1, description="code, code prefix or rule name")
     layers: Words = Field(("*",), min_length=1, description="names or patterns; any of the finding's layers")
-    reason: str = Field(pattern=r"\S", description="why it is meant, for whoever reads it next")
+    reason: str = Field(pattern=r"\S", description="why the finding is intentional")
 
     def covers(self, code: str, name: str, layers: Sequence[str]) -> bool:
-        """Whether it means a finding of that rule, on all of these layers."""
+        """Return whether it applies to a finding of that rule on all of these layers."""
         covered = all(any(fnmatchcase(layer, pattern) for pattern in self.layers) for layer in layers)
         return matches_rule((self.rule,), code, name) and covered
 
@@ -94,8 +94,8 @@ class Settings(_Strict):
     rules: dict[str, dict[str, Any]] = Field(
         {}, description="options by rule name: {'vanishing-activations': {'min_ratio': 1e-4}}"
     )
-    overrides: tuple[Override, ...] = Field((), description="what is otherwise for some layers")
-    suppress: tuple[Suppression, ...] = Field((), description="findings that are meant, each with a reason")
+    overrides: tuple[Override, ...] = Field((), description="options and ignored rules of some layers")
+    suppress: tuple[Suppression, ...] = Field((), description="intentional findings, each with a reason")
 
     def watches(self, step: int) -> bool:
         """Whether that step (0 is the one before any optimizer step) is watched."""

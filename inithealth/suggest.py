@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def unknown(what: str, word: str, known: Iterable[str]) -> str:
-    """Return the message for an unknown name: the nearest known name, or all of them if none is near."""
+    """Return the message for an unknown name: it suggests the nearest known name, or lists all if none is near."""
     names = list(known)
     near = nearest(word, names)
     hint = f"; did you mean {near!r}?" if near else f"; known: {', '.join(sorted(names)) or 'none'}"

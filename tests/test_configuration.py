@@ -59,7 +59,7 @@ def test_a_section_of_a_file_that_is_named(tmp_path: Path) -> None:
         ("fail_on = 'errors'", "fail_on: Input should be"),
         ("[rules.dead-unit]\nx = 1", "did you mean 'dead-units'"),
         ("[[suppress]]\nrule = 'IH104'", "suppress.0.reason: Field required"),
-        ("x = ", "is no TOML"),
+        ("x = ", "is not valid TOML"),
         ("tool = {inithealth = 3}", "must be a table"),
     ],
 )
@@ -75,5 +75,5 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be read: No such file"):
         load(tmp_path / "none.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ValueError, match="is no TOML"):
+    with pytest.raises(ValueError, match="is not valid TOML"):
         load(tmp_path / "binary.toml")

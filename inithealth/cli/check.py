@@ -22,7 +22,7 @@ from inithealth.cli.optimizers import kind_of, optimizer_of
 from inithealth.cli.output import Output
 from inithealth.cli.progress import telling
 from inithealth.cli.targets import Subject, Target, find
-from inithealth.configuration import load, told
+from inithealth.configuration import error_message, load
 from inithealth.findings import Report, Severity
 from inithealth.record.layers.class_source import definition
 from inithealth.sessions.oneshot import check
@@ -106,7 +106,7 @@ def chosen(options: argparse.Namespace) -> Settings:
             typed["select"] = (*select, *options.extend_select)
         return Settings.model_validate({**found.model_dump(), **typed})
     except ValueError as error:
-        raise BadInput(told(error)) from None
+        raise BadInput(error_message(error)) from None
 
 
 def _built(target: Target, seed: int, loss: Any) -> Subject:
