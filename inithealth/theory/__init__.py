@@ -1,1 +1,1 @@
-"""What initialization theory says, without any network at hand: activations, gains, mean field, named schemes."""
+"""Initialization theory, independent of any network: activations, gains, mean field theory, named schemes."""

@@ -1,4 +1,4 @@
-"""What a row of the activation table says."""
+"""The type of the rows of the activation table."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from inithealth.theory.elementwise import Function
 
 @dataclass(frozen=True)
 class Activation:
-    """What is known of one activation.
+    """The properties of one activation.
 
     Attributes:
-        name: as users know it; the name in reports.
+        name: the name in reports.
         modules: classes of ``torch.nn``.
         functions: names in ``torch.nn.functional`` or ``torch``.
         nodes: autograd nodes, without ``Backward0``.
-        saved: values that such a node has saved, if other activations have the same node.
-        parameters: what its function takes besides the input, and torch's defaults.
-        kept: names by which the node saves a parameter, where they differ.
-        function: what it does to an array; None where it does more than change each value.
-        forward: 1 / sqrt(E[f(z)^2]), z ~ N(0, 1): the gain rms(W) sqrt(fan_in) that keeps the size of the signal.
-        backward: 1 / sqrt(E[f'(z)^2]): the gain that keeps the size of a gradient.
-        critical: gain at which chi_1 passes 1 in a deep stack without biases; None where there is none.
-        advised: ``torch.nn.init.calculate_gain``, where it differs from these.
-        doubt: why the gains may not hold for a network that has this activation; "" where they do.
-        scheme: the initialization in common use with it: "kaiming", "xavier" or "lecun".
-        gain_name: torch's name for its gain by that scheme, where torch has one.
-        low, high: a unit is dead if no input of the batch is between these; None where the slope is not zero.
-        hole: the slope is zero between ``low`` and ``high``, not outside.
+        saved: values saved by the node that distinguish it from other activations with the same node.
+        parameters: arguments of its function after the input, with torch's defaults.
+        kept: attributes in which the node saves a parameter, if the names differ.
+        function: the activation as a function of an array; None if it is not elementwise.
+        forward: 1 / sqrt(E[f(z)^2]), z ~ N(0, 1): the gain rms(W) sqrt(fan_in) that preserves the rms of the signal.
+        backward: 1 / sqrt(E[f'(z)^2]): the gain that preserves the norm of the gradient.
+        critical: gain at which chi_1 is 1 in a deep stack without biases; None if there is none.
+        advised: ``torch.nn.init.calculate_gain``, if it differs from these.
+        doubt: why the gains may be wrong for a network with this activation; "" if they are right.
+        scheme: the usual initialization with it: "kaiming", "xavier" or "lecun".
+        gain_name: torch's name for its gain in that scheme, if torch has one.
+        low, high: a unit is dead if no input of the batch is between these; None if the slope is not zero there.
+        hole: the slope is zero between ``low`` and ``high`` instead of outside.
         bounds: names of parameters that replace ``low`` and ``high``; "-" before a name negates it.
-        flat: outputs beyond which it is saturated, and ``flat_from`` the size of the input at which it is.
-        bounded: its outputs are never large, whatever the input.
-        opens: its outputs weigh another signal, from 0 to 1.
-        rate: its outputs may be the rates of a decay, the exponential behind it.
-        set_by_bias: a bias that outweighs the weights is a common start.
-        periodic: no place of its input is worse than another.
+        flat: outputs beyond which it is saturated; ``flat_from`` is the corresponding absolute input.
+        bounded: its outputs are bounded for every input.
+        opens: its outputs are gates, between 0 and 1.
+        rate: its outputs may be decay rates, followed by an exponential.
+        set_by_bias: initial biases that dominate the weights are common with it.
+        periodic: it is periodic, so large inputs do no harm.
         linear_at_zero: nearly linear for small inputs.
     """
 
@@ -70,11 +70,11 @@ class Activation:
 
     @property
     def dies(self) -> bool:
-        """Whether there are inputs at which its slope is exactly zero."""
+        """Whether its slope is exactly zero for some inputs."""
         return self.low is not None or self.high is not None
 
     def edges(self, parameters: tuple[float, ...] = ()) -> tuple[float | None, float | None]:
-        """The bounds between which the slope is not zero (outside which, for one with a hole).
+        """Return the bounds between which the slope is not zero (outside which, if it has a hole).
 
         Args:
             parameters: in the order of ``self.parameters``; empty for torch's defaults.
@@ -88,9 +88,9 @@ class Activation:
         return bound(self.bounds[0], self.low), bound(self.bounds[1], self.high)
 
     def saturating(self, parameters: tuple[float, ...] = ()) -> tuple[float | None, float | None]:
-        """The edges beyond which an input is too large rather than shut out.
+        """Return the bounds beyond which an input is too large, as opposed to off.
 
-        Those of a signal that is bounded on both sides, but for one at zero, which is a ReLU's.
+        These are the bounds of an activation with two of them, except a bound at zero, where a unit is off as in ReLU.
         """
         low, high = self.edges(parameters)
         if self.hole or low is None or high is None:

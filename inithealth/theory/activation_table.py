@@ -1,6 +1,6 @@
-"""Every activation that is known, one row each: how it is recognized, what it computes, what it needs.
+"""All known activations, one row each: how they are recognized, what they compute, which gains they need.
 
-Add an activation by adding a row; ``activation_row`` says what its fields mean. Slopes and bounds are torch's defaults.
+To add an activation, add a row; ``activation_row`` describes the fields. Slopes and bounds are torch's defaults.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ROWS: tuple[Activation, ...] = (
     Activation("relu6", ("ReLU6",), ("relu6",), ("Hardtanh",), {"min_val": 0.0, "max_val": 6.0}, **_RELU6),
     Activation("relu6", (), ("clamp",), ("Clamp",), {"min": 0.0, "max": 6.0}, **_RELU6),
     Activation("threshold", ("Threshold",), ("threshold",), ("Threshold",), parameters={"threshold": 0.0}, low=0.0,
-               bounds=("threshold", ""), doubt="not known, as its graph does not keep `value`; 0 is assumed", **_RELU),
+               bounds=("threshold", ""), doubt="unknown, as its graph does not save `value`; 0 is assumed", **_RELU),
     Activation("clamp_min", (), ("clamp_min",), ("ClampMin", "Clamp"), {"max": None}, **_CLAMP_MIN),
     Activation("clamp_min", (), ("maximum",), ("Maximum",), kept={"min": "constant"}, **_CLAMP_MIN),
     Activation("clamp_max", (), ("clamp_max",), ("ClampMax", "Clamp"), {"min": None}, **_CLAMP_MAX),
@@ -63,7 +63,7 @@ ROWS: tuple[Activation, ...] = (
     Activation("softshrink", ("Softshrink",), ("softshrink",), ("Softshrink",), function=f.softshrink, forward=1.5444,
                backward=1.2735, critical=1.5444, **_SHRINK),
     Activation("hardshrink", ("Hardshrink",), ("hardshrink",), ("Hardshrink",),
-               doubt="not known, as its function has jumps; 1 is assumed", **_SHRINK),
+               doubt="unknown, as the function is discontinuous; 1 is assumed", **_SHRINK),
     Activation("erf", (), ("erf",), ("Erf",), function=f.erf, forward=1.4672, backward=1.3252, critical=0.8862,
                scheme="xavier", flat=(-0.97, 0.97), flat_from=1.5345, bounded=True),
     Activation("gelu", ("GELU",), ("gelu",), ("Gelu",), forward=1.5335, backward=1.4811, critical=1.5335,
@@ -91,30 +91,30 @@ ROWS: tuple[Activation, ...] = (
                opens=True, set_by_bias=True),
     Activation("sin", (), ("sin",), ("Sin",), function=lambda np, x: np.sin(x), forward=1.5209, backward=1.3273,
                critical=1.0, bounded=True, periodic=True),
-    Activation("cos", (), ("cos",), ("Cos",), doubt="not known; 1 is assumed", bounded=True, periodic=True),
-    # It scales another signal, as a std or a decay: it has no gain. A decay near 1 is a long memory, not a flat part.
+    Activation("cos", (), ("cos",), ("Cos",), doubt="unknown; 1 is assumed", bounded=True, periodic=True),
+    # It scales another signal, as a std or a decay, so it has no gain. A decay near 1 is a long memory, not saturation.
     Activation("exp", (), ("exp",), ("Exp",), flat=(0.03, math.inf), set_by_bias=True),
     Activation("softmax", ("Softmax", "Softmin", "Softmax2d"), ("softmax", "softmin"), ("Softmax", "SafeSoftmax"),
                bounded=True, opens=True),
-    Activation("log_softmax", ("LogSoftmax",), ("log_softmax",), ("LogSoftmax",), doubt="not known; 1 is assumed"),
-    Activation("glu", ("GLU",), ("glu",), ("Glu",), doubt="not known; 1 is assumed"),
+    Activation("log_softmax", ("LogSoftmax",), ("log_softmax",), ("LogSoftmax",), doubt="unknown; 1 is assumed"),
+    Activation("glu", ("GLU",), ("glu",), ("Glu",), doubt="unknown; 1 is assumed"),
 )  # fmt: skip
 BY_NAME: Mapping[str, Activation] = {row.name: row for row in reversed(ROWS)}
 Saved = Callable[[str], Any]
 
 
 def by_node(node: str, saved: Saved) -> Activation | None:
-    """Return the activation that a node is, None for one that is none.
+    """Return the activation of a node; None if the node is not an activation.
 
     Args:
         node: the node's name without ``Backward0``.
-        saved: returns what the node has saved by that name; None for nothing.
+        saved: returns the value that the node saved under a name; None if there is none.
     """
     return next((row for row in ROWS if node in row.nodes and _matches(row, saved)), None)
 
 
 def parameters_of(row: Activation, saved: Saved) -> tuple[float, ...]:
-    """Return the parameters that such a node has saved, in the order of the row; empty if they are torch's defaults."""
+    """Return the parameters that a node saved, in the order of the row; empty for torch's defaults."""
     defaults = row.parameters
     found = {name: saved(row.kept.get(name, name)) for name in defaults}
     values = {name: value if _is_number(value) else defaults[name] for name, value in found.items()}
@@ -123,7 +123,7 @@ def parameters_of(row: Activation, saved: Saved) -> tuple[float, ...]:
 
 
 def _matches(row: Activation, saved: Saved) -> bool:
-    # A bound that is not saved makes another function: clamp(min=0) has no maximum.
+    # Without one of the bounds it is another function: clamp(min=0) has no maximum.
     bounds = (name.removeprefix("-") for name in row.bounds if name)
     return all(saved(row.kept.get(name, name)) is not None for name in bounds) and all(
         _close(saved(name), value) for name, value in (row.saved or {}).items()

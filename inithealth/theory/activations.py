@@ -1,4 +1,4 @@
-"""The activations as functions of numpy arrays. numpy is imported where a formula is evaluated, not before."""
+"""The activations as functions of numpy arrays. numpy is imported when a function is first evaluated."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ IDENTITY = "identity"
 
 @lru_cache(maxsize=256)
 def function_of(name: str, parameters: tuple[float, ...] = ()) -> Callable[[Any], Any]:
-    """Return the function of that name; the same object for the same arguments.
+    """Return the activation function; the same object for the same arguments.
 
     Args:
         parameters: in the order of the activation's row; empty for torch's defaults.
 
     Raises:
-        KeyError: there is none of that name.
+        KeyError: no activation with that name has a function.
     """
     import numpy as np
 
@@ -34,18 +34,18 @@ def function_of(name: str, parameters: tuple[float, ...] = ()) -> Callable[[Any]
 
 
 def row_of(layer: Layer) -> Activation | None:
-    """Return what is known of the activation that a layer feeds; None where it feeds none, or one without a row."""
+    """Return the row of the activation after a layer; None without an activation or a row."""
     return BY_NAME.get(layer.activation or "")
 
 
 def is_bounded(layer: Layer) -> bool:
-    """Return whether the layer's activation keeps an input of any size at a usual one."""
+    """Return whether the outputs of the layer's activation are bounded; False for periodic ones."""
     row = row_of(layer)
     return row is not None and row.bounded and not row.periodic
 
 
 def output_at(layer: Layer, value: float) -> float:
-    """Return what the layer's activation makes of a value; 0 where that is not known."""
+    """Return the layer's activation of a value; 0 if it is unknown."""
     import numpy as np
 
     row = row_of(layer)
@@ -55,5 +55,5 @@ def output_at(layer: Layer, value: float) -> float:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all functions."""
+    """Return the names of all activations with a function."""
     return (IDENTITY, *(name for name, row in BY_NAME.items() if row.function is not None))

@@ -1,9 +1,9 @@
-"""Recipes that depend on the depth: the siblings' recipe scaled by the number of residual branches.
+"""Recipes that depend on the depth: the recipe of the other layers, scaled by the number of residual branches.
 
 References:
     GPT-2: Radford et al. 2019, section 2.3. DeepNorm: https://arxiv.org/abs/2203.00555
-    Fixup: https://arxiv.org/abs/1901.09321. By block: https://arxiv.org/abs/1908.11365
-    Two over blocks and root of width: Wang and Komatsuzaki 2021 (GPT-J), Black et al. 2022 (GPT-NeoX).
+    Fixup: https://arxiv.org/abs/1901.09321. Per block: https://arxiv.org/abs/1908.11365
+    2 / (blocks * sqrt(width)): Wang and Komatsuzaki 2021 (GPT-J), Black et al. 2022 (GPT-NeoX).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from inithealth.theory.distributions import Drawn
 from inithealth.theory.recipes import Recipe, recipes, shape_fans
 
 _BASES = ("normal", "trunc_normal", "uniform", "kaiming", "xavier", "lecun", "torch_default")
-_SHARED = 0.5  # share of the other layers that a recipe needs to be the one that is scaled
+_SHARED = 0.5  # share of the other layers that must have a recipe for it to be the base recipe
 
 
 def depth_scaled(
     pairs: Sequence[tuple[Layer, Weight]], drawn: Sequence[Drawn], chosen: Sequence[Recipe | None]
 ) -> tuple[list[Recipe], ...]:
-    """For each layer the recipes that its place in the depth makes possible.
+    """Return for each layer the depth-dependent recipes that are possible for it.
 
     Args:
         pairs: layers and their weights.
         drawn: the distribution of each layer's weight.
-        chosen: what each layer would be called without these.
+        chosen: the recipe of each layer if these were not considered.
     """
     ends = [place for place, (layer, _) in enumerate(pairs) if layer.ends_branch and _matrix(layer)]
     if len(ends) < 2:
@@ -55,7 +55,7 @@ def _matrix(layer: Layer) -> bool:
 
 
 def _branches_in_depth(names: Sequence[str]) -> int:
-    """How many branches follow each other, where those that differ in a later number are side by side, as experts."""
+    """Return the number of successive branches. Names that differ only in a later number are parallel, as experts."""
     depths: dict[str, set[str]] = {}
     for name in names:
         split = split_numbers(name)
@@ -64,7 +64,7 @@ def _branches_in_depth(names: Sequence[str]) -> int:
 
 
 def _base(layers: Sequence[Layer], chosen: Sequence[Recipe | None]) -> Recipe | None:
-    """The recipe that most matrices within the network have."""
+    """Return the most common recipe of the matrices that are neither a head nor the end of a branch."""
     inner = [
         recipe
         for layer, recipe in zip(layers, chosen, strict=True)
@@ -79,7 +79,7 @@ def _base(layers: Sequence[Layer], chosen: Sequence[Recipe | None]) -> Recipe | 
 def _at_end(
     layer: Layer, weight: Weight, drawn: Drawn, base: Recipe | None, totals: list[int], place: int
 ) -> list[Recipe]:
-    """The others' recipe over the root of the number of branches, of blocks, or of the branches so far."""
+    """Return the base recipe over the square root of the number of branches, of blocks, or of branches so far."""
     found = []
     same = [recipe for recipe in recipes(layer, weight, drawn) if base is not None and recipe.text == base.text]
     if not same and base is not None and base.name in ("normal", "trunc_normal"):
@@ -99,14 +99,14 @@ def _at_end(
 
 
 def _deepnorm(weight: Weight, drawn: Drawn, branches: int) -> list[Recipe]:
-    """Xavier with gain (8 blocks)^(-1/4)."""
+    """Return Xavier with gain (8 blocks)^(-1/4)."""
     gain = (8 * max(1, branches // 2)) ** -0.25
     std = gain * (2 / sum(shape_fans(weight))) ** 0.5
     return [Recipe("deepnorm", f"DeepNorm gain {gain:.2g}", std, 2.0)] if drawn.kind != "truncated" else []
 
 
 def _fixup(layer: Layer, weight: Weight, drawn: Drawn, branches: int) -> list[Recipe]:
-    """Kaiming's over L^(1 / (2m - 2)), for m = 2 or 3 layers in each of L branches."""
+    """Return the Kaiming recipes over L^(1 / (2m - 2)), for m = 2 or 3 layers in each of L branches."""
     kaiming = [
         recipe
         for recipe in recipes(layer, weight, drawn)

@@ -1,4 +1,4 @@
-"""Which distribution a weight was drawn from: told by its largest element and its kurtosis."""
+"""The distribution that a weight was drawn from, estimated from its largest element and its kurtosis."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from inithealth.recording import Weight
 
 Kind = Literal["normal", "uniform", "truncated", "unknown"]
 
-TRUNCATED_STD = 0.8796  # of a normal distribution cut off at 2 standard deviations, in those of the whole one
-_FEWEST = 64  # elements that say anything of a distribution
-_SAMPLED = 4096  # elements that a kurtosis is taken of, or a little fewer
-_SURE = 4.0  # standard errors: one in 16,000 fresh weights lies beyond
-_RARE = 1e-4  # chance of a largest element that is not taken for chance
+TRUNCATED_STD = 0.8796  # of a normal distribution truncated at 2 standard deviations, relative to the untruncated one
+_FEWEST = 64  # elements needed to estimate a distribution
+_SAMPLED = 4096  # elements, at most, that the kurtosis is computed from
+_SURE = 4.0  # standard errors: exceeded by one in 16,000 fresh weights
+_RARE = 1e-4  # probability below which a largest element is not considered chance
 _HALF_ROUNDING = 2.0**-8  # of bfloat16, relative
 _CUT_AT_TWO = 2 / TRUNCATED_STD  # largest element over std
-_FEWEST_CUT = 500  # normal elements of which none passes 2.35 std: one time in 10,000
+_FEWEST_CUT = 500  # normal elements: with a probability of 1 in 10,000 none exceeds 2.35 std
 
 
 class Drawn(NamedTuple):
-    """Where the elements that are not zero seem to be drawn from."""
+    """The estimated distribution of the non-zero elements."""
 
     kind: Kind
-    mean: float  # 0 where it is 0 within chance
+    mean: float  # 0 if it does not differ significantly from 0
     std: float
-    bound: float  # the largest distance from the mean
-    elements: int  # that are not zero
+    bound: float  # largest absolute deviation from the mean
+    elements: int  # number of non-zero elements
     error: float  # standard error of the std, relative to it
-    rounding: float  # relative, of one element
+    rounding: float  # relative rounding error of one element
 
 
 def drawn(weight: Weight) -> Drawn:
-    """The distribution of a weight's elements; "unknown" where none of the usual ones fits or too few are there."""
+    """Return the distribution of a weight; of kind "unknown" if none fits or the weight has too few elements."""
     filled = 1 - weight.zero_share
     count = round(math.prod(weight.shape) * filled)
     if count < _FEWEST or weight.non_finite or weight.constant:
@@ -43,7 +43,7 @@ def drawn(weight: Weight) -> Drawn:
     if abs(mean) <= _SURE * std / count**0.5:
         mean, std = 0.0, square**0.5
     rounding = _HALF_ROUNDING if weight.half_precision else 1e-6
-    # Zeros among them add to the moments what they add to their number: nothing else.
+    # Zeros only scale the moments, by the share of the elements that are not zero.
     kurtosis = None if weight.kurtosis is None or (mean and weight.zero_share) else weight.kurtosis * filled
     bound = weight.abs_max - abs(mean)
     kind = _kind(bound / std if std > 0 else math.inf, kurtosis, count, filled, rounding, mean == 0)
@@ -51,10 +51,10 @@ def drawn(weight: Weight) -> Drawn:
     return Drawn(kind, mean, std, bound, count, spread / math.sqrt(count), rounding)
 
 
-def _kind(reach: float, kurtosis: float | None, count: int, filled: float, rounding: float, centred: bool) -> Kind:
-    """The distribution with that largest element, in standard deviations, and that kurtosis."""
+def _kind(reach: float, kurtosis: float | None, count: int, filled: float, rounding: float, centered: bool) -> Kind:
+    """Return the distribution with that largest element, in standard deviations, and that kurtosis."""
     sampled = math.sqrt(min(count, _SAMPLED * filled))
-    if _reaches(reach, 3**0.5, 0.447 if centred else 1.0, 10 / count, count, rounding) and _near(
+    if _reaches(reach, 3**0.5, 0.447 if centered else 1.0, 10 / count, count, rounding) and _near(
         kurtosis, 1.8, 1.15 / sampled
     ):
         return "uniform"
@@ -71,12 +71,12 @@ def _kind(reach: float, kurtosis: float | None, count: int, filled: float, round
 
 
 def _reaches(reach: float, edge: float, spread: float, short: float, count: int, rounding: float) -> bool:
-    """Whether a largest element is that of a distribution which ends there."""
-    sure = min(_SURE, 2 + count / 250)  # of few elements a normal sample soon looks like that: the errors are balanced
+    """Return whether a largest element is consistent with a distribution that ends at ``edge``."""
+    sure = min(_SURE, 2 + count / 250)  # a small normal sample often looks the same: this balances both errors
     chance = sure * spread / math.sqrt(count) + rounding
     return edge * (1 - chance - short) <= reach <= edge * (1 + chance)
 
 
-def _near(kurtosis: float | None, wanted: float, error: float) -> bool:
-    # A normal sample's kurtosis leans to the right: half as much again is left for that.
-    return kurtosis is None or -_SURE * error <= kurtosis - wanted <= 1.5 * _SURE * error
+def _near(kurtosis: float | None, expected: float, error: float) -> bool:
+    # The kurtosis of a normal sample is skewed to the right: the upper tolerance is 1.5 times the lower one.
+    return kurtosis is None or -_SURE * error <= kurtosis - expected <= 1.5 * _SURE * error

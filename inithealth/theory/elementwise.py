@@ -1,6 +1,6 @@
-"""The functions of the activation table. numpy is their first argument, so that reading the table does not import it.
+"""The functions of the activation table. numpy is their first argument, so that loading the table does not import it.
 
-What comes behind the array are the activation's parameters, in the order of its row.
+The arguments after the array are the parameters of the activation, in the order of its row.
 """
 
 from __future__ import annotations

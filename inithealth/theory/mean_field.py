@@ -1,6 +1,6 @@
-"""Mean field theory of wide random networks: what a layer makes of the variance and correlation of its signal.
+"""Mean field theory of wide random networks: how a layer maps the variance and correlation of its signal.
 
-A layer z' = W phi(z) + b, with weights of variance weight_std^2 / fan_in and biases of variance bias_std^2, takes
+A layer z' = W phi(z) + b, with weights of variance weight_std^2 / fan_in and biases of variance bias_std^2, maps
 the variance q of z to weight_std^2 E[phi(sqrt(q) x)^2] + bias_std^2, x ~ N(0, 1). Schoenholz et al. 2017,
 https://arxiv.org/abs/1611.01232; Poole et al. 2016, https://arxiv.org/abs/1606.05340.
 """
@@ -21,55 +21,55 @@ if TYPE_CHECKING:
 
 Function = Callable[["Array"], "Array"]
 
-_NODES = 2049  # of the quadrature; it costs 0.1 ms
-_REACH = 9.0  # standard deviations, beyond which 1e-18 of a normal distribution lie
-_FINE = 0.05  # nodes lie densest within so many standard deviations: that is where a large q folds the bends
-_LEAST, _MOST = 1e-12, 1e12  # variances that it is used between
-_STEP = 100.0  # over which the power is found that an activation follows beyond them
+_NODES = 2049  # of the quadrature, which takes 0.1 ms
+_REACH = 9.0  # standard deviations: a normal distribution has 1e-18 of its mass beyond
+_FINE = 0.05  # standard deviations: nodes are densest within, where a large q moves the kinks of the activation
+_LEAST, _MOST = 1e-12, 1e12  # range of variances that are evaluated
+_STEP = 100.0  # factor of variance over which the exponent beyond that range is fitted
 _TERMS = 128  # of the Hermite expansion of a correlation
 
 
 def mean_square(activation: str | Function, variance: float = 1.0) -> float:
-    """E[phi(sqrt(variance) x)^2] for x ~ N(0, 1).
+    """Return E[phi(sqrt(variance) x)^2] for x ~ N(0, 1).
 
     Args:
-        activation: a name, or a function of an array of floats without jumps.
+        activation: a name, or a continuous function of an array of floats.
 
     Raises:
-        KeyError: a name that is not known.
+        KeyError: the name is unknown.
     """
     edge = _bounded(variance)
     square = _squares(activation, edge)[0]
     if edge == variance or square == 0.0:
         return square
-    # Far out every activation is a power of its input: straight, or flat.
+    # For large and small inputs every activation is a power of its input: linear or constant.
     inner = edge * _STEP if edge == _LEAST else edge / _STEP
     power = math.log(_squares(activation, inner)[0] / square) / math.log(inner / edge)
     return float(square * (variance / edge) ** round(power, 3))
 
 
 def mean_square_slope(activation: str | Function, variance: float = 1.0) -> float:
-    """E[phi'(sqrt(variance) x)^2]: what a layer does to the square of a gradient, but for its weights."""
+    """Return E[phi'(sqrt(variance) x)^2]: the factor of the squared gradient, apart from the weights."""
     return _squares(activation, _bounded(variance))[1]
 
 
 def forward_gain(activation: str | Function, variance: float = 1.0) -> float:
-    """The weight gain, std(W) sqrt(fan_in), that keeps a signal of that variance through the activation."""
+    """Return the weight gain, std(W) sqrt(fan_in), that preserves a signal of that variance."""
     return (variance / square) ** 0.5 if (square := mean_square(activation, variance)) > 0 else math.inf
 
 
 def backward_gain(activation: str | Function, variance: float = 1.0) -> float:
-    """The weight gain that keeps the gradient through the activation of a signal of that variance."""
+    """Return the weight gain that preserves the gradient, for a signal of that variance."""
     return square**-0.5 if (square := mean_square_slope(activation, variance)) > 0 else math.inf
 
 
 def next_variance(activation: str | Function, variance: float, gain: float, bias_std: float = 0.0) -> float:
-    """The variance one layer on."""
+    """Return the variance after one more layer."""
     return gain**2 * mean_square(activation, variance) + bias_std**2
 
 
 def signal_after(activation: str | Function, gain: float, layers: int, bias_std: float = 0.0) -> float:
-    """What the rms of a signal that starts at 1 is after so many layers."""
+    """Return the rms after a number of layers of a signal that starts at 1."""
     variance = 1.0
     for _ in range(layers):
         variance = next_variance(activation, variance, gain, bias_std)
@@ -77,7 +77,7 @@ def signal_after(activation: str | Function, gain: float, layers: int, bias_std:
 
 
 def fixed_variance(activation: str | Function, gain: float, bias_std: float = 0.0, start: float = 1.0) -> float:
-    """The variance q* that a signal of variance ``start`` tends to with depth; it may be 0 or infinity."""
+    """Return the variance q* to which a signal of variance ``start`` converges with depth; it may be 0 or infinity."""
 
     def growth(log_variance: float) -> float:
         variance = math.exp(log_variance)
@@ -98,12 +98,12 @@ def fixed_variance(activation: str | Function, gain: float, bias_std: float = 0.
 
 
 def chi(activation: str | Function, gain: float, bias_std: float = 0.0, start: float = 1.0) -> float:
-    """chi_1 = gain^2 E[phi'(sqrt(q*) x)^2]: below 1 gradients vanish with depth, above 1 they explode."""
+    """Return chi_1 = gain^2 E[phi'(sqrt(q*) x)^2]: gradients vanish with depth below 1, and explode above 1."""
     return gain**2 * mean_square_slope(activation, fixed_variance(activation, gain, bias_std, start))
 
 
 def depth_scale(chi_1: float) -> float:
-    """Layers over which the square of a gradient changes by a factor e: 1 / |ln chi_1|."""
+    """Return the number of layers over which the squared gradient changes by a factor e: 1 / |ln chi_1|."""
     if chi_1 <= 0:
         return 0.0
     return math.inf if abs(chi_1 - 1.0) < 1e-9 else 1.0 / abs(math.log(chi_1))
@@ -112,19 +112,19 @@ def depth_scale(chi_1: float) -> float:
 def next_correlation(
     activation: str | Function, correlation: float, gain: float, bias_std: float = 0.0, start: float = 1.0
 ) -> float:
-    """The correlation of two inputs one layer on, at the variance q*."""
+    """Return the correlation of two inputs after one more layer, at the variance q*."""
     settled = _bounded(fixed_variance(activation, gain, bias_std, start))
     return _correlated(activation, correlation, gain, bias_std, settled)
 
 
 def fixed_correlation(activation: str | Function, gain: float, bias_std: float = 0.0, start: float = 1.0) -> float:
-    """The correlation c* that any two inputs tend to with depth; 1 where the network sees all inputs alike."""
+    """Return the correlation c* to which any two inputs converge with depth; 1 if it maps all inputs to the same."""
     settled = _bounded(fixed_variance(activation, gain, bias_std, start))
 
     def growth(correlation: float) -> float:
         return _correlated(activation, correlation, gain, bias_std, settled) - correlation
 
-    # The map has no negative coefficient: it is convex, and meets the diagonal below 1 at most once.
+    # The map has no negative coefficient, so it is convex and crosses the diagonal below 1 at most once.
     below = 1.0 - 1e-3
     if growth(below) >= 0:
         return 1.0
@@ -133,9 +133,9 @@ def fixed_correlation(activation: str | Function, gain: float, bias_std: float =
 
 @lru_cache(maxsize=256)
 def critical_gain(activation: str | Function, bias_std: float = 0.0, most: float = 6.0) -> float | None:
-    """The weight gain at which chi_1 passes 1: gradients vanish below it and explode above.
+    """Return the weight gain at which chi_1 is 1: gradients vanish below it and explode above it.
 
-    The signal starts with variance 1. None where there is no such gain up to ``most``, as for the sigmoid.
+    The signal starts with variance 1. None if there is no such gain up to ``most``, as for the sigmoid.
     """
     grid = [most * (number + 1) / 60 for number in range(60)]
     values = [chi(activation, gain, bias_std) - 1.0 for gain in grid]
@@ -146,13 +146,13 @@ def critical_gain(activation: str | Function, bias_std: float = 0.0, most: float
 
 
 def critical_std(activation: str | Function, fan_in: int, bias_std: float = 0.0) -> float | None:
-    """The weight std that this means for so many inputs."""
+    """Return the weight std of the critical gain for that fan_in."""
     gain = critical_gain(activation, bias_std)
     return None if gain is None else gain / math.sqrt(fan_in)
 
 
 def _root(function: Callable[[float], float], inner: float, outer: float, steps: int = 40) -> float:
-    """Where a function changes its sign between two places, by bisection."""
+    """Return the point between two others where a function changes its sign, by bisection."""
     positive = function(inner) > 0
     for _ in range(steps):
         middle = (inner + outer) / 2
@@ -169,7 +169,7 @@ def _bounded(variance: float) -> float:
 
 @lru_cache(maxsize=4096)
 def _squares(activation: str | Function, variance: float) -> tuple[float, float]:
-    """E[phi^2] and E[phi'^2]. The slope is the mean one between two nodes: a bend does no harm."""
+    """Return E[phi^2] and E[phi'^2]. The slope is the mean between two nodes, so kinks are allowed."""
     nodes, weights = _quadrature()
     inputs = nodes * math.sqrt(variance)
     outputs = _function(activation)(inputs)
@@ -188,9 +188,9 @@ def _correlated(activation: str | Function, correlation: float, gain: float, bia
 
 @lru_cache(maxsize=256)
 def _hermite(activation: str | Function, variance: float) -> tuple[float, ...]:
-    """Squares a_n^2 of the Hermite coefficients: E[phi(u) phi(v)] is the sum of a_n^2 c^n (Mehler's formula).
+    """Return the squares a_n^2 of the Hermite coefficients: E[phi(u) phi(v)] = sum of a_n^2 c^n (Mehler's formula).
 
-    The last holds all that is left, so that they add up to E[phi^2].
+    The last element is the remainder, so that they add up to E[phi^2].
     """
     nodes, weights = _quadrature()
     weighted = _function(activation)(nodes * math.sqrt(variance)) * weights
@@ -205,7 +205,7 @@ def _hermite(activation: str | Function, variance: float) -> tuple[float, ...]:
 
 @lru_cache(maxsize=1)
 def _quadrature() -> tuple[Array, Array]:
-    """Nodes of the standard normal distribution and their weights, by the trapezoid rule on a stretched axis."""
+    """Return nodes and weights for the standard normal distribution: the trapezoidal rule on a stretched axis."""
     import numpy as np
 
     places = np.linspace(-1.0, 1.0, _NODES) * math.asinh(_REACH / _FINE)

@@ -1,4 +1,4 @@
-"""The initializations in common use: which std each of them gives a layer's weight, and how likely it is there.
+"""The initializations in common use: the std that each gives a layer's weight, and its likelihood for that layer.
 
 References:
     Xavier: Glorot and Bengio 2010. Kaiming: He et al. 2015, https://arxiv.org/abs/1502.01852
@@ -17,10 +17,10 @@ from inithealth.recording import Layer, Weight
 from inithealth.theory.activations import row_of
 from inithealth.theory.distributions import TRUNCATED_STD, Drawn
 
-_USUAL_SLOPE = 0.2  # of a leaky ReLU, where none is recorded
+_USUAL_SLOPE = 0.2  # of a leaky ReLU, if none is recorded
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
-_HEAD_DIMS = (32, 64, 80, 96, 128)  # of T5's kind, that divide the query's variance
-# Numbers people type, the most usual first.
+_HEAD_DIMS = (32, 64, 80, 96, 128)  # head sizes in T5-style models, which divide the query's variance by them
+# Common literal values, the most frequent first.
 _STDS = (0.02, 0.01, 0.1, 1.0, 0.05, 0.001, 0.2, 0.5, 0.006)
 _BOUNDS = (0.1, 0.05, 0.01, 0.08, 1.0, 0.001, 0.003, 0.5)
 
@@ -31,16 +31,16 @@ class Recipe(NamedTuple):
     name: str
     text: str
     std: float
-    cost: float  # how unlikely it is in this place: minus the logarithm of its odds
+    cost: float  # negative logarithm of its prior odds for this layer
 
 
 def recipes(layer: Layer, weight: Weight, drawn: Drawn) -> list[Recipe]:
-    """All that draw from this distribution, for this layer's shape."""
+    """Return all recipes with this distribution, for this layer's shape."""
     found = [*_default(layer, weight, drawn), *_plain(drawn)]
     if layer.kind in DRAWN and len(weight.shape) > 1:
         found += _by_fans(layer, weight, drawn)
     if drawn.kind == "normal" and weight.fan_in and layer.kind in MATRICES:
-        # Of GPT-NeoX and BLOOM, in which the narrow side is the model's width.
+        # GPT-NeoX and BLOOM: the smaller dimension is the model's width.
         found.append(Recipe("normal", "normal sqrt(2/5d)", (0.4 / min(shape_fans(weight))) ** 0.5, 2.5))
         if layer.head:
             found.append(Recipe("mup", "muP readout 1/fan_in", 1 / weight.fan_in, 2.0))
@@ -52,7 +52,7 @@ def recipes(layer: Layer, weight: Weight, drawn: Drawn) -> list[Recipe]:
 
 
 def default_bound(layer: Layer, weight: Weight) -> float | None:
-    """The bound of the uniform distribution that PyTorch's own layer draws this weight from; None where it does not."""
+    """Return the bound of the uniform distribution that PyTorch's layer uses by default; None if it uses none."""
     if len(weight.shape) < 2:
         return None
     if layer.type_name == "MultiheadAttention" and "in_proj" in weight.name:
@@ -65,13 +65,13 @@ def default_bound(layer: Layer, weight: Weight) -> float | None:
 
 
 def shape_fans(weight: Weight) -> tuple[int, int]:
-    """fan_in and fan_out as torch.nn.init takes them from a shape, whatever the groups or the transposition."""
+    """Return fan_in and fan_out as torch.nn.init computes them from a shape, ignoring groups and transposition."""
     field = math.prod(weight.shape[2:])
     return weight.shape[1] * field, weight.shape[0] * field
 
 
 def _hidden(layer: Layer, weight: Weight) -> int:
-    """The size of a recurrent layer's state."""
+    """Return the hidden size of a recurrent layer."""
     if "weight_hr" in weight.name:  # a projection of the state: [outputs, state]
         return weight.shape[1]
     gates = next((count for word, count in _GATES.items() if word in layer.type_name), 4)
@@ -107,12 +107,12 @@ def _by_fans(layer: Layer, weight: Weight, drawn: Drawn) -> Iterator[Recipe]:
             text = f"{family} {word}{way}{which}{_gain(family, gain)}"
             more = 0.0 if not which else 1.0
             yield Recipe(family.lower(), text, gain / math.sqrt(fan), cost + more)
-            if drawn.kind == "truncated":  # cut off, and not widened again for what that takes
+            if drawn.kind == "truncated":  # truncated without rescaling the std
                 yield Recipe(family.lower(), f"{text} cut", TRUNCATED_STD * gain / math.sqrt(fan), cost + more + 1)
 
 
 def _families(layer: Layer, fan_in: int, fan_out: int) -> Iterator[tuple[str, float, str, float, float]]:
-    """Name, gain, mode, fan and cost."""
+    """Yield name, gain, mode, fan and cost of each family."""
     row = row_of(layer)
     scheme = row.scheme if row is not None else ""
     rectified, squashed, normalizes_itself = (scheme == each for each in ("kaiming", "xavier", "lecun"))
