@@ -1,1 +1,1 @@
-"""The recording in TensorBoard."""
+"""Scalars, pictures and alerts of a recording in TensorBoard."""

@@ -1,4 +1,4 @@
-"""Summary protos: what TensorBoard's stock dashboards read."""
+"""Summary protos, which TensorBoard's built-in dashboards read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tensorboard.plugins.text.metadata import create_summary_metadata as text_me
 
 
 def scalars_event(values: Mapping[str, float], descriptions: Mapping[str, str] | None = None) -> Summary:
-    """All values in one proto. Raises ValueError for one that is not finite: charts cannot show it."""
+    """Return all values in one proto. Raises ValueError if one is not finite: charts cannot show it."""
     for tag, value in values.items():
         if not math.isfinite(value):
             raise ValueError(f"{tag} is {value}")
@@ -33,7 +33,7 @@ def scalars_event(values: Mapping[str, float], descriptions: Mapping[str, str] |
 
 
 def image_event(pictures: Mapping[str, bytes], descriptions: Mapping[str, str]) -> Summary:
-    """PNG files by tag."""
+    """Return a proto of PNG files by tag."""
     values = []
     for tag, png in pictures.items():
         width, height = Image.open(io.BytesIO(png)).size
@@ -43,13 +43,13 @@ def image_event(pictures: Mapping[str, bytes], descriptions: Mapping[str, str]) 
 
 
 def text_event(tag: str, markdown: str) -> Summary:
-    """One text that the Text dashboard renders as Markdown."""
+    """Return a proto of Markdown for the Text dashboard."""
     tensor = _string(markdown.encode(), TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)]))
     return Summary(value=[Summary.Value(tag=tag, tensor=tensor, metadata=text_metadata(None, None))])
 
 
 def layout_event(layout: Layout) -> Summary:
-    """The layout of the Custom Scalars dashboard."""
+    """Return a proto of the layout of the Custom Scalars dashboard."""
     tensor = _string(layout.SerializeToString(), TensorShapeProto())
     return Summary(value=[Summary.Value(tag=CONFIG_SUMMARY_TAG, tensor=tensor, metadata=layout_metadata())])
 

@@ -1,4 +1,4 @@
-"""The level that is wanted at each layer: what the pictures call healthy."""
+"""The expected level of each layer, around which the pictures show the healthy band."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from inithealth.evidence.roles import level_role
 from inithealth.recording import Recording, Step
 from inithealth.tensorboard.log2_levels import Level, Reading, finite, forward_level, gradient_level, levels_of, log2
 
-OCTAVES = 1.0  # half width of the healthy band: within x2 of what is wanted is no news
+OCTAVES = 1.0  # half width of the healthy band: within x2 of the expected level
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What is wanted: log2 by layer name, and what it is taken from."""
+    """Expected levels: log2 by layer name, and where they come from."""
 
     source: str
     levels: Mapping[str, float]
@@ -25,19 +25,19 @@ class Reference:
 
 @dataclass(frozen=True)
 class Quantity:
-    """One of the two signals that are drawn: its name, how it is read, what it is compared with."""
+    """One of the two quantities that are drawn: its name, how it is read, its expected levels."""
 
     name: str
     level: Reading
     reference: Callable[[Recording, Step], Reference]
 
 
-def sleepers(recording: Recording, reading: Reading) -> frozenset[str]:
-    """Layers at exactly zero at the first recorded step, where that is a scheme and no fault as long as they wake.
+def zero_starts(recording: Recording, reading: Reading) -> frozenset[str]:
+    """Return the layers that are exactly zero at the first recorded step, if that is an intentional start.
 
-    Those are heads, layers that a skip leads around, and for gradients all that lies above a head of zeros.
+    These are heads, layers that a skip connection bypasses, and for gradients all layers upstream of a zero head.
     """
-    silent_head = reading is gradient_level and any(
+    zero_head = reading is gradient_level and any(
         layer.head and _start(recording, forward_level).get(layer.name) == -math.inf for layer in recording.layers
     )
     start = _start(recording, reading)
@@ -45,35 +45,35 @@ def sleepers(recording: Recording, reading: Reading) -> frozenset[str]:
         layer.name
         for layer in recording.layers
         if start.get(layer.name) == -math.inf
-        and (silent_head or layer.head or layer.bypassable or layer.ends_branch or layer.feeds == "residual")
+        and (zero_head or layer.head or layer.bypassable or layer.ends_branch or layer.feeds == "residual")
     )
 
 
 def forward_reference(recording: Recording, step: Step) -> Reference:
-    """Without norms the network input's rms is wanted everywhere; norms set levels of their own (see `_peers`).
+    """Return the expected rms: without norms, that of the network's input; else that of similar layers (see `_peers`).
 
-    What is wanted comes from the first recorded step, so that drift shows; for what starts at zero from ``step``.
+    It is taken from the first recorded step, so that drift is visible; for zero starts, from ``step``.
     """
     start = _start(recording, forward_level)
-    asleep = sleepers(recording, forward_level)
-    woken = _peers(recording, levels_of(step, forward_level), asleep)
+    zero = zero_starts(recording, forward_level)
+    late = _peers(recording, levels_of(step, forward_level), zero)
     if recording.normalized:
-        # A norm's output has rms 1 by construction, but one that ends a residual branch may start at 0 by intent.
-        norms = {layer.name: 0.0 for layer in recording.layers if layer.kind == "norm" and layer.name not in asleep}
-        return Reference("like layers' median", _peers(recording, start) | norms | woken)
+        # A norm's output has rms 1, except if it ends a residual branch and intentionally starts at 0.
+        norms = {layer.name: 0.0 for layer in recording.layers if layer.kind == "norm" and layer.name not in zero}
+        return Reference("similar layers' median", _peers(recording, start) | norms | late)
     inputs = finite(log2(signal.rms) for signal in recording.inputs.values() if signal.sampled)
     if inputs:
-        return Reference("the input's rms", _everywhere(recording, inputs[:1]) | woken)
-    return Reference("the first layer's rms", _everywhere(recording, _in_depth_order(recording, start)[:1]) | woken)
+        return Reference("the input's rms", _everywhere(recording, inputs[:1]) | late)
+    return Reference("the first layer's rms", _everywhere(recording, _in_depth_order(recording, start)[:1]) | late)
 
 
 def gradient_reference(recording: Recording, step: Step) -> Reference:
-    """Without norms the gradient norm at the layer nearest the loss is wanted everywhere, step by step."""
+    """Return the expected gradient norm of a step: without norms, that of the layer nearest to the loss."""
     levels = levels_of(step, gradient_level)
     if recording.normalized:
-        return Reference("like layers' median", _peers(recording, levels))
-    woken = _peers(recording, levels, sleepers(recording, gradient_level))
-    return Reference("the last layer's", _everywhere(recording, _in_depth_order(recording, levels)[-1:]) | woken)
+        return Reference("similar layers' median", _peers(recording, levels))
+    late = _peers(recording, levels, zero_starts(recording, gradient_level))
+    return Reference("the last layer's", _everywhere(recording, _in_depth_order(recording, levels)[-1:]) | late)
 
 
 def _start(recording: Recording, reading: Reading) -> dict[str, Level]:
@@ -81,14 +81,14 @@ def _start(recording: Recording, reading: Reading) -> dict[str, Level]:
 
 
 def _everywhere(recording: Recording, measured: list[float]) -> dict[str, float]:
-    """One level for all layers: the one in the list, if there is one."""
+    """Return the one level in the list for all layers; empty without one."""
     return {layer.name: level for layer in recording.layers for level in measured}
 
 
 def _peers(recording: Recording, levels: Mapping[str, Level], among: frozenset[str] | None = None) -> dict[str, float]:
-    """Median level of the layers of the same role, of all of them or of those ``among`` the given.
+    """Return the median level of the layers of the same role; only of the layers ``among``, if given.
 
-    Healthy levels behind a norm differ by role (an embedding of 0.02, a projection of 0.4): no one level fits all.
+    With norms, healthy levels differ by role (an embedding of 0.02, a projection of 0.4).
     """
     groups: dict[Hashable, list[float]] = defaultdict(list)
     members = [layer for layer in recording.layers if among is None or layer.name in among]

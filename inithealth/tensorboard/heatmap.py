@@ -1,4 +1,4 @@
-"""A depth map as a PNG that stays legible in TensorBoard's 350-pixel cards. Pillow only."""
+"""Draws a depth map as a PNG that is legible in TensorBoard's 350-pixel cards. Needs Pillow only."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Iterable, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from inithealth.tensorboard.colours import LEGEND, classes
+from inithealth.tensorboard.colors import LEGEND, classes
 from inithealth.tensorboard.depth_map import DepthMap
 
-# A card shows the picture at about half its size, without smoothing: below 24 a 6 can look like an 8.
+# A card shows the picture at about half its size, without smoothing: in a font below 24, a 6 can look like an 8.
 WIDTH, HEIGHT, TEXT = 660, 352, 24
 _TOP, _BOTTOM, _RIGHT = 34, 64, 8  # title; step axis and legend; margin
-_LINE = 24  # least distance of two labels
+_LINE = 24  # smallest distance between two labels
 _MOST_LABEL = 250
-_INK, _FAINT, _BLAME = "#1c1e21", "#c3c7cd", "#c5121b"
+_INK, _FAINT, _CAUSE = "#1c1e21", "#c3c7cd", "#c5121b"
 _QUANTITIES = {"forward": "Forward rms", "gradient": "Gradient norm"}
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -25,7 +25,7 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 def draw(depth_map: DepthMap) -> bytes:
-    """The picture as PNG, 660 x 352 pixels: title, layers from input (top) to loss, steps to the right, legend."""
+    """Return a PNG of 660 x 352 pixels: title, layers from input (top) to loss, steps to the right, legend."""
     picture = Image.new("RGB", (WIDTH, HEIGHT), "white")
     pen = ImageDraw.Draw(picture)
     font = ImageFont.load_default(size=TEXT)
@@ -46,7 +46,7 @@ def draw(depth_map: DepthMap) -> bytes:
 
 
 def row_span(row: int, rows: int, top: int = _TOP, bottom: int = HEIGHT - _BOTTOM) -> tuple[int, int]:
-    """First pixel of a row and the first one after it."""
+    """Return the first pixel of a row and the first one after it."""
     height = bottom - top
     return top + row * height // rows, top + (row + 1) * height // rows
 
@@ -57,7 +57,7 @@ def _title(depth_map: DepthMap) -> str:
 
 
 def _labels(names: Sequence[str], font: Font) -> list[str]:
-    """Names as they are; where one is too long, all without their common beginning, and cut in the middle."""
+    """Return the names; if one is too long, without their common prefix and shortened in the middle."""
     if all(font.getlength(name) <= _MOST_LABEL for name in names):
         return list(names)
     parents = [name.split(".")[:-1] for name in names]
@@ -66,7 +66,7 @@ def _labels(names: Sequence[str], font: Font) -> list[str]:
 
 
 def _elided(label: str, font: Font) -> str:
-    """Both ends of a label that is too long: the block's number stands in front, the layer's own name at the end."""
+    """Return both ends of a label that is too long: the block's number is in front, the layer's name at the end."""
     kept, short = len(label), label
     while kept > 0 and font.getlength(short) > _MOST_LABEL:
         kept -= 1
@@ -91,7 +91,7 @@ def _cells(picture: Image.Image, depth_map: DepthMap, area: Box) -> None:
 
 
 def _hatch(picture: Image.Image, box: Box) -> None:
-    """Diagonal lines on white: not measured must not look like healthy."""
+    """Draw diagonal lines on white, so that a cell without a measurement does not look healthy."""
     left, top, right, bottom = box
     width, height = right - left + 1, bottom - top + 1
     tile = Image.new("RGB", (width, height), "white")
@@ -102,20 +102,20 @@ def _hatch(picture: Image.Image, box: Box) -> None:
 
 
 def _row_labels(pen: ImageDraw.ImageDraw, font: Font, labels: Sequence[str], marked: frozenset[int], area: Box) -> None:
-    """As many names as fit: who is to blame first, then the first and the last layer, then the rest evenly."""
+    """Draw as many names as fit: first the root-cause layers, then the first and last layer, then the rest evenly."""
     left, top, right, bottom = area
     starts = [row for row in sorted(marked) if row - 1 not in marked]
     for start in starts:
         stop = next(row for row in itertools.count(start) if row not in marked)
         first, last = row_span(start, len(labels))[0], row_span(stop - 1, len(labels))[1]
-        pen.rectangle((left - 10, first - 3, right + 3, last + 2), outline=_BLAME, width=3)
-        pen.rectangle((left - 10, first - 3, left - 2, last + 2), fill=_BLAME)
+        pen.rectangle((left - 10, first - 3, right + 3, last + 2), outline=_CAUSE, width=3)
+        pen.rectangle((left - 10, first - 3, left - 2, last + 2), fill=_CAUSE)
     taken: list[float] = []
     for row in _outside_in([*starts, 0, len(labels) - 1], len(labels)):
         middle = min(max(sum(row_span(row, len(labels))) / 2, top + TEXT / 2), bottom - TEXT / 2)
         if all(abs(middle - other) >= _LINE for other in taken):
             taken.append(middle)
-            pen.text((left - 14, middle), labels[row], fill=_BLAME if row in marked else _INK, font=font, anchor="rm")
+            pen.text((left - 14, middle), labels[row], fill=_CAUSE if row in marked else _INK, font=font, anchor="rm")
 
 
 def _step_axis(pen: ImageDraw.ImageDraw, font: Font, steps: Sequence[int], area: Box) -> None:
@@ -132,7 +132,7 @@ def _step_axis(pen: ImageDraw.ImageDraw, font: Font, steps: Sequence[int], area:
 
 
 def _outside_in(first: Sequence[int], count: int) -> Iterable[int]:
-    """The given places, then all places in the order of repeated halving."""
+    """Yield the given positions, then all positions in the order of repeated bisection."""
     yield from first
     for parts in (2**power for power in range(1, count.bit_length() + 1)):
         yield from (part * (count - 1) // parts for part in range(1, parts))
@@ -140,8 +140,8 @@ def _outside_in(first: Sequence[int], count: int) -> Iterable[int]:
 
 def _legend(pen: ImageDraw.ImageDraw, font: Font) -> None:
     top, bottom = HEIGHT - 32, HEIGHT - 4
-    for place, (name, colour) in enumerate(LEGEND):
+    for place, (name, color) in enumerate(LEGEND):
         left, right = place * WIDTH // len(LEGEND), (place + 1) * WIDTH // len(LEGEND)
-        pen.rectangle((left, top, right - 3, bottom), fill=colour)
-        ink = "white" if sum(colour) < 450 else _INK
+        pen.rectangle((left, top, right - 3, bottom), fill=color)
+        ink = "white" if sum(color) < 450 else _INK
         pen.text(((left + right - 3) / 2, (top + bottom) / 2), name, fill=ink, font=font, anchor="mm")

@@ -1,4 +1,4 @@
-"""The Custom Scalars dashboard: how far the layers lie apart, and the depth profile."""
+"""The Custom Scalars dashboard: the range over the layers, and the depth profile."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from inithealth.recording import Recording
 from inithealth.tensorboard.profile import PROFILES, Profile
 from inithealth.tensorboard.scalars import GROUP, SPREADS
 
-# Stock TensorBoard 2.21 shows the margin charts of a category in reverse: forward is to come first.
+# TensorBoard 2.21 shows the margin charts of a category in reverse order; forward should be first.
 _SHOWN_FIRST_LAST = PROFILES[::-1]
 _TITLES = {"forward": "Forward, log2 rms of the output", "gradient": "Gradient, log2 norm at the output"}
 
 
 def layout(recording: Recording) -> layout_pb2.Layout:
-    """Two categories of two margin charts each, for a recording of one step or more.
+    """Return two categories of two margin charts each, for a recording of at least one step.
 
-    Titles hold no measured number: TensorBoard lets runs share a chart if its title is the same.
+    Titles contain no measured numbers: runs share a chart only if its title is the same.
     """
     profiles = f"Init health: layer by layer at step {recording.steps[0].index}, x = layer, 0 = input"
     return layout_pb2.Layout(
@@ -30,10 +30,10 @@ def layout(recording: Recording) -> layout_pb2.Layout:
 
 
 def _depth(profile: Profile, recording: Recording) -> layout_pb2.Chart:
-    wanted = profile.quantity.reference(recording, recording.steps[0]).source
-    title = f"{_TITLES[profile.quantity.name]}. Healthy band: within x2 of {wanted}"
+    expected = profile.quantity.reference(recording, recording.steps[0]).source
+    title = f"{_TITLES[profile.quantity.name]}. Healthy band: within x2 of {expected}"
     theory = [profile.theory] if profile.predicts(recording) else []
-    title += ". Narrow band: what the weights predict" if theory else ""
+    title += ". Narrow band: predicted from the weights" if theory else ""
     return _margin(title, (profile.measured, profile.lower, profile.upper), *theory)
 
 
@@ -46,6 +46,6 @@ def _spread(profile: Profile) -> layout_pb2.Chart:
 
 
 def _margin(title: str, *curves: tuple[str, str, str]) -> layout_pb2.Chart:
-    """A chart of some curves, each the tags of its value, its lower and its upper margin."""
+    """Return a chart of curves, each given by the tags of its value, lower and upper margin."""
     series = [layout_pb2.MarginChartContent.Series(value=v, lower=low, upper=high) for v, low, high in curves]
     return layout_pb2.Chart(title=title, margin=layout_pb2.MarginChartContent(series=series))

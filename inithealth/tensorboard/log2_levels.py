@@ -1,6 +1,6 @@
 """Levels of a signal as log2.
 
-A level is a float: NaN where something was not finite, -inf for an exact zero; None where nothing was measured.
+A level is a float: NaN if an element is not finite, -inf for an exact zero; or None if nothing was measured.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ Reading = Callable[[Measurement], Level]
 
 
 def forward_level(measurement: Measurement) -> Level:
-    """log2 rms of the layer's output."""
+    """Return the log2 rms of the layer's output."""
     return _level(OUTPUT_RMS, measurement)
 
 
 def gradient_level(measurement: Measurement) -> Level:
-    """log2 of the L2 norm of the loss's gradient with respect to the layer's whole output."""
+    """Return log2 of the L2 norm of the gradient of the loss with respect to the layer's output."""
     return _level(GRADIENT_NORM, measurement)
 
 
@@ -33,23 +33,23 @@ def _level(read: SignalSize, measurement: Measurement) -> Level:
 
 
 def levels_of(step: Step, reading: Reading) -> dict[str, Level]:
-    """The levels of one step by layer name."""
+    """Return the levels of one step by layer name."""
     return {measurement.layer: reading(measurement) for measurement in step.layers}
 
 
 def finite(levels: Iterable[Level]) -> list[float]:
-    """The levels that are numbers."""
+    """Return the levels that are finite."""
     return [level for level in levels if level is not None and math.isfinite(level)]
 
 
 def measured_layers(recording: Recording) -> tuple[Layer, ...]:
-    """The layers that any step measured, in forward order: the input's side first."""
+    """Return the layers that were measured in any step, in forward order."""
     names = {measurement.layer for step in recording.steps for measurement in step.layers}
     return tuple(sorted((layer for layer in recording.layers if layer.name in names), key=lambda layer: layer.index))
 
 
 def log2(value: float) -> float:
-    """log2 of a number of at least 0: -inf for 0, NaN for what is not finite."""
+    """Return log2 of a number of at least 0: -inf for 0, NaN if it is not finite."""
     if not math.isfinite(value):
         return math.nan
     return math.log2(value) if value > 0 else -math.inf

@@ -1,4 +1,4 @@
-"""A dozen numbers that sum up one step over all layers: one chart per layer is a picture nobody reads."""
+"""A dozen numbers that summarize one step over all layers, instead of one chart per layer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from inithealth.findings import Report, Severity
 from inithealth.recording import Measurement, Step
 from inithealth.tensorboard.log2_levels import finite, forward_level, gradient_level, levels_of
 
-GROUP = "init_health/"  # in front of the names where they become tags
+GROUP = "init_health/"  # prefix of the tags
 SPREADS = {"forward": "forward_log2_rms", "gradient": "gradient_log2_norm"}  # tag of each quantity's p10, p50, p90
 _SHARES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
 DESCRIPTIONS = {
@@ -18,8 +18,8 @@ DESCRIPTIONS = {
         for share in _SHARES
     },
     "gradient_log2_min_over_max": "log2 of the smallest layer's gradient norm over the largest's",
-    "dead_share_max": "largest share of units in a layer that no input opens",
-    "saturated_share_max": "largest share of activations in a layer that are on the flat part",
+    "dead_share_max": "largest share of dead units in a layer: zero slope for every input",
+    "saturated_share_max": "largest share of saturated activations in a layer",
     "error_causes": "findings of severity error that no other finding explains",
     "warning_causes": "findings of severity warning that no other finding explains",
     "non_finite_layers": "layers with a NaN or infinite value in their output or its gradient",
@@ -27,7 +27,7 @@ DESCRIPTIONS = {
 
 
 def step_scalars(step: Step) -> dict[str, float]:
-    """Value by name; what was not measured, or is not finite, is left out. Exact zeros have no log2: left out too."""
+    """Return values by name, without those that were not measured, are not finite, or are the log2 of zero."""
     forward = finite(levels_of(step, forward_level).values())
     gradient = finite(levels_of(step, gradient_level).values())
     dead = finite(measurement.dead_share for measurement in step.layers)
@@ -45,7 +45,7 @@ def step_scalars(step: Step) -> dict[str, float]:
 
 
 def report_scalars(report: Report) -> dict[str, float]:
-    """The number of causes by severity."""
+    """Return the number of causes by severity."""
     severities = [cause.severity for cause in report.causes]
     return {
         "error_causes": float(severities.count(Severity.ERROR)),

@@ -1,4 +1,4 @@
-"""The stock set for any TensorBoard: a dozen scalars, the depth profile, two pictures and the alert table."""
+"""All that is written to TensorBoard: a dozen scalars, the depth profile, two pictures and the alert table."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ if TYPE_CHECKING:
 PICTURES = {"forward": "init_health/all_layers_forward", "gradient": "init_health/all_layers_gradient"}
 ALERTS = "init_health/alerts"
 _PICTURE_TEXT = (
-    "One row a layer, the input's side at the top; one column a recorded step. Grey: within x2 of what is wanted. "
-    "Blue: too small. Red: too large. Magenta: NaN or infinite. Hatched: not measured, or zero on purpose (a branch "
-    "or head that starts at zero, later compared with its like). Red frame: the cause."
+    "One row per layer, the input at the top; one column per recorded step. Gray: within x2 of the expected level. "
+    "Blue: too small. Red: too large. Magenta: NaN or infinite. Hatched: not measured, or intentionally zero (a branch "
+    "or head that starts at zero, later compared with similar layers). Red frame: the cause."
 )
 
 
 class Writer(Protocol):
-    """What is used of a `torch.utils.tensorboard.SummaryWriter`, whose public methods write one value an event."""
+    """The method used of a `torch.utils.tensorboard.SummaryWriter`: its public methods write one value per event."""
 
     def _get_file_writer(self) -> Any: ...
 
 
 class Summaries:
-    """Writes the stock set through a SummaryWriter, which stays open and belongs to the caller.
+    """Writes through a SummaryWriter, which belongs to the caller and stays open.
 
-    Call :meth:`report` before :meth:`step` at a step where the findings changed, if both are due: the step's counts
-    and pictures then show them. The other order works too, at the price of a picture drawn twice.
+    If the findings changed in a step, call :meth:`report` before :meth:`step`, so that the counts and pictures of the
+    step include them. In the other order a picture may be drawn twice.
     """
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._recording: Recording | None = None
         self._report: Report | None = None
-        self._drawn: tuple[int, frozenset[str]] | None = None  # step and culprits of the last pictures
+        self._drawn: tuple[int, frozenset[str]] | None = None  # step and root-cause layers of the last pictures
         self._steps = 0
         self._started = False
 
     def step(self, recording: Recording, step: Step) -> None:
-        """Write the newest watched step; ``recording`` holds it and, of those before, as many as are kept."""
+        """Write the latest watched step; ``recording`` contains it and the earlier steps that are kept."""
         from inithealth.tensorboard.scalars import report_scalars, step_scalars
 
         self._start(recording)
@@ -51,30 +51,30 @@ class Summaries:
             self._draw(recording, step.index)
 
     def report(self, recording: Recording, report: Report, step: int) -> None:
-        """Write the alert table, the number of causes, and the pictures anew if there are other culprits."""
+        """Write the alert table, the number of causes, and new pictures if the root-cause layers changed."""
         from inithealth.tensorboard.alert_table import alerts
         from inithealth.tensorboard.events import text_event
         from inithealth.tensorboard.scalars import report_scalars
 
         self._start(recording)
-        # TensorBoard keeps ten texts of a tag: the same findings again would push out the first ones.
+        # TensorBoard keeps ten texts per tag: repeated findings would displace the first ones.
         if self._report is None or self._report.findings != report.findings:
             self._write(text_event(ALERTS, alerts(report, step)), step)
         self._report = report
         self._scalars(report_scalars(report), step)
-        if self._drawn is None or self._drawn[1] != self._culprits():
+        if self._drawn is None or self._drawn[1] != self._causes():
             self._draw(recording, step)
-        # The writer holds events back for two minutes: an alert that stops the training must be seen at once.
+        # The writer buffers events for two minutes: an alert that stops the training must be visible at once.
         self._writer._get_file_writer().flush()
 
     def close(self) -> None:
-        """Draw the last step, unless it has been, and flush. The writer stays open."""
+        """Draw the last step unless it is drawn already, and flush. The writer stays open."""
         if self._recording is not None and self._recording.steps:
             self._draw(self._recording, self._recording.steps[-1].index)
             self._writer._get_file_writer().flush()
 
     def _start(self, recording: Recording) -> None:
-        """The layout and the depth profile, once, as soon as a step is there to be shown."""
+        """Write the layout and the depth profile, once, at the first step."""
         self._recording = recording
         if self._started or not recording.steps:
             return
@@ -89,8 +89,8 @@ class Summaries:
                 self._write(scalars_event(values), layer)
 
     def _draw(self, recording: Recording, step: int) -> None:
-        culprits = self._culprits()
-        if self._drawn == (step, culprits) or not recording.steps:
+        causes = self._causes()
+        if self._drawn == (step, causes) or not recording.steps:
             return
         from inithealth.tensorboard.depth_map import depth_map
         from inithealth.tensorboard.events import image_event
@@ -98,13 +98,13 @@ class Summaries:
         from inithealth.tensorboard.heatmap import draw
 
         pictures = {
-            PICTURES[quantity.name]: draw(depth_map(recording, quantity, culprits)) for quantity in (FORWARD, GRADIENT)
+            PICTURES[quantity.name]: draw(depth_map(recording, quantity, causes)) for quantity in (FORWARD, GRADIENT)
         }
         self._write(image_event(pictures, dict.fromkeys(pictures, _PICTURE_TEXT)), step)
-        self._drawn = (step, culprits)
+        self._drawn = (step, causes)
 
-    def _culprits(self) -> frozenset[str]:
-        """The layers of the worst causes, errors or else warnings: a frame around everything would point at nothing."""
+    def _causes(self) -> frozenset[str]:
+        """Return the layers of the causes of the highest severity, without info: too many frames would say nothing."""
         causes = [cause for cause in self._report.causes if cause.severity > Severity.INFO] if self._report else []
         worst = max((cause.severity for cause in causes), default=None)
         return frozenset(layer for cause in causes if cause.severity is worst for layer in cause.layers)
@@ -122,5 +122,5 @@ class Summaries:
 
 
 def _is_round(count: int) -> bool:
-    """1, 2, 5, 10, 20, 50, ...: TensorBoard keeps ten pictures of a tag, and each takes some 10 ms to draw."""
+    """Return whether it is 1, 2, 5, 10, 20, ...: TensorBoard keeps ten pictures per tag, each drawn in 10 ms."""
     return str(count).rstrip("0") in {"1", "2", "5"}

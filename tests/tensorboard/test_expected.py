@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from inithealth.tensorboard.expected import FORWARD, GRADIENT, sleepers
+from inithealth.tensorboard.expected import FORWARD, GRADIENT, zero_starts
 from inithealth.tensorboard.log2_levels import forward_level, gradient_level
 from tests.tensorboard.recordings import changed, plain, relabelled, signal
 
@@ -40,7 +40,7 @@ def test_behind_norms_layers_are_compared_with_their_like_and_a_norm_with_one() 
     recording = relabelled(recording, "layers.5", kind="norm")
     recording = changed(recording, "layers.3", output=signal(2.0**-6))
     wanted = FORWARD.reference(recording, recording.steps[0])
-    assert wanted.source == "like layers' median"
+    assert wanted.source == "similar layers' median"
     assert wanted.levels == {**{f"layers.{number}": -2.0 for number in range(5)}, "layers.5": 0.0}
 
 
@@ -50,21 +50,21 @@ def test_a_branch_or_head_at_zero_sleeps_and_is_later_compared_with_its_like(pla
     for name in ("layers.1", "layers.3"):
         recording = changed(relabelled(recording, name, **place), name, step=0, output=signal(0.0))
         recording = changed(recording, name, step=1, output=signal(2.0**-9))
-    assert sleepers(recording, forward_level) == {"layers.1", "layers.3"}
+    assert zero_starts(recording, forward_level) == {"layers.1", "layers.3"}
     assert FORWARD.reference(recording, recording.steps[1]).levels["layers.1"] == -9
 
 
 def test_a_zero_in_the_body_does_not_sleep() -> None:
-    assert sleepers(changed(plain(4), "layers.1", output=signal(0.0)), forward_level) == frozenset()
+    assert zero_starts(changed(plain(4), "layers.1", output=signal(0.0)), forward_level) == frozenset()
 
 
 def test_gradients_above_a_head_of_zeros_sleep() -> None:
     recording = relabelled(plain(3), "layers.2", head=True)
     for name in ("layers.0", "layers.1"):
         recording = changed(recording, name, step=0, gradient=signal(0.0))
-    assert sleepers(recording, gradient_level) == frozenset()
+    assert zero_starts(recording, gradient_level) == frozenset()
     silent = changed(recording, "layers.2", step=0, output=signal(0.0))
-    assert sleepers(silent, gradient_level) == {"layers.0", "layers.1"}
+    assert zero_starts(silent, gradient_level) == {"layers.0", "layers.1"}
 
 
 def test_nothing_measured_wants_nothing() -> None:

@@ -9,30 +9,30 @@ import pytest
 from PIL import Image
 
 from inithealth.recording import Recording
-from inithealth.tensorboard.colours import LEGEND
+from inithealth.tensorboard.colors import LEGEND
 from inithealth.tensorboard.depth_map import depth_map
 from inithealth.tensorboard.expected import FORWARD, GRADIENT, Quantity
 from inithealth.tensorboard.heatmap import HEIGHT, WIDTH, draw, row_span
 from tests.tensorboard.recordings import changed, plain, signal
 
-COLOURS = dict(LEGEND)
+COLORS = dict(LEGEND)
 WHITE = (255, 255, 255)
 
 
-def picture(recording: Recording, quantity: Quantity = FORWARD, blamed: tuple[str, ...] = ()) -> Image.Image:
-    image = Image.open(io.BytesIO(draw(depth_map(recording, quantity, blamed))))
+def picture(recording: Recording, quantity: Quantity = FORWARD, causes: tuple[str, ...] = ()) -> Image.Image:
+    image = Image.open(io.BytesIO(draw(depth_map(recording, quantity, causes))))
     image.load()
     assert image.format == "PNG"
     assert image.size == (WIDTH, HEIGHT)
     return image.convert("RGB")
 
 
-def colours(image: Image.Image) -> dict[object, int]:
-    """How many pixels of each colour."""
-    return {colour: count for count, colour in image.getcolors(image.width * image.height) or ()}
+def colors(image: Image.Image) -> dict[object, int]:
+    """How many pixels of each color."""
+    return {color: count for count, color in image.getcolors(image.width * image.height) or ()}
 
 
-def row_colour(image: Image.Image, row: int, rows: int, x: int = WIDTH - 20) -> object:
+def row_color(image: Image.Image, row: int, rows: int, x: int = WIDTH - 20) -> object:
     top, bottom = row_span(row, rows)
     return image.getpixel((x, (top + bottom) // 2))
 
@@ -41,52 +41,52 @@ def row_colour(image: Image.Image, row: int, rows: int, x: int = WIDTH - 20) -> 
 def test_the_rows_below_a_shrinking_layer_are_blue_and_those_above_grey(count: int) -> None:
     fault = count // 2
     image = picture(plain(count, shrinking={fault: 1 / 300}))
-    seen = [row_colour(image, row, count) for row in range(count)]
-    assert seen == [COLOURS["ok"]] * fault + [COLOURS["/256"]] * (count - fault)
+    seen = [row_color(image, row, count) for row in range(count)]
+    assert seen == [COLORS["ok"]] * fault + [COLORS["/256"]] * (count - fault)
 
 
 def test_the_gradient_is_blue_above_the_shrinking_layer() -> None:
     image = picture(plain(12, shrinking={6: 1 / 20}), GRADIENT)
-    assert [row_colour(image, row, 12) for row in range(12)] == [COLOURS["/16"]] * 6 + [COLOURS["ok"]] * 6
+    assert [row_color(image, row, 12) for row in range(12)] == [COLORS["/16"]] * 6 + [COLORS["ok"]] * 6
 
 
 def test_growth_is_red() -> None:
     image = picture(plain(4, shrinking={2: 20.0}))
-    assert row_colour(image, 3, 4) == COLOURS["x16"]
+    assert row_color(image, 3, 4) == COLORS["x16"]
 
 
 def test_a_nan_is_magenta_from_the_step_where_it_came() -> None:
     recording = changed(plain(4, steps=range(4)), "layers.3", step=3, output=signal(math.nan))
     image = picture(recording)
-    assert row_colour(image, 3, 4) == COLOURS["NaN"]
-    assert row_colour(image, 3, 4, x=WIDTH // 2) == COLOURS["ok"]
+    assert row_color(image, 3, 4) == COLORS["NaN"]
+    assert row_color(image, 3, 4, x=WIDTH // 2) == COLORS["ok"]
 
 
 def test_what_was_not_measured_is_hatched_on_white() -> None:
     image = picture(changed(plain(4), "layers.2", output=None))
     top, bottom = row_span(2, 4)
-    seen = colours(image.crop((WIDTH // 2, top + 4, WIDTH - 20, bottom - 4)))
+    seen = colors(image.crop((WIDTH // 2, top + 4, WIDTH - 20, bottom - 4)))
     assert WHITE in seen
     assert len(seen) == 2
-    assert not seen.keys() & set(COLOURS.values())
+    assert not seen.keys() & set(COLORS.values())
 
 
 def test_one_bad_layer_of_a_thousand_can_be_seen() -> None:
     recording = changed(plain(1000), "layers.617", output=signal(2.0**-9))
     image = picture(recording)
     rows = len(depth_map(recording, FORWARD).rows)
-    assert [row for row in range(rows) if row_colour(image, row, rows) == COLOURS["/256"]] == [617 // 17]
+    assert [row for row in range(rows) if row_color(image, row, rows) == COLORS["/256"]] == [617 // 17]
 
 
-def test_the_culprit_is_framed() -> None:
-    frames = [colours(picture(plain(12), FORWARD, blamed)).get((197, 18, 27), 0) for blamed in ((), ("layers.5",))]
+def test_the_root_cause_layer_is_framed() -> None:
+    frames = [colors(picture(plain(12), FORWARD, causes)).get((197, 18, 27), 0) for causes in ((), ("layers.5",))]
     assert frames[0] == 0
     assert frames[1] > 1000
 
 
 def test_the_legend_shows_every_class() -> None:
     image = picture(plain(0))
-    assert set(COLOURS.values()) <= colours(image.crop((0, HEIGHT - 32, WIDTH, HEIGHT))).keys()
+    assert set(COLORS.values()) <= colors(image.crop((0, HEIGHT - 32, WIDTH, HEIGHT))).keys()
 
 
 @pytest.mark.parametrize(

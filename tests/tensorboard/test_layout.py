@@ -40,8 +40,8 @@ def test_what_the_weights_predict_is_a_band_of_its_own() -> None:
     predicted = changed(recording, "layers.1", predicted=2.0)
     gradient, forward = layout(predicted).category[0].chart
     assert (len(gradient.margin.series), len(forward.margin.series)) == (1, 2)
-    assert "what the weights predict" in forward.title
-    assert "what the weights predict" not in gradient.title
+    assert "predicted from the weights" in forward.title
+    assert "predicted from the weights" not in gradient.title
 
 
 def test_the_spread_is_a_margin_around_the_median() -> None:

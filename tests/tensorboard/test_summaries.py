@@ -132,7 +132,7 @@ def test_pictures_go_on_when_only_the_last_steps_are_kept(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("report_first", [True, False])
-def test_the_last_picture_of_a_step_shows_the_culprit(tmp_path: Path, report_first: bool) -> None:
+def test_the_last_picture_of_a_step_shows_the_root_cause(tmp_path: Path, report_first: bool) -> None:
     framed = written(tmp_path / "framed", plain(12, (0,)), weight_scale("layers.5"), report_first=report_first)
     bare = written(tmp_path / "bare", plain(12, (0,)))
     pictures = [each.Images(PICTURES["forward"])[-1].encoded_image_string for each in (framed, bare)]
