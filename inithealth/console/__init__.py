@@ -1,1 +1,1 @@
-"""What a run prints: lines and reports in the terminal, above a progress bar, or records for the user's log."""
+"""The output of a run: lines and reports in the terminal, above progress bars, or records in the user's log."""

@@ -1,4 +1,4 @@
-"""Printing above progress bars: each bar stays whole and is drawn again below what was printed."""
+"""Prints above progress bars, which are redrawn below the text."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, TextIO
 
 @contextmanager
 def above_bars(stream: TextIO) -> Iterator[None]:
-    """Within, the bars of tqdm are cleared where the stream and the bars share a terminal.
+    """Clear tqdm's bars in the context if the stream and the bars share a terminal.
 
-    Those of rich need no more than that the text is written to ``sys.stderr``, which they replace by a proxy.
+    rich's bars replace ``sys.stderr`` by a proxy, so for them it is enough to write to it.
     """
     tqdm: Any = getattr(sys.modules.get("tqdm"), "tqdm", None)
     if tqdm is None:

@@ -1,4 +1,4 @@
-"""Log records on stderr, where the user has configured no handler of their own."""
+"""Prints log records to stderr if the user has configured no handler."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ _LEVELS = {"warning:": "yellow", "error:": "bold red"}
 
 
 class ConsoleHandler(logging.Handler):
-    """Shows records on stderr: in color at the terminal's width, above progress bars; plain in a file.
+    """Prints records to stderr: in color and at the terminal's width, above progress bars; as plain text in a file.
 
-    A record whose attribute ``report`` is a Report is shown as that report. An error here is reported as
-    ``logging`` reports it, never raised.
+    A record with an attribute ``report`` is shown as that report. Errors are passed to ``logging``, never raised.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -32,7 +31,7 @@ class ConsoleHandler(logging.Handler):
             self.handleError(record)
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the plain text; the level of a warning or an error is in it where no verdict is."""
+        """Return the plain text; it includes the level of a warning or an error unless it starts with a verdict."""
         text = super().format(record)
         if record.levelno < logging.WARNING or hasattr(record, "report") or _first_word(text) in _VERDICTS:
             return text
@@ -43,7 +42,7 @@ class ConsoleHandler(logging.Handler):
         if stream is None:  # a program without a terminal on Windows
             return
         console = console_of(stream)
-        if console.is_jupyter:  # a notebook shows HTML, which no stream carries
+        if console.is_jupyter:  # a notebook shows HTML, which cannot be written to a stream
             console.print(self._renderable(record))
             return
         text = captured(console, self._renderable(record)) if console.is_terminal else self.format(record) + "\n"

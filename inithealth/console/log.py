@@ -1,4 +1,4 @@
-"""The logger ``inithealth``: the one channel of everything that a run reports while it goes on."""
+"""The logger ``inithealth``: everything that a running training reports goes through it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ LEVELS = {Severity.ERROR: logging.ERROR, Severity.WARNING: logging.WARNING, Seve
 class Log:
     """Logs lines and reports, on rank 0 only.
 
-    Handlers of the user's, on this logger or on the root logger, get the records, from the level that is set there.
-    Where there are none, :class:`ConsoleHandler` shows them from INFO on, unless a level was set. It is used as
-    Python's handler of last resort is: nothing is added to the logger, and a handler that the user adds later
-    replaces it.
+        Handlers that the user adds, to this logger or to the root logger, get the records according to their levels.
+    Without any, :class:`ConsoleHandler` shows them at INFO and above, unless a level is set. It works like Python's
+    handler of last resort: it is not added to the logger, and a handler that the user adds later replaces it.
 
     Args:
         verbose: False logs nothing.
@@ -30,10 +29,10 @@ class Log:
         self.verbose = verbose
 
     def line(self, level: int, text: str, *, finding: Finding | None = None, note: bool = False) -> None:
-        """Log one line, which begins with ``inithealth:``.
+        """Log one line with the prefix ``inithealth:``.
 
         Args:
-            finding: becomes an attribute of the record.
+            finding: stored as an attribute of the record.
             note: the terminal shows it only if the user has set the logger's level.
         """
         extra = {} if finding is None else {"finding": finding}
@@ -64,7 +63,7 @@ def _prefixed(text: str) -> str:
 
 
 def _threshold(logger: logging.Logger) -> int:
-    """INFO, unless the user has set a level of this logger, or another one than Python's own of the root logger."""
+    """Return INFO, unless the user has set a level for this logger, or changed that of the root logger."""
     root = logging.getLogger().level
     chosen = logger.level or (logging.INFO if root == logging.WARNING else root)
     return max(chosen, logger.manager.disable + 1)

@@ -1,4 +1,4 @@
-"""What a stream can show: colors and the terminal's width, or plain ASCII."""
+"""Text for a stream: with colors and the terminal's width, or plain."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
 
 
 def console_of(stream: TextIO) -> Console:
-    """Return rich's console for a stream; ``NO_COLOR``, ``FORCE_COLOR`` and ``COLUMNS`` are honored."""
+    """Return rich's console for a stream; it respects ``NO_COLOR``, ``FORCE_COLOR`` and ``COLUMNS``."""
     from rich.console import Console
     from rich.file_proxy import FileProxy
 
-    # A live display of rich replaces the streams by proxies, which print above it in its terminal.
+    # A live display of rich replaces the streams by proxies that print above it.
     return Console(file=stream, force_terminal=True if isinstance(stream, FileProxy) else None)
 
 
 def captured(console: Console, shown: RenderableType) -> str:
-    """Return what the console would print: written to the stream itself, it passes a proxy that the stream may be."""
+    """Return the text that the console would print. Writing it to the stream also works if that is a proxy."""
     with console.capture() as capture:
         console.print(shown)
     return capture.get()
 
 
-def report_text(report: Report, stream: TextIO, *, full: bool = False) -> str:
-    """Return a report as the stream shows it, without a newline at the end."""
+def report_text(report: Report, stream: TextIO) -> str:
+    """Return the text of a report for a stream, without a trailing newline."""
     from inithealth.report.terminal import renderable
 
     console = console_of(stream)

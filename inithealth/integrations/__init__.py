@@ -1,4 +1,4 @@
 """Adapters to training frameworks: the Lightning callback and Lightning's loggers.
 
-What is measured and judged is in `sessions`; here are only the hooks that call it.
+Measuring and judging are in `sessions`; this package only has the hooks that call it.
 """

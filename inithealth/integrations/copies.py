@@ -1,4 +1,4 @@
-"""What a copy or a pickle of the callback holds: libraries make them of Trainers that run."""
+"""The state of a copy or a pickle of the callback: some libraries copy a running Trainer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from inithealth.integrations.report_file import ReportFile
 
-_MODELS = ("log", "log_dict")  # Lightning gives callbacks these methods of the model: the model would be copied too
+_MODELS = ("log", "log_dict")  # model methods that Lightning assigns to callbacks: a copy would include the model
 
 
 def copied_state(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes of a callback's copy: of a running one its settings alone, the copy is a fresh one."""
+    """Return the attributes of a callback's copy; of a running callback, only the settings."""
     kept = {name: value for name, value in state.items() if name not in _MODELS}
     if state["_monitor"] is not None:
         kept |= {"_monitor": None, "_report": None, "_loss": None, "_action": None, "_state": {}}

@@ -26,18 +26,17 @@ from inithealth.settings import Settings, settings_of
 class InitHealth(*callback_bases()):  # type: ignore[misc]
     """Watches the initialization and the early steps of a Lightning run.
 
-    The verdict on step 0 falls before the first optimizer step: raising there leaves the weights as they
-    were. Works with any logger or none, in ``pytorch_lightning`` and ``lightning.pytorch``.
+        Step 0 is judged before the first optimizer step, so an error raised there leaves the weights unchanged. Works
+    with any logger or none, in ``pytorch_lightning`` and ``lightning.pytorch``.
 
     Args:
         on_unhealthy: ``"warn"`` logs; ``"stop"`` ends the run after the current step, with exit status 0;
             ``"raise"`` raises :class:`inithealth.UnhealthyInit` on every rank.
-        report_path: where the report is written as JSON, and rewritten when it changes.
+        report_path: file for the report as JSON; rewritten when the report changes.
         on_alert: called with each new cause (a :class:`inithealth.Finding`), on rank 0.
         settings: schedule, rules, options; a mapping is validated.
-        verbose: False prints and logs nothing: the report, its file and the loggers have everything all the same,
-            and ``"raise"`` still raises.
-        **options: settings as keywords, as in ``InitHealth(schedule="every")``.
+        verbose: False prints and logs nothing; the report, its file and the loggers are complete, and ``"raise"``
+            still raises.
 
     Raises:
         ValueError: an unknown ``on_unhealthy`` or setting.
@@ -66,12 +65,12 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         self._loss: Tensor | None = None  # of the coming step
         self._action: UnhealthyAction | None = None  # of this run
         self._file, self._writes = ReportFile(self.report_path, self._log), False
-        self._state: dict[str, Any] = {}  # what a checkpoint keeps of the run
-        self._by_environment = False  # added by INITHEALTH=1, for trainers that have none of their own
+        self._state: dict[str, Any] = {}  # saved in checkpoints
+        self._by_environment = False  # added by INITHEALTH=1, for trainers without the callback
 
     @classmethod
     def by_environment(cls) -> InitHealth:
-        """One that stands back where the trainer has another."""
+        """Return a callback that does nothing if the trainer has another one."""
         made = cls()
         made._by_environment = True
         return made
@@ -84,9 +83,9 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         return f"{type(self).__qualname__}{' by environment' if self._by_environment else ''}"
 
     def state_dict(self) -> dict[str, Any]:
-        """What was recorded so far, as JSON: a resumed run goes on from it."""
+        """Return the recording so far, as JSON, from which a resumed run continues."""
         if self._monitor is not None:
-            with suppress(Exception):  # a checkpoint is worth more than what is told of the run
+            with suppress(Exception):  # a failure here must not prevent the checkpoint
                 recording = self._monitor.recording.model_dump_json()
                 self._state = {"index": self._monitor.index, "recording": recording}
         return dict(self._state)
@@ -100,7 +99,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         return self._report
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        if environment.disabled() or self._is_spare(trainer):
+        if environment.disabled() or self._is_redundant(trainer):
             return
         self._report, self._loss = None, None
         self._action = UnhealthyAction(self.on_unhealthy, self.settings, self._log)
@@ -121,7 +120,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
                 together=trainer.world_size > 1,
                 verbose=self.verbose,
             )
-        except ValueError as error:  # nothing to judge is no reason not to train
+        except ValueError as error:  # a model that cannot be judged can still be trained
             self._log.warning(f"not watched: {error}")
             return
         self._monitor.alerts.quiet = not rank_zero
@@ -133,13 +132,13 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
                 self._monitor.alerts.sinks.append(MetricsSink(each))
         self._monitor.begin()
 
-    def _is_spare(self, trainer: Any) -> bool:
-        """Whether the trainer has another one, that somebody wrote down."""
+    def _is_redundant(self, trainer: Any) -> bool:
+        """Return whether it was added by the environment and the trainer has another one."""
         others = [each for each in trainer.callbacks if isinstance(each, InitHealth) and each is not self]
         return self._by_environment and bool(others)
 
     def _resumed(self, trainer: Any) -> tuple[int, Recording | None]:
-        """Steps taken before this run, and what was recorded of them."""
+        """Return the number of steps before this run, and their recording; None without one."""
         if trainer.global_step == 0:
             return 0, None
         try:
@@ -149,22 +148,22 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         if self._monitor is not None and self._monitor.watching:
-            self._monitor.begin()  # a validation, or a batch that was left out, may have run since the last step
+            self._monitor.begin()  # a validation or a skipped batch may have run since the last step
             self._monitor.batch = batch
 
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
         if self._monitor is None:
             return
-        if not self._monitor.watching:  # all that is wanted of the losses is whether they are finite
+        if not self._monitor.watching:  # only whether the losses are finite matters
             self._loss = loss.detach() if self._loss is None else self._loss + loss.detach()
         elif self._loss is None:
             self._monitor.observe(loss)
-            # Lightning has divided it by the batches that it accumulates, and multiplied it by the loss scale.
+            # Lightning has divided it by the number of accumulated batches, and multiplied it by the loss scale.
             scale = self._monitor.scaler.get_scale() if self._monitor.scaler is not None else 1.0
             self._loss = loss.detach() * (trainer.accumulate_grad_batches / scale)
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
-        # After a training_step that returned None there is nothing to step with, and nothing to judge.
+        # After a training_step that returned None there are no gradients to judge.
         if self._monitor is None or (self._loss is None and all(p.grad is None for p in pl_module.parameters())):
             return
         self._monitor.step(self._loss, optimizer=optimizer)
@@ -191,14 +190,14 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         self._close()
 
     def _judge(self, trainer: Any, monitor: Monitor) -> None:
-        """Every rank comes to the same decision; rank 0 writes before anyone raises."""
+        """Update the report and act on it. All ranks decide the same; rank 0 writes before any rank raises."""
         if monitor.take_news():
-            self._tell(trainer.is_global_zero)
+            self._update_report(trainer.is_global_zero)
         if self._action is not None:
             self._action.take(trainer, monitor.index - 1, self._report)
 
-    def _tell(self, writes: bool) -> None:
-        """Make the report, and write it where it is another than before."""
+    def _update_report(self, writes: bool) -> None:
+        """Update the report, and write it if it changed."""
         before, self._report, self._writes = self._report, self._latest(), writes
         if writes and self._report is not before and self._report is not None:
             self._file.write(self._report)
@@ -206,14 +205,14 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
     def _latest(self) -> Report | None:
         try:
             return None if self._monitor is None else self._monitor.report
-        except Exception:  # a rule of a third party, say, is no reason to end a training
-            self._log.warning("no report could be made of this step", exc_info=True)
+        except Exception:  # an error in a third-party rule, for example, must not end the training
+            self._log.warning("the report of this step could not be created", exc_info=True)
             return None
 
     def _close(self) -> None:
         self.state_dict()
         if self._monitor is not None and self._monitor.recorded:
-            self._tell(self._writes)
+            self._update_report(self._writes)
         monitor, self._monitor = self._monitor, None
         if monitor is not None:
             monitor.close()

@@ -1,4 +1,4 @@
-"""The summary numbers through any Lightning logger's ``log_metrics``."""
+"""Writes the summary scalars with ``log_metrics`` of any Lightning logger."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from inithealth.recording import Recording, Step
 
 
 class MetricsSink:
-    """Logs by itself, with its own step: ``log_every_n_steps`` would lose step 0."""
+    """Logs with its own step, because ``log_every_n_steps`` would drop step 0."""
 
     def __init__(self, logger: Any) -> None:
         self._logger = logger

@@ -1,4 +1,4 @@
-"""The report of a running training as a file that is rewritten."""
+"""Writes the report of a running training to a file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ReportFile:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             saved.write(self._path, report.to_json())
-        except (OSError, ValueError) as error:  # no space left, or a name that cannot be encoded
+        except (OSError, ValueError) as error:  # no space left, or a path that cannot be encoded
             if not self._failed:
                 self._log.warning(f"the report could not be written to {self._path}: {error}")
             self._failed = True

@@ -1,4 +1,4 @@
-"""What an unhealthy report does to a run: nothing, a stop after the current step, or an error."""
+"""The action on an unhealthy report: none, a stop after the current step, or an error."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from inithealth.findings import Finding, Report, UnhealthyInit
 from inithealth.report.finding_text import located
 from inithealth.settings import Settings
 
-_PROBATION = 10  # steps in which what was suspect at first is settled, watched or not
+_PROBATION = 10  # steps after which the suspects of the start are settled, watched or not
 
 OnUnhealthy = Literal["warn", "stop", "raise"]
 
 
 class UnhealthyAction:
-    """Stops or raises at one step on every rank. One for each run.
+    """Stops or raises at the same step on every rank. Each run has its own.
 
     Args:
-        kind: which of them.
+        kind: the action.
         settings: which steps are watched.
         log: where a stop is reported.
     """
@@ -32,12 +32,12 @@ class UnhealthyAction:
         self._stopped = False
 
     def raises_at(self, step: int) -> bool:
-        """Whether a report that fails at that step is raised there."""
+        """Return whether a report that fails at that step is raised."""
         return self._kind == "raise" and self._decides_at(step)
 
     def take(self, trainer: Any, step: int, report: Report | None) -> None:
-        """Stop the run or raise, if the report of any rank fails. Raises UnhealthyInit."""
-        # All ranks ask each other at the same steps, whatever each of them has found.
+        """Stop the run or raise UnhealthyInit if the report of any rank fails."""
+        # All ranks must take part in the reduction at the same steps, whatever they found.
         if self._kind == "warn" or not self._decides_at(step):
             return
         bad = report is not None and not report.ok
@@ -47,7 +47,7 @@ class UnhealthyAction:
             _end_bar(trainer)
             raise UnhealthyInit(report if report is not None and bad else "found by another process: see its error")
         trainer.should_stop = True
-        if not self._stopped and trainer.is_global_zero:  # min_steps may let the run go on for a while
+        if not self._stopped and trainer.is_global_zero:  # min_steps may delay the stop
             self._log_stop(step, report.failures if report is not None else ())
         self._stopped = True
 
@@ -55,7 +55,7 @@ class UnhealthyAction:
         return step < _PROBATION or self._settings.watches(step)
 
     def _log_stop(self, step: int, failures: Sequence[Finding]) -> None:
-        """Lightning ends such a run without a word, and with exit status 0."""
+        """Log the cause: Lightning ends the run without a message and with exit status 0."""
         causes = [located(each) for each in sorted(failures, key=lambda each: each.severity, reverse=True)]
         more = f" and {count(len(causes) - 1, 'more cause')}" if len(causes) > 1 else ""
         why = f"{causes[0]}{more}" if causes else "another process found a cause"
@@ -63,6 +63,6 @@ class UnhealthyAction:
 
 
 def _end_bar(trainer: Any) -> None:
-    """End Lightning's tqdm bar with its line: left open at an error, it would share that with the traceback."""
+    """Close Lightning's tqdm bar, so that a traceback starts on a line of its own."""
     with suppress(Exception):  # no bar, or one of another kind
         trainer.progress_bar_callback.train_progress_bar.close()

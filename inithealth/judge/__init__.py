@@ -1,4 +1,4 @@
-"""From a recording to a report: which rules apply to which layers, and which finding is a cause or a consequence.
+"""Converts a recording to a report: applies the rules to the layers, and separates causes from consequences.
 
-Rules themselves are in `rules`, the settings in `inithealth.settings`.
+The rules are in `rules`, the settings in `inithealth.settings`.
 """

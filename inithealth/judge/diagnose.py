@@ -1,4 +1,4 @@
-"""Recording + rules -> Report: causes first, what follows from them folded under them."""
+"""Applies the rules to a recording and returns a report: causes first, each followed by its consequences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from inithealth.settings import Settings
 
 
 def diagnose(recording: Recording, settings: Settings) -> Report:
-    """Judge a recording by the selected rules."""
+    """Return the report of a recording by the selected rules."""
     recording = with_limits(recording, settings.configured_rules())
     rules = settings.selected_rules()
     skipped = [Skipped(code=r.code, rule=r.name, reason="not selected") for r in _left_out(rules)]
@@ -30,7 +30,7 @@ def diagnose(recording: Recording, settings: Settings) -> Report:
         else:
             applicable.append(rule)
     findings, unused = suppressed(folded(judged(applicable, recording, settings)), settings)
-    idle = tuple(f"suppressed in vain: {each.rule} on {', '.join(each.layers)} is not found" for each in unused)
+    idle = tuple(f"unused suppression: {each.rule} on {', '.join(each.layers)} matches no finding" for each in unused)
     return Report(
         model=recording.model,
         findings=findings,
@@ -46,7 +46,7 @@ def diagnose(recording: Recording, settings: Settings) -> Report:
 
 
 def of_steps(recording: Recording, settings: Settings) -> list[Finding]:
-    """What the rules alone find that judge how steps follow each other: cheap enough for every watched step."""
+    """Return the findings of the rules that compare steps only: cheap enough for every watched step."""
     recording = with_limits(recording, settings.configured_rules())
     rules = [rule for rule in settings.selected_rules() if type(rule).__module__.startswith(f"{steps.__name__}.")]
     applicable = [rule for rule in rules if rule.skipped(recording) is None]
@@ -54,13 +54,13 @@ def of_steps(recording: Recording, settings: Settings) -> list[Finding]:
 
 
 def folded(found: Sequence[tuple[Rule, Finding]]) -> tuple[Finding, ...]:
-    """Causes, worst first, each followed by its consequences and as severe as the worst of them."""
-    # What was there at an earlier step may explain what a later one shows, never the other way round.
+    """Return the causes, worst first, each followed by its consequences; a cause gets the highest severity of them."""
+    # A finding of an earlier step may explain one of a later step, but not the reverse.
     ordered = sorted(found, key=lambda pair: (pair[1].step, pair[0].order(pair[1])))
     parent: dict[int, int] = {}
     for place, (own, symptom) in enumerate(ordered):
         for earlier, (rule, cause) in enumerate(ordered[:place] if own.may_follow(symptom) else ()):
-            # What is merely noted explains nothing.
+            # A finding of severity info explains nothing.
             if cause.severity > Severity.INFO and rule.accounts_for(cause, symptom):
                 parent[place] = parent.get(earlier, earlier)
                 break
@@ -89,7 +89,7 @@ def _left_out(rules: Sequence[Rule]) -> list[type[Rule]]:
 
 
 def versions() -> dict[str, str]:
-    """What the report was made with."""
+    """Return the versions of Python and the packages."""
     found = {"python": platform.python_version()}
     for package in ("inithealth", "torch", "pytorch-lightning"):
         try:

@@ -1,4 +1,4 @@
-"""What settings make of single layers: judged by other options, not judged, or known and intentional."""
+"""Settings of single layers: other options, ignored rules, suppressed findings."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Places = tuple[int, ...]  # of overrides in the settings
 
 @dataclass(frozen=True)
 class _Variant:
-    """The rules as some layers have them, and the recording with their limits."""
+    """The rules with the options of some layers, and the recording with their limits."""
 
     rules: dict[str, Rule]
     recording: Recording
-    shares: bool  # whether limits differ that act in other rules too
+    shares: bool  # whether limits that affect other rules differ
 
 
 def judged(rules: Sequence[Rule], recording: Recording, settings: Settings) -> list[tuple[Rule, Finding]]:
-    """The rules' findings, each by the options of all overrides that cover its root-cause layer.
+    """Return the rules' findings, each by the options of all overrides that cover its root-cause layer.
 
-    Findings on layers that all ignore the rule are left out.
+    Findings are left out if all their layers ignore the rule.
 
     Args:
-        rules: those to apply, with the options of layers without overrides.
+        rules: with the options of layers without overrides.
         recording: with the limits of these rules.
     """
     covering = {layer.module: _covering(layer.module, settings.overrides) for layer in recording.layers}
@@ -67,11 +67,11 @@ def _ignored(finding: Finding, overrides: Sequence[Override]) -> bool:
 
 
 def suppressed(findings: Sequence[Finding], settings: Settings) -> tuple[tuple[Finding, ...], tuple[Suppression, ...]]:
-    """The findings, those that are meant with their reason; and the suppressions that none needs."""
+    """Return the findings, with the reason of those that are suppressed, and the unused suppressions."""
     unused = list(settings.suppress)
     marked = []
     for finding in findings:
-        meant = [each for each in settings.suppress if each.covers(finding.code, finding.rule, finding.layers)]
-        unused = [each for each in unused if each not in meant]
-        marked.append(finding.model_copy(update={"suppressed": meant[0].reason}) if meant else finding)
+        covering = [each for each in settings.suppress if each.covers(finding.code, finding.rule, finding.layers)]
+        unused = [each for each in unused if each not in covering]
+        marked.append(finding.model_copy(update={"suppressed": covering[0].reason}) if covering else finding)
     return tuple(marked), tuple(unused)

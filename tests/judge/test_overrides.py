@@ -75,7 +75,7 @@ def test_what_is_meant_is_told_with_the_reason_and_fails_nothing() -> None:
 def test_a_suppression_that_nothing_needs_is_told() -> None:
     suppress = [{"rule": "zero-weights", "layers": "head", "reason": "starts at zero"}]
     report = judged(suppress=suppress)
-    assert "suppressed in vain: zero-weights on head is not found" in report.notes
+    assert "unused suppression: zero-weights on head matches no finding" in report.notes
     assert all(cause.suppressed is None for cause in report.causes)
 
 
