@@ -1,4 +1,4 @@
-"""One check, or one watched training, from start to report.
+"""One check, or one watched training, from the arguments to the report.
 
-How something is measured is in `record`, how it is judged in `judge`.
+Measuring is in `record`, judging in `judge`.
 """

@@ -1,4 +1,4 @@
-"""Where findings go while a run goes on: the log, TensorBoard, the user's function."""
+"""Reports the findings of a running training: to the log, TensorBoard and the user's callback."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from inithealth.findings import Finding, Report, Severity
 from inithealth.recording import Recording, Step
 from inithealth.report.finding_text import headline, located, title
 
-_RUNNING = "IH4"  # codes of the rules that judge steps
-_MOST_NOTES = 2  # in the line of a healthy run
+_RUNNING = "IH4"  # code prefix of the rules that judge steps
+_MOST_NOTES = 2  # notes in the line of a healthy run
 
 
 class Alerts:
-    """Reports each cause once, again when it gets worse, and when it is resolved.
+    """Reports each cause once, again if it gets worse, and when it is resolved.
 
-    The first verdict is one line if it is healthy. The first alarm is the whole report; each later one is a line, so
-    that no cause is logged twice. Errors of what is called here are logged, never raised.
+    A healthy first verdict is one line. The first alarm is logged as the whole report, each later one as a line, so
+    that no cause is logged twice. Errors in the writers and callbacks are logged, never raised.
     """
 
     def __init__(
@@ -30,13 +30,13 @@ class Alerts:
         self.on_alert = on_alert
         self.log = log or Log()
         self.quiet = False  # on ranks other than 0
-        self.resumed = False  # whether this run continues one of which nothing is known
-        # Whether a report that fails at a step is raised there: the error shows it, and the log must not as well.
+        self.resumed = False  # whether this run continues one that was not recorded
+        # Whether a report that fails at a step is raised: the error then shows it, and the log does not repeat it.
         self.raised_at: Callable[[int], bool] = _never
-        self._worst: dict[str, Severity] = {}  # of each alert so far: one that comes back is reported if it is worse
+        self._worst: dict[str, Severity] = {}  # of each alert so far: a recurring one is reported only if it is worse
         self._open: dict[str, Finding] = {}
         self._judged = False
-        self._shown = False  # the report, once
+        self._shown = False  # whether the report has been logged
         self._steps = 0
         if writer is not None:
             self.add_writer(writer)
@@ -48,7 +48,7 @@ class Alerts:
         self.sinks.append(Summaries(writer))
 
     def judged(self, recording: Recording, report: Report, index: int) -> None:
-        """The findings may have changed."""
+        """Report the changes of the findings."""
         if self.quiet:
             return
         self._log_new(report, self._new(report), index)
@@ -57,7 +57,7 @@ class Alerts:
             self._safely(sink.report, recording, report, index)
 
     def measured(self, recording: Callable[[], Recording], step: Step) -> None:
-        """One more step was recorded. Of the first 999 each is shown, then every tenth, hundredth: 900 a decade."""
+        """Write a recorded step: each of the first 999, then every tenth, every hundredth, and so on."""
         self._steps += 1
         every = 10 ** max(0, len(str(self._steps)) - 3)
         if self.sinks and (self._steps % every == 0 or step.broken):
@@ -70,7 +70,7 @@ class Alerts:
             self._safely(sink.close)
 
     def _new(self, report: Report) -> list[Finding]:
-        """The causes that were not reported before, or not as this bad."""
+        """Return the causes that are new or worse than when they were reported."""
         found = []
         for cause in report.causes:
             before = self._worst.get(_alert(cause))
@@ -93,12 +93,12 @@ class Alerts:
                 self.log.line(logging.INFO, self._healthy(report, index))
             for cause in new:
                 self._log_cause(cause, note=cause not in alarms)
-        for cause in new:  # a pager is not for notes
+        for cause in new:  # the callback may be a pager: no notes
             if self.on_alert is not None and cause.severity > Severity.INFO and cause.suppressed is None:
                 self._safely(self.on_alert, cause)
 
     def _healthy(self, report: Report, index: int) -> str:
-        """A line that claims no more than was judged: suspects on probation, for one, are named in it."""
+        """Return the line of a healthy verdict, with notes such as suspects on probation, and what is missing."""
         notes = [title(cause) for cause in report.causes if cause.suppressed is None]
         suppressed = len(report.causes) - len(notes)
         notes = list(dict.fromkeys(notes))
@@ -108,7 +108,7 @@ class Alerts:
             *(["resumed: the initialization is not judged"] if self.resumed else ()),
             *([f"info: {', '.join(notes[:_MOST_NOTES])}{more}"] if notes else ()),
             *([f"{suppressed} suppressed"] if suppressed else ()),
-            *(["not all of it was measured: see the report"] if report.not_measured else ()),
+            *(["not everything was measured: see the report"] if report.not_measured else ()),
         ]
         return f"healthy at step {index} ({'; '.join(facts)})"
 
@@ -118,10 +118,10 @@ class Alerts:
         self.log.line(level, f"{headline(cause)}{suppressed}", finding=cause, note=note)
 
     def _log_resolved(self, report: Report, index: int) -> None:
-        found = {_alert(each) for each in report.findings}  # what has become a consequence is not resolved
+        found = {_alert(each) for each in report.findings}  # a cause that became a consequence is not resolved
         for alert, cause in sorted(self._open.items()):
             if alert not in found:
-                # Of an alert of the steps, the worst layer changes.
+                # The layer is left out for rules of the steps, because the worst layer changes.
                 name = title(cause) if _alert(cause) == cause.code else located(cause)
                 note = not _is_alarm(cause, report)
                 self.log.line(logging.INFO, f"resolved at step {index}: {name}", finding=cause, note=note)
@@ -129,21 +129,21 @@ class Alerts:
         self._open = still | {_alert(cause): cause for cause in report.causes}
 
     def _safely(self, call: Callable[..., Any], *args: Any) -> None:
-        """A full disk or a pager that is down must not end the training."""
+        """Call a function and log its error: a full disk must not end the training."""
         try:
             call(*args)
         except Exception:
             name = getattr(call, "__qualname__", type(call).__name__)
-            self.log.warning(f"{name} failed; the training goes on", exc_info=True)
+            self.log.warning(f"{name} failed; the training continues", exc_info=True)
 
 
 def _alert(cause: Finding) -> str:
-    """What is reported once: while a run goes on, the worst layer of one alert changes from step to step."""
+    """Return the key by which a cause is reported once; without the layer for rules of the steps, where it varies."""
     return cause.code if cause.code.startswith(_RUNNING) else cause.key
 
 
 def _is_alarm(cause: Finding, report: Report) -> bool:
-    """Whether a cause is more than a note, or fails the report."""
+    """Return whether a cause is not suppressed and is above info or fails the report."""
     failing = report.fail_on != "never" and cause.severity >= Severity(report.fail_on)
     return cause.suppressed is None and (cause.severity > Severity.INFO or failing)
 

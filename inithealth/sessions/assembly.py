@@ -1,4 +1,4 @@
-"""From the recorder's numbers, and what a session knows of the training, to the one recording that is judged."""
+"""Assembles the recording from the recorder's measurements and the session's information on the training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from inithealth.theory.schemes import with_schemes
 
 @dataclass(frozen=True)
 class Training:
-    """How the model is trained, and what became of its layers: fields of :class:`Recording` with the same names."""
+    """How the model is trained, and the state of its layers: the fields of :class:`Recording` with the same names."""
 
     optimizer: str
     adaptive: bool
@@ -27,7 +27,7 @@ class Training:
 
 
 class Assembly:
-    """Assembles the recordings of one model, and names the initialization of its layers once.
+    """Assembles the recordings of one model, and determines the schemes of its layers once.
 
     Args:
         recorder: of the model.
@@ -36,17 +36,17 @@ class Assembly:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._layers: tuple[Layer, ...] = ()  # as recorded
-        self._named: tuple[Layer, ...] = ()  # the same with their schemes
+        self._named: tuple[Layer, ...] = ()  # the same layers with their schemes
 
     def recording(self, steps: tuple[Step, ...], training: Training, *, projected: bool = False) -> Recording:
-        """Return all numbers so far.
+        """Return the recording of all steps.
 
         Args:
             projected: whether a random projection of the outputs replaces the loss.
         """
         network, session = vars(self._recorder.network), vars(training)
         loss = {"loss": network["loss"].model_copy(update={"kind": "projection"})} if projected else {}
-        layers = self.layers  # before not_measured: naming the schemes may fail
+        layers = self.layers  # before not_measured, which includes a failure in the schemes
         not_measured = {"not_measured": (*self._recorder.not_measured, *training.not_measured)}
         return Recording(layers=layers, steps=steps, **{**network, **session, **loss, **not_measured})
 
@@ -57,7 +57,7 @@ class Assembly:
             self._layers = self._named = self._recorder.layers
             try:
                 self._named = _named(self._layers)
-            except Exception as error:  # the numbers are worth reporting without a name for them
+            except Exception as error:  # the statistics are reported without schemes
                 self._recorder.note("schemes", error)
         return self._named
 

@@ -1,4 +1,4 @@
-"""What a Trainer's loops have set up by the first training step, without loops."""
+"""The state of a Trainer in the first training step, without running its loops."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from torch.utils.data import DataLoader
 from inithealth.sessions.lightning_module import WATCHED_INSTEAD, home_of, optimizers_in, schedulers_in
 from inithealth.sessions.manual_optimization import Idle
 
-EPOCHS, BATCHES = 10, 100  # the training that is assumed where no Trainer is attached that knows better
+EPOCHS, BATCHES = 10, 100  # length of the training, if no Trainer is attached
 
 
 class FirstStep:
-    """Mixed into the Trainer of a namespace.
+    """Mixin for the Trainer of a Lightning namespace.
 
     Attributes:
         known: the Trainer that was attached before, or None.
         module: the LightningModule that is trained.
         batch: the batch of every step.
-        missing: the attribute that was read last of those that are not there, or "".
-        steps: how many were taken. They share one batch, so each is an epoch too, in which a loss's weight may grow.
+        missing: the last attribute that was read and does not exist, or "".
+        steps: number of steps taken. All use the same batch, so each counts as an epoch, as schedules may need.
     """
 
     known: Any = None
@@ -48,7 +48,7 @@ class FirstStep:
 
     @property
     def datamodule(self) -> Any:
-        """None, as in a training on bare data loaders, unless one is known."""
+        """The attached Trainer's data module; None if there is none, as in a training on data loaders."""
         if self._datamodule is None:
             self.missing = "datamodule"
         return self._datamodule
@@ -59,7 +59,7 @@ class FirstStep:
 
     @cached_property
     def train_dataloader(self) -> Any:
-        """The loader that is known, or one that gives the batch again and again."""
+        """The attached Trainer's loader, or one that repeats the batch."""
         loader = getattr(self.known, "train_dataloader", None)
         samples: Any = [self.batch] * BATCHES
         return DataLoader(samples, collate_fn=itemgetter(0)) if loader is None else loader
@@ -71,7 +71,7 @@ class FirstStep:
 
     @cached_property
     def _configured(self) -> Any:
-        """What the module configures, once, and only if it is used."""
+        """The result of ``configure_optimizers``, called once and only if it is used."""
         return self.module.configure_optimizers()
 
     @property
@@ -85,12 +85,12 @@ class FirstStep:
 
     @cached_property
     def closing(self) -> ExitStack:
-        """Ends what was opened on demand."""
+        """Closes the resources that were opened on demand."""
         return ExitStack()
 
     @cached_property
     def log_dir(self) -> str:
-        """A folder for what the module writes, deleted after the check."""
+        """A temporary folder for the module's files, deleted after the check."""
         return self.closing.enter_context(TemporaryDirectory())
 
     @property
@@ -99,7 +99,7 @@ class FirstStep:
 
     @cached_property
     def logged_metrics(self) -> dict[str, Tensor]:
-        """What the module has logged, as far as it was tensors and numbers."""
+        """The tensors and numbers that the module has logged."""
         return {}
 
     @property
@@ -126,8 +126,8 @@ class FirstStep:
         return None
 
     def __getattr__(self, name: str) -> Any:
-        """What only the Trainer that was attached before has: a subclass's own attributes."""
-        if hasattr(type(self), name):  # a property of it raised: its own error
+        """Return an attribute of the attached Trainer, such as one of a subclass. Raises AttributeError without one."""
+        if hasattr(type(self), name):  # a property raised AttributeError: raise that error again
             return object.__getattribute__(self, name)
         if self.known is not None and not name.startswith("__"):
             return getattr(self.known, name)

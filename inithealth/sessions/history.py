@@ -1,4 +1,4 @@
-"""The history of one run: how it started, the steps that are kept, the suspects on probation."""
+"""The history of one run: its start, the steps that are kept, the suspects on probation."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from inithealth.sessions.kept_steps import KeptSteps
 
 
 class History:
-    """Steps become one recording.
+    """Collects steps in one recording.
 
     Args:
         recorder: of the model.
-        optimizers: for what their kind and learning rates imply.
-        taken: steps before this run.
-        earlier: what was recorded of them; ignored if it is of another model.
+        optimizers: their types and learning rates affect the verdict.
+        taken: number of steps before this run.
+        earlier: the recording of these steps; ignored if it is of another model.
         together: whether the numbers are combined over all processes.
     """
 
@@ -40,9 +40,9 @@ class History:
         self._recorder, self._optimizers = recorder, optimizers
         self._assembly = Assembly(recorder)
         self._earlier = earlier if earlier is not None and self._is_of_this_model(earlier) else None
-        self.resumed = taken if self._earlier is None else 0  # steps of which nothing is known
+        self.resumed = taken if self._earlier is None else 0  # number of earlier steps without a recording
         self.kept = KeptSteps(() if self._earlier is None else self._earlier.steps)
-        self.detached: tuple[str, ...] = ()  # layers that no gradient reaches although their values reach the loss
+        self.detached: tuple[str, ...] = ()  # layers whose values affect the loss but that get no gradient
         self.trial: Trial | None = None
         self._sampled = recorder.most
         self._of_ranks = of_ranks(together)
@@ -51,7 +51,7 @@ class History:
         return bool(self.kept)
 
     def _is_of_this_model(self, earlier: Recording) -> bool:
-        """Whether an earlier recording has this model's layers; then they are known from the start."""
+        """Return whether an earlier recording is of this model; if so, take its layers."""
         names = {weight.name for _, weight in earlier.weighted}
         if not names or not names <= self._recorder.naming.parameters.keys():
             return False
@@ -64,10 +64,10 @@ class History:
         return {layer.name: weight.name for layer, weight in weighted(self._recorder.layers)}
 
     def add(self, step: Step, *, skipped: bool) -> bool:
-        """Add a step. Returns whether it settles the suspects, or is the first one.
+        """Add a step. Return whether it is the first one or settles the suspects.
 
         Args:
-            skipped: whether a loss scaler has skipped the optimizer step before it.
+            skipped: whether a loss scaler skipped the optimizer step before it.
         """
         names = self.weights
         norms = {names[m.layer]: m.weight_gradient for m in step.layers if m.layer in names}
@@ -80,7 +80,7 @@ class History:
         return self.try_on(known, skipped=skipped)
 
     def note_updates(self, updates: Mapping[str, Update]) -> None:
-        """Add what the optimizer's last step has changed, by layer, to the step that was measured before it."""
+        """Add the changes by the last optimizer step, by layer, to the step that was measured before it."""
         if updates:
             self.kept.change_last(updates=dict(updates))
 
@@ -90,7 +90,7 @@ class History:
         return self.trial is not None and not self.trial.settled
 
     def try_on(self, norms: Mapping[str, float], *, skipped: bool) -> bool:
-        """Count the last optimizer step for the probation if it moved anything. Returns whether it was the last."""
+        """Count the last optimizer step for the probation if it changed weights. Return whether this settled it."""
         if self.trial is None or self.trial.settled or skipped or is_idle(self._optimizers):
             return False
         self.trial.note(norms)
@@ -98,25 +98,25 @@ class History:
 
     @property
     def recording(self) -> Recording:
-        """The numbers so far: the first steps, and the last ones."""
-        if self._earlier is not None:  # how the weights started, and what has come of it since
+        """The recording so far: the first and the last steps."""
+        if self._earlier is not None:  # the start is in the earlier recording
             return self._earlier.model_copy(update={"steps": self.kept.steps, "left_out": self._left_out()})
         return self._assembly.recording(self.kept.steps, self._training())
 
     def _training(self) -> Training:
         recorder, trial = self._recorder, self.trial
-        apart = [layer.name for layer in unreached(recorder.layers)] if recorder.graph else []
-        # Several optimizers have several losses, of which the first is seen: the others' layers are not unused.
-        turns = tuple(f"{name}: no part of the loss that is watched" for name in apart if len(self._optimizers) > 1)
-        apart = [] if turns else apart
+        without = [layer.name for layer in unreached(recorder.layers)] if recorder.graph else []
+        # Several optimizers have several losses, but only the first is recorded: layers of the others are not unused.
+        other = tuple(f"{name}: not part of the recorded loss" for name in without if len(self._optimizers) > 1)
+        without = [] if other else without
         return Training(
             optimizer=self._optimizer,
             adaptive=is_adaptive(self._optimizers),
             probation=trial.result() if trial is not None and trial.needed_at_first else None,
-            detached=tuple(name for name in apart if name in self.detached),
-            unused=tuple(name for name in apart if name not in self.detached),
+            detached=tuple(name for name in without if name in self.detached),
+            unused=tuple(name for name in without if name not in self.detached),
             left_out=self._left_out(),
-            not_measured=turns,
+            not_measured=other,
             notes=self._notes(),
         )
 
@@ -130,7 +130,7 @@ class History:
 
     def _notes(self) -> tuple[str, ...]:
         skipped = self._recorder.layers_left_out
-        few = "deep: {} layers' activations and gradients are measured at the first step alone, their updates never"
+        few = "deep: activations and gradients of {} layers are measured at the first step only, their updates never"
         resumed = f"resumed at step {self.resumed}: the initialization is not judged"
         return (
             *([resumed] if self.resumed else ()),

@@ -1,4 +1,4 @@
-"""The recorded steps that a run holds on to: memory does not grow with it."""
+"""The recorded steps that a run keeps: a bounded number."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 from inithealth.recording import EARLY, Step
 
-_MOST_STEPS = 64  # later ones
-_JUDGED_EVERY = 8  # steps in a row: what they tell of each other changes slowly, and judging all costs its time
-_MOST_MEASUREMENTS = 4096  # layers times later steps, of some 2 KB each
+_MOST_STEPS = 64  # later steps
+_JUDGED_EVERY = 8  # consecutive steps: their comparison changes slowly, and judging takes time
+_MOST_MEASUREMENTS = 4096  # layers times later steps; each takes about 2 KB
 
 
 class KeptSteps:
-    """The first step, the early ones behind it, and as many of the last ones as there is room for."""
+    """The first step, the early ones after it, and the last ones, up to a limit."""
 
     def __init__(self, steps: Iterable[Step] = ()) -> None:
         self._early: list[Step] = []
         self._later: deque[Step] = deque(maxlen=_MOST_STEPS)
         self._count = 0
-        self.broken = False  # whether any of them ever was
+        self.broken = False  # whether any step so far was broken
         for step in steps:
             self.add(step)
 
@@ -35,19 +35,19 @@ class KeptSteps:
         (self._early if len(self._early) <= EARLY else self._later).append(step)
 
     def change_last(self, **fields: Any) -> None:
-        """What became known of the last step after it."""
+        """Set fields of the last step that are measured after it."""
         steps = self._later or self._early
         if steps:
             steps[-1] = steps[-1].model_copy(update=fields)
 
     @property
     def due(self) -> bool:
-        """Whether the last step is one at which the steps are judged: every eighth, and each after a gap."""
+        """Whether the steps are judged at the last step: every eighth step, and each step after a gap."""
         return self._count % _JUDGED_EVERY == 0 or self._after_a_gap
 
     @property
     def update_due(self) -> bool:
-        """Whether what the optimizer makes of the last step is to be measured: early, and right before a judgement."""
+        """Whether the update after the last step is measured: in early steps, and before the steps are judged."""
         return self._count <= 1 + EARLY or self._count % _JUDGED_EVERY >= _JUDGED_EVERY - 2 or self._after_a_gap
 
     @property

@@ -1,4 +1,4 @@
-"""Lightning under both of its names, and what a LightningModule defines."""
+"""Both Lightning namespaces, and the methods that a LightningModule defines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 _NAMESPACES = ("pytorch_lightning", "lightning.pytorch")
 WATCHED_INSTEAD = "or watch the training itself with Trainer(callbacks=[InitHealth()])"
-# What Lightning calls of a module before its first training_step, in this order.
+# Hooks that Lightning calls before the first training_step, in this order.
 _START_HOOKS = (
     "setup",
     "configure_optimizers",
@@ -26,7 +26,7 @@ _START_HOOKS = (
 
 
 def callback_bases() -> tuple[type[Any], ...]:
-    """The Callback class of each namespace that is installed: a class with both works in every Trainer."""
+    """Return the Callback class of each installed namespace. Raises ImportError if there is none."""
     bases = []
     for name in _NAMESPACES:
         if name in sys.modules or find_spec(name.split(".")[0]) is not None:
@@ -39,7 +39,7 @@ def callback_bases() -> tuple[type[Any], ...]:
 
 @contextmanager
 def _rank_zero_logger_kept() -> Iterator[None]:
-    """Importing a second namespace takes the logger of both over, and with it what the user set for the first."""
+    """Keep the logger of the first namespace: importing the second one would replace it and its settings."""
     rank_zero = sys.modules.get("lightning_utilities.core.rank_zero")
     logger = getattr(rank_zero, "log", None)
     yield
@@ -48,19 +48,19 @@ def _rank_zero_logger_kept() -> Iterator[None]:
 
 
 def is_tensorboard(logger: Any) -> bool:
-    """Whether a Lightning logger writes TensorBoard events."""
+    """Return whether a Lightning logger writes TensorBoard events."""
     homes = [sys.modules.get(f"{name}.loggers") for name in _NAMESPACES]
     return any(home is not None and isinstance(logger, home.TensorBoardLogger) for home in homes)
 
 
 def is_lightning(model: nn.Module) -> bool:
-    """Whether it is a LightningModule of either namespace; imports neither."""
+    """Return whether it is a LightningModule of either namespace, without importing them."""
     return any(isinstance(model, home.LightningModule) for home in _loaded())
 
 
 def trains_itself(model: nn.Module) -> bool:
-    """Whether it is a LightningModule that has a ``training_step`` of its own."""
-    return is_lightning(model) and has_own(model, "training_step")
+    """Return whether it is a LightningModule that defines ``training_step``."""
+    return is_lightning(model) and _has_own(model, "training_step")
 
 
 def has_own(model: nn.Module, method: str) -> bool:
@@ -74,13 +74,13 @@ def _loaded() -> list[Any]:
 
 
 def home_of(model: nn.Module) -> Any:
-    """The namespace whose LightningModule it is."""
+    """Return the namespace of a LightningModule."""
     return next(home for home in _loaded() if isinstance(model, home.LightningModule))
 
 
 @contextmanager
 def with_attributes(module: nn.Module, attributes: dict[str, Any]) -> Iterator[None]:
-    """Within, the module has these attributes; on exit those of before, and its hyperparameters are as before."""
+    """Set attributes of the module in the context; restore them and its hyperparameters on exit."""
     before = {name: module.__dict__[name] for name in attributes if name in module.__dict__}
     hparams = module.__dict__.get("_hparams")
     values = dict(hparams or {})
@@ -97,15 +97,18 @@ def with_attributes(module: nn.Module, attributes: dict[str, Any]) -> Iterator[N
 
 
 def start_hooks(model: nn.Module) -> list[str]:
-    """The hooks that a LightningModule defines of those that run before its first ``training_step``."""
-    return [name for name in _START_HOOKS if has_own(model, name)]
+    """Return the hooks that a LightningModule defines and that run before its first ``training_step``."""
+    return [name for name in _START_HOOKS if _has_own(model, name)]
 
 
 def run_start_hooks(model: nn.Module, batch: Any, failure: str) -> None:
-    """Call the hooks that Lightning calls before the first ``training_step``, which failed without them.
+    """Call the hooks that Lightning calls before the first ``training_step``.
+
+    Args:
+        failure: the error of the ``training_step`` that ran without them.
 
     Raises:
-        ValueError: a hook failed, or made layers.
+        ValueError: a hook failed or created parameters.
     """
     arguments = {"setup": ("fit",), "on_train_batch_start": (batch, 0)}
     parameters = {id(parameter) for parameter in model.parameters()}
@@ -118,12 +121,12 @@ def run_start_hooks(model: nn.Module, batch: Any, failure: str) -> None:
                 f"{type(error).__name__}: {error}: call it before the check, {WATCHED_INSTEAD}"
             ) from error
     if any(id(parameter) not in parameters for parameter in model.parameters()):
-        raise ValueError(f"{type(model).__name__} makes layers in a hook such as setup: call it before the check")
+        raise ValueError(f"{type(model).__name__} creates layers in a hook such as setup: call it before the check")
 
 
 def configured_optimizers(model: nn.Module) -> list[Optimizer]:
-    """What a LightningModule's ``configure_optimizers`` makes, schedulers left out."""
-    if not has_own(model, "configure_optimizers"):  # Lightning's own only warns
+    """Return the optimizers of a LightningModule's ``configure_optimizers``, without schedulers."""
+    if not _has_own(model, "configure_optimizers"):  # Lightning's default only warns
         return []
     return list(optimizers_in(model.configure_optimizers()))  # type: ignore[operator]
 

@@ -1,4 +1,4 @@
-"""Manual optimization without its effects: optimizers that step nothing, and losses that run no backward pass."""
+"""Manual optimization without effects: optimizers do not step, and losses run no backward pass."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from inithealth.sessions.lightning_module import is_lightning, with_attributes
 
 @contextmanager
 def backward_collected(model: nn.Module) -> Iterator[list[Tensor]]:
-    """Yield the losses that the modules run backward on within; none of them runs."""
+    """Yield a list of the losses on which the modules call backward; the backward pass does not run."""
     collected: list[Tensor] = []
 
     def manual_backward(loss: Tensor, *args: Any, **kwargs: Any) -> None:
@@ -28,7 +28,7 @@ def backward_collected(model: nn.Module) -> Iterator[list[Tensor]]:
 
 
 class _Collecting(TorchFunctionMode):
-    """Keeps the losses of ``loss.backward()`` instead of running it: in manual optimization both ways are in use."""
+    """Collects the losses of ``loss.backward()``, which some modules call instead of ``manual_backward``."""
 
     def __init__(self, collected: list[Tensor]) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class _Collecting(TorchFunctionMode):
 
 
 class Idle:
-    """An optimizer or a scheduler that answers every call and steps nothing."""
+    """Wraps an optimizer or a scheduler; its steps do nothing."""
 
     def __init__(self, real: Any) -> None:
         self._real = real

@@ -22,7 +22,8 @@ from inithealth.sessions.step_order import StepOrder
 from inithealth.sessions.verdicts import Verdicts
 from inithealth.settings import Settings, settings_of
 
-_OF_THE_START = ("IH1", "IH2", "IH3", "IH401")  # codes of the rules that judge an initialization
+T = TypeVar("T")
+_OF_THE_START = ("IH1", "IH2", "IH3", "IH401")  # code prefixes of the rules that judge an initialization
 
 
 class Monitor:
@@ -210,7 +211,7 @@ class Monitor:
             self._history.detached = self._meter.detached_layers()
 
     def _note(self, step: Step) -> None:
-        """One more step is known."""
+        """Add a recorded step to the history; judge and report it if that is due."""
         self._verdicts.discard()
         news = self._history.add(step, skipped=self._meter.skipped())
         if news or step.broken or (self._history.kept.due and self._verdicts.steps_have_changed()):

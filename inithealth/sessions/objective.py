@@ -29,7 +29,7 @@ class Objective:
         targets: what the loss receives after the output.
         own_step: whether a LightningModule's ``training_step`` gives it.
         note: which loss it is, for the report.
-        projected: True when no loss was given or found, and a random projection stands in.
+        projected: whether a random projection replaces the loss, because none was given or found.
 
     Args:
         drawn: whether the batch is a DataLoader's.

@@ -1,4 +1,4 @@
-"""One recorded forward and backward pass, and the optimizer steps that settle what it cannot decide."""
+"""One recorded forward and backward pass, and the optimizer steps that settle the suspects."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from inithealth.record.live.probation import STEPS, Trial
 from inithealth.record.recorder import Recorder
 from inithealth.record.sandbox.batches import named_tensors, revealed
 from inithealth.record.sandbox.eager_mode import NoDropout, whole_graph
-from inithealth.record.sandbox.reachability import parted_by_values, unreached
+from inithealth.record.sandbox.reachability import split_by_values, unreached
 from inithealth.record.sandbox.restore import random_state
 from inithealth.recording import Recording, weighted
 from inithealth.sessions.assembly import Assembly, Training
 from inithealth.sessions.objective import Objective
 from inithealth.sessions.stand_in_trainer import count_steps
-from inithealth.sessions.trial_optimizers import at_work, optimizers_of, step
+from inithealth.sessions.trial_optimizers import optimizers_of, step, with_learning_rate
 
 __tracebackhide__ = True  # pytest shows the line that calls `check`, not these
 
 
 class OnePass:
-    """One check of one model: a recorded pass, and optimizer steps for the suspects.
+    """One check of one model: a recorded pass, and optimizer steps if there are suspects.
 
     Args:
         objective: runs the model and gives the loss.
@@ -51,14 +51,14 @@ class OnePass:
             with torch.no_grad():
                 step = recorder.fill_unseen(step, self._loss)
                 hidden = [layer for layer, weight in weighted(recorder.layers) if gradients.get(weight.name) is None]
-                detached, unused = parted_by_values(unreached(hidden), recorder.naming, loss, self._loss)
+                detached, unused = split_by_values(unreached(hidden), recorder.naming, loss, self._loss)
             _refuse_unrelated(gradients, detached)
             optimizers, note = optimizers_of(self.model, self.given, self.trainable)
             trial = Trial(recorder.naming, recorder.layers, norms)
             if trial.needed:
                 self._try(trial, optimizers, gradients)
-            silent = [layer for layer in recorder.layers if layer.parameter in trial.asleep]
-            _, idle = parted_by_values(silent, recorder.naming, self._loss() if silent else loss, self._loss)
+            still = [layer for layer in recorder.layers if layer.parameter in trial.without_gradient]
+            _, idle = split_by_values(still, recorder.naming, self._loss() if still else loss, self._loss)
         training = Training(
             optimizer=note,
             adaptive=is_adaptive(optimizers),
@@ -71,7 +71,7 @@ class OnePass:
         return Assembly(recorder).recording((step,), training, projected=self.objective.projected)
 
     def _pass(self, recorder: Recorder, reveal: bool) -> tuple[float, dict[str, Tensor | None]]:
-        """One forward and backward pass, recorded."""
+        """Run and record one forward and backward pass; return the loss and the gradients by parameter."""
         inputs: dict[str, Tensor] = {}
         self.objective.batch, inputs = revealed(self.payload) if reveal else (self.payload, inputs)
         recorder.attach()
@@ -84,19 +84,19 @@ class OnePass:
             recorder.detach()
             self.objective.batch = self.payload
         gradients = dict(zip(trained, found, strict=False))
-        # A function with a backward of its own, as of a reversible layer, puts its gradients there.
+        # A custom autograd function, as in a reversible layer, may write gradients to `.grad`.
         for name, parameter in trained.items():
             if gradients[name] is None and parameter.grad is not None:
                 gradients[name], parameter.grad = parameter.grad, None
         return float(loss.detach()), {name: gradients[name] for name in trained if name in recorder.naming.trainable}
 
     def _as_trained(self) -> None:
-        """Only what the user trains has a gradient."""
+        """Restore ``requires_grad``: only the trainable parameters have a gradient."""
         trainable = set(map(id, self.trainable))
         for parameter in self.parameters:
-            wanted = id(parameter) in trainable
-            if parameter.requires_grad != wanted:
-                parameter.requires_grad_(wanted)
+            trained = id(parameter) in trainable
+            if parameter.requires_grad != trained:
+                parameter.requires_grad_(trained)
 
     def _forward(self, *, needs_graph: bool = True) -> Tensor:
         with NoDropout():
@@ -104,13 +104,13 @@ class OnePass:
 
     def _loss(self) -> float:
         self.rewind()
-        # Without a graph there is nothing to refuse: the values alone are wanted.
+        # Only the value is needed, so a loss without a graph is accepted.
         return float(self._forward(needs_graph=False).detach())
 
     def _try(self, trial: Trial, optimizers: Sequence[Optimizer], gradients: dict[str, Tensor | None]) -> None:
-        """Optimizer steps until the suspects are settled."""
+        """Run optimizer steps until the suspects are settled."""
         parameters = {name: p for name, p in trial.naming.parameters.items() if p.requires_grad}
-        with at_work(optimizers):
+        with with_learning_rate(optimizers):
             for name, parameter in parameters.items():
                 parameter.grad = gradients.get(name)
             for taken in range(STEPS):
@@ -122,7 +122,7 @@ class OnePass:
         count_steps(self.model, 0)
 
     def _closure(self, parameters: dict[str, nn.Parameter]) -> float:
-        """The loss, and its gradients put where an optimizer looks for them."""
+        """Return the loss, and store its gradients in ``.grad``."""
         self.rewind()
         with torch.enable_grad():
             loss = self._forward()
@@ -133,9 +133,9 @@ class OnePass:
 
 
 def _refuse_unrelated(gradients: Mapping[str, Tensor | None], detached: Sequence[str]) -> None:
-    """Raises ValueError where the loss has a graph, but not of this model."""
+    """Raise ValueError if the loss depends on no parameter of the model."""
     if not detached and all(gradient is None for gradient in gradients.values()):
         raise ValueError(
             "the loss does not depend on any trainable parameter of the model, so nothing would train: "
-            "make it of the model's output, and look for .detach(), .data or no_grad on the way"
+            "compute it from the model's output, and look for .detach(), .data or no_grad on the way"
         )

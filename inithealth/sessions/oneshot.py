@@ -32,17 +32,11 @@ def check(
     optimizer: Optimizer | Sequence[Optimizer] | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
 ) -> Report:
-    """Judge a model's initialization, exactly, and leave the model as it was found.
+    """Judge a model's initialization without sampling, and restore the model.
 
-    ::
-
-        report = inithealth.check(model, (inputs, targets), loss=torch.nn.functional.cross_entropy)
-        report = inithealth.check(model, loader, loss=torch.nn.CrossEntropyLoss())  # its first batch
-        report.raise_if_unhealthy()
-
-    The model runs in training mode with dropout off, once, and up to four optimizer steps more where
-    only they can tell (weights at exact zero, duplicated units). Weights, buffers, gradients, modes,
-    hooks, random state and the optimizer are restored, also after an error.
+    The model runs once in training mode without dropout, and for up to four optimizer steps if the verdict
+    depends on them (weights at exact zero, duplicate units). Weights, buffers, gradients, modes, hooks,
+    random state and the optimizer are restored, also after an error.
 
     Args:
         model: any module. A LightningModule runs ``training_step(batch, 0)`` with a Trainer in its first step, of 10
@@ -62,9 +56,9 @@ def check(
     Raises:
         ValueError: there is nothing to judge, with what to do about it: no batch, NaN in the batch, no
             parameters, all frozen, lazy or meta parameters, no scalar loss, unknown settings.
-        TypeError: `model` is not a module, `loss` is not callable, `optimizer` is not an optimizer, or the batch does
-            not fit the calls of model and loss, or fits them in several ways.
-        Exception: whatever the model's own code raises, as it is.
+        TypeError: `model` is not a module, `loss` is not callable, `optimizer` is not an optimizer, or `batch`
+            does not match the model's arguments.
+        Exception: an error in the model's code, unchanged.
     """
     if misplaced:
         raise TypeError("check takes a model and one batch: pass (inputs, targets) as the batch, and loss=... by name")
@@ -79,7 +73,7 @@ def record(
     loss: LossFunction | None = None,
     optimizer: Optimizer | Sequence[Optimizer] | None = None,
 ) -> Recording:
-    """The numbers that :func:`check` judges. Arguments and errors are its."""
+    """Return the recording that :func:`check` judges. Takes the same arguments and raises the same errors."""
     model = trainable_model(model)
     optimizers = refuse_optimizers(optimizer, model)
     batch, origin = first_batch(batch)

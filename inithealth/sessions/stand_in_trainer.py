@@ -1,4 +1,4 @@
-"""A Trainer in its first training step, attached to the LightningModules of a model for the length of a check."""
+"""A Trainer in its first training step, attached to the LightningModules of a model during a check."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _IGNORED = ("print", "clip_gradients", "toggle_optimizer", "untoggle_optimizer")
 
 @contextmanager
 def first_training_step(model: nn.Module, batch: Any) -> Iterator[None]:
-    """Within, each LightningModule of the model has a Trainer in its first training step; on exit what it had before.
+    """Attach a Trainer in its first training step to each LightningModule of the model; restore them on exit.
 
-    The Trainer is a real one, of the module's namespace, for one device, with nothing switched on: it writes, prints
-    and logs nothing, and its optimizers step nothing. What a Trainer that was attached before knows (its data module,
-    its length, its callbacks) it knows too. The module's hooks are not called.
+    It is a real Trainer of the module's namespace for one device. It writes, prints and logs nothing, and its
+    optimizers do not step. It has the data module, the length and the callbacks of a Trainer that was attached
+    before. The module's hooks are not called.
 
     Raises:
-        ValueError: the model failed for lack of something that only the Trainer of its training has.
+        ValueError: the model failed because it uses an attribute that this Trainer does not have.
     """
     modules = [module for module in model.modules() if is_lightning(module)]
     if not modules:
@@ -38,7 +38,7 @@ def first_training_step(model: nn.Module, batch: Any) -> Iterator[None]:
     trainer = _trainer(modules[0], next(model.parameters()).device, known)
     trainer.batch = batch
     stand_ins = {
-        "_trainer": trainer if attached is known else attached,  # what is no Trainer is a stand-in of the user's
+        "_trainer": trainer if attached is known else attached,  # any other object is the user's substitute
         "log": trainer.log,
         "log_dict": trainer.log_dict,
         "optimizers": lambda use_pl_optimizer=True: _one_or_all(trainer.optimizers),
@@ -62,13 +62,13 @@ def first_training_step(model: nn.Module, batch: Any) -> Iterator[None]:
 
 
 def _hides_another(error: Exception) -> bool:
-    """Whether a module says that it has no attribute which is a property: the property itself raised AttributeError."""
+    """Return whether the missing attribute is a property, which means that the property raised AttributeError."""
     name, owner = getattr(error, "name", None), type(getattr(error, "obj", None))
     return isinstance(getattr(owner, name or "", None), property)
 
 
 def count_steps(model: nn.Module, steps: int) -> None:
-    """Set how many steps the Trainer of a check has taken, if the model has one."""
+    """Set the number of steps that the Trainer of a check has taken, if the model has one."""
     trainer = model.__dict__.get("_trainer")
     if isinstance(trainer, FirstStep):
         trainer.steps = steps
@@ -79,22 +79,22 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
 
 
 def _one_or_all(optimizers: list[Any]) -> Any:
-    """As Lightning answers: the only one by itself, several as a list."""
+    """Return a single optimizer by itself, several as a list, as Lightning does."""
     return optimizers[0] if len(optimizers) == 1 else optimizers
 
 
 def _trainer(module: nn.Module, device: torch.device, known: Any) -> Any:
-    """A Trainer of the module's namespace in the state of the first step."""
+    """Return a Trainer of the module's namespace in the state of the first step."""
     home = home_of(module)
     environments = import_module(f"{home.__name__}.plugins.environments")
     epochs = getattr(known, "max_epochs", None)
     with _silent():
         trainer = _kind(home)(
-            accelerator="cpu",  # of the plugin alone: the device is the strategy's
+            accelerator="cpu",  # the strategy has the actual device
             strategy=home.strategies.SingleDeviceStrategy(device),
             devices=1,
             num_nodes=1,
-            plugins=[environments.LightningEnvironment()],  # else a cluster's variables are looked for
+            plugins=[environments.LightningEnvironment()],  # otherwise the Trainer reads cluster variables
             max_epochs=EPOCHS if epochs is None else epochs,
             max_steps=EPOCHS * BATCHES if known is None else known.max_steps,
             accumulate_grad_batches=getattr(known, "accumulate_grad_batches", 1),
@@ -117,7 +117,7 @@ def _trainer(module: nn.Module, device: torch.device, known: Any) -> Any:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """A Trainer logs the devices that it has found, and warns of those that it leaves idle."""
+    """Silence a new Trainer, which logs available devices and warns about unused ones."""
     log = import_module("lightning_utilities.core.rank_zero").log
     log.addFilter(_nothing)
     try:

@@ -1,4 +1,4 @@
-"""The optimizers that a check takes its steps with: given, the model's own, or plain SGD."""
+"""The optimizers for the steps of a check: given by the user, the model's own, or SGD."""
 
 from __future__ import annotations
 
@@ -18,33 +18,38 @@ __tracebackhide__ = True  # pytest shows the line that calls `check`, not these
 
 
 def refuse_optimizers(optimizer: Any, model: nn.Module) -> list[Optimizer]:
-    """The optimizers given. Raises TypeError or ValueError where they are none of this model."""
+    """Return the given optimizers as a list.
+
+    Raises:
+        TypeError: one is not an optimizer.
+        ValueError: one has no parameter of the model.
+    """
     given = list(optimizer) if isinstance(optimizer, (list, tuple)) else [] if optimizer is None else [optimizer]
     ours = {id(parameter) for parameter in model.parameters()}
     for each in given:
         if isinstance(each, type) or not hasattr(each, "param_groups"):
             word = f"the class {each.__name__}" if isinstance(each, type) else type(each).__name__
-            raise TypeError(f"optimizer must be a torch.optim.Optimizer, not {word}: make it of the model's parameters")
+            raise TypeError(f"optimizer must be a torch.optim.Optimizer, not {word}: create it with model.parameters()")
         if not any(id(parameter) in ours for group in each.param_groups for parameter in group["params"]):
-            raise ValueError(f"{type(each).__name__} holds no parameter of the model: make it of model.parameters()")
+            raise ValueError(f"{type(each).__name__} has no parameter of the model: create it with model.parameters()")
     return given
 
 
 def optimizers_of(
     model: nn.Module, given: list[Optimizer], trainable: Sequence[nn.Parameter]
 ) -> tuple[list[Optimizer], str]:
-    """The optimizer given, or the LightningModule's own, or SGD; and what the report says of it."""
+    """Return the given optimizers, or the LightningModule's, or SGD; and their description for the report."""
     if given:
         return given, describe_optimizers(given)
     if is_lightning(model):
         try:
             own = configured_optimizers(model)
-        except Exception as error:  # it may want a trainer, which a check does without
+        except Exception as error:  # it may need a Trainer that a check does not have
             why = f"configure_optimizers raised {type(error).__name__}"
         else:
             if own:
                 return own, describe_optimizers(own)
-            why = "configure_optimizers gave none"
+            why = "configure_optimizers returned none"
     else:
         why = "none given"
     default = SGD(trainable, lr=0.01)
@@ -52,10 +57,10 @@ def optimizers_of(
 
 
 @contextmanager
-def at_work(optimizers: Sequence[Optimizer]) -> Iterator[None]:
-    """Within, every optimizer moves its parameters; on exit all of them are as before.
+def with_learning_rate(optimizers: Sequence[Optimizer]) -> Iterator[None]:
+    """Give every optimizer a positive learning rate in the context; restore the optimizers on exit.
 
-    A learning rate of 0, as a warm-up starts with, is set to the size that it is to reach.
+    A learning rate of 0, as at the start of a warm-up, is replaced by the initial rate of the schedule.
     """
     with ExitStack() as stack:
         for optimizer in optimizers:
@@ -67,8 +72,8 @@ def at_work(optimizers: Sequence[Optimizer]) -> Iterator[None]:
 
 
 def step(optimizer: Optimizer, closure: Callable[[], float]) -> None:
-    wanted = signature(optimizer.step).parameters.get("closure")
-    if wanted is not None and wanted.default is wanted.empty:  # LBFGS and its kin run the model themselves
+    closure_parameter = signature(optimizer.step).parameters.get("closure")
+    if closure_parameter is not None and closure_parameter.default is closure_parameter.empty:  # as in LBFGS
         optimizer.step(closure)
     else:
         optimizer.step()

@@ -1,4 +1,4 @@
-"""The verdict on a running training: judged again when something may have changed, reported to the alerts."""
+"""The verdict on a running training: updated when something may have changed, reported to the alerts."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from inithealth.settings import Settings
 
 
 class Verdicts:
-    """Judges the history of one run.
+    """Judges the recording of one run.
 
     Args:
-        history: the numbers so far.
-        settings: which rules judge them.
-        alerts: where findings are reported.
+        history: the recorded steps.
+        settings: select the rules.
+        alerts: report the findings.
     """
 
     def __init__(self, history: History, settings: Settings, alerts: Alerts) -> None:
         self._history, self._settings, self._alerts = history, settings, alerts
         self._news = False
         self._report: Report | None = None
-        self._of_steps: set[tuple[str, Severity]] = set()  # what the rules of the steps found last
+        self._of_steps: set[tuple[str, Severity]] = set()  # last findings of the rules that compare steps
 
     @property
     def report(self) -> Report:
@@ -32,25 +32,25 @@ class Verdicts:
         return self._report
 
     def take_news(self) -> bool:
-        """Whether the findings have changed since the last call."""
+        """Return whether the findings may have changed since the last call."""
         news, self._news = self._news, False
         return news
 
     def discard(self) -> None:
-        """The numbers have changed: the next report is a new one."""
+        """Discard the report, because the recording has changed."""
         self._report = None
 
     def judge(self, index: int) -> None:
-        """Report what is found now.
+        """Judge the recording and report the findings.
 
         Args:
-            index: of the step that has brought something new.
+            index: of the latest step.
         """
         self._news = True
         self._alerts.judged(self._history.recording, self.report, index)
 
     def steps_have_changed(self) -> bool:
-        """Whether the rules that compare steps find something new, or something no longer."""
+        """Return whether the findings of the rules that compare steps have changed."""
         found = {(each.key, each.severity) for each in of_steps(self._history.recording, self._settings)}
         before, self._of_steps = self._of_steps, found
         return found != before

@@ -1,4 +1,4 @@
-"""``watch``: a monitor around a training loop of one's own."""
+"""``watch``: a monitor for a custom training loop."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def watch(
         print(monitor.report)
 
     Args:
-        model: called as a whole once a step, or wrapped for several processes. Where only parts of it
-            are called, ``monitor.observe(loss)`` before ``backward`` shows its graph.
-        optimizer: for what its learning rate and kind imply; several in a list.
-        scaler: a ``torch.amp.GradScaler`` whose scale is taken out of the gradients.
+        model: called once per step, possibly wrapped for distributed training. If only its submodules are
+            called, call ``monitor.observe(loss)`` before ``backward``.
+        optimizer: its type and learning rate affect the verdict; several in a list.
+        scaler: a ``torch.amp.GradScaler``; the gradients are divided by its scale.
         writer: a ``torch.utils.tensorboard.SummaryWriter``.
         settings: schedule, rules, options; a mapping is validated.
         verbose: False prints and logs nothing.

@@ -102,7 +102,7 @@ def test_no_line_is_logged_twice(caplog: pytest.LogCaptureFixture) -> None:
         ((), {}, True, "Net, 0 layers; resumed: the initialization is not judged"),
         (("info",), {}, False, "Net, 0 layers; info: IH204 some-rule"),
         (("info", "suppressed"), {}, False, "Net, 0 layers; info: IH204 some-rule; 1 suppressed"),
-        ((), {"not_measured": ("body: compiled",)}, False, "Net, 0 layers; not all of it was measured: see the report"),
+        ((), {"not_measured": ("a: b",)}, False, "Net, 0 layers; not everything was measured: see the report"),
     ],
 )
 def test_a_healthy_start_is_one_line_that_claims_no_more_than_was_judged(
@@ -238,7 +238,7 @@ def test_what_fails_is_logged_and_the_others_are_told(caplog: pytest.LogCaptureF
     assert working.calls == ["report", "step", "close"]
     assert caplog.text.count("ConnectionError: the pager is down") == 1
     assert caplog.text.count("OSError: the disk is full") == 3
-    assert "pager failed; the training goes on" in caplog.text
+    assert "pager failed; the training continues" in caplog.text
 
 
 def test_an_interrupt_is_not_swallowed() -> None:

@@ -341,7 +341,7 @@ def test_a_hook_that_makes_layers_is_to_be_called_before() -> None:
         self.factor, self.seen, self.more = 1.0, [], nn.Linear(2, 2)
 
     net = module(step=needs_state, setup=setup)
-    with pytest.raises(ValueError, match="makes layers in a hook such as setup: call it before the check"):
+    with pytest.raises(ValueError, match="creates layers in a hook such as setup: call it before the check"):
         check(net)
     assert not hasattr(net, "more")
 

@@ -410,7 +410,7 @@ def test_a_writer_that_fails_does_not_end_the_training(caplog: pytest.LogCapture
 
     assert codes(train(perceptron(), writer=Full()).report) == []
     assert "no space left on device" in caplog.text
-    assert "the training goes on" in caplog.text
+    assert "the training continues" in caplog.text
 
 
 def test_what_a_step_changed_is_known_at_the_next_one() -> None:

@@ -195,7 +195,7 @@ def test_optimizers_in_every_shape(shape: str) -> None:
 @pytest.mark.parametrize(
     ("optimizers", "why"),
     [
-        (lambda m: None, "configure_optimizers gave none"),
+        (lambda m: None, "configure_optimizers returned none"),
         (lambda m: SGD(m.parameters(), lr=m.trainer.datamodule.lr), "raised AttributeError"),
         (lambda m: 1 / 0, "raised ZeroDivisionError"),
     ],
@@ -226,7 +226,7 @@ def test_without_a_training_step_it_is_a_module_like_any_other(pl: Any) -> None:
 
     notes = silent_check(Net(), INPUTS).notes
     assert notes[0] == "loss: a random projection of the outputs (none given)"
-    assert "configure_optimizers gave none" in notes[1]
+    assert "configure_optimizers returned none" in notes[1]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 import inithealth
 from inithealth import Report
-from inithealth.sessions.trial_optimizers import at_work, optimizers_of, refuse_optimizers, step
+from inithealth.sessions.trial_optimizers import optimizers_of, refuse_optimizers, step, with_learning_rate
 from tests.sessions.nets import INPUTS, blamed, cross_entropy, never_waking, perceptron, zero_head
 
 
@@ -75,11 +75,11 @@ def test_optimizers_that_are_none_of_this_model_are_refused() -> None:
     own = SGD(net.parameters(), lr=0.1)
     assert refuse_optimizers(None, net) == []
     assert refuse_optimizers(own, net) == refuse_optimizers([own], net) == refuse_optimizers((own,), net) == [own]
-    with pytest.raises(TypeError, match="not the class SGD: make it of the model's parameters"):
+    with pytest.raises(TypeError, match="not the class SGD: create it with model.parameters"):
         refuse_optimizers(SGD, net)
     with pytest.raises(TypeError, match="not float"):
         refuse_optimizers([own, 0.1], net)
-    with pytest.raises(ValueError, match="SGD holds no parameter of the model"):
+    with pytest.raises(ValueError, match="SGD has no parameter of the model"):
         refuse_optimizers(SGD(perceptron().parameters(), lr=0.1), net)
 
 
@@ -92,12 +92,12 @@ def test_without_an_optimizer_it_is_sgd_on_what_is_trained() -> None:
     assert optimizers_of(net, [given], []) == ([given], "Adam(lr=0.001)")
 
 
-def test_at_work_a_rate_of_zero_is_what_it_is_to_reach() -> None:
+def test_a_learning_rate_of_zero_is_replaced_by_the_initial_one() -> None:
     net = perceptron()
     warm, cold, usual = (SGD(net.parameters(), lr=rate) for rate in (0.3, 0.0, 0.2))
     LambdaLR(warm, lambda step: 0.0)
     before = net[0].weight.detach().clone()
-    with at_work([warm, cold, usual]):
+    with with_learning_rate([warm, cold, usual]):
         assert [each.param_groups[0]["lr"] for each in (warm, cold, usual)] == [0.3, 0.01, 0.2]
         usual.param_groups[0]["lr"] = 5.0
     assert [each.param_groups[0]["lr"] for each in (warm, cold, usual)] == [0.0, 0.0, 0.2]

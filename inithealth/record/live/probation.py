@@ -1,4 +1,4 @@
-"""Suspects on probation: exact zeros that may wake, duplicates that may part, over a few optimizer steps."""
+"""Suspects on probation: exact zeros that may start receiving gradient, and duplicates that may diverge."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor
 
 from inithealth.record.layers.naming import Naming
 from inithealth.record.statistics.weights import first_equal, unit_rows
-from inithealth.record.tensors import own_part, plain
+from inithealth.record.tensors import local_shard, plain
 from inithealth.recording import Layer, Probation, weighted
 
-STEPS = 4  # every legitimate zero-init has woken by step 2 (LoRA, ReZero, adaLN-zero); twice that is certain
-_ALIKE = 1e-3  # units still as close as that, relative to their own change, are moving together
+STEPS = 4  # intentional zero starts (LoRA, ReZero, adaLN-zero) receive gradient by step 2; this is twice as many
+_ALIKE = 1e-3  # units closer than this, relative to their own change, move together
 
 
 def suspects(layers: Sequence[Layer], norms: Mapping[str, float]) -> tuple[list[str], list[Layer]]:
-    """Parameters whose gradient is exactly zero, and layers with duplicate, constant or zero units."""
+    """Return parameters whose gradient is exactly zero, and layers with duplicate, constant or zero units."""
     pairs = weighted(layers)
     trained = [w.name for layer, w in pairs if w.trainable and layer.reaches_loss and not layer.exempt_zero_gradient]
     repeating = [layer for layer, weight in pairs if weight.duplicate_rows or weight.zero_rows]
@@ -25,19 +25,18 @@ def suspects(layers: Sequence[Layer], norms: Mapping[str, float]) -> tuple[list[
 
 
 class Trial:
-    """Follows the suspects of one model.
+    """Observes the suspects of one model over optimizer steps.
 
     Args:
         norms: the gradient norm of each parameter at step 0.
-        unit_axes: the axis of each weight that counts its units.
     """
 
     def __init__(self, naming: Naming, layers: Sequence[Layer], norms: Mapping[str, float]) -> None:
-        asleep, repeating = suspects(layers, norms)
+        zero, repeating = suspects(layers, norms)
         self.naming = naming
-        self.asleep = dict.fromkeys(asleep)
+        self.without_gradient = dict.fromkeys(zero)
         self.steps = 0
-        self._before: dict[str, tuple[Tensor, Tensor]] = {}  # weight -> units at step 0, first equal of each
+        self._before: dict[str, tuple[Tensor, Tensor]] = {}  # weight -> units at step 0, first equal unit of each
         for layer in repeating:
             rows = self._rows(layer)
             if rows is not None:
@@ -47,12 +46,12 @@ class Trial:
 
     @property
     def needed(self) -> bool:
-        return bool(self.asleep or self._before)
+        return bool(self.without_gradient or self._before)
 
     @property
     def names(self) -> list[str]:
-        """The parameters whose gradients still matter."""
-        return list(self.asleep)
+        """The parameters without gradient so far."""
+        return list(self.without_gradient)
 
     @property
     def settled(self) -> bool:
@@ -60,41 +59,41 @@ class Trial:
 
     @property
     def just_settled(self) -> bool:
-        """Whether the last step noted was the one that the verdict waited for."""
+        """Whether the last step settled the suspects."""
         return self.needed_at_first and self.steps == STEPS
 
     def note(self, norms: Mapping[str, float]) -> None:
-        """One more optimizer step was taken; these are the gradients after it."""
+        """Count an optimizer step; ``norms`` are the gradient norms after it."""
         self.steps += 1
-        for name in list(self.asleep):
+        for name in list(self.without_gradient):
             if norms.get(name, 0.0) != 0.0:
-                del self.asleep[name]
+                del self.without_gradient[name]
 
     def result(self) -> Probation:
         return Probation(
             steps=self.steps,
             settled=self.settled,
-            asleep=tuple(self.asleep),
+            asleep=tuple(self.without_gradient),
             zero_units={name: self._still_zero(name) for name in self._before},
             duplicates={name: self._still_alike(name) for name in self._before},
         )
 
     def _rows(self, layer: Layer) -> Tensor | None:
-        """A weight's units with their bias, as the optimizer holds them now."""
-        parameter = own_part(self.naming.parameters[layer.parameter].detach())
+        """Return a weight's units with their bias, as they are now."""
+        parameter = local_shard(self.naming.parameters[layer.parameter].detach())
         rows = unit_rows(parameter, layer.unit_axis)
         if rows is None or layer.bias is None or layer.kind == "embedding":
             return rows
-        bias = plain(own_part(self.naming.parameters[layer.bias.name].detach()))
+        bias = plain(local_shard(self.naming.parameters[layer.bias.name].detach()))
         return rows if bias is None or len(bias) != len(rows) else torch.cat([rows, bias.reshape(len(rows), -1)], 1)
 
     def _still_zero(self, name: str) -> float:
-        """Share of units whose weights (not bias) are still zero."""
-        rows = unit_rows(own_part(self.naming.parameters[name].detach()), self._layers[name].unit_axis)
+        """Return the share of units whose weights (not bias) are still zero."""
+        rows = unit_rows(local_shard(self.naming.parameters[name].detach()), self._layers[name].unit_axis)
         return 0.0 if rows is None else float((rows == 0).all(1).sum()) / len(rows)
 
     def _still_alike(self, name: str) -> float:
-        """Share of units that still repeat another one, up to rounding or a thousandth of their own change."""
+        """Return the share of units still equal to another one, up to rounding or 0.1 % of their own change."""
         before, first = self._before[name]
         rows = self._rows(self._layers[name])
         if rows is None:

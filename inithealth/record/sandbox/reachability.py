@@ -20,7 +20,7 @@ def unreached(layers: Sequence[Layer]) -> list[Layer]:
     return [layer for layer, weight in weighted(layers) if weight.trainable and not layer.reaches_loss]
 
 
-def parted_by_values(
+def split_by_values(
     suspects: Sequence[Layer], naming: Naming, loss: float, forward: Callable[[], float]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Splits layers that no gradient reaches into those whose values reach the loss, and those that change nothing.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import inithealth
 from inithealth.record.recorder import Recorder
-from inithealth.record.sandbox.reachability import parted_by_values, unreached
+from inithealth.record.sandbox.reachability import split_by_values, unreached
 from tests.record import state
 from tests.record.reading import read, squares
 
@@ -39,7 +39,7 @@ def split(model: nn.Module) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return float(squares(model(X)))
 
     with torch.no_grad():
-        return parted_by_values(unreached(recorder.layers), recorder.naming, forward(), forward)
+        return split_by_values(unreached(recorder.layers), recorder.naming, forward(), forward)
 
 
 CUTS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -67,7 +67,7 @@ def test_where_every_layer_is_reached_nothing_is_run_again() -> None:
     def never() -> float:
         raise AssertionError("run again")
 
-    assert parted_by_values(unreached(recorder.layers), recorder.naming, 1.0, never) == ((), ())
+    assert split_by_values(unreached(recorder.layers), recorder.naming, 1.0, never) == ((), ())
 
 
 def test_zeros_are_told_from_unused_and_doubling_behind_a_norm_too() -> None:
@@ -110,17 +110,17 @@ def test_the_model_is_put_back_also_after_an_error() -> None:
         raise KeyError("mine")
 
     with torch.no_grad():
-        parted_by_values(unreached(recorder.layers), recorder.naming, 0.0, lambda: float(squares(model(X))))
+        split_by_values(unreached(recorder.layers), recorder.naming, 0.0, lambda: float(squares(model(X))))
         assert state.of_model(model) == before
         with pytest.raises(KeyError, match="mine"):
-            parted_by_values(unreached(recorder.layers), recorder.naming, 0.0, failing)
+            split_by_values(unreached(recorder.layers), recorder.naming, 0.0, failing)
     assert state.of_model(model) == before
 
 
 def test_a_loss_that_is_nan_whatever_the_weights_are_tells_nothing() -> None:
     model = Body(CUTS["detach"])
     recorder = read(model, X).recorder
-    found = parted_by_values(unreached(recorder.layers), recorder.naming, float("nan"), lambda: float("nan"))
+    found = split_by_values(unreached(recorder.layers), recorder.naming, float("nan"), lambda: float("nan"))
     assert found == ((), ("body.0", "body.2", "spare"))
 
 
