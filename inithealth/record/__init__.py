@@ -1,4 +1,4 @@
-"""From a live network to frozen numbers. `recorder` is the entrance; tensors do not leave this package.
+"""Measures a live network. `recorder` is the entry point; tensors do not leave this package.
 
-What the numbers mean is decided in `evidence` and `rules`.
+The measurements are interpreted in `evidence` and `rules`.
 """

@@ -1,4 +1,4 @@
-"""Garbage collection, paused while many small objects are made."""
+"""Pauses garbage collection while many small objects are created."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def collection_paused() -> Iterator[None]:
-    """Garbage collection off: a walk of 500 nodes takes 7 ms without it and 500 ms with it."""
+    """Pause garbage collection: traversing 500 nodes takes 7 ms without it and 500 ms with it."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""What could not be measured, and why: what watches a network must not end its run."""
+"""Failed measurements and their reasons. An error of the recorder must not end the training."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 
 class Failures(dict[str, str]):
-    """What could not be measured -> why; the first reason counts."""
+    """What could not be measured -> why; the first reason is kept."""
 
     def note(self, what: str, error: Exception) -> None:
-        """Note an error."""
+        """Record an error as the reason."""
         self.setdefault(what or "model", f"{type(error).__name__}: {error}")
 
     def guard(self, what: str, call: Callable[..., None], *args: Any) -> None:
-        """Call a function, and note the error that it raises."""
+        """Call a function and record the error that it raises, if any."""
         try:
             call(*args)
         except Exception as error:

@@ -1,4 +1,4 @@
-"""What is known of a network as a whole: how its flow is built, its loss, its inputs."""
+"""The properties of the whole network: normalization, residual branches, loss, inputs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Network:
 
 
 def network_of(model: nn.Module, layers: Sequence[Layer], observer: Observer, lost_writes: dict[str, float]) -> Network:
-    """Return what the layers and the graph of the last step show; without a graph, the layers alone."""
+    """Return the properties shown by the layers and the graph of the last step; without a graph, by the layers only."""
     flow = observer.flow
     return Network(
         model=type(model).__name__,
@@ -44,14 +44,14 @@ def network_of(model: nn.Module, layers: Sequence[Layer], observer: Observer, lo
         normalized=bool(flow.norms) if flow is not None else any(layer.kind == "norm" for layer in layers),
         trunk_normalized=flow is not None and flow.trunk_normalized,
         branches=flow.branches if flow is not None else 0,
-        # A loss made of derivatives: the graph passes the backward nodes of layers, too.
+        # A loss that contains derivatives: the graph also includes the backward nodes of layers.
         differentiated=flow is not None and any(name.endswith("Backward") for name in flow.graph.names),
         layer_scale=any(_starts_near_zero(*pair) for pair in weighted(layers)),
     )
 
 
 def _starts_near_zero(layer: Layer, weight: Weight) -> bool:
-    """Whether a learned scale or a branch end starts near zero: small gradients are expected in its branch."""
+    """Return whether a learned scale or a branch end starts near zero: small gradients are expected in its branch."""
     if not layer.bypassable:
         return False
     if layer.kind in ELEMENTWISE:

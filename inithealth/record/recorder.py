@@ -1,6 +1,6 @@
-"""The entrance to everything that is measured of one model: its layers once, its numbers step by step.
+"""The entry point of all measurements of one model: its layers once, its statistics step by step.
 
-Nothing here changes the run: hooks return None and catch their own errors, and a failure is reported instead.
+Nothing here changes the run: hooks return None and catch their own errors, which are reported.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Recorder:
 
     Args:
         model: the model, with or without its wrappers (compile, data parallel).
-        exact: measure every element at once; else take samples and measure them together at the end.
-        sample_bytes: most memory that all samples of a step take.
+        exact: measure every element immediately; otherwise take samples and measure them at the end of the step.
+        sample_bytes: memory limit for all samples of a step.
     """
 
     def __init__(self, model: nn.Module, *, exact: bool, sample_bytes: int = 16 * 2**20) -> None:
@@ -45,10 +45,10 @@ class Recorder:
         self._failures = Failures()
         self._inventory = Inventory(self.model, self._failures)
         self.naming = self._inventory.naming  # of the model's modules and parameters
-        # A check runs everything eagerly.
+        # A check runs compiled modules eagerly.
         self._compiled = frozenset() if exact else compiled_modules(model)
         self._observer = Observer(self.naming, self._failures, exact=exact)
-        self._logit_stds: dict[int, float] = {}  # of the first output, by its number of classes
+        self._logit_stds: dict[int, float] = {}  # of the first output, by number of classes
         self._sample_bytes, self._steps = sample_bytes, 0  # steps recorded so far
         self._hooks = ModuleHooks(
             self.naming, self._failures, self._next(), exact=exact, compiled=self._compiled, names=self._observer.names
@@ -62,21 +62,21 @@ class Recorder:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers; empty until the first step has shown them."""
+        """The layers; empty before the first step."""
         return self._inventory.layers
 
     def resume(self, layers: tuple[Layer, ...]) -> None:
-        """Go on with the layers of an earlier run of the same model."""
+        """Continue with the layers of an earlier run of the same model."""
         self._inventory.layers = layers
 
     @property
     def most(self) -> int:
-        """Elements of one sample in this step."""
+        """Number of elements of one sample in this step."""
         return sample_size(self._sample_bytes, len(self.naming.parameters), first=not self.layers)
 
     @property
     def nbytes(self) -> int:
-        """Bytes that this step's samples take."""
+        """Bytes used by the samples of this step."""
         return self._hooks.buffer.readings.nbytes
 
     @property
@@ -86,12 +86,12 @@ class Recorder:
 
     @property
     def network(self) -> Network:
-        """What is known of the network as a whole."""
+        """The properties of the whole network."""
         return network_of(self.model, self.layers, self._observer, self._inventory.lost_writes)
 
     @property
     def layers_left_out(self) -> int:
-        """Modules whose outputs are measured at the first step alone."""
+        """Number of modules whose outputs are measured at the first step only."""
         return self._hooks.left_out
 
     @property
@@ -103,7 +103,7 @@ class Recorder:
         return tuple(f"{what}: {why}" for what, why in {**found, **self._failures}.items())
 
     def note(self, what: str, why: str | Exception) -> None:
-        """Report something as not measured; what was noted first stays."""
+        """Report something as not measured; the first reason is kept."""
         if isinstance(why, Exception):
             self._failures.note(what, why)
         else:
@@ -111,7 +111,7 @@ class Recorder:
 
     @property
     def paused(self) -> bool:
-        """Whether what runs now is no part of the training."""
+        """Whether hooks are paused, for forward passes that are not part of the training."""
         return self._hooks.paused
 
     @paused.setter
@@ -119,15 +119,15 @@ class Recorder:
         self._hooks.paused = paused
 
     def prepare(self) -> None:
-        """Attach the hooks that have to be there before the first call, whenever it is that they are read."""
+        """Attach the hooks that must be attached before the first call of compiled modules."""
         self._taps.attach()
 
     def attach(self) -> None:
-        """Hook every module that owns parameters, unless they are hooked already."""
+        """Attach hooks to every module that owns parameters, unless they are attached already."""
         self._hooks.attach()
 
     def detach(self) -> None:
-        """Remove the hooks until the next :meth:`attach`; those that are compiled in stay."""
+        """Remove the hooks until the next :meth:`attach`, except those in compiled modules."""
         self._hooks.detach()
         self._hooks.buffer.produced.clear()
 
@@ -137,15 +137,15 @@ class Recorder:
         self._taps.detach()
 
     def reset(self) -> None:
-        """Discard what was measured: the next step starts."""
+        """Discard the measurements and start the next step."""
         self._hooks.buffer = self._next()
         self._taps.forget()
 
     def observe(self, roots: Sequence[Tensor], inputs: Mapping[str, Tensor]) -> None:
-        """Read the graph behind some tensors, before their backward pass.
+        """Read the graph of some tensors, before their backward pass.
 
         Args:
-            inputs: floating tensors of the batch by name.
+            inputs: floating-point tensors of the batch by name.
         """
         observer, buffer = self._observer, self._hooks.buffer
         nodes = [t.grad_fn for t in roots if t.grad_fn is not None]
@@ -154,30 +154,30 @@ class Recorder:
         if not self.layers:
             called = {**buffer.called, **self._taps.called()}
             self._failures.guard("weights", self._inventory.find, observer.flow, called)
-        buffer.produced.clear()  # holds nodes alive, as the graph does
+        buffer.produced.clear()  # it keeps nodes alive, as the graph does
         if observer.flow is not None:
             observer.flow.graph.release()
 
     def observe_output(self, output: Any, inputs: Mapping[str, Tensor]) -> None:
-        """The same from a model's output, where the loss is not known yet."""
+        """Read the graph of a model's output, if the loss is not known yet."""
         tensors = list(floating_tensors(output))
         if not self.layers:
             self._failures.guard("spread of the outputs", lambda: self._logit_stds.update(losses.logit_stds(tensors)))
         self.observe(tensors, inputs)
 
     def observe_loss(self, loss: Tensor) -> None:
-        """Find out which loss it is after the backward pass: the graph is still there, its tensors are not."""
+        """Determine the kind of loss after the backward pass, when the graph exists but its saved tensors are freed."""
         if self._observer.loss.kind == "unknown" and loss.grad_fn is not None:
             self._observer.loss = losses.loss_after_backward(loss.grad_fn, self._logit_stds)
 
     def detached_layers(self, inputs: Mapping[str, Tensor]) -> tuple[str, ...]:
-        """Called layers that no gradient reaches although their values do, where nothing may be run again."""
+        """Return the called layers whose values affect the loss but that get no gradient, without running the model."""
         places = self._hooks.buffer.output_places
         called = [each for each in self.layers if each.module in places or each.module in self._compiled]
         return detached_by_constants(called, places, self._observer.constants, inputs) if self.graph else ()
 
     def show_reached(self, gradients: Mapping[str, Tensor | None]) -> None:
-        """Layers whose weights have a gradient reach the loss, though a checkpoint or compiled code hides how."""
+        """Mark the layers whose weights have a gradient as reaching the loss, which the graph may not show."""
         if self.graph:
             self._inventory.show_reached(gradients)
 
@@ -189,7 +189,7 @@ class Recorder:
         norms: Mapping[str, float],
         loss_scale: float = 1.0,
     ) -> Step:
-        """Return the step's numbers and start the next step.
+        """Return the measurements of the step and start the next step.
 
         Args:
             gradients: of the parameters, by name.
@@ -202,7 +202,7 @@ class Recorder:
         measured = Measurements(self.layers, self._observer).of(buffer, norms, repeats, loss_scale)
         self._steps += 1
         if buffer.first and self.layers_left_out:
-            self._hooks.detach()  # the next step takes fewer
+            self._hooks.detach()  # the next step hooks fewer modules
         self.reset()
         total = math.sqrt(sum(norm**2 for norm in norms.values())) if norms else None
         return Step(index=index, loss=loss, layers=measured, global_gradient_norm=total, loss_scale=loss_scale)
@@ -210,10 +210,10 @@ class Recorder:
     norms = staticmethod(gradient_norms)
 
     def fill_unseen(self, step: Step, run: Callable[[], Any]) -> Step:
-        """Fill in what a trace of one more forward pass shows of layers that nothing else has shown.
+        """Return the step with measurements of layers seen neither in the graph nor by hooks, from a dispatch trace.
 
         Args:
-            run: runs a forward pass; only called if there is such a layer.
+            run: runs a forward pass; called only if there is such a layer.
         """
         layers, step = filled(self.layers, step, run, self.naming.parameters)
         self._inventory.describe(layers)

@@ -1,4 +1,4 @@
-"""The steps of a live training, one after the other: gradients, updates, loss scale, all processes together."""
+"""Measures the steps of a live training: gradients, updates, loss scale, combined over all processes."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class StepMeter:
         model: the model with its wrappers.
         optimizers: the optimizers of the training, if they are known.
         scaler: a ``torch.amp.GradScaler`` or None.
-        sample_bytes: most memory that the samples of a step take.
-        together: whether every process of a distributed training measures the same steps.
+        sample_bytes: memory limit for the samples of a step.
+        together: whether all processes of a distributed training measure the same steps.
     """
 
     def __init__(
         self, model: nn.Module, optimizers: Sequence[Optimizer], scaler: Any, sample_bytes: int, *, together: bool
     ) -> None:
         self.recorder = Recorder(model, exact=False, sample_bytes=sample_bytes)
-        self.observed = False  # whether the graph of the coming step has been read
-        self.losses = LossMonitor()  # of steps that are not measured
+        self.observed = False  # whether the graph of the current step has been read
+        self.losses = LossMonitor()  # of the steps that are not measured
         self._inputs: dict[str, Tensor] = {}
         self._scaler = scaler
         self._loss_scale, self._overflows = LossScale(scaler), Overflows()
@@ -52,49 +52,49 @@ class StepMeter:
         )
 
     def prepare(self, *, watching: bool) -> None:
-        """Get ready for the coming step: what ran since the last one is no part of it."""
+        """Prepare for the next step: discard what was measured since the last one."""
         self.recorder.prepare()
         if watching and not self.observed:
             self.recorder.reset()
             self.recorder.attach()
 
     def take_batch(self, batch: Any) -> None:
-        """Keep the floating tensors of the coming step's batch until its graph is read."""
+        """Keep the floating-point tensors of the next step's batch until its graph is read."""
         self._inputs = dict(named_tensors(batch))
 
     def observe_output(self, output: Any) -> None:
-        """Read the graph behind a model's output, before the backward pass."""
+        """Read the graph of a model's output, before the backward pass."""
         self.observed = True
         self.recorder.observe_output(output, self._inputs)
 
     def observe(self, loss: Tensor) -> None:
-        """Read the graph behind a loss, before the backward pass or after it."""
+        """Read the graph of a loss, before or after the backward pass."""
         self.observed = True
         self.recorder.observe([loss], self._inputs)
 
     def detached_layers(self) -> tuple[str, ...]:
-        """Layers that no gradient reaches although their values reach the loss."""
+        """Return the layers whose values affect the loss but that get no gradient."""
         return self.recorder.detached_layers(self._inputs)
 
     def overflowed(self, loss: Loss) -> bool:
-        """Whether mixed precision's loss scale is still too large, so that the scaler skips the step."""
+        """Return whether the gradients overflow because of the loss scale, so that the scaler will skip the step."""
         if self._scaler is None:
             return False
         return self._overflows.note(number(loss), self.norms(self.recorder.naming.parameters).values())
 
     def skipped(self) -> bool:
-        """Whether the scaler has skipped the last optimizer step. Call it once a step."""
+        """Return whether the scaler skipped the last optimizer step. Call it once per step."""
         return self._loss_scale.skipped()
 
     def measured(self, index: int, loss: Loss, *, first: bool) -> tuple[Step, dict[str, float]]:
-        """Return the numbers of this step as this process has seen it, and the norms of the parameters' gradients."""
+        """Return the measurements of this process, and the gradient norms by parameter."""
         recorder = self.recorder
         if isinstance(loss, Tensor) and loss.grad_fn is not None:
             recorder.observe_loss(loss)
         gradients = {name: p.grad for name, p in recorder.naming.parameters.items()}
         norms = self.norms(gradients)
         if not any(gradient is not None for gradient in gradients.values()):
-            recorder.note("gradients of the weights", "none has one after the backward pass: they are kept elsewhere")
+            recorder.note("gradients of the weights", "none after the backward pass: they are stored elsewhere")
         if first:
             recorder.show_reached(gradients)
         step = recorder.step(index, number(loss), gradients, norms, self._loss_scale.at_backward())
@@ -104,7 +104,7 @@ class StepMeter:
         return (step.model_copy(update={"broken_inputs": self._broken_inputs()}) if step.broken else step), norms
 
     def joined(self, step: Step | None, norms: Mapping[str, float], weights: Mapping[str, str]) -> Step | None:
-        """Return the step of the whole batch: every process calls this once a watched step, with or without numbers.
+        """Return the step combined over all processes. Every process must call this once per watched step.
 
         Args:
             weights: the parameter of each layer.
@@ -123,11 +123,11 @@ class StepMeter:
         self._updates.before(self.recorder.layers, optimizer)
 
     def after_update(self) -> dict[str, Update]:
-        """Return what the optimizer's last step has changed, by layer; empty if nothing was sampled before it."""
+        """Return the changes by the last optimizer step, by layer; empty if nothing was sampled before it."""
         return self._updates.after()
 
     def ended(self) -> None:
-        """The step is over."""
+        """End the step."""
         self.observed, self._inputs = False, {}
 
     def _broken_inputs(self) -> dict[str, Signal]:

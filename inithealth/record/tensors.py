@@ -1,4 +1,4 @@
-"""The real values in whatever a module takes or returns."""
+"""Extracts real values from the arguments and results of modules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 
 def floating_tensors(output: Any) -> Iterator[Tensor]:
-    """The floating and complex tensors in whatever a module returns: nested tuples, dicts, dataclasses."""
+    """Yield the floating-point and complex tensors in nested tuples, dicts and dataclasses."""
     if isinstance(output, Tensor):
         if output.is_floating_point() or output.is_complex():
             yield output
@@ -30,7 +30,7 @@ def floating_tensors(output: Any) -> Iterator[Tensor]:
 
 
 def plain(tensor: Tensor) -> Tensor | None:
-    """The dense real values behind any tensor, detached; None where there are none to read."""
+    """Return the real values of a tensor, dense and detached; None if it has none."""
     tensor = tensor.detach()
     if tensor.is_meta:
         return None
@@ -42,21 +42,21 @@ def plain(tensor: Tensor) -> Tensor | None:
         tensor = torch.view_as_real(tensor.resolve_conj())
     if not tensor.is_floating_point() or tensor.numel() == 0:
         return None
-    return tensor.float() if tensor.dtype.itemsize == 1 else tensor  # fp8 knows no arithmetic
+    return tensor.float() if tensor.dtype.itemsize == 1 else tensor  # fp8 has no arithmetic
 
 
 def is_sharded(tensor: Tensor) -> bool:
-    """Whether each process holds a part of the tensor."""
+    """Return whether each process holds a shard of the tensor."""
     return hasattr(tensor, "full_tensor")
 
 
-def own_part(tensor: Tensor) -> Tensor:
-    """What this process holds of a tensor."""
-    part: Tensor = getattr(tensor, "to_local", lambda: tensor)()
-    return part
+def local_shard(tensor: Tensor) -> Tensor:
+    """Return this process's shard of a tensor; the tensor itself if it is not sharded."""
+    shard: Tensor = getattr(tensor, "to_local", lambda: tensor)()
+    return shard
 
 
-def put_together(tensor: Tensor) -> Tensor:
-    """The whole tensor. Where it is sharded, every process has to ask for it at the same time."""
+def full_tensor(tensor: Tensor) -> Tensor:
+    """Return the whole tensor. If it is sharded, every process must call this at the same time."""
     whole: Tensor = getattr(tensor, "full_tensor", lambda: tensor)()
     return whole

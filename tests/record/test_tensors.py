@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pack_sequence
 
-from inithealth.record.tensors import floating_tensors, is_sharded, own_part, plain, put_together
+from inithealth.record.tensors import floating_tensors, full_tensor, is_sharded, local_shard, plain
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Sharded:
 def test_of_a_sharded_tensor_a_process_holds_a_part() -> None:
     sharded: Any = Sharded()
     assert is_sharded(sharded)
-    assert own_part(sharded) is A
-    assert put_together(sharded).numel() == 5
+    assert local_shard(sharded) is A
+    assert full_tensor(sharded).numel() == 5
     assert not is_sharded(A)
-    assert own_part(A) is put_together(A) is A
+    assert local_shard(A) is full_tensor(A) is A

@@ -1,1 +1,1 @@
-"""The layers of a model: names, parameters, weights with their statistics, source lines."""
+"""The layers of a model: names, parameters, weight statistics, source lines."""

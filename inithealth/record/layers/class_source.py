@@ -1,4 +1,4 @@
-"""A class as it is written: its statement in its file's syntax tree."""
+"""The definition of a class in the syntax tree of its file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 
 
 class ClassSources:
-    """Reads each file once."""
+    """Finds class definitions. Parses each file once."""
 
     def __init__(self) -> None:
         self._files: dict[str, dict[str, ast.ClassDef]] = {}
 
     def of(self, kind: type[Any]) -> tuple[str, ast.ClassDef] | None:
-        """The file and the statement; None where they are not there: typed into a shell, made by exec, file gone."""
+        """Return file and definition; None without a source file, as in a shell or after exec."""
         try:
             file = inspect.getsourcefile(kind)
         except (OSError, TypeError):
@@ -33,7 +33,7 @@ class ClassSources:
 
 
 def _classes_in(file: str) -> dict[str, ast.ClassDef]:
-    """By qualified name, without the marks of functions; of several the last one."""
+    """Return the classes by qualified name, without ``<locals>``; the last one of several with the same name."""
     try:
         tree = ast.parse("".join(linecache.getlines(file)))
     except (SyntaxError, ValueError, RecursionError):
@@ -52,7 +52,7 @@ def _classes(node: ast.AST, home: str) -> Iterator[tuple[str, ast.ClassDef]]:
 
 
 def definition(code: Any) -> str | None:
-    """``path:line`` of a function or class; None where its source is not there."""
+    """Return ``path:line`` of a function or class; None without source."""
     try:
         file, (_, line) = inspect.getsourcefile(code), inspect.getsourcelines(code)
     except (OSError, TypeError):
@@ -62,9 +62,9 @@ def definition(code: Any) -> str | None:
 
 @lru_cache(maxsize=1024)
 def relative(file: str) -> str:
-    """The path from the root of the repository, else from the current folder; whole where it is in neither."""
+    """Return the path relative to the repository or the current folder; the absolute path if it is in neither."""
     path = Path(file).resolve()
     root = next((folder for folder in path.parents if (folder / ".git").exists()), Path.cwd())
     inside = path.is_relative_to(root) and not path.is_relative_to(Path(sys.prefix).resolve())
     text = (path.relative_to(root) if inside else path).as_posix()
-    return text.encode("utf-8", "backslashreplace").decode()  # a name in bytes that are no text would break JSON
+    return text.encode("utf-8", "backslashreplace").decode()  # a file name that is not valid UTF-8 would break JSON

@@ -1,4 +1,4 @@
-"""The layers of a network: each weight with its statistics and its place in the flow."""
+"""The layers of a network: each weight with its statistics and its position in the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from inithealth.record.layers.flow_fields import place_in_flow, ways_to_loss
 from inithealth.record.layers.naming import Naming, dimensions, module_kind
 from inithealth.record.saved.replay import operand_tensor
 from inithealth.record.statistics.weights import describe, unit_rows
-from inithealth.record.tensors import put_together
+from inithealth.record.tensors import full_tensor
 from inithealth.recording import Layer, Weight
 
 _GATES: tuple[tuple[tuple[type[nn.Module], ...], int], ...] = (
@@ -26,7 +26,7 @@ _GATES: tuple[tuple[tuple[type[nn.Module], ...], int], ...] = (
 
 @dataclass
 class _Draft:
-    """One layer to be: a parameter and the operations that use it as their weight."""
+    """A layer to be described: a parameter and the operations that use it as their weight."""
 
     name: str
     parameter: str
@@ -34,7 +34,7 @@ class _Draft:
 
 
 def layers_of(naming: Naming, flow: Flow | None, called: Collection[str]) -> tuple[Layer, ...]:
-    """One Layer for every weight: matrices, embeddings, norm weights, learned scales; in the order of the flow.
+    """Return one layer per weight, in forward order: matrices, embeddings, norm weights, learned scales.
 
     Args:
         called: names of the modules that were called.
@@ -52,7 +52,7 @@ def layers_of(naming: Naming, flow: Flow | None, called: Collection[str]) -> tup
 
 
 def _drafts(naming: Naming, flow: Flow | None) -> list[_Draft]:
-    """The layers that the flow shows, each at its first use."""
+    """Return the layers of the flow, in order of their first use."""
     drafts: dict[tuple[str, str], _Draft] = {}
     for node, name in (naming.layers(flow) if flow is not None else {}).items():
         operation = flow.operations[node] if flow is not None else None
@@ -60,7 +60,7 @@ def _drafts(naming: Naming, flow: Flow | None) -> list[_Draft]:
         if operation is None or main is None:
             continue
         drafts.setdefault((name, main), _Draft(name, main)).nodes.append(node)
-        if operation.kind == "rnn":  # a fused layer has several weights
+        if operation.kind == "rnn":  # a fused recurrent layer has several weights
             for other in operation.weights:
                 if dimensions(naming.parameters[other]) > 1 and other != main:
                     key = naming.layer(other), other
@@ -69,7 +69,7 @@ def _drafts(naming: Naming, flow: Flow | None) -> list[_Draft]:
 
 
 def _biases(naming: Naming, flow: Flow | None) -> dict[str, str]:
-    """The bias of each weight: as the flow shows it, else by its name."""
+    """Return the bias of each weight: from the flow, otherwise by its name."""
     found: dict[str, str] = {}
     for operation in flow.operations.values() if flow is not None else ():
         main = naming.main(operation)
@@ -84,7 +84,7 @@ def _biases(naming: Naming, flow: Flow | None) -> dict[str, str]:
 
 
 def _factors(naming: Naming, flow: Flow | None) -> set[str]:
-    """The lesser factors of weight norm and the like, that are no layers of their own."""
+    """Return the other factors of computed weights, such as the magnitude of weight norm: they are not layers."""
     return {
         name
         for operation in (flow.operations.values() if flow is not None else ())
@@ -99,7 +99,7 @@ def _layer(
 ) -> Layer:
     name = draft.parameter
     uses = [flow.operations[node] for node in draft.nodes] if flow is not None else []
-    # A tied weight in its second use is named by the module that ties it.
+    # The second use of a tied weight gets the name of the module that ties it.
     home = draft.name if draft.name in naming.modules else naming.module(name)
     module = naming.modules.get(home) or naming.modules.get(name.rpartition(".")[0])
     kind = uses[0].kind if uses else module_kind(module)
@@ -113,9 +113,7 @@ def _layer(
         place=naming.place(name),
         index=index,
         weight=_weight(draft, naming, flow, uses, kind, module, biases),
-        bias=describe(bias, put_together(naming.parameters[bias]), trainable=bias in naming.trainable)
-        if bias
-        else None,
+        bias=describe(bias, full_tensor(naming.parameters[bias]), trainable=bias in naming.trainable) if bias else None,
         unit_axis=_axis(kind, naming.parameters[name], uses, module),
         groups=_groups(uses, module),
         transformed=any(use.transformed for use in uses),
@@ -137,15 +135,15 @@ def _weight(
     biases: dict[str, str],
 ) -> Weight | None:
     parameter = naming.parameters[draft.parameter]
-    values, axis = put_together(parameter.detach()), _axis(kind, parameter, uses, module)
+    values, axis = full_tensor(parameter.detach()), _axis(kind, parameter, uses, module)
     if uses and uses[0].transformed and flow is not None and kind in DRAWN:
         used = operand_tensor(flow.graph, uses[0])
         if used is not None and used.ndim > 1:
             values, axis = used, _used_axis(kind, uses[0])
     groups = _groups(uses, module)
-    # The units of each expert, or of each group of a transposed convolution, stand apart.
-    apart = kind not in DRAWN or (groups > 1 and (kind == "bmm" or axis != 0))
-    rows = None if apart else unit_rows(values, axis)
+    # The units of experts and of a grouped transposed convolution do not form one matrix.
+    separate = kind not in DRAWN or (groups > 1 and (kind == "bmm" or axis != 0))
+    rows = None if separate else unit_rows(values, axis)
     fan_in, fan_out = _fans(kind, parameter, rows, uses, _packed(kind, uses, module))
     bias = biases.get(draft.parameter)
     found = describe(
@@ -155,18 +153,18 @@ def _weight(
         fan_in=fan_in,
         fan_out=fan_out,
         rows=rows,
-        bias=put_together(naming.parameters[bias]) if bias and kind != "embedding" else None,
+        bias=full_tensor(naming.parameters[bias]) if bias and kind != "embedding" else None,
         groups=groups if kind == "conv" else 1,
         tied_to=naming.tied.get(draft.parameter, ()),
     )
-    # A weight that is made positive, by a square or an exponential, points one way by design.
+    # The units of a weight made positive, by a square or an exponential, are expected to be similar.
     made = found is not None and bool(uses) and uses[0].transformed
     positive = made and bool((values >= 0).all()) and bool((parameter < 0).any())
     return found.model_copy(update={"row_cosine": 0.0}) if found is not None and positive else found
 
 
 def _axis(kind: str, parameter: Tensor, uses: list[Operation], module: nn.Module | None) -> int | None:
-    """The axis of the parameter that counts the units."""
+    """Return the axis of the parameter that indexes the units; None if it is unknown."""
     if dimensions(parameter) < 2:
         return None
     if uses and kind != "rnn" and not uses[0].transformed:
@@ -175,7 +173,7 @@ def _axis(kind: str, parameter: Tensor, uses: list[Operation], module: nn.Module
 
 
 def _used_axis(kind: str, operation: Operation) -> int | None:
-    """The unit axis of the operand as the operation takes it."""
+    """Return the unit axis of the operation's operand."""
     if kind == "conv":
         return operation.unit_axis
     return None if kind == "bmm" else 0 if operation.operand == 0 else 1
@@ -187,7 +185,7 @@ def _groups(uses: list[Operation], module: nn.Module | None) -> int:
 
 
 def _packed(kind: str, uses: list[Operation], module: nn.Module | None) -> int:
-    """How many projections a weight holds side by side; without a flow what its module is known for."""
+    """Return the number of projections in a weight; without a flow, by the type of its module."""
     if uses and kind != "rnn":
         return uses[0].packed
     return next((gates for types, gates in _GATES if isinstance(module, types)), uses[0].packed if uses else 1)

@@ -1,4 +1,4 @@
-"""The fields of a layer that the flow shows: what its output meets, and how a gradient comes back to it."""
+"""The fields of a layer that come from the flow: what its output feeds, and how the gradient reaches it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.gradient_paths import looks_up_padding
 from inithealth.recording import Feeds
 
-# What an output meets, the most telling first.
+# What an output feeds, the most informative first.
 _PRIORITY: tuple[Feeds, ...] = ("activation", "norm", "attention", "gate", "residual", "layer", "loss")
 
 
 def place_in_flow(flow: Flow | None, nodes: list[int]) -> dict[str, object]:
-    """Where the flow has the layer."""
+    """Return the fields for the position of the layer in the network."""
     if flow is None or not nodes:
         return {}
     targets = flow.meets[nodes[0]]
@@ -33,7 +33,7 @@ def place_in_flow(flow: Flow | None, nodes: list[int]) -> dict[str, object]:
 
 
 def ways_to_loss(flow: Flow | None, nodes: list[int]) -> dict[str, bool]:
-    """How what is at some nodes, operations or a parameter that is only added, comes to the loss."""
+    """Return the fields for how a layer affects the loss, given the nodes of its operations or its parameter."""
     if flow is None or not nodes:
         return {}
     return {

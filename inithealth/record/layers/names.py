@@ -1,15 +1,15 @@
-"""Names of modules and parameters as users know them: without wrapper prefixes."""
+"""Names of modules and parameters without wrapper prefixes."""
 
 from __future__ import annotations
 
 from torch import nn
 
-# What compile, FSDP, checkpointing, DDP and weight parametrization put into names.
+# Parts of names added by compile, FSDP, checkpointing, DDP and weight parametrization.
 _WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The user's model inside data-parallel and compile wrappers."""
+    """Return the user's model without data-parallel and compile wrappers."""
     while True:
         inner = model._modules.get("_orig_mod")
         if inner is None and type(model).__name__ in ("DistributedDataParallel", "DataParallel"):
@@ -20,26 +20,26 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def compiled_modules(model: nn.Module) -> frozenset[str]:
-    """The stripped names of all modules that run compiled, given the model with its wrappers."""
+    """Return the stripped names of all modules that run compiled, given the model with its wrappers."""
     names = [strip(name) for name, _ in model.named_modules()]
     roots = {strip(name) for name, module in model.named_modules() if _is_compiled(module)}
     return frozenset(n for n in names if any(root in ("", n) or n.startswith(f"{root}.") for root in roots))
 
 
 def _is_compiled(module: nn.Module) -> bool:
-    # A module of torch's, one compiled in place, a LightningModule whose training_step is compiled.
+    # A wrapper of torch.compile, a module compiled in place, a LightningModule with a compiled training_step.
     return "_orig_mod" in module._modules or any(
         getattr(module, attribute, None) is not None for attribute in ("_compiled_call_impl", "_compiler_ctx")
     )
 
 
 def strip(name: str) -> str:
-    """A name as in the unwrapped model's ``named_modules()``."""
+    """Return a name as in the unwrapped model's ``named_modules()``."""
     return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
 
 
 def parameter_names(model: nn.Module) -> dict[int, str]:
-    """Name by ``id(parameter)``; a tied parameter goes by its first name. Flat pieces of several are none."""
+    """Return names by ``id(parameter)``: a tied parameter's first name; without parameters flattened by FSDP1."""
     names: dict[int, str] = {}
     pieces = flattened(model)
     for name, parameter in model.named_parameters(remove_duplicate=False):
@@ -49,13 +49,13 @@ def parameter_names(model: nn.Module) -> dict[int, str]:
 
 
 def flattened(model: nn.Module) -> frozenset[int]:
-    """The ``id`` of each parameter that FSDP's first version holds as a part of a flat tensor of many."""
+    """Return the ``id`` of each parameter that FSDP1 flattens into one tensor with others."""
     homes = [module for module in model.modules() if type(module).__name__ == "FullyShardedDataParallel"]
     return frozenset(id(parameter) for home in homes for parameter in home.parameters())
 
 
 def tied_names(model: nn.Module) -> dict[str, tuple[str, ...]]:
-    """The further names of each parameter that has several, by its first name."""
+    """Return the other names of each tied parameter, by its first name."""
     all_names: dict[int, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         all_names.setdefault(id(parameter), []).append(strip(name))
@@ -63,9 +63,9 @@ def tied_names(model: nn.Module) -> dict[str, tuple[str, ...]]:
 
 
 def owner(parameter: str, modules: dict[str, nn.Module]) -> str:
-    """The module that a parameter's finding names: its owner, or the parameter itself where that says nothing.
+    """Return the module that findings on a parameter name: its owner, or the parameter if that is not a layer.
 
-    A ParameterList or the root module names no layer. A parametrization belongs to the layer that it shapes.
+    A ParameterList and the root module are not layers. A parametrization belongs to the layer that it modifies.
     """
     if ".parametrizations." in f".{parameter}":
         return parameter.split("parametrizations.")[0].rstrip(".")

@@ -1,4 +1,4 @@
-"""Which layer a parameter, an operation or a module call belongs to."""
+"""The layer of each parameter, operation and module call."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _MODULE_KINDS: tuple[tuple[tuple[type[nn.Module], ...], Kind], ...] = (
 
 
 def module_kind(module: nn.Module | None) -> Kind:
-    """The kind of operation that a module of torch does; "other" for the rest."""
+    """Return the kind of layer of a torch module; "other" for any other module."""
     return next((kind for types, kind in _MODULE_KINDS if isinstance(module, types)), "other")
 
 
 def dimensions(parameter: Tensor) -> int:
-    """Number of dimensions; 0 for a lazy parameter, which has none yet."""
+    """Return the number of dimensions; 0 for a lazy parameter."""
     return 0 if isinstance(parameter, nn.parameter.UninitializedParameter) else parameter.ndim
 
 
 class Naming:
-    """Names of one model: a layer is called by its module, or by its parameter where a module has several matrices."""
+    """Names of one model: a layer has its module's name, or its parameter's if the module has several matrices."""
 
     def __init__(self, model: nn.Module) -> None:
         self.modules = {strip(name): module for name, module in model.named_modules()}
@@ -48,13 +48,13 @@ class Naming:
                 self._matrices[home] = self._matrices.get(home, 0) + 1
 
     def module(self, parameter: str) -> str:
-        """What findings name for a parameter: a module as in ``named_modules()``, or the parameter itself."""
+        """Return the name for a parameter in findings: a module as in ``named_modules()``, or the parameter itself."""
         return owner(parameter, self.modules)
 
     def place(self, parameter: str) -> str:
-        """Where a parameter stands: its name without numbers, and without containers of a single module.
+        """Return a parameter's name without numbers and without containers of a single module.
 
-        The same for layers that repeat each other, however some of them are wrapped.
+        It is equal for repeated layers, even if some of them are wrapped.
         """
         home, found = "", list[str]()
         head, parametrized, tail = f".{parameter}".partition(".parametrizations.")
@@ -71,14 +71,14 @@ class Naming:
         return parameter if self._matrices.get(home, 0) > 1 else home
 
     def main(self, operation: Operation) -> str | None:
-        """The parameter that is an operation's weight: of weight norm's factors, the larger one."""
+        """Return the parameter that is an operation's weight: the larger factor of weight norm."""
         known = [name for name in operation.weights if name in self.parameters]
         if not known or not operation.transformed:
             return known[0] if known else None
         return max(known, key=lambda name: self.parameters[name].numel())
 
     def layers(self, flow: Flow) -> dict[int, str]:
-        """The layer of each operation. A tied weight is one layer for each kind of use."""
+        """Return the layer of each operation. A tied weight is a separate layer for each kind of use."""
         found: dict[int, str] = {}
         kinds: dict[str, str] = {}
         for node, operation in flow.operations.items():
@@ -90,7 +90,7 @@ class Naming:
         return found
 
     def _other_use(self, parameter: str, kind: str) -> str:
-        """The module that ties the parameter for another use, a head that shares the embedding; else both words."""
+        """Return the module that ties the parameter for another use, such as a head; without one, name and kind."""
         for name in self.tied.get(parameter, ()):
             home = self.module(name)
             if module_kind(self.modules.get(home)) == kind:

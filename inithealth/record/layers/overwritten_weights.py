@@ -1,4 +1,4 @@
-"""What was written to a weight that every call makes anew: it has no effect, and the first call wipes its trace."""
+"""Finds writes to weights that every forward call recomputes: they have no effect."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.weight_norm import WeightNorm
 
-_ROUNDING = 1e-2  # relative; a weight made in half precision is off its own by 4e-3, one drawn anew by 1
+_ROUNDING = 1e-2  # relative: recomputing in half precision changes a weight by 4e-3, a new initialization by 1
 
 
 def lost_writes(model: nn.Module, parameters: Mapping[str, nn.Parameter]) -> dict[str, float]:
-    """The std of what was written, by the name of the parameter that the weight is made of.
+    """Return the std of the written values, by the name of the parameter that the weight is computed from.
 
-    ``torch.nn.utils.weight_norm`` keeps its product as a plain tensor until the next call: where that is not
-    what the call is going to make, somebody has written to it. Of a parametrization nothing is kept to compare.
+    ``torch.nn.utils.weight_norm`` stores its product as a plain tensor until the next call. If the call would compute
+    something else, the tensor was written to. A parametrization stores nothing to compare with.
     """
     names = {id(parameter): name for name, parameter in parameters.items()}
     found: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Which line builds a layer: where its parent's class assigns it, else its container, else the class itself."""
+"""The source line that creates a layer: its assignment in the parent's class, its container's, or the class."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch import nn
 
 from inithealth.record.layers.class_source import ClassSources
 
-# Where nobody can change a layer. Classes of other libraries are pointed at.
-_NOT_THEIRS = ("torch", "pytorch_lightning", "lightning", "inithealth", "builtins", "abc", "typing")
+# Packages whose source the user does not change. Classes of other libraries are reported.
+_NOT_REPORTED = ("torch", "pytorch_lightning", "lightning", "inithealth", "builtins", "abc", "typing")
 _CALLS = ("add_module", "register_module", "register_parameter", "setattr", "__setattr__")
-# Their classes stand in for the one that is written.
+# Modules whose classes replace the user's class.
 _SUBSTITUTES = ("torch.nn.utils.parametrize", "torch.distributed")
 
 
 def sources(modules: Mapping[str, nn.Module], names: Iterable[str]) -> dict[str, str]:
-    """``path:line`` by name, for those whose source can be read; the path from the repository's root.
+    """Return ``path:line`` by name, for names with readable source; paths are relative to the repository.
 
     Args:
         modules: of the whole model, by name; "" is the model itself.
@@ -32,23 +32,23 @@ def sources(modules: Mapping[str, nn.Module], names: Iterable[str]) -> dict[str,
 
 
 def _line(modules: Mapping[str, nn.Module], name: str, read: _Assigned) -> str | None:
-    """Upwards until a class says something of the part of the name that it holds."""
+    """Return the line in the nearest parent whose class assigns the next part of the name."""
     parts = name.split(".") if name else []
     for depth in range(len(parts) - 1, -1, -1):
         parent, first = modules.get(".".join(parts[:depth])), None
-        for kind in _classes(parent):  # the next one is read only if this one says nothing: libraries' are long
+        for kind in _classes(parent):  # base classes are read only if needed: those of libraries are long
             each = read.by(kind)
             line = each and each.of(parts[depth], _within(modules, parts, depth), _type_name(modules.get(name)))
             if each and line:
                 return f"{each.path}:{line}"
             first = first or each
-        if first is not None:  # it makes the layer in a way that is not read here
+        if first is not None:  # the class creates the layer in an unsupported way
             return f"{first.path}:{first.line}"
     return None
 
 
 def _within(modules: Mapping[str, nn.Module], parts: list[str], depth: int) -> list[tuple[str, str]]:
-    """The way down from an attribute: the type of each container and what it holds next."""
+    """Return the path below an attribute: the type of each container and the name of its next element."""
     return [(_type_name(modules.get(".".join(parts[:at]))), parts[at]) for at in range(depth + 1, len(parts))]
 
 
@@ -58,21 +58,21 @@ def _type_name(module: nn.Module | None) -> str:
 
 
 def _classes(module: nn.Module | None) -> Iterator[type[Any]]:
-    """The classes of a module that somebody wrote for this model."""
+    """Yield the classes of a module that are not from the packages above."""
     for kind in type(module).__mro__ if module is not None else ():
-        if str(kind.__module__).split(".")[0] not in _NOT_THEIRS:
+        if str(kind.__module__).split(".")[0] not in _NOT_REPORTED:
             yield kind
 
 
 class _Assigned:
-    """What each class assigns to ``self``; looked up once."""
+    """The assignments to ``self`` of each class; read once."""
 
     def __init__(self) -> None:
         self._sources = ClassSources()
         self._found: dict[type[Any], _Assignments | None] = {}
 
     def by(self, kind: type[Any]) -> _Assignments | None:
-        """None for a class whose source is not there."""
+        """Return the assignments of a class; None without source."""
         if kind not in self._found:
             written = self._sources.of(kind)
             self._found[kind] = None if written is None else _Assignments(*written)
@@ -81,7 +81,7 @@ class _Assigned:
 
 @dataclass(eq=False)
 class _Value:
-    """What is written at a line; None for a part of what is written there."""
+    """The expression assigned at a line; None if it is only part of an assignment."""
 
     line: int
     written: ast.expr | None
@@ -93,32 +93,32 @@ class _Value:
 
     @cached_property
     def elements(self) -> dict[str | None, _Value]:
-        """Those of a container, by the name they get."""
+        """The elements of a container by name."""
         found = _elements(self.written) if isinstance(self.written, ast.Call) else ()
         return {name: _Value(item.lineno, item) for name, item in found}
 
 
 class _Assignments:
-    """What one class assigns to ``self``, by name."""
+    """The assignments to ``self`` in one class, by name."""
 
     def __init__(self, path: str, statement: ast.ClassDef) -> None:
         self.path, self.line = path, statement.lineno
         self._values: dict[str, list[_Value]] = {}
         for node in _nodes(statement):
             for name, written in _assigned(node):
-                if not isinstance(written, ast.Constant):  # None until the layer is made, or once it is dropped
+                if not isinstance(written, ast.Constant):  # such as None before the layer is created
                     self._values.setdefault(name, []).append(_Value(getattr(node, "lineno", self.line), written))
 
     def of(self, name: str, within: list[tuple[str, str]], type_name: str) -> int | None:
-        """The line of an attribute, or of an element of the container that it holds."""
+        """Return the line of an attribute, or of an element of its container; None if it is not assigned."""
         values = self._values.get(name)
         if not values:
             return None
-        # Of several assignments that which names the type, as in an if and its else.
+        # Several assignments, as in an if and its else: the one with the name of the type.
         several = values if len(values) > 1 else ()
         value = next((each for each in several if type_name in each.words), values[-1])
         for container, part in within:
-            # What any other call is given need not be what it makes its elements of.
+            # The arguments of other calls are not necessarily the elements.
             if _called(value.written) != container:
                 break
             value = value.elements.get(part, _Value(value.line, None))
@@ -126,7 +126,7 @@ class _Assignments:
 
 
 def _nodes(statement: ast.ClassDef) -> Iterator[ast.AST]:
-    """All of a class in the order it is written, without the classes in it: their ``self`` is another."""
+    """Yield the nodes of a class in order, without nested classes, whose ``self`` is a different object."""
     left: list[ast.AST] = [statement]
     while left:
         node = left.pop()
@@ -135,7 +135,7 @@ def _nodes(statement: ast.ClassDef) -> Iterator[ast.AST]:
 
 
 def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
-    """The attributes of ``self`` that a statement or call sets, and to what."""
+    """Yield the attributes of ``self`` that a statement or call sets, and their values."""
     if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)) and node.value is not None:
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             for each in getattr(target, "elts", [target]):
@@ -150,7 +150,7 @@ def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
 
 
 def _elements(container: ast.Call) -> Iterator[tuple[str | None, ast.expr]]:
-    """What a container is written with, by key or place, as far as it is written out."""
+    """Yield the arguments of a container by key or position, up to the first starred one."""
     given = [*container.args, *(keyword.value for keyword in container.keywords)]
     only = given[0] if len(given) == 1 else None
     if isinstance(only, ast.Call) and _called(only) in ("OrderedDict", "dict"):
@@ -175,6 +175,6 @@ def _text(node: ast.AST | None) -> str | None:
 
 
 def _called(node: ast.AST | None) -> str:
-    """The last word of what a call calls."""
+    """Return the last part of the name of the called function."""
     function = node.func if isinstance(node, ast.Call) else None
     return str(getattr(function, "attr", None) or getattr(function, "id", ""))

@@ -1,4 +1,4 @@
-"""Measuring a training as it runs: hooks, samples, gradients, updates, loss scale, several processes.
+"""Measures a running training: hooks, samples, gradients, updates, loss scale, several processes.
 
-Nothing here may change the run or raise in it.
+Nothing here may change the training or raise in it.
 """

@@ -1,8 +1,7 @@
-"""Outputs inside compiled code: hooks that are compiled in with it, of tensor operations alone.
+"""Hooks that measure outputs inside compiled code. They are compiled with it and use tensor operations only.
 
-Such a hook must be there before the module's first call, and taking it away compiles the module once more: it
-stays until the watching ends. What Python could do in it would break the compiled graph: what it keeps is read
-between steps.
+Such a hook must be attached before the module's first call. Removing it recompiles the module, so it stays until the
+end of the watched steps. Python code in it would break the compiled graph, so its values are read between steps.
 """
 
 from __future__ import annotations
@@ -13,26 +12,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from inithealth.record.live.picklable_hook import LeftBehind
+from inithealth.record.live.picklable_hook import NotCopied
 from inithealth.record.live.readings import Readings
 from inithealth.record.statistics.sample import Sample
 from inithealth.record.tensors import is_sharded
 
-_MOST_KEPT = 2048  # elements of each output: an rms is known to +-2 %
+_MOST_KEPT = 2048  # elements of each output: the standard error of an rms is 2 %
 _GOLDEN = 0.618033988749895
 
 
-class CompiledTap(LeftBehind):
-    """A forward hook that copies a sample of the output, and its number of elements, to a place of its own."""
+class CompiledTap(NotCopied):
+    """A forward hook that copies a sample of the output, and its number of elements, to its own tensors."""
 
     def __init__(self, parameter: Tensor, most: int) -> None:
         dtype = torch.float64 if parameter.dtype == torch.float64 else torch.float32
         self.numel = torch.zeros((), dtype=torch.int64, device=parameter.device)  # 0: not called in this step
         self.values = torch.zeros(most, dtype=dtype, device=parameter.device)
-        # One place in each of so many stretches of equal length, not in step with the features.
+        # One position in each of ``most`` intervals of equal length, not aligned with the features.
         places = torch.arange(most, dtype=torch.float64)
         self.places = ((places + (places * _GOLDEN) % 1) / most).to(parameter.device)
-        for kept in (self.numel, self.values):  # else no CUDA graph is recorded of code that writes to it
+        for kept in (self.numel, self.values):  # needed for CUDA graphs of code that writes to them
             torch._dynamo.mark_static_address(kept, guard=False)
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
@@ -49,7 +48,7 @@ class CompiledTap(LeftBehind):
 
 
 class CompiledTaps:
-    """The taps of one model's compiled modules.
+    """The hooks of one model's compiled modules.
 
     Args:
         modules: that own parameters, by name.
@@ -60,10 +59,10 @@ class CompiledTaps:
         self._modules, self._most = tuple(modules), min(most, _MOST_KEPT)
         self._taps: dict[str, CompiledTap] = {}
         self._handles: list[Any] = []
-        self.shown: set[str] = set()  # modules whose output was ever measured
+        self.shown: set[str] = set()  # modules whose output was measured in some step
 
     def attach(self) -> None:
-        """Before the first call; does nothing where they are there already."""
+        """Attach the hooks, before the first call, unless they are attached already."""
         if self._handles:
             return
         for name, module in self._modules:
@@ -73,7 +72,7 @@ class CompiledTaps:
                 self._handles.append(module.register_forward_hook(tap))
 
     def detach(self) -> None:
-        """Take them away for good: each module is compiled once more when it runs again."""
+        """Remove the hooks permanently: each module is recompiled at its next call."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
@@ -81,12 +80,12 @@ class CompiledTaps:
         self._modules = ()
 
     def forget(self) -> None:
-        """What was kept is no part of the step that starts."""
+        """Discard the values of the last step."""
         if self._taps:
             torch._foreach_zero_([tap.numel for tap in self._taps.values()])
 
     def called(self) -> dict[str, int]:
-        """Elements of the last output of each module that was called in this step. One transfer to the host."""
+        """Return the size of the last output of each module called in this step, with one transfer to the host."""
         if not self._taps:
             return {}
         device = next(iter(self._taps.values())).numel.device
@@ -94,7 +93,7 @@ class CompiledTaps:
         return {name: count for name, count in zip(self._taps, counts, strict=True) if count}
 
     def read(self, readings: Readings) -> None:
-        """Hand on what was kept in this step."""
+        """Pass the samples of this step to the readings."""
         called = self.called()
         self.shown |= called.keys()
         for name, numel in called.items():

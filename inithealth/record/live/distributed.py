@@ -1,4 +1,4 @@
-"""One training in several processes: each measures its part, and one sum makes the numbers of the whole."""
+"""Training in several processes: each measures its own data, and one all-reduce combines the statistics."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from torch import Tensor
 from inithealth.record.statistics.moments import SUMS, Moments
 from inithealth.recording import Measurement, Step
 
-_HEAD = 2  # processes that measured, and the sum of their losses
+_HEAD = 2  # number of processes that measured, and the sum of their losses
 _PLACES = ("input", "output", "gradient")
 _ROW = SUMS * len(_PLACES)
 
 
 class Ranks:
-    """Sums over the processes that train one model together; alone it leaves everything as it is.
+    """Combines the measurements of the processes that train one model; a single process is left unchanged.
 
-    Every process calls :meth:`joined` once a watched step, whatever it has measured: who stays away makes the others
-    wait for ever.
+    Every process must call :meth:`joined` once per watched step, even if it has measured nothing; otherwise the others
+    wait forever.
 
     Args:
-        together: whether all processes watch. One that watches alone must not wait for the others.
+        together: whether all processes watch. If only one does, it must not wait for the others.
         layers: the names of all layers, the same in each process.
-        sharded: the names of the parameters of which each process holds a part.
+        sharded: the names of the sharded parameters.
     """
 
     def __init__(
@@ -37,16 +37,16 @@ class Ranks:
 
     @property
     def bytes(self) -> int:
-        """What one sum moves, in each process."""
+        """Bytes that each process sends per step."""
         return 8 * (_HEAD + len(self._sharded) + _ROW * len(self._layers)) if self.size > 1 else 0
 
     def joined(self, step: Step | None, norms: Mapping[str, float], weights: Mapping[str, str]) -> Step | None:
-        """The numbers of the whole batch: a mean of the losses, the moments of all samples, norms of whole gradients.
+        """Return the step of the whole batch: mean loss, moments of all samples, norms of full gradients.
 
-        The largest element, dead units and saturation stay those of this process.
+                The largest element, dead units and saturation remain those of this process.
 
         Args:
-            norms: of this process's part of each parameter's gradient.
+            norms: of this process's shard of each parameter's gradient.
             weights: the parameter of each layer.
         """
         if self.size == 1:
@@ -76,14 +76,14 @@ class Ranks:
     def _row(self, m: Measurement | None) -> list[float]:
         if m is None:
             return [0.0] * _ROW
-        # A process's loss is the mean over its own samples: in the mean of all its gradients are that much smaller.
+        # A process's loss is the mean over its own samples, so its gradients have a smaller factor in the overall mean.
         scales = {"gradient": 1.0 / self.size}
         signals = [(getattr(m, place), scales.get(place, 1.0)) for place in _PLACES]
         parts = [(Moments.of(signal) * scale).sums if signal else (0.0,) * SUMS for signal, scale in signals]
         return [value for part in parts for value in part]
 
     def _whole(self, m: Measurement, row: Sequence[float] | None, norm: float | None) -> Measurement:
-        if row is None:  # a second use of a tied weight: this process's part
+        if row is None:  # a second use of a tied weight: the norm of this process
             return m
         update: dict[str, object] = {} if norm is None else {"weight_gradient": norm}
         for number, place in enumerate(_PLACES):
@@ -94,21 +94,21 @@ class Ranks:
 
 
 def rank() -> int:
-    """Return the rank of this process; 0 where only one trains."""
+    """Return the rank of this process; 0 if there is only one."""
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
 def of_ranks(together: bool) -> str:
-    """What is to be said of the numbers where several processes train; empty where one does."""
+    """Return the note for the report if several processes train; empty if only one does."""
     if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
         return ""
     size = dist.get_world_size()
     if not together:
-        return f"process {rank()} of {size}: signals are of its own batches, the other processes are not asked"
-    own = "largest elements, dead and saturated units and updates are of its own part"
-    return f"process {rank()} of {size}: sums are taken over all; {own}"
+        return f"process {rank()} of {size}: signals are of its own batches only"
+    own = "largest elements, dead and saturated units and updates are of this process"
+    return f"process {rank()} of {size}: sums are over all processes; {own}"
 
 
 def _squared(value: float) -> float:
-    """Infinite where Python's power would raise: who raises before the sum leaves the others waiting."""
+    """Return the square; infinity on overflow, since an error before the all-reduce would block the others."""
     return value * value

@@ -1,4 +1,4 @@
-"""Hooks on modules: what goes in, what comes out, the gradient there. They return None and catch their own errors."""
+"""Module hooks that measure inputs, outputs and their gradients. They return None and catch their own errors."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class ModuleHooks:
     """The hooks of one model.
 
     Args:
-        exact: inputs are measured too.
-        compiled: names of modules that get none of these hooks: what Python does in them breaks compiled code.
-        names: of the parameters by ``id``, to which those are added that a sharded module computes with.
+        exact: also measure inputs.
+        compiled: names of modules without these hooks, whose Python code would break the compiled graph.
+        names: of the parameters by ``id``; the parameters that a sharded module computes with are added.
     """
 
     def __init__(
@@ -40,23 +40,23 @@ class ModuleHooks:
         self.naming, self.failures, self.exact, self.compiled = naming, failures, exact, compiled
         self.names = names
         self.buffer = buffer
-        self.paused = False  # while what runs is no part of the training
+        self.paused = False  # during forward passes that are not part of the training
         self._modules = list(self._watched())
         self._handles: list[Any] = []
 
     def _watched(self) -> Iterator[tuple[str, nn.Module]]:
-        """Every module that owns parameters, and takes hooks."""
+        """Yield every module that owns parameters and supports hooks."""
         for name, module in self.naming.modules.items():
             if isinstance(module, torch.jit.ScriptModule):
                 if module._parameters:
-                    self.failures[name or "model"] = "scripted modules take no hooks"
+                    self.failures[name or "model"] = "scripted modules do not support hooks"
             elif name in self.compiled or ".parametrizations." in f".{name}.":
-                continue  # the latter compute weights, and are no layers
+                continue  # the latter compute weights and are not layers
             elif module._parameters or hasattr(module, "parametrizations"):
                 yield name, module
 
     def attach(self) -> None:
-        """Hook the modules, unless they are hooked already: all for the first step, some of very many later."""
+        """Attach the hooks unless they are attached: to all modules at first, later to some if there are many."""
         if self._handles:
             return
         for name, module in self._modules if self.buffer.first else layer_subset(self._modules):
@@ -66,17 +66,17 @@ class ModuleHooks:
 
     @property
     def left_out(self) -> int:
-        """Modules that are looked at in the first step alone."""
+        """Number of modules that are measured in the first step only."""
         return len(self._modules) - len(layer_subset(self._modules))
 
     def detach(self) -> None:
-        """Take every hook away."""
+        """Remove all hooks."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
 
     def _naming_hook(self, name: str) -> Callable[[nn.Module, Any], None]:
-        """While a sharded module runs, other tensors stand in its parameters' places."""
+        """Return a hook that adds the names of the tensors that replace a sharded module's parameters while it runs."""
 
         def hook(module: nn.Module, args: Any) -> None:
             for own, parameter in module._parameters.items():
@@ -87,14 +87,14 @@ class ModuleHooks:
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
-            # Inside a backward pass this is a checkpoint's second run of the same forward.
+            # During a backward pass, this is a checkpoint's recomputation.
             if self.paused or torch._C._current_graph_task_id() != -1:
                 return
             try:
                 if not self.exact:
                     self._record(name, module, args, output)
                     return
-                with torch._C.DisableTorchFunction():  # what takes dropout away need not see what is measured
+                with torch._C.DisableTorchFunction():  # the measurements need no dropout handling
                     self._record(name, module, args, output)
             except Exception as error:
                 self.failures.note(name, error)
@@ -105,12 +105,12 @@ class ModuleHooks:
         buffer = self.buffer
         buffer.called[name] = None
         place: Place = ("module", name)
-        # In a training step every call counts: a plain tensor is what nearly every module returns.
+        # The usual case first, for speed: nearly every module returns a plain tensor.
         plain = type(output) is Tensor and output.is_floating_point()
         tensors = [output] if plain else list(floating_tensors(output))
         filled = next((tensor for tensor in tensors if tensor.numel()), None)
         if filled is None:
-            self.failures.setdefault(name, f"its output holds {'empty' if tensors else 'no'} floating tensors")
+            self.failures.setdefault(name, f"its output has {'only empty' if tensors else 'no'} floating-point tensors")
         else:
             buffer.readings.take("output", place, filled)
             if buffer.first and filled.layout is torch.strided:
@@ -124,7 +124,7 @@ class ModuleHooks:
                     buffer.produced[tensor.grad_fn] = name
 
     def _measure_once(self, name: str, module: nn.Module, output: Tensor) -> None:
-        """What is worth its cost once: the directions of the output, and where it lies."""
+        """Measure what is needed once: the effective rank of the output, and its address."""
         self.buffer.output_places[name] = output.data_ptr()
         if name not in self.buffer.output_rank:
             found = effective(output, 1 if module_kind(module) == "conv" and output.ndim > 2 else -1)
@@ -132,7 +132,7 @@ class ModuleHooks:
 
 
 def gradient_hook(readings: Readings, place: Place, failures: Failures) -> Callable[[Tensor], None]:
-    """A tensor hook that measures the gradient; it belongs to one step."""
+    """Return a tensor hook that measures the gradient, for one step."""
     take = readings.take
 
     def hook(gradient: Tensor) -> None:
@@ -145,7 +145,7 @@ def gradient_hook(readings: Readings, place: Place, failures: Failures) -> Calla
 
 
 def node_hook(readings: Readings, layer: str, failures: Failures) -> Callable[[tuple[Tensor | None, ...]], None]:
-    """The same as a prehook of a graph's node, for a layer that no module hook shows."""
+    """Return the same as a prehook of a graph node, for a layer without a module hook."""
     hook = gradient_hook(readings, ("layer", layer), failures)
 
     def prehook(gradients: tuple[Tensor | None, ...]) -> None:

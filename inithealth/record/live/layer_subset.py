@@ -1,4 +1,4 @@
-"""Which layers stand for all of them in a very deep network, where each costs its time."""
+"""Selects the layers that are measured in a very deep network, to limit the time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-MOST = 512  # layers that later steps look at: with twice as many a watched step of small layers takes 5 % longer
+MOST = 512  # layers measured after the first step: twice as many make a watched step of small layers 5 % slower
 
 
 def layer_subset(items: Sequence[T], most: int = MOST) -> Sequence[T]:
-    """At most so many, evenly over the depth; not in step with what repeats, unless it is as long as the stride."""
+    """Return at most ``most`` items, evenly spaced, with a stride that avoids a repeating pattern."""
     return items if len(items) <= most else [items[place * len(items) // most] for place in range(most)]

@@ -1,4 +1,4 @@
-"""The losses of steps that nothing else is measured of: whether they are finite, and since when not."""
+"""Checks the losses of steps without other measurements for NaN and infinity."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import math
 import torch
 from torch import Tensor
 
-_EVERY = 25  # steps between two looks, where a look would have to wait for the device
+_EVERY = 25  # steps between two checks that would synchronize with the device
 
 
 class LossMonitor:
-    """Looks at losses as they come, or later where that would hold up the training."""
+    """Checks losses immediately, or later if that would synchronize with the device."""
 
     def __init__(self) -> None:
-        self.since: int | None = None  # step of the first loss that was not finite
+        self.since: int | None = None  # step of the first non-finite loss
         self._losses: list[tuple[int, Tensor]] = []
 
     def add(self, index: int, loss: Tensor | float | None) -> None:
-        """The loss of one more step."""
+        """Add the loss of one step."""
         if loss is None or self.since is not None:
             return
         if not isinstance(loss, Tensor) or (loss.device.type == "cpu" and loss.numel() == 1):
@@ -32,6 +32,6 @@ class LossMonitor:
             self.since = broken[0] if broken else None
 
     def taken(self) -> int | None:
-        """The step of the first loss that was not finite, once."""
+        """Return the step of the first non-finite loss, and reset it."""
         since, self.since = self.since, None
         return since

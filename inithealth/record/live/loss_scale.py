@@ -1,4 +1,4 @@
-"""Mixed precision's loss scale: what it makes of gradients, and which steps it skips."""
+"""The loss scale of mixed precision: its factor in the gradients, and the steps that the scaler skips."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from math import isfinite
 from typing import Any
 
-_MOST_OVERFLOWS = 20  # in a row: a scale of 2^16 has come down to 1 long before
+_MOST_OVERFLOWS = 20  # consecutive overflows: a scale of 2^16 has been reduced to 1 by then
 
 
 class LossScale:
     """Reads a ``torch.amp.GradScaler``.
 
     Args:
-        scaler: None or a disabled one scales by 1.
+        scaler: None or a disabled one has scale 1.
     """
 
     def __init__(self, scaler: Any) -> None:
@@ -21,18 +21,18 @@ class LossScale:
         self._last: float | None = None
 
     def at_backward(self) -> float:
-        """By how much this step's loss was multiplied."""
+        """Return the factor of this step's loss."""
         return 1.0 if self._scaler is None else float(self._scaler.get_scale())
 
     def now(self) -> float:
-        """By how much ``.grad`` is too large; 1 once the scaler has unscaled it."""
+        """Return the factor in ``.grad``; 1 after the scaler has unscaled it."""
         if self._scaler is None:
             return 1.0
         states = self._scaler._per_optimizer_states.values()
         return 1.0 if any(state["stage"].name == "UNSCALED" for state in states) else self.at_backward()
 
     def skipped(self) -> bool:
-        """Whether the optimizer step before this one was skipped: the scale went down. Call it once a step."""
+        """Return whether the last optimizer step was skipped, which reduces the scale. Call it once per step."""
         scale = self.at_backward()
         fell = self._last is not None and scale < self._last
         self._last = scale
@@ -40,14 +40,14 @@ class LossScale:
 
 
 class Overflows:
-    """Steps that a scaler is about to skip, since the loss scale is still too large, which is normal at first."""
+    """Counts steps that a scaler will skip because the loss scale is too large, which is normal at the start."""
 
     def __init__(self) -> None:
-        self.before = 0  # in a row, right before the last step that was none
+        self.before = 0  # consecutive ones before the last step without overflow
         self._now = 0
 
     def note(self, loss: float | None, norms: Iterable[float]) -> bool:
-        """Whether the gradients of a finite loss overflow; after twenty in a row the scale is not to blame."""
+        """Return whether the gradients of a finite loss overflow; False after 20 in a row: the cause is not the scale."""
         over = self._now < _MOST_OVERFLOWS and (loss is None or isfinite(loss)) and not all(map(isfinite, norms))
         self.before, self._now = self._now, self._now + 1 if over else 0
         return over

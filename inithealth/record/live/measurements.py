@@ -1,4 +1,4 @@
-"""The measurements of one step, from everything that the step has collected."""
+"""Computes the measurements of one step from the data that it collected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from inithealth.recording import Layer, Measurement, Signal, weighted
 
 
 class Measurements:
-    """Brings the numbers of modules, operations and weights together by layer.
+    """Combines the measurements of modules, operations and weights by layer.
 
     Args:
         layers: of the model.
@@ -53,7 +53,7 @@ class Measurements:
         )
 
     def _measured_once(self, buffer: StepBuffer) -> dict[str, dict[str, Any]]:
-        """What is measured at the first step alone, by layer."""
+        """Return the values that are measured at the first step only, by layer."""
         found = {layer: dict(numbers) for layer, numbers in buffer.first_step_stats.items()}
         for module, numbers in buffer.output_rank.items():
             layer = self._layer_at(("module", module))
@@ -66,14 +66,14 @@ class Measurements:
         return signal if signal is None or between is None else signal.model_copy(update={"between": between})
 
     def _layer_at(self, place: Place) -> str | None:
-        """The layer measured at a place; None for a module around several operations, which is no layer."""
+        """Return the layer measured at a place; None for a module with several operations, which is not a layer."""
         where, name = place
         if where == "layer":
             return name
         if name in self._observer.layer_of_module:
             return self._observer.layer_of_module[name]
         mine = [layer.name for layer in self._layers if layer.module == name]
-        # Frozen and compiled modules are not in the graph: only their calls show them.
+        # Frozen and compiled modules are not in the graph, but their calls are recorded.
         return None if any(layer in self._observer.layer_at.values() for layer in mine) else next(iter(mine), None)
 
 

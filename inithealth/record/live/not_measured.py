@@ -1,4 +1,4 @@
-"""What is not measured, and why: layers that run compiled, and operations that could not be read."""
+"""What is not measured, and why: compiled layers, and unknown operations."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def not_measured(
 
     Args:
         compiled: the layers that run compiled.
-        measured: names of the modules whose outputs were measured in compiled code all the same.
-        at: names of the layers whose operations the graph shows.
+        measured: names of the compiled modules whose outputs were measured.
+        at: names of the layers whose operations are in the graph.
     """
     shown = {layer.split(" (as")[0] for layer in at}
     hidden = [layer for layer in compiled if layer.name not in shown]
@@ -30,26 +30,26 @@ def not_measured(
 
 def _compiled(hidden: Sequence[Layer], measured: Collection[str]) -> dict[str, str]:
     found = {}
-    for seen, what in ((True, "the gradient at its output, and what it feeds,"), (False, "all but its weights")):
+    for seen, what in ((True, "the gradient at its output, and what it feeds"), (False, "everything but its weights")):
         layers = [layer.name for layer in hidden if (layer.module in measured) is seen]
         if layers:
-            why = "" if seen else " since before it was watched"
-            found[layers[0]] = f"{what} can't be seen: it runs compiled{why}, as {len(layers)} of the layers do"
+            why = "" if seen else " since before the watched steps"
+            found[layers[0]] = f"{what}: not measured, because it runs compiled{why} ({len(layers)} such layers)"
     if hidden:
         found["the place of compiled layers in the network"] = "inithealth.check(model, batch) runs them eagerly"
     return found
 
 
 def _unread(flow: Flow | None, naming: Naming, known: Collection[str]) -> dict[str, str]:
-    """Tensors and operations of the graph that could not be read."""
+    """Return the tensors and operations of the graph that could not be read, and why."""
     if flow is None:
         return {}
     found = {}
     if flow.graph.packed:
-        found["tensors kept by a checkpoint or offloading"] = "reading them would run its forward pass again"
+        found["tensors saved by a checkpoint or offloading"] = "reading them would run the forward pass again"
     for name, node in flow.unread.items():
         if naming.layer(name) not in known:
-            found.setdefault(naming.layer(name), f"{node} is no operation that is known here")
+            found.setdefault(naming.layer(name), f"unknown operation {node}")
     if flow.unknown:
         found[", ".join(flow.unknown)] = "unknown operation: the signal is assumed to pass through it unchanged"
     if flow.unjudged:
@@ -61,6 +61,6 @@ def _unread(flow: Flow | None, naming: Naming, known: Collection[str]) -> dict[s
 
 
 def _activations(flow: Flow) -> set[str]:
-    """The activations between two layers."""
+    """Return the names of the activations that are followed by another layer."""
     targets = (flow.activation(node) for node in flow.operations)
     return {target.name for target in targets if target is not None and flow.leads_on[target.node]}

@@ -1,4 +1,4 @@
-"""What the autograd graph shows before the backward pass: the flow, and the layers that no module hook has seen."""
+"""Reads the autograd graph before the backward pass: the flow, and the layers without a module hook."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from inithealth.record.statistics.exact import exact
 from inithealth.record.tensors import is_sharded
 from inithealth.recording import Loss, Signal
 
-_MOST_USES = 8  # uses of one layer whose output is computed again
-_MOST_ACTIVITY = 2**13  # elements of an activation that its dead and saturated units are counted on
-_FIRST_STEP = 32  # times more at the first step, which the verdict on the initialization rests on
-_ROWS = 64  # rows of the batch that replayed operations are sampled from
-_UNITS_EVERY = 8  # recorded steps between two counts of dead and saturated units, that change slowly
+_MOST_USES = 8  # uses of one layer whose output is recomputed
+_MOST_ACTIVITY = 2**13  # elements of an activation that are read for its dead and saturated units
+_FIRST_STEP = 32  # times more at the first step, on which the initialization is judged
+_ROWS = 64  # samples of the batch for which outputs are recomputed
+_UNITS_EVERY = 8  # recorded steps between two counts of dead and saturated units, which change slowly
 
 
 class Observer:
@@ -39,27 +39,27 @@ class Observer:
         self.flow: Flow | None = None
         self.loss = Loss()
         self.network_inputs: dict[str, Signal] = {}
-        self.constants: list[operands.Constant] = []  # what operations read that takes no gradient
+        self.constants: list[operands.Constant] = []  # operands without gradient
         self.layer_at: dict[int, str] = {}  # operation -> layer
-        self.layer_of_module: dict[str, str] = {}  # the layer whose output a module's is
+        self.layer_of_module: dict[str, str] = {}  # the layer whose output is the module's output
         self.between: dict[str, float] = {}  # head -> share of its input that differs between samples
         self.names = parameter_names(naming.modules[""])
-        self._shown: set[str] = set()  # layers whose output a hook has ever seen: the hook is there for it
-        self._functional = True  # some layer's output is seen by no hook
+        self._shown: set[str] = set()  # layers whose output a hook has measured
+        self._functional = True  # whether some layer's output is measured by no hook
 
     def units_due(self, step: int) -> bool:
-        """Whether units are counted in that recorded step: at the first, and then now and again."""
+        """Return whether dead and saturated units are counted in that recorded step."""
         return step % _UNITS_EVERY == 0
 
     def graph_due(self, step: int) -> bool:
-        """Whether the graph is read in that step: hooks alone see every layer's output in most networks."""
+        """Return whether the graph is read in that step. In most networks the hooks measure all outputs without it."""
         return self._functional or self.units_due(step)
 
     def observe(self, nodes: Sequence[Node], inputs: Mapping[str, Tensor], buffer: StepBuffer, step: int) -> None:
-        """Read the graph behind some nodes.
+        """Read the graph of some nodes.
 
         Args:
-            inputs: floating tensors of the batch by name; at the first step alone they are measured.
+            inputs: floating-point tensors of the batch by name; measured at the first step only.
         """
         self.flow = flow = self._read(nodes)
         self.layer_at = self.naming.layers(flow)
@@ -79,7 +79,7 @@ class Observer:
             self.failures.guard("loss", self._ends, flow, inputs)
 
     def _read(self, roots: Sequence[Node]) -> Flow:
-        """The flow of a graph; that of the step before where the graph is the same."""
+        """Return the flow of a graph; that of the previous step if the graph is the same."""
         ordered = order(roots)
         if self.flow is not None and self.flow.graph.matches(ordered):
             self.flow.graph.rebind(ordered)
@@ -87,7 +87,7 @@ class Observer:
         return flow_of(Graph(ordered, self.names))
 
     def _matched(self, flow: Flow, buffer: StepBuffer) -> set[int]:
-        """The operations whose output is a module's output: the module's hook has measured them."""
+        """Return the operations whose output is a module's output, measured by the module's hook."""
         found = set()
         for node, module in buffer.produced.items():
             index = peel(flow.graph, flow.graph.index[node]) if node in flow.graph.index else -1
@@ -101,8 +101,8 @@ class Observer:
         return found
 
     def _operation(self, flow: Flow, index: int, layer: str, use: int, buffer: StepBuffer) -> None:
-        """Measure what no hook saw: functional calls, attention's ``out_proj``."""
-        # Of an unrolled loop the last calls count: they fire first, and the earlier ones fade by right.
+        """Measure operations without a module hook: functional calls, attention's ``out_proj``."""
+        # In an unrolled loop the last calls count: their hooks run first, and the gradients of earlier ones decay.
         flow.graph.nodes[index].register_prehook(node_hook(buffer.readings, layer, self.failures))
         if use > _MOST_USES or self._is_sharded(flow.operations[index]):
             return
@@ -118,7 +118,7 @@ class Observer:
                 buffer.first_step_stats.setdefault(layer, {}).update(effective=found[0], width=found[1])
 
     def _is_sharded(self, operation: Operation) -> bool:
-        """Whether an operation cannot be computed again here: each process holds a part of what it needs."""
+        """Return whether an operation has sharded parameters, so that it cannot be recomputed."""
         names = (*operation.weights, *([operation.bias] if operation.bias else ()))
         return any(is_sharded(self.naming.parameters[name]) for name in names)
 
@@ -149,7 +149,7 @@ class Observer:
             stats.update(attention_std=std, attention_top=top, attention_keys=keys)
 
     def _ends(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:
-        """The loss; what the head reads; the network's inputs: what operations read, not what only the loss does."""
+        """Record the loss, the input of the head, and the network's inputs, without those that only the loss reads."""
         self.loss = losses.loss_of(flow, self._rows)
         self.constants = operands.constants(flow)
         for index, layer in self.layer_at.items():

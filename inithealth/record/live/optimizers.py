@@ -1,4 +1,4 @@
-"""Which optimizer a network is to be judged for."""
+"""The properties of optimizers that affect the verdict."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 from torch.optim import SGD, Optimizer
 
-# Everything else in use (Adam, RMSprop, Adagrad, Lion, Muon and their kin) rescales each gradient by its own size.
+# All other optimizers in use (Adam, RMSprop, Adagrad, Lion, Muon and similar) normalize each gradient.
 _PLAIN = ("SGD", "ASGD", "LBFGS", "Rprop")
 
 
 def is_adaptive(optimizers: Sequence[Optimizer]) -> bool:
-    """Whether a small gradient still makes a full step. False without an optimizer: judged as SGD."""
+    """Return whether the step size does not depend on the gradient's. False without an optimizer, which means SGD."""
     return bool(optimizers) and not any(isinstance(o, SGD) or type(o).__name__ in _PLAIN for o in optimizers)
 
 
 def describe_optimizers(optimizers: Sequence[Optimizer]) -> str:
-    """``Adam(lr=0.001)``, several joined by commas; where a schedule moves the rate, what it starts from."""
+    """Return ``Adam(lr=0.001)``, several joined by commas; with a schedule, the initial rate."""
     words = []
     for optimizer in optimizers:
         rates = sorted({float(group.get("initial_lr", group.get("lr", 0.0))) for group in optimizer.param_groups})
@@ -25,5 +25,5 @@ def describe_optimizers(optimizers: Sequence[Optimizer]) -> str:
 
 
 def is_idle(optimizers: Sequence[Optimizer]) -> bool:
-    """Whether a step moves nothing: every learning rate is zero. False without an optimizer."""
+    """Return whether every learning rate is zero. False without an optimizer."""
     return bool(optimizers) and not any(group.get("lr", 1.0) for o in optimizers for group in o.param_groups)

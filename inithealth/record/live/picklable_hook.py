@@ -1,4 +1,4 @@
-"""Hooks that stay where they are: a module that is copied or saved while it is watched takes none of them along."""
+"""Hooks that are not copied or saved with their module."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from torch import nn
 
 
-class LeftBehind:
-    """In a copy, and in a file, stands what the standard library has for doing nothing with any arguments.
+class NotCopied:
+    """Copies and pickles contain a function of the standard library that does nothing, instead of the hook.
 
-    Else a saved model could not be loaded without this package, or not be saved at all, and a copy would be taken
-    for the model itself.
+    Otherwise loading a saved model would need this package, saving it could fail, and a copy would be measured as if
+    it were the model.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -24,8 +24,8 @@ class LeftBehind:
 
 
 def call_hooks(module: nn.Module, before: Callable[..., None], after: Callable[..., None]) -> list[Any]:
-    """Call two functions around each call of a module; returns the handles that remove them."""
-    # In a module whose own call is compiled, what these do in Python would break its graph.
+    """Call two functions before and after each call of a module; return the handles that remove them."""
+    # Python code in the hooks of a compiled module would break its graph.
     if getattr(module, "_compiled_call_impl", None) is not None:
         return []
     return [
@@ -34,7 +34,7 @@ def call_hooks(module: nn.Module, before: Callable[..., None], after: Callable[.
     ]
 
 
-class Hook(LeftBehind):
+class Hook(NotCopied):
     """Calls a function."""
 
     def __init__(self, call: Callable[..., None]) -> None:

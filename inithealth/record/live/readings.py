@@ -1,4 +1,4 @@
-"""What was measured in one step, by kind and place, until the step ends and it becomes numbers."""
+"""The samples and statistics collected in one step, by kind and place."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from inithealth.record.statistics.moments import combined
 from inithealth.record.statistics.sample import Sample, batched, sample
 from inithealth.recording import Signal
 
-_MOST_CALLS = 8  # calls of one layer that are measured in one step: an unrolled loop repeats itself
+_MOST_CALLS = 8  # measured calls of one layer per step, for unrolled loops
 
 Kind = Literal["input", "output", "gradient"]
 Place = tuple[Literal["module", "layer"], str]  # at a module's call, or at a layer's operation
 
 
 class Readings:
-    """Tensors reduced to samples or statistics as they pass.
+    """Reduces tensors to samples or statistics.
 
     Args:
-        most: elements of one sample; None measures every element at once.
+        most: elements of one sample; None measures every element immediately.
     """
 
     def __init__(self, most: int | None) -> None:
@@ -30,7 +30,7 @@ class Readings:
         self._taken: dict[tuple[Kind, Place], list[Signal | Sample]] = {}
 
     def take(self, kind: Kind, place: Place, tensor: Tensor) -> None:
-        """Measure a tensor; of many calls of the same place the first to come count."""
+        """Measure a tensor; only the first calls at the same place count."""
         taken = self._taken.setdefault((kind, place), [])
         if len(taken) < _MOST_CALLS:
             reading = exact(tensor) if self.most is None else sample(tensor, self.most)
@@ -38,11 +38,11 @@ class Readings:
                 taken.append(reading)
 
     def keep(self, kind: Kind, place: Place, sample: Sample) -> None:
-        """The same for a sample that was taken elsewhere."""
+        """Store a sample that was taken elsewhere."""
         self._taken[kind, place] = [sample]
 
     def signals(self, layer_at: Callable[[Place], str | None]) -> dict[tuple[Kind, str], Signal]:
-        """The statistics by kind and layer; places that are no layer's are left out. One transfer to the host."""
+        """Return the statistics by kind and layer, without places that belong to no layer. One transfer to the host."""
         samples = [reading for taken in self._taken.values() for reading in taken if isinstance(reading, Sample)]
         measured = dict(zip(map(id, samples), batched(samples), strict=True))
         found: dict[tuple[Kind, str], Signal] = {}
@@ -55,5 +55,5 @@ class Readings:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the samples held."""
+        """Bytes used by the samples."""
         return sum(r.values.nbytes for taken in self._taken.values() for r in taken if isinstance(r, Sample))

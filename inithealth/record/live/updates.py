@@ -1,4 +1,4 @@
-"""What an optimizer step makes of the weights: a sample of each before it, the same elements after it."""
+"""Measures the change of the weights in an optimizer step, by a sample of each before and after it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch.optim import Optimizer
 
 from inithealth.record.live.layer_subset import layer_subset
 from inithealth.record.statistics.sample import Sample, sample
-from inithealth.record.tensors import own_part
+from inithealth.record.tensors import local_shard
 from inithealth.recording import Layer, Update, weighted
 
-_MOST = 32  # elements of one weight, each of which may lie where no cache has it: an rms is known to 12 %
+_MOST = 32  # elements of one weight, each a possible cache miss: the standard error of an rms is 12 %
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class _Before:
 
 
 class Updates:
-    """The weights of one model around one optimizer step.
+    """Measures the weights of one model before and after an optimizer step.
 
     Args:
-        optimizers: whose learning rates are told; none where they are not known.
+        optimizers: their learning rates are recorded; empty if they are unknown.
     """
 
     def __init__(self, parameters: Mapping[str, nn.Parameter], optimizers: Sequence[Optimizer]) -> None:
@@ -37,11 +37,11 @@ class Updates:
         self._before: list[_Before] = []
 
     def before(self, layers: Iterable[Layer], steps: Optimizer | None = None) -> None:
-        """Call it right before an optimizer's step.
+        """Sample the weights right before an optimizer's step.
 
         Args:
-            steps: the one that does: the others leave their weights as they are by right. Where there are several
-                and it is not known, nothing is measured.
+            steps: the optimizer that steps; only its weights are sampled. If it is None and there are several
+                optimizers, nothing is measured.
         """
         self._before = []
         if steps is None and len(self._optimizers) > 1:
@@ -53,23 +53,23 @@ class Updates:
             parameter = self._parameters[name]
             if steps is not None and id(parameter) not in rates:
                 continue
-            taken = sample(own_part(parameter.detach()), _MOST)
+            taken = sample(local_shard(parameter.detach()), _MOST)
             if taken is not None:
                 self._before.append(_Before(layer, parameter, taken, rates.get(id(parameter))))
 
     def after(self) -> dict[str, Update]:
-        """By layer, what the step has changed; call it before the next one. Empty where none was awaited."""
+        """Return the changes by layer. Call it before the next step; empty if nothing was sampled."""
         waiting, self._before = self._before, []
         groups: dict[tuple[torch.device, torch.Size], list[tuple[_Before, Tensor]]] = {}
         for each in waiting:
-            now = sample(own_part(each.parameter.detach()), _MOST)
+            now = sample(local_shard(each.parameter.detach()), _MOST)
             if now is not None and now.values.shape == each.sample.values.shape:
                 groups.setdefault((now.values.device, now.values.shape), []).append((each, now.values))
         return {layer: update for group in groups.values() for layer, update in _measured(group)}
 
 
 def _measured(group: Sequence[tuple[_Before, Tensor]]) -> Iterator[tuple[str, Update]]:
-    """All weights whose samples have one shape, with one transfer to the host."""
+    """Yield the updates of weights whose samples have the same shape, with one transfer to the host."""
     was = torch.stack([each.sample.values for each, _ in group]).flatten(1)
     change = torch.stack([now for _, now in group]).flatten(1) - was
     size, moved = torch.linalg.vector_norm(torch.stack([was, change]), dim=2), torch.count_nonzero(change, dim=1)
@@ -82,6 +82,6 @@ def _measured(group: Sequence[tuple[_Before, Tensor]]) -> Iterator[tuple[str, Up
 def left_out(
     trainable: Iterable[str], parameters: Mapping[str, nn.Parameter], optimizers: Sequence[Optimizer]
 ) -> set[str]:
-    """Trainable parameters that no optimizer holds; empty where no optimizer is known."""
+    """Return the trainable parameters that are in no optimizer; empty without optimizers."""
     held = {id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
     return {name for name in trainable if held and id(parameters[name]) not in held}

@@ -11,7 +11,7 @@ from torch import Tensor
 from inithealth.layer_kinds import MATRICES
 from inithealth.record.statistics.exact import LONG, exact, norm_of
 from inithealth.record.statistics.weights import first_equal, unit_rows
-from inithealth.record.tensors import own_part, plain
+from inithealth.record.tensors import local_shard, plain
 from inithealth.recording import Layer
 
 
@@ -33,7 +33,7 @@ def gradient_norms(gradients: Mapping[str, Tensor | None]) -> dict[str, float]:
 
 def _values(gradient: Tensor) -> Tensor | None:
     """What can be measured of a gradient; nearly every one can as it is, and in a training step each call counts."""
-    gradient = own_part(gradient)
+    gradient = local_shard(gradient)
     usual = gradient.dtype is torch.float32 and gradient.layout is torch.strided and not gradient.is_meta
     return gradient if usual and gradient.numel() and not gradient.requires_grad else plain(gradient)
 
