@@ -92,7 +92,7 @@ def under_inference_mode() -> nn.Module:
         (frozen, ValueError, "every parameter is frozen"),
         (lambda: nn.Sequential(nn.Linear(8, 8), nn.LazyLinear(4)), ValueError, r"1\.weight .* run one batch first"),
         (lambda: perceptron().to("meta"), ValueError, r"0\.weight .* materialize and initialize it first"),
-        (under_inference_mode, ValueError, "made under torch.inference_mode .* make them outside"),
+        (under_inference_mode, ValueError, "created under torch.inference_mode: create them outside"),
     ],
 )
 def test_a_model_that_cannot_be_judged(model: Callable[[], Any], kind: type[Exception], says: str) -> None:
@@ -270,7 +270,7 @@ def test_what_the_model_raises_is_shown_once() -> None:
 @pytest.mark.parametrize(
     ("optimizer", "kind", "says"),
     [
-        (torch.optim.Adam, TypeError, rr"not the class Adam: create it with model.parameters\(\)"),
+        (torch.optim.Adam, TypeError, r"not the class Adam: create it with model.parameters\(\)"),
         ("adam", TypeError, "must be a torch.optim.Optimizer, not str"),
         (torch.optim.Adam(perceptron().parameters()), ValueError, "Adam has no parameter of the model"),
     ],

@@ -247,7 +247,9 @@ def test_layers_still_to_be_made_by_configure_model() -> None:
         def configure_model(self) -> None:
             self.net = perceptron()
 
-    with pytest.raises(ValueError, match=r"Late has no parameters.*configure_model or setup: call that first"):
+    with pytest.raises(
+        ValueError, match=r"Late has no parameters.*configure_model or setup creates the layers, call it first"
+    ):
         inithealth.check(Late(), INPUTS)
 
 

@@ -75,7 +75,7 @@ def test_optimizers_that_are_none_of_this_model_are_refused() -> None:
     own = SGD(net.parameters(), lr=0.1)
     assert refuse_optimizers(None, net) == []
     assert refuse_optimizers(own, net) == refuse_optimizers([own], net) == refuse_optimizers((own,), net) == [own]
-    with pytest.raises(TypeError, match="not the class SGD: create it with model.parameters"):
+    with pytest.raises(TypeError, match=r"not the class SGD: create it with model.parameters\(\)"):
         refuse_optimizers(SGD, net)
     with pytest.raises(TypeError, match="not float"):
         refuse_optimizers([own, 0.1], net)

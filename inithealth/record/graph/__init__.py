@@ -1,4 +1,4 @@
-"""The structure of a network, read from its autograd graph: operations, norms, residual branches, what feeds what.
+"""The structure of a network, read from its autograd graph: operations, norms, residual branches, connections.
 
-No statistics here, and no values except a few saved scalars.
+This package computes no statistics and reads no values except a few saved scalars.
 """

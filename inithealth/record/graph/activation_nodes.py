@@ -1,4 +1,4 @@
-"""Which activation a node is, with the parameters that it has saved."""
+"""The activation of a node, with the parameters that it saved."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from inithealth.record.graph.graph import Graph
 from inithealth.theory.activation_row import Activation
 from inithealth.theory.activation_table import BY_NAME, by_node, parameters_of
 
-_FAR = 1e4  # where no signal is: float16 ends at 65,504
-Found = tuple[Activation, tuple[float, ...]]  # its row, its parameters; none where they are torch's defaults
+_FAR = 1e4  # beyond any signal: float16 overflows at 65,504
+Found = tuple[Activation, tuple[float, ...]]  # its row, its parameters; () for torch's defaults
 
 
 def activation(graph: Graph, index: int) -> Found | None:
-    """The activation that a node is; None for nodes that are none, and for one that gives what it gets."""
+    """Return the activation of a node; None if the node is not an activation or is the identity."""
     found = recognized(graph, index)
     return None if found is None or changes_nothing(*found) else found
 
 
 def recognized(graph: Graph, index: int) -> Found | None:
-    """The row that describes a node."""
+    """Return the row of a node and its parameters; None if the node is not an activation."""
     saved = _saved(graph, index)
     row = by_node(graph.names[index], saved)
     if row is None:
@@ -34,7 +34,7 @@ def recognized(graph: Graph, index: int) -> Found | None:
 
 
 def changes_nothing(row: Activation, parameters: tuple[float, ...]) -> bool:
-    """Whether it gives what it gets: a leaky ReLU of slope 1, a clamp that only keeps half precision from overflow."""
+    """Return whether it is the identity: a leaky ReLU of slope 1, a clamp to the range of half precision."""
     low, high = row.edges(parameters)
     clips = row.dies and not row.hole
     far = clips and (low is None or low < -_FAR) and (high is None or high > _FAR)
@@ -42,7 +42,7 @@ def changes_nothing(row: Activation, parameters: tuple[float, ...]) -> bool:
 
 
 def composed(graph: Graph, index: int) -> str | None:
-    """Activations that torch composes of several nodes: x / (1 + |x|) and x - tanh(x)."""
+    """Return an activation that torch composes of several nodes, x / (1 + |x|) or x - tanh(x); None for others."""
     name, operands = graph.names[index], [producer for producer, _ in graph.edges[index]]
     if name not in ("Div", "Sub") or len(operands) != 2 or min(operands) < 0:
         return None
@@ -56,7 +56,7 @@ def composed(graph: Graph, index: int) -> str | None:
 
 
 def _saved(graph: Graph, index: int) -> Callable[[str], Any]:
-    """What a node has saved by a name, as a number where it is one; "constant" is the operand without a producer."""
+    """Return a function of a name that returns the saved value of a node; "constant" is the operand without a node."""
 
     def saved(name: str) -> Any:
         if name == "constant":
@@ -69,7 +69,7 @@ def _saved(graph: Graph, index: int) -> Callable[[str], Any]:
 
 
 def _number(tensor: Tensor, name: str) -> float | None:
-    """The one value of all elements; of a PReLU's slopes, one for each channel, the root mean square."""
+    """Return the common value of all elements; for a PReLU's slopes per channel, their root mean square."""
     if tensor.numel() == 0:
         return None
     low, high = (float(value) for value in tensor.aminmax())

@@ -1,4 +1,4 @@
-"""Follows the axes of a tensor through views: back to the parameter it came from, forward to where it is split."""
+"""Follows the axes of a tensor through views: back to its parameter, and forward to where it is split."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from inithealth.record.graph.graph import Graph
 
 
 def axis_of_parameter(graph: Graph, index: int, axis: int | None) -> int | None:
-    """The parameter's axis that became ``axis`` of a node's output; None where that cannot be told."""
+    """Return the parameter's axis that became ``axis`` of a node's output; None if that is unknown."""
     while index not in graph.parameters and axis is not None:
         if len(graph.edges[index]) != 1:
             return None
@@ -20,7 +20,7 @@ def axis_of_parameter(graph: Graph, index: int, axis: int | None) -> int | None:
 
 
 def _before(graph: Graph, index: int, axis: int, shape: tuple[int, ...]) -> int | None:
-    """The axis one node earlier, where the tensor had that shape."""
+    """Return the axis in the node's input of that shape; None if it is unknown."""
     name = graph.names[index]
     if name in vocab.KEEPS_AXES:
         return axis
@@ -42,7 +42,7 @@ def _turned(graph: Graph, index: int, shape: tuple[int, ...]) -> list[int]:
 
 
 def _through_view(axis: int, before: tuple[int, ...], after: tuple[int, ...]) -> int | None:
-    """The same axis before a view that adds or drops axes of size 1; None for other views."""
+    """Return the axis before a view that adds or drops axes of size 1; None for other views."""
     if before == after:
         return axis
     kept = [place for place, length in enumerate(after) if length != 1]
@@ -53,9 +53,9 @@ def _through_view(axis: int, before: tuple[int, ...], after: tuple[int, ...]) ->
 
 
 def after(graph: Graph, index: int, axes: frozenset[int], shape: tuple[int, ...]) -> frozenset[int]:
-    """Where axes are behind a node that read a tensor of that shape; a view may part one into several.
+    """Return the axes after a node with an input of that shape; a view may split one into several.
 
-    Empty where the node does not just lay values out, or mixes these axes with others.
+    Empty if the node does not only rearrange values, or mixes these axes with others.
     """
     name, new = graph.names[index], graph.shape(index)
     if name in vocab.KEEPS_AXES and len(new) == len(shape):
@@ -69,13 +69,13 @@ def after(graph: Graph, index: int, axes: frozenset[int], shape: tuple[int, ...]
         dims = [graph.signed(dim) % len(shape) for dim in graph.saved(index, "dims")]
         return frozenset(dims.index(axis) for axis in axes)
     if name in vocab.RESHAPES:
-        return frozenset[int]().union(*(_parted(axis, shape, new) for axis in axes))
+        return frozenset[int]().union(*(_split_axes(axis, shape, new) for axis in axes))
     dim = graph.dimension(index) if name in vocab.DROPS_AXIS else None
     return frozenset() if dim is None else frozenset(axis - (axis > dim % len(shape)) for axis in axes)
 
 
-def _parted(axis: int, before: tuple[int, ...], after: tuple[int, ...]) -> set[int]:
-    """The axes that a view makes of one: those between the same products of lengths."""
+def _split_axes(axis: int, before: tuple[int, ...], after: tuple[int, ...]) -> set[int]:
+    """Return the axes into which a view splits one: those between the same products of lengths."""
     outer = math.prod(before[:axis])
     found: set[int] = set()
     for place, length in enumerate(after):

@@ -1,4 +1,4 @@
-"""Searches a branch backwards for the place on the trunk where it leaves."""
+"""Searches a residual branch backwards for the node where it leaves the trunk."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.landmarks import Landmarks
 from inithealth.record.graph.slices import Selection, apart
 
-_MOST_TRUNK = 32  # nodes without a weight that a trunk passes beside its branch
-_MOST_BRANCH = 1000  # nodes of one branch, looked through for the fork
-_STEPS_A_NODE = 2  # of all searches up to a node, so that their cost stays linear in the graph
-# How far a search backwards through a branch has come.
+_MOST_TRUNK = 32  # nodes without a weight on the trunk, parallel to a branch
+_MOST_BRANCH = 1000  # nodes of one branch that are searched for the fork
+_STEPS_A_NODE = 2  # limit per node for all searches, so that their cost is linear in the graph
+# State of a backward search through a branch.
 _NOTHING, WEIGHT, _NON_LINEAR, SECOND_WEIGHT = range(4)
 
-Edge = tuple[int, int]  # (producer, which of its outputs)
+Edge = tuple[int, int]  # (producer, index of its output)
 
 
 @dataclass(frozen=True)
 class Chain:
-    """The nodes a signal passes on its way back, each with one signal to read, up to and with the last."""
+    """The nodes upstream of a signal, each with one input signal, up to and including the last."""
 
     start: int
     end: int
     lowest: int
     nodes: frozenset[int]
-    selections: tuple[Selection, ...]  # where it is a part of a signal: another part is no trunk of this one
+    selections: tuple[Selection, ...]  # selected parts of a signal: another part is not its trunk
 
 
 class Search:
-    """Searches backwards through branches, within what all of them together may cost."""
+    """Searches backwards through branches, with a limit on the total cost."""
 
     def __init__(self, marks: Landmarks) -> None:
         self.marks, self.left, self.allowed = marks, 0, 0
 
     def allow(self, index: int) -> None:
-        """Allow for the searches at a node what those before have not spent."""
+        """Add the budget of a node and the unused budget of earlier nodes."""
         allowed = _MOST_BRANCH + _STEPS_A_NODE * index
         self.left, self.allowed = self.left + allowed - self.allowed, allowed
 
     def chain(self, edge: Edge, last: int = -1) -> Chain:
-        """The way back from an edge to a weight, a join of signals or the last node wanted."""
+        """Return the chain upstream of an edge, up to a weight, a node with several signals, or the node ``last``."""
         graph, nodes, selections = self.marks.graph, list[int](), list[Selection]()
         while edge[0] >= 0 and len(nodes) < _MOST_TRUNK:
             index, output = edge
@@ -58,16 +58,17 @@ class Search:
         if graph.pure[index] is not None:
             return graph.edges[index][0] if len(graph.edges[index]) == 1 else (-1, 0)
         joined = self.marks.residuals.get(index)
-        if joined is not None:  # the trunk goes on behind another branch
+        if joined is not None:  # the trunk continues upstream of another branch
             return next(edge for edge in graph.edges[index] if edge[0] == joined.trunk)
         before = self.marks.before(index)
         return next((edge for edge in graph.edges[index] if edge[0] == before >= 0), (-1, 0))
 
-    def fork(self, branch: int, chain: Chain, wanted: int, barred: int = -1) -> int:
-        """The node of the chain that a branch comes from, having passed what is wanted; -1 where there is none.
+    def fork(self, branch: int, chain: Chain, required: int, barred: int = -1) -> int:
+        """Return the node of the chain where a branch leaves it; -1 if there is none.
 
         Args:
-            barred: a node that the branch may not pass.
+            required: state that the branch must reach, such as `SECOND_WEIGHT`.
+            barred: a node that the branch must not contain.
         """
         graph, selections = self.marks.graph, chain.selections
         stack, seen = [(branch, _NOTHING)], set[tuple[int, int]]()
@@ -84,12 +85,12 @@ class Search:
                 if producer not in chain.nodes:
                     if graph.pure[producer] is None and producer != barred:
                         stack.append((producer, passed))
-                elif passed >= wanted:
+                elif passed >= required:
                     return producer
         return -1
 
     def _edges(self, index: int) -> Sequence[Edge]:
-        """Where a signal comes from; across a branch within this one, whose conditions are none of this one's trunk."""
+        """Return the input edges of a node; a nested branch is skipped, because its inputs are not the trunk."""
         residual = self.marks.residuals.get(index) or self.marks.projections.get(index)
         return self.marks.graph.edges[index] if residual is None else ((residual.fork, 0),)
 

@@ -1,4 +1,4 @@
-"""What the output of a node meets: an activation, a norm, a residual add, another layer, the loss."""
+"""The targets of a node's output: an activation, a norm, a residual add, another layer, the loss."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.landmarks import Landmarks
 from inithealth.recording import Feeds
 
-_MOST_TARGETS = 4  # an output read by more things than that is told by the first few
-_PARTS = {"query": "q", "key": "k", "value": "v", "mask": "bias"}  # of an attention, and what a target calls them
+_MOST_TARGETS = 4  # of outputs with more readers, only the first targets are recorded
+_PARTS = {"query": "q", "key": "k", "value": "v", "mask": "bias"}  # roles in attention, and their names in a target
 
 
 @dataclass(frozen=True)
 class Target:
-    """What an output meets: ("activation", "relu", node)."""
+    """The target of an output: ("activation", "relu", node)."""
 
     what: Feeds
     name: str
     node: int
-    parameters: tuple[float, ...] = ()  # of an activation, where they are not torch's defaults
-    scale: float = 1.0  # the constant that the output is multiplied by before
+    parameters: tuple[float, ...] = ()  # of an activation, if they are not torch's defaults
+    scale: float = 1.0  # constant factor between the output and the target
 
 
-Meets = list[tuple[Target, ...]]  # by node; those of a node's readers are known before its own
+Meets = list[tuple[Target, ...]]  # by node; computed from the loss backwards
 
 
 def targets(marks: Landmarks, meets: Meets, index: int, readers: Iterable[tuple[int, int]]) -> tuple[Target, ...]:
-    """What a node's output meets at some of its (reader, operand)."""
+    """Return the targets of a node's output at some of its (reader, operand)."""
     found: dict[tuple[str, str], Target] = {}
     for reader, operand in readers:
         for target in _met(marks, meets, index, reader, operand):
@@ -44,12 +44,12 @@ def targets(marks: Landmarks, meets: Meets, index: int, readers: Iterable[tuple[
 
 
 def _met(marks: Landmarks, meets: Meets, index: int, reader: int, operand: int) -> tuple[Target, ...]:
-    """What is met at a reader: itself, or, where it lets the signal pass, what comes after it."""
+    """Return the target at a reader: the reader itself, or its targets if it passes the signal on."""
     graph, name = marks.graph, marks.graph.names[reader]
     if reader in marks.norms:
         return (Target("norm", name, reader),) if marks.norms[reader] == index else ()
     role = vocab.node(name).role(operand)
-    if role == "place":  # it says where to read another operand: its size is none of a signal
+    if role == "place":  # it contains positions in another operand, not a signal
         return ()
     if reader in marks.operations and marks.operations[reader].kind != "scale":
         return (Target("layer", marks.operations[reader].kind, reader),)
@@ -63,7 +63,7 @@ def _met(marks: Landmarks, meets: Meets, index: int, reader: int, operand: int) 
     if found is not None:
         return (Target("activation", found[0].name, reader, found[1]),)
     if name in vocab.STATISTIC and any(marks.norms.get(other) == index for other, _ in graph.readers(index)):
-        return ()  # on its way into the statistics of a norm
+        return ()  # input of the statistics of a norm
     if reader in marks.residuals and peel(graph, marks.residuals[reader].branch) == peel(graph, index):
         return (Target("residual", name, reader),)
     if name in vocab.MULTIPLICATIVE and len(graph.data(reader)) > 1:
@@ -74,14 +74,14 @@ def _met(marks: Landmarks, meets: Meets, index: int, reader: int, operand: int) 
 
 
 def _part(graph: Graph, product: int, operand: int) -> str:
-    """Which part of an attention one side of a product of two signals is."""
+    """Return the role in attention of one side of a product of two signals."""
     other = [producer for at, (producer, _) in enumerate(graph.edges[product]) if at != operand][-1]
     weighed = other >= 0 and graph.names[peel(graph, other)] in vocab.SOFTMAX
     return "v" if weighed else "q" if operand == len(graph.edges[product]) - 2 else "k"
 
 
 def _constant_factor(graph: Graph, index: int) -> float:
-    """The number that a node multiplies the signal by; 1 for every other node."""
+    """Return the constant by which a node multiplies the signal; 1 for other nodes."""
     if graph.names[index] not in ("Mul", "Div") or all(producer >= 0 for producer, _ in graph.edges[index]):
         return 1.0
     factor = graph.saved(index, "other")

@@ -1,4 +1,4 @@
-"""Which ways the signal can take through a graph: dominators, and nodes that no skip gets round."""
+"""The paths of the signal through a graph: dominators, and nodes that no skip connection bypasses."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from inithealth.record.graph.graph import Graph
 
 
 def peel(graph: Graph, index: int) -> int:
-    """The node whose values these are, before views and copies."""
+    """Return the node whose values these are, before views and copies."""
     while index >= 0 and graph.names[index] in vocab.LAYOUT and len(graph.data(index)) == 1:
         index = graph.data(index)[0]
     return index
 
 
 def immediate_dominators(graph: Graph) -> list[int]:
-    """For each node the last one that all ways from the inputs to it pass; -1 where the ways start apart."""
+    """Return for each node the last node on all paths from the inputs to it; -1 if there is none."""
     tree = _Tree(len(graph))
     for index in range(len(graph)):
         sources = graph.data(index) if graph.pure[index] is None else []
@@ -24,7 +24,7 @@ def immediate_dominators(graph: Graph) -> list[int]:
 
 
 def immediate_post_dominators(graph: Graph) -> list[int]:
-    """For each node the next one that all ways from it to the loss pass; -1 at the loss."""
+    """Return for each node the next node on all its paths to the loss; -1 at the loss."""
     tree = _Tree(len(graph))
     for index in reversed(range(len(graph))):
         readers = [reader for reader, _ in graph.readers(index)] if graph.pure[index] is None else []
@@ -34,16 +34,16 @@ def immediate_post_dominators(graph: Graph) -> list[int]:
 
 
 class _Tree:
-    """A forest that grows leaf by leaf and finds nearest common ancestors in logarithmic time.
+    """A forest that is built leaf by leaf and finds nearest common ancestors in logarithmic time.
 
-    Each node has a link to its parent and one that jumps further: Myers 1983, "An applicative random-access stack".
+    Each node has a link to its parent and a jump link: Myers 1983, "An applicative random-access stack".
     """
 
     def __init__(self, count: int) -> None:
         self.parent, self.jump, self.depth = [-1] * count, list(range(count)), [0] * count
 
     def place(self, node: int, others: list[int]) -> None:
-        """Hang a node below the nearest common ancestor of some others."""
+        """Add a node below the nearest common ancestor of others."""
         parent = others[0]
         for other in others[1:]:
             if parent < 0:
@@ -57,7 +57,7 @@ class _Tree:
         self.jump[node] = self.jump[far] if even else parent
 
     def _meet(self, one: int, other: int) -> int:
-        """The nearest common ancestor; -1 where there is none."""
+        """Return the nearest common ancestor; -1 if there is none."""
         jump, parent, depth = self.jump, self.parent, self.depth
         if depth[one] < depth[other]:
             one, other = other, one
@@ -71,10 +71,10 @@ class _Tree:
 
 
 def essential_nodes(graph: Graph, after: list[int]) -> set[int]:
-    """The nodes without which some input could not reach the loss: no skip leads around them.
+    """Return the nodes without which some input could not reach the loss: no skip connection bypasses them.
 
-    A node that all ways from some input to the loss pass is essential. So is one that feeds an
-    essential product (a gate) by itself: a zero factor stops the signal whatever the other brings.
+    A node on all paths from some input to the loss is essential. So is a node that alone feeds one factor of an
+    essential product (a gate), because a zero factor blocks the signal.
 
     Args:
         after: immediate post-dominators.
@@ -94,10 +94,10 @@ def essential_nodes(graph: Graph, after: list[int]) -> set[int]:
 
 
 def _stops(graph: Graph, reader: int, operand: int) -> bool:
-    """Whether a node passes nothing on when one of its operands is zero."""
+    """Return whether the output of a node is zero if one of its operands is zero."""
     name = graph.names[reader]
-    if name in vocab.SOFTMAX:  # of zero scores it makes equal shares
+    if name in vocab.SOFTMAX:  # zero scores become equal weights
         return False
     if name in vocab.ATTENTION:
-        return vocab.node(name).role(operand) == "value"  # what is summed, not compared
+        return vocab.node(name).role(operand) == "value"  # the values are summed; queries and keys are compared
     return len(graph.data(reader)) < 2 or name in vocab.MULTIPLICATIVE or name in vocab.PRODUCTS - {"Addmm"}

@@ -1,6 +1,6 @@
-"""What each operation feeds and reads, told by the autograd graph.
+"""What each operation feeds and reads, from the autograd graph.
 
-A net written with ``F.relu`` and its twin with ``nn.ReLU`` have the same graph, hence the same flow.
+Networks with ``F.relu`` and with ``nn.ReLU`` have the same graph, so they have the same flow.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from inithealth.record.graph.unjudged import unjudged
 
 @dataclass
 class Flow(Landmarks):
-    """A graph read: operations, what they feed, where the signal joins and splits."""
+    """The operations of a graph, what they feed, and where signals join and split."""
 
     branch_ends: set[int] = field(default_factory=set)
-    branches: int = 0  # residual branches that are added up on the way to the loss
-    trunk_normalized: bool = False  # norms lie on the residual trunk itself, as in a post-norm transformer
+    branches: int = 0  # residual branches on the path to the loss
+    trunk_normalized: bool = False  # the residual trunk itself is normalized, as in a post-norm transformer
     essential: set[int] = field(default_factory=set)
-    unread: dict[str, str] = field(default_factory=dict)  # weight -> the node that uses it in a way not known here
-    unknown: tuple[str, ...] = ()  # the nodes of the graph whose meaning is not known, each name once
+    unread: dict[str, str] = field(default_factory=dict)  # weight -> the unknown node that uses it
+    unknown: tuple[str, ...] = ()  # names of unknown nodes, each once
     meets: Meets = field(default_factory=list)
-    unjudged: tuple[str, ...] = ()  # the functions of each value behind a layer that no row of the table describes
-    scales: list[tuple[str, ...]] = field(default_factory=list)  # learned scales on the way to the next layer
+    unjudged: tuple[str, ...] = ()  # elementwise functions after a layer that have no row in the activation table
+    scales: list[tuple[str, ...]] = field(default_factory=list)  # by node: learned scales before the next layer
     forks: set[int] = field(default_factory=set)  # where residual branches leave the trunk
-    trunk_nodes: set[int] = field(default_factory=set)  # what the trunk is there: before views and what is added to it
-    valued: list[bool] = field(default_factory=list)  # whether a node reaches the loss but through scores of attention
-    moved: list[bool] = field(default_factory=list)  # whether a gradient can come back to a node at all
+    trunk_nodes: set[int] = field(default_factory=set)  # the trunk at the forks, without views and added terms
+    valued: list[bool] = field(default_factory=list)  # by node: whether its values, not only scores, reach the loss
+    moved: list[bool] = field(default_factory=list)  # by node: whether it can get a gradient
 
     def activation(self, node: int) -> Target | None:
-        """The first non-linearity that a node's output meets, looking through normalization."""
+        """Return the first non-linearity after a node, also after normalization; None if there is none."""
         frontier, seen = [node], {node}
         while frontier:
             passed: list[int] = []
@@ -58,7 +58,7 @@ class Flow(Landmarks):
         return None
 
     def activations(self) -> dict[int, list[int]]:
-        """Activation node -> the operations that feed it."""
+        """Return activation node -> the operations that feed it."""
         fed: dict[int, list[int]] = {}
         for node, operation in self.operations.items():
             target = None if operation.kind in ELEMENTWISE else self.activation(node)
@@ -67,7 +67,7 @@ class Flow(Landmarks):
         return fed
 
     def inputs(self) -> set[int]:
-        """``id`` of every leaf tensor, parameters apart, whose scale reaches a weight: no norm or sine comes before."""
+        """Return the ``id`` of every leaf, except parameters, that is a layer's input without a norm or sine before."""
         return {
             id(self.graph.nodes[index].variable)  # type: ignore[attr-defined]
             for index, name in enumerate(self.graph.names)
@@ -75,26 +75,26 @@ class Flow(Landmarks):
         }
 
     def _meets_weight(self, index: int) -> bool:
-        """Whether it is a signal, not what weighs one (an adjacency, attention's queries and keys)."""
+        """Return whether it is a signal, not the weights of one (adjacency, attention's queries and keys)."""
         return any(
             target.what in ("layer", "residual") or (target.what, target.name) == ("attention", "v")
             for target in self.meets[index]
         )
 
     def is_head(self, node: int) -> bool:
-        """Whether nothing with a weight stands between a node and the loss."""
+        """Return whether there is no other weight between a node and the loss."""
         return not self.leads_on[node]
 
     def is_trunk(self, node: int) -> bool:
-        """Whether a residual branch leaves right behind a node: no norm lies between it and the trunk."""
+        """Return whether a residual branch starts directly after a node, without a norm in between."""
         return node in self.trunk_nodes
 
     def reads_norm(self, node: int) -> bool:
-        """Whether an operation reads what a norm puts out."""
+        """Return whether the input of an operation is the output of a norm."""
         return trunk.reads_norm(self, node)
 
     def reads_trunk(self, node: int) -> bool:
-        """Whether an operation is the first of a residual branch, norms with a weight among them."""
+        """Return whether an operation is the first of a residual branch; norms with a weight count as operations."""
         shortcut = any(projection.shortcut == node for projection in self.projections.values())
         return not shortcut and trunk.reads_trunk(self, node, self.forks)
 
@@ -123,7 +123,7 @@ def flow_of(graph: Graph) -> Flow:
 
 
 def _look_ahead(flow: Flow) -> None:
-    """Fill in what each node meets, from the loss backwards."""
+    """Fill in the targets of each node, from the loss backwards."""
     graph = flow.graph
     flow.meets, flow.leads_on = [()] * len(graph), [False] * len(graph)
     for index in reversed(range(len(graph))):
@@ -141,7 +141,7 @@ _ADDED = vocab.LAYOUT | vocab.ARITHMETIC | vocab.NORMS | vocab.ATTENTION | vocab
 
 
 def _unread(flow: Flow) -> Iterator[tuple[str, str]]:
-    """Weights that only operations outside the vocabulary use; what is added to the signal, or scales it, is none."""
+    """Yield weights that only unknown operations use, and the operation; biases and scales do not count."""
     graph = flow.graph
     known = {name for operation in flow.operations.values() for name in operation.weights}
     for index, name in graph.parameters.items():

@@ -1,4 +1,4 @@
-"""Which nodes reach the loss by their values, and not only through what attention compares, or at all."""
+"""Nodes that affect the loss at all, and other than through attention scores."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable
 from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.graph import Graph
 
-_MOST_STEPS = 6  # nodes between a softmax and what it weighs
-_PADDING_READ = 2**16  # indices of an embedding that are looked at
+_MOST_STEPS = 6  # nodes between a softmax and the signal that it weighs
+_PADDING_READ = 2**16  # indices of an embedding that are checked
 
 Cut = Callable[[Graph, int, int], bool]
 
 
 def reaching(graph: Graph, cut: Cut) -> list[bool]:
-    """For each node, whether some way from it to the loss has no (reader, operand) that is cut."""
+    """Return for each node whether some path from it to the loss has no (reader, operand) that is cut."""
     reaches = [False] * len(graph)
     for index in reversed(range(len(graph))):
         readers = graph.consumers[index]
@@ -23,18 +23,18 @@ def reaching(graph: Graph, cut: Cut) -> list[bool]:
 
 
 def scores(graph: Graph, reader: int, operand: int) -> bool:
-    """Whether an operand is what an attention compares: a query, a key, a position.
+    """Return whether an operand of an attention determines its scores: a query, a key, a position.
 
-    Where keys look alike, as they do at first, the gradient of scores fades by right.
+    If the keys are similar, as at the start of training, small gradients of scores are expected.
     """
     name = graph.names[reader]
     if name in vocab.ATTENTION:
-        return vocab.node(name).role(operand) != "value"  # what is summed, not compared
+        return vocab.node(name).role(operand) != "value"  # the values are summed; queries and keys are compared
     return name in vocab.SOFTMAX and _weighs(graph, reader)
 
 
 def over_one(graph: Graph, reader: int, operand: int) -> bool:
-    """Whether a node is a softmax over a single element, through which no gradient can come."""
+    """Return whether a node is a softmax over a single element, whose gradient is zero."""
     name = graph.names[reader]
     if name in vocab.ATTENTION:
         node = vocab.node(name)
@@ -47,7 +47,7 @@ def over_one(graph: Graph, reader: int, operand: int) -> bool:
 
 
 def looks_up_padding(graph: Graph, index: int) -> bool:
-    """Whether an embedding looks up nothing but its padding row, which gets no gradient."""
+    """Return whether an embedding reads only its padding row, which gets no gradient."""
     padding = graph.saved(index, "padding_idx") if graph.names[index] == "Embedding" else None
     indices = graph.saved(index, "indices") if padding is not None else None
     if padding is None or indices is None or not 0 < indices.numel() <= _PADDING_READ:
@@ -56,7 +56,7 @@ def looks_up_padding(graph: Graph, index: int) -> bool:
 
 
 def _weighs(graph: Graph, index: int) -> bool:
-    """Whether what a softmax puts out is multiplied with another signal, rather than being what is wanted."""
+    """Return whether the output of a softmax is multiplied with another signal, as in attention."""
     for _ in range(_MOST_STEPS):
         readers = graph.readers(index)
         if not readers:

@@ -1,6 +1,6 @@
 """The autograd graph as plain lists: nodes in topological order, inputs first.
 
-Node wrappers are recycled when unreferenced, so the graph keeps every node: drop it after the step.
+Node wrappers are recycled if unreferenced, so the graph keeps every node. Release it after the step.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from inithealth.record.graph.order import Order
 
 
 class Graph:
-    """Everything that some roots depend on.
+    """The nodes that the roots depend on.
 
     Args:
         ordered: its nodes, from :func:`inithealth.record.graph.order.order`.
@@ -26,13 +26,13 @@ class Graph:
     def __init__(self, ordered: Order, names: Mapping[int, str]) -> None:
         with collection_paused():
             self.nodes, self.names, self.edges = ordered.nodes, ordered.names, ordered.edges
-            # (consumer, its operand, which output of ours it reads)
+            # (consumer, its operand, index of the output that it reads)
             self.consumers: list[list[tuple[int, int, int]]] = [[] for _ in self.nodes]
             for index, edges in enumerate(self.edges):
                 for operand, (producer, output) in enumerate(edges):
                     if producer >= 0:
                         self.consumers[producer].append((index, operand, output))
-            self.packed = False  # whether a tensor was met that a saved-tensor hook keeps
+            self.packed = False  # whether a saved-tensor hook has packed a tensor that was read
             self.parameters: dict[int, str] = {}  # node -> parameter name
             self.pure = self._pure(names)
             self._data = [[p for p, _ in e if p >= 0 and self.pure[p] is None] for e in self.edges]
@@ -40,34 +40,34 @@ class Graph:
             self.index = {node: index for index, node in enumerate(self.nodes)}
 
     def matches(self, ordered: Order) -> bool:
-        """Whether another graph has the same nodes and edges: a training repeats itself."""
+        """Return whether another graph has the same nodes and edges, as in most steps of a training."""
         return self.names == ordered.names and self.edges == ordered.edges
 
     def rebind(self, ordered: Order) -> None:
-        """Take the nodes of another graph that matches."""
+        """Replace the nodes by those of a matching graph."""
         self.nodes = ordered.nodes
         self.index = {node: index for index, node in enumerate(self.nodes)}
 
     def release(self) -> None:
-        """Let go of torch's nodes and what they saved; names and edges stay."""
+        """Release torch's nodes and their saved tensors; keep names and edges."""
         self.nodes, self.index = [], {}
 
     def __len__(self) -> int:
         return len(self.names)
 
     def shape(self, index: int, output: int = 0) -> tuple[int, ...]:
-        """Shape of a node's output. Empty where torch does not tell."""
+        """Return the shape of a node's output; () if torch does not provide it."""
         metadata = getattr(self.nodes[index], "_input_metadata", ())
         return tuple(metadata[output].shape) if output < len(metadata) else ()
 
     def saved(self, index: int, name: str) -> Any:
-        """What a node saved for backward, detached; None where there is none or it was changed in place since.
+        """Return what a node saved for backward, detached; None without it or if it was changed in place.
 
-        What a hook has packed is left alone: unpacking it runs a checkpoint's forward pass again.
+        Tensors packed by a hook are not read: unpacking may run a checkpoint's forward pass.
         """
         node = (
             getattr(self.nodes[index], "_wrapped_node", None) or self.nodes[index]
-        )  # inside CopySlices, from torch 2.14
+        )  # inside CopySlices, since torch 2.14
         try:
             packed = getattr(getattr(node, f"_raw_saved_{name}", None), "unpack_hook", None) is not None
             self.packed = self.packed or packed
@@ -77,7 +77,7 @@ class Graph:
         return value.detach() if isinstance(value, torch.Tensor) else value
 
     def saved_tensors(self, index: int) -> tuple[torch.Tensor, ...] | None:
-        """What an ``autograd.Function`` saved, detached; empty where it is gone, None where a hook has packed it."""
+        """Return the saved tensors of an ``autograd.Function``, detached; () if freed, None if packed by a hook."""
         node: Any = self.nodes[index]
         try:
             raw = node._raw_saved_tensors
@@ -85,33 +85,33 @@ class Graph:
                 self.packed = True
                 return None
             return tuple(tensor.detach() for tensor in node.saved_tensors)
-        except (AttributeError, RuntimeError):  # changed in place since, or freed
+        except (AttributeError, RuntimeError):  # changed in place, or freed
             return ()
 
     def dimension(self, index: int) -> int | None:
-        """The dimension that a node works along."""
+        """Return the dimension along which a node works; None if it was not saved."""
         dim = self.saved(index, "dim")
         return self.signed(dim) if isinstance(dim, int) else None
 
     @staticmethod
     def signed(dim: int) -> int:
-        """A saved dimension: negative ones are saved as unsigned numbers."""
+        """Return a saved dimension as a signed number: torch saves negative ones as unsigned."""
         return dim - 2**64 if dim >= 2**63 else dim
 
     def is_data(self, index: int) -> bool:
-        """Whether that node carries the signal, rather than a parameter or what is computed from parameters alone."""
+        """Return whether a node carries a signal, as opposed to values computed only from parameters."""
         return index >= 0 and self.pure[index] is None
 
     def data(self, index: int) -> list[int]:
-        """The producers of a node's data operands."""
+        """Return the producers of a node's signal operands."""
         return self._data[index]
 
     def readers(self, index: int) -> list[tuple[int, int]]:
-        """(consumer, operand) of everything that reads this node's signal."""
+        """Return the (consumer, operand) of all nodes that read this node's signal."""
         return self._readers[index]
 
     def _pure(self, names: Mapping[int, str]) -> list[tuple[str, ...] | None]:
-        """For each node the parameters it is computed from, if from parameters and constants only."""
+        """Return for each node the parameters it is computed from, if only from parameters and constants."""
         pure: list[tuple[str, ...] | None] = [None] * len(self.nodes)
         for index, node in enumerate(self.nodes):
             if self.names[index] == "AccumulateGrad":
@@ -124,10 +124,10 @@ class Graph:
         return pure
 
     def _transform(self, index: int, pure: list[tuple[str, ...] | None]) -> tuple[str, ...] | None:
-        """The parameters behind a weight transform (``W.t()``, weight norm, a cast), None for anything else."""
+        """Return the parameters of a weight transform (``W.t()``, weight norm, a cast); None for other nodes."""
         edges = self.edges[index]
         name = self.names[index]
-        if name in vocab.SPECTRAL:  # sigma = u . (W v) of a spectral norm is read by a Dot alone
+        if name in vocab.SPECTRAL:  # sigma = u . (W v) of a spectral norm, which only a Dot reads
             if name == "Mv" and not all(self.names[c] in ("Dot", "Vdot") for c, _, _ in self.consumers[index]):
                 return None
         elif name in vocab.PRODUCTS:  # B @ A of a low-rank update merged into the weight
@@ -145,10 +145,10 @@ class Graph:
             sources.update(dict.fromkeys(found))
         if not operands or (len(operands) < len(edges) and self._grew(index)):
             return None
-        return tuple(sources)[:32]  # a stack of hundreds of weights need not be told in full
+        return tuple(sources)[:32]  # a limit for stacks of hundreds of weights
 
     def _is_matrix_function(self, index: int) -> bool:
-        """Whether a node is the exponential, the inverse or the like of a matrix, perhaps scaled."""
+        """Return whether a node is a matrix function such as the exponential or the inverse, possibly scaled."""
         for _ in range(3):
             if index < 0 or self.names[index] in vocab.MATRIX_FUNCTIONS:
                 break
@@ -156,6 +156,6 @@ class Graph:
         return index >= 0 and self.names[index] in vocab.MATRIX_FUNCTIONS
 
     def _grew(self, index: int) -> bool:
-        """Whether a constant operand made the result larger than the parameters: then the constant is the data."""
+        """Return whether a constant operand made the result larger than the parameters, so that it is a signal."""
         size = torch.Size(self.shape(index)).numel()
         return size > max(torch.Size(self.shape(p, o)).numel() for p, o in self.edges[index] if p >= 0)

@@ -1,4 +1,4 @@
-"""What single nodes of a graph are: operations with a weight, norms, residual adds."""
+"""The roles of the nodes of a graph: operations with a weight, norms, residual adds."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from inithealth.record.graph.operations import Operation
 
 @dataclass(frozen=True)
 class Residual:
-    """An add that brings a branch back to the trunk it left."""
+    """An add that joins a residual branch and its trunk."""
 
-    fork: int  # the trunk where the branch leaves it
-    trunk: int  # the producer of the trunk's side of the add
-    branch: int  # the producer of the branch's side of the add
-    ends: frozenset[int]  # operations from which the branch reaches the add without meeting another one
-    shortcut: int | None = None  # the one operation on the trunk's side, a projection; None: the trunk as it is
+    fork: int  # the node of the trunk where the branch starts
+    trunk: int  # the operand of the add on the trunk
+    branch: int  # the operand of the add on the branch
+    ends: frozenset[int]  # last operations of the branch before the add
+    shortcut: int | None = None  # the projection on the trunk; None: the trunk is unchanged
 
 
 @dataclass
 class Landmarks:
-    """A graph and what is known of its nodes."""
+    """A graph and the roles of its nodes."""
 
     graph: Graph
     operations: dict[int, Operation]
-    norms: dict[int, int]  # normalization node -> what it normalizes
-    dominators: list[int]  # for each node the last one that all ways to it pass
-    residuals: dict[int, Residual] = field(default_factory=dict)  # add -> the branch that it adds to its trunk
-    projections: dict[int, Residual] = field(default_factory=dict)  # the same where a layer projects the trunk
-    leads_on: list[bool] = field(default_factory=list)  # whether an operation with a weight follows the node
+    norms: dict[int, int]  # normalization node -> the node that it normalizes
+    dominators: list[int]  # for each node the last node on all paths to it
+    residuals: dict[int, Residual] = field(default_factory=dict)  # add -> its residual branch
+    projections: dict[int, Residual] = field(default_factory=dict)  # the same with a projection on the trunk
+    leads_on: list[bool] = field(default_factory=list)  # by node: whether an operation with a weight follows
 
     def __post_init__(self) -> None:
         self._weighted = {node for node, each in self.operations.items() if each.kind not in ELEMENTWISE}
 
     def weighted(self, index: int) -> bool:
-        """Whether a node is an operation with a weight, norms and learned scales apart."""
+        """Return whether a node is an operation with a weight, other than norms and learned scales."""
         return index in self._weighted
 
     def before(self, index: int) -> int:
-        """The node whose signal this one passes on, normalized, scaled or laid out; -1 where several join or none."""
+        """Return the node whose signal this one normalizes, scales or rearranges; -1 for several signals or none."""
         if index in self.norms:
             return self.norms[index]
         data = self.graph.data(index)

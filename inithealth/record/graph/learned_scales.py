@@ -1,4 +1,4 @@
-"""Learned scales that a signal passes before the next layer: LayerScale, ReZero's alpha, the weight of a norm."""
+"""Learned scales between a signal and the next layer: LayerScale, ReZero's alpha, the weight of a norm."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from inithealth.record.graph.landmarks import Landmarks
 
 
 def passed_scales(marks: Landmarks) -> list[tuple[str, ...]]:
-    """For each node the parameters that scale its signal on all its ways to the next layer or residual add."""
+    """Return for each node the parameters that scale its signal on all paths to the next layer or residual add."""
     graph = marks.graph
     found: list[tuple[str, ...]] = [()] * len(graph)
     for index in reversed(range(len(graph))):
@@ -25,7 +25,7 @@ def passed_scales(marks: Landmarks) -> list[tuple[str, ...]]:
 
 
 def _at(marks: Landmarks, found: list[tuple[str, ...]], reader: int) -> tuple[str, ...]:
-    """The scales from a reader on."""
+    """Return the scales at a reader and after it."""
     operation = marks.operations.get(reader)
     if operation is not None:
         return operation.weights[:1] + found[reader] if operation.kind in ELEMENTWISE else ()
@@ -38,7 +38,7 @@ def _at(marks: Landmarks, found: list[tuple[str, ...]], reader: int) -> tuple[st
 
 
 def norm_weights(marks: Landmarks) -> list[int]:
-    """The weights of norms that are written by hand. Not ``1 + weight``, which starts from zero by right."""
+    """Return the weights of composed norms, without those of the form ``1 + weight``, which are expected to be zero."""
     return [
         node
         for node, operation in marks.operations.items()

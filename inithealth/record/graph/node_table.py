@@ -1,7 +1,7 @@
-"""Every node of an autograd graph whose meaning is known: what it is, and what its operands are.
+"""All known nodes of autograd graphs: their kind and the roles of their operands.
 
-A row holds nodes that are alike in all of that. Names are torch's, without namespace and ``Backward0``. To add an
-operation, add a row, or its name to one. ``theory/activation_table.py`` says which function an activation is.
+A row contains nodes that have all properties in common. Names are torch's, without namespace and ``Backward0``. To add
+an operation, add a row, or add its name to a row. Activations are defined in ``theory/activation_table.py``.
 """
 
 from __future__ import annotations
@@ -12,31 +12,31 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Node:
-    """What a node does, and what its operands are, in the order of its edges."""
+    """The kind of a node, and the roles of its operands in the order of its edges."""
 
     kind: str
-    operands: tuple[str, ...] = ()  # a "factor" is a weight if it comes from a parameter, else a signal
-    saved: tuple[str, ...] = ()  # the name by which the node keeps each operand; "" where it keeps none
+    operands: tuple[str, ...] = ()  # a "factor" is a weight if it is computed from a parameter, otherwise a signal
+    saved: tuple[str, ...] = ()  # the attribute with each saved operand; "" if it is not saved
     traits: frozenset[str] = frozenset()
-    loss: str = ""  # which loss a node of kind "loss" is
-    origin: str = ""  # the module of torch that has it as an autograd.Function, or the library; else it is torch's own
+    loss: str = ""  # the loss, for kind "loss"
+    origin: str = ""  # module or library that defines it as an autograd.Function; "" for torch's built-in nodes
 
     def at(self, *roles: str) -> tuple[int, ...]:
-        """The positions of the operands with these roles."""
+        """Return the positions of the operands with these roles."""
         return tuple(place for place, role in enumerate(self.operands) if role in roles)
 
     def role(self, operand: int) -> str:
-        """The role of an operand; "" where it is not known."""
+        """Return the role of an operand; "" if it is unknown."""
         return self.operands[operand] if operand < len(self.operands) else ""
 
     @property
     def kept_factors(self) -> dict[int, str]:
-        """The operands that may be a weight, and the names by which the node keeps them."""
+        """The operands that may be a weight, and the attributes with their saved tensors."""
         return {place: self.saved[place] for place in self.at("factor") if place < len(self.saved)}
 
     @property
     def units_first(self) -> bool:
-        """Whether a matrix that is its weight has the output units on its first axis."""
+        """Whether the first axis of its weight matrix indexes the output units."""
         return bool(self.traits & {"turned", "vector"})
 
 
@@ -51,14 +51,14 @@ def _row(
 _ATTENTION = "query key value mask"
 _FLEX, _DDP = "torch._higher_order_ops.flex_attention", "torch.nn.parallel.distributed"
 _FSDP = "torch.distributed.fsdp._fully_shard._fsdp_param_group"
-_VISION = "GeneratedBackwardFor_torchvision_"  # what the library registers in Python, from torchvision 0.27 on
+_VISION = "GeneratedBackwardFor_torchvision_"  # prefix of operations registered in Python, since torchvision 0.27
 
 # Traits. product: multiplies matrices; turned: with the second one transposed; vector: a matrix and a vector, or two.
-# spectral: finds the largest singular value of a weight; matrix_function: a square matrix of a parameter.
-# transform: may stand between a parameter and the operation that uses it as its weight.
-# reshapes, keeps_axes, drops_axis: what becomes of the axes; in_order: the elements stay in order.
-# splits, takes: makes several signals of one, or takes a part; hides: applies a mask to the scores of an attention.
-# statistic: a step of a norm that is written out; averaged, rooted: those that such a norm needs. reduces: ends a loss.
+# spectral: computes the largest singular value of a weight; matrix_function: a function of a square matrix.
+# transform: may be between a parameter and the operation that uses it as its weight.
+# reshapes, keeps_axes, drops_axis: the effect on the axes; in_order: keeps the order of the elements.
+# splits, takes: splits a signal, or selects a part; hides: applies a mask to the scores of an attention.
+# statistic: a step of a composed norm; averaged, rooted: required steps of such a norm. reduces: ends a loss.
 _ROWS: tuple[dict[str, Node], ...] = (
     # Operations with a weight.
     _row("Addmm", "linear", "product", "bias factor factor", "- mat1 mat2"),
@@ -110,7 +110,7 @@ _ROWS: tuple[dict[str, Node], ...] = (
     _row("Maximum", "arithmetic", "transform"),
     _row("Minimum", "arithmetic"),
     _row("Pow", "arithmetic", "statistic transform"),
-    # Layout: move, copy or select values; the signal passes as it is.
+    # Layout: move, copy or select values, which do not change.
     _row("View UnsafeView ReshapeAlias Squeeze Unsqueeze", "layout", "reshapes in_order"),
     _row("Alias Clone", "layout", "keeps_axes in_order"),
     _row("Expand ToCopy", "layout", "keeps_axes in_order statistic"),
@@ -141,18 +141,18 @@ _ROWS: tuple[dict[str, Node], ...] = (
     _row("Std", "reduction", "statistic transform averaged rooted"),
     _row("Var", "reduction", "statistic transform averaged"),
     _row("LinalgVectorNorm", "reduction", "statistic transform averaged rooted"),
-    # Functions of each value: what some are besides an activation.
+    # Elementwise functions, including the other uses of activations.
     _row("Rsqrt Sqrt", "function", "statistic transform rooted"),
     _row("Reciprocal ClampMin Clamp", "function", "statistic transform"),
     _row("Exp Expm1 Log Abs Sin Cos Tanh Sigmoid Softplus Softmax Relu Gelu", "function", "transform"),
-    # Matrices. An orthogonal weight is a function of a square matrix, multiplied with a constant one.
+    # Matrix functions. An orthogonal weight is a function of a square matrix, multiplied by a constant matrix.
     _row("LinalgMatrixExp LinalgHouseholderProduct LinalgSolveEx LinalgSolveTriangular", "matrix",
          "transform matrix_function"),
     _row("LinalgQr", "matrix", "transform"),
     _row("Vdot", "matrix", "transform spectral"),
     _row("WeightNormInterface", "weight_norm", "transform"),
     _row("Zero Fill", "constant"),
-    # What ties a graph to the training around it.
+    # Nodes that connect a graph to the training.
     _row("AccumulateGrad", "leaf"),
     _row("_DDPSink", "wrapper", origin=_DDP),
     _row("RegisterPostBackwardFunction", "wrapper", origin=_FSDP),
@@ -162,10 +162,10 @@ NODES: Mapping[str, Node] = {name: node for row in _ROWS for name, node in row.i
 
 
 def of_kind(*kinds: str) -> frozenset[str]:
-    """The names of all nodes of some kinds."""
+    """Return the names of all nodes of some kinds."""
     return frozenset(name for name, node in NODES.items() if node.kind in kinds)
 
 
 def having(trait: str) -> frozenset[str]:
-    """The names of all nodes with a trait."""
+    """Return the names of all nodes with a trait."""
     return frozenset(name for name, node in NODES.items() if trait in node.traits)

@@ -1,15 +1,15 @@
-"""Finds normalization in a graph: torch's own nodes, and norms written out by hand."""
+"""Finds normalization in a graph: torch's nodes, and norms composed of single operations."""
 
 from __future__ import annotations
 
 from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.graph import Graph
 
-_MOST_STEPS = 8  # nodes of a statistic, from the mean to the root
+_MOST_STEPS = 8  # nodes of the statistic, from the mean to the root
 
 
 def norms(graph: Graph) -> dict[int, int]:
-    """Normalization node -> what it normalizes; composite ones too: x * rsqrt(mean(x^2) + eps), x / norm(x)."""
+    """Return normalization node -> the node it normalizes; also for x * rsqrt(mean(x^2) + eps) and x / norm(x)."""
     found: dict[int, int] = {}
     for index, name in enumerate(graph.names):
         if graph.pure[index] is not None:
@@ -25,7 +25,7 @@ def norms(graph: Graph) -> dict[int, int]:
 
 
 def _is_statistic(graph: Graph, index: int) -> bool:
-    """Whether a node is the inverse size of a signal: a mean or norm below a root."""
+    """Return whether a node is the inverse norm of a signal: computed by a mean or norm and a root."""
     rooted = averaged = False
     for _ in range(_MOST_STEPS):
         name = graph.names[index] if index >= 0 else ""

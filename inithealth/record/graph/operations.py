@@ -16,20 +16,20 @@ class Operation:
 
     node: int
     kind: str  # "linear", "conv", "bmm", "embedding", "rnn", "bilinear", "norm", "scale"
-    weights: tuple[str, ...]  # parameters behind the weight; several under weight norm and the like
+    weights: tuple[str, ...]  # parameters of the weight; several with weight norm and similar
     bias: str | None = None
     fan_in: int | None = None
     fan_out: int | None = None
-    unit_axis: int | None = None  # the parameter's axis that counts the output units; None: not known
+    unit_axis: int | None = None  # axis of the parameter that indexes the output units; None: unknown
     groups: int = 1
-    operand: int | None = None  # which operand of the node the weight is
-    transformed: bool = False  # the weight used is not the parameter itself but computed from it
-    packed: int = 1  # operations side by side that the parameter holds, each with a fan_out of its own
-    held: int | None = None  # units that the parameter holds in all, where the operation uses a part of them
+    operand: int | None = None  # index of the operand that is the weight
+    transformed: bool = False  # the weight is computed from the parameter
+    packed: int = 1  # projections in the parameter, each with its own fan_out
+    held: int | None = None  # units of the whole parameter, if the operation uses only some of them
 
 
 def operations(graph: Graph) -> dict[int, Operation]:
-    """The operations by node, in forward order, normalization weights and learned scales among them."""
+    """Return the operations by node, in forward order, including normalization weights and learned scales."""
     found: dict[int, Operation] = {}
     for index, name in enumerate(graph.names):
         if graph.pure[index] is not None:
@@ -70,7 +70,7 @@ def _main(graph: Graph, index: int) -> Operation | None:
 
 
 def _held(graph: Graph, index: int, shape: tuple[int, ...], unit_axis: int | None) -> int | None:
-    """The units of a parameter that an operation uses a part of, as a query uses the first third of attention's."""
+    """Return the units of a parameter of which an operation uses only some, as the query of a packed projection."""
     while index not in graph.parameters:
         if graph.names[index] not in vocab.LAYOUT or len(graph.edges[index]) != 1:
             return None
@@ -82,8 +82,8 @@ def _held(graph: Graph, index: int, shape: tuple[int, ...], unit_axis: int | Non
 
 
 def _added_bias(graph: Graph, index: int) -> str | None:
-    """The vector that is added to an operation's output right away: ``x @ w + b``."""
-    for _ in range(3):  # a matrix product of more than two dimensions is viewed first
+    """Return the parameter that is added directly to an operation's output, as in ``x @ w + b``; None without one."""
+    for _ in range(3):  # a view may follow a matrix product with more than two dimensions
         readers = graph.readers(index)
         if len(readers) != 1:
             return None
@@ -100,7 +100,7 @@ def _added_bias(graph: Graph, index: int) -> str | None:
 
 
 def _parameters_at(graph: Graph, index: int, role: str) -> tuple[str, ...] | None:
-    """The parameters behind a node's operand with that role; None where it is a signal, a constant or absent."""
+    """Return the parameters of a node's operand with that role; None if it is a signal, a constant or absent."""
     edges = graph.edges[index]
     found = [
         at for at in vocab.node(graph.names[index]).at(role) if at < len(edges) and _is_weight(graph, edges[at][0])
@@ -119,7 +119,7 @@ def _matrix_fans(
         return shape[1], shape[0], 1
     if len(shape) < 2:
         return (shape[0] if shape else 1), 1, 1
-    rows_first = at == operands[1]  # x @ W: the rows of W meet the signal
+    rows_first = at == operands[1]  # x @ W: the rows of W are the inputs
     fan_in, fan_out = (shape[-2], shape[-1]) if rows_first else (shape[-1], shape[-2])
     return fan_in, fan_out, shape[0] if kind == "bmm" and len(shape) == 3 else 1
 
@@ -128,14 +128,14 @@ def _conv_fans(graph: Graph, index: int, shape: tuple[int, ...]) -> tuple[int | 
     groups = int(graph.saved(index, "groups") or 1)
     field = math.prod(shape[2:])
     if graph.saved(index, "transposed"):
-        # A transposed convolution spreads each input over stride positions: that many fewer meet in an output.
+        # A transposed convolution distributes each input over stride positions: each output sums that many fewer.
         stride = math.prod(graph.saved(index, "stride") or (1,))
         return max(1, shape[0] // groups * field // stride), shape[1] * field, groups
     return shape[1] * field, shape[0] // groups * field, groups
 
 
 def _lookup(graph: Graph, index: int, kind: str) -> Operation | None:
-    """Embeddings, fused recurrent layers, bilinear forms: every parameter operand is a weight."""
+    """Return the operation of an embedding, a fused recurrent layer or a bilinear form."""
     weights: list[str] = []
     shapes: list[tuple[int, ...]] = []
     for producer, output in graph.edges[index]:
@@ -154,13 +154,13 @@ def _lookup(graph: Graph, index: int, kind: str) -> Operation | None:
 
 
 def _gates(shapes: list[tuple[int, ...]]) -> int:
-    """How many gates a fused recurrent layer has: the rows of the recurrent weight by what they read."""
+    """Return the number of gates of a fused recurrent layer: rows over columns of the recurrent weight."""
     recurrent = shapes[1] if len(shapes) > 1 and len(shapes[1]) == 2 else (1, 1)
     return recurrent[0] // recurrent[1] if recurrent[0] % recurrent[1] == 0 else 1
 
 
 def _scaling(graph: Graph, index: int) -> Operation | None:
-    """The weight of a normalization, or a learned scale on the signal."""
+    """Return the operation of a normalization weight or a learned scale."""
     name, edges = graph.names[index], graph.edges[index]
     if name in vocab.NORMS:
         weight, bias = (_parameters_at(graph, index, role) for role in ("weight", "bias"))
@@ -184,7 +184,7 @@ def _only_layout(graph: Graph, index: int) -> bool:
 
 
 def _unit_axis(graph: Graph, index: int, kind: str, producer: int, weight_first: bool) -> int | None:
-    """The axis of the parameter that counts the output units; None where the graph does not tell."""
+    """Return the axis of the parameter that indexes the output units; None if the graph does not show it."""
     if kind == "conv":
         return 1 if graph.saved(index, "transposed") else 0
     dimensions = len(graph.shape(producer))

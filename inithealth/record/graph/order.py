@@ -1,4 +1,4 @@
-"""The nodes of an autograd graph in topological order, and what they are called."""
+"""The nodes of an autograd graph in topological order, and their names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WHOLE_NAMES = frozenset({"CopySlices", "CopyBackwards", "AccumulateGrad", "Grap
 
 @lru_cache(maxsize=1024)
 def base_name(name: str) -> str:
-    """A node's name without namespace and ``Backward0``: ``torch::autograd::AddmmBackward0`` -> ``Addmm``."""
+    """Return a node's name without namespace and ``Backward0``: ``torch::autograd::AddmmBackward0`` -> ``Addmm``."""
     name = name.rsplit("::", 1)[-1]
     return name if name in _WHOLE_NAMES else re.sub(r"Backward\d*$|BackwardS$", "", name)
 
@@ -41,7 +41,7 @@ def _name(node: Node) -> str:
 
 
 def order(roots: Sequence[Node]) -> Order:
-    """Everything that some nodes (``grad_fn`` of a loss, or of several outputs) depend on."""
+    """Return all nodes that the roots (``grad_fn`` of a loss, or of several outputs) depend on."""
     with collection_paused():
         return _ordered(roots)
 
@@ -63,7 +63,7 @@ def _ordered(roots: Sequence[Node]) -> Order:
                 raw[producer] = ()
                 stack.append(producer)
     found = [node for node, count in readers.items() if count == 0]
-    for node in found:  # grows while it is read: the loss comes first
+    for node in found:  # it grows during the iteration, from the loss backwards
         for producer, _ in raw[node]:
             if producer is not None:
                 readers[producer] -= 1

@@ -1,4 +1,4 @@
-"""Operations that are several side by side: query, key and value, the halves of a gated unit, an LSTM's gates."""
+"""Packed projections: query, key and value in one matrix, the halves of a gated unit, an LSTM's gates."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from inithealth.record.graph.landmarks import Landmarks
 from inithealth.record.graph.operations import Operation
 from inithealth.record.graph.slices import pieces, taken
 
-_MOST_STEPS = 16  # views between a product and where it is split
+_MOST_STEPS = 16  # views between a product and its split
 _Readers = list[tuple[int, int]]
 
 
 def unpacked(marks: Landmarks, meets: Meets, operation: Operation) -> Operation:
-    """The operation with its fan_out that of one of the projections it holds, and how many those are."""
+    """Return the operation with the number of its packed projections, and the fan_out of one of them."""
     parts = _parts(marks, meets, operation) if operation.kind in PROJECTIONS else 1
     if not operation.fan_out or (parts == 1 and operation.held is None):
         return operation
-    # Groups that are dealt out whole keep their outputs.
+    # If whole groups are split off, the fan_out does not change.
     shared = operation.groups == 1 or operation.groups % parts
     fan_out = operation.fan_out // parts if shared else operation.fan_out
     held = operation.held or operation.fan_out
@@ -31,7 +31,7 @@ def unpacked(marks: Landmarks, meets: Meets, operation: Operation) -> Operation:
 
 
 def _parts(marks: Landmarks, meets: Meets, operation: Operation) -> int:
-    """Into how many equal parts the units fall that go different ways."""
+    """Return the number of equal parts of the units that have different uses."""
     graph, node, output = marks.graph, operation.node, 0
     axes = frozenset({_axis_of_units(graph, operation)})
     for _ in range(_MOST_STEPS):
@@ -56,7 +56,7 @@ def _readers(graph: Graph, node: int, output: int) -> _Readers:
 
 
 def _moved(graph: Graph, reader: int, axes: frozenset[int], shape: tuple[int, ...]) -> frozenset[int]:
-    """Where the axes are behind a node that lays a signal out, or adds another one; none behind any other node."""
+    """Return the axes after a node that rearranges a signal or adds another one; none after other nodes."""
     if graph.names[reader] == "Add":
         return axes if graph.shape(reader) == shape else frozenset()
     return after(graph, reader, axes, shape)
@@ -71,7 +71,7 @@ def _axis_of_units(graph: Graph, operation: Operation) -> int:
 
 
 def _along(graph: Graph, index: int, rank: int) -> int | None:
-    """The axis that a node splits."""
+    """Return the axis that a node splits; None if it splits none."""
     if graph.names[index] not in vocab.SELECTING | {"Glu"}:
         return None
     dim = graph.dimension(index)
@@ -79,7 +79,7 @@ def _along(graph: Graph, index: int, rank: int) -> int | None:
 
 
 def _split(marks: Landmarks, meets: Meets, nodes: list[int]) -> int:
-    """The number of equal parts that some nodes take of a signal, if they go different ways."""
+    """Return the number of equal parts of a signal that nodes select, if the parts have different uses."""
     graph = marks.graph
     size = graph.shape(*graph.edges[nodes[0]][0])
     ways: dict[tuple[int, int], set[tuple[str, str]]] = {}
@@ -99,7 +99,7 @@ def _split(marks: Landmarks, meets: Meets, nodes: list[int]) -> int:
 
 
 def _range(graph: Graph, node: int, output: int, along: int) -> tuple[int, int]:
-    """Where an output of a split starts and ends."""
+    """Return start and end of an output of a split."""
     if graph.names[node] == "Unbind":
         return output, output + 1
     lengths = [shape[along] for shape in pieces(graph, node)]
@@ -107,7 +107,7 @@ def _range(graph: Graph, node: int, output: int, along: int) -> tuple[int, int]:
 
 
 def _role(meets: Meets, way: Sequence[Target]) -> frozenset[tuple[str, str]]:
-    """What a part is for: what it meets, behind a norm too."""
+    """Return the use of a part: its targets, also after a norm."""
     found: set[tuple[str, str]] = set()
     for target in way:
         beyond = meets[target.node] if target.what == "norm" else (target,)

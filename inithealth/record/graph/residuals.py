@@ -1,4 +1,4 @@
-"""Finds residual adds: where a branch with weights comes back to the trunk that it left."""
+"""Finds residual adds, which join a branch with weights and its trunk."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.branch_search import SECOND_WEIGHT, WEIGHT, Chain, Edge, Search
 from inithealth.record.graph.landmarks import Landmarks, Residual
 
-_MOST_STEPS = 8  # nodes between the scores of an attention and its softmax, between an opening and what it gates
-_MOST_END = 400  # a path without weights longer than that ends no branch
+_MOST_STEPS = 8  # nodes between attention scores and their softmax, or between a gate and its product
+_MOST_END = 400  # a longer path without weights is not the end of a branch
 
 
 def find_residuals(marks: Landmarks) -> None:
-    """Fill in the residual adds of a graph and those of projection shortcuts."""
+    """Fill in the residual adds of a graph, including those with projection shortcuts."""
     graph = marks.graph
     search = Search(marks)
     for index, name in enumerate(graph.names):
@@ -31,7 +31,7 @@ def find_residuals(marks: Landmarks) -> None:
 
 
 def _sides(marks: Landmarks, index: int) -> list[Edge]:
-    """What an add adds: signals, or one signal and a parameter as large, a trunk that is learned."""
+    """Return the operands of an add: signals, or one signal and a parameter of the same size, a learned trunk."""
     graph = marks.graph
     edges = graph.edges[index]
     sides = [edge for edge in edges if graph.is_data(edge[0])]
@@ -42,7 +42,7 @@ def _sides(marks: Landmarks, index: int) -> list[Edge]:
 
 
 def _biases_scores(marks: Landmarks, index: int) -> bool:
-    """Whether an add is a bias on the scores of an attention: what is computed once for many layers is no trunk."""
+    """Return whether an add is a bias of attention scores, which is not a trunk even if many layers use it."""
     graph = marks.graph
     if not any(_product(marks, side) for side in graph.data(index)):
         return False
@@ -59,7 +59,7 @@ def _biases_scores(marks: Landmarks, index: int) -> bool:
 
 
 def _product(marks: Landmarks, index: int) -> bool:
-    """Whether a signal is a product of two."""
+    """Return whether a signal is a product of two."""
     for _ in range(_MOST_STEPS):
         if index < 0 or marks.weighted(index):
             return False
@@ -70,7 +70,7 @@ def _product(marks: Landmarks, index: int) -> bool:
 
 
 def _identity(search: Search, index: int, chain: Chain, branch: int) -> Residual | None:
-    """The branch, if its trunk passes no weight beside it."""
+    """Return the branch if its trunk has no weight parallel to it; otherwise None."""
     marks = search.marks
     if chain.end == marks.dominators[index] and not chain.selections:
         fork = chain.end
@@ -83,17 +83,17 @@ def _identity(search: Search, index: int, chain: Chain, branch: int) -> Residual
 
 
 def _read_once(marks: Landmarks, branch: int, index: int) -> bool:
-    """Whether nothing but the add reads a branch.
+    """Return whether only the add reads a branch.
 
-    Where an embedding is added to the trunk again and again, the trunk looks like a branch of the embedding.
+    If an embedding is added to the trunk repeatedly, the trunk looks like a branch of the embedding.
     """
     return all(reader == index for reader, _ in marks.graph.readers(branch))
 
 
 def _projected(search: Search, chain: Chain, branch: int) -> Residual | None:
-    """The branch, if one operation alone projects the trunk beside it, and the branch has two and more.
+    """Return the branch if a single operation projects the trunk and the branch has at least two operations.
 
-    Both sides are to be as large as each other: a condition that is projected and broadcast is no trunk.
+    Both operands must have the same size: a projected condition that is broadcast is not a trunk.
     """
     marks = search.marks
     shortcut = chain.end
@@ -106,15 +106,15 @@ def _projected(search: Search, chain: Chain, branch: int) -> Residual | None:
 
 
 def branch_ends(marks: Landmarks, start: int, fork: int) -> frozenset[int]:
-    """The operations from which the signal reaches ``start`` without meeting another one.
+    """Return the operations from which the signal reaches ``start`` without another operation in between.
 
-    Of an attention the values count, and of a gate what is gated: scores and gates bring in no signal of their own.
+    For attention the values count, for a gate the gated signal: scores and gates only weigh a signal.
     """
     found: set[int] = set()
     stack, seen = [start], set[int]()
     while stack and len(seen) < _MOST_END:
         index = stack.pop()
-        if index <= fork or index in seen:  # topological order: nothing above the fork lies on the side
+        if index <= fork or index in seen:  # topological order: nodes upstream of the fork are not on the branch
             continue
         seen.add(index)
         if marks.weighted(index):
@@ -125,7 +125,7 @@ def branch_ends(marks: Landmarks, start: int, fork: int) -> frozenset[int]:
 
 
 def _comes_from(marks: Landmarks, node: int, fork: int) -> bool:
-    """Whether a node depends on the fork: a condition from elsewhere, added or multiplied, is no part of the branch."""
+    """Return whether a node depends on the fork: a condition from elsewhere is not part of the branch."""
     stack, seen = [node], set[int]()
     while stack and len(seen) < _MOST_END:
         index = stack.pop()
@@ -151,7 +151,7 @@ def _signals(marks: Landmarks, index: int) -> list[int]:
 
 
 def _gates(marks: Landmarks, index: int) -> bool:
-    """Whether a signal lies between 0 and 1: scores of an attention, an opening of a gate."""
+    """Return whether a signal is between 0 and 1: attention weights or a gate."""
     graph = marks.graph
     for _ in range(_MOST_STEPS):
         name = graph.names[index]
@@ -159,5 +159,5 @@ def _gates(marks: Landmarks, index: int) -> bool:
             return True
         if not graph.data(index) or name not in vocab.LAYOUT | vocab.POOLING | {"Div"}:
             return False
-        index = graph.data(index)[0]  # chosen experts' weights may be divided by their sum
+        index = graph.data(index)[0]  # the weights of selected experts may be divided by their sum
     return False

@@ -1,4 +1,4 @@
-"""Nodes that select a part of a signal: pieces of one split are siblings, not the same signal."""
+"""Nodes that select a part of a signal. Different parts of one split are different signals."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from inithealth.record.graph.graph import Graph
 
 @dataclass(frozen=True)
 class Selection:
-    """A selecting node on a signal's way, and which of its outputs the signal is."""
+    """A selecting node on the path of a signal, and the index of its output."""
 
     node: int
     output: int
 
 
 def pieces(graph: Graph, node: int) -> list[tuple[int, ...]]:
-    """The shapes of a node's outputs."""
+    """Return the shapes of a node's outputs."""
     found: list[tuple[int, ...]] = []
     while shape := graph.shape(node, len(found)):
         found.append(shape)
@@ -26,7 +26,7 @@ def pieces(graph: Graph, node: int) -> list[tuple[int, ...]]:
 
 
 def taken(graph: Graph, node: int) -> tuple[int, int, int] | None:
-    """What a Slice or Select takes: (dimension, start, end); None for other nodes."""
+    """Return the selection of a Slice or Select, (dimension, start, end); None for other nodes."""
     name = graph.names[node]
     if name not in vocab.TAKING or not graph.edges[node]:
         return None
@@ -47,7 +47,7 @@ def _place(graph: Graph, value: int | None, size: int) -> int:
 
 
 def apart(graph: Graph, selections: Sequence[Selection], reader: int, producer: int, output: int) -> bool:
-    """Whether an edge leads to another part of a signal than the one that was selected."""
+    """Return whether an edge leads to another part of a signal than the selected one."""
     for selection in selections:
         if producer == selection.node:
             return output != selection.output
@@ -57,7 +57,7 @@ def apart(graph: Graph, selections: Sequence[Selection], reader: int, producer: 
 
 
 def _disjoint(graph: Graph, one: int, other: int) -> bool:
-    """Whether two nodes take parts of the same signal that share nothing."""
+    """Return whether two nodes select disjoint parts of the same signal."""
     first, second = taken(graph, one), taken(graph, other)
     if first is None or second is None or first[0] != second[0]:
         return False

@@ -1,4 +1,4 @@
-"""What a layer reads: a norm, the residual trunk; and how that trunk is made."""
+"""The input of a layer, a norm or the residual trunk, and the structure of the trunk."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.landmarks import Landmarks, Residual
 from inithealth.record.graph.residuals import branch_ends
 
-_MOST_STEPS = 32  # nodes without a weight between what a layer reads and where that was made
-_NORM_EVERY = 4  # branches between two norms of a normalized trunk: a Conformer's block adds four and is normed once
+_MOST_STEPS = 32  # nodes without a weight between a layer and the source of its input
+_NORM_EVERY = 4  # branches between two norms of a normalized trunk: a Conformer block has four branches and one norm
 
 
 def reads_norm(marks: Landmarks, node: int) -> bool:
-    """Whether an operation reads what a norm puts out, laid out anew or multiplied by the norm's weight."""
+    """Return whether an operation's input is the output of a norm, possibly rearranged or scaled by its weight."""
     graph, index = marks.graph, _source(marks, node)
     for _ in range(_MOST_STEPS):
         if index in marks.norms or index < 0:
@@ -26,7 +26,7 @@ def reads_norm(marks: Landmarks, node: int) -> bool:
 
 
 def reads_trunk(marks: Landmarks, node: int, forks: Collection[int]) -> bool:
-    """Whether an operation is the first with a weight, be it a norm's, that a residual branch has."""
+    """Return whether an operation is the first with a weight, including norms, of a residual branch."""
     index = _source(marks, node)
     for _ in range(_MOST_STEPS):
         if index in forks or index < 0:
@@ -38,19 +38,19 @@ def reads_trunk(marks: Landmarks, node: int, forks: Collection[int]) -> bool:
 
 
 def _source(marks: Landmarks, node: int) -> int:
-    """The signal that an operation reads."""
+    """Return the input signal of an operation."""
     if node in marks.norms:
         return marks.norms[node]
     graph, operation = marks.graph, marks.operations[node]
     operands = vocab.node(graph.names[node]).at("factor")
     if not operands or operation.operand is None:
         return next(iter(graph.data(node)), -1)
-    producer = graph.edges[node][operands[operation.operand == operands[0]]][0]  # the other one
+    producer = graph.edges[node][operands[operation.operand == operands[0]]][0]  # the operand that is not the weight
     return producer if graph.is_data(producer) else -1
 
 
 def _normed_side(marks: Landmarks, index: int) -> int:
-    """The node before; of a modulated norm (its product with a signal, plus another) the side of the norm."""
+    """Return the previous node; for a modulated norm (times a signal, plus another), the one towards the norm."""
     before = marks.before(index)
     if before >= 0:
         return before
@@ -61,14 +61,14 @@ def _normed_side(marks: Landmarks, index: int) -> int:
 
 
 def _modulated(marks: Landmarks, index: int) -> bool:
-    """Whether a node is the product of a norm with another signal."""
+    """Return whether a node is the product of a norm with another signal."""
     graph = marks.graph
     product = graph.names[index] in vocab.MULTIPLICATIVE and index not in marks.norms and len(graph.data(index)) == 2
     return product and any(side in marks.norms for side in graph.data(index))
 
 
 def trunk_adds(marks: Landmarks, after: list[int]) -> dict[int, Residual]:
-    """The residual adds on the way to the loss, those of projection shortcuts too; none within another's branch.
+    """Return the residual adds on the path to the loss, with projection shortcuts, without nested branches.
 
     Args:
         after: immediate post-dominators.
@@ -84,7 +84,7 @@ def trunk_adds(marks: Landmarks, after: list[int]) -> dict[int, Residual]:
 
 
 def _trunk_side(marks: Landmarks, join: Residual) -> Iterator[int]:
-    """The nodes of the trunk beside a branch: another branch may have been added there."""
+    """Yield the nodes of the trunk parallel to a branch, where another branch may have been added."""
     index = join.trunk
     for _ in range(_MOST_STEPS):
         if index <= join.fork:
@@ -94,12 +94,12 @@ def _trunk_side(marks: Landmarks, join: Residual) -> Iterator[int]:
 
 
 def count_branches(marks: Landmarks, adds: Mapping[int, Residual]) -> int:
-    """How many branches some residual adds bring to the trunk: attention and MLP in parallel are two."""
+    """Return the number of branches of residual adds: parallel attention and MLP count as two."""
     return sum(_terms(marks, join.branch, join.fork) for join in adds.values())
 
 
 def _terms(marks: Landmarks, index: int, fork: int) -> int:
-    """How many branches, each from the trunk on, a branch is the sum of."""
+    """Return the number of branches from the trunk that a branch is the sum of."""
     graph = marks.graph
     for _ in range(_MOST_STEPS):
         data = graph.data(index)
@@ -107,7 +107,7 @@ def _terms(marks: Landmarks, index: int, fork: int) -> int:
             break
         if len(data) == 2 and graph.names[index] in vocab.ADDITIVE and index not in marks.norms:
             start = marks.dominators[index]
-            alone = start >= fork and not branch_ends(marks, start, fork)  # an adapter shares the layers before it
+            alone = start >= fork and not branch_ends(marks, start, fork)  # an adapter shares the layers upstream of it
             ends = [branch_ends(marks, side, fork) for side in data]
             return sum(_terms(marks, side, fork) for side in data) if alone and all(ends) else 1
         index = marks.before(index)
@@ -115,13 +115,13 @@ def _terms(marks: Landmarks, index: int, fork: int) -> int:
 
 
 def trunk_normalized(marks: Landmarks, adds: Mapping[int, Residual]) -> bool:
-    """Whether norms lie on the trunk itself, as in a post-norm transformer: between one residual add and the next."""
+    """Return whether norms are on the trunk itself, between residual adds, as in a post-norm transformer."""
     between = [normed for add in adds.values() if (normed := _normed_since(marks, add.fork, adds)) is not None]
     return any(between) and (sum(between) + 1) * _NORM_EVERY > len(between)
 
 
 def _normed_since(marks: Landmarks, fork: int, adds: Collection[int]) -> bool | None:
-    """Whether a norm lies between a fork and the residual add before it; None where there is none before."""
+    """Return whether a norm is between a fork and the previous residual add; None if there is no previous one."""
     index, normed = fork, False
     for _ in range(_MOST_STEPS):
         if index < 0 or marks.weighted(index):
@@ -134,7 +134,7 @@ def _normed_since(marks: Landmarks, fork: int, adds: Collection[int]) -> bool | 
 
 
 def as_it_is(graph: Graph, index: int) -> Iterator[int]:
-    """A node and those before it whose values it has, views, factors and learned offsets apart."""
+    """Yield a node and the upstream nodes with the same values, except for views, factors and learned offsets."""
     while index >= 0:
         yield index
         data = graph.data(index)

@@ -1,4 +1,4 @@
-"""Functions of each value behind a layer that no row of the activation table describes."""
+"""Elementwise functions after a layer that have no row in the activation table."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.activation_nodes import composed, recognized
 from inithealth.record.graph.landmarks import Landmarks
 
-_MOST_NODES = 32  # of the statistic of a norm that is written out
+_MOST_NODES = 32  # of the statistic of a composed norm
 
 
 def unjudged(marks: Landmarks) -> tuple[str, ...]:
-    """Return the names of these nodes, each once, where a layer follows. Steps of a norm are none."""
+    """Return the names of these nodes, each once, if a layer follows. Steps of a norm are left out."""
     graph = marks.graph
     inside, found = _inside(marks), set()
-    behind = [False] * len(graph)  # an operation with a weight
+    behind = [False] * len(graph)  # whether an operation with a weight is upstream
     for index, name in enumerate(graph.names):
         data = graph.data(index) if graph.pure[index] is None else []
         behind[index] = any(marks.weighted(producer) or behind[producer] for producer in data)
@@ -25,7 +25,7 @@ def unjudged(marks: Landmarks) -> tuple[str, ...]:
 
 
 def _inside(marks: Landmarks) -> set[int]:
-    """The nodes between what a norm normalizes and the norm, and those that an activation is composed of."""
+    """Return the nodes between a norm and its input, and the nodes of composed activations."""
     graph, found = marks.graph, set()
     whole = {index: graph.edges[index][0][0] for index in range(len(graph)) if composed(graph, index)}
     for end, signal in {**marks.norms, **whole}.items():

@@ -47,7 +47,7 @@ class Overflows:
         self._now = 0
 
     def note(self, loss: float | None, norms: Iterable[float]) -> bool:
-        """Return whether the gradients of a finite loss overflow; False after 20 in a row: the cause is not the scale."""
+        """Return whether the gradients of a finite loss overflow; False after 20 in a row, with another cause."""
         over = self._now < _MOST_OVERFLOWS and (loss is None or isfinite(loss)) and not all(map(isfinite, norms))
         self.before, self._now = self._now, self._now + 1 if over else 0
         return over

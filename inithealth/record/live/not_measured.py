@@ -30,11 +30,13 @@ def not_measured(
 
 def _compiled(hidden: Sequence[Layer], measured: Collection[str]) -> dict[str, str]:
     found = {}
-    for seen, what in ((True, "the gradient at its output, and what it feeds"), (False, "everything but its weights")):
+    for seen, what in (
+        (True, "the gradient at its output, and what it feeds, are not measured, because it runs compiled"),
+        (False, "only its weights are measured, because it was compiled before it was watched"),
+    ):
         layers = [layer.name for layer in hidden if (layer.module in measured) is seen]
         if layers:
-            why = "" if seen else " since before the watched steps"
-            found[layers[0]] = f"{what}: not measured, because it runs compiled{why} ({len(layers)} such layers)"
+            found[layers[0]] = f"{what} ({len(layers)} such layers)"
     if hidden:
         found["the place of compiled layers in the network"] = "inithealth.check(model, batch) runs them eagerly"
     return found

@@ -1,1 +1,1 @@
-"""Running the model additionally, as `check` does, and restoring everything afterwards."""
+"""Runs the model outside of training, as `check` does, and restores everything afterwards."""

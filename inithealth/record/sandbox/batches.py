@@ -1,4 +1,4 @@
-"""The batch: moved, named, refused when there is nothing to judge with it."""
+"""Moves and names the tensors of a batch, and rejects batches that cannot be judged."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __tracebackhide__ = True  # pytest shows the line that calls `check`, not these
 
 
 def transferred(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """A batch with every tensor in it changed, in containers of the same kind; other objects as they are."""
+    """Return a batch with a function applied to its tensors, in containers of the same type; other objects are kept."""
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, Call):
         return Call(*transferred(value.args, change), **transferred(value.kwargs, change))
-    if isinstance(value, PackedSequence):  # its batch sizes stay on the CPU
+    if isinstance(value, PackedSequence):  # its batch sizes must stay on the CPU
         kept = {"batch_sizes": value.batch_sizes}
         return value._replace(**{**{k: transferred(v, change) for k, v in value._asdict().items()}, **kept})
     if isinstance(value, tuple) and hasattr(value, "_fields"):
@@ -34,7 +34,7 @@ def transferred(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
         if isinstance(value, dict):
             return {key: transferred(item, change) for key, item in value.items()}
         return type(value)(transferred(item, change) for item in value)
-    if isinstance(value, Mapping) and hasattr(value, "copy"):  # a BatchEncoding, an OrderedDict: of the same class
+    if isinstance(value, Mapping) and hasattr(value, "copy"):  # keeps the class of a BatchEncoding or an OrderedDict
         changed = value.copy()
         for key, item in value.items():
             changed[key] = transferred(item, change)
@@ -48,7 +48,7 @@ def transferred(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def named_tensors(value: Any, name: str = "batch") -> Iterator[tuple[str, Tensor]]:
-    """The floating tensors of a batch by their place in it: ``batch[0]``, ``batch['image']``, ``batch.image``."""
+    """Yield the floating-point tensors of a batch by name: ``batch[0]``, ``batch['image']``, ``batch.image``."""
     if isinstance(value, Tensor):
         if value.is_floating_point() and value.layout == torch.strided and not value.is_nested:
             yield name, value
@@ -70,18 +70,18 @@ def named_tensors(value: Any, name: str = "batch") -> Iterator[tuple[str, Tensor
 
 
 def revealed(payload: Any) -> tuple[Any, dict[str, Tensor]]:
-    """The batch with its floating tensors in the autograd graph, and the leaves that they come from by name."""
+    """Return the batch with its floating-point tensors in the autograd graph, and their leaves by name."""
     leaves: dict[str, Tensor] = {}
-    shown: dict[int, Tensor] = {}  # a tensor given twice stays one
+    shown: dict[int, Tensor] = {}  # the same tensor twice stays one tensor
     for name, tensor in named_tensors(payload):
         if id(tensor) not in shown and not tensor.requires_grad and not is_mask(tensor):
             leaves[name] = tensor.detach().clone().requires_grad_(True)
-            shown[id(tensor)] = leaves[name].clone()  # not a leaf: the model may change its input in place
+            shown[id(tensor)] = leaves[name].clone()  # not a leaf, because the model may change its input in place
     return transferred(payload, lambda tensor: shown.get(id(tensor), tensor)), leaves
 
 
 def is_mask(tensor: Tensor) -> bool:
-    """Whether it is an additive attention mask: zeros, and minus infinity or what stands for it."""
+    """Return whether it is an additive attention mask: zeros, and minus infinity or very low numbers."""
     values = plain(tensor)
     if values is None:
         return False
@@ -95,28 +95,28 @@ def trainable_model(model: Any) -> nn.Module:
         word = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise TypeError(f"model must be a torch.nn.Module, not {word}")
     if isinstance(model, torch.jit.ScriptModule):
-        raise TypeError("a scripted module takes no hooks: check the module that it was scripted from")
+        raise TypeError("a scripted module does not support hooks: check the module that it was scripted from")
     found = unwrapped(model)
     parameters = list(found.named_parameters())
     lazy = [name for name, p in parameters if isinstance(p, nn.parameter.UninitializedParameter)]
     if lazy:
-        raise ValueError(f"{lazy[0]} is a lazy parameter without values: run one batch first")
+        raise ValueError(f"{lazy[0]} is an uninitialized lazy parameter: run one batch first")
     if not parameters:
-        hint = " (layers made in configure_model or setup: call that first)"
+        hint = " (if configure_model or setup creates the layers, call it first)"
         later = hint if hasattr(found, "configure_model") else ""
         raise ValueError(f"{type(found).__name__} has no parameters: there is no initialization to judge{later}")
     meta = [name for name, p in parameters if p.is_meta]
     if meta:
         raise ValueError(f"{meta[0]} is on the meta device and has no values: materialize and initialize it first")
     if any(p.is_inference() for _, p in parameters):
-        raise ValueError("the parameters were made under torch.inference_mode and cannot be trained: make them outside")
+        raise ValueError("the parameters were created under torch.inference_mode: create them outside to train them")
     if not any(p.requires_grad for _, p in parameters):
         raise ValueError("every parameter is frozen (requires_grad=False): there is no training to judge")
     return found
 
 
 def refuse_batch(batch: Any) -> None:
-    """Raises ValueError or TypeError for what is no batch."""
+    """Raise ValueError if there is no batch, TypeError if it is a loader."""
     if batch is None or (isinstance(batch, (tuple, list, dict)) and not batch):
         raise ValueError("no batch: pass what the model is called with, a tensor, tuple, mapping or inithealth.Call")
     if isinstance(batch, (DataLoader, Dataset, Iterator)):
@@ -125,7 +125,7 @@ def refuse_batch(batch: Any) -> None:
 
 
 def refuse_values(payload: Any) -> None:
-    """Raises ValueError for a batch that says nothing of the network: empty, or not finite."""
+    """Raise ValueError if a tensor of the batch is empty or not finite."""
     for name, tensor in named_tensors(payload):
         if tensor.numel() == 0:
             raise ValueError(f"{name} is empty (shape {tuple(tensor.shape)}): pass a batch with samples in it")

@@ -1,7 +1,7 @@
-"""What a forward pass does with parameters, seen call by call: for weights that the autograd graph does not show.
+"""Traces the operations of a forward pass, for weights that are not in the autograd graph.
 
-Weights used under ``no_grad``, inside ``torch.jit.script`` or a custom autograd function leave no node behind, but
-every operation passes torch's dispatcher. This runs a slow pass of its own: never in a live training step.
+Weights used under ``no_grad``, in ``torch.jit.script`` or in a custom autograd function have no node in the graph, but
+every operation goes through torch's dispatcher. Tracing needs a separate, slow pass: never in a live training step.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from inithealth.record.statistics.moments import combined
 from inithealth.recording import Signal
 
 _MOST_CALLS = 8  # uses of one parameter that are measured
-# Operation -> (kind, which arguments are its two operands, the weight among them).
+# Operation -> (kind, indices of its two operands, one of which is the weight).
 _OPERATIONS: dict[str, tuple[str, tuple[int, int]]] = {
     "mm": ("linear", (0, 1)),
     "addmm": ("linear", (1, 2)),
@@ -43,8 +43,8 @@ _OPERATIONS: dict[str, tuple[str, tuple[int, int]]] = {
     "native_group_norm": ("norm", (0, 1)),
     "_fused_rms_norm": ("norm", (0, 2)),
 }
-_HIDDEN_SIZE = 10  # where a fused recurrent layer is told its size
-# What has the parameter's shape or dtype and none of its values.
+_HIDDEN_SIZE = 10  # index of the argument with the size of a fused recurrent layer
+# Operations whose result has the parameter's shape or dtype but not its values.
 _FRESH = frozenset(
     "zeros_like ones_like empty_like full_like rand_like randn_like new_zeros new_ones new_empty new_full".split()
 )
@@ -52,23 +52,23 @@ _FRESH = frozenset(
 
 @dataclass(frozen=True)
 class Use:
-    """How a parameter is used, the first time and on the whole."""
+    """The uses of a parameter: properties of the first, statistics of all."""
 
     kind: str
     fan_in: int | None = None
     fan_out: int | None = None
-    unit_axis: int | None = None  # the parameter's axis that counts the output units; None: not known
+    unit_axis: int | None = None  # axis of the parameter that indexes the output units; None: unknown
     groups: int = 1
-    transformed: bool = False  # what was used is computed from the parameter
+    transformed: bool = False  # the weight is computed from the parameter
     calls: int = 1
-    input: Signal | None = None  # over the first calls
+    input: Signal | None = None  # of the first calls
     output: Signal | None = None
 
 
 def traced(run: Callable[[], Any], parameters: Mapping[str, Tensor]) -> dict[str, Use]:
-    """The parameters that a forward pass uses as weights, in the order of their first use.
+    """Return the parameters that a forward pass uses as weights, in the order of their first use.
 
-    Parameters are known by their memory, so views and casts of them, and what is computed from them alone, count.
+    Parameters are recognized by their memory. Views, casts and tensors computed only from parameters count too.
 
     Args:
         run: the forward pass. The caller restores random state and buffers.
@@ -90,10 +90,10 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Made:
-    """A tensor that holds a parameter, or what was computed from some."""
+    """A parameter, or a tensor computed from parameters."""
 
     names: tuple[str, ...]
-    base: Tensor  # kept alive: the memory of a freed tensor is used again
+    base: Tensor  # kept alive, because the memory of a freed tensor is reused
     transformed: bool = False
 
 
@@ -129,7 +129,7 @@ class _Trace(TorchDispatchMode):
         self.made.setdefault(made.base.untyped_storage().data_ptr(), []).append(made)
 
     def _source(self, tensor: Tensor) -> _Made | None:
-        """The parameter that a tensor is, or is a part of: several may share one memory."""
+        """Return the parameter that a tensor is or is a part of; several may share one storage."""
         if tensor.layout != torch.strided or not tensor.numel():
             return None
         for made in self.made.get(tensor.untyped_storage().data_ptr(), ()):
@@ -139,7 +139,7 @@ class _Trace(TorchDispatchMode):
         return None
 
     def _derive(self, sources: list[_Made], operation: str, output: Any) -> None:
-        """What is computed from parameters alone is a weight too."""
+        """Register a tensor computed only from parameters as a weight."""
         names = tuple(dict.fromkeys(name for source in sources for name in source.names))
         copied = operation in ("_to_copy", "clone", "copy_")
         for tensor in _tensors([output]):
@@ -198,21 +198,21 @@ def _convolution(args: Any, shape: tuple[int, ...], made: _Made) -> Use:
     stride, transposed, groups = args[3], args[6], args[8]
     window = math.prod(shape[2:])
     if transposed:
-        # A transposed convolution spreads each input over stride positions: that many fewer meet in an output.
+        # A transposed convolution distributes each input over stride positions: each output sums that many fewer.
         fan_in = max(1, shape[0] // groups * window // math.prod(stride))
         return Use("conv", fan_in, shape[1] * window, 1, groups, made.transformed)
     return Use("conv", shape[1] * window, shape[0] // groups * window, 0, groups, made.transformed)
 
 
 def _axis(weight: Tensor, axis: int, made: _Made) -> int | None:
-    """The parameter's axis that is an axis of the tensor used: the one with the same stride and length."""
+    """Return the parameter's axis with the stride and length of an axis of the weight; None if there is none."""
     wanted = weight.stride(axis), weight.shape[axis]
     same = [at for at, size in enumerate(made.base.shape) if (made.base.stride(at), size) == wanted]
     return same[0] if len(same) == 1 and not made.transformed else None
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:
-    """The tensors among arguments and results."""
+    """Yield the tensors in arguments or results."""
     for value in values.values() if isinstance(values, Mapping) else values:
         if isinstance(value, Tensor):
             yield value

@@ -1,4 +1,4 @@
-"""The forward pass as one plain graph: dropout off, checkpoints and compiled code run eagerly, frozen parts visible."""
+"""Runs the forward pass as one graph: without dropout, checkpoints and compiled code, with frozen parameters in it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __tracebackhide__ = True  # pytest shows what the model raises, not these
 
 @contextmanager
 def whole_graph(model: nn.Module, *, reveal_frozen: bool) -> Iterator[None]:
-    """Training mode, no dropout modules, no checkpointing, no compiled code; frozen parameters visible on demand.
+    """Set training mode; disable dropout modules, checkpointing and compiled code; optionally unfreeze parameters.
 
-    Modules' modes and ``requires_grad`` are left changed: run it inside
+    The modules' modes and ``requires_grad`` are not restored: use it inside
     :func:`inithealth.record.sandbox.restore.undisturbed`.
     """
     model.train()
@@ -30,7 +30,7 @@ def whole_graph(model: nn.Module, *, reveal_frozen: bool) -> Iterator[None]:
         if reveal_frozen and parameter.is_floating_point():
             parameter.requires_grad_(True)
     with ExitStack() as stack:
-        if "torch._dynamo" in sys.modules:  # nothing can be compiled before it is imported
+        if "torch._dynamo" in sys.modules:  # without it nothing is compiled
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         checkpointing = sys.modules.get("torch.utils.checkpoint")
         if checkpointing is not None:
@@ -41,7 +41,7 @@ def whole_graph(model: nn.Module, *, reveal_frozen: bool) -> Iterator[None]:
 
 
 class _PlainCall:
-    """Stands in for the reentrant checkpoint: calls the function."""
+    """Replaces the reentrant checkpoint: calls the function."""
 
     @staticmethod
     def apply(function: Callable[..., Any], preserve: bool, *args: Any) -> Any:
@@ -49,7 +49,7 @@ class _PlainCall:
 
 
 def _plain(*args: Any, **kwargs: Any) -> Iterator[None]:
-    """Stands in for the non-reentrant checkpoint: does nothing around the call."""
+    """Replace the non-reentrant checkpoint: do nothing around the call."""
     yield
 
 
@@ -70,7 +70,7 @@ def _silence(module: nn.Module) -> None:
 
 
 class NoDropout(TorchFunctionMode):
-    """Within, functional dropout passes its input through. Every torch call pays for it: for the forward pass alone."""
+    """Disables functional dropout. It slows down every torch call, so use it for the forward pass only."""
 
     _identity = frozenset(
         {
@@ -86,7 +86,7 @@ class NoDropout(TorchFunctionMode):
             torch.feature_alpha_dropout,
         }
     )
-    # Functions that drop inside, where no mode sees it, and which argument says how much.
+    # Functions with internal dropout that a mode cannot intercept, and the argument with its probability.
     _dropping: ClassVar[Mapping[Any, int]] = {F.scaled_dot_product_attention: 4, F.multi_head_attention_forward: 10}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

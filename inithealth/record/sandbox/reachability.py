@@ -1,4 +1,4 @@
-"""Layers that no gradient reaches: detached, or not used at all? A change of their weights tells."""
+"""Separates layers without gradient into detached and unused ones, by changing their weights."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from inithealth.record.sandbox.restore import undisturbed
 from inithealth.record.saved.operands import Constant
 from inithealth.recording import Layer, weighted
 
-_MOST_GROUPS = 16  # forward passes that the question is worth
+_MOST_GROUPS = 16  # limit of additional forward passes
 
 
 def unreached(layers: Sequence[Layer]) -> list[Layer]:
-    """Trainable layers that the autograd graph of the loss does not contain."""
+    """Return the trainable layers that are not in the autograd graph of the loss."""
     return [layer for layer, weight in weighted(layers) if weight.trainable and not layer.reaches_loss]
 
 
 def split_by_values(
     suspects: Sequence[Layer], naming: Naming, loss: float, forward: Callable[[], float]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Splits layers that no gradient reaches into those whose values reach the loss, and those that change nothing.
+    """Return the layers, of those without gradient, whose values affect the loss, and those that do not.
 
-    All of them are changed, then all but one group (a part of the model), and the loss computed each time:
-    only values that reach the loss change it. The model is put back at once.
+    The weights of all of them are changed, then of all except one group, and the loss is computed each time:
+    it changes only if the values reach it. The model is restored after each forward pass.
 
     Args:
-        loss: the loss with the weights as they are.
-        forward: computes the loss again, under the same random state.
+        loss: the loss with the unchanged weights.
+        forward: computes the loss again, with the same random state.
     """
     if not suspects:
         return (), ()
-    # Never against the loss as it was but here: a model that counts its calls changes its loss by being run.
-    changed = _shaken(suspects, naming, forward)
+    # Only here the comparison is with the original loss: a model that counts its calls changes its loss in each run.
+    changed = _perturbed(suspects, naming, forward)
     if _same(changed, loss):
         return (), tuple(layer.name for layer in suspects)
-    felt: list[str] = []
+    affecting: list[str] = []
     for group in _groups(suspects):
         others = [layer for layer in suspects if layer not in group]
-        if not _same(_shaken(others, naming, forward), changed):
-            felt += [layer.name for layer in group]
-    return tuple(felt), tuple(layer.name for layer in suspects if layer.name not in felt)
+        if not _same(_perturbed(others, naming, forward), changed):
+            affecting += [layer.name for layer in group]
+    return tuple(affecting), tuple(layer.name for layer in suspects if layer.name not in affecting)
 
 
 def _groups(layers: Sequence[Layer]) -> list[list[Layer]]:
-    """Layers by the shortest common part of the model that tells them apart into at most so many groups."""
+    """Return the layers in groups of the same parent module, as deep as the limit of groups allows."""
     depth = max(layer.module.count(".") for layer in layers) + 1
     while True:
         groups: dict[str, list[Layer]] = {}
@@ -59,14 +59,14 @@ def _groups(layers: Sequence[Layer]) -> list[list[Layer]]:
 
 
 @torch.no_grad()
-def _shaken(group: Sequence[Layer], naming: Naming, forward: Callable[[], float]) -> float:
-    """The loss with these layers' weights and biases changed, each always in the same way."""
-    wanted = {p.name for layer in group for p in (layer.weight, layer.bias) if p is not None}
+def _perturbed(group: Sequence[Layer], naming: Naming, forward: Callable[[], float]) -> float:
+    """Return the loss with the weights and biases of these layers changed. The changes are deterministic."""
+    names = {p.name for layer in group for p in (layer.weight, layer.bias) if p is not None}
     with undisturbed(naming.modules[""]):
         for seed, (name, parameter) in enumerate(naming.parameters.items()):
-            if name in wanted:
+            if name in names:
                 generator = torch.Generator().manual_seed(seed)
-                # Doubling alone would leave zeros and, behind a norm, the loss as they were.
+                # Scaling would not change zeros, nor the loss if a norm follows.
                 noise = torch.randn(parameter.shape, generator=generator).to(parameter.device, parameter.dtype)
                 parameter.add_(noise * (parameter.abs().mean() + 0.1))
         return forward()
@@ -82,16 +82,16 @@ def detached_by_constants(
     constants: Iterable[Constant],
     inputs: Mapping[str, Tensor],
 ) -> tuple[str, ...]:
-    """Called layers that no gradient reaches, if their values do: where nothing may be run again to find out.
+    """Return the called layers without gradient whose values affect the loss, without running the model again.
 
-    The evidence is an operation in the graph that reads a constant: the very output of such a layer,
-    or a tensor of another shape than any input.
+    The evidence is an operation in the graph with a constant operand: the output of such a layer, or a tensor
+    with a different shape than all inputs.
 
     Args:
         called: layers that were called in this step.
         places: address of each module's last output.
-        constants: what operations of the graph read that takes no gradient.
-        inputs: floating tensors of the batch by name.
+        constants: operands in the graph without gradient.
+        inputs: floating-point tensors of the batch by name.
     """
     suspects = unreached(called)
     addresses = {places.get(layer.module) for layer in suspects}

@@ -1,4 +1,4 @@
-"""The model and the process as they were before, bit for bit, also after an error."""
+"""Restores the state of the model and of the process bit for bit, also after an error."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from torch.optim import Optimizer
 
 from inithealth.record.collection import collection_paused
 
-# nn.Module's registries: restored in place, since hook handles refer to the dict itself.
+# nn.Module's registries: restored in place, because hook handles refer to the dict itself.
 _REGISTRIES = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
 _LAZY = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 _PLAIN = frozenset({bool, int, float, str, tuple, type(None), dict, OrderedDict, list, set})
-_CONTAINERS = (list, dict, set)  # what a forward pass may add to: losses of the epoch, a cache
+_CONTAINERS = (list, dict, set)  # a forward pass may append to them: losses of the epoch, a cache
 
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
-    """On exit: parameters, buffers, gradients, requires_grad, modes, hooks, attributes and random state as on entry.
+    """Restore parameters, buffers, gradients, requires_grad, modes, hooks, attributes and random state on exit.
 
-    Attributes are the modules' own: tensors, lists, dicts, sets and random generators that change in place
-    too, but not what other objects hold. Within, all ``.grad`` are None: nothing can be added to the caller's.
+    Attributes include tensors, lists, dicts, sets and random generators of the modules that change in place,
+    but not the contents of other objects. In the context every ``.grad`` is None, so gradients are not accumulated.
     """
     restorers = [*(_module(m) for m in model.modules()), *_tensors(model), random_state()]
     try:
@@ -41,8 +41,8 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def isolated(model: nn.Module) -> Iterator[None]:
-    """Like :func:`undisturbed`, with gradients enabled whatever the caller has disabled, and collection paused."""
-    # The caller may hold no_grad or inference_mode, where nothing has a gradient: this ends both.
+    """Like :func:`undisturbed`; also enable gradients and pause garbage collection."""
+    # The caller may be in no_grad or inference_mode: this leaves both.
     with torch.inference_mode(False), collection_paused(), undisturbed(model):
         yield
 
@@ -53,7 +53,7 @@ def _module(module: nn.Module) -> Callable[[], None]:
         return lambda: setattr(module, "training", mode)
     attributes = dict(module.__dict__)
     held = {
-        key: value.copy() if value else type(value)()  # most registries are empty, and copies of them slow
+        key: value.copy() if value else type(value)()  # most registries are empty, and copying them is slow
         for key, value in attributes.items()
         if type(value) in _CONTAINERS or key in _REGISTRIES or ("_hooks" in key and hasattr(value, "copy"))
     }
@@ -83,7 +83,7 @@ def _generator(generator: torch.Generator) -> Callable[[], None]:
 
 
 def _refill(live: Any, before: Any) -> None:
-    """A container's content as it was; the container stays the same object, and is left alone where nothing changed."""
+    """Restore the content of a container in place, unless it is unchanged."""
     if isinstance(live, list):
         if len(live) != len(before) or any(one is not other for one, other in zip(live, before, strict=True)):
             live[:] = before
@@ -102,38 +102,38 @@ def _tensors(model: nn.Module) -> Iterator[Callable[[], None]]:
 
 
 def _tensor(tensor: Tensor) -> Callable[[], None]:
-    if tensor.is_meta or isinstance(tensor, _LAZY):  # nothing to keep
+    if tensor.is_meta or isinstance(tensor, _LAZY):  # no values to restore
         return lambda: None
     version = None if tensor.is_inference() else tensor._version
     requires_grad, grad = tensor.requires_grad, tensor.grad if tensor.is_leaf else None
-    restore_values = _dense(tensor) if tensor.layout == torch.strided and not tensor.is_nested else _parted(tensor)
+    restore_values = _dense(tensor) if tensor.layout == torch.strided and not tensor.is_nested else _composite(tensor)
 
     def restore() -> None:
         restore_values()
         if tensor.is_leaf:
             tensor.requires_grad_(requires_grad)
             tensor.grad = grad
-        if version is not None:  # a graph of the caller's that saved this tensor may go backward: it is what it was
+        if version is not None:  # a graph of the caller may have saved this tensor, whose values are unchanged
             torch._C._autograd._unsafe_set_version_counter((tensor,), (version,))
 
     return restore
 
 
 def _dense(tensor: Tensor) -> Callable[[], None]:
-    storage = tensor.data  # an alias of the storage: survives `parameter.data = other`
+    storage = tensor.data  # an alias of the storage, in case of `parameter.data = other`
     before = storage.clone()
 
     def restore() -> None:
         if tensor.data_ptr() != storage.data_ptr():
             tensor.data = storage
-        if not torch.equal(storage, before):  # NaN differs from itself and is copied: bit for bit the same
+        if not torch.equal(storage, before):  # NaN is not equal to itself, so it is copied, with the same bits
             storage.copy_(before)
 
     return restore
 
 
-def _parted(tensor: Tensor) -> Callable[[], None]:
-    """Sparse and nested tensors are several tensors, that an operation in place may put others for."""
+def _composite(tensor: Tensor) -> Callable[[], None]:
+    """Return a function that restores a sparse or nested tensor, whose inner tensors may be replaced in place."""
     version, before = tensor._version, tensor.detach().clone()
 
     def restore() -> None:
@@ -145,7 +145,7 @@ def _parted(tensor: Tensor) -> Callable[[], None]:
 
 
 def random_state() -> Callable[[], None]:
-    """A function that sets every random generator (torch on all devices, Python's, numpy's) back to now."""
+    """Return a function that restores all random generators: torch's on all devices, Python's, numpy's."""
     restorers: list[Callable[[], None]] = []
     cpu, python = torch.get_rng_state(), random.getstate()
     restorers += [lambda: torch.set_rng_state(cpu), lambda: random.setstate(python)]
@@ -169,7 +169,7 @@ def random_state() -> Callable[[], None]:
 
 @contextmanager
 def optimizer_undisturbed(optimizer: Optimizer) -> Iterator[None]:
-    """On exit the optimizer's state, options and step counters are as on entry."""
+    """Restore the optimizer's state, options and step counters on exit."""
     attributes = dict(optimizer.__dict__)
     groups = [dict(group) for group in optimizer.param_groups]
     live = dict(optimizer.state)

@@ -1,4 +1,4 @@
-"""Layers that neither the graph nor a hook has shown, filled from a trace of a forward pass."""
+"""Adds measurements of layers seen neither in the graph nor by hooks, from a trace of a forward pass."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from inithealth.recording import Layer, Measurement, Step, weighted
 def filled(
     layers: tuple[Layer, ...], step: Step, run: Callable[[], Any], parameters: Mapping[str, Tensor]
 ) -> tuple[tuple[Layer, ...], Step]:
-    """The layers and their measurements, with what a trace shows of those that nothing else has.
+    """Return the layers and the step, with measurements from a trace for layers without any.
 
     Args:
-        run: a forward pass, that is only run where a matrix was left unseen.
+        run: a forward pass; called only if there is a matrix without measurements.
         parameters: by name.
     """
     seen = {m.layer for m in step.layers if m.output is not None}

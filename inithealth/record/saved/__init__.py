@@ -1,4 +1,4 @@
-"""Numbers from the tensors that the autograd graph saves for the backward pass.
+"""Measurements from the tensors that the autograd graph saves for the backward pass.
 
-These are outputs of functional calls, attention logits, unit activity and losses.
+These are the outputs of functional calls, attention logits, dead and saturated units, and losses.
 """

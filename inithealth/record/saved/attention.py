@@ -1,4 +1,4 @@
-"""How sharp attention is: the spread of its logits over the keys, and its largest weights, by layer."""
+"""The sharpness of attention by layer: the std of its logits over the keys, and its largest weights."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from inithealth.record.saved.composed_attention import composed, scores_of
 from inithealth.record.saved.fused_attention import fused
 from inithealth.record.saved.logits import Reading, UnreadableError
 
-_MOST_NODES = 200  # between an attention and the layers that make its queries and keys
+_MOST_NODES = 200  # between an attention and the layers that compute its queries and keys
 
 
 @dataclass(frozen=True)
 class Sharpness:
-    """What was read of the attentions of a graph, by the layers that make queries or keys.
+    """The sharpness of the attentions of a graph, by the layers that compute queries or keys.
 
-    Of each layer the sharpest attention: standard deviation of the logits over the visible keys (root mean square
-    over the queries), mean of the largest weights, median number of visible keys. Queries that see fewer than four
-    keys are left out, and attentions that have no others.
+    For each layer, of its sharpest attention: standard deviation of the logits over the visible keys (root mean square
+    over the queries), mean of the largest weights, median number of visible keys. Queries with fewer than four visible
+    keys are ignored.
     """
 
     readings: dict[str, Reading] = field(default_factory=dict)
-    unread: dict[str, str] = field(default_factory=dict)  # layer -> why the logits of its attention are not known
+    unread: dict[str, str] = field(default_factory=dict)  # layer -> why the logits of its attention are unknown
 
 
 @torch.no_grad()
 def sharpness(flow: Flow, layer_at: Mapping[int, str]) -> Sharpness:
-    """The attentions of a graph whose tensors are still there.
+    """Return the sharpness of the attentions of a graph whose saved tensors exist.
 
     Args:
         layer_at: the layer of each operation.
@@ -68,12 +68,12 @@ def _note(found: Sharpness, layers: Iterable[str], reading: Reading | None) -> N
 
 
 def _layers(flow: Flow, nodes: list[int], layer_at: Mapping[int, str]) -> Iterator[str]:
-    """The layers that make what some nodes put out, each once."""
+    """Yield the layers that compute the outputs of some nodes, each once."""
     yield from dict.fromkeys(layer_at[maker] for maker in _makers(flow, nodes) if maker in layer_at)
 
 
 def _makers(flow: Flow, nodes: list[int]) -> Iterator[int]:
-    """The operations with a weight that some nodes come from, up to where residual branches join."""
+    """Yield the operations with a weight upstream of some nodes, up to residual adds."""
     stack, seen = list(nodes), set[int]()
     while stack and len(seen) < _MOST_NODES:
         index = stack.pop()

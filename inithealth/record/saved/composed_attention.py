@@ -1,7 +1,6 @@
-"""The logits of an attention that is written out: the logarithms of the weights that its softmax has saved.
+"""The logits of an attention composed of single operations: logarithms of the weights saved by its softmax.
 
-The product before the softmax has saved queries and keys: they show whether a mask has hidden a key, or whether its
-logit is low.
+The product before the softmax saved queries and keys. They show whether a key is masked or its logit is low.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.graph import Graph
 from inithealth.record.saved.logits import MASKED, Reading, summary, taken
 
-_UNDERFLOW = -80.0  # a weight whose logit is not that far below the others is not rounded to zero
-_MOST_NODES = 200  # between a softmax and the product that it weighs
-_PRODUCTS = vocab.PRODUCTS - {"Addmm"}  # those of two signals
+_UNDERFLOW = -80.0  # weights are rounded to zero only if their logit is further below the others
+_MOST_NODES = 200  # between a product and its softmax
+_PRODUCTS = vocab.PRODUCTS - {"Addmm"}  # of two signals
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Where the logits of a composed attention are made, and what they are multiplied by on their way."""
+    """The product that computes the logits of a composed attention, and the factors after it."""
 
     node: int
-    factors: tuple[tuple[Tensor, bool, tuple[int, ...]], ...] = ()  # (factor, whether it divides, shape it acts in)
+    factors: tuple[tuple[Tensor, bool, tuple[int, ...]], ...] = ()  # (factor, whether it divides, output shape)
 
 
 def composed(graph: Graph, index: int, scores: Scores) -> Reading | None:
@@ -49,7 +48,7 @@ def composed(graph: Graph, index: int, scores: Scores) -> Reading | None:
         factor = factor.float() if factor.numel() == 1 else factor.float().expand(place).reshape(shape)[:, rows][heads]
         products = products / factor if divides else products * factor
     logits = weights.log()
-    # What a mask or a bias has added, up to a constant for each query.
+    # The mask or bias that was added, up to a constant for each query.
     added = (logits - products).masked_fill(weights == 0, -math.inf)
     most = added.amax(-1, keepdim=True)
     rounded = (weights == 0) & (products + most < _UNDERFLOW)
@@ -58,7 +57,7 @@ def composed(graph: Graph, index: int, scores: Scores) -> Reading | None:
 
 
 def scores_of(flow: Flow, softmax: int) -> Scores | None:
-    """The product of two signals that a softmax over the last axis weighs; None where it weighs anything else."""
+    """Return the product of two signals before a softmax over the last axis; None if there is none."""
     graph = flow.graph
     dim = graph.dimension(softmax)
     if dim is None or dim not in (-1, len(graph.shape(softmax)) - 1):
@@ -81,7 +80,7 @@ def scores_of(flow: Flow, softmax: int) -> Scores | None:
 
 
 def _keeps_order(graph: Graph, index: int) -> bool:
-    """Whether a permutation moves axes of size 1 only, as an einsum does: the elements stay where they are."""
+    """Return whether a permutation moves only axes of size 1, as in an einsum, and so keeps the order of elements."""
     if graph.names[index] != "Permute":
         return False
     shape = graph.shape(*graph.edges[index][0])
@@ -91,7 +90,7 @@ def _keeps_order(graph: Graph, index: int) -> bool:
 
 
 def _multiplied(graph: Graph, index: int, way: Scores) -> Iterator[tuple[int, Scores]]:
-    """The one signal that a node multiplies by something known."""
+    """Yield the signal of a node that multiplies it by a known factor."""
     node = vocab.node(graph.names[index])
     for operand, (producer, _) in enumerate(graph.edges[index]):
         factor = graph.saved(index, node.saved[1 - operand])

@@ -1,6 +1,6 @@
-"""The logits of flex attention, whose scores and mask are functions of the user's.
+"""The logits of flex attention, which has user-defined functions for scores and mask.
 
-Its node is an ``autograd.Function``: it keeps query, key and value as its first three tensors, and the functions.
+Its node is an ``autograd.Function``. It saves query, key and value as its first three tensors, and the functions.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _MASK_ARGUMENTS = 4  # batch, head, query, key
 
 
 def flex(graph: Graph, index: int) -> Reading | None:
-    """How sharp a flex attention is; None where its queries see too few keys, or a hook has packed what it saved.
+    """Return the sharpness of a flex attention; None with too few visible keys or packed saved tensors.
 
     Raises:
-        UnreadableError: if its tensors are gone, or its functions cannot be applied.
+        UnreadableError: its saved tensors are freed, or its functions cannot be applied.
     """
     node: Any = graph.nodes[index]
     kept = graph.saved_tensors(index)
@@ -31,16 +31,16 @@ def flex(graph: Graph, index: int) -> Reading | None:
         return None
     query, key, *_ = (*kept, None, None)
     if query is None or key is None:
-        raise UnreadableError("its queries and keys are not kept")
+        raise UnreadableError("its queries and keys are not saved")
     try:
         products = products_of(query, key, float(node.scale))
         return _modified(node, kept, products)
-    except Exception as error:  # whatever the functions of the user raise
+    except Exception as error:  # an error of the user's functions
         raise UnreadableError(f"{type(error).__name__}: {error}") from error
 
 
 def _modified(node: Any, kept: Sequence[Tensor], products: Products) -> Reading | None:
-    """The reading, once the score function and the mask function of the attention are applied."""
+    """Return the reading after applying the score function and the mask function."""
     raw = products.logits
     score, mask = node._fw_graph, node._mask_graph
     for_mask = _extra(kept, _captured(mask))
@@ -48,14 +48,14 @@ def _modified(node: Any, kept: Sequence[Tensor], products: Products) -> Reading 
     at = _indices(products)
     logits = _elementwise(score, for_score, raw, *at)
     shown = _elementwise(mask, for_mask, *at)
-    # Lower than anything that the products reach: the score function hides the key. A soft cap stays above.
+    # Lower than any product: the score function masks the key. A soft cap does not lower scores that far.
     shown = shown & (logits >= raw.amin(-1, keepdim=True) - MASKED)
     weights = logits.masked_fill(~shown, -math.inf).softmax(-1)
     return summary(logits, weights, shown)
 
 
 def _captured(mask: Callable[..., Any]) -> int:
-    """How many tensors a traced mask function takes besides its indices; a plain function holds them itself."""
+    """Return the number of tensor arguments of a traced mask function besides its indices; 0 for other functions."""
     if not isinstance(mask, GraphModule):
         return 0
     return len([node for node in mask.graph.nodes if node.op == "placeholder"]) - _MASK_ARGUMENTS
@@ -66,7 +66,7 @@ def _extra(kept: Sequence[Tensor], count: int) -> Sequence[Tensor]:
 
 
 def _indices(products: Products) -> tuple[Tensor, ...]:
-    """Batch, head, query and key of each logit."""
+    """Return batch, head, query and key of each logit."""
     logits, (batch, head) = products.logits, products.places
     device = logits.device
     step, start = products.rows.step, products.rows.start
@@ -77,7 +77,7 @@ def _indices(products: Products) -> tuple[Tensor, ...]:
 
 
 def _elementwise(function: Callable[..., Any], captured: Sequence[Tensor], *values: Tensor) -> Tensor:
-    """A function of single elements, applied to all of them."""
+    """Apply a function of single elements to all elements."""
     places = (*(0 for _ in values), *(None for _ in captured))
     flat = [value.reshape(-1) for value in values]
     found: Tensor = torch.vmap(function, in_dims=places)(*flat, *captured)

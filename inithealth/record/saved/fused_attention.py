@@ -1,4 +1,4 @@
-"""The logits of an attention that is one node: computed again from the queries and keys that it has saved."""
+"""The logits of an attention that is one node, recomputed from its saved queries and keys."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from inithealth.record.saved.logits import MASKED, Reading, UnreadableError, pro
 
 
 def fused(graph: Graph, index: int) -> Reading | None:
-    """How sharp an attention is; None where its queries see too few keys, or a hook has packed what it saved.
+    """Return the sharpness of an attention; None with too few visible keys or packed saved tensors.
 
     Raises:
-        UnreadableError: if the logits cannot be computed again.
+        UnreadableError: the logits cannot be recomputed.
     """
-    if not vocab.node(graph.names[index]).saved:  # an autograd.Function, which keeps its tensors without names
+    if not vocab.node(graph.names[index]).saved:  # an autograd.Function, whose saved tensors have no names
         return flex(graph, index)
     query, key = (_kept(graph, index, role) for role in ("query", "key"))
     if not isinstance(query, Tensor) or not isinstance(key, Tensor):
         if graph.packed:
             return None
-        raise UnreadableError("its queries and keys are not kept")
+        raise UnreadableError("its queries and keys are not saved")
     if query.is_nested:
         raise UnreadableError("its queries are a nested tensor")
     if not query.numel():
@@ -47,14 +47,14 @@ def fused(graph: Graph, index: int) -> Reading | None:
 
 
 def _kept(graph: Graph, index: int, role: str) -> Tensor | None:
-    """What a node has saved of its operand with that role."""
+    """Return the saved operand of a node with that role; None if it was not saved."""
     node = vocab.node(graph.names[index])
     value = [graph.saved(index, node.saved[at]) for at in node.at(role)]
     return value[0] if value and isinstance(value[0], Tensor) else None
 
 
 def _mask(graph: Graph, index: int, shape: tuple[int, ...]) -> Tensor | None:
-    """What is added to the logits of a fused attention."""
+    """Return the mask or bias of a fused attention; None without one."""
     mask = _kept(graph, index, "mask")
     if mask is None:
         return None

@@ -1,4 +1,4 @@
-"""How sharp an attention is on some of its queries: the spread of its logits, and its largest weights."""
+"""The sharpness of an attention on some of its queries: the std of its logits, and its largest weights."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_FEWEST_KEYS = 4  # of fewer keys one has a large weight whatever the logits are
-_MOST_HEADS, _MOST_QUERIES = 12, 8  # sampled of each attention: a spread is known to a few percent
-_MOST_PRODUCTS = 2**20  # multiplications that the logits of one attention may take: 0.1 ms
-MASKED = 30.0  # what a mask adds is lower than any bias: exp(-30) is nothing
+_FEWEST_KEYS = 4  # with fewer keys, one always has a large weight
+_MOST_HEADS, _MOST_QUERIES = 12, 8  # samples of each attention: the standard error of a std is a few percent
+_MOST_PRODUCTS = 2**20  # multiplications for the logits of one attention, which take 0.1 ms
+MASKED = 30.0  # an added value below -30 is a mask, not a bias: exp(-30) is negligible
 
-Reading = tuple[float, float, int]  # spread of the logits, mean of the largest weights, median of the visible keys
+Reading = tuple[float, float, int]  # std of the logits, mean of the largest weights, median number of visible keys
 
 
 class UnreadableError(Exception):
-    """The logits of an attention cannot be computed again, and why."""
+    """The logits of an attention cannot be recomputed; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class Products:
-    """The products of some queries with their keys: [heads, queries, keys]."""
+    """The products of sampled queries with their keys: [heads, queries, keys]."""
 
     logits: Tensor
-    places: tuple[Tensor, ...]  # where the heads are in the leading axes of the queries
-    rows: slice  # which queries of each
+    places: tuple[Tensor, ...]  # indices of the heads in the leading axes of the queries
+    rows: slice  # the sampled queries of each head
 
 
 def products_of(query: Tensor, key: Tensor, scale: float) -> Products:
-    """The scaled products of some of the queries of a fused attention: [..., queries, features]."""
+    """Return the scaled products of sampled queries of an attention, given tensors of [..., positions, features]."""
     lead, queries, keys = query.shape[:-2], query.shape[-2], key.shape[-2]
     heads, rows = taken(math.prod(lead), queries, keys * query.shape[-1])
     places = torch.unravel_index(heads.to(query.device), lead) if lead else ()
@@ -40,7 +40,7 @@ def products_of(query: Tensor, key: Tensor, scale: float) -> Products:
 
 
 def _shared(places: tuple[Tensor, ...], query: Tensor, key: Tensor) -> tuple[Tensor, ...]:
-    """Where the keys of some heads are: several heads of queries may share one of keys."""
+    """Return the indices of the keys of some heads; several heads of queries may share one of keys."""
     return tuple(
         place // (query.shape[axis] // key.shape[axis]) if key.shape[axis] != query.shape[axis] else place
         for axis, place in enumerate(places)
@@ -48,11 +48,11 @@ def _shared(places: tuple[Tensor, ...], query: Tensor, key: Tensor) -> tuple[Ten
 
 
 def taken(heads: int, queries: int, products: int) -> tuple[Tensor, slice]:
-    """Which heads of the whole batch, and which of their queries, given the multiplications that one query takes."""
+    """Return the sampled heads of the batch and queries of each, given the multiplications for one query."""
     most = max(1, _MOST_PRODUCTS // max(1, products))
     some_heads = min(heads, _MOST_HEADS, most)
     some_queries = min(queries, _MOST_QUERIES, max(1, most // some_heads))
-    # Spread evenly from the first to the last: of a causal mask the last ones see the most keys.
+    # Evenly spaced up to the last one: with a causal mask the last queries have the most visible keys.
     step = queries // some_queries
     return torch.linspace(0, heads - 1, some_heads).round().long(), slice((queries - 1) % step, None, step)
 

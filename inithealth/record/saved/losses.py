@@ -1,4 +1,4 @@
-"""Which loss a graph ends in, and how far its logits spread."""
+"""The kind of loss at the end of a graph, and the std of its logits."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from inithealth.record.saved.written_losses import written_loss
 from inithealth.record.tensors import plain
 from inithealth.recording import Loss
 
-_SPREAD_ROWS = 16  # samples that the spread of the logits is measured on in a live step
-_FAR, _ALIKE = 5e3, 0.01  # how far below the largest score a mask is, and how little what it hides differs
-_LOSS_NODES = 64  # how far behind the loss its kind is looked for
+_SPREAD_ROWS = 16  # samples for the std of the logits in a live step
+_FAR, _ALIKE = 5e3, 0.01  # distance of masked scores below the largest, and their largest relative difference
+_LOSS_NODES = 64  # nodes upstream of the loss that are searched for its kind
 
 
 def loss_of(flow: Flow, rows: int | None) -> Loss:
-    """Which loss it is and how far its logits spread, from the last nodes of the graph."""
+    """Return the kind of loss and the std of its logits, from the last nodes of the graph."""
     graph, written = flow.graph, None
     for index in reversed(range(len(graph))):
         if graph.pure[index] is not None:
@@ -42,9 +42,9 @@ def loss_of(flow: Flow, rows: int | None) -> Loss:
             return _binary(graph, index, rows) if kind == "bce_logits" else Loss(kind=kind)
         if name in vocab.LOG_SOFTMAX:
             return _cross_entropy(graph, index, rows)
-        written = written or written_loss(graph, index)  # unless a node of its own says more: a focal loss has squares
+        written = written or written_loss(graph, index)  # used only if no loss node is found: a focal loss has squares
         if index in flow.operations and flow.operations[index].kind not in ELEMENTWISE:
-            break  # all that is nearer to the loss has been seen
+            break  # all nodes nearer to the loss were checked
     return Loss(kind=written or "unknown")
 
 
@@ -54,7 +54,7 @@ def _cross_entropy(graph: Graph, index: int, rows: int | None) -> Loss:
     sums_to_one = source >= 0 and graph.names[source] in vocab.SOFTMAX
     if not isinstance(log_probabilities, Tensor) or dim is None:
         return Loss(kind="cross_entropy", sums_to_one=sums_to_one)
-    # log-softmax shifts each sample's logits by a constant, which their spread does not see
+    # log-softmax shifts each sample's logits by a constant, which does not affect their std
     logit_std = _visible_variance(log_probabilities[:rows].float().movedim(dim, -1)).mean().sqrt()
     return Loss(
         kind="cross_entropy",
@@ -65,9 +65,9 @@ def _cross_entropy(graph: Graph, index: int, rows: int | None) -> Loss:
 
 
 def _visible_variance(scores: Tensor) -> Tensor:
-    """The variance of each sample's scores over the classes that no mask hides.
+    """Return the variance of each sample's scores over the classes that are not masked.
 
-    Hidden ones are infinite, or far below and all alike, as where similarities leave a sample's own out.
+    Masked scores are infinite, or far below the others and all equal, as for a sample's similarity to itself.
     """
     far = scores < scores.amax(-1, keepdim=True) - _FAR
     if bool(far.any()):
@@ -80,7 +80,7 @@ def _visible_variance(scores: Tensor) -> Tensor:
 
 
 def _negative_likelihood(graph: Graph, index: int) -> float | None:
-    """The mean over the targets, whatever is made of it; None where the tensors are gone."""
+    """Return the mean negative log-likelihood of the targets; None if the saved tensors are freed."""
     scores, target = graph.saved(index, "self"), graph.saved(index, "target")
     if not isinstance(scores, Tensor) or not isinstance(target, Tensor):
         return None
@@ -102,7 +102,7 @@ def _binary(graph: Graph, index: int, rows: int | None) -> Loss:
 
 
 def logit_stds(outputs: list[Tensor]) -> dict[int, float]:
-    """The spread of a model's outputs over their possible class dimensions (the last, and 1), by its size."""
+    """Return the std of a model's outputs over possible class dimensions (the last one and 1), by their size."""
     found: dict[int, float] = {}
     for output in outputs:
         values = plain(output) if output.layout == torch.strided and not output.is_nested else None
@@ -113,7 +113,7 @@ def logit_stds(outputs: list[Tensor]) -> dict[int, float]:
 
 
 def loss_after_backward(node: Node, logit_stds: Mapping[int, float]) -> Loss:
-    """The kind of a loss from its last nodes, whose saved tensors are gone."""
+    """Return the kind of a loss from its last nodes, whose saved tensors are freed."""
     frontier: list[Node | None] = [node]
     alone = True
     for _ in range(_LOSS_NODES):

@@ -1,4 +1,4 @@
-"""What an operation was fed: its signal and its weight, from the tensors that its node saved."""
+"""The operands of an operation, its signal and its weight, from the tensors that its node saved."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from inithealth.record.statistics.exact import between_share
 
 @dataclass(frozen=True)
 class Operands:
-    """As they are multiplied: signal @ weight, or weight @ signal where the weight comes first."""
+    """The operands in the order of the product: signal @ weight, or weight @ signal."""
 
     signal: Tensor
     weight: Tensor
@@ -25,7 +25,7 @@ class Operands:
 
 
 def operands(flow: Flow, index: int, parameter: Callable[[str], Tensor | None]) -> Operands | None:
-    """None for operations whose operands were not saved (a frozen input, a fused layer)."""
+    """Return the operands; None if they were not saved (a frozen input, a fused layer)."""
     graph, operation = flow.graph, flow.operations[index]
     saved = vocab.node(graph.names[index]).kept_factors
     signal = signal_of(graph, operation)
@@ -36,13 +36,13 @@ def operands(flow: Flow, index: int, parameter: Callable[[str], Tensor | None]) 
         weight = _laid_out(graph, operation, parameter(operation.weights[0]))
     if not isinstance(weight, Tensor):
         return None
-    if "turned" in vocab.node(graph.names[index]).traits:  # it keeps the weight as [out, in]
+    if "turned" in vocab.node(graph.names[index]).traits:  # it saves the weight as [out, in]
         return Operands(signal, weight.mT, False)
     return Operands(signal, weight, operation.kind != "conv" and operation.operand == min(saved))
 
 
 def signal_of(graph: Graph, operation: Operation) -> Tensor | None:
-    """What an operation reads besides its weight."""
+    """Return the input of an operation; None if it was not saved."""
     saved = vocab.node(graph.names[operation.node]).kept_factors
     if not saved or operation.operand is None:
         return None
@@ -51,7 +51,7 @@ def signal_of(graph: Graph, operation: Operation) -> Tensor | None:
 
 
 def operand_tensor(graph: Graph, operation: Operation) -> Tensor | None:
-    """The weight as an operation used it: the product of weight norm, spectral norm and the like."""
+    """Return the weight that an operation used, such as the product of weight norm; None if it was not saved."""
     saved = vocab.node(graph.names[operation.node]).kept_factors
     if not saved or operation.operand is None:
         return None
@@ -60,7 +60,7 @@ def operand_tensor(graph: Graph, operation: Operation) -> Tensor | None:
 
 
 def _laid_out(graph: Graph, operation: Operation, weight: Tensor | None) -> Tensor | None:
-    """A parameter as its operation takes it: turned where the graph turned it."""
+    """Return a parameter in the layout of the operation: transposed if the graph transposes it."""
     producer, output = graph.edges[operation.node][operation.operand or 0]
     if weight is None or producer in graph.parameters:
         return None if weight is None else weight.detach()
@@ -73,14 +73,14 @@ def _laid_out(graph: Graph, operation: Operation, weight: Tensor | None) -> Tens
 
 
 def between_inputs(flow: Flow, index: int, rows: int | None) -> float | None:
-    """Share of the mean square of an operation's input that differs from sample to sample."""
+    """Return the share of the mean square of an operation's input that differs between samples."""
     signal = signal_of(flow.graph, flow.operations[index])
     return None if signal is None else between_share(signal[:rows])
 
 
 @dataclass(frozen=True)
 class Constant:
-    """A signal that an operation reads though no gradient goes back to it: an input, or what was detached."""
+    """An operand without gradient: an input, or a detached tensor."""
 
     address: int
     storage: int
@@ -88,7 +88,7 @@ class Constant:
 
 
 def constants(flow: Flow) -> list[Constant]:
-    """The constant signals that a graph's operations read."""
+    """Return the constant operands of the operations of a graph."""
     found = []
     for index, operation in flow.operations.items():
         saved = vocab.node(flow.graph.names[index]).kept_factors

@@ -1,4 +1,4 @@
-"""What a node computed, from the tensors that it saved: for operations that no module hook saw."""
+"""Recomputes the output of a node from its saved tensors, for operations without a module hook."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Replayed:
 
 @torch.no_grad()
 def forward(flow: Flow, index: int, parameter: Callable[[str], Tensor | None], rows: int | None) -> Replayed | None:
-    """An operation's input and output, computed again; from the first ``rows`` of the batch where given.
+    """Return an operation's input and its recomputed output; for the first ``rows`` of the batch only, if given.
 
-    None for operations whose operands were not saved (a frozen input, a fused layer).
+    None if the operands were not saved (a frozen input, a fused layer).
     """
     graph, operation = flow.graph, flow.operations[index]
     name = graph.names[index]
@@ -43,7 +43,7 @@ def forward(flow: Flow, index: int, parameter: Callable[[str], Tensor | None], r
     fed = operands(flow, index, parameter)
     if fed is None:
         return None
-    signal, weight = fed.signal, fed.weight.to(fed.signal.dtype)  # autocast keeps some as they were
+    signal, weight = fed.signal, fed.weight.to(fed.signal.dtype)  # autocast saves some without casting
     bias = None if bias is None else bias.to(signal.dtype)
     if operation.kind == "conv":
         return _convolved(graph, index, signal[:rows], weight, bias)
@@ -51,7 +51,7 @@ def forward(flow: Flow, index: int, parameter: Callable[[str], Tensor | None], r
         return Replayed(signal, torch.matmul(weight, signal))
     signal = signal[:rows] if signal.ndim == 2 else signal
     if signal.shape[-1] != weight.shape[-2]:
-        return None  # a step of a backward pass that is itself part of the graph
+        return None  # an operation of a backward pass in the graph
     output = torch.matmul(signal, weight)
     return Replayed(signal, output if bias is None or bias.ndim != 1 else output + bias)
 
@@ -59,7 +59,7 @@ def forward(flow: Flow, index: int, parameter: Callable[[str], Tensor | None], r
 def _scaled(
     graph: Graph, index: int, operation: Operation, parameter: Callable[[str], Tensor | None]
 ) -> Replayed | None:
-    """A layer norm, or a product with a learned scale."""
+    """Recompute a layer norm or a product with a learned scale."""
     if graph.names[index] == "Mul":
         factors = [graph.saved(index, name) for name in ("self", "other")]
         if all(isinstance(factor, Tensor) for factor in factors):
@@ -93,7 +93,7 @@ def _convolved(graph: Graph, index: int, signal: Tensor, weight: Tensor, bias: T
 
 @torch.no_grad()
 def predicted(flow: Flow, index: int, parameter: Callable[[str], Tensor | None]) -> float | None:
-    """rms that an operation's weights make of the statistics of its input; None where its operands are gone."""
+    """Return the output rms predicted from the weights and the statistics of the input; None without operands."""
     graph, operation = flow.graph, flow.operations[index]
     bias = parameter(operation.bias) if operation.bias else None
     if graph.names[index] == "Embedding":

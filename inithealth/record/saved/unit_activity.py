@@ -1,4 +1,4 @@
-"""Which units of an activation are dead and how much of it is saturated, from what its node saved."""
+"""Dead units and saturated elements of an activation, from the tensors that its node saved."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.operations import Operation
 from inithealth.theory.activation_table import BY_NAME, by_node
 
-_MOST_STEPS = 6  # nodes between a rate and its exponential: a factor, a sign, views
-_MOST_UNITS = 128  # units that stand for a layer in a live step
+_MOST_STEPS = 6  # nodes between a rate and its exponential: a factor, a negation, views
+_MOST_UNITS = 128  # units sampled per layer in a live step
 
 
 @dataclass(frozen=True)
 class Activity:
-    """One activation, still on the device."""
+    """The activity of one activation, on the device."""
 
-    above: Tensor | None  # [units], by how much each unit's highest value exceeds the lower edge: dead at 0 or less
-    below: Tensor | None  # [units], by how much each unit's lowest value is below the upper edge: dead at 0 or less
+    above: Tensor | None  # [units], distance of each unit's highest value above the lower bound: dead at 0 or less
+    below: Tensor | None  # [units], distance of each unit's lowest value below the upper bound: dead at 0 or less
     saturated: Tensor | None  # share of elements
     units: int
     samples: int
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        """Those that are there, in the order of the fields."""
+        """The tensors that are not None, in the order of the fields."""
         return tuple(each for each in (self.above, self.below, self.saturated) if each is not None)
 
 
 def of_node(graph: Graph, target: Target, fed_by: Iterable[Operation], most: int | None) -> Activity | None:
-    """The activity of an activation; None for kinds that neither die nor saturate, or whose tensors are gone.
+    """Return the activity of an activation; None if it cannot die or saturate, or its saved tensors are freed.
 
     Args:
-        most: elements read; None for all.
+        most: number of elements to read; None reads all.
     """
     node, row = target.node, BY_NAME[target.name]
     if row.rate:
@@ -70,7 +70,7 @@ def of_node(graph: Graph, target: Target, fed_by: Iterable[Operation], most: int
 
 
 def _values(graph: Graph, node: int) -> tuple[Tensor | None, bool]:
-    """What a node has saved of its output, else of its input, and whether it is the input."""
+    """Return the saved output of a node, otherwise its saved input, and whether it is the input."""
     result = graph.saved(node, "result")
     if isinstance(result, Tensor):
         return result, False
@@ -80,18 +80,18 @@ def _values(graph: Graph, node: int) -> tuple[Tensor | None, bool]:
 
 
 def _most(values: Tensor, others: Sequence[int]) -> Tensor:
-    """The highest value of each unit."""
+    """Return the highest value of each unit."""
     return (values.amax(list(others)) if others else values).float()
 
 
 def _beyond(values: Tensor, low: float | None, high: float | None) -> Tensor:
-    """The share of elements below or above a pair of edges, of which one may be missing."""
+    """Return the share of elements outside two bounds, one of which may be None."""
     below, above = -math.inf if low is None else low, math.inf if high is None else high
     return ((values < below) | (values > above)).float().mean()
 
 
 def decay(graph: Graph, node: int) -> int | None:
-    """The exponential whose rate a softplus is, ``exp(-softplus(z) a)`` with a learned or constant a; None without."""
+    """Return the exponential in ``exp(-softplus(z) a)``, given the softplus, for any factor a; None without one."""
     waiting = [(node, 0)]
     while waiting:
         index, steps = waiting.pop()
@@ -106,7 +106,7 @@ def decay(graph: Graph, node: int) -> int | None:
 
 
 def _thinned(values: Tensor, axis: int, most: int) -> Tensor:
-    """Some of the units, each on some of the samples: a view."""
+    """Return a view of some units on some samples."""
     units = -(-values.shape[axis] // _MOST_UNITS)
     share = values.numel() / units / most
     steps = []
@@ -118,7 +118,7 @@ def _thinned(values: Tensor, axis: int, most: int) -> Tensor:
 
 
 def summaries(found: Mapping[str, Sequence[Activity]]) -> dict[str, dict[str, Any]]:
-    """The fields of each layer's Measurement; one transfer to the host."""
+    """Return the fields for each layer's Measurement, with one transfer to the host."""
     everything = [a for activities in found.values() for a in activities]
     parts = [tensor for a in everything for tensor in a.tensors]
     if not parts:
@@ -129,10 +129,10 @@ def summaries(found: Mapping[str, Sequence[Activity]]) -> dict[str, dict[str, An
 
 
 class _Numbers(NamedTuple):
-    """An activity's numbers on the host."""
+    """An activity on the host."""
 
-    shut: list[bool]  # by unit
-    pinned: list[bool]
+    zero: list[bool]  # by unit, whether all inputs are below the lower bound
+    pinned: list[bool]  # by unit, whether all inputs are above the upper bound
     saturated: float | None
 
     @classmethod
@@ -140,28 +140,28 @@ class _Numbers(NamedTuple):
         def sides(tensor: Tensor | None) -> list[bool]:
             return [] if tensor is None else [value <= 0 for value in islice(numbers, activity.units)]
 
-        shut, pinned = sides(activity.above), sides(activity.below)
-        return cls(shut, pinned, next(numbers) if activity.saturated is not None else None)
+        zero, pinned = sides(activity.above), sides(activity.below)
+        return cls(zero, pinned, next(numbers) if activity.saturated is not None else None)
 
     @property
     def dead(self) -> int:
-        """Units that are on the same flat side for every input."""
-        return sum(map(any, zip_longest(self.shut, self.pinned)))
+        """Number of units in the same flat range for every input."""
+        return sum(map(any, zip_longest(self.zero, self.pinned)))
 
 
 def _summary(found: Sequence[Activity], values: Mapping[int, _Numbers]) -> dict[str, Any]:
-    """Over several calls a unit counts as dead by the most lively of them."""
+    """Return the fields of one layer; of several calls, the one with the fewest dead units counts."""
     dead = [a for a in found if a.above is not None or a.below is not None]
     shares = [share for a in found if (share := values[id(a)].saturated) is not None]
     result: dict[str, Any] = {}
     if shares:
         result |= {"saturated_share": sum(shares) / len(shares), "units": found[-1].units}
     if dead:
-        liveliest = min(dead, key=lambda a: values[id(a)].dead / a.units)
-        numbers = values[id(liveliest)]
+        best = min(dead, key=lambda a: values[id(a)].dead / a.units)
+        numbers = values[id(best)]
         result |= {
-            "dead_share": numbers.dead / liveliest.units,
-            "pinned_share": sum(numbers.pinned) / liveliest.units,
+            "dead_share": numbers.dead / best.units,
+            "pinned_share": sum(numbers.pinned) / best.units,
             "dead_samples": sum(a.samples for a in dead),
             "units": dead[0].units,
         }

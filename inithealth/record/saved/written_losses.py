@@ -1,4 +1,4 @@
-"""Losses that leave no node of their own in the graph: a mean of absolute or squared differences."""
+"""Recognizes losses without a node of their own: a mean of absolute or squared differences."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ _WEIGHED = vocab.ARITHMETIC | vocab.LAYOUT | vocab.REDUCTIONS
 
 
 def written_loss(graph: Graph, index: int) -> str | None:
-    """The loss that a node is the heart of: "l1" for ``Abs``, "mse" for ``Pow`` of a difference; None for others.
+    """Return the loss of which a node is the main operation: "l1" for ``Abs``, "mse" for ``Pow`` of a difference.
 
-    ``F.l1_loss`` is written so by torch itself. All that may follow is a mean or sum and arithmetic, down to the
-    loss; and the difference is not that to the signal's own mean, which makes a variance.
+    None if it is not a loss: other operations than a mean, a sum and arithmetic follow, or the difference is to the
+    signal's own mean, as in a variance. ``F.l1_loss`` has this form too.
     """
     kind = {"Abs": "l1", "Pow": "mse"}.get(graph.names[index])
     if kind is None or graph.pure[index] is not None or (kind == "mse" and graph.saved(index, "exponent") != 2):
         return None
     (before, *_) = graph.data(index) or (-1,)
-    if before < 0 or graph.names[before] not in ("Sub", "Rsub") or _centred(graph, before):
+    if before < 0 or graph.names[before] not in ("Sub", "Rsub") or _centered(graph, before):
         return None
     return kind if _reduced(graph, index) else None
 
 
-def _centred(graph: Graph, difference: int) -> bool:
-    """Whether a signal's own mean is taken from it."""
+def _centered(graph: Graph, difference: int) -> bool:
+    """Return whether a difference is a signal minus its own mean."""
     sides = graph.data(difference)
     for side, other in (sides, sides[::-1]) if len(sides) == 2 else ():
         other = peel(graph, other)
@@ -36,7 +36,7 @@ def _centred(graph: Graph, difference: int) -> bool:
 
 
 def _reduced(graph: Graph, index: int) -> bool:
-    """Whether nothing but a mean or sum and arithmetic lies between a node and the loss."""
+    """Return whether only a mean or sum and arithmetic are between a node and the loss."""
     averaged = False
     for _ in range(_MOST_STEPS):
         readers = graph.readers(index)

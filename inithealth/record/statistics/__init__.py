@@ -1,4 +1,4 @@
-"""Tensor in, numbers out: moments, duplicates, spectra, directions, gradient norms, predicted scales.
+"""Statistics of tensors: moments, duplicates, spectra, effective rank, gradient norms, predicted scales.
 
-Nothing here knows of modules or graphs.
+Nothing here depends on modules or graphs.
 """

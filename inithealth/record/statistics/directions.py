@@ -1,10 +1,10 @@
-"""How many directions the samples of a batch use at a layer's output: "256 neurons, 1 effective".
+"""The effective rank of a layer's outputs over the samples of a batch: "256 neurons, 1 effective".
 
-The participation ratio (tr C)^2 / tr(C^2) of the outputs' covariance C over the samples counts directions of equal
-size exactly, and small ones by their share. The mean is taken out: what all samples have in common tells them not
-apart. Both traces are estimated from pairs of different samples (after Chen, Zhang and Zhong 2010,
-https://doi.org/10.1198/jasa.2010.tm09560): the plain ratio of 64 samples finds 32 where 64 are equal. One direction
-is told exactly, many are told 2 % short with 48 samples, 12 % with 8.
+It is the participation ratio (tr C)^2 / tr(C^2) of the covariance C of the outputs over the samples: exact for
+directions of equal size; small ones count by their share. Both traces are estimated from pairs of different samples
+(after Chen, Zhang and Zhong 2010, https://doi.org/10.1198/jasa.2010.tm09560), because the plain ratio of 64 samples
+would be 32 for 64 equal directions. The estimate is exact for one direction; for many it is 2 % low with 48 samples,
+and 12 % low with 8.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from torch import Tensor
 
 from inithealth.record.tensors import plain
 
-_MOST_SAMPLES, _MOST_UNITS = 48, 256  # 48 samples tell 40 equal directions to 4 %, in half the time of 64
-_FEWEST_PLACES = 7  # positions (tokens, pixels) that samples are taken at, where there are as many
-_ROUNDING = 8.0  # differences of so many machine epsilons of the values are rounding
-_LOW, _HIGH = 1e-30, 1e30  # beyond these a product of two traces has left fp32's range
+_MOST_SAMPLES, _MOST_UNITS = 48, 256  # 48 samples measure 40 equal directions to 4 %, in half the time of 64
+_FEWEST_PLACES = 7  # positions (tokens, pixels) of the samples, if there are as many
+_ROUNDING = 8.0  # machine epsilons of the values: smaller differences are rounding
+_LOW, _HIGH = 1e-30, 1e30  # outside this range a product of two traces overflows or underflows in fp32
 
 
 def effective(output: Tensor, unit_axis: int = -1) -> tuple[float, int] | None:
-    """Directions in which the samples differ, and how many of them so many samples could show.
+    """Return the effective rank of the samples, and its largest possible value.
 
     Args:
-        output: any shape; every axis but that of the units counts samples (batch x tokens, batch x positions).
+        output: any shape; all axes except that of the units index samples (batch x tokens, batch x positions).
         unit_axis: the axis of the units: -1 for linear layers, 1 for convolutions.
 
     Returns:
-        The first number lies between 0 (all samples alike) and the second, min(units, samples - 1). None where
-        nothing can be told: fewer than two samples, values that are NaN or infinite.
+        The first number is between 0 (all samples equal) and the second, min(units, samples - 1). None for fewer
+        than two samples and for values that are NaN or infinite.
     """
     values = output.detach() if output.dtype is torch.float32 else plain(output)
     if values is None or values.ndim < 2 or values.shape != output.shape or not values.numel() or _absent(values):
@@ -58,7 +58,7 @@ def _absent(values: Tensor) -> bool:
 
 
 def _ratio(rows: Tensor, epsilon: float) -> float | None:
-    """The participation ratio of samples in rows; None where the arithmetic does not bear their size."""
+    """Return the participation ratio of samples in rows; None if the values are out of range."""
     count, mean = rows.shape[0], rows.mean(0)
     centred = rows - mean
     gram = torch.mm(centred, centred.t())
@@ -72,12 +72,12 @@ def _ratio(rows: Tensor, epsilon: float) -> float | None:
         return 0.0
     if squares < _LOW:
         return None
-    between = squares - own_squares  # the products of different samples: what one has with itself is no covariance
+    between = squares - own_squares  # only products of different samples
     return max(1.0, (total**2 - own_squares) / between) if between > 0 else math.inf
 
 
 def _sampled(values: Tensor, axis: int) -> Tensor:
-    """Some samples in rows, some units in columns, spread over the whole tensor: [<= 48, <= 256]."""
+    """Return evenly spaced samples in rows and units in columns: [<= 48, <= 256]."""
     if not _regular(values.shape, values.stride(), axis):
         values = values.contiguous()
     rows = values.as_strided(*_view(values.shape, values.stride(), axis), values.storage_offset())
@@ -87,7 +87,7 @@ def _sampled(values: Tensor, axis: int) -> Tensor:
 
 @lru_cache(maxsize=4096)
 def _regular(shape: Sequence[int], stride: Sequence[int], axis: int) -> bool:
-    """Whether all positions of a sample lie at equal distances."""
+    """Return whether all positions of a sample have the same stride."""
     _, *inner = (each for each in range(len(shape)) if each != axis)
     inner = [each for each in inner if shape[each] > 1]
     return all(stride[one] == stride[other] * shape[other] for one, other in pairwise(inner))
@@ -95,10 +95,10 @@ def _regular(shape: Sequence[int], stride: Sequence[int], axis: int) -> bool:
 
 @lru_cache(maxsize=4096)
 def _view(shape: Sequence[int], stride: Sequence[int], axis: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Size and stride of a view [places, samples, units].
+    """Return size and stride of a view [places, samples, units].
 
-    Each place has samples of its own as far as there are, and each of them a position of its own: the first
-    token of every text may be the same.
+    Each place has different samples, if there are enough, at different positions: the first token of every text may
+    be the same.
     """
     batch, *inner = (each for each in range(len(shape)) if each != axis)
     positions = math.prod(shape[each] for each in inner)
@@ -109,7 +109,7 @@ def _view(shape: Sequence[int], stride: Sequence[int], axis: int) -> tuple[tuple
     shift = (shape[batch] - 1 - (samples - 1) * step) // (places - 1) if places > 1 else 0
     apart = positions // places
     every = -(-shape[axis] // _MOST_UNITS)
-    every += 1 - every % 2  # odd: of units that alternate both kinds are seen
+    every += 1 - every % 2  # odd, so that alternating units are both sampled
     size = places, samples, -(-shape[axis] // every)
     return size, (
         between * apart + stride[batch] * shift,

@@ -1,4 +1,4 @@
-"""Units that repeat each other bit for bit, and a fingerprint of all elements: from exact sums of their bits."""
+"""Finds units that are equal bit for bit, and hashes all elements, by exact sums of their bits."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import Tensor
 from inithealth.record.tensors import plain
 
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-_ODD = 0x1E3779B97F4A7C15  # of no pattern: products with it spread over all bits
-_MANY = 2**16  # numbers that Python takes faster than a tensor's calls
-_BLOCK = 2**20  # words that are mixed at a time
-_FINGERPRINT = 2**53 - 1  # JSON readers take larger numbers for floats
+_ODD = 0x1E3779B97F4A7C15  # random bits: products with it affect all bits
+_MANY = 2**16  # numbers up to which Python is faster than tensor operations
+_BLOCK = 2**20  # words hashed at a time
+_FINGERPRINT = 2**53 - 1  # JSON readers may convert larger numbers to floats
 
 
 def unit_keys(rows: Tensor) -> Tensor:
-    """A number for each row, the same for rows of the same bits in whatever order they are read or added.
+    """Return a hash of each row, which does not depend on the memory layout.
 
     Args:
         rows: [units, inputs], real.
@@ -24,9 +24,9 @@ def unit_keys(rows: Tensor) -> Tensor:
 
 
 def summary(shape: tuple[int, ...], keys: Tensor) -> tuple[int, bool]:
-    """A fingerprint of a weight of that shape with these :func:`unit_keys`, and whether all keys differ.
+    """Return a fingerprint of a weight of that shape with these :func:`unit_keys`, and whether all keys differ.
 
-    The fingerprint goes from 0 up to 2^53.
+    The fingerprint is between 0 and 2^53.
     """
     if len(keys) <= _MANY:
         numbers = keys.tolist()
@@ -36,19 +36,19 @@ def summary(shape: tuple[int, ...], keys: Tensor) -> tuple[int, bool]:
 
 
 def first_equal(rows: Tensor, bias: Tensor | None = None, groups: int = 1) -> Tensor:
-    """For each unit the index of the first one of its group that equals it (itself where none does).
+    """Return for each unit the index of the first equal unit of its group, possibly its own.
 
     Args:
         rows: [units, inputs].
-        bias: [units], part of each unit; one of another length is none of theirs.
+        bias: [units], part of each unit; ignored if its length differs.
         groups: units of different groups read different inputs.
     """
     units = rows.shape[0]
     itself = torch.arange(units, device=rows.device)
     size = max(1, units // max(1, groups))
-    if size == 1:  # depthwise: every unit reads an input of its own
+    if size == 1:  # depthwise: every unit reads its own input
         return itself
-    keys = unit_keys(rows + 0.0)  # a zero has two signs, which the keys tell apart
+    keys = unit_keys(rows + 0.0)  # adding 0.0 removes the sign of zeros, which the keys would distinguish
     if _all_differ(keys):  # the usual case
         return itself
     _, kind, count = torch.unique(keys, return_inverse=True, return_counts=True)
@@ -71,7 +71,7 @@ def _all_differ(keys: Tensor) -> bool:
 
 
 def _words(rows: Tensor) -> Tensor:
-    """The bits of each row as integers, eight bytes at a time where that comes out even."""
+    """Return the bits of each row as integers of eight bytes, or fewer if the length is not a multiple."""
     rows = rows.contiguous()
     size = rows.element_size()
     if rows.shape[1] * size % 8:
@@ -82,7 +82,7 @@ def _words(rows: Tensor) -> Tensor:
 
 
 def _mixed(rows: Tensor) -> Tensor:
-    """A sum of each row's words that tells their order too."""
+    """Return a sum of each row's words that depends on their order."""
     words = _words(rows + 0.0)
     places = _places(words[0])
     block = max(1, _BLOCK // words.shape[1])
@@ -90,13 +90,13 @@ def _mixed(rows: Tensor) -> Tensor:
 
 
 def _places(words: Tensor) -> Tensor:
-    """An odd number for each place, without a pattern."""
+    """Return a pseudorandom odd number for each position."""
     places = torch.arange(1, len(words) + 1, device=words.device) * _ODD
     return (places ^ (places >> 29)) * _ODD | 1
 
 
 def _equal(rows: Tensor, some: Tensor, others: Tensor) -> Tensor:
-    """Which of the rows equal their counterparts: different rows may have the same sums, if hardly ever."""
+    """Return which rows equal their counterparts: different rows have the same hash in rare cases."""
     block = max(1, _BLOCK // rows.shape[1])
     pairs = zip(some.split(block), others.split(block), strict=True)
     return torch.cat([(rows[mine] == rows[theirs]).all(1) for mine, theirs in pairs])

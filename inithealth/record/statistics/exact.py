@@ -1,4 +1,4 @@
-"""Tensor -> statistics of every element, in fp32 or better whatever the dtype."""
+"""Statistics of all elements of a tensor, in fp32 or better for any dtype."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from inithealth.record.statistics.moments import Moments
 from inithealth.record.tensors import plain
 from inithealth.recording import Signal
 
-# Beyond these a sum of squares leaves fp32's range: 1e18^2 < 3.4e38, 1e-18^2 > 1.2e-38.
+# Outside this range squares overflow or underflow in fp32: 1e18^2 < 3.4e38, 1e-18^2 > 1.2e-38.
 _SAFE_NORM, _SAFE_MIN = 1e18, 1e-18
-LONG, _PIECE = 2**18, 2**12  # elements whose squares one fp32 sum can take, and that it takes at a time of longer ones
+LONG, _PIECE = 2**18, 2**12  # elements of one accurate fp32 sum of squares, and of each piece of longer ones
 
 
 def exact(tensor: Tensor) -> Signal | None:
-    """Statistics of every element."""
+    """Return the statistics of all elements; None if the tensor has no real values."""
     values = plain(tensor)
     if values is None:
         return None
@@ -37,7 +37,7 @@ def exact(tensor: Tensor) -> Signal | None:
         return careful(values, zeros).signal
     if not most:
         return Moments(count, count).signal
-    if count <= LONG:  # a dot product takes half the time of a norm
+    if count <= LONG:  # a dot product is twice as fast as a norm
         flat = values.reshape(-1)
         norm, mean = torch.dot(flat, flat).item() ** 0.5, values.sum().item() / count
     else:
@@ -47,14 +47,14 @@ def exact(tensor: Tensor) -> Signal | None:
 
 
 def _filled(values: Tensor) -> int:
-    """The number of elements that are not zero."""
+    """Return the number of non-zero elements."""
     if values.device.type != "cpu":
         return int(torch.count_nonzero(values))
-    return int(np.count_nonzero(values.bool().numpy()))  # numpy counts booleans ten times as fast
+    return int(np.count_nonzero(values.bool().numpy()))  # numpy counts booleans ten times faster
 
 
 def norm_of(values: Tensor) -> Tensor:
-    """L2 norm of real values, in fp32 or better; in pieces, since one fp32 sum of 1e7 squares is 1 % off."""
+    """Return the L2 norm, in fp32 or better; in pieces, because one fp32 sum of 1e7 squares has an error of 1 %."""
     dtype = torch.promote_types(values.dtype, torch.float32)
     if values.numel() > LONG:
         flat = values.reshape(-1)
@@ -67,12 +67,12 @@ def norm_of(values: Tensor) -> Tensor:
 
 
 def safe(most: float, count: int) -> bool:
-    """Whether so many squares of at most ``most`` can be added in fp32."""
+    """Return whether ``count`` squares of at most ``most`` can be added in fp32."""
     return most == 0.0 or (most > _SAFE_MIN and most * count**0.5 < _SAFE_NORM)
 
 
 def careful(values: Tensor, zeros: float) -> Moments:
-    """The same for values that are not finite, or whose squares leave fp32's range."""
+    """Return the moments of values that are not finite or whose squares are out of fp32's range."""
     finite, numel = values.isfinite(), values.numel()
     count = int(finite.sum())
     if not count:
@@ -85,7 +85,7 @@ def careful(values: Tensor, zeros: float) -> Moments:
 
 
 def between_share(tensor: Tensor) -> float | None:
-    """Share of mean(x^2) that differs from sample to sample (dim 0): 0 when the network sees all inputs alike."""
+    """Return the share of mean(x^2) that differs between samples (dim 0): 0 if all samples are equal."""
     values = plain(tensor)
     if values is None or values.ndim < 2 or values.shape[0] < 2:
         return None

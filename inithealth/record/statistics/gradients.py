@@ -1,4 +1,4 @@
-"""Parameter gradients: exact norms, zero and non-finite told for certain."""
+"""Parameter gradients: exact norms and reliable detection of zeros and non-finite elements."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from inithealth.recording import Layer
 
 
 def gradient_norms(gradients: Mapping[str, Tensor | None]) -> dict[str, float]:
-    """L2 norm of each gradient: 0 only where every element is 0, NaN or infinite only where an element is.
+    """Return the L2 norm of each gradient: 0 only if all elements are 0, NaN or infinite only if an element is.
 
-    One fused pass and one transfer a device; what leaves fp32's range there is measured again by itself.
+    One fused pass and one transfer per device; gradients out of fp32's range are measured again individually.
     """
     present = {name: values for name, g in gradients.items() if g is not None and (values := _values(g)) is not None}
     norms = _norms(present)
@@ -32,16 +32,16 @@ def gradient_norms(gradients: Mapping[str, Tensor | None]) -> dict[str, float]:
 
 
 def _values(gradient: Tensor) -> Tensor | None:
-    """What can be measured of a gradient; nearly every one can as it is, and in a training step each call counts."""
+    """Return the real values of a gradient; the usual case first, for speed."""
     gradient = local_shard(gradient)
     usual = gradient.dtype is torch.float32 and gradient.layout is torch.strided and not gradient.is_meta
     return gradient if usual and gradient.numel() and not gradient.requires_grad else plain(gradient)
 
 
 def _norms(gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Norms on the device; long gradients apart, since a fused pass adds their squares up one by one."""
+    """Return the norms on the device; long gradients separately, because a fused pass is inaccurate for them."""
     norms = {name: norm_of(g) for name, g in gradients.items() if g.numel() > LONG}
-    fused: dict[torch.dtype, list[str]] = {}  # a float64 cannot be measured as less
+    fused: dict[torch.dtype, list[str]] = {}  # float64 must not be measured in lower precision
     for name, gradient in gradients.items():
         if name not in norms:
             fused.setdefault(torch.float64 if gradient.dtype is torch.float64 else torch.float32, []).append(name)
@@ -58,18 +58,18 @@ def _again(gradient: Tensor) -> float:
 
 
 def repeated_gradients(layers: Sequence[Layer], gradients: Mapping[str, Tensor | None]) -> dict[str, float]:
-    """For each layer the share of its units whose gradient is not zero and repeats another unit's bit for bit."""
+    """Return for each layer the share of its units whose non-zero gradient equals another unit's bit for bit."""
     found: dict[str, float] = {}
     for layer in layers:
         gradient = gradients.get(layer.parameter)
         if gradient is None or gradient.is_sparse or layer.kind not in MATRICES:
             continue
-        if layer.kind == "bmm" and layer.groups > 1:  # experts: no row is one unit
+        if layer.kind == "bmm" and layer.groups > 1:  # experts: a row is not a unit
             continue
         rows = unit_rows(gradient, layer.unit_axis)
         if rows is None or rows.shape[0] < 2 or not _may_repeat(rows):
             continue
-        # Rows of zeros equal each other without being pushed anywhere. Groups are whole: they are judged as they are.
+        # Rows of zeros are not duplicates. Grouped layers keep them, because their groups have equal sizes.
         alive = rows if layer.groups > 1 else rows[(rows != 0).any(1)]
         if len(alive) > 1:
             repeats = first_equal(alive, groups=layer.groups) != torch.arange(len(alive), device=rows.device)
@@ -78,6 +78,6 @@ def repeated_gradients(layers: Sequence[Layer], gradients: Mapping[str, Tensor |
 
 
 def _may_repeat(rows: Tensor) -> bool:
-    """Whether two units could have the same gradient, other than zero: their sums agree. In most layers none do."""
+    """Return whether two rows have the same non-zero sum, as rows with equal gradients do; in most layers none do."""
     sums = rows.contiguous().sum(1).sort().values
     return bool(((sums[1:] == sums[:-1]) & (sums[1:] != 0)).any())

@@ -1,4 +1,4 @@
-"""Which taps of a convolution's kernel meet a value, and which meet padding or nothing."""
+"""How often the taps of a convolution's kernel read an input value instead of padding."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import Tensor
 
 Places = np.ndarray[Any, np.dtype[np.float64]]
 
-_LONGEST = 512  # places along an axis that are counted: of longer ones the edges hardly matter
-_MOST_TAPS = 128  # whose pairs are counted; 11 x 11 is the largest dense kernel in common use
+_LONGEST = 512  # positions along an axis that are counted: the edges of longer ones are negligible
+_MOST_TAPS = 128  # taps whose pairs are counted; 11 x 11 is the largest dense kernel in common use
 
 
 def pairs_met(
@@ -27,17 +27,17 @@ def pairs_met(
     output_padding: int | tuple[int, ...] = 0,
     transposed: bool = False,
 ) -> Tensor | None:
-    """Share of the outputs at which both of two taps meet a value; the diagonal is each tap's own share.
+    """Return the share of outputs at which both of two taps read a value; the diagonal is each tap's share.
 
     Args:
         size: of the input, without batch and channels.
-        kernel: taps along each of these axes; the rest as torch's functions take it.
+        kernel: taps along each of these axes; the other arguments are as in torch's functions.
 
     Returns:
-        [taps, taps] in the kernel's order, not to be changed; None where every tap always meets a value.
+        [taps, taps] in the kernel's order, read-only; None if every tap always reads a value.
 
     Raises:
-        ValueError: the settings leave no output.
+        ValueError: the output would be empty.
     """
     count = len(kernel)
     dilations = _each(dilation, count)
@@ -60,19 +60,19 @@ def _pairs(axes: tuple[tuple[int, ...], ...], transposed: bool) -> Tensor | None
     met = [_met(*axis, transposed=transposed) for axis in axes]
     if all(places.all() for places in met):
         return None
-    if math.prod(axis[1] for axis in axes) > _MOST_TAPS:  # the taps one by one, as if they were missed by chance
+    if math.prod(axis[1] for axis in axes) > _MOST_TAPS:  # count the taps individually, as if they were independent
         alone = _product([places.mean(0) for places in met])
         return torch.outer(alone, alone)
     return _product([places.T @ places / len(places) for places in met])
 
 
 def _product(each: Sequence[Places]) -> Tensor:
-    """Kronecker product: along different axes taps are met independently."""
+    """Return the Kronecker product, because the axes are independent."""
     return reduce(torch.kron, map(torch.from_numpy, each)).float()
 
 
 def _met(size: int, taps: int, stride: int, padding: int, dilation: int, extra: int, *, transposed: bool) -> Places:
-    """Whether an output's tap meets a value along one axis, [outputs, taps]."""
+    """Return whether each tap of each output reads a value along one axis, [outputs, taps]."""
     size, reach = min(size, _LONGEST), dilation * np.arange(taps)
     if transposed:
         outputs = (size - 1) * stride - 2 * padding + int(reach[-1]) + extra + 1
@@ -83,6 +83,6 @@ def _met(size: int, taps: int, stride: int, padding: int, dilation: int, extra: 
         source = np.arange(max(0, outputs))[:, None] * stride - padding + reach
         inside = (source >= 0) & (source < size)
     if outputs < 1:
-        raise ValueError(f"a kernel of {taps} taps leaves no output of {size} places")
+        raise ValueError(f"a kernel of {taps} taps is too large for an input of size {size}")
     met: Places = inside.astype(np.float64)
     return met

@@ -1,4 +1,4 @@
-"""The moments of a tensor, which can be scaled, and added up over calls, samples and processes."""
+"""The moments of a tensor, which can be scaled, and combined over calls, samples and processes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 from inithealth.recording import Signal
 
-SUMS = 6  # numbers that moments become for a sum over processes
+SUMS = 6  # numbers per tensor in an all-reduce
 
 
 class Moments(NamedTuple):
-    """What :class:`inithealth.recording.Signal` reports; non-finite elements are counted, not averaged."""
+    """The statistics of :class:`inithealth.recording.Signal`; non-finite elements are counted, not averaged."""
 
     numel: int  # elements of the whole tensor
-    sampled: int  # elements that the moments are taken from
+    sampled: int  # elements that were read
     mean: float = 0.0
     rms: float = 0.0
     abs_max: float = 0.0
@@ -25,12 +25,12 @@ class Moments(NamedTuple):
 
     @classmethod
     def of(cls, signal: Signal) -> Moments:
-        """Return a signal's moments."""
+        """Return the moments of a signal."""
         return cls(*(getattr(signal, field) for field in cls._fields))
 
     @property
     def signal(self) -> Signal:
-        """The moments as the recording holds them."""
+        """The moments as a Signal."""
         return Signal(**self._asdict())
 
     @property
@@ -53,7 +53,7 @@ class Moments(NamedTuple):
         if count:
             parts = [(each, each.finite / count) for each in (self, other) if each.finite]
             top = max(each.abs_max for each, _ in parts)
-            scale = top or 1.0  # squares of large values leave the range of floating numbers
+            scale = top or 1.0  # squares of large values would overflow
             mean = sum(each.mean * part for each, part in parts)
             rms = sum((each.rms / scale) ** 2 * part for each, part in parts) ** 0.5 * scale
         return Moments(
@@ -69,13 +69,13 @@ class Moments(NamedTuple):
 
     @property
     def sums(self) -> tuple[float, ...]:
-        """Numbers that may be summed over processes, see :meth:`of_sums`."""
+        """Return numbers that can be summed over processes, see :meth:`of_sums`."""
         count = self.finite
         total, squares = (self.mean * count, self.rms * self.rms * count) if count else (0.0, 0.0)
         return self.numel, self.sampled, total, squares, self.zero_share * self.numel, self.non_finite
 
     def of_sums(self, sums: Sequence[float]) -> Moments:
-        """Return the moments that belong to such sums; the largest element stays this process's."""
+        """Return the moments for summed numbers; the largest element remains that of this process."""
         numel, sampled, total, squares, zeros, non_finite = sums
         whole = self._replace(numel=int(numel), sampled=int(sampled), non_finite=int(non_finite))
         if not whole.finite > 0:
@@ -85,7 +85,7 @@ class Moments(NamedTuple):
 
 
 def combined(signals: Sequence[Signal]) -> Signal | None:
-    """Return one signal for several calls or several tensors of the same layer; None for none."""
+    """Return one signal for several calls or tensors of the same layer; None if there are none."""
     if len(signals) < 2:
         return signals[0] if signals else None
     first, *others = map(Moments.of, signals)

@@ -1,4 +1,4 @@
-"""Parameters -> scale, symmetry, spectrum, non-finite: what can be said of a weight without running the network."""
+"""Statistics of parameters, without running the network: scale, symmetry, spectrum, non-finite elements."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from inithealth.record.statistics.spectrum import kurtosis, orthogonal, spectral
 from inithealth.record.tensors import plain
 from inithealth.recording import Weight
 
-_TINY = 1e-20  # no initialization draws such numbers; memory that nobody wrote is full of them
-_SAMPLE = 2**12  # elements: a kurtosis of 3 is known to +-0.08, and the uniform distribution's is 1.8
-_SMALL = 2**16  # elements that fit a core's cache
-_SAFE_MIN, _SAFE_MAX = 1e-15, 1e15  # beyond these sums of squares leave fp32's range
-_NOISE = 1e-5  # spread over magnitude below which fp32 leaves mostly rounding
-_COSINE_OF = 2**22  # elements: the mean over some thousand units is known well enough
+_TINY = 1e-20  # no initialization draws smaller numbers; uninitialized memory is full of them
+_SAMPLE = 2**12  # elements: the standard error of a kurtosis of 3 is 0.08; a uniform distribution's is 1.8
+_SMALL = 2**16  # elements that fit in a core's cache
+_SAFE_MIN, _SAFE_MAX = 1e-15, 1e15  # outside this range squares overflow or underflow in fp32
+_NOISE = 1e-5  # relative std below which fp32 is mostly rounding error
+_COSINE_OF = 2**22  # elements: a mean over some thousand units is accurate enough
 _HALF = (torch.float16, torch.bfloat16)
 
 
 class _Numbers(NamedTuple):
-    """What the elements are, each for itself."""
+    """Statistics of the single elements."""
 
     mean: float
     rms: float
@@ -33,7 +33,7 @@ class _Numbers(NamedTuple):
     non_finite: int
     tiny_share: float
     constant: bool
-    safe: bool  # all finite, and zero or of a size whose squares fp32 can add
+    safe: bool  # all finite, and zero or within the range of fp32 squares
 
     @property
     def std(self) -> float:
@@ -52,10 +52,10 @@ def describe(
     groups: int = 1,
     tied_to: tuple[str, ...] = (),
 ) -> Weight | None:
-    """The statistics of one parameter; None where its values cannot be read (meta, integers, empty).
+    """Return the statistics of one parameter; None if it has no real values (meta, integers, empty).
 
     Args:
-        rows: the same weight as [units, inputs], where its units are known.
+        rows: the same weight as [units, inputs], if its units are known.
         bias: [units], part of each unit.
         groups: units of different groups read different inputs and are no duplicates of each other.
     """
@@ -94,29 +94,29 @@ def _lines(values: Tensor) -> Tensor:
 
 
 def _judged(units: Tensor | None, numbers: _Numbers) -> Tensor | None:
-    """The units, where there are several of them and all are numbers."""
+    """Return the units if there are several and all elements are finite; otherwise None."""
     return units if units is not None and len(units) > 1 and numbers.non_finite == 0 else None
 
 
 def _units(
     values: Tensor, units: Tensor | None, bias: Tensor | None, groups: int, numbers: _Numbers, differ: bool
 ) -> dict[str, Any]:
-    """How the units of a weight stand to each other."""
+    """Return the fields for zero, duplicate and similar units."""
     judged = _judged(units, numbers)
-    # Rows that differ in their bits differ, but for the two signs of zero.
-    apart = differ and numbers.zero_share == 0 and judged is not None and _same_view(judged, _lines(values))
+    # Rows with different bits differ, except for the sign of zeros.
+    distinct = differ and numbers.zero_share == 0 and judged is not None and _same_view(judged, _lines(values))
     return {
         "zero_rows": 0.0 if units is None or numbers.zero_share == 0 else float((units == 0).all(1).sum()) / len(units),
-        "duplicate_rows": 0.0 if judged is None or apart else _repeats(first_equal(judged, bias, groups), judged),
+        "duplicate_rows": 0.0 if judged is None or distinct else _repeats(first_equal(judged, bias, groups), judged),
         "row_cosine": 0.0 if judged is None else _row_cosine(judged, numbers),
     }
 
 
 def _spectrum(values: Tensor, units: Tensor | None, numbers: _Numbers, half: bool, *, matrix: bool) -> dict[str, Any]:
-    """How the elements of a weight were drawn."""
+    """Return the fields for the distribution of the elements."""
     judged = _judged(units, numbers)
     drawn = values.ndim > 1 and numbers.safe and numbers.std > _NOISE * numbers.abs_max
-    # Experts and the like: their units are not told, yet they are matrices.
+    # Matrices whose units are unknown, such as experts.
     rows = values.reshape(-1, values.shape[-1]) if units is None and matrix and drawn else units
     edge = spectral_edge(rows, numbers.mean, numbers.std) if drawn and rows is not None else None
     return {
@@ -127,7 +127,7 @@ def _spectrum(values: Tensor, units: Tensor | None, numbers: _Numbers, half: boo
 
 
 def unit_rows(weight: Tensor, unit_axis: int | None) -> Tensor | None:
-    """A weight of any shape as [units, inputs]; None for vectors or where the axis of the units is not known."""
+    """Return a weight of any shape as [units, inputs]; None for vectors and if the axis of the units is unknown."""
     values = plain(weight)
     if values is None or values.ndim < 2 or unit_axis is None:
         return None
@@ -135,13 +135,13 @@ def unit_rows(weight: Tensor, unit_axis: int | None) -> Tensor | None:
 
 
 def _numbers(values: Tensor) -> _Numbers:
-    """What the elements of fp32 or fp64 values are."""
+    """Return the statistics of the elements of fp32 or fp64 values."""
     count = values.numel()
     if count <= _SMALL:
         sizes = values.abs()
         low, high = torch.aminmax(sizes)
         least, most = low.item(), high.item()
-        if least >= _TINY and _SAFE_MIN < most < _SAFE_MAX:  # the usual weight: as few calls as can be
+        if least >= _TINY and _SAFE_MIN < most < _SAFE_MAX:  # the usual case, with few calls, for speed
             flat = values.reshape(-1)
             rms = (torch.dot(flat, flat).item() / count) ** 0.5
             constant = count > 1 and least == most and bool((flat == flat[0]).all())
@@ -170,7 +170,7 @@ def _same_view(one: Tensor, other: Tensor) -> bool:
 
 
 def _orthogonal(values: Tensor, units: Tensor, edge: float | None, half: bool) -> bool:
-    """Right angles between the units, or, as torch.nn.init has it, between what the first axis of the weight counts."""
+    """Return whether the units are orthogonal, or the slices along the first axis, as in torch.nn.init."""
     tolerance = 2e-2 if half else 1e-4  # rounding to 8 bits, and to 24
     if orthogonal(units, edge, tolerance):
         return True
@@ -179,7 +179,7 @@ def _orthogonal(values: Tensor, units: Tensor, edge: float | None, half: bool) -
 
 
 def _identity(values: Tensor, zero_share: float, groups: int) -> bool:
-    """Whether the only elements that are not zero are ones on the diagonal, at the centre of the kernels."""
+    """Return whether the only non-zero elements are ones on the diagonal, at the center of the kernels."""
     centre = values
     for size in reversed(values.shape[2:]):
         centre = centre[..., size // 2]
@@ -193,7 +193,7 @@ def _identity(values: Tensor, zero_share: float, groups: int) -> bool:
 
 
 def _repeats(first: Tensor, rows: Tensor) -> float:
-    """Share of units that repeat an earlier one; units whose weights are all zero are judged as zeros instead."""
+    """Return the share of units equal to an earlier one, without units of zeros, which are counted separately."""
     repeats = first != torch.arange(len(first), device=first.device)
     if not bool(repeats.any()):
         return 0.0
@@ -201,7 +201,7 @@ def _repeats(first: Tensor, rows: Tensor) -> float:
 
 
 def _row_cosine(rows: Tensor, numbers: _Numbers) -> float:
-    """Mean cosine over all pairs of units, from the length of their sum; of large weights, over some of the units."""
+    """Return the mean cosine over all pairs of units, from the norm of their sum; of large weights, of some units."""
     rows = rows[:: -(-rows.numel() // _COSINE_OF)]
     if not numbers.safe:
         largest = rows.abs().amax(1, keepdim=True)

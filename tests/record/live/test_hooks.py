@@ -102,12 +102,12 @@ def test_an_error_while_measuring_is_noted_and_the_output_is_as_before(monkeypat
     assert hooks.failures == {"model": "RuntimeError: no room"}
 
 
-@pytest.mark.parametrize(("output", "says"), [("words", "no"), (torch.empty(0, 2), "empty")])
+@pytest.mark.parametrize(("output", "says"), [("words", "no"), (torch.empty(0, 2), "only empty")])
 def test_an_output_without_numbers_is_noted(output: Any, says: str) -> None:
     model = Written(lambda net, x: output, weight=nn.Parameter(torch.ones(2)))
     hooks = hooked(model)
     model(X)
-    assert hooks.failures == {"": f"its output holds {says} floating tensors"}
+    assert hooks.failures == {"": f"its output has {says} floating-point tensors"}
 
 
 def test_the_first_filled_tensor_of_several_is_the_output() -> None:

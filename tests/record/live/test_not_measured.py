@@ -19,13 +19,13 @@ ONE, TWO = layer("one", 0), layer("two", 1)
 def test_layers_that_run_compiled() -> None:
     found = not_measured([ONE, TWO], (), (), None, NAMING)
     assert set(found) == {"one", "the place of compiled layers in the network"}
-    assert found["one"].startswith("all but its weights")
-    assert "since before it was watched, as 2 of the layers do" in found["one"]
+    assert found["one"].startswith("only its weights")
+    assert "before it was watched (2 such layers)" in found["one"]
 
 
 def test_of_compiled_layers_that_are_measured_all_the_same_only_the_gradient_is_missing() -> None:
     found = not_measured([ONE, TWO], ("two",), (), None, NAMING)
-    assert found["one"].startswith("all but its weights")
+    assert found["one"].startswith("only its weights")
     assert found["two"].startswith("the gradient at its output")
     assert "before it was watched" not in found["two"]
 

@@ -83,5 +83,5 @@ def test_what_is_freed_cannot_be_computed_again() -> None:
     node = next(at for at, name in enumerate(graph.names) if name.startswith("ScaledDot"))
     assert fused_reading(graph, node) is not None
     output.sum().backward()  # type: ignore[no-untyped-call]
-    with pytest.raises(UnreadableError, match="queries and keys are not kept"):
+    with pytest.raises(UnreadableError, match="queries and keys are not saved"):
         fused_reading(graph, node)
