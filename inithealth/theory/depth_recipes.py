@@ -36,13 +36,13 @@ def depth_scaled(
         return tuple([] for _ in pairs)
     totals = dict.fromkeys([len(ends), _branches_in_depth([pairs[place][0].name for place in ends])])
     base = _base([layer for layer, _ in pairs], chosen)
-    silent = all(pairs[place][1].abs_max == 0 for place in ends)
+    zero_ends = all(pairs[place][1].abs_max == 0 for place in ends)
     found: list[list[Recipe]] = []
     for place, ((layer, weight), own) in enumerate(zip(pairs, drawn, strict=True)):
         more: list[Recipe] = []
         if _matrix(layer) and own.kind != "unknown":
             more += [recipe for total in totals for recipe in _deepnorm(weight, own, total)]
-            if silent:
+            if zero_ends:
                 more += [recipe for total in totals for recipe in _fixup(layer, weight, own, total)]
             if layer.ends_branch:
                 more += _at_end(layer, weight, own, base, list(totals), ends.index(place))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.landmarks import Landmarks
-from inithealth.record.graph.slices import Selection, apart
+from inithealth.record.graph.slices import Selection, is_other_part
 
 _MOST_TRUNK = 32  # nodes without a weight on the trunk, parallel to a branch
 _MOST_BRANCH = 1000  # nodes of one branch that are searched for the fork
@@ -80,7 +80,9 @@ class Search:
             self.left -= 1
             index, passed = state[0], self._passed(*state)
             for producer, output in self._edges(index):
-                if producer < chain.lowest or (selections and apart(graph, selections, index, producer, output)):
+                if producer < chain.lowest or (
+                    selections and is_other_part(graph, selections, index, producer, output)
+                ):
                     continue
                 if producer not in chain.nodes:
                     if graph.pure[producer] is None and producer != barred:

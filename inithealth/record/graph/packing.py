@@ -94,8 +94,8 @@ def _split(marks: Landmarks, meets: Meets, nodes: list[int]) -> int:
     lengths = {end - start for start, end in ways}
     whole = size[_along(graph, nodes[0], len(size)) or 0]
     length = min(lengths)
-    alike = len(lengths) == 1 and length > 0 and whole % length == 0
-    return whole // length if alike and len({frozenset(way) for way in ways.values()}) > 1 else 1
+    same_size = len(lengths) == 1 and length > 0 and whole % length == 0
+    return whole // length if same_size and len({frozenset(way) for way in ways.values()}) > 1 else 1
 
 
 def _range(graph: Graph, node: int, output: int, along: int) -> tuple[int, int]:

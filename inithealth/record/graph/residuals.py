@@ -21,12 +21,12 @@ def find_residuals(marks: Landmarks) -> None:
         if len(sides) != 2 or _biases_scores(marks, index):
             continue
         search.allow(index)
-        alike = graph.shape(*sides[0]) == graph.shape(*sides[1])
+        same_size = graph.shape(*sides[0]) == graph.shape(*sides[1])
         chains = [search.chain(side, marks.dominators[index]) for side in sides]
         ways = [(chains[at], sides[1 - at][0]) for at in (0, 1) if graph.is_data(sides[1 - at][0])]
         if residual := next(filter(None, (_identity(search, index, *way) for way in ways)), None):
             marks.residuals[index] = residual
-        elif projection := alike and next(filter(None, (_projected(search, *way) for way in ways)), None):
+        elif projection := same_size and next(filter(None, (_projected(search, *way) for way in ways)), None):
             marks.projections[index] = projection
 
 

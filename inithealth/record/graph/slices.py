@@ -46,7 +46,7 @@ def _place(graph: Graph, value: int | None, size: int) -> int:
     return min(size, place + size if place < 0 else place)
 
 
-def apart(graph: Graph, selections: Sequence[Selection], reader: int, producer: int, output: int) -> bool:
+def is_other_part(graph: Graph, selections: Sequence[Selection], reader: int, producer: int, output: int) -> bool:
     """Return whether an edge leads to another part of a signal than the selected one."""
     for selection in selections:
         if producer == selection.node:

@@ -85,8 +85,8 @@ class Naming:
             parameter = self.main(operation)
             if parameter is not None:
                 first = kinds.setdefault(parameter, operation.kind)
-                alike = first == operation.kind or operation.kind == "scale"
-                found[node] = self.layer(parameter) if alike else self._other_use(parameter, operation.kind)
+                main_use = first == operation.kind or operation.kind == "scale"
+                found[node] = self.layer(parameter) if main_use else self._other_use(parameter, operation.kind)
         return found
 
     def _other_use(self, parameter: str, kind: str) -> str:

@@ -59,10 +59,10 @@ class Ranks:
         whole = {**norms, **{name: square**0.5 for name, square in zip(self._sharded, squares, strict=True)}}
         rows = dict(zip(self._layers, total[_HEAD + len(squares) :].view(-1, _ROW).tolist(), strict=True))
         measured = tuple(self._whole(m, rows.get(m.layer), whole.get(weights.get(m.layer, ""))) for m in step.layers)
-        told = {"layers": measured, "loss": None if step.loss is None else loss / count}
+        fields = {"layers": measured, "loss": None if step.loss is None else loss / count}
         if self._sharded:
-            told["global_gradient_norm"] = sum(map(_squared, whole.values())) ** 0.5
-        return step.model_copy(update=told)
+            fields["global_gradient_norm"] = sum(map(_squared, whole.values())) ** 0.5
+        return step.model_copy(update=fields)
 
     def _sums(self, step: Step | None, norms: Mapping[str, float]) -> Tensor:
         total = torch.zeros(_HEAD + len(self._sharded) + _ROW * len(self._layers), dtype=torch.float64)

@@ -100,9 +100,9 @@ class Trial:
             return 0.0
         precision = torch.finfo(rows.dtype).eps
         rows, before = rows.float(), before.float()
-        apart = torch.linalg.vector_norm(rows - rows[first], dim=1)
+        distance = torch.linalg.vector_norm(rows - rows[first], dim=1)
         moved = torch.linalg.vector_norm(rows - before, dim=1)
         rounding = precision * 8 * torch.linalg.vector_norm(rows, dim=1)
         repeats = first != torch.arange(len(first), device=first.device)
         alive = (rows != 0).any(1)
-        return float((repeats & alive & (apart <= _ALIKE * moved + rounding)).sum()) / len(first)
+        return float((repeats & alive & (distance <= _ALIKE * moved + rounding)).sum()) / len(first)

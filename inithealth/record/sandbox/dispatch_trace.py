@@ -206,8 +206,8 @@ def _convolution(args: Any, shape: tuple[int, ...], made: _Made) -> Use:
 
 def _axis(weight: Tensor, axis: int, made: _Made) -> int | None:
     """Return the parameter's axis with the stride and length of an axis of the weight; None if there is none."""
-    wanted = weight.stride(axis), weight.shape[axis]
-    same = [at for at, size in enumerate(made.base.shape) if (made.base.stride(at), size) == wanted]
+    target = weight.stride(axis), weight.shape[axis]
+    same = [at for at, size in enumerate(made.base.shape) if (made.base.stride(at), size) == target]
     return same[0] if len(same) == 1 and not made.transformed else None
 
 

@@ -60,8 +60,8 @@ def _absent(values: Tensor) -> bool:
 def _ratio(rows: Tensor, epsilon: float) -> float | None:
     """Return the participation ratio of samples in rows; None if the values are out of range."""
     count, mean = rows.shape[0], rows.mean(0)
-    centred = rows - mean
-    gram = torch.mm(centred, centred.t())
+    centered = rows - mean
+    gram = torch.mm(centered, centered.t())
     own, flat = gram.diagonal(), gram.view(-1)
     traces = own.sum(), torch.dot(flat, flat), torch.dot(own, own), torch.dot(mean, mean)
     total, squares, own_squares, common = torch.stack(traces).tolist()

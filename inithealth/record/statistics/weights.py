@@ -180,13 +180,13 @@ def _orthogonal(values: Tensor, units: Tensor, edge: float | None, half: bool) -
 
 def _identity(values: Tensor, zero_share: float, groups: int) -> bool:
     """Return whether the only non-zero elements are ones on the diagonal, at the center of the kernels."""
-    centre = values
+    center = values
     for size in reversed(values.shape[2:]):
-        centre = centre[..., size // 2]
-    ones, outputs = round((1 - zero_share) * values.numel()), len(centre)
+        center = center[..., size // 2]
+    ones, outputs = round((1 - zero_share) * values.numel()), len(center)
     for blocks in {1, groups}:
-        if outputs % blocks == 0 and ones == blocks * min(outputs // blocks, centre.shape[1]):
-            diagonals = centre.reshape(blocks, outputs // blocks, -1).diagonal(dim1=1, dim2=2)
+        if outputs % blocks == 0 and ones == blocks * min(outputs // blocks, center.shape[1]):
+            diagonals = center.reshape(blocks, outputs // blocks, -1).diagonal(dim1=1, dim2=2)
             if bool((diagonals == 1).all()):
                 return values.numel() > 1
     return False

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from inithealth.record.graph.graph import Graph
-from inithealth.record.graph.slices import Selection, apart, pieces, taken
+from inithealth.record.graph.slices import Selection, is_other_part, pieces, taken
 from tests.record.reading import graph_of
 
 
@@ -51,7 +51,7 @@ def siblings(one: Callable[[Tensor], Tensor], other: Callable[[Tensor], Tensor])
     """Whether what the second reads is another part than what the first selects."""
     found = graph(lambda x: one(x).sum() + other(x).sum())
     first, second = (found.edges[at][0][0] for at, name in enumerate(found.names) if name == "Sum")
-    return apart(found, [Selection(first, 0)], second, *found.edges[second][0])
+    return is_other_part(found, [Selection(first, 0)], second, *found.edges[second][0])
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,6 @@ def test_another_output_of_one_split_is_another_part() -> None:
     found = graph(lambda x: x.chunk(2, -1)[0] + x.chunk(2, -1)[1])
     split = next(at for at, name in enumerate(found.names) if name == "Split")
     reader = found.consumers[split][0][0]
-    assert apart(found, [Selection(split, 0)], reader, split, 1)
-    assert not apart(found, [Selection(split, 1)], reader, split, 1)
-    assert not apart(found, [], reader, split, 1)
+    assert is_other_part(found, [Selection(split, 0)], reader, split, 1)
+    assert not is_other_part(found, [Selection(split, 1)], reader, split, 1)
+    assert not is_other_part(found, [], reader, split, 1)
