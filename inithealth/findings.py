@@ -43,15 +43,15 @@ class _Frozen(BaseModel):
 
 
 class Finding(_Frozen):
-    """One problem: its layers, the measured value and its limit, and the code that fixes it."""
+    """One thing that is wrong, with the layer, the numbers and the code that fixes it."""
 
     code: str  # "IH201"
     rule: str  # "vanishing-activations"
     severity: Severity
     role: Literal["cause", "consequence"] = "cause"
-    explained_by: str | None = None  # key of the cause of this consequence
+    explained_by: str | None = None  # key of the cause that this follows from
     layers: tuple[str, ...] = ()  # as in named_modules(), the root-cause layer first
-    step: int = 0  # optimizer steps taken when it was found
+    step: int = 0  # optimizer steps taken when it was seen
     message: str
     measured: float | None = None
     limit: float | None = None
@@ -62,7 +62,7 @@ class Finding(_Frozen):
 
     @property
     def key(self) -> str:
-        """The value of a consequence's ``explained_by``: code and root-cause layer."""
+        """What ``explained_by`` of a consequence refers to: code and root-cause layer."""
         return f"{self.code} {self.layers[0]}" if self.layers else self.code
 
 
@@ -156,8 +156,8 @@ class UnhealthyInit(RuntimeError):
 
     def __init__(self, report: Report | str) -> None:
         self.report = report if isinstance(report, Report) else None
-        self._content = report
+        self._given = report
         super().__init__(f"unhealthy initialization\n{report}")
 
     def __reduce__(self) -> tuple[type[UnhealthyInit], tuple[Report | str]]:
-        return type(self), (self._content,)
+        return type(self), (self._given,)

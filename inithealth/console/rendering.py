@@ -27,7 +27,7 @@ def captured(console: Console, shown: RenderableType) -> str:
 
 
 def report_text(report: Report, stream: TextIO) -> str:
-    """Return the text of a report for a stream, without a trailing newline."""
+    """Return a report as the stream shows it, without a newline at the end."""
     from inithealth.report.terminal import renderable
 
     console = console_of(stream)

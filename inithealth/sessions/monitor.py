@@ -23,7 +23,7 @@ from inithealth.sessions.verdicts import Verdicts
 from inithealth.settings import Settings, settings_of
 
 T = TypeVar("T")
-_OF_THE_START = ("IH1", "IH2", "IH3", "IH401")  # code prefixes of the rules that judge an initialization
+_OF_THE_START = ("IH1", "IH2", "IH3", "IH401")  # codes of the rules that judge an initialization
 
 
 class Monitor:
@@ -119,7 +119,7 @@ class Monitor:
         self._meter.prepare(watching=self.watching)
 
     def pause(self, paused: bool) -> None:
-        """While paused, what runs is an evaluation and no part of the training."""
+        """Pause or resume the hooks. Forward passes while paused, as in an evaluation, are not part of the training."""
         self._recorder.paused = paused
 
     def observe(self, loss: Tensor | float | None) -> None:
@@ -191,9 +191,13 @@ class Monitor:
         if step is not None:
             self._note(step)
 
+    def _measured(self, loss: Tensor | float | None) -> tuple[Step, dict[str, float]]:
+        if isinstance(loss, Tensor):
+            self.observe(loss)  # for a model whose submodules are called directly
+        return self._meter.measured(self.index, loss, first=not self._history)
+
     def _before_forward(self, module: nn.Module, args: Any, kwargs: Any) -> None:
-        self._recorder.paused = not torch.is_grad_enabled()  # an evaluation is no part of the training
-        self._order.forward(training=module.training and not self._recorder.paused)
+        self._recorder.paused = not torch.is_grad_enabled()  # an evaluation is not part of the training
         if self.watching and not self._meter.observed and not self._recorder.paused:
             self.begin()
             self._meter.take_batch(Call(*args, **kwargs))

@@ -26,7 +26,7 @@ def test_the_gradient_falls_above_the_layer_that_shrinks_it() -> None:
 
 
 @pytest.mark.parametrize("cause", ["layers.1", "block"], ids=["by layer", "by module"])
-def test_the_root_cause_row_is_marked(cause: str) -> None:
+def test_the_row_of_a_cause_is_marked(cause: str) -> None:
     recording = relabelled(plain(3), "layers.1", module="block")
     assert depth_map(recording, FORWARD, [cause]).marked == {1}
 

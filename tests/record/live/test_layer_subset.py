@@ -53,6 +53,6 @@ def test_a_deep_network_is_measured_whole_once_and_then_in_part(monkeypatch: pyt
         assert all(m.weight_gradient is not None for m in step.layers)
         assert len(step.layers) == 12
     assert set(later[0].updates) == {"0", "6", "12", "18"}
-    assert any("8 layers' activations and gradients are measured at the first step alone" in note
+    assert any("activations and gradients of 8 layers are measured at the first step only" in note
                for note in monitor.report.notes)  # fmt: skip
     assert not any(module._forward_hooks for module in model.modules())
