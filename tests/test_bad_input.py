@@ -129,7 +129,7 @@ NAN = torch.where(torch.arange(8) == 3, torch.nan, INPUTS)
         (INPUTS[:, :5], RuntimeError, "shapes cannot be multiplied"),
         ("a picture", TypeError, "must be Tensor, not str"),
         ({0: INPUTS}, TypeError, r"keys are not argument names: inithealth.Call\(batch\) is model\(batch\)"),
-        ((INPUTS, TARGETS), TypeError, "pass the inputs, and loss=lambda output"),
+        ((INPUTS, TARGETS), TypeError, "pass loss=torch.nn.functional.cross_entropy or .*, or the inputs alone"),
         (
             {"pixels": INPUTS},
             TypeError,

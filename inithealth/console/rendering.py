@@ -1,4 +1,4 @@
-"""Text for a stream: with colors and the terminal's width, or plain."""
+"""What a stream can show: colors and the terminal's width, or plain ASCII."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ if TYPE_CHECKING:
 
 
 def console_of(stream: TextIO) -> Console:
-    """Return rich's console for a stream; it respects ``NO_COLOR``, ``FORCE_COLOR`` and ``COLUMNS``."""
+    """Return rich's console for a stream; ``NO_COLOR``, ``FORCE_COLOR`` and ``COLUMNS`` are honored."""
     from rich.console import Console
     from rich.file_proxy import FileProxy
 
-    # A live display of rich replaces the streams by proxies that print above it.
+    # A live display of rich replaces the streams by proxies, which print above it in its terminal.
     return Console(file=stream, force_terminal=True if isinstance(stream, FileProxy) else None)
 
 
 def captured(console: Console, shown: RenderableType) -> str:
-    """Return the text that the console would print. Writing it to the stream also works if that is a proxy."""
+    """Return what the console would print: written to the stream itself, it passes a proxy that the stream may be."""
     with console.capture() as capture:
         console.print(shown)
     return capture.get()
 
 
-def report_text(report: Report, stream: TextIO) -> str:
+def report_text(report: Report, stream: TextIO, *, full: bool = False) -> str:
     """Return a report as the stream shows it, without a newline at the end."""
     from inithealth.report.terminal import renderable
 

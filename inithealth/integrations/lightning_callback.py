@@ -26,7 +26,7 @@ from inithealth.settings import Settings, settings_of
 class InitHealth(*callback_bases()):  # type: ignore[misc]
     """Watches the initialization and the early steps of a Lightning run.
 
-        Step 0 is judged before the first optimizer step, so an error raised there leaves the weights unchanged. Works
+    Step 0 is judged before the first optimizer step, so an error raised there leaves the weights unchanged. Works
     with any logger or none, in ``pytorch_lightning`` and ``lightning.pytorch``.
 
     Args:
@@ -37,6 +37,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         settings: schedule, rules, options; a mapping is validated.
         verbose: False prints and logs nothing; the report, its file and the loggers are complete, and ``"raise"``
             still raises.
+        **options: settings as keywords, as in ``InitHealth(schedule="every")``.
 
     Raises:
         ValueError: an unknown ``on_unhealthy`` or setting.

@@ -60,7 +60,7 @@ def is_lightning(model: nn.Module) -> bool:
 
 def trains_itself(model: nn.Module) -> bool:
     """Return whether it is a LightningModule that defines ``training_step``."""
-    return is_lightning(model) and _has_own(model, "training_step")
+    return is_lightning(model) and has_own(model, "training_step")
 
 
 def has_own(model: nn.Module, method: str) -> bool:
@@ -98,7 +98,7 @@ def with_attributes(module: nn.Module, attributes: dict[str, Any]) -> Iterator[N
 
 def start_hooks(model: nn.Module) -> list[str]:
     """Return the hooks that a LightningModule defines and that run before its first ``training_step``."""
-    return [name for name in _START_HOOKS if _has_own(model, name)]
+    return [name for name in _START_HOOKS if has_own(model, name)]
 
 
 def run_start_hooks(model: nn.Module, batch: Any, failure: str) -> None:
@@ -126,7 +126,7 @@ def run_start_hooks(model: nn.Module, batch: Any, failure: str) -> None:
 
 def configured_optimizers(model: nn.Module) -> list[Optimizer]:
     """Return the optimizers of a LightningModule's ``configure_optimizers``, without schedulers."""
-    if not _has_own(model, "configure_optimizers"):  # Lightning's default only warns
+    if not has_own(model, "configure_optimizers"):  # Lightning's default only warns
         return []
     return list(optimizers_in(model.configure_optimizers()))  # type: ignore[operator]
 

@@ -22,7 +22,6 @@ from inithealth.sessions.step_order import StepOrder
 from inithealth.sessions.verdicts import Verdicts
 from inithealth.settings import Settings, settings_of
 
-T = TypeVar("T")
 _OF_THE_START = ("IH1", "IH2", "IH3", "IH401")  # codes of the rules that judge an initialization
 
 
@@ -119,7 +118,7 @@ class Monitor:
         self._meter.prepare(watching=self.watching)
 
     def pause(self, paused: bool) -> None:
-        """Pause or resume the hooks. Forward passes while paused, as in an evaluation, are not part of the training."""
+        """While paused, what runs is an evaluation and no part of the training."""
         self._recorder.paused = paused
 
     def observe(self, loss: Tensor | float | None) -> None:
@@ -191,13 +190,9 @@ class Monitor:
         if step is not None:
             self._note(step)
 
-    def _measured(self, loss: Tensor | float | None) -> tuple[Step, dict[str, float]]:
-        if isinstance(loss, Tensor):
-            self.observe(loss)  # for a model whose submodules are called directly
-        return self._meter.measured(self.index, loss, first=not self._history)
-
     def _before_forward(self, module: nn.Module, args: Any, kwargs: Any) -> None:
-        self._recorder.paused = not torch.is_grad_enabled()  # an evaluation is not part of the training
+        self._recorder.paused = not torch.is_grad_enabled()  # an evaluation is no part of the training
+        self._order.forward(training=module.training and not self._recorder.paused)
         if self.watching and not self._meter.observed and not self._recorder.paused:
             self.begin()
             self._meter.take_batch(Call(*args, **kwargs))
@@ -215,7 +210,7 @@ class Monitor:
             self._history.detached = self._meter.detached_layers()
 
     def _note(self, step: Step) -> None:
-        """Add a recorded step to the history; judge and report it if that is due."""
+        """One more step is known."""
         self._verdicts.discard()
         news = self._history.add(step, skipped=self._meter.skipped())
         if news or step.broken or (self._history.kept.due and self._verdicts.steps_have_changed()):

@@ -34,6 +34,12 @@ def check(
 ) -> Report:
     """Judge a model's initialization without sampling, and restore the model.
 
+    ::
+
+        report = inithealth.check(model, (inputs, targets), loss=torch.nn.functional.cross_entropy)
+        report = inithealth.check(model, loader, loss=torch.nn.CrossEntropyLoss())  # its first batch
+        report.raise_if_unhealthy()
+
     The model runs once in training mode without dropout, and for up to four optimizer steps if the verdict
     depends on them (weights at exact zero, duplicate units). Weights, buffers, gradients, modes, hooks,
     random state and the optimizer are restored, also after an error.
@@ -57,7 +63,7 @@ def check(
         ValueError: there is nothing to judge, with what to do about it: no batch, NaN in the batch, no
             parameters, all frozen, lazy or meta parameters, no scalar loss, unknown settings.
         TypeError: `model` is not a module, `loss` is not callable, `optimizer` is not an optimizer, or `batch`
-            does not match the model's arguments.
+            does not match the arguments of the model and the loss, or matches them in several ways.
         Exception: an error in the model's code, unchanged.
     """
     if misplaced:

@@ -1,4 +1,4 @@
-"""The findings as Markdown for TensorBoard's Text dashboard: narrow, causes only, all names escaped."""
+"""The findings as Markdown for TensorBoard's Text dashboard: narrow, causes only, safe whatever layers are called."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _MARKUP = re.compile(r"([\\`*_\[\]|])")
 
 
 def alerts(report: Report, step: int) -> str:
-    """Return the verdict, a table of the causes with the findings they explain, and what was not judged."""
-    lines = [f"**{verdict(report)}** · {escaped(report.model)} · step {step}", ""]
+    """Verdict, table of the causes with what they explain, and what was not judged."""
+    lines = [f"**{health(report)}{counts(report)}** · {escaped(report.model)} · step {step}", ""]
     rows = _unexplained(report)
     if rows:
-        # Layer and rule share a cell: TensorBoard would break short names in a narrow column of their own.
+        # Layer and rule share a cell: TensorBoard squeezes a column of short names until they break.
         lines += ["| S | Layer, rule | Problem | Fix |", "|---|---|---|---|"]
         lines += [_row(report, finding) for finding in rows[:MOST_ROWS]]
         lines += ["", "S: severity. E error, W warning, I info."]
@@ -33,22 +33,14 @@ def alerts(report: Report, step: int) -> str:
     return "\n".join(lines)
 
 
-def verdict(report: Report) -> str:
-    """Return the verdict in words: "FAIL: 1 cause", "healthy, 2 warnings", "healthy"."""
-    if report.failures:
-        return f"FAIL: {_count(len(report.failures), 'cause')}"
-    warnings = sum(cause.severity is not Severity.INFO for cause in report.causes)
-    return f"healthy, {_count(warnings, 'warning')}" if warnings else "healthy"
-
-
 def escaped(text: str) -> str:
-    """Return the text as Markdown that shows it literally, on one line of a table."""
+    """The text as Markdown that shows it letter by letter, on one line of a table."""
     safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "<br>".join(_MARKUP.sub(r"\\\1", line) for line in safe.splitlines())
 
 
 def _unexplained(report: Report) -> list[Finding]:
-    # A consequence is shown even if its cause is not among the findings.
+    # A consequence whose cause is not among the findings must not vanish.
     keys = {cause.key for cause in report.causes}
     return [finding for finding in report.findings if finding.role == "cause" or finding.explained_by not in keys]
 
