@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 import inithealth
-from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.order import base_name
 from inithealth.record.tensors import floating_tensors
 

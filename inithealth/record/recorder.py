@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from inithealth.record.failures import Failures
 from inithealth.record.layers.inventory import Inventory
-from inithealth.record.layers.names import compiled_modules, unwrapped
+from inithealth.record.layers.wrapper_prefixes import compiled_modules, unwrapped
 from inithealth.record.live.compiled_hooks import CompiledTaps
 from inithealth.record.live.hooks import ModuleHooks
 from inithealth.record.live.measurements import Measurements

@@ -1,4 +1,4 @@
-"""Causes first, what follows from them folded under them, and what was not judged said aloud."""
+"""The report of a recording: selected rules, what fails, and what was not judged."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from inithealth import Finding, Rule, Settings, Severity
-from inithealth.judge.diagnose import diagnose, folded
+from inithealth import Settings, Severity
+from inithealth.judge.diagnose import diagnose
 from inithealth.recording import Loss, Probation, Recording, Step
 from inithealth.rules.backward.no_gradient import NoGradient
 from inithealth.rules.catalogue import catalogue
@@ -22,85 +22,6 @@ from tests.rules.recordings import measured, recording, signal, stack
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 BY_CODE = {rule.code: rule for rule in catalogue()}
-
-
-def found(code: str, severity: Severity, *layers: str, **more: Any) -> tuple[Rule, Finding]:
-    rule = BY_CODE[code]()
-    return rule, Finding(code=code, rule=rule.name, severity=severity, layers=layers, message="off", **more)
-
-
-def small(severity: Severity = WARNING, *layers: str) -> tuple[Rule, Finding]:
-    return found("IH106", severity, *(layers or ("fc1",)), measured=0.001, limit=0.1)
-
-
-def told(*pairs: tuple[Rule, Finding]) -> list[tuple[str, str, Severity]]:
-    return [(each.code, each.role, each.severity) for each in folded(pairs)]
-
-
-def test_what_follows_is_folded_under_its_cause() -> None:
-    result = folded([found("IH301", WARNING, "fc0"), found("IH201", WARNING, "fc2"), small()])
-    assert [(each.code, each.role, each.explained_by) for each in result] == [
-        ("IH106", "cause", None),
-        ("IH201", "consequence", "IH106 fc1"),
-        ("IH301", "consequence", "IH106 fc1"),
-    ]
-
-
-def test_a_cause_takes_the_worst_severity_of_what_it_explains() -> None:
-    assert told(small(WARNING), found("IH201", ERROR), found("IH301", WARNING)) == [
-        ("IH106", "cause", ERROR),
-        ("IH201", "consequence", ERROR),
-        ("IH301", "consequence", WARNING),
-    ]
-    assert told(small(ERROR), found("IH201", WARNING))[0] == ("IH106", "cause", ERROR)
-
-
-def test_what_is_merely_noted_explains_nothing() -> None:
-    assert told(small(INFO), found("IH201", ERROR)) == [("IH201", "cause", ERROR), ("IH106", "cause", INFO)]
-
-
-def test_what_does_not_follow_stays_a_cause() -> None:
-    assert told(small(), found("IH202", ERROR)) == [("IH202", "cause", ERROR), ("IH106", "cause", WARNING)]
-
-
-def test_a_chain_ends_at_its_first_link() -> None:
-    """Zero weights explain dead units, which explain fading, which explains the gradient."""
-    result = folded([found(code, WARNING, code) for code in ("IH301", "IH201", "IH204", "IH103")])
-    assert [each.explained_by for each in result] == [None, "IH103 IH103", "IH103 IH103", "IH103 IH103"]
-
-
-def test_causes_come_worst_first_then_by_rank() -> None:
-    pairs = [found("IH208", WARNING), found("IH305", WARNING), found("IH304", INFO, "fc9"), found("IH101", ERROR, "fc")]
-    assert [each.code for each in folded(pairs)] == ["IH101", "IH208", "IH305", "IH304"]
-    assert [each.code for each in folded(pairs[::-1])] == ["IH101", "IH208", "IH305", "IH304"]
-
-
-def test_a_cut_graph_is_nobodys_consequence() -> None:
-    zero = found("IH103", ERROR, "fc1")
-    cut, asleep = found("IH304", ERROR, "fc2"), found("IH304", ERROR, "fc0", measured=0.0)
-    assert told(zero, cut, asleep) == [
-        ("IH103", "cause", ERROR),
-        ("IH304", "consequence", ERROR),
-        ("IH304", "cause", ERROR),
-    ]
-
-
-def test_what_is_seen_later_follows_from_what_was_there_before() -> None:
-    large = found("IH106", WARNING, "fc1", measured=3.0, limit=0.5)
-    broken = found("IH203", ERROR, "fc2", step=4)
-    assert told(broken, large) == [("IH106", "cause", ERROR), ("IH203", "consequence", ERROR)]
-    first = found("IH203", ERROR, "fc2", step=0)
-    later = found("IH210", ERROR, step=4)
-    assert told(later, first) == [("IH203", "cause", ERROR), ("IH210", "cause", ERROR)]
-
-
-def test_nothing_found_is_nothing_told() -> None:
-    assert folded([]) == ()
-
-
-def test_the_first_of_two_causes_gets_the_consequence() -> None:
-    result = folded([found("IH103", WARNING, "fc3"), small(WARNING), found("IH201", ERROR)])
-    assert [(each.code, each.severity) for each in result] == [("IH103", ERROR), ("IH201", ERROR), ("IH106", WARNING)]
 
 
 def sick() -> Recording:

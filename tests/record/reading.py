@@ -14,7 +14,7 @@ from inithealth.record.graph.flow import Flow, flow_of
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.operations import Operation
 from inithealth.record.graph.order import order
-from inithealth.record.layers.names import parameter_names
+from inithealth.record.layers.wrapper_prefixes import parameter_names
 from inithealth.record.recorder import Recorder
 from inithealth.record.sandbox.batches import named_tensors, revealed
 from inithealth.record.statistics.gradients import gradient_norms

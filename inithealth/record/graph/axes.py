@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.graph import Graph
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.activation_nodes import activation
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.graph import Graph

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from inithealth.layer_kinds import ELEMENTWISE
+from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph import trunk
-from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.consumers import Meets, Target, targets
 from inithealth.record.graph.dominators import essential_nodes, immediate_dominators, immediate_post_dominators
 from inithealth.record.graph.gradient_paths import over_one, reaching, scores

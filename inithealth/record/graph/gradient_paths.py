@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.graph import Graph
 
 _MOST_STEPS = 6  # nodes between a softmax and the signal that it weighs

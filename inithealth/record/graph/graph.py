@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from inithealth.record.collection import collection_paused
-from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.order import Order
 
 

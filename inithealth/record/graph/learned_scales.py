@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inithealth.layer_kinds import ELEMENTWISE
-from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.landmarks import Landmarks
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from torch.autograd.graph import Node
 
 from inithealth.record.collection import collection_paused
-from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph import node_groups as vocab
 
 _WHOLE_NAMES = frozenset({"CopySlices", "CopyBackwards", "AccumulateGrad", "GraphRoot"})
 

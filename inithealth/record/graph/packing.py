@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from inithealth.layer_kinds import PROJECTIONS
-from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.axes import after
 from inithealth.record.graph.consumers import Meets, Target, targets
 from inithealth.record.graph.graph import Graph

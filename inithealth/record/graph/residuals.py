@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.branch_search import SECOND_WEIGHT, WEIGHT, Chain, Edge, Search
 from inithealth.record.graph.landmarks import Landmarks, Residual
 

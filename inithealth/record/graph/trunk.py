@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.landmarks import Landmarks, Residual
 from inithealth.record.graph.residuals import branch_ends

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from inithealth.record.failures import Failures
 from inithealth.record.graph.flow import Flow
 from inithealth.record.layers.describe import layers_of
-from inithealth.record.layers.names import flattened
 from inithealth.record.layers.naming import Naming
 from inithealth.record.layers.overwritten_weights import lost_writes
 from inithealth.record.layers.source import sources
+from inithealth.record.layers.wrapper_prefixes import flattened
 from inithealth.recording import Layer
 
 

@@ -8,7 +8,7 @@ from inithealth.layer_kinds import Kind
 from inithealth.layer_names import is_position, without_numbers
 from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.operations import Operation
-from inithealth.record.layers.names import owner, parameter_names, strip, tied_names
+from inithealth.record.layers.wrapper_prefixes import owner, parameter_names, strip, tied_names
 
 _MODULE_KINDS: tuple[tuple[tuple[type[nn.Module], ...], Kind], ...] = (
     ((nn.Linear,), "linear"),

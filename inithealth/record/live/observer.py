@@ -14,8 +14,8 @@ from inithealth.record.graph.flow import Flow, flow_of
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.operations import Operation
 from inithealth.record.graph.order import order
-from inithealth.record.layers.names import parameter_names
 from inithealth.record.layers.naming import Naming
+from inithealth.record.layers.wrapper_prefixes import parameter_names
 from inithealth.record.live.hooks import node_hook
 from inithealth.record.live.step_buffer import StepBuffer
 from inithealth.record.saved import attention, losses, operands, replay, unit_activity

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils.data import DataLoader, Dataset
 
 from inithealth.call import Call
-from inithealth.record.layers.names import unwrapped
+from inithealth.record.layers.wrapper_prefixes import unwrapped
 from inithealth.record.tensors import plain
 
 __tracebackhide__ = True  # pytest shows the line that calls `check`, not these

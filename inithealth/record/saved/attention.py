@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import torch
 
 from inithealth.layer_kinds import ELEMENTWISE
-from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.flow import Flow
+from inithealth.record.saved.attention_logits import Reading, UnreadableError
 from inithealth.record.saved.composed_attention import composed, scores_of
 from inithealth.record.saved.fused_attention import fused
-from inithealth.record.saved.logits import Reading, UnreadableError
 
 _MOST_NODES = 200  # between an attention and the layers that compute its queries and keys
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.graph import Graph
-from inithealth.record.saved.logits import MASKED, Reading, summary, taken
+from inithealth.record.saved.attention_logits import MASKED, Reading, summary, taken
 
 _UNDERFLOW = -80.0  # weights are rounded to zero only if their logit is further below the others
 _MOST_NODES = 200  # between a product and its softmax

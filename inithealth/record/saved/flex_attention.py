@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 from inithealth.record.graph.graph import Graph
-from inithealth.record.saved.logits import MASKED, Products, Reading, UnreadableError, products_of, summary
+from inithealth.record.saved.attention_logits import MASKED, Products, Reading, UnreadableError, products_of, summary
 
 _MASK_ARGUMENTS = 4  # batch, head, query, key
 

@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.graph import Graph
+from inithealth.record.saved.attention_logits import MASKED, Reading, UnreadableError, products_of, summary
 from inithealth.record.saved.flex_attention import flex
-from inithealth.record.saved.logits import MASKED, Reading, UnreadableError, products_of, summary
 
 
 def fused(graph: Graph, index: int) -> Reading | None:

@@ -11,7 +11,7 @@ from torch.autograd.graph import Node
 from torch.nn.functional import binary_cross_entropy_with_logits, nll_loss
 
 from inithealth.layer_kinds import ELEMENTWISE
-from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.graph import Graph

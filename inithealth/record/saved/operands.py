@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.operations import Operation

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from inithealth.record.graph import vocabulary as vocab
+from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.consumers import Target
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.operations import Operation

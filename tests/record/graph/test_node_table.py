@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph import node_table
-from inithealth.record.graph import vocabulary as vocab
 from inithealth.record.graph.node_table import NODES
 
 LIBRARIES = {"torchvision": "GeneratedBackwardFor_torchvision_"}

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from inithealth.record.saved.attention_logits import UnreadableError
 from inithealth.record.saved.fused_attention import fused as fused_reading
-from inithealth.record.saved.logits import UnreadableError
 from tests.record.reading import Written, graph_of
 from tests.record.saved.attentions import (
     HEADS,

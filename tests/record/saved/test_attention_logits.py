@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from inithealth.record.saved.logits import MASKED, products_of, summary, taken
+from inithealth.record.saved.attention_logits import MASKED, products_of, summary, taken
 
 
 def test_the_spread_the_largest_weights_and_the_keys() -> None:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.parallel import DataParallel
 from torch.nn.utils import parametrizations
 
-from inithealth.record.layers.names import owner, parameter_names, strip, tied_names, unwrapped
+from inithealth.record.layers.wrapper_prefixes import owner, parameter_names, strip, tied_names, unwrapped
 
 # Torch's compiler uses what torch deprecates.
 compiles = pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated")
