@@ -20,7 +20,7 @@ _FEWEST_IN_A_LOOP = 3
 _INDEX = "{i}"  # stands for the number that a loop counts: no module can be called that
 
 
-LESS_SPEED = "lower the learning rate, or clip the gradients: Trainer(gradient_clip_val=1.0)"
+LOWER_RATE = "lower the learning rate, or clip the gradients: Trainer(gradient_clip_val=1.0)"
 
 
 def code(name: str) -> str:

@@ -78,7 +78,7 @@ def explain(layers: Sequence[Layer], limits: GainLimits, of: Literal["signal", "
     return f"the weights of {span(layers)} have {times(gain)} the gain that keeps the signal {through}{total}"
 
 
-def mend(layers: Sequence[Layer]) -> str:
+def fix(layers: Sequence[Layer]) -> str:
     """What to type, or to change where no initialization helps."""
     if _branches(layers):
         return fixes.each(layers, factor=len(layers) ** -0.5)

@@ -44,7 +44,7 @@ class GlobalLimits(Limits):
     )
 
 
-def off_as_a_whole(layers: Sequence[Layer], limits: GlobalLimits) -> dict[str, float]:
+def global_offsets(layers: Sequence[Layer], limits: GlobalLimits) -> dict[str, float]:
     """Octaves by which each layer is off, where nearly all of a network are, in one direction; else empty.
 
     A weight may be drawn by its fans or with a std that is the same for all. Between the two lies much that neither

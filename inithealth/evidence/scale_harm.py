@@ -44,21 +44,21 @@ def loses_signal(layers: Sequence[Layer], octaves: float, limits: HarmLimits) ->
     return abs(octaves) * sum(not layer.bypassable for layer in layers) > limits.max_octaves_lost
 
 
-def silences_branches(layers: Sequence[Layer], recording: Recording, limits: HarmLimits) -> bool:
+def disables_branches(layers: Sequence[Layer], recording: Recording, limits: HarmLimits) -> bool:
     """Whether all norm weights are among those that are too small, and most outputs are not normalized again."""
     norms = [layer for layer in recording.layers if layer.kind == "norm"]
     return bool(norms) and all(norm in layers for norm in norms) and not _normalized_again(recording, limits)
 
 
-def ruins_training(octaves: float, recording: Recording, limits: HarmLimits) -> bool:
+def prevents_training(octaves: float, recording: Recording, limits: HarmLimits) -> bool:
     """Whether a network whose weights are all off by one factor does not learn.
 
     Right before a norm the gradient grows as weights shrink, so small ones recover; large ones change slower by the
     square of their size.
     """
     if _normalized_again(recording, limits):
-        return octaves > limits.max_octaves_before_norms or (octaves > 0 and symptoms.strained(recording))
-    return abs(octaves) > limits.max_octaves_of_whole or symptoms.strained(recording)
+        return octaves > limits.max_octaves_before_norms or (octaves > 0 and symptoms.has_symptom_with_norms(recording))
+    return abs(octaves) > limits.max_octaves_of_whole or symptoms.has_symptom_with_norms(recording)
 
 
 def _normalized_again(recording: Recording, limits: HarmLimits) -> bool:

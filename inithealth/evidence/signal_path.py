@@ -184,7 +184,7 @@ def _narrowest(layer: Layer, unknown: int) -> int:
     return min(fan or unknown for fan in fans)
 
 
-def can_spare(recording: Recording, lost: Sequence[Layer]) -> bool:
+def can_train_without(recording: Recording, lost: Sequence[Layer]) -> bool:
     """Whether training can do without some layers: skips lead around all of them, and others are left to train."""
     names = {layer.name for layer in lost}
     trained = [layer for layer, weight in recording.weighted if weight.trainable and layer.reaches_loss]

@@ -107,7 +107,7 @@ def wide_logits(recording: Recording) -> bool:
 
 
 @fact
-def strained(recording: Recording) -> bool:
+def has_symptom_with_norms(recording: Recording) -> bool:
     """Whether a network with normalization shows a symptom that none of 97 healthy ones has.
 
     Normalization takes the scale of weights away, but not all that follows from it.
@@ -132,7 +132,7 @@ def _drowns(recording: Recording) -> bool:
 
 
 @fact
-def shows(recording: Recording) -> bool:
+def has_symptom(recording: Recording) -> bool:
     """Whether the network shows any symptom of a wrong scale that training would feel."""
     if wide_logits(recording):
         return True

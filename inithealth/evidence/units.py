@@ -59,7 +59,7 @@ class SaturatedLimits(SharedLimits):
         return max(self.max_share, beyond)
 
 
-def shut_by_chance(recording: Recording, layer: Layer, m: Measurement) -> bool:
+def inactive_by_chance(recording: Recording, layer: Layer, m: Measurement) -> bool:
     """Whether a layer beside the way, such as the squeeze of a gate, has so few units that all may be shut by chance.
 
     Where the samples look alike, each is in one network of two.
@@ -74,25 +74,25 @@ def dead_or_saturated(recording: Recording, layer: Layer, m: Measurement) -> boo
     return (m.dead_share or 0.0) > dead.max_share or (m.saturated_share or 0.0) > flat.of(layer)
 
 
-class Stuck(NamedTuple):
+class FlatSide(NamedTuple):
     """Where the dead units of a layer are, and why, in words."""
 
     where: str  # "shut", "at the maximum"
     why: str
 
 
-def stuck(layer: Layer, m: Measurement) -> Stuck:
+def flat_side(layer: Layer, m: Measurement) -> FlatSide:
     """Where the units of a layer are that are dead."""
     row = row_of(layer)
     low, high = row.edges(layer.activation_parameters) if row is not None else (0.0, None)
     if row is not None and row.hole:
-        return Stuck("shut", f"no input of the batch takes them beyond ±{number(high or 0.0)}")
+        return FlatSide("shut", f"no input of the batch takes them beyond ±{number(high or 0.0)}")
     bottom = "shut" if row is None or low is None or not output_at(layer, low) else "at the minimum"
     if not m.pinned_share or high is None:
         why = "makes them positive" if not low else f"takes them above {number(low)}"
-        return Stuck(bottom, f"no input of the batch {why}")
+        return FlatSide(bottom, f"no input of the batch {why}")
     if m.pinned_share == m.dead_share or low is None:
-        return Stuck("at the maximum", f"no input of the batch takes them below {number(high)}")
-    return Stuck(
+        return FlatSide("at the maximum", f"no input of the batch takes them below {number(high)}")
+    return FlatSide(
         f"{bottom} or at the maximum", f"no input of the batch takes them between {number(low)} and {number(high)}"
     )

@@ -11,7 +11,7 @@ from inithealth.evidence.limits import Limits, limit
 from inithealth.recording import Recording
 
 
-class Off(NamedTuple):
+class Deviation(NamedTuple):
     """How far a weight is outside the expected range."""
 
     octaves: float  # log2 of its rms over the usual one
@@ -53,7 +53,7 @@ class VectorLimits(Limits):
     )
 
 
-def embeddings_off(recording: Recording, limits: VectorLimits) -> dict[str, Off]:
+def embedding_deviations(recording: Recording, limits: VectorLimits) -> dict[str, Deviation]:
     """Embeddings that are too large, by layer name."""
     found = {}
     for layer, weight in recording.weighted:
@@ -62,11 +62,11 @@ def embeddings_off(recording: Recording, limits: VectorLimits) -> dict[str, Off]
             most, usual = (limits.max_tied_rms, 0.02) if tied else (limits.max_embedding_rms, 1.0)
             where = "embeddings that are the head too have" if tied else "embeddings usually have"
             if weight.rms > most:
-                found[layer.name] = Off(math.log2(weight.rms / usual), math.log2(most / usual), where)
+                found[layer.name] = Deviation(math.log2(weight.rms / usual), math.log2(most / usual), where)
     return found
 
 
-def norms_off(recording: Recording, limits: VectorLimits) -> dict[str, Off]:
+def norm_deviations(recording: Recording, limits: VectorLimits) -> dict[str, Deviation]:
     """Norm weights far from the others', or all of them far from 1; zeros are judged on probation."""
     rms = {layer.name: weight.rms for layer, weight in recording.weighted if layer.kind == "norm" and weight.rms > 0}
     if not rms:
@@ -76,7 +76,7 @@ def norms_off(recording: Recording, limits: VectorLimits) -> dict[str, Off]:
         middle, usual = 1.0, "norms start with"
     off = {name: math.log2(value / middle) for name, value in rms.items()}
     return {
-        name: Off(octaves, limits.max_norm_octaves, usual)
+        name: Deviation(octaves, limits.max_norm_octaves, usual)
         for name, octaves in off.items()
         if abs(octaves) > limits.max_norm_octaves
     }

@@ -36,9 +36,9 @@ class BiasAware(Rule):
     )
 
     def order(self, finding: Finding) -> int:
-        return self.bias_rank if blames_bias(finding) else self.rank
+        return self.bias_rank if caused_by_bias(finding) else self.rank
 
-    def ruled_by_bias(self, layer: Layer, m: Measurement) -> bool:
+    def bias_dominates(self, layer: Layer, m: Measurement) -> bool:
         """Whether a layer's bias decides its output, and no normalization takes it away.
 
         None does where the rounding of such a bias has lost what the weights contribute.
@@ -60,6 +60,6 @@ def bias_cause(layers: Sequence[Layer]) -> str:
     return f"{_WORD} of mean {means} outweighs what the weights contribute"
 
 
-def blames_bias(finding: Finding) -> bool:
+def caused_by_bias(finding: Finding) -> bool:
     """Whether a finding's cause is a bias."""
     return finding.cause.startswith(_WORD)

@@ -56,15 +56,15 @@ def test_branches_are_explained_and_scaled_by_their_number() -> None:
     ends = [layer(f"h.{n}.out", n, ends_branch=True, activation=None) for n in range(4)]
     assert gain_causes.explain(ends, LIMITS).startswith("4 residual branches add to")
     assert gain_causes.explain(ends[:1], LIMITS).startswith("1 residual branch adds to")
-    assert gain_causes.mend(ends) == "for i in range(4): nn.init.normal_(model.h[i].out.weight, std=0.051)"
+    assert gain_causes.fix(ends) == "for i in range(4): nn.init.normal_(model.h[i].out.weight, std=0.051)"
 
 
 def test_sigmoids_in_a_row_are_told_apart_from_weak_weights() -> None:
     sigmoids = body(1.0, 1.0, 1.0, activation="sigmoid")
     assert "a quarter of the gradient, and 3 of them" in gain_causes.explain(sigmoids, LIMITS)
-    assert gain_causes.mend(sigmoids).startswith("use tanh or ReLU")
-    assert not gain_causes.mend(sigmoids[:1]).startswith("use")
-    assert not gain_causes.mend([*sigmoids[:2], *body(0.5, 0.5, 0.5)]).startswith("use")
+    assert gain_causes.fix(sigmoids).startswith("use tanh or ReLU")
+    assert not gain_causes.fix(sigmoids[:1]).startswith("use")
+    assert not gain_causes.fix([*sigmoids[:2], *body(0.5, 0.5, 0.5)]).startswith("use")
 
 
 @pytest.mark.parametrize(
@@ -106,6 +106,6 @@ def told(explanation: str) -> float:
 
 
 def test_what_is_mended_is_typed() -> None:
-    assert gain_causes.mend(body(0.5)) == 'nn.init.kaiming_normal_(model.fc0.weight, nonlinearity="relu")'
-    assert gain_causes.mend([]) == ""
-    assert gain_causes.mend(list(stack(2))).count("\n") == 1
+    assert gain_causes.fix(body(0.5)) == 'nn.init.kaiming_normal_(model.fc0.weight, nonlinearity="relu")'
+    assert gain_causes.fix([]) == ""
+    assert gain_causes.fix(list(stack(2))).count("\n") == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from inithealth.evidence.global_scale import GlobalLimits, off_as_a_whole
+from inithealth.evidence.global_scale import GlobalLimits, global_offsets
 from inithealth.recording import Layer
 from tests.rules.recordings import layer
 
@@ -28,7 +28,7 @@ def by_std(std: float, fans: Sequence[int] = FANS) -> list[Layer]:
 
 
 def off(layers: Sequence[Layer], **limits: Any) -> dict[str, float]:
-    return off_as_a_whole(layers, GlobalLimits(**limits))
+    return global_offsets(layers, GlobalLimits(**limits))
 
 
 @pytest.mark.parametrize(

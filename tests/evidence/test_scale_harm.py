@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inithealth.evidence.scale_harm import HarmLimits, loses_signal, ruins_training, silences_branches
+from inithealth.evidence.scale_harm import HarmLimits, loses_signal, prevents_training, disables_branches
 from inithealth.recording import Recording
 from tests.rules.recordings import layer, measured, recording, stack
 
@@ -33,23 +33,23 @@ def test_signal_is_lost_by_the_layers_on_the_way(octaves: float, on_the_way: int
     ("octaves", "expected"), [(4.0, False), (-4.0, False), (4.1, True), (-4.1, True), (0.0, False)]
 )
 def test_a_whole_network_is_ruined_both_ways_without_norms(octaves: float, expected: bool) -> None:
-    assert ruins_training(octaves, network(), LIMITS) is expected
+    assert prevents_training(octaves, network(), LIMITS) is expected
 
 
 @pytest.mark.parametrize(
     ("octaves", "expected"), [(5.0, False), (5.1, True), (-5.1, False), (-30.0, False), (0.5, False)]
 )
 def test_before_norms_only_large_weights_ruin_it(octaves: float, expected: bool) -> None:
-    assert ruins_training(octaves, network(**NORMED), LIMITS) is expected
+    assert prevents_training(octaves, network(**NORMED), LIMITS) is expected
 
 
 def test_a_strained_network_is_ruined_by_less() -> None:
-    assert ruins_training(0.5, network(gradient=1e6), LIMITS) is True
-    assert ruins_training(-0.5, network(gradient=1e6), LIMITS) is True
-    strained = recording(stack(**NORMED), measured(stack(**NORMED), fc1={"attention_std": 12.0}))
-    assert ruins_training(0.5, strained, LIMITS) is True
-    assert ruins_training(0.0, strained, LIMITS) is False
-    assert ruins_training(-0.5, strained, LIMITS) is False
+    assert prevents_training(0.5, network(gradient=1e6), LIMITS) is True
+    assert prevents_training(-0.5, network(gradient=1e6), LIMITS) is True
+    has_symptom_with_norms = recording(stack(**NORMED), measured(stack(**NORMED), fc1={"attention_std": 12.0}))
+    assert prevents_training(0.5, has_symptom_with_norms, LIMITS) is True
+    assert prevents_training(0.0, has_symptom_with_norms, LIMITS) is False
+    assert prevents_training(-0.5, has_symptom_with_norms, LIMITS) is False
 
 
 @pytest.mark.parametrize(
@@ -65,18 +65,18 @@ def test_a_strained_network_is_ruined_by_less() -> None:
     ],
 )
 def test_what_is_normalized_again(changes: dict[str, Any], outputs: float, again: bool) -> None:
-    assert ruins_training(4.5, network(outputs, **changes), LIMITS) is not again
+    assert prevents_training(4.5, network(outputs, **changes), LIMITS) is not again
 
 
 def test_a_layer_whose_output_was_not_measured_is_taken_as_normalized() -> None:
     of = recording(stack(**NORMED), ())
-    assert not ruins_training(4.5, of, LIMITS)
+    assert not prevents_training(4.5, of, LIMITS)
 
 
 def test_branches_are_silenced_where_all_norm_weights_are_small() -> None:
     norms = [layer(f"n{at}", 10 + at, kind="norm", weight={"shape": (96,), "rms": 0.01}) for at in range(2)]
     of = recording((*stack(), *norms))
-    assert silences_branches(norms, of, LIMITS)
-    assert not silences_branches(norms[:1], of, LIMITS)
-    assert not silences_branches([], recording(), LIMITS)
-    assert not silences_branches(norms, recording((*stack(**NORMED), *norms)), LIMITS)
+    assert disables_branches(norms, of, LIMITS)
+    assert not disables_branches(norms[:1], of, LIMITS)
+    assert not disables_branches([], recording(), LIMITS)
+    assert not disables_branches(norms, recording((*stack(**NORMED), *norms)), LIMITS)

@@ -31,19 +31,19 @@ from tests.rules.recordings import measured, recording, signal, stack
     ],
 )
 def test_a_symptom_is_what_training_would_feel(of: Recording, shows: bool) -> None:
-    assert symptoms.shows(of) is shows
+    assert symptoms.has_symptom(of) is shows
 
 
 def test_an_output_that_is_not_finite_is_a_symptom() -> None:
     layers = stack()
     broken = measured(layers, fc1={"output": signal(1.0, non_finite=1).model_dump()})
-    assert symptoms.shows(recording(layers, broken))
+    assert symptoms.has_symptom(recording(layers, broken))
 
 
 def test_nothing_measured_is_no_symptom() -> None:
     bare = recording(steps=())
-    assert not symptoms.shows(bare)
-    assert not symptoms.strained(bare)
+    assert not symptoms.has_symptom(bare)
+    assert not symptoms.has_symptom_with_norms(bare)
     assert not symptoms.wide_logits(bare)
 
 
@@ -58,8 +58,8 @@ def test_nothing_measured_is_no_symptom() -> None:
     ],
 )
 def test_the_limits_of_the_rules_decide(of: Recording, limits: SharedLimits) -> None:
-    assert symptoms.shows(of)
-    assert not symptoms.shows(with_limits(of, [limits]))
+    assert symptoms.has_symptom(of)
+    assert not symptoms.has_symptom(with_limits(of, [limits]))
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,12 @@ def test_the_limits_of_the_rules_decide(of: Recording, limits: SharedLimits) -> 
     ],
 )
 def test_normalization_does_not_take_all_that_follows_away(of: Recording, limits: SharedLimits) -> None:
-    assert symptoms.strained(of)
-    assert not symptoms.strained(with_limits(of, [limits]))
+    assert symptoms.has_symptom_with_norms(of)
+    assert not symptoms.has_symptom_with_norms(with_limits(of, [limits]))
 
 
 def test_attention_that_chooses_one_key_is_a_strain() -> None:
     layers = stack()
     of = recording(layers, measured(layers, fc1={"attention_std": 12.0, "attention_keys": 8}))
-    assert symptoms.strained(of)
-    assert not symptoms.strained(with_limits(of, [symptoms.AttentionLimits(max_std=15.0)]))
+    assert symptoms.has_symptom_with_norms(of)
+    assert not symptoms.has_symptom_with_norms(with_limits(of, [symptoms.AttentionLimits(max_std=15.0)]))

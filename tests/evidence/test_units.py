@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inithealth.evidence.facts import with_limits
-from inithealth.evidence.units import DeadLimits, SaturatedLimits, dead_or_saturated, shut_by_chance
+from inithealth.evidence.units import DeadLimits, SaturatedLimits, dead_or_saturated, inactive_by_chance
 from inithealth.recording import Measurement
 from tests.rules.recordings import layer, recording
 
@@ -28,12 +28,12 @@ def test_few_units_beside_the_way_may_be_shut_by_chance(
     bypassable: bool, dead: float | None, units: int, expected: bool
 ) -> None:
     m = Measurement(layer="fc", dead_share=dead, units=units)
-    assert shut_by_chance(OF, layer("fc", 0, bypassable=bypassable), m) is expected
+    assert inactive_by_chance(OF, layer("fc", 0, bypassable=bypassable), m) is expected
 
 
 def test_how_few_is_an_option() -> None:
     m, squeeze = Measurement(layer="fc", dead_share=1.0, units=7), layer("fc", 0, bypassable=True)
-    assert not shut_by_chance(with_limits(OF, [DeadLimits(min_units_beside=7)]), squeeze, m)
+    assert not inactive_by_chance(with_limits(OF, [DeadLimits(min_units_beside=7)]), squeeze, m)
 
 
 @pytest.mark.parametrize(

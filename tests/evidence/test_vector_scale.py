@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inithealth.evidence.vector_scale import VectorLimits, embeddings_off, norms_off
+from inithealth.evidence.vector_scale import VectorLimits, embedding_deviations, norm_deviations
 from inithealth.recording import Loss, Recording
 from tests.rules.recordings import layer, recording
 
@@ -32,21 +32,21 @@ def embedded(rms: float, **more: Any) -> Recording:
     ],
 )
 def test_large_embeddings(of: Recording, octaves: float | None) -> None:
-    found = embeddings_off(of, VectorLimits())
+    found = embedding_deviations(of, VectorLimits())
     assert {name: off.octaves for name, off in found.items()} == (
         {} if octaves is None else {"embed": pytest.approx(octaves)}
     )
 
 
 def test_what_is_tolerated_and_what_is_usual() -> None:
-    (plain,) = embeddings_off(embedded(8.0), VectorLimits()).values()
-    (tied,) = embeddings_off(embedded(1.0, tied_to=("head.weight",), loss=WIDE), VectorLimits()).values()
+    (plain,) = embedding_deviations(embedded(8.0), VectorLimits()).values()
+    (tied,) = embedding_deviations(embedded(1.0, tied_to=("head.weight",), loss=WIDE), VectorLimits()).values()
     assert (plain.tolerated, plain.usual, plain.whole) == (2.0, "embeddings usually have", False)
     assert (tied.tolerated, tied.usual) == (math.log2(15), "embeddings that are the head too have")
 
 
 def test_only_embeddings_are_compared() -> None:
-    assert embeddings_off(recording((layer("fc", 0, weight={"rms": 100.0}),), ()), VectorLimits()) == {}
+    assert embedding_deviations(recording((layer("fc", 0, weight={"rms": 100.0}),), ()), VectorLimits()) == {}
 
 
 def norms(*rms: float) -> Recording:
@@ -72,11 +72,11 @@ def norms(*rms: float) -> Recording:
 def test_norm_weights_are_compared_with_their_median_or_with_one(
     rms: tuple[float, ...], expected: dict[str, float]
 ) -> None:
-    found = norms_off(norms(*rms), VectorLimits())
+    found = norm_deviations(norms(*rms), VectorLimits())
     assert {name: 2**off.octaves for name, off in found.items()} == pytest.approx(expected)
 
 
 def test_what_norms_are_compared_with_in_words() -> None:
-    (one,) = norms_off(norms(1.0, 1.0, 8.0), VectorLimits()).values()
+    (one,) = norm_deviations(norms(1.0, 1.0, 8.0), VectorLimits()).values()
     assert (one.tolerated, one.usual) == (2.0, "the median of the norms is")
-    assert {off.usual for off in norms_off(norms(0.01, 0.01), VectorLimits()).values()} == {"norms start with"}
+    assert {off.usual for off in norm_deviations(norms(0.01, 0.01), VectorLimits()).values()} == {"norms start with"}

@@ -9,7 +9,7 @@ import pytest
 
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
-from inithealth.rules.bias import BiasAware, bias_cause, blames_bias
+from inithealth.rules.bias import BiasAware, bias_cause, caused_by_bias
 from tests.rules.recordings import layer, signal, weight
 
 
@@ -33,7 +33,7 @@ def biased(rms: float, *, mean: float = 0.0, **more: Any) -> Layer:
 
 def ruled(one: Layer, reads: Any = 1.0, **options: Any) -> bool:
     level = signal(reads) if isinstance(reads, float) else reads
-    return Shut(**options).ruled_by_bias(one, Measurement(layer="fc", input=level))
+    return Shut(**options).bias_dominates(one, Measurement(layer="fc", input=level))
 
 
 @pytest.mark.parametrize(("rms", "expected"), [(5.1, True), (4.9, False)])
@@ -106,9 +106,9 @@ def found(cause: str) -> Finding:
 
 
 def test_a_bias_is_blamed_where_the_cause_begins_with_it() -> None:
-    assert blames_bias(found(bias_cause([biased(5.0)])))
-    assert not blames_bias(found("weights outweigh the bias"))
-    assert not blames_bias(found(""))
+    assert caused_by_bias(found(bias_cause([biased(5.0)])))
+    assert not caused_by_bias(found("weights outweigh the bias"))
+    assert not caused_by_bias(found(""))
 
 
 def test_a_bias_is_looked_for_before_everything_else_of_the_rule() -> None:

@@ -71,5 +71,5 @@ class ExplodingGradients(GrowthLimits, gain_causes.GainLimits, Rule):
             measured=growth,
             limit=high,
             cause=gain_causes.explain(causes, self, of="gradient"),
-            fix=gain_causes.mend(causes),
+            fix=gain_causes.fix(causes),
         )

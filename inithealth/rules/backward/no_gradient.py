@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inithealth.evidence import fixes, signal_path
-from inithealth.evidence.units import shut_by_chance
+from inithealth.evidence.units import inactive_by_chance
 from inithealth.evidence.wording import called, span, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
@@ -76,7 +76,7 @@ class NoGradient(Rule):
         if not asleep:
             return
         when = f"in {trial.steps} steps" if trial.settled else "so far"
-        last, spared = asleep[-1], signal_path.can_spare(recording, asleep)
+        last, spared = asleep[-1], signal_path.can_train_without(recording, asleep)
         yield self.finding(
             # What stops the gradient stands behind the last of them.
             [last, *asleep[:-1]],
@@ -90,7 +90,7 @@ class NoGradient(Rule):
 
 def _shut(layer: Layer, recording: Recording) -> bool:
     m = signal_path.first(recording).get(layer.name)
-    return m is not None and shut_by_chance(recording, layer, m)
+    return m is not None and inactive_by_chance(recording, layer, m)
 
 
 def _reads_zeros(layer: Layer, recording: Recording) -> bool:

@@ -95,7 +95,7 @@ class VanishingGradients(gain_causes.GainLimits, Rule):
             measured=ratio,
             limit=low,
             cause=gain_causes.explain(causes, self, of="gradient"),
-            fix=gain_causes.mend(causes),
+            fix=gain_causes.fix(causes),
         )
 
     def _limits(self, recording: Recording) -> tuple[float, float]:

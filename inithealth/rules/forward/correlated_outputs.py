@@ -103,7 +103,7 @@ class CorrelatedOutputs(BiasAware):
             layer
             for layer, m in everything
             if layer.activation not in _SET_BY_BIAS | _PERIODIC
-            and self.ruled_by_bias(layer, m)
+            and self.bias_dominates(layer, m)
             and not dead_or_saturated(recording, layer, m)
         ]
         shifted = self._shifted([layer for layer, _ in everything if layer.activation not in _SET_BY_BIAS | _PERIODIC])

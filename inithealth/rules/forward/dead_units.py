@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from inithealth.evidence import fixes, signal_path
 from inithealth.evidence.facts import with_limits
-from inithealth.evidence.units import DeadLimits, Stuck, shut_by_chance, stuck
+from inithealth.evidence.units import DeadLimits, FlatSide, flat_side, inactive_by_chance
 from inithealth.evidence.wording import count, span, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.base import limit
-from inithealth.rules.bias import BiasAware, bias_cause, blames_bias
+from inithealth.rules.bias import BiasAware, bias_cause, caused_by_bias
 
 
 class DeadUnits(DeadLimits, BiasAware):
@@ -51,27 +51,27 @@ class DeadUnits(DeadLimits, BiasAware):
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         recording = with_limits(recording, [self])
-        groups: dict[tuple[bool, bool, Stuck], list[tuple[Layer, Measurement]]] = {}
+        groups: dict[tuple[bool, bool, FlatSide], list[tuple[Layer, Measurement]]] = {}
         for layer, m in signal_path.measured(recording):
             # A branch that starts at zero is judged on probation, not by the zeros in it.
             silent = layer.bypassable and m.output is not None and m.output.abs_max == 0.0
             if m.dead_share is None or not m.units or silent or not self._dead(m.dead_share, m.units):
                 continue
-            lost, by_bias = m.dead_share > self.error_share and not layer.bypassable, self.ruled_by_bias(layer, m)
-            if by_bias or not shut_by_chance(recording, layer, m):
-                groups.setdefault((lost, by_bias, stuck(layer, m)), []).append((layer, m))
+            lost, by_bias = m.dead_share > self.error_share and not layer.bypassable, self.bias_dominates(layer, m)
+            if by_bias or not inactive_by_chance(recording, layer, m):
+                groups.setdefault((lost, by_bias, flat_side(layer, m)), []).append((layer, m))
         for (lost, by_bias, where), dead in groups.items():
             yield self._group(dead, Severity.ERROR if lost else Severity.WARNING, by_bias, where)
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         """A dead layer feeds nothing to the layers behind it, unless their own bias is at fault."""
         if symptom.code == self.code:
-            return (cause.measured or 0.0) > self.error_share and not blames_bias(symptom)
+            return (cause.measured or 0.0) > self.error_share and not caused_by_bias(symptom)
         if symptom.code == "IH103":  # behind a dead layer even a zero that would wake stays asleep
-            return blames_bias(cause)
+            return caused_by_bias(cause)
         return super().accounts_for(cause, symptom)
 
-    def _group(self, dead: list[tuple[Layer, Measurement]], severity: Severity, by_bias: bool, where: Stuck) -> Finding:
+    def _group(self, dead: list[tuple[Layer, Measurement]], severity: Severity, by_bias: bool, where: FlatSide) -> Finding:
         layers, (_, m) = [layer for layer, _ in dead], dead[0]
         lowest = min(m.dead_share or 0.0 for _, m in dead)
         share = f"{lowest:.0%}" if lowest == max(m.dead_share or 0.0 for _, m in dead) else f"{lowest:.0%} or more"

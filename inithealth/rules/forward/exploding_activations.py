@@ -68,7 +68,7 @@ class ExplodingActivations(OutputLimits, gain_causes.GainLimits, Rule):
             measured=rms,
             limit=high,
             cause=gain_causes.explain(causes, self),
-            fix=gain_causes.mend(causes),
+            fix=gain_causes.fix(causes),
         )
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from inithealth.evidence.fixes import LESS_SPEED
+from inithealth.evidence.fixes import LOWER_RATE
 from inithealth.evidence.wording import called, count, number, seen_at
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording, Step
@@ -64,7 +64,7 @@ class NonFiniteActivations(Rule):
             measured=float(values),
             limit=0.0,
             cause=f"finite until step {step}: the training diverged" if step else self._cause(layer, m),
-            fix=LESS_SPEED if step else self._fix(layer, m),
+            fix=LOWER_RATE if step else self._fix(layer, m),
         )
 
     @staticmethod

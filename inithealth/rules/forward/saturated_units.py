@@ -8,7 +8,7 @@ from inithealth.evidence.units import DeadLimits, SaturatedLimits
 from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
-from inithealth.rules.bias import BiasAware, bias_cause, blames_bias
+from inithealth.rules.bias import BiasAware, bias_cause, caused_by_bias
 from inithealth.theory.activations import row_of
 
 
@@ -53,7 +53,7 @@ class SaturatedUnits(SaturatedLimits, BiasAware):
             yield self._forgets(hasty)
         worst = [pair for pair in worst if pair not in hasty]
         measured = signal_path.first(recording)
-        ruled = [(share, layer) for share, layer in worst if self.ruled_by_bias(layer, measured[layer.name])]
+        ruled = [(share, layer) for share, layer in worst if self.bias_dominates(layer, measured[layer.name])]
         if ruled:
             yield self._by_bias(ruled)
         worst = [pair for pair in worst if pair not in ruled]
@@ -103,7 +103,7 @@ class SaturatedUnits(SaturatedLimits, BiasAware):
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         """A layer that its bias saturates tells nothing of its input; one that works on its flat part less."""
-        if blames_bias(cause):
+        if caused_by_bias(cause):
             return symptom.code in ("IH103", "IH201", "IH205", "IH206", "IH208", "IH301", "IH304", "IH305", "IH406")
         return super().accounts_for(cause, symptom)
 

@@ -87,7 +87,7 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
             measured=measured,
             limit=limit,
             cause=gain_causes.explain(causes, self),
-            fix=gain_causes.mend(causes),
+            fix=gain_causes.fix(causes),
         )
 
     @staticmethod

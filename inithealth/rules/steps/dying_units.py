@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inithealth.evidence.fixes import LESS_SPEED
-from inithealth.evidence.units import stuck
+from inithealth.evidence.fixes import LOWER_RATE
+from inithealth.evidence.units import flat_side
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Measurement, Recording
 from inithealth.rules.base import Rule, limit, span
@@ -66,7 +66,7 @@ class DyingUnits(Rule):
             return
         lost = any(not layer.bypassable and _share(last[layer.name]) >= self.error_share for layer in dead)
         share = max(_share(last[layer.name]) for layer in dead)
-        where, why = stuck(dead[0], last[dead[0].name])
+        where, why = flat_side(dead[0], last[dead[0].name])
         yield self.finding(
             dead,
             f"{span(dead)}: up to {share:.0%} of the units are {where} for the whole batch, "
@@ -76,7 +76,7 @@ class DyingUnits(Rule):
             limit=self.max_share,
             step=counted[-1].index,
             cause=f"steps that were too large have pushed them: {why}",
-            fix=LESS_SPEED,
+            fix=LOWER_RATE,
         )
 
     def _died(self, first: Measurement | None, last: Measurement | None) -> bool:

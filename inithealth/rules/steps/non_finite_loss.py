@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from inithealth.evidence.fixes import LESS_SPEED
+from inithealth.evidence.fixes import LOWER_RATE
 from inithealth.evidence.wording import seen_at
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
@@ -43,7 +43,7 @@ class NonFiniteLoss(Rule):
                     f"the loss is {step.loss}{seen_at(step) or ' at step 0'}",
                     step=step.index,
                     cause=f"the loss was finite until step {step.index}" if step.index else "so it starts",
-                    fix=LESS_SPEED
+                    fix=LOWER_RATE
                     if step.index
                     else "look into the loss function: a logarithm, root or division wants an epsilon",
                 )

@@ -5,7 +5,7 @@ from statistics import median
 
 from inithealth.evidence import signal_path
 from inithealth.evidence.drift import Reading, baseline, beyond_the_network, drifts, latest
-from inithealth.evidence.fixes import LESS_SPEED
+from inithealth.evidence.fixes import LOWER_RATE
 from inithealth.evidence.wording import called, times
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
@@ -106,7 +106,7 @@ class SignalDrift(Rule):
             limit=2**limit,
             step=index,
             cause=f"{called(worst[0])} drifts away from the network around it",
-            fix=LESS_SPEED,
+            fix=LOWER_RATE,
         )
 
     def _grown(self, octaves: float, index: int) -> Finding:
@@ -118,7 +118,7 @@ class SignalDrift(Rule):
             limit=2**self.max_octaves_of_whole,
             step=index,
             cause="the network drifts as a whole: nothing holds its scale",
-            fix=LESS_SPEED,
+            fix=LOWER_RATE,
         )
 
 

@@ -90,7 +90,7 @@ class UpdateRatio(Rule):
             limit=self.max_ratio,
             step=step.index,
             cause=f"the learning rate {_rate(step.updates[layers[0].name])}is too high for {called(layers[0])}",
-            fix=fixes.LESS_SPEED,
+            fix=fixes.LOWER_RATE,
         )
 
     def _too_small(self, layers: list[Layer], step: Step) -> Finding:

@@ -1,1 +1,1 @@
-"""Judged from the weights alone."""
+"""Rules that read the weights alone."""

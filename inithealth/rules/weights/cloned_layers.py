@@ -18,21 +18,21 @@ class ClonedLayers(Rule):
     """Layers start as exact copies of each other.
 
     ## What it checks
-    Weights of equal shape whose elements are equal bit for bit though they are parameters of their own.
-    Constant weights, identities, sparse ones, norms and frozen copies are no clones. A warning where
-    two copies get gradients of the same size too: they are treated alike and may stay one layer.
+    Separate parameters of the same shape whose elements are bit-identical. Constant weights, identity
+    matrices, sparse weights, normalization weights and frozen copies are excluded. The finding is a warning
+    if two copies also receive gradients of the same norm, since they may then stay identical.
 
     ## Why it matters
-    `copy.deepcopy` of a layer copies its random weights: `nn.TransformerEncoder` does so by default. At
-    different depths the copies read different inputs and part at the first step, so it is mostly
-    harmless; the draw has less variety than it seems. Copies side by side, whose outputs are summed,
-    never part.
+    `copy.deepcopy` of a layer copies its random weights; `nn.TransformerEncoder` does this by default.
+    Copies at different depths receive different inputs and diverge at the first step, so this is mostly
+    harmless, but the network starts with fewer independent random weights than it has parameters. Parallel
+    copies whose outputs are summed never diverge.
 
     ## How to fix
-    Draw each copy anew after building the network.
+    Reinitialize each copy after building the network.
 
     ## When to ignore
-    For networks grown on purpose by copying layers.
+    For networks that are intentionally grown by copying layers.
 
     ## References
     https://github.com/pytorch/pytorch/issues/72253
@@ -44,19 +44,19 @@ class ClonedLayers(Rule):
     rank: ClassVar[int] = 91
     max_zero_share: float = limit(
         0.5,
-        "share of zeros in a weight that can be a clone: patterns (identity, bilinear kernels) are mostly "
-        "zeros, and equal by design",
+        "largest share of zeros in a weight that is compared: fixed patterns (identity, bilinear kernels) are mostly "
+        "zeros and intentionally equal",
         unit="share of elements",
     )
     min_elements: int = limit(
         64,
-        "fewest elements of a weight that is compared: what is smaller may be set by a formula, the same in "
-        "every block",
+        "fewest elements of a weight that is compared: a formula may set smaller weights to the same values in every "
+        "block",
         unit="elements",
     )
     max_gradient_difference: float = limit(
         1e-6,
-        "difference between gradient norms that count as equal; those of two different layers differ by far more",
+        "largest difference between gradient norms that count as equal; the norms of different layers differ far more",
         unit="share of the larger norm",
     )
 
@@ -65,24 +65,24 @@ class ClonedLayers(Rule):
             list({layer.parameter: layer for layer in alike}.values())
             for alike in grouped((layer for layer, weight in recording.weighted if self._drawn(layer, weight)), _values)
         ]
-        # The weights of one copied block are one finding.
+        # All weights of one copied block belong to one finding.
         for group in _blocks([each for each in clones if len(each) > 1]):
             yield self._group(group, recording)
 
     def _group(self, classes: list[list[Layer]], recording: Recording) -> Finding:
         layers = sorted((layer for alike in classes for layer in alike), key=lambda layer: layer.index)
         copies, equal = len(classes[0]), self._equal_gradients(classes, recording)
-        also = f", and their gradients are equal to {self.max_gradient_difference:g} (limit)" if equal else ""
+        also = f"; their gradient norms differ by at most {self.max_gradient_difference:g} (limit)" if equal else ""
         weights = f"{count(len(classes), 'weight')} each" if len(classes) > 1 else called(classes[0][0])
         return self.finding(
             layers,
             f"{span(layers)}: {copies} bit-identical copies of {weights}{also}",
             severity=Severity.WARNING if equal else self.severity,
             measured=float(copies),
-            cause="the copies read the same and are read alike: with equal gradients they stay one layer"
+            cause="the copies have the same inputs and outputs: with equal gradients they stay identical"
             if equal
-            else "a layer was built once and copied with its weights; at different depths the copies read different "
-            "inputs and part at the first step, so this is mostly harmless",
+            else "a layer was built once and copied with its weights; copies at different depths receive different "
+            "inputs and diverge at the first step, so this is mostly harmless",
             fix=fixes.redraw(layers),
         )
 
@@ -93,7 +93,7 @@ class ClonedLayers(Rule):
         return not patterned and weight.non_finite == 0 and math.prod(weight.shape) >= self.min_elements
 
     def _equal_gradients(self, classes: list[list[Layer]], recording: Recording) -> bool:
-        """Whether every weight of some copies has a gradient of the same size, bar rounding."""
+        """Whether each weight has two copies whose gradient norms are equal up to rounding."""
         return all(any(self._same(*pair, recording) for pair in pairwise(alike)) for alike in classes)
 
     def _same(self, one: Layer, other: Layer, recording: Recording) -> bool:
@@ -111,7 +111,7 @@ def _values(layer: Layer) -> Hashable:
 
 
 def _blocks(classes: Sequence[list[Layer]]) -> list[list[list[Layer]]]:
-    """Classes of equal layers whose names differ in the same numbers: parts of one block that was copied."""
+    """Group the classes whose layer names differ in the same numbers: they belong to one copied block."""
     blocks: dict[Hashable, list[list[Layer]]] = {}
     for alike in classes:
         blocks.setdefault(copied_block([layer.name for layer in alike]), []).append(alike)

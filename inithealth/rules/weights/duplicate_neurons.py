@@ -9,26 +9,26 @@ from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Probation, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
 
-_STILL = "are still alike"
+_STILL = "are still identical"
 
 
 class DuplicateNeurons(Rule):
     """Units of a layer are exact copies of each other.
 
     ## What it checks
-    Units (rows of a matrix, filters of a convolution, with their bias) that equal another one bit for
-    bit, and whether they are still alike after four optimizer steps. Convolution groups are judged
-    apart, since they read different inputs.
+    Units (rows of a matrix or filters of a convolution, with their bias) that are bit-identical to another
+    unit, and whether they are still identical after four optimizer steps. Each group of a grouped
+    convolution is checked separately, since groups have different inputs.
 
     ## Why it matters
-    Copies whose outgoing weights are equal too get equal gradients: they never part, and the layer has
-    that many units fewer than it shows.
+    Copies whose outgoing weights are equal too receive equal gradients. They never diverge, so the layer
+    has fewer effective units than its width.
 
     ## How to fix
-    Draw every unit at random; add a little noise where weights were tiled or copied on purpose.
+    Initialize all units at random. If weights are tiled or copied intentionally, add a small amount of noise.
 
     ## When to ignore
-    For layers widened on purpose by copying (Net2Net) that are broken up by noise or dropout.
+    For layers intentionally widened by copying (Net2Net) whose copies noise or dropout makes diverge.
 
     ## References
     Chen et al., Net2Net, https://arxiv.org/abs/1511.05641
@@ -43,18 +43,18 @@ class DuplicateNeurons(Rule):
     )
     max_lost: float = limit(
         0.5,
-        "share of units that are still copies after probation: beyond half of them the layer is lost, "
-        "whatever training does",
+        "share of units that are still copies after four optimizer steps: beyond half, the layer does not recover in "
+        "training",
         unit="share of the layer's units",
     )
     min_share: float = limit(
         0.25,
-        "share of copies that is worth a warning where they diverge by themselves",
+        "share of copies from which on a warning is given although they diverge in training",
         unit="share of the layer's units",
     )
     min_fan_in: int = limit(
         3,
-        "fewest inputs of a layer in half precision: units of one or two inputs coincide by chance",
+        "fewest inputs of a half-precision layer that is checked: units with one or two inputs coincide by chance",
         unit="inputs",
     )
 
@@ -63,33 +63,34 @@ class DuplicateNeurons(Rule):
         groups: dict[tuple[Severity, str], list[Layer]] = {}
         for layer, weight in recording.weighted:
             if self._judged(layer, weight):
-                groups.setdefault(self._becomes(weight, trial), []).append(layer)
-        for (severity, becomes), layers in groups.items():
-            still = becomes.startswith(_STILL)
-            share = max(_alike(weight, trial) if still else weight.duplicate_rows for _, weight in weighted(layers))
+                groups.setdefault(self._outcome(weight, trial), []).append(layer)
+        for (severity, outcome), layers in groups.items():
+            still = outcome.startswith(_STILL)
+            share = max(_copies(weight, trial) if still else weight.duplicate_rows for _, weight in weighted(layers))
             most = f"up to {share:.0%}" if len(layers) > 1 else f"{share:.0%}"
             yield self.finding(
                 layers,
-                f"{span(layers)}: {most} of the units repeat another unit and {becomes} (limit {self.max_lost:.0%})",
+                f"{span(layers)}: {most} of the units are copies of another unit and {outcome} "
+                f"(limit {self.max_lost:.0%})",
                 severity=severity,
                 measured=share,
                 limit=self.max_lost,
-                cause="copies whose outgoing weights are equal too get equal gradients: they never part"
+                cause="copies whose outgoing weights are equal too receive equal gradients and never diverge"
                 if still
                 else "weights were copied or tiled",
                 fix=fixes.each(layers),
             )
 
-    def _becomes(self, weight: Weight, trial: Probation | None) -> tuple[Severity, str]:
-        """How bad the copies of a layer are, and what becomes of them."""
+    def _outcome(self, weight: Weight, trial: Probation | None) -> tuple[Severity, str]:
+        """Return the severity of a layer's copies, and whether the first steps make them diverge."""
         if trial is None or not trial.settled:
-            return Severity.INFO, "may part in the first steps"
-        alike = _alike(weight, trial)
-        if alike > 0:
-            lost = alike >= self.max_lost - 1.0 / (weight.fan_out or 1)  # of the units that are one, one is left
+            return Severity.INFO, "may diverge in the first steps"
+        copies = _copies(weight, trial)
+        if copies > 0:
+            lost = copies >= self.max_lost - 1.0 / (weight.fan_out or 1)  # one of the identical units is no copy
             return Severity.ERROR if lost else Severity.WARNING, f"{_STILL} after {trial.steps} steps"
         many = weight.duplicate_rows >= self.min_share
-        return Severity.WARNING if many else Severity.INFO, "part by themselves"
+        return Severity.WARNING if many else Severity.INFO, "diverge in training"
 
     def _judged(self, layer: Layer, weight: Weight) -> bool:
         if not weight.trainable or not layer.reaches_loss or layer.head or layer.kind == "embedding":
@@ -99,6 +100,6 @@ class DuplicateNeurons(Rule):
         return not weight.constant and weight.duplicate_rows > 0
 
 
-def _alike(weight: Weight, trial: Probation | None) -> float:
-    """Share of the units that are still copies after the steps taken."""
+def _copies(weight: Weight, trial: Probation | None) -> float:
+    """Return the share of the units that are still copies after the steps taken."""
     return 0.0 if trial is None else trial.duplicates.get(weight.name, 0.0)

@@ -13,17 +13,17 @@ _MOST_NAMES = 3
 
 
 class NonFiniteWeights(Rule):
-    """A weight holds NaN or infinite values.
+    """A weight contains NaN or infinite values.
 
     ## What it checks
-    Every parameter, for NaN and infinite elements.
+    All parameters, for NaN and infinite elements.
 
     ## Why it matters
-    One such element makes the whole output, the loss and every gradient NaN: nothing can be learned.
+    One such element makes the output, the loss and all gradients NaN, and the network cannot train.
 
     ## How to fix
-    Initialize the named weight; look for a division by zero in a custom initialization, or for memory
-    that was never written (`torch.empty`, `to_empty`).
+    Initialize the named weight. Look for a division by zero in a custom initialization, or for
+    uninitialized memory (`torch.empty`, `to_empty`).
 
     ## When to ignore
     Never.
@@ -60,6 +60,6 @@ class NonFiniteWeights(Rule):
             f"{span(layers)}: {count(values, 'NaN or infinite value')} in {', '.join(names[:_MOST_NAMES])}{more}",
             measured=float(values),
             limit=0.0,
-            cause="the initialization wrote them, or memory was never written",
+            cause="the initialization produced these values, or the memory was never initialized",
             fix="\n".join(filter(None, (fixes.each(broken), fixes.zero_biases(shifted)))),
         )

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from inithealth.evidence.facts import with_limits
 from inithealth.evidence.trained import TrainedLimits, trained_layers
-from inithealth.evidence.wording import number, span
+from inithealth.evidence.wording import span, times
 from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.recording import Recording, weighted
@@ -14,23 +14,23 @@ from inithealth.rules.base import Rule
 
 
 class PretrainedWeights(TrainedLimits, Rule):
-    """Most of the network has been trained already.
+    """Most of the network's weights are already trained.
 
     ## What it checks
-    The largest singular value of every matrix (its mean removed) over the one that random weights of its
-    size and rms have, rms (sqrt(rows) + sqrt(columns)). Random matrices stay at or below 1; training adds
-    directions that stand out. The network counts as pretrained when such matrices hold most of its
-    weights; embeddings, and matrices of fewer than 8 rows or columns, are no evidence.
+    The largest singular value of each matrix (with its mean removed), relative to that of random weights
+    of the same size and rms: rms (sqrt(rows) + sqrt(columns)). The ratio of random matrices is at most 1;
+    training increases it. The network counts as pretrained if most of its weights are in matrices above
+    the limit. Embeddings, and matrices with fewer than 8 rows or columns, are not considered.
 
     ## Why it matters
-    A training has set the scale of these layers, and rules on how to draw weights say nothing about them.
-    What is new (a fresh head, an adapter) is judged as ever.
+    The rules on initialization do not apply to trained layers, so they are not checked there. New layers
+    (a new head, an adapter) are checked as usual.
 
     ## How to fix
-    Nothing to mend. If the weights were meant to be fresh, build the network anew.
+    No fix is needed if you loaded a checkpoint. Otherwise, build the network again without loading weights.
 
     ## When to ignore
-    Always, where a checkpoint was loaded on purpose.
+    If a checkpoint was loaded intentionally.
 
     ## References
     Marchenko and Pastur 1967; Martin and Mahoney, https://arxiv.org/abs/1810.01075
@@ -48,13 +48,13 @@ class PretrainedWeights(TrainedLimits, Rule):
         if not edges:
             return
         fresh = [layer for layer in recording.layers if layer.name not in names and layer.kind not in ELEMENTWISE]
-        rest = f"; judged as fresh: {span(fresh)}" if fresh else ""
+        rest = f"; newly initialized: {span(fresh)}" if fresh else ""
         yield self.finding(
             layers,
-            f"{span(layers)}: trained already, the largest singular value is {number(median(edges))} times that of "
-            f"random weights in the median (limit {number(self.max_random_edge)}){rest}",
+            f"{span(layers)}: already trained; the median largest singular value is {times(median(edges))} that of "
+            f"random weights (limit {times(self.max_random_edge)}){rest}",
             measured=median(edges),
             limit=self.max_random_edge,
-            cause="directions stand out of the weights that no random draw has: how to draw them is not judged",
-            fix="nothing to mend where a checkpoint was loaded on purpose; else build the network anew",
+            cause="singular values this large come from training: the initialization of these layers is not checked",
+            fix="no fix needed if you loaded a checkpoint; otherwise, build the network again without loading weights",
         )

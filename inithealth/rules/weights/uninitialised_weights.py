@@ -18,27 +18,27 @@ _ABOUT_WEIGHTS = frozenset("IH101 IH103 IH104 IH105 IH106 IH107 IH108 IH109".spl
 
 
 class UninitialisedWeights(MissedLimits, Rule):
-    """Weights hold what was in the memory before, or what their class put there by default.
+    """Weights were never initialized, or a custom initialization did not reach them.
 
     ## What it checks
-    Two things. Memory that nothing was written to (`torch.empty`, `to_empty()`,
-    `init_module(empty_init=True)`): values below 1e-20 that are not zero, values beyond 1e10 beside much
-    smaller ones, and networks that are zero throughout, norm weights included, as fresh pages are. Rows
-    that have faded as a whole, as dead units do in long training, are exempt, and so are trained layers.
-    Memory that was reused from a freed tensor looks like any other weight: that cannot be told.
-    And an initialization that missed (a warning): weights still exactly at PyTorch's default, where the
-    other layers of the same class in the same module follow one other scheme.
+    First, uninitialized memory (`torch.empty`, `to_empty()`, `init_module(empty_init=True)`): values below
+    1e-20 that are not zero, values above 1e10 next to much smaller ones, and networks whose weights are all
+    zero, including normalization weights (newly allocated memory is often zero). Trained layers are exempt,
+    and so are rows whose values are all tiny: long training produces them in dead units. Memory reused from
+    a freed tensor cannot be detected, since it looks like any other weight.
+    Second, an initialization that missed layers (a warning): weights that still have PyTorch's default,
+    although the other layers of the same class in the same module follow another scheme.
 
     ## Why it matters
-    Garbage changes from run to run: it may train today and be NaN tomorrow. An initialization without
-    effect (a tensor handed to a helper that wants a module, `.data` of a weight that weight_norm computes
-    anew in every call) is noticed by nobody.
+    Uninitialized memory differs from run to run: the network may train once and give NaN the next time. An
+    initialization without effect raises no error. Examples are a tensor passed to a function that expects a
+    module, or a write to the `.data` of a weight that weight_norm recomputes in every call.
 
     ## How to fix
-    Initialize the named weights: call the reset of each module after `to_empty()`.
+    Initialize the named weights: call `reset_parameters()` of each module after `to_empty()`.
 
     ## When to ignore
-    The warning, where a layer was left at the default on purpose.
+    Ignore the warning for layers that intentionally keep the default.
 
     ## References
     https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html (to_empty);
@@ -48,31 +48,33 @@ class UninitialisedWeights(MissedLimits, Rule):
     code = "IH102"
     name = "uninitialised-weights"
     severity = Severity.ERROR
-    rank: ClassVar[int] = -1  # before NaN: it may be part of the garbage
-    missed_rank: ClassVar[int] = 29  # before the scale, which is the default's
+    rank: ClassVar[int] = -1  # before non-finite weights: uninitialized memory may contain NaN
+    missed_rank: ClassVar[int] = 29  # before the weight scale, which is wrong because it is the default's
     max_tiny_share: float = limit(
         0.0,
-        "share of values between 0 and 1e-20: no initialization draws a single one",
+        "share of values between 0 and 1e-20: initializations never produce one",
         unit="share of elements",
     )
     max_value: float = limit(
         1e10,
-        "largest value of a weight: initializations draw far smaller ones, unwritten memory goes up to 1e38",
+        "largest value of a weight: initializations produce far smaller ones, uninitialized memory values up to 1e38",
         unit="value",
     )
     min_spike: float = limit(
         8.0,
-        "least largest value over the rms, where a value beyond max_value stands out; a matrix that is huge throughout "
-        "was scaled. Of few elements 0.6 times the root of their number is enough",
+        "smallest ratio of the largest value to the rms for a value above max_value to be an outlier; if all values "
+        "are huge, the matrix was scaled. For small matrices 0.6 sqrt(elements) is enough",
         unit="ratio",
     )
     min_line: int = limit(
-        4, "fewest elements of a row or column that may have faded as one, as dead units do", unit="elements"
+        4,
+        "fewest elements of a row or column whose tiny values training may have produced, as in dead units",
+        unit="elements",
     )
     max_std_ratio: float = limit(
         1.2,
-        "largest over smallest std of weights that the fix draws with one std: small weights of one std differ by a "
-        "tenth",
+        "largest over smallest std of weights for which the fix uses a single std: the stds of small weights drawn "
+        "alike differ by a tenth",
         unit="ratio",
     )
 
@@ -82,11 +84,11 @@ class UninitialisedWeights(MissedLimits, Rule):
             yield self._never_written(garbage)
         elif unwritten := _zero_throughout(recording):
             yield self._zero_pages(unwritten)
-        in_vain = [layer for layer in recording.layers if _in_vain(layer, recording)]
-        if in_vain:
-            yield self._lost(in_vain, recording)
+        overwritten = [layer for layer in recording.layers if _is_overwritten(layer, recording)]
+        if overwritten:
+            yield self._overwritten(overwritten, recording)
         for missed in missed_by_scheme(recording, self):
-            if not set(map(id, missed.layers)) <= set(map(id, in_vain)):
+            if not set(map(id, missed.layers)) <= set(map(id, overwritten)):
                 yield self._missed(missed)
 
     def order(self, finding: Finding) -> int:
@@ -98,48 +100,48 @@ class UninitialisedWeights(MissedLimits, Rule):
         return symptom.code == "IH106" and set(symptom.layers) <= set(cause.layers)
 
     def _garbage(self, recording: Recording) -> Iterator[tuple[Layer, Weight, str]]:
-        """(layer, its weight or bias, what is wrong with it)."""
+        """Yield each layer with the weight or bias that is uninitialized memory, and a description of its values."""
         trained = trained_layers(recording)
         for layer in recording.layers:
             for parameter in (layer.weight, layer.bias):
                 if parameter is None:
                     continue
                 if parameter.abs_max > self.max_value and _mixed(parameter, self.min_spike):
-                    told = f"values up to {number(parameter.abs_max)} (limit {number(self.max_value)})"
-                    yield layer, parameter, told
+                    values = f"values up to {number(parameter.abs_max)}"
+                    yield layer, parameter, f"{values} (limit {number(self.max_value)})"
                 elif parameter.tiny_share > self.max_tiny_share and not _faded(
                     layer, parameter, trained, self.min_line
                 ):
-                    values = f"{parameter.tiny_share:.2g} of the values are not zero and yet below 1e-20"
+                    values = f"a share of {parameter.tiny_share:.2g} of the values is below 1e-20 and not zero"
                     yield layer, parameter, f"{values} (limit {self.max_tiny_share:g})"
 
     def _never_written(self, garbage: list[tuple[Layer, Weight, str]]) -> Finding:
         layers = list({layer.name: layer for layer, _, _ in garbage}.values())
-        first, parameter, told = garbage[0]
+        first, parameter, values = garbage[0]
         where = f"in {parameter.name} " if len(garbage) > 1 else ""
-        drawn = [layer for layer, each, _ in garbage if each is layer.weight]
-        shifts = [layer for layer, each, _ in garbage if each is layer.bias]
-        absurd = parameter.abs_max > self.max_value
+        weights = [layer for layer, each, _ in garbage if each is layer.weight]
+        biases = [layer for layer, each, _ in garbage if each is layer.bias]
+        too_large = parameter.abs_max > self.max_value
         return self.finding(
             [first, *(layer for layer in layers if layer is not first)],
-            f"{span(layers)}: memory that nothing was written to: {where}{told}",
-            measured=parameter.abs_max if absurd else parameter.tiny_share,
-            limit=self.max_value if absurd else self.max_tiny_share,
-            cause=f"no initialization draws such numbers: the {verb(len(layers), 'tensor was', 'tensors were')} "
-            "allocated (torch.empty, to_empty) and never filled",
-            fix="\n".join(filter(None, (fixes.each(drawn), fixes.zero_biases(shifts)))),
+            f"{span(layers)}: uninitialized memory: {where}{values}",
+            measured=parameter.abs_max if too_large else parameter.tiny_share,
+            limit=self.max_value if too_large else self.max_tiny_share,
+            cause=f"no initialization produces such values: the {verb(len(layers), 'tensor was', 'tensors were')} "
+            "allocated (torch.empty, to_empty) but never filled",
+            fix="\n".join(filter(None, (fixes.each(weights), fixes.zero_biases(biases)))),
         )
 
     def _zero_pages(self, layers: list[Layer]) -> Finding:
         return self.finding(
             layers,
-            f"{span(layers)}: all zero, the norm weights too",
+            f"{span(layers)}: all weights are zero, including normalization weights",
             measured=0.0,
-            cause="nothing starts norm weights at zero throughout: fresh memory is zero, and nothing was written to it",
+            cause="no initialization sets all normalization weights to zero; newly allocated memory is often zero",
             fix=fixes.each(layers),
         )
 
-    def _lost(self, layers: list[Layer], recording: Recording) -> Finding:
+    def _overwritten(self, layers: list[Layer], recording: Recording) -> Finding:
         weights = [weight for _, weight in weighted(layers)]
         stds = [recording.lost_writes[weight.name] for weight in weights]
         std, rms = median(stds), weights[0].rms
@@ -147,43 +149,43 @@ class UninitialisedWeights(MissedLimits, Rule):
             stds = [std] * len(stds)
         return self.finding(
             layers,
-            f"{span(layers)}: still at PyTorch's default, rms {number(rms)}: what was written to the weight "
-            f"(std {number(std)}) is lost",
+            f"{span(layers)}: the weight still has PyTorch's default (rms {number(rms)}): values written to it "
+            f"(std {number(std)}) were overwritten",
             severity=Severity.WARNING,
             measured=rms,
-            cause="weight_norm makes the weight anew in every call, of a size and a direction that were left alone",
+            cause="weight_norm recomputes the weight in every call from weight_g and weight_v, which were not changed",
             fix=fixes.redraw(layers, stds),
         )
 
     def _missed(self, missed: Missed) -> Finding:
-        follow = f"{len(missed.followers)} other {missed.kind} layers there"
+        others = f"{len(missed.followers)} other {missed.kind} layers of the module"
         return self.finding(
             missed.layers,
-            f"{span(missed.layers)}: still at PyTorch's default, where {follow} start as {missed.scheme} "
-            f"(left out: {missed.share:.0%}, limit {self.max_missed_share:.0%})",
+            f"{span(missed.layers)}: the initialization is PyTorch's default, but {others} are initialized with "
+            f"{missed.scheme} (missed: {missed.share:.0%}, limit {self.max_missed_share:.0%})",
             severity=Severity.WARNING,
             measured=missed.share,
             limit=self.max_missed_share,
-            cause="an initialization had no effect here: it skips what it does not know, or writes to a copy",
+            cause="the custom initialization had no effect here: it skips this layer, or writes to a copy",
             fix=fixes.redraw(missed.layers, missed.stds),
         )
 
 
-def _in_vain(layer: Layer, recording: Recording) -> bool:
-    """Whether an initialization was written where it has no effect; a checkpoint loaded is no such thing."""
+def _is_overwritten(layer: Layer, recording: Recording) -> bool:
+    """Whether an initialization was overwritten and the weight is at the default; a loaded checkpoint is not."""
     default = layer.scheme is not None and layer.scheme.name == DEFAULT
     return default and layer.parameter in recording.lost_writes
 
 
 def _mixed(parameter: Weight, least: float) -> bool:
-    """Whether the largest value stands far out of the others; a matrix that is huge throughout has been scaled."""
+    """Whether the largest value is far above the others; if all values are huge, the matrix has been scaled."""
     if len(parameter.shape) < 2 or not math.isfinite(parameter.rms):
         return True
     return parameter.abs_max > min(least, 0.6 * math.sqrt(math.prod(parameter.shape))) * parameter.rms
 
 
 def _faded(layer: Layer, parameter: Weight, trained: frozenset[str], shortest: int) -> bool:
-    """Whether tiny values are what long training, or a formula, makes of weights."""
+    """Whether long training, or a formula, has produced the tiny values."""
     if layer.name in trained or (not parameter.trainable and layer.kind in ("scale", "other")):
         return True
     if len(parameter.shape) < 2:
@@ -195,7 +197,7 @@ def _faded(layer: Layer, parameter: Weight, trained: frozenset[str], shortest: i
 
 
 def _zero_throughout(recording: Recording) -> list[Layer]:
-    """All layers of a network that holds nothing but zeros, where it has norms to tell."""
+    """Return all layers of a network with normalization layers whose parameters are all zero; else none."""
     layers = [layer for layer, _ in recording.weighted]
     parameters = [each for layer in layers for each in (layer.weight, layer.bias) if each is not None]
     zero = all(parameter.abs_max == 0.0 and not parameter.non_finite for parameter in parameters)

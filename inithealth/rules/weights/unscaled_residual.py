@@ -15,25 +15,27 @@ from inithealth.rules.base import Rule, limit
 
 
 class UnscaledResidual(DepthLimits, Rule):
-    """Residual branches add up, and nothing scales them down with the depth.
+    """Residual branches are not scaled down with the number of blocks.
 
     ## What it checks
-    How much the branches make the trunk grow, from the sizes measured where each branch reads it and of what
-    each adds. Without a norm in the branches every branch adds in proportion to the trunk, which grows
-    exponentially: a warning, and soon an error. With a norm before or in each branch, all add alike and the
-    trunk grows by the square root of their number, which trains: a note where that is much.
-    And whether branch ends are as large as all other layers, in a network that does scale some of its layers
-    down by the depth: by 1 / sqrt(blocks) or 1 / sqrt(2 blocks), GPT's rule.
+    The growth of the residual stream over all branches, measured from the rms of each branch's input and
+    output. Without normalization, each branch adds in proportion to the stream, which grows exponentially:
+    a warning, or an error for large growth. With a normalization in or before each branch, all branches add
+    the same amount and the stream grows with the square root of their number. Such networks train: the
+    finding is info, given only for large growth.
+    The rule also checks the last layers of the branches in networks that scale some layers by depth, with
+    1 / sqrt(blocks) or 1 / sqrt(2 blocks) as GPT-2 does: they should be scaled, and no other layers.
 
     ## Why it matters
-    A trunk that grows by 1.4 a branch is a million times too large after forty: the loss starts there, and
-    the first step throws the weights away. A scaling that was put on the wrong layer does nothing for depth.
+    A residual stream that grows 1.4x per branch is a million times too large after 40 branches. The loss
+    starts too high, and the first optimizer step destroys the initialization. A depth scaling on the wrong
+    layers has no effect on this growth.
 
     ## How to fix
-    Divide the weights of the layers that end the branches by the square root of the number of branches.
+    Divide the weights of the last layer of each branch by the square root of the number of branches.
 
     ## When to ignore
-    The note, where the architecture was published so: many pre-norm networks are not scaled by depth.
+    Ignore info findings on published architectures: many pre-norm networks are not scaled by depth.
 
     ## References
     Radford et al., GPT-2, section 2.3; Zhang et al., Fixup, https://arxiv.org/abs/1901.09321;
@@ -43,24 +45,24 @@ class UnscaledResidual(DepthLimits, Rule):
     code = "IH108"
     name = "unscaled-residual"
     severity = Severity.WARNING
-    rank: ClassVar[int] = 35  # behind the weight scale: branches whose weights are too large are not scaled either
+    rank: ClassVar[int] = 35  # after the weight scale: branches with too large weights are not scaled by depth either
     explains: ClassVar[frozenset[str]] = frozenset(
         "IH202 IH203 IH205 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split()
     )
     max_growth: float = limit(
         10.0,
-        "growth of the trunk over all residual branches: sqrt(2)^N for N branches drawn by He's rule exceeds "
-        "it beyond 6 of them",
-        unit="ratio of the trunk's rms",
+        "largest growth of the residual stream over all branches: N branches with He initialization grow it by "
+        "sqrt(2)^N, which exceeds the limit for N > 6",
+        unit="ratio of the residual stream's rms",
     )
     highest_growth: float = limit(
         1e3,
-        "growth of the trunk beyond which it is an error: without norms none trained",
-        unit="ratio of the trunk's rms",
+        "growth of the residual stream beyond which it is an error: no such network without normalization trained",
+        unit="ratio of the residual stream's rms",
     )
     max_depth_growth: float = limit(
         5.0,
-        "growth over that of branches scaled by depth: at most sqrt(25) for 12 blocks of two",
+        "largest growth relative to that of branches scaled by depth: at most sqrt(25) for 12 blocks of two branches",
         unit="ratio",
     )
 
@@ -68,44 +70,46 @@ class UnscaledResidual(DepthLimits, Rule):
         found = [] if recording.trunk_normalized else branches(recording)
         grown, left_out = growth(found), unscaled_ends(recording, self)
         amount = max(recording.branches, len(found))
-        bare = [branch for branch in found if not branch.normed]
-        if grown > self.max_growth and len(bare) > len(found) / 2:
-            yield self._exploding([branch.end for branch in bare], grown, amount)
+        without_norm = [branch for branch in found if not branch.normed]
+        if grown > self.max_growth and len(without_norm) > len(found) / 2:
+            yield self._exponential([branch.end for branch in without_norm], grown, amount)
         elif left_out is not None:
-            yield self._left_out(left_out, recording.normalized)
+            yield self._not_scaled(left_out, recording.normalized)
         elif scaled_by_depth(recording, self):
             twice = scaled_twice(recording, self)
             if twice:
                 yield self._twice(twice, recording)
         elif grown > self.max_growth and grown > self.max_depth_growth * growth_if_scaled(grown, amount):
-            yield self._adding([branch.end for branch in found], grown, amount)
+            yield self._square_root([branch.end for branch in found], grown, amount)
 
-    def _exploding(self, ends: list[Layer], grown: float, amount: int) -> Finding:
+    def _exponential(self, ends: list[Layer], grown: float, amount: int) -> Finding:
         return self.finding(
             ends,
-            f"{span(ends)}: {_several(amount)} make the trunk {times(grown)} larger (limit {times(self.max_growth)})",
+            f"{span(ends)}: the residual stream grows {times(grown)} over {_branches(amount)} "
+            f"(limit {times(self.max_growth)})",
             severity=Severity.ERROR if grown > self.highest_growth else self.severity,
             measured=grown,
             limit=self.max_growth,
-            cause="each adds in proportion to the trunk, and no normalization takes its growth away: that multiplies",
+            cause="each branch adds in proportion to the residual stream, and there is no normalization: the growth is "
+            "exponential",
             fix=fixes.by_depth(ends, amount, _blocks(ends)),
         )
 
-    def _left_out(self, found: Unscaled, normalized: bool) -> Finding:
+    def _not_scaled(self, found: Unscaled, normalized: bool) -> Finding:
         rms = found.ends[0].weight.rms if found.ends[0].weight else 0.0
         limit = rms / math.sqrt(found.branches)
-        wrong = f"the scaling is on {span(found.misplaced)} instead: no residual branch ends there"
+        wrong = f"the scaling is on {span(found.misplaced)} instead, which {verb(len(found.misplaced), 'is', 'are')}"
         return self.finding(
             [*found.ends, *found.misplaced],
             f"{span(found.ends)}: not scaled by depth, rms {number(rms)} (limit {number(limit)}), "
-            f"as {span(found.scaled)} {verb(len(found.scaled), 'is', 'are')}",
-            # Norms keep the branches alike: that trains, and some networks are published so.
+            f"but {span(found.scaled)} {verb(len(found.scaled), 'is', 'are')}",
+            # With normalization all branches add the same amount: such networks train, and some are published.
             severity=Severity.INFO if normalized and not found.misplaced else self.severity,
             measured=rms,
             limit=limit,
-            cause=wrong
+            cause=f"{wrong} not the last of a residual branch"
             if found.misplaced
-            else "what these layers add to the trunk grows with the depth that the others were scaled for",
+            else "the sum of these layers' outputs grows with depth, and only the other layers compensate for it",
             fix=fixes.by_depth(found.ends, found.branches, _blocks(found.ends), undo=found.misplaced),
         )
 
@@ -114,32 +118,33 @@ class UnscaledResidual(DepthLimits, Rule):
         limit = rms * math.sqrt(recording.branches)
         return self.finding(
             layers,
-            f"{span(layers)}: scaled by depth as branch ends are, rms {number(rms)} (limit {number(limit)})",
+            f"{span(layers)}: scaled by depth, like the last layers of the branches: rms {number(rms)} "
+            f"(limit {number(limit)})",
             severity=Severity.INFO,
             measured=rms,
             limit=limit,
-            cause="no residual branch ends there: what the branches add is scaled twice, and trains all the same",
+            cause="these layers are inside the residual branches, whose outputs are scaled twice; such networks train",
             fix=fixes.by_depth([], recording.branches, _blocks(layers), undo=layers),
         )
 
-    def _adding(self, ends: list[Layer], grown: float, amount: int) -> Finding:
+    def _square_root(self, ends: list[Layer], grown: float, amount: int) -> Finding:
         return self.finding(
             ends,
-            f"{span(ends)}: {_several(amount)} that are not scaled by depth make the trunk {times(grown)} larger "
-            f"(limit {times(self.max_growth)}), scaled they would make it {times(growth_if_scaled(grown, amount))}",
+            f"{span(ends)}: the residual stream grows {times(grown)} over {_branches(amount)} not scaled by depth "
+            f"(limit {times(self.max_growth)}; with scaling: {times(growth_if_scaled(grown, amount))})",
             severity=Severity.INFO,
             measured=grown,
             limit=self.max_growth,
-            cause="norms keep every branch alike, so the trunk grows by the square root of their number: it trains, "
-            "but each later block says less beside what was there",
+            cause="normalization gives all branches the same scale, so the residual stream grows with the square root "
+            "of their number: the network trains, but later blocks change the stream less and less",
             fix=fixes.by_depth(ends, amount, _blocks(ends)),
         )
 
 
-def _several(amount: int) -> str:
+def _branches(amount: int) -> str:
     return f"{amount} {verb(amount, 'residual branch', 'residual branches')}"
 
 
 def _blocks(ends: Sequence[Layer]) -> int:
-    """How many blocks repeat each other."""
+    """Return the number of repeated blocks."""
     return max(map(len, grouped(ends, block_role)))

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from inithealth.evidence import fixes, symptoms
 from inithealth.evidence.facts import with_limits
-from inithealth.evidence.global_scale import GlobalLimits, off_as_a_whole
+from inithealth.evidence.global_scale import GlobalLimits, global_offsets
 from inithealth.evidence.roles import grouped, scale_role
-from inithealth.evidence.scale_harm import HarmLimits, loses_signal, ruins_training, silences_branches
+from inithealth.evidence.scale_harm import HarmLimits, disables_branches, loses_signal, prevents_training
 from inithealth.evidence.trained import trained_layers
-from inithealth.evidence.vector_scale import Off, VectorLimits, embeddings_off, norms_off
+from inithealth.evidence.vector_scale import Deviation, VectorLimits, embedding_deviations, norm_deviations
 from inithealth.evidence.wording import called, number, span, times
 from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import MATRICES
@@ -19,30 +19,30 @@ from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule, limit
 from inithealth.theory.gains import has_gain, octaves_off, recipe_gains, wanted_gain
 
-_SMALL = frozenset("IH201 IH206 IH207 IH301 IH304 IH402 IH406".split())  # what follows from weights that are too small
+_SMALL = frozenset("IH201 IH206 IH207 IH301 IH304 IH402 IH406".split())  # consequences of too small weights
 _LARGE = frozenset(
     "IH108 IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH305 IH402 IH403 IH404 IH405 IH406".split()
 )
 
 
 class WeightScale(HarmLimits, VectorLimits, GlobalLimits, symptoms.FadingLimits, Rule):
-    """A layer's weights are much larger or smaller than those of layers like it.
+    """A layer's weights are much larger or smaller than those of its peers.
 
     ## What it checks
-    The weight gain, rms(W) sqrt(fan_in), against that of the layers with the same role (type, shape,
-    name without numbers, what the output feeds); where fewer than three share a role, or all of them
-    are off and the signal suffers, against every initialization in common use. Normalization weights
-    and embeddings are compared by their rms.
+    The weight gain, rms(W) sqrt(fan_in), relative to that of the layer's peers: layers with the same type,
+    shape, name (without numbers) and use of the output. If there are fewer than three such layers, or if
+    all of them are outside the expected range and the network has a symptom of a wrong scale, the gain is
+    compared with all common initializations. Normalization weights and embeddings are compared by rms.
 
     ## Why it matters
-    Each layer multiplies the signal by its gain, and the gradient on the way back. One layer that is
-    100 times too small takes a factor 100 from every gradient before it.
+    Each layer multiplies the signal by its gain, and the gradient in the backward pass. If the weights of
+    one layer are 100 times too small, the gradients of all upstream layers are 100 times too small.
 
     ## How to fix
-    Initialize the named layer like its peers, as its activation wants.
+    Initialize the named layer like its peers, with the gain of its activation.
 
     ## When to ignore
-    For scales chosen on purpose: a small last layer, depth-scaled residual branches.
+    For intentional scales, such as a small last layer or depth-scaled residual branches.
 
     ## References
     Glorot and Bengio 2010; He et al. 2015, https://arxiv.org/abs/1502.01852
@@ -54,53 +54,53 @@ class WeightScale(HarmLimits, VectorLimits, GlobalLimits, symptoms.FadingLimits,
     rank: ClassVar[int] = 30
     max_octaves: float = limit(
         1.5,
-        "distance from the layers of the same role (a factor of 2.8): 1 to 2.5 hardly differ on networks "
-        "labelled by training",
+        "largest distance from the layer's peers (a factor of 2.8): on networks labeled by training them, any limit "
+        "from 1 to 2.5 gives nearly the same results",
         unit="octaves (factors of 2)",
     )
     max_octaves_alone: float = limit(
         3.0,
-        "distance from every common initialization, of a layer without peers in a network without a symptom: "
-        "published ones go up to 2.5",
+        "largest distance from all common initializations for a layer without peers in a network without symptoms: "
+        "published networks have up to 2.5",
         unit="octaves (factors of 2)",
     )
     min_peers: int = limit(
         3,
-        "fewest layers of one role that are compared with each other",
+        "fewest layers with the same role that are compared with each other",
         unit="layers",
     )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         recording = with_limits(recording, [self])
-        suffers = symptoms.shows(recording)
-        trained = trained_layers(recording)  # a training has set their scale, whatever recipes say
-        drawn = [layer for layer in recording.layers if layer.name not in trained]
-        fresh = recording.model_copy(update={"layers": tuple(drawn)}) if trained else recording
+        symptom = symptoms.has_symptom(recording)
+        trained = trained_layers(recording)  # training has set their scale, so initialization schemes do not apply
+        untrained = [layer for layer in recording.layers if layer.name not in trained]
+        fresh = recording.model_copy(update={"layers": tuple(untrained)}) if trained else recording
         outliers = {
-            **self._off_peers(fresh, suffers or symptoms.strained(recording)),
-            **self._as_a_whole(fresh),
-            **embeddings_off(fresh, self),
-            **norms_off(fresh, self),
+            **self._layer_deviations(fresh, symptom or symptoms.has_symptom_with_norms(recording)),
+            **self._network_deviation(fresh),
+            **embedding_deviations(fresh, self),
+            **norm_deviations(fresh, self),
         }
         by_name = {layer.name: layer for layer in recording.layers}
         for sign in (1, -1):
-            names = [name for name, off in outliers.items() if off.octaves * sign > 0]
+            names = [name for name, deviation in outliers.items() if deviation.octaves * sign > 0]
             if names:
                 names.sort(key=lambda name: (-round(abs(outliers[name].octaves)), by_name[name].index))
-                yield self._group([by_name[name] for name in names], outliers[names[0]], recording, suffers)
+                yield self._group([by_name[name] for name in names], outliers[names[0]], recording, symptom)
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         return symptom.code in (_LARGE if (cause.measured or 0.0) > (cause.limit or 0.0) else _SMALL)
 
-    def _group(self, layers: list[Layer], worst: Off, recording: Recording, suffers: bool) -> Finding:
+    def _group(self, layers: list[Layer], worst: Deviation, recording: Recording, symptom: bool) -> Finding:
         rms = layers[0].weight.rms if layers[0].weight else math.nan
         size, sign = ("large", 1) if worst.octaves > 0 else ("small", -1)
         usual = rms / 2**worst.octaves
         limit = usual * 2 ** (sign * worst.tolerated)
         most, which = ("up to ", f"{called(layers[0])} has ") if len(layers) > 1 else ("", "")
-        bad = suffers and (sign > 0 or loses_signal(layers, worst.octaves, self))
-        bad = bad or (sign < 0 and silences_branches(layers, recording, self))
-        bad = bad or (worst.whole and ruins_training(worst.octaves, recording, self))
+        bad = symptom and (sign > 0 or loses_signal(layers, worst.octaves, self))
+        bad = bad or (sign < 0 and disables_branches(layers, recording, self))
+        bad = bad or (worst.whole and prevents_training(worst.octaves, recording, self))
         return self.finding(
             layers,
             f"{span(layers)}: weights {most}{times(2 ** abs(worst.octaves))} too {size} "
@@ -112,41 +112,45 @@ class WeightScale(HarmLimits, VectorLimits, GlobalLimits, symptoms.FadingLimits,
             fix=fixes.each(layers),
         )
 
-    def _off_peers(self, recording: Recording, suffers: bool) -> dict[str, Off]:
+    def _layer_deviations(self, recording: Recording, symptom: bool) -> dict[str, Deviation]:
+        """Return by how much single layers deviate from their peers, or from common initializations."""
         used = [layer for layer in recording.layers if layer.reaches_loss or not recording.graph]
         judged = [layer for layer in used if layer.kind in MATRICES and _gain(layer) > 0]
-        found: dict[str, Off] = {}
+        found: dict[str, Deviation] = {}
         for group in grouped(judged, scale_role):
             middle = median(_gain(layer) for layer in group)
-            # Where most of the peers are wrong and the signal suffers, they are no measure of the others.
-            lost = suffers and abs(_off_recipes(group[0], middle)) > self.max_octaves
+            # If most of the peers have a wrong scale, their median is not a valid reference for the others.
+            unreliable = symptom and abs(_octaves_off(group[0], middle)) > self.max_octaves
             for layer in group:
                 octaves = math.log2(_gain(layer) / middle)
                 tolerated = max(self.max_octaves, _chance(layer))
-                if len(group) >= self.min_peers and not lost and abs(octaves) > tolerated:
+                if len(group) >= self.min_peers and not unreliable and abs(octaves) > tolerated:
                     peers = f"the median of its {len(group) - 1} peers is"
-                    found[layer.name] = Off(octaves, tolerated, peers)
-                elif suffers or (len(group) < self.min_peers and not layer.normed):
-                    tolerated = self.max_octaves if suffers else self.max_octaves_alone
-                    octaves = self._off_usual(layer, recording)
-                    # Small weights that nothing suffers from may be meant: an output that starts near zero.
-                    if abs(octaves) > tolerated and (suffers or octaves > 0):
+                    found[layer.name] = Deviation(octaves, tolerated, peers)
+                elif symptom or (len(group) < self.min_peers and not layer.normed):
+                    tolerated = self.max_octaves if symptom else self.max_octaves_alone
+                    octaves = self._octaves_from_common(layer, recording)
+                    # Small weights without a symptom may be intentional, as for an output that starts near zero.
+                    if abs(octaves) > tolerated and (symptom or octaves > 0):
                         common = f"common initializations go {'up' if octaves > 0 else 'down'} to"
-                        found[layer.name] = Off(octaves, tolerated, common)
+                        found[layer.name] = Deviation(octaves, tolerated, common)
         return found
 
-    def _as_a_whole(self, recording: Recording) -> dict[str, Off]:
-        """A whole network that no scheme explains, whatever its layers are to each other."""
-        off = off_as_a_whole(recording.layers, self)
-        usual = {sign: f"nearly all layers are off, common initializations go {sign} to" for sign in ("up", "down")}
-        return {name: Off(o, self.octaves_of_whole, usual["up" if o > 0 else "down"], True) for name, o in off.items()}
+    def _network_deviation(self, recording: Recording) -> dict[str, Deviation]:
+        """Return by how much nearly all layers deviate from common initializations, if in one direction."""
+        found = {}
+        for name, octaves in global_offsets(recording.layers, self).items():
+            usual = f"nearly all layers deviate, common initializations go {'up' if octaves > 0 else 'down'} to"
+            found[name] = Deviation(octaves, self.octaves_of_whole, usual, True)
+        return found
 
-    def _off_usual(self, layer: Layer, recording: Recording) -> float:
-        """Octaves from the nearest recipe; heads and branch ends only where they are large and the logits wide.
+    def _octaves_from_common(self, layer: Layer, recording: Recording) -> float:
+        """Return the distance to the nearest common initialization; 0 for layers that may have any such scale.
 
-        What is added to another signal may start as small as one likes: zero is a good start for it.
+        Heads and branch ends count only if they are large and the logits have a large spread. A layer whose output is
+        added to another signal may start arbitrarily small, even at zero.
         """
-        off = _off_recipes(layer, _gain(layer))
+        off = _octaves_off(layer, _gain(layer))
         if layer.head or layer.ends_branch:
             return off if off > 0 and symptoms.wide_logits(recording) else 0.0
         return 0.0 if off < 0 and layer.bypassable else off
@@ -157,20 +161,22 @@ def _gain(layer: Layer) -> float:
 
 
 def _chance(layer: Layer) -> float:
-    """Octaves by which the rms of so few random numbers is off in one draw of ten thousand."""
+    """Return the octaves that the rms of this many random numbers deviates by in one of ten thousand draws."""
     return math.log2(1e4) / (math.prod(layer.shape) or 1)
 
 
-def _off_recipes(layer: Layer, gain: float) -> float:
-    """Octaves by which a gain lies outside the initializations in common use for such a layer."""
+def _octaves_off(layer: Layer, gain: float) -> float:
+    """Return the octaves that a gain is above (or below: negative) all common initializations of such a layer."""
     return 0.0 if layer.weight is None else octaves_off(gain, recipe_gains(layer, layer.weight))
 
 
 def _effect(layer: Layer) -> str:
     gain = _gain(layer)
     if layer.kind == "norm":
-        return "a norm's weight is the size of what it puts out"
+        return "a normalization weight sets the scale of its layer's output"
     if layer.kind == "embedding" or not gain:
-        return "what an embedding puts out is as large as its weight"
-    wants = f"where {layer.activation} wants {number(wanted_gain(layer))}" if has_gain(layer) else "where 1 keeps it"
-    return f"{called(layer)} multiplies the signal by about {number(gain)} {wants}, and the gradient likewise"
+        return "an embedding's output has the scale of its weight"
+    expected = (
+        f"the gain for {layer.activation} is {number(wanted_gain(layer))}" if has_gain(layer) else "expected is 1"
+    )
+    return f"{called(layer)} multiplies the signal and the gradient by about {number(gain)}; {expected}"

@@ -11,22 +11,23 @@ from inithealth.rules.base import Rule, limit
 
 
 class ZeroWeights(Rule):
-    """Weights are exactly zero and stay there.
+    """Weights are exactly zero and receive no gradient.
 
     ## What it checks
-    Weights that are all zero, and layers most of whose units are. Zero is a legitimate start (heads,
-    LoRA's B, zero gamma, ReZero) when the weight gets a gradient within the first steps; so a zero is
-    judged on probation, by the gradients at steps 0 to 4. Units that wake as copies of one another, as
-    those of an all-zero sigmoid network do, are as good as one unit.
+    Weights that are all zero, and layers in which most units are. Zero is a valid initialization (heads,
+    LoRA's B, zero gamma, ReZero) if the weight receives a gradient within the first steps, so the rule
+    checks the gradients at steps 0 to 4. It also reports units that start at zero and become identical, as
+    in an all-zero sigmoid network: they act as a single unit.
 
     ## Why it matters
-    A layer that puts out zero and gets no gradient never changes, and hides everything before it.
+    A layer with zero output and zero gradient never changes, and blocks the signal of all upstream layers.
 
     ## How to fix
-    Initialize the weight as its activation wants; leave at most one factor of a product at zero.
+    Initialize the weight with the gain of its activation. If two weights are multiplied, at most one of
+    them may be zero.
 
     ## When to ignore
-    For masks and pruned weights that are meant to stay zero: freeze them.
+    For masks and pruned weights that stay zero intentionally: freeze them.
 
     ## References
     He et al. 2015, https://arxiv.org/abs/1502.01852; Zhao et al., ZerO, https://arxiv.org/abs/2110.12661
@@ -41,8 +42,7 @@ class ZeroWeights(Rule):
     )
     max_zero_units: float = limit(
         0.5,
-        "share of units that stay zero, or become copies: beyond half of them the layer is lost, whatever "
-        "training does",
+        "share of units that stay zero, or become copies: beyond half, the layer does not recover in training",
         unit="share of the layer's units",
     )
 
@@ -52,65 +52,68 @@ class ZeroWeights(Rule):
         if not suspects:
             return
         stuck = self._stuck(suspects, trial) if trial is not None and trial.settled else []
-        blocking = [pair[0] for pair in weighted(suspects) if self._blocks(*pair)] if _sees_nothing(recording) else []
+        constant = _head_input_is_constant(recording)
+        blocking = [pair[0] for pair in weighted(suspects) if self._blocks(*pair)] if constant else []
         if stuck and trial is not None:
             yield self._never_changes(stuck, trial)
         elif blocking and (trial is None or trial.settled):
-            yield self._lets_nothing_past(blocking, _all_norms_zero(recording))
+            yield self._blocks_signal(blocking, _all_norms_zero(recording))
         elif trial is not None and not trial.settled:
             yield self.finding(
                 suspects,
-                f"{span(suspects)}: exactly zero, which is right if a gradient changes that within the first steps",
+                f"{span(suspects)}: weights are exactly zero, which is healthy if they receive a gradient within the "
+                "first steps",
                 severity=Severity.INFO,
                 limit=self.max_zero_units,
-                cause="not settled yet: too few optimizer steps were taken",
+                cause="too few optimizer steps were taken to know whether the weights receive a gradient",
             )
 
     def _stuck(self, suspects: list[Layer], trial: Probation) -> list[Layer]:
-        """Those that no gradient wakes, or that woke as one unit."""
+        """Return the layers that receive no gradient, or whose units became identical."""
         stuck = [
             layer
             for layer in suspects
-            if self._asleep(layer, trial) > self.max_zero_units
-            or (not layer.head and self._alike(layer, trial) >= self.max_zero_units)
+            if self._zero_share(layer, trial) > self.max_zero_units
+            or (not layer.head and self._identical_share(layer, trial) >= self.max_zero_units)
         ]
-        first = _first_factors(stuck)  # behind a zero that no skip gets round, zero branches sleep because of it
+        first = _first_factors(stuck)  # zero branches downstream of a blocking layer are without gradient because of it
         return [*first, *(layer for layer in stuck if layer not in first)]
 
     def _never_changes(self, stuck: list[Layer], trial: Probation) -> Finding:
-        asleep = [layer for layer in stuck if self._asleep(layer, trial) > self.max_zero_units]
-        share = max(self._asleep(stuck[0], trial), self._alike(stuck[0], trial))
-        told = f"weights start at exactly zero, and after {trial.steps} steps {share:.0%} of the units are alike"
-        if asleep:
-            zero = "weights are" if share == 1.0 else f"{share:.0%} of the units are"
-            told = f"{zero} exactly zero and no gradient reaches them in {trial.steps} steps"
+        zero = [layer for layer in stuck if self._zero_share(layer, trial) > self.max_zero_units]
+        share = max(self._zero_share(stuck[0], trial), self._identical_share(stuck[0], trial))
+        what = f"weights start at exactly zero, and {share:.0%} of the units are identical after {trial.steps} steps"
+        if zero:
+            subject = "weights are" if share == 1.0 else f"{share:.0%} of the units are"
+            what = f"{subject} exactly zero and receive no gradient in {trial.steps} steps"
         return self.finding(
             stuck,
-            f"{span(stuck)}: {told} (limit {self.max_zero_units:.0%} of the units)",
+            f"{span(stuck)}: {what} (limit {self.max_zero_units:.0%} of the units)",
             measured=share,
             limit=self.max_zero_units,
-            cause=f"zero output and zero gradient: the {verb(len(asleep), 'layer', 'layers')} can never change"
-            if asleep
-            else "units that start equal get equal gradients: they stay one unit",
+            cause=f"output and gradient are zero, so the {verb(len(zero), 'layer', 'layers')} can never change"
+            if zero
+            else "units that start equal receive equal gradients and stay identical",
             fix=fixes.each(_first_factors(stuck)),
         )
 
-    def _lets_nothing_past(self, layers: list[Layer], for_good: bool) -> Finding:
+    def _blocks_signal(self, layers: list[Layer], for_good: bool) -> Finding:
         return self.finding(
             layers,
-            f"{span(layers)}: weights are exactly zero, and what comes behind sees nothing of the input "
+            f"{span(layers)}: all-zero weights block the signal: downstream layers do not see the input "
             f"(limit {self.max_zero_units:.0%} of the units)",
-            # One layer wakes at the first step; where all norms are at zero, three of four networks did not train.
+            # One zero layer gets a gradient at the first step; with all norms at zero, three of four networks failed.
             severity=Severity.ERROR if for_good else Severity.WARNING,
             measured=1.0,
             limit=self.max_zero_units,
-            cause=f"no skip leads around {verb(len(layers), 'it', 'them')}: until the weights wake the loss is a guess",
+            cause=f"no skip connection bypasses {verb(len(layers), 'it', 'them')}: the output does not depend on the "
+            "input until the weights change",
             fix=fixes.each(layers),
         )
 
     @staticmethod
     def _blocks(layer: Layer, weight: Weight) -> bool:
-        """Whether a layer at zero is in the signal's way; a gate may start at zero, as 1 + 0."""
+        """Whether a zero layer blocks the signal; a gate may start at zero, as in 1 + gate."""
         return weight.abs_max == 0.0 and not (
             layer.bypassable or layer.head or layer.feeds == "gate" or layer.kind in ("scale", "other")
         )
@@ -121,13 +124,13 @@ class ZeroWeights(Rule):
         return layer.reaches_loss and (weight.abs_max == 0.0 or weight.zero_rows > self.max_zero_units)
 
     @staticmethod
-    def _asleep(layer: Layer, trial: Probation) -> float:
-        """Share of the layer that is still zero without ever having had a gradient."""
+    def _zero_share(layer: Layer, trial: Probation) -> float:
+        """Return the share of the layer that is still zero and has never received a gradient."""
         return 1.0 if layer.parameter in trial.asleep else trial.zero_units.get(layer.parameter, 0.0)
 
     @staticmethod
-    def _alike(layer: Layer, trial: Probation) -> float:
-        """Share of the units that woke as copies of another."""
+    def _identical_share(layer: Layer, trial: Probation) -> float:
+        """Return the share of the units that have become copies of another unit."""
         return trial.duplicates.get(layer.parameter, 0.0)
 
 
@@ -136,13 +139,13 @@ def _all_norms_zero(recording: Recording) -> bool:
     return len(norms) > 1 and all(weight.abs_max == 0.0 for weight in norms)
 
 
-def _sees_nothing(recording: Recording) -> bool:
-    """Whether what the head reads is the same for every sample, to the last bit."""
-    reads = [m.input for layer, m in signal_path.measured(recording) if layer.head and m.input is not None]
-    return any(signal.rms == 0.0 or signal.between == 0.0 for signal in reads)
+def _head_input_is_constant(recording: Recording) -> bool:
+    """Whether a head's input is bit-identical for all samples."""
+    inputs = [m.input for layer, m in signal_path.measured(recording) if layer.head and m.input is not None]
+    return any(signal.rms == 0.0 or signal.between == 0.0 for signal in inputs)
 
 
 def _first_factors(layers: list[Layer]) -> list[Layer]:
-    """What has to be initialized: of a branch at zero the last layer (LoRA's B) may stay so once the first is not."""
+    """Return the layers to initialize: in a zero branch the last one (LoRA's B) may stay zero if the first is not."""
     inner = [layer for layer in layers if not layer.bypassable or layer.feeds == "layer"]
     return inner or [layer for layer in layers if not layer.ends_branch] or layers

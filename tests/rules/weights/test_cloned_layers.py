@@ -115,7 +115,7 @@ def test_copies_that_are_treated_alike_are_a_warning() -> None:
     layers = encoder(7, 7)
     (found,) = judge(ClonedLayers, recording(layers, measured(layers)))
     assert found.severity == Severity.WARNING
-    assert "stay one layer" in found.cause
+    assert "stay identical" in found.cause
     zero = {each.name: {"weight_gradient": 0.0} for each in layers}
     (found,) = judge(ClonedLayers, recording(layers, measured(layers, **zero)))
     assert found.severity == Severity.INFO

@@ -29,7 +29,7 @@ def test_a_constant_network_is_an_error() -> None:
     found = finding(report, "IH104")
     assert found.severity == Severity.ERROR
     assert found.layers == ("0", "2", "4", "6")
-    assert "every weight is 0.02, and 98% of the units are alike" in found.message
+    assert "all weights are 0.02; 98% of the units are identical" in found.message
     assert found.measured == pytest.approx(63 / 64)
     assert found.limit == 0.5
     assert [cause.code for cause in report.causes] == ["IH104"]
@@ -39,7 +39,7 @@ def test_a_constant_network_is_an_error() -> None:
 def test_the_constants_of_several_layers_are_told_by_their_range() -> None:
     model = filled(mlp(), 0, 2, 4, 6, 8)
     nn.init.constant_(model[4].weight, 0.03)
-    assert "every weight of a layer is the same (0.02 to 0.03)" in finding(judged(model), "IH104").message
+    assert "(0.02 to 0.03)" in finding(judged(model), "IH104").message
 
 
 def test_a_constant_layer_among_random_ones_is_a_warning() -> None:
@@ -47,7 +47,7 @@ def test_a_constant_layer_among_random_ones_is_a_warning() -> None:
     found = finding(judged(model), "IH104")
     assert found.severity == Severity.WARNING
     assert found.layers == ("2",)
-    assert "0% of the units are alike after 4 steps" in found.message
+    assert "diverge in training: 0% of the units" in found.message
     assert mended(model, "IH104").ok
 
 
@@ -64,7 +64,7 @@ def test_units_that_only_the_biases_tell_apart_are_a_warning() -> None:
     found = finding(judged(model), "IH104")
     assert found.severity == Severity.WARNING
     assert found.layers == ("2",)
-    assert "only the biases tell the units apart" in found.message
+    assert "differ only in their biases" in found.message
     mended(model, "IH104")
 
 
@@ -110,7 +110,7 @@ def test_before_the_probation_is_over_it_is_a_note() -> None:
     for trial in (None, Probation(steps=1, settled=False, duplicates={"fc1.weight": 0.99})):
         (found,) = judge(ConstantWeights, recording(stack(fc1={"weight": CONSTANT}), probation=trial))
         assert found.severity == Severity.INFO
-        assert "not settled yet" in found.message
+        assert "too few optimizer steps" in found.message
 
 
 def test_the_constant_head_of_a_constant_body_is_mended_with_it() -> None:

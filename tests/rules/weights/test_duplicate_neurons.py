@@ -32,7 +32,7 @@ def test_copies_that_are_read_alike_are_an_error() -> None:
     found = finding(report, "IH105")
     assert found.severity == Severity.ERROR
     assert found.layers == ("2",)
-    assert "still alike after 4 steps" in found.message
+    assert "still identical after 4 steps" in found.message
     assert (found.measured, found.limit) == (0.5, 0.5)
     assert [cause.code for cause in report.causes] == ["IH105"]
     assert "IH305" in [consequence.code for consequence in report.consequences(found)]
@@ -53,13 +53,13 @@ def test_filters_are_units_too() -> None:
 def test_copies_that_part_are_a_warning() -> None:
     found = finding(judged(copied(0.5, read_alike=False)), "IH105")
     assert found.severity == Severity.WARNING
-    assert "part by themselves" in found.message
+    assert "diverge in training" in found.message
 
 
 def test_some_copies_that_stay_are_a_warning() -> None:
     found = finding(judged(copied(0.25, read_alike=True)), "IH105")
     assert found.severity == Severity.WARNING
-    assert "25% of the units repeat another unit and are still alike" in found.message
+    assert "25% of the units are copies of another unit and are still identical" in found.message
 
 
 def test_few_copies_that_part_are_a_note() -> None:
@@ -121,7 +121,7 @@ def test_the_share_told_is_of_those_that_are_still_alike() -> None:
     made_up = recording(stack(fc1={"weight": {"duplicate_rows": 0.8}}), probation=trial(0.1))
     (found,) = judge(DuplicateNeurons, made_up)
     assert found.measured == 0.1
-    assert found.message.startswith("fc1: 10% of the units repeat another unit")
+    assert found.message.startswith("fc1: 10% of the units")
 
 
 @pytest.mark.parametrize("place", [{"kind": "embedding"}, {"head": True}, {"reaches_loss": False}])

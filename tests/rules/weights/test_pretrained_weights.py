@@ -62,8 +62,8 @@ def body(edge: float = 1.8, **changes: Any) -> tuple[Layer, ...]:
 def test_a_trained_body_is_noted_and_its_fresh_head_told_apart() -> None:
     (found,) = judge(PretrainedWeights, recording(body()))
     assert (found.severity, found.layers) == (Severity.INFO, ("fc0", "fc1", "fc2", "fc3"))
-    assert "1.8 times that of random weights in the median" in found.message
-    assert found.message.endswith("; judged as fresh: head")
+    assert "median largest singular value is 1.8x that of random weights" in found.message
+    assert found.message.endswith("; newly initialized: head")
     assert (found.measured, found.limit) == (1.8, 1.15)
 
 

@@ -77,7 +77,7 @@ def garbage(**changes: Any) -> list[Any]:
 def test_tiny_values_are_never_drawn() -> None:
     (found,) = garbage(fc1={"weight": TINY}, fc2={"weight": {"tiny_share": 1.0}})
     assert (found.severity, found.layers) == (Severity.ERROR, ("fc1", "fc2"))
-    assert "in fc1.weight 0.00033 of the values" in found.message
+    assert "in fc1.weight a share of 0.00033 of the values" in found.message
     assert found.limit == 0.0
     assert found.measured == pytest.approx(3 / 96**2)
     assert found.fix.splitlines() == [
@@ -144,7 +144,7 @@ def test_fresh_pages_are_zero() -> None:
     norm = {"kind": "norm", "weight": {**ZERO, "shape": (96,), "fan_in": None}}
     rest: dict[str, Any] = {name: {"weight": ZERO} for name in ("fc0", "fc2", "fc3", "head")}
     (found,) = garbage(fc1=norm, **rest)
-    assert found.message == "fc0 ... head (5 layers): all zero, the norm weights too"
+    assert found.message == "fc0 ... head (5 layers): all weights are zero, including normalization weights"
     assert "nn.init.ones_(model.fc1.weight)" in found.fix
     assert garbage(fc1={"weight": ZERO}, **rest) == []  # without norms: zero weights, for whatever reason
     assert garbage(fc1=norm, **{**rest, "fc0": {}}) == []  # one branch at zero
@@ -174,9 +174,9 @@ def blocks(missed: int, following: int, **more: Any) -> tuple[Layer, ...]:
 def test_a_layer_that_the_initialization_missed_is_a_warning() -> None:
     (found,) = judge(UninitialisedWeights, recording(blocks(1, 5)))
     assert (found.severity, found.layers) == (Severity.WARNING, ("h.0.fc",))
-    assert "still at PyTorch's default" in found.message
-    assert "5 other Linear layers there start as normal(0.02)" in found.message
-    assert found.message.endswith("(left out: 17%, limit 34%)")
+    assert "PyTorch's default" in found.message
+    assert "5 other Linear layers of the module are initialized with normal(0.02)" in found.message
+    assert found.message.endswith("(missed: 17%, limit 34%)")
     assert found.fix == "nn.init.normal_(model.h[0].fc.weight, std=0.02)"
 
 

@@ -109,7 +109,7 @@ def test_branches_by_hes_rule_multiply(blocks: int, severity: Severity | None) -
 def test_the_branch_ends_are_blamed_and_the_fix_names_them() -> None:
     (found,) = judge(UnscaledResidual, grown(24, 2**0.5))
     assert found.layers == tuple(f"h.{number}.leave" for number in range(24))
-    assert "24 residual branches make the trunk 4096x larger" in found.message
+    assert "grows 4096x over 24 residual branches" in found.message
     assert found.limit == 10.0
     assert found.measured == pytest.approx(2**12)
     assert found.fix == "import math\nfor i in range(24): model.h[i].leave.weight.data /= math.sqrt(24)"
@@ -134,8 +134,8 @@ def test_normed_branches_add_and_are_told_where_that_is_much() -> None:
     (found,) = judge(UnscaledResidual, grown(48, 0.0, added=1.86, norm=True))
     assert found.severity == Severity.INFO
     assert found.measured == pytest.approx(12.9, rel=0.01)
-    assert "13x larger" in found.message
-    assert "scaled they would make it 2.1x" in found.message
+    assert "grows 13x" in found.message
+    assert "with scaling: 2.1x" in found.message
     assert "square root" in found.cause
     assert found.fix.endswith("/= math.sqrt(48)")
     assert judge(UnscaledResidual, grown(48, 0.0, added=1.86 / 48**0.5, norm=True)) == []
@@ -186,7 +186,7 @@ def test_an_end_that_the_depth_scaling_missed_is_told(scaled: float) -> None:
     assert bare.severity == Severity.WARNING
     assert found.layers == tuple(f"h.{number}.w2" for number in range(12))
     assert "not scaled by depth, rms 0.02 " in found.message
-    assert "as h.0.wo ... h.11.wo (12 layers) are" in found.message
+    assert "but h.0.wo ... h.11.wo (12 layers) are" in found.message
     assert found.measured == 0.02
     assert found.limit == pytest.approx(scaled)
 
@@ -213,7 +213,7 @@ def test_scaling_within_the_branch_too_is_noted() -> None:
     (found,) = told(gpt(attention=SCALED, output=SCALED, gate=SCALED))
     assert found.severity == Severity.INFO
     assert found.layers[0] == "h.0.w3"
-    assert "no residual branch ends there" in found.cause
+    assert "scaled twice" in found.cause
 
 
 def test_queries_scaled_for_the_attention_are_no_depth_scaling() -> None:

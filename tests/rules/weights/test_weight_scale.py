@@ -52,8 +52,8 @@ def test_one_large_layer_is_named_alone() -> None:
     assert found.layers == ("4",)
     peers = r"the median of its 4 peers is 0\.1\d+, limit 0\.\d"
     assert re.match(rf"layer 4: weights \d+x too large \(rms 17\.\d; {peers}", found.message)
-    assert "layer 4 multiplies the signal by about 14" in found.cause
-    assert "where relu wants 1.41" in found.cause
+    assert "layer 4 multiplies the signal and the gradient by about 14" in found.cause
+    assert "the expected gain for relu is 1.41" in found.cause
     assert mended(model, "IH106").ok
 
 
@@ -82,7 +82,7 @@ def test_a_loud_head_is_judged_by_what_it_does_to_the_logits() -> None:
     found = finding(judged(model), "IH106")
     assert (found.severity, found.layers) == (Severity.ERROR, ("8",))
     assert "common initializations go up to" in found.message
-    assert "where 1 keeps it" in found.cause
+    assert "the expected gain is 1" in found.cause
     assert mended(model, "IH106").ok
 
 
@@ -279,7 +279,7 @@ def whole(std: float, wide: float | None = None) -> Recording:
 def test_a_network_that_is_off_as_a_whole_is_told_though_nothing_suffers() -> None:
     (found,) = judge(WeightScale, whole(1.0))
     assert (found.severity, len(found.layers)) == (Severity.WARNING, 5)
-    assert "nearly all layers are off, common initializations go up to" in found.message
+    assert "nearly all layers deviate, common initializations go up to" in found.message
     assert judge(WeightScale, whole(1.0), max_octaves_of_whole=2.0)[0].severity == Severity.ERROR
     assert judge(WeightScale, whole(1.0), min_share_of_whole=1.5) == []
     assert judge(WeightScale, whole(0.02)) == judge(WeightScale, whole(0.14)) == []

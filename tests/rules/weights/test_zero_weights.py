@@ -24,7 +24,7 @@ def test_an_all_zero_network_is_an_error(activation: type[nn.Module]) -> None:
     found = finding(report, "IH103")
     assert found.severity == Severity.ERROR
     assert found.layers == ("0", "2", "4", "6", "8")
-    assert "no gradient reaches them in 4 steps" in found.message
+    assert "receive no gradient in 4 steps" in found.message
     assert (found.measured, found.limit) == (1.0, 0.5)
     assert [cause.code for cause in report.causes] == ["IH103"]
     mended(model, "IH103")
@@ -46,7 +46,7 @@ def test_an_all_zero_sigmoid_network_wakes_as_one_unit(hidden: int) -> None:
     found = finding(judged(model), "IH103")
     assert found.severity == Severity.ERROR
     assert found.layers[0] == "0"
-    assert "after 4 steps 98% of the units are alike" in found.message
+    assert "98% of the units are identical after 4 steps" in found.message
     assert mended(model, "IH103").ok
 
 
@@ -158,7 +158,7 @@ def test_before_the_probation_is_over_it_is_a_note() -> None:
     trial = Probation(steps=1, settled=False, asleep=("fc1.weight",))
     (found,) = judge(ZeroWeights, recording(layers, probation=trial))
     assert found.severity == Severity.INFO
-    assert found.message.startswith("fc1: exactly zero")
+    assert found.message.startswith("fc1: weights are exactly zero")
 
 
 @pytest.mark.parametrize("bypassable", [True, False])
