@@ -1,3 +1,3 @@
-"""The catalogue: one rule a file, found by walking this package."""
+"""The rules, one per file; `catalogue` finds them by walking this package."""
 
 from inithealth.rules.base import Rule as Rule

@@ -1,4 +1,4 @@
-"""What a rule is: typed thresholds and a pure function from a recording to findings."""
+"""The base class of rules: typed thresholds and a pure function from a recording to findings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from inithealth.recording import Layer, Recording
 
 
 class Rule(BaseModel, ABC):
-    """One kind of trouble. Thresholds are fields, so options are validated; the docstring is the documentation.
+    """A check for one kind of problem. Its fields are options, validated by pydantic; its docstring is its page.
 
     :func:`limit` gives a field its default, its meaning and its unit.
     """
@@ -25,32 +25,32 @@ class Rule(BaseModel, ABC):
 
     code: ClassVar[str]  # "IH201"
     name: ClassVar[str]  # "vanishing-activations"
-    severity: ClassVar[Severity]  # of a finding that says nothing else
-    rank: ClassVar[int] = 50  # causes are looked for in this order: a lower rank explains a higher one
-    explains: ClassVar[frozenset[str]] = frozenset()  # codes that follow from this one
+    severity: ClassVar[Severity]  # default severity of the rule's findings
+    rank: ClassVar[int] = 50  # a finding can only be explained by one of lower rank
+    explains: ClassVar[frozenset[str]] = frozenset()  # codes of findings that can be consequences of this rule's
 
     @abstractmethod
     def check(self, recording: Recording) -> Iterator[Finding]:
-        """Findings of this rule, worst first."""
+        """Yield the findings of this rule, worst first."""
 
     def skipped(self, recording: Recording) -> str | None:
-        """Why this recording cannot be judged; None when it can."""
+        """Return why the rule does not apply to this recording; None if it does."""
         return None
 
     def order(self, finding: Finding) -> int:
-        """The rank of one finding, where it depends on what was found."""
+        """Return the rank of a finding; override it if the rank depends on what was found."""
         return self.rank
 
     def may_follow(self, symptom: Finding) -> bool:
-        """Whether a finding of this rule can follow from another one at all."""
+        """Whether a finding of this rule can be a consequence of another finding."""
         return True
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
-        """Whether a finding of this rule is why another one is there."""
+        """Whether a finding of this rule is the cause of another finding."""
         return symptom.code in self.explains
 
     def finding(self, layers: Sequence[Layer], message: str, **fields: Any) -> Finding:
-        """A finding of this rule about some layers, the culprit first."""
+        """Return a finding of this rule in some layers, the root-cause layer first."""
         fields.setdefault("severity", self.severity)
         return Finding(
             code=self.code,

@@ -1,4 +1,4 @@
-"""Biases that outweigh what the weights contribute: one cause, whatever the activation makes of it."""
+"""Biases that dominate the layer's output: one cause with different symptoms, depending on the activation."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from inithealth.findings import Finding
 from inithealth.recording import Layer, Measurement
 from inithealth.rules.base import Rule, limit
 
-_WORD = "bias"  # how a cause begins that lies in the bias
+_BIAS = "bias"  # the first word of `cause` in findings caused by a bias
 
 
 class BiasAware(Rule):
-    """A rule whose findings may be a bias's doing."""
+    """A rule whose findings can be caused by a bias."""
 
-    bias_rank: ClassVar[int] = 3  # before the zeros: behind a layer that its bias has shut nothing wakes
+    bias_rank: ClassVar[int] = 3  # before zero-weights: downstream of a layer inactive by its bias, zeros stay zero
     max_bias_rms: float = limit(
         3.0,
-        "largest rms of a bias: a larger one shifts every unit by itself",
+        "largest rms of a bias: a larger one can dominate the output of the units",
         unit="rms",
     )
     bias_dominance: float = limit(
         5.0,
-        "how much larger than what the weights contribute a bias has to be to decide the output",
+        "smallest ratio of the bias to the weights' contribution for the bias to dominate the output",
         unit="ratio to the weights' contribution",
     )
     bias_dominance_normed: float = limit(
         1e6,
-        "the same where a normalization takes the bias away: only rounding loses what the weights contribute, float32 "
-        "has seven digits",
+        "the same if a normalization follows, which removes the bias: beyond 1e6x even normalization cannot help: "
+        "rounding has erased the weights' contribution (float32 has seven digits)",
         unit="ratio to the weights' contribution",
     )
 
@@ -39,15 +39,15 @@ class BiasAware(Rule):
         return self.bias_rank if caused_by_bias(finding) else self.rank
 
     def bias_dominates(self, layer: Layer, m: Measurement) -> bool:
-        """Whether a layer's bias decides its output, and no normalization takes it away.
+        """Whether a layer's bias dominates its output, and no normalization removes the bias.
 
-        None does where the rounding of such a bias has lost what the weights contribute.
+        A normalization cannot help if rounding has erased the weights' contribution.
         """
         if layer.bias is None or layer.weight is None or not layer.bias.rms > self.max_bias_rms:
             return False
-        if layer.feeds == "unknown":  # a decay's rate, say, is meant to be decided by it
+        if layer.feeds == "unknown":  # the bias may set it intentionally, as with the rate of a decay
             return False
-        if layer.weight.abs_max == 0.0:  # who sets the weights to zero means the bias to be the start
+        if layer.weight.abs_max == 0.0:  # zero weights with a non-zero bias are a deliberate start
             return False
         level = m.input.rms if m.input is not None and signal_path.usable(m.input) else 1.0
         dominance = self.bias_dominance_normed if layer.normed else self.bias_dominance
@@ -55,11 +55,11 @@ class BiasAware(Rule):
 
 
 def bias_cause(layers: Sequence[Layer]) -> str:
-    """The cause in words."""
+    """Return the `cause` text for biases that dominate the output of these layers."""
     means = ", ".join(number(layer.bias.mean) for layer in layers[:3] if layer.bias is not None)
-    return f"{_WORD} of mean {means} outweighs what the weights contribute"
+    return f"{_BIAS} of mean {means} outweighs the weights' contribution"
 
 
 def caused_by_bias(finding: Finding) -> bool:
     """Whether a finding's cause is a bias."""
-    return finding.cause.startswith(_WORD)
+    return finding.cause.startswith(_BIAS)

@@ -1,4 +1,4 @@
-"""Finds every rule: the ones in this package's folders, and third parties' through entry points."""
+"""The list of all rules: those of this package, and those of other packages through entry points."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ import inithealth.rules
 from inithealth.rules.base import Rule
 from inithealth.suggest import unknown
 
-GROUP = "inithealth.rules"  # entry points of this group are Rule classes
+GROUP = "inithealth.rules"  # the entry points of this group are Rule classes
 
 
 @lru_cache(maxsize=1)
 def catalogue() -> tuple[type[Rule], ...]:
-    """All rules by code. Raises ValueError when two share a code or a name."""
+    """Return all rules, sorted by code.
+
+    Raises:
+        ValueError: if two rules have the same code or name.
+    """
     found: dict[str, type[Rule]] = {}
     for module in pkgutil.walk_packages(inithealth.rules.__path__, "inithealth.rules."):
         for _, member in inspect.getmembers(import_module(module.name), inspect.isclass):
@@ -32,12 +36,19 @@ def catalogue() -> tuple[type[Rule], ...]:
 def _add(found: dict[str, type[Rule]], rule: type[Rule]) -> None:
     for other in found.values():
         if other is not rule and (other.code == rule.code or other.name == rule.name):
-            raise ValueError(f"{rule.__qualname__} and {other.__qualname__} are both {rule.code} {rule.name}")
+            raise ValueError(
+                f"{rule.__qualname__} ({rule.code} {rule.name}) and {other.__qualname__} ({other.code} {other.name}): "
+                "each rule needs its own code and name"
+            )
     found[rule.code] = rule
 
 
 def refuse_unknown_rules(words: Sequence[str]) -> None:
-    """Raises ValueError for a word that is no rule's name, code or the beginning of one."""
+    """Check rule names, codes and prefixes of codes.
+
+    Raises:
+        ValueError: if a word matches no rule.
+    """
     known = [word for rule in catalogue() for word in (rule.name, rule.code)]
     for word in words:
         if word not in known and not any(rule.code.startswith(word.upper()) for rule in catalogue()):
@@ -45,12 +56,16 @@ def refuse_unknown_rules(words: Sequence[str]) -> None:
 
 
 def refuse_unknown_options(rules: Mapping[str, Mapping[str, object]]) -> None:
-    """Raises ValueError for a rule or an option that is not known, or a value that the option does not take."""
+    """Check the options of rules.
+
+    Raises:
+        ValueError: if a rule or an option is unknown, or a value is not valid for its option.
+    """
     names = {rule.name: rule for rule in catalogue()}
     codes = {rule.code: rule.name for rule in catalogue()}
     for name, options in rules.items():
         if name.upper() in codes:
-            raise ValueError(f"options go by the rule's name: {codes[name.upper()]!r}, not {name!r}")
+            raise ValueError(f"options are set by rule name: use {codes[name.upper()]!r} instead of {name!r}")
         if name not in names:
             raise ValueError(unknown("rule", name, names))
         for option in options:

@@ -96,7 +96,7 @@ def test_a_layer_without_a_weight_is_not_judged() -> None:
 
 def test_a_cause_names_the_means_of_three_biases() -> None:
     layers = [biased(5.0, mean=float(mean)) for mean in (-5, 6, 7, 8)]
-    assert bias_cause(layers[:1]) == "bias of mean -5 outweighs what the weights contribute"
+    assert bias_cause(layers[:1]) == "bias of mean -5 outweighs the weights' contribution"
     assert "-5, 6, 7 outweighs" in bias_cause(layers)
     assert "-5, 7 outweighs" in bias_cause([layers[0], biased(5.0, bias=None), layers[2], layers[3]])
 

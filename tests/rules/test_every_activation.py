@@ -152,7 +152,7 @@ def test_units_on_a_flat_side_are_found(name: str, side: str, image: bool) -> No
     assert found.layers == ("0",)
     assert ("at the maximum" in found.message) is (code == "IH204" and side == "high")
     if side == "middle":
-        assert found.cause == "no input of the batch takes them beyond ±0.5"
+        assert found.cause == "no sample gives them an input beyond ±0.5"
 
 
 @pytest.mark.parametrize("name", [name for name in CLASSES if sides(name)])

@@ -1,1 +1,1 @@
-"""Judged from a backward pass."""
+"""Rules that read the backward pass."""

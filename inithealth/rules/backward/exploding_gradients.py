@@ -11,19 +11,21 @@ from inithealth.rules.base import Rule, limit
 
 
 class ExplodingGradients(GrowthLimits, gain_causes.GainLimits, Rule):
-    """Gradients grow on their way back from the loss.
+    """Gradients grow in the backward pass.
 
     ## What it checks
-    The largest gradient norm at a layer's output, over that of the last layer before the loss.
+    The largest gradient norm at a layer's output, relative to that of the last layer.
 
     ## Why it matters
-    The first layers are thrown away in the first step, whatever the learning rate suits the last ones.
+    With a learning rate that suits the last layers, the first optimizer step destroys the initialization
+    of the first layers.
 
     ## How to fix
-    Initialize with the gain of the activation; scale residual branches down with depth.
+    Initialize with the gain of the activation. Scale residual branches down with depth.
 
     ## When to ignore
-    BatchNorm networks have gradients that grow with depth by themselves and train: the limit allows it.
+    Gradients of BatchNorm networks grow with depth, and such networks train; the limit for networks with
+    normalization takes this into account.
 
     ## References
     Yang et al., A Mean Field Theory of Batch Normalization, https://arxiv.org/abs/1902.08129
@@ -36,21 +38,19 @@ class ExplodingGradients(GrowthLimits, gain_causes.GainLimits, Rule):
     explains = frozenset("IH203 IH303 IH402 IH403 IH404 IH405 IH406".split())
     highest_growth: float = limit(
         1e3,
-        "growth without normalization beyond which it is an error: none trained",
+        "growth without normalization beyond which it is an error: no such network trained",
         unit="ratio to the last layer's gradient",
     )
     highest_growth_normalized: float = limit(
         1e7,
-        "growth with normalization beyond which it is an error: float16 overflows from here on",
+        "growth with normalization beyond which it is an error: from here on float16 overflows",
         unit="ratio to the last layer's gradient",
     )
 
     def skipped(self, recording: Recording) -> str | None:
         if recording.differentiated:
-            return "the loss is made of derivatives: its gradient is no measure of the way forwards"
-        return (
-            None if signal_path.gradient_growth(recording) else "fewer than two layers have a gradient other than zero"
-        )
+            return "the loss contains derivatives, so its gradient does not reflect the forward pass"
+        return None if signal_path.gradient_growth(recording) else "fewer than two layers have a non-zero gradient"
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         found = signal_path.gradient_growth(recording)
@@ -66,7 +66,8 @@ class ExplodingGradients(GrowthLimits, gain_causes.GainLimits, Rule):
         causes = gain_causes.strongest(layers, [layer for layer in layers if layer.index >= at.index], self)
         yield self.finding(
             causes,
-            f"gradients grow {times(growth)} on the way back from {called(last)} to {called(at)} (limit {times(high)})",
+            f"gradients grow {times(growth)} in the backward pass from {called(last)} to {called(at)} "
+            f"(limit {times(high)})",
             severity=Severity.ERROR if growth > highest else Severity.WARNING,
             measured=growth,
             limit=high,

@@ -11,22 +11,23 @@ from inithealth.rules.base import Rule
 
 
 class NoGradient(Rule):
-    """Trainable weights that no gradient reaches.
+    """Trainable weights receive no gradient.
 
     ## What it checks
-    Detached: the layer's values reach the loss (scaling its weights changes it) though no gradient can
-    come back. Asleep: the gradient is exactly zero at steps 0 to 4. Unused: the layer takes no part in
-    the loss, which is information, not a fault. A softmax over one element passes no gradient by right.
+    Three cases. Detached: the loss depends on the layer (scaling its weights changes the loss), but the
+    autograd graph does not reach it. Zero gradient: the gradient is exactly zero at steps 0 to 4. Unused:
+    the loss does not depend on the layer; this is info. A zero gradient through a softmax over a single
+    element is expected and not reported.
 
     ## Why it matters
-    The optimizer steps over the layer as if it were frozen, and nothing says so.
+    The optimizer does not change the layer, as if it were frozen, and no error is raised.
 
     ## How to fix
-    Remove the `.detach()`, `.data`, `no_grad` or numpy round trip behind the layer; freeze what is not
-    meant to train.
+    Remove the `.detach()`, `.data`, `no_grad` or numpy conversion downstream of the layer. Freeze weights
+    that are not supposed to train.
 
     ## When to ignore
-    For modules trained by another loss in another step.
+    For modules that another loss trains in another step.
 
     ## References
     https://docs.pytorch.org/docs/stable/notes/autograd.html
@@ -44,60 +45,61 @@ class NoGradient(Rule):
         if detached:
             last = detached[-1]
             yield self.finding(
-                # What cuts the graph stands behind the last of them.
+                # The operation that cuts the graph is downstream of the last of them.
                 [last, *detached[:-1]],
-                f"{span(detached)}: the values reach the loss but no gradient comes back",
-                cause=f"the graph is cut behind {called(last)}: detach, no_grad, .data or numpy",
+                f"{span(detached)}: the loss depends on the output, but no gradient reaches the weights",
+                cause=f"the graph is cut after {called(last)}: detach, no_grad, .data or numpy",
                 fix=f"remove the .detach() (or no_grad, .data, .item()) applied to the output of {called(last)}",
             )
-        yield from self._asleep(recording)
+        yield from self._zero_gradient(recording)
         unused = [layers[name] for name in (*recording.unused, *recording.idle) if name in layers]
         if unused:
             yield self.finding(
                 unused,
-                f"{span(unused)}: {verb(len(unused), 'takes', 'take')} no part in the loss",
+                f"{span(unused)}: the loss does not depend on {verb(len(unused), 'this layer', 'these layers')}",
                 severity=Severity.INFO,
-                cause="never called for this batch, or the output is not used: what it puts out changes nothing",
-                fix=f"# if that is meant so:\n{fixes.freeze(unused)}",
+                cause="never called for this batch, or the output is not used",
+                fix=f"# if this is intentional:\n{fixes.freeze(unused)}",
             )
 
     def may_follow(self, symptom: Finding) -> bool:
-        """A gradient that is zero can be another's doing; a graph that is cut, or was never there, cannot."""
+        """Whether the finding can be a consequence: a zero gradient can, a cut graph or an unused layer cannot."""
         return symptom.measured == 0.0
 
-    def _asleep(self, recording: Recording) -> Iterator[Finding]:
+    def _zero_gradient(self, recording: Recording) -> Iterator[Finding]:
         trial = recording.probation
         if trial is None or not trial.asleep:
             return
         names = set(trial.asleep)
-        stopped = [layer for layer in recording.layers if layer.parameter in names]
-        awake = {layer.name for layer in stopped if _reads_zeros(layer, recording) or _shut(layer, recording)}
-        asleep = [layer for layer in stopped if layer.name not in awake.union(recording.idle)]
-        if not asleep:
+        zero = [layer for layer in recording.layers if layer.parameter in names]
+        expected = {layer.name for layer in zero if _input_is_zero(layer, recording) or _by_chance(layer, recording)}
+        stopped = [layer for layer in zero if layer.name not in expected.union(recording.idle)]
+        if not stopped:
             return
         when = f"in {trial.steps} steps" if trial.settled else "so far"
-        last, spared = asleep[-1], signal_path.can_train_without(recording, asleep)
+        last, spared = stopped[-1], signal_path.can_train_without(recording, stopped)
         yield self.finding(
-            # What stops the gradient stands behind the last of them.
-            [last, *asleep[:-1]],
-            f"{span(asleep)}: the gradient is exactly zero {when}",
+            # The operation that stops the gradient is downstream of the last of them.
+            [last, *stopped[:-1]],
+            f"{span(stopped)}: the gradient is exactly zero {when}",
             severity=Severity.INFO if not trial.settled else Severity.WARNING if spared else Severity.ERROR,
             measured=0.0,
-            cause=f"something between {called(last)} and the loss has slope zero everywhere",
-            fix=f"look for a dead or zero layer, a sign, round or argmax behind {called(last)}",
+            cause=f"an operation between {called(last)} and the loss has zero slope for all inputs",
+            fix=f"look for a dead or zero layer, or a sign, round or argmax, downstream of {called(last)}",
         )
 
 
-def _shut(layer: Layer, recording: Recording) -> bool:
+def _by_chance(layer: Layer, recording: Recording) -> bool:
     m = signal_path.first(recording).get(layer.name)
     return m is not None and inactive_by_chance(recording, layer, m)
 
 
-def _reads_zeros(layer: Layer, recording: Recording) -> bool:
-    """Whether a layer's input alone, zero throughout, leaves nothing of the gradient that comes back to its output.
+def _input_is_zero(layer: Layer, recording: Recording) -> bool:
+    """Whether the weight's gradient is zero only because the layer's input is zero.
 
-    To a query or key none comes where the inputs are all alike. A decoder's first layer may read queries that start
-    at zero by design; a layer before it that is dead or zero is told as such.
+    The output of such a layer receives a gradient, except for queries and keys of identical inputs. An example is a
+    decoder's first layer, whose queries may intentionally start at zero. Other rules report dead or zero layers
+    upstream.
     """
     m = signal_path.first(recording).get(layer.name)
     if m is None or m.input is None or m.gradient is None:

@@ -10,21 +10,22 @@ from inithealth.rules.base import Rule
 
 
 class NonFiniteGradients(Rule):
-    """Gradients are NaN or infinite though the loss is finite.
+    """Gradients are NaN or infinite although the loss is finite.
 
     ## What it checks
-    The gradients of layer outputs and of weights at every recorded step; the layer nearest to the loss
-    is named, since the backward pass meets it first.
+    The gradients of layer outputs and of weights at every recorded step. The rule names the layer nearest
+    to the loss, which the backward pass reaches first.
 
     ## Why it matters
-    One optimizer step turns the weights into NaN.
+    One optimizer step makes the weights NaN.
 
     ## How to fix
-    Look for a root, a logarithm or a division at zero behind the named layer (`sqrt(x)` has an infinite
-    slope at 0: write `sqrt(x + eps)`); NaN from `torch.where` comes from the branch not taken.
+    Look for a square root, logarithm or division at zero downstream of the named layer: `sqrt(x)` has an
+    infinite slope at 0, so write `sqrt(x + eps)`. NaN from `torch.where` comes from the branch that is not
+    selected.
 
     ## When to ignore
-    While a loss scaler warms up, when it skips the step.
+    While a loss scaler warms up and skips the step.
 
     ## References
     https://github.com/pytorch/pytorch/issues/4132
@@ -40,7 +41,7 @@ class NonFiniteGradients(Rule):
         order = {layer.name: layer for layer in recording.layers}
         for step in recording.steps:
             if not math.isfinite(step.loss or 0.0):
-                return  # a loss that is not finite has no other gradients
+                return  # a non-finite loss always has non-finite gradients
             bad = [order[m.layer] for m in step.layers if m.layer in order and _broken(m)]
             if bad:
                 yield self._first(sorted(bad, key=lambda layer: -layer.index), step.index)
@@ -48,15 +49,15 @@ class NonFiniteGradients(Rule):
 
     def _first(self, bad: list[Layer], step: int) -> Finding:
         last = called(bad[0])
-        others = f", and that of {count(len(bad) - 1, 'layer')} before it" if len(bad) > 1 else ""
+        others = f", and that of {count(len(bad) - 1, 'upstream layer')}" if len(bad) > 1 else ""
         return self.finding(
             bad,
             f"{last}: the gradient is NaN or infinite{f' at step {step}' if step else ''}{others}",
             step=step,
             measured=float(len(bad)),
             limit=0.0,
-            cause=f"an operation between {last} and the loss has no finite slope here, or overflows",
-            fix=f"add an epsilon inside the roots and logarithms of what is computed from {last}",
+            cause=f"an operation between {last} and the loss has an infinite or undefined slope here, or overflows",
+            fix=f"add an epsilon inside the roots and logarithms downstream of {last}",
         )
 
 

@@ -10,20 +10,20 @@ from inithealth.rules.base import Rule, limit
 
 
 class SymmetricGradients(Rule):
-    """Units of a layer get bit-identical gradients.
+    """Units of a layer receive bit-identical gradients.
 
     ## What it checks
-    The share of a layer's units whose weight gradient repeats another unit's and is not zero.
+    The share of a layer's units whose weight gradient is non-zero and identical to another unit's.
 
     ## Why it matters
-    Units that are pushed alike stay alike, or run in parallel for ever: the layer has fewer directions
-    than units.
+    Units with identical gradients receive identical updates: they stay identical, or keep their initial
+    differences. The layer then learns fewer features than it has units.
 
     ## How to fix
-    Draw the weights of this layer and of the next at random.
+    Initialize the weights of this layer and of the next one at random.
 
     ## When to ignore
-    When the layers differ enough that the units part later; the probation tells.
+    If the units diverge later, as symmetry-not-breaking checks after four optimizer steps.
 
     ## References
     Goodfellow et al., Deep Learning, section 8.4.
@@ -36,12 +36,12 @@ class SymmetricGradients(Rule):
     explains = frozenset({"IH401"})
     max_share: float = limit(
         0.5,
-        "share of units with the gradient of another unit: half of the layer is changed as one",
+        "largest share of units with the same gradient as another unit: beyond half, most units have duplicates",
         unit="share of the layer's units",
     )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        alike = [
+        found = [
             (m.gradient_duplicates, layer)
             for layer, m in signal_path.measured(recording)
             if m.gradient_duplicates >= self.max_share - 1.0 / max(1, self._units(layer.weight))
@@ -49,18 +49,19 @@ class SymmetricGradients(Rule):
             and not layer.head
             and layer.kind != "embedding"
         ]
-        if not alike:
+        if not found:
             return
-        layers = [layer for _, layer in alike]
-        share = max(share for share, _ in alike)
-        most = f"up to {share:.0%}" if len(alike) > 1 else f"{share:.0%}"
+        layers = [layer for _, layer in found]
+        share = max(share for share, _ in found)
+        most = f"up to {share:.0%}" if len(found) > 1 else f"{share:.0%}"
         yield self.finding(
             layers,
-            f"{span(layers)}: {most} of the units get the same gradient as another unit (limit {self.max_share:.0%})",
-            severity=self.severity if any(map(_start_alike, layers)) else Severity.INFO,
+            f"{span(layers)}: {most} of the units receive the same gradient as another unit "
+            f"(limit {self.max_share:.0%})",
+            severity=self.severity if any(map(_has_identical_units, layers)) else Severity.INFO,
             measured=share,
             limit=self.max_share,
-            cause="the layers on both sides treat these units alike",
+            cause="these units have the same inputs, and the same outgoing weights in the next layer",
             fix=fixes.each(layers),
         )
 
@@ -69,8 +70,8 @@ class SymmetricGradients(Rule):
         return getattr(weight, "fan_out", None) or 1
 
 
-def _start_alike(layer: Layer) -> bool:
-    """Whether units that are pushed alike are alike too; others, as those that a sum reads, only move in parallel."""
+def _has_identical_units(layer: Layer) -> bool:
+    """Whether a layer has identical units; different units with equal gradients, as before a sum, stay different."""
     return (
         layer.weight is None or layer.weight.constant or layer.weight.duplicate_rows > 0 or layer.weight.zero_rows > 0
     )

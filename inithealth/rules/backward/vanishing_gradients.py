@@ -10,23 +10,23 @@ from inithealth.rules.base import Rule, limit
 
 
 class VanishingGradients(gain_causes.GainLimits, Rule):
-    """Gradients fade on their way back from the loss.
+    """Gradients shrink in the backward pass.
 
     ## What it checks
-    The smallest gradient norm at the output of a layer that no skip gets round, over the largest between
-    it and the loss. With Adam and its kin, which rescale each gradient, the limits are lower; with
-    normalization much lower.
+    The smallest gradient norm at the output of a layer that no skip connection bypasses, relative to the
+    largest downstream of it. The limits are lower for Adam and other adaptive optimizers, which rescale
+    each gradient, and much lower for networks with normalization.
 
     ## Why it matters
-    Of all statistics at initialization this ratio predicts best whether a network trains: layers whose
-    gradient is a thousandth of the others' stand still under SGD.
+    Of all statistics at initialization, this ratio is the best predictor of whether a network trains.
+    With SGD, layers whose gradient is 1000 times smaller than that of others hardly change.
 
     ## How to fix
-    Initialize with the gain of the activation, use a residual path or normalization; prefer ReLU or tanh
-    to sigmoid in depth.
+    Initialize with the gain of the activation, or add skip connections or normalization. In deep networks
+    use ReLU or tanh instead of sigmoid.
 
     ## When to ignore
-    For networks with LayerScale or zero-initialized branches (exempt by themselves).
+    For networks with zero-initialized branches. Normalized networks with LayerScale are exempt.
 
     ## References
     Glorot and Bengio 2010; Hochreiter 1998, The vanishing gradient problem.
@@ -39,45 +39,43 @@ class VanishingGradients(gain_causes.GainLimits, Rule):
     explains = frozenset({"IH304", "IH402", "IH406", "IH407", "IH408"})
     low_ratio: float = limit(
         7e-4,
-        "with SGD, without normalization: the lowest of 97 healthy networks is 7.6e-4",
+        "limit with SGD, without normalization: the lowest of 97 healthy networks is 7.6e-4",
         unit="smallest gradient over the largest after it",
     )
     lowest_ratio: float = limit(
         1e-4,
-        "with SGD, below which it is an error: none trained",
+        "with SGD, below which it is an error: no such network trained",
         unit="smallest gradient over the largest after it",
     )
     low_ratio_adaptive: float = limit(
         1e-5,
-        "with Adam and its kin, which train, slowly, at ratios where SGD never does",
+        "limit with adaptive optimizers such as Adam, which train slowly at ratios at which SGD does not train",
         unit="smallest gradient over the largest after it",
     )
     lowest_ratio_adaptive: float = limit(
         1e-7,
-        "with Adam and its kin, below which it is an error: its epsilon outweighs the gradient",
+        "with adaptive optimizers such as Adam, below which it is an error: epsilon outweighs the gradient",
         unit="smallest gradient over the largest after it",
     )
     low_ratio_normalized: float = limit(
         1e-6,
-        "with normalization: BatchNorm's gradients grow by themselves, healthy networks come down to 7.5e-6",
+        "limit with normalization: gradients grow in BatchNorm networks; the lowest healthy network is 7.5e-6",
         unit="smallest gradient over the largest after it",
     )
     lowest_ratio_normalized: float = limit(
         1e-9,
-        "with normalization, below which it is an error: no healthy network without LayerScale comes near",
+        "with normalization, below which it is an error: no healthy network without LayerScale is close to it",
         unit="smallest gradient over the largest after it",
     )
 
     def skipped(self, recording: Recording) -> str | None:
         if recording.differentiated:
-            return "the loss is made of derivatives: its gradient is no measure of the way forwards"
+            return "the loss contains derivatives, so its gradient does not reflect the forward pass"
         if any(layer.head and weight.constant for layer, weight in recording.weighted):
-            return "the head's units start alike: what comes back through them cancels, until the first step"
+            return "the units of the head start identical, so the gradients upstream cancel until the first step"
         if recording.layer_scale and recording.normalized:
-            return "learned scales near zero damp the gradients of their branches by right"
-        return (
-            None if signal_path.gradient_ratio(recording) else "fewer than two layers have a gradient other than zero"
-        )
+            return "small gradients are expected here: these branches have near-zero learned scales"
+        return None if signal_path.gradient_ratio(recording) else "fewer than two layers have a non-zero gradient"
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         found = signal_path.gradient_fade(recording)
@@ -85,12 +83,12 @@ class VanishingGradients(gain_causes.GainLimits, Rule):
         if found is None or found[1] >= low:
             return
         at, ratio, top = found
-        way = [layer for layer, _ in signal_path.trunk(recording) if layer.kind != "embedding"]
-        causes = gain_causes.weakest(way, self)
+        path = [layer for layer, _ in signal_path.trunk(recording) if layer.kind != "embedding"]
+        causes = gain_causes.weakest(path, self)
         yield self.finding(
             causes,
-            f"gradients fade to {number(ratio)} on the way back from {called(top)} to {called(at)} "
-            f"(limit {number(low)})",
+            f"gradients shrink to {number(ratio)}x in the backward pass from {called(top)} to {called(at)} "
+            f"(limit {number(low)}x)",
             severity=Severity.ERROR if ratio < lowest else Severity.WARNING,
             measured=ratio,
             limit=low,

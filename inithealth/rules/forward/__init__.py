@@ -1,1 +1,1 @@
-"""Judged from a forward pass."""
+"""Rules that read the forward pass."""

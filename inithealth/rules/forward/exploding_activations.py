@@ -11,20 +11,21 @@ from inithealth.rules.base import Rule, limit
 
 
 class ExplodingActivations(OutputLimits, gain_causes.GainLimits, Rule):
-    """The signal grows with depth.
+    """Activations grow with depth.
 
     ## What it checks
-    The highest activation rms, relative to the input where that is above 1.
+    The largest activation rms, relative to the input's rms if that is above 1.
 
     ## Why it matters
-    Large activations make a large loss and gradients that throw the weights away in the first step; in
-    half precision they overflow.
+    Large activations cause a large loss and large gradients, and the first optimizer step destroys the
+    initialization. In half precision they overflow.
 
     ## How to fix
-    Initialize with the gain of the activation, scale residual branches down with depth, or normalize.
+    Initialize with the gain of the activation, scale residual branches down with depth, or add
+    normalization.
 
     ## When to ignore
-    When a normalization right behind the layer takes the scale away again.
+    If a normalization right after the layer removes the scale.
 
     ## References
     He et al. 2015, https://arxiv.org/abs/1502.01852; Zhang et al., Fixup, https://arxiv.org/abs/1901.09321
@@ -37,13 +38,13 @@ class ExplodingActivations(OutputLimits, gain_causes.GainLimits, Rule):
     explains = frozenset("IH203 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split())
     highest_rms: float = limit(
         300.0,
-        "output without normalization beyond which it is an error: none trained",
+        "output without normalization beyond which it is an error: no such network trained",
         unit="rms, relative to an input above 1",
     )
     highest_rms_normalized: float = limit(
         1e4,
-        "output with normalization beyond which it is an error: float16 overflows at 6.5e4; three layers x100 "
-        "(2e3) trained as well",
+        "output with normalization beyond which it is an error: float16 overflows at 6.5e4; networks with three "
+        "layers scaled by 100 (rms 2e3) still trained",
         unit="rms, relative to an input above 1",
     )
 
@@ -58,7 +59,7 @@ class ExplodingActivations(OutputLimits, gain_causes.GainLimits, Rule):
             return
         at, rms = found
         layers = [layer for layer, _ in signal_path.measured(recording)]
-        # Where the signal is largest, the head or a layer before it, is chance.
+        # Whether the signal is largest at the head or just before it is chance.
         way = [layer for layer in layers if layer.index <= at.index and not layer.head] or [at]
         causes = gain_causes.strongest(layers, way, self)
         yield self.finding(

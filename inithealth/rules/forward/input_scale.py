@@ -17,20 +17,20 @@ _SMALL = frozenset("IH201 IH206 IH301 IH406".split())
 
 
 class InputScale(Rule):
-    """The network's inputs are not of the order of one.
+    """The scale of the network's inputs is far from 1.
 
     ## What it checks
     rms and largest element of the floating inputs; NaN and infinite elements; inputs that are one constant.
 
     ## Why it matters
-    Initialization schemes assume inputs of about unit size. Pixels of 0 to 255 start every layer 100
-    times too large; a NaN in the batch makes the loss NaN whatever the network.
+    Initialization schemes assume inputs with an rms of about 1. With pixels from 0 to 255, all activations
+    start 100 times too large. A NaN in the batch makes the loss NaN for any network.
 
     ## How to fix
     Normalize the inputs: subtract the mean, divide by the standard deviation.
 
     ## When to ignore
-    When the first thing that the network does is to normalize.
+    If the network normalizes its inputs first.
 
     ## References
     LeCun et al., Efficient BackProp, section 4.3.
@@ -42,7 +42,7 @@ class InputScale(Rule):
     rank = 1
     max_rms: float = limit(
         10.0,
-        "largest rms of an input; healthy networks are given about 1",
+        "largest rms of an input; the inputs of healthy networks have about 1",
         unit="rms",
     )
     min_rms: float = limit(
@@ -52,8 +52,8 @@ class InputScale(Rule):
     )
     highest_rms: float = limit(
         100.0,
-        "rms beyond which it is an error: pixels of 0 to 255, with which the six networks that neither "
-        "normalize nor bound them failed",
+        "rms beyond which it is an error: with pixels from 0 to 255, all six networks without input normalization or "
+        "bounded activations failed",
         unit="rms",
     )
     lowest_rms: float = limit(
@@ -63,12 +63,13 @@ class InputScale(Rule):
     )
     max_offset: float = limit(
         30.0,
-        "mean over standard deviation beyond which it is an error: all samples look alike; five of five failed at 100",
+        "mean over standard deviation beyond which it is an error: all samples are nearly the same; five of five "
+        "networks failed at 100",
         unit="standard deviations",
     )
     min_between: float = limit(
         1e-2,
-        "least share of the head's input that differs between samples, where a normalization follows the input",
+        "smallest share of the head's input that differs between samples, if a normalization follows the input",
         unit="share of the mean square",
     )
     max_abs: float = limit(
@@ -78,7 +79,8 @@ class InputScale(Rule):
     )
     max_factor_read: float = limit(
         3.0,
-        "factor between a network's input and what a layer reads of it: a part of it, or with padding",
+        "largest factor between the rms of a network's input and that of a layer's input for the two to count as the "
+        "same signal, cropped or padded",
         unit="ratio of rms",
     )
 
@@ -86,7 +88,7 @@ class InputScale(Rule):
         broken = {name: signal for name, signal in recording.inputs.items() if signal.non_finite}
         off = {name: s for name, s in recording.inputs.items() if self._off(s) and self._is_read(s, recording)}
         later = next((step for step in recording.steps if step.broken_inputs), None)
-        if broken:  # how large the rest is does not matter before this is mended
+        if broken:  # the scale is only meaningful once this is fixed
             yield self._broken(broken, 0)
         elif later is not None:
             yield self._broken(later.broken_inputs, later.index)
@@ -98,16 +100,16 @@ class InputScale(Rule):
 
     def _broken(self, inputs: dict[str, Signal], step: int) -> Finding:
         first = next(iter(inputs))
-        told = "; ".join(f"{name}: {count(s.non_finite, 'NaN or infinite element')}" for name, s in inputs.items())
+        elements = "; ".join(f"{name}: {count(s.non_finite, 'NaN or infinite element')}" for name, s in inputs.items())
         return self.finding(
             [],
-            f"{told} in the batch{f' of step {step}' if step else ''}",
+            f"{elements} in the batch{f' of step {step}' if step else ''}",
             severity=Severity.ERROR,
             step=step,
             measured=float(inputs[first].non_finite),
             limit=0.0,
-            cause="the data is broken, not the network",
-            fix="drop or mend such samples in the Dataset: x = torch.nan_to_num(x)",
+            cause="the data contains invalid values; the network is not the cause",
+            fix="drop or fix such samples in the Dataset: x = torch.nan_to_num(x)",
         )
 
     def _constant(self, recording: Recording) -> bool:
@@ -129,7 +131,7 @@ class InputScale(Rule):
         )
 
     def _fails(self, signal: Signal, recording: Recording) -> bool:
-        """Whether training does not get over it: an offset, or a size that nothing behind the first layers bounds."""
+        """Whether training fails: the input has an offset, or a scale that no activation or normalization bounds."""
         readers = [
             layer
             for layer, m in signal_path.measured(recording)
@@ -137,8 +139,8 @@ class InputScale(Rule):
         ]
         normed = bool(readers) and all(layer.normed for layer in readers)
         if signal.std * self.max_offset < abs(signal.mean):
-            return not normed or _samples_differ(recording) < self.min_between  # BatchNorm takes an offset away
-        if signal.rms < self.lowest_rms:  # epsilon of a norm, and biases, outweigh it
+            return not normed or _samples_differ(recording) < self.min_between  # BatchNorm removes an offset
+        if signal.rms < self.lowest_rms:  # the epsilon of a normalization, or biases, outweigh it
             return not normed or _samples_differ(recording) < self.min_between
         bounded = all(layer.kind == "rnn" or is_bounded(layer) for layer in readers)
         return signal.rms > self.highest_rms and not (normed or bounded)
@@ -146,10 +148,10 @@ class InputScale(Rule):
     def _scaled(self, inputs: dict[str, Signal], severity: Severity) -> Finding:
         worst = max(inputs.values(), key=lambda signal: abs(math.log(signal.rms)))
         measured, limit = self._judged(worst)
-        told = "; ".join(f"{name}: {self._told(signal)}" for name, signal in inputs.items())
+        scales = "; ".join(f"{name}: {self._scale(signal)}" for name, signal in inputs.items())
         return self.finding(
             [],
-            f"{told}, where initialization assumes about 1",
+            f"{scales}; initialization schemes assume about 1",
             severity=severity,
             measured=measured,
             limit=limit,
@@ -165,22 +167,22 @@ class InputScale(Rule):
     def _off(self, signal: Signal) -> bool:
         if signal.rms == 0.0:  # an empty mask or an initial state: not a matter of scale
             return False
-        there = signal.rms / math.sqrt(max(1.0 - signal.zero_share, _FLAT))  # a bag of words is mostly zeros
-        return signal.rms > self.max_rms or there < self.min_rms or signal.abs_max > self.max_abs
+        nonzero = signal.rms / math.sqrt(max(1.0 - signal.zero_share, _FLAT))  # a bag of words is mostly zeros
+        return signal.rms > self.max_rms or nonzero < self.min_rms or signal.abs_max > self.max_abs
 
-    def _told(self, signal: Signal) -> str:
+    def _scale(self, signal: Signal) -> str:
         measured, limit = self._judged(signal)
         what = "largest element" if measured == signal.abs_max else "rms"
         return f"{what} {number(measured)} (limit {number(limit)})"
 
     def _judged(self, signal: Signal) -> tuple[float, float]:
-        """What is off about an input, and its limit."""
+        """Return the value of an input that is outside its limit, and the limit."""
         if signal.rms > self.max_rms:
             return signal.rms, self.max_rms
         return (signal.rms, self.min_rms) if signal.rms < self.min_rms else (signal.abs_max, self.max_abs)
 
     def _is_read(self, signal: Signal, recording: Recording) -> bool:
-        """Whether some layer reads a signal of that size: a network may scale its inputs by itself."""
+        """Whether some layer's input has that scale: a network may scale its inputs first."""
         inputs = [m.input for _, m in signal_path.measured(recording) if m.input is not None]
         read = [each for each in inputs if signal_path.usable(each)]
         return not read or any(self._as_large(signal, each) for each in read)
@@ -202,6 +204,6 @@ def _is_constant(signal: Signal) -> bool:
 
 
 def _samples_differ(recording: Recording) -> float:
-    """The least share of a head's input that differs between samples; 1 where it is not known."""
+    """Return the smallest share of a head's input that differs between samples; 1 if it is not known."""
     shares = [m.input.between for layer, m in signal_path.measured(recording) if layer.head and m.input is not None]
     return min((share for share in shares if share is not None), default=1.0)

@@ -9,21 +9,21 @@ from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording, Step
 from inithealth.rules.base import Rule
 
-_OVERFLOW = "an overflow"  # how a cause begins that lies in finite numbers
+_OVERFLOW = "an overflow"  # how `cause` starts if the layer's input is finite
 
 
 class NonFiniteActivations(Rule):
-    """A layer with finite weights and input puts out NaN or infinite values.
+    """Activations are NaN or infinite.
 
     ## What it checks
-    The first operation, in forward order, whose output is not finite.
+    The first layer, in forward order, whose output is not finite.
 
     ## Why it matters
-    The loss is NaN from the first batch on.
+    The loss and all gradients become NaN, and the network cannot train.
 
     ## How to fix
-    Look at the named layer: an overflow in half precision, a logarithm or root of zero, a division by a
-    vanishing norm.
+    Check the named layer for an overflow in half precision, a logarithm or square root of zero, or a
+    division by a norm near zero.
 
     ## When to ignore
     Never.
@@ -36,11 +36,11 @@ class NonFiniteActivations(Rule):
     name = "non-finite-activations"
     severity = Severity.ERROR
     rank = 2
-    overflow_rank: ClassVar[int] = 42  # behind the weight scale and what grows
+    overflow_rank: ClassVar[int] = 42  # after the weight scale and exploding activations, which can cause an overflow
     explains = frozenset("IH201 IH202 IH208 IH301 IH302 IH303 IH304 IH405".split())
 
     def order(self, finding: Finding) -> int:
-        """What overflows from finite values may follow from the weights that made them large."""
+        """Return the rank; an overflow of finite values can be a consequence of too large weights."""
         return self.overflow_rank if finding.cause.startswith(_OVERFLOW) else self.rank
 
     def check(self, recording: Recording) -> Iterator[Finding]:
@@ -55,7 +55,7 @@ class NonFiniteActivations(Rule):
         step = at.index
         layer, m = bad[0]
         values = m.output.non_finite if m.output else 0
-        others = f", and in that of {count(len(bad) - 1, 'layer')} behind it" if len(bad) > 1 else ""
+        others = f", and in that of {count(len(bad) - 1, 'downstream layer')}" if len(bad) > 1 else ""
         when = seen_at(at)
         return self.finding(
             [layer for layer, _ in bad],
@@ -70,12 +70,12 @@ class NonFiniteActivations(Rule):
     @staticmethod
     def _cause(layer: Layer, m: Measurement) -> str:
         if m.input is not None and m.input.non_finite:
-            return "its input is not finite either: an operation without weights before it made it so"
+            return "its input is not finite either: an upstream operation without weights produced these values"
         top = f" (largest input {number(m.input.abs_max)})" if m.input is not None else ""
         return f"{_OVERFLOW} or an undefined operation in {called(layer)}{top}"
 
     @staticmethod
     def _fix(layer: Layer, m: Measurement) -> str:
         if m.input is not None and m.input.non_finite:
-            return f"look at what is computed before {called(layer)}: a logarithm, root or division wants an epsilon"
-        return f"look at what {called(layer)} computes from its input; run in float32 to tell an overflow apart"
+            return f"add an epsilon to the logarithms, roots and divisions before {called(layer)}"
+        return f"check what {called(layer)} computes from its input; run in float32 to find out if it is an overflow"

@@ -13,31 +13,32 @@ from inithealth.theory.activation_table import BY_NAME
 
 Pair = tuple[Layer, Measurement]
 
-# With orthogonal weights these pass all directions on: 31 of 32 after 70 layers. Behind 70 ReLUs one is left.
+# With orthogonal weights these preserve all directions: 31 of 32 after 70 layers. After 70 ReLU layers one is left.
 _NEARLY_LINEAR = frozenset({None, *(name for name, row in BY_NAME.items() if row.linear_at_zero)})
 
 
-_SHORTER_WAY = "add a normalization (nn.BatchNorm1d) or a skip every few layers: weights alone do not mend it"
+_SHORTER_PATH = "add a normalization (nn.BatchNorm1d) or a skip connection every few layers: new weights do not fix it"
 
 
 class RankCollapse(Rule):
-    """The outputs of a layer lie on one line, whatever the inputs.
+    """A layer's outputs lie on a line: they differ in a single direction.
 
     ## What it checks
-    In how many directions the outputs of the batch differ (participation ratio of their covariance):
-    where a layer's weights have one direction only, and where a signal that came in many directions has
-    one left over many layers up to the head. Designed bottlenecks, inputs of one dimension and outputs
-    that do not differ at all are left out.
+    The number of directions in which the outputs of the batch differ (participation ratio of their
+    covariance). The rule reports layers with rank-one weights, and deep networks whose signal falls from
+    several directions to one over many layers up to the head. Intentional bottlenecks, one-dimensional
+    inputs and outputs that do not differ at all are excluded.
 
     ## Why it matters
-    Samples on one line differ in one number: the layers behind see a single neuron, and gradients
-    reach the weights before it through that one direction.
+    Outputs on a line carry a single number per sample: downstream layers cannot distinguish more, and
+    upstream weights receive gradient through that one direction only.
 
     ## How to fix
-    Draw the weights anew; where depth is the cause, normalize, add skips, or use orthogonal weights.
+    Reinitialize the weights. If depth is the cause, add normalization or skip connections, or use
+    orthogonal weights.
 
     ## When to ignore
-    For weights that are meant to be of rank one.
+    For weights that are intentionally of rank one.
 
     ## References
     Daneshmand et al. 2020, https://arxiv.org/abs/2003.01652; Dong et al. 2021,
@@ -50,38 +51,41 @@ class RankCollapse(Rule):
     rank = 48
     max_directions: float = limit(
         1.1,
-        "directions in which outputs on one line differ; of 90 published networks the narrowest layer has "
-        "1.1, all others 1.7 or more",
+        "largest number of directions for outputs to count as lying on a line; of 90 published networks the lowest is "
+        "1.1, all others are 1.7 or more",
         unit="directions (participation ratio)",
     )
     min_layers: int = limit(
         25,
-        "fewest layers on one line, one after another: SGD failed in 12 of 13 such networks, in 9 of 29 others",
+        "fewest consecutive layers whose outputs lie on a line: SGD failed in 12 of 13 such networks, and in 9 of 29 "
+        "others",
         unit="layers",
     )
     min_before: float = limit(
         4.0,
-        "least directions of the signal before it fades: fewer may be the data's own",
+        "fewest directions of the signal where it has most: fewer may come from the data",
         unit="directions (participation ratio)",
     )
     max_fall: float = limit(
         4.0,
-        "fall of the directions from layer to layer, where depth is the cause: a larger one is another signal",
+        "largest fall of the directions from one layer to the next for depth to be the cause: after a larger one, the "
+        "layers process different signals",
         unit="ratio",
     )
     min_width: int = limit(
         8,
-        "fewest units and inputs of a layer that is judged: fewer are a bottleneck by design",
+        "fewest units and inputs of a layer that is checked: fewer are an intentional bottleneck",
         unit="units or inputs",
     )
     min_share: float = limit(
         0.9,
-        "least share of a weight's square that is in one direction, for the weights to be the cause",
+        "smallest share of a weight's sum of squares in one direction for the weights to be the cause",
         unit="share of the sum of squares",
     )
     max_directions_of_head: float = limit(
         1.2,
-        "directions in which a head's outputs differ, where depth is the cause: with more, another way has reached it",
+        "most directions in which a head's outputs differ for depth to be the cause: with more, the signal reaches the "
+        "head on another path",
         unit="directions (participation ratio)",
     )
 
@@ -105,11 +109,11 @@ class RankCollapse(Rule):
     def _on_a_line(self, layer: Layer, m: Measurement) -> bool:
         if m.effective is None or layer.head or not layer.reaches_loss or layer.kind == "embedding":
             return False
-        # 0 are outputs that do not differ: zeros to wake up, or a signal that has vanished.
+        # 0 means that outputs do not differ: a branch that starts at zero, or a vanished signal.
         return 0.0 < m.effective < self.max_directions and m.width >= self.min_width - 1
 
     def _one_direction(self, weight: Weight | None) -> bool:
-        """Whether (nearly) all of a weight is one outer product."""
+        """Whether a weight is nearly of rank one."""
         if weight is None or min(weight.fan_in or 0, weight.fan_out or 0) < self.min_width:
             return False
         if weight.constant or abs(weight.row_cosine) > self.min_share:
@@ -122,22 +126,22 @@ class RankCollapse(Rule):
         return weight.spectral_edge is not None and weight.spectral_edge**2 > self.min_share * most**2
 
     def _faded(self, recording: Recording) -> list[Pair]:
-        """The layers over which the directions of a signal fade to one, step by step up to the head."""
-        way = [pair for pair in signal_path.trunk(recording) if self._counts(*pair)]
-        wide = [place for place, pair in enumerate(way) if not self._on_a_line(*pair)]
-        if not wide or len(way) - 1 - wide[-1] < self.min_layers or self._head_sees_more(recording):
+        """Return the layers over which the directions of the signal fall gradually to one up to the head; else none."""
+        path = [pair for pair in signal_path.trunk(recording) if self._counts(*pair)]
+        wide = [place for place, pair in enumerate(path) if not self._on_a_line(*pair)]
+        if not wide or len(path) - 1 - wide[-1] < self.min_layers or self._head_has_more(recording):
             return []
-        start = max(range(len(way)), key=lambda place: _directions(way[place]))
-        steps = [(_directions(one), _directions(other)) for one, other in pairwise(way[start:])]
+        start = max(range(len(path)), key=lambda place: _directions(path[place]))
+        steps = [(_directions(one), _directions(other)) for one, other in pairwise(path[start:])]
         gradual = all(after > 0 and before <= self.max_fall * after for before, after in steps)
-        return way[start:] if gradual and _directions(way[start]) >= self.min_before else []
+        return path[start:] if gradual and _directions(path[start]) >= self.min_before else []
 
     def _counts(self, layer: Layer, m: Measurement) -> bool:
         wide = min(m.width + 1, (layer.weight.fan_in or 0) if layer.weight else 0) >= self.min_width
         return m.effective is not None and not layer.head and layer.reaches_loss and wide
 
-    def _head_sees_more(self, recording: Recording) -> bool:
-        """Whether a head's outputs differ in several directions: other ways have reached it."""
+    def _head_has_more(self, recording: Recording) -> bool:
+        """Whether a head's outputs differ in several directions, so that the signal has another path to it."""
         return any(
             layer.head and m.effective is not None and m.effective > self.max_directions_of_head
             for layer, m in signal_path.measured(recording)
@@ -147,10 +151,10 @@ class RankCollapse(Rule):
         layers = [layer for layer, _ in flat]
         return self.finding(
             layers,
-            f"{span(layers)}: {self._told(flat[0])}",
+            f"{span(layers)}: {self._used(flat[0])}",
             measured=flat[0][1].effective,
             limit=self.max_directions,
-            cause=f"the weights of {called(layers[0])} have (nearly) one direction",
+            cause=f"the weight of {called(layers[0])} is nearly of rank one",
             fix=fixes.each(layers),
         )
 
@@ -160,16 +164,17 @@ class RankCollapse(Rule):
         linear = all(layer.activation in _NEARLY_LINEAR for layer in layers)
         return self.finding(
             list(reversed(layers)),
-            # Adam got 8 of 13 such nets to train.
+            # Adam trained 8 of 13 such networks.
             severity=Severity.INFO if adaptive else self.severity,
-            message=f"{called(layers[-1])}: {self._told(faded[-1])}; {called(layers[0])} has {most}",
+            message=f"{called(layers[-1])}: {self._used(faded[-1])}; {called(layers[0])} has {most}",
             measured=faded[-1][1].effective,
             limit=self.max_directions,
-            cause=f"{len(layers)} layers without a skip multiply: each favours the directions that are large already",
-            fix=_orthogonal(layers) if linear else _SHORTER_WAY,
+            cause=f"there is no skip connection in {len(layers)} layers, and each layer amplifies the largest "
+            "directions most",
+            fix=_orthogonal(layers) if linear else _SHORTER_PATH,
         )
 
-    def _told(self, pair: Pair) -> str:
+    def _used(self, pair: Pair) -> str:
         return (
             f"the outputs differ in {number(_directions(pair))} of {pair[1].width} directions "
             f"(limit {number(self.max_directions)})"

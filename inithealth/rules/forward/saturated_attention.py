@@ -9,28 +9,28 @@ from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.base import Rule, limit
 
-Attention = list[tuple[Layer, Measurement]]  # the layers that make its queries and keys
+Attention = list[tuple[Layer, Measurement]]  # the layers that compute its queries and keys
 
 _SCORES = "scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # as F.scaled_dot_product_attention does"
 
 
 class SaturatedAttention(AttentionLimits, Rule):
-    """Attention starts as a choice of one key.
+    """The attention softmax is saturated: each query attends to a single key.
 
     ## What it checks
-    The spread of the attention logits over the keys that a query can see, and the largest attention
-    weight. Causal and padding masks, and attention over fewer than four keys, are left out.
+    The std of the attention logits over the keys that a query can attend to, and the largest attention
+    weight. Masked keys, and attention over fewer than four keys, are excluded.
 
     ## Why it matters
-    Where one key has all the weight the softmax is flat: hardly any gradient comes back to queries and
-    keys, and what they choose at random stays chosen.
+    If one key has nearly all the weight, the softmax is flat. Queries and keys receive hardly any gradient,
+    so the random initial choice of the key remains.
 
     ## How to fix
     Initialize the query and key weights so that their outputs have rms 1, and divide the logits by
     sqrt(head dimension).
 
     ## When to ignore
-    For attention that is meant to look up one key.
+    For attention that intentionally selects one key.
 
     ## References
     Vaswani et al. 2017, section 3.2.1, https://arxiv.org/abs/1706.03762; Dehghani et al. 2023,
@@ -44,35 +44,35 @@ class SaturatedAttention(AttentionLimits, Rule):
     explains = frozenset({"IH301", "IH406"})
     error_std: float = limit(
         50.0,
-        "spread beyond which it is an error where no skip leads around or a norm follows the sum: SGD failed "
-        "at 131 there; below 46 all trained",
+        "std of the logits beyond which it is an error if no skip connection bypasses the attention or a normalization "
+        "follows the sum (post-norm): SGD failed there at 131; all networks below 46 trained",
         unit="std",
     )
     lost_std: float = limit(
         100.0,
-        "spread beyond which it is an error anywhere: one such layer, pre-norm and post-norm alike, failed "
-        "with both optimizers at 170 to 187",
+        "std of the logits beyond which it is always an error: networks with one such layer, pre-norm or post-norm, "
+        "failed with both optimizers at 170 to 187",
         unit="std",
     )
     max_top: float = limit(
         0.9,
-        "largest attention weight, mean over the queries; 0.55 or less on 66 published networks",
+        "largest attention weight, averaged over the queries; 0.55 or less in 66 published networks",
         unit="attention weight",
     )
     min_top_std: float = limit(
         5.0,
-        "least spread of the logits for max_top to apply: below it a mask or a bias makes a weight large",
+        "smallest std of the logits for max_top to apply: below it, a mask or a bias causes the large weight",
         unit="std",
     )
     max_unscaled: float = limit(
         2.5,
-        "logits over rms(query) rms(key): 1 where they are divided by sqrt(d), 8 at d = 64 where they are not",
+        "logits over rms(query) rms(key): 1 if they are divided by sqrt(d), 8 without this scaling at d = 64",
         unit="ratio",
     )
     max_gain: float = limit(
         2.0,
-        "gain of the query and key weights beyond which they are the cause, rather than what they read",
-        unit="times the gain that keeps the signal",
+        "gain of the query and key weights beyond which the weights are the cause, not their input",
+        unit="ratio to the gain that preserves the signal",
     )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
@@ -89,13 +89,13 @@ class SaturatedAttention(AttentionLimits, Rule):
         return std > self.max_std or (top > self.max_top and std > self.min_top_std)
 
     def _reason(self, attention: Attention) -> str:
-        """What makes the logits large: the weights, a scale that is missing, or what queries and keys read."""
+        """Return why the logits are large: the weights, missing scaling by sqrt(d), or the input."""
         if any(gain_causes.relative_gain(layer) > self.max_gain for layer, _ in attention):
             return "weights"
         return "scale" if _unscaled(attention) > self.max_unscaled else "input"
 
     def _lost(self, attentions: list[Attention], most: bool, recording: Recording) -> bool:
-        """Whether training does not take it back: SGD, where no skip leads around or a norm follows the sum."""
+        """Whether training does not recover: SGD does not without a skip connection around it, or with post-norm."""
         if _std(attentions[0]) <= self.error_std:
             return False
         if _std(attentions[0]) > self.lost_std:
@@ -116,8 +116,8 @@ class SaturatedAttention(AttentionLimits, Rule):
         cause, fix = self._explained(reason, worst, layers, attentions)
         return self.finding(
             layers,
-            f"{span(layers)}: the attention logits spread by {most}{number(std)} (limit {number(self.max_std)}) over "
-            f"{m.attention_keys} keys, the largest weight is {number(top)} on average (limit {number(self.max_top)})",
+            f"{span(layers)}: the attention logits have std {most}{number(std)} (limit {number(self.max_std)}) over "
+            f"{m.attention_keys} keys; the largest weight is {number(top)} on average (limit {number(self.max_top)})",
             severity=Severity.ERROR if lost else self.severity,
             measured=measured,
             limit=limit,
@@ -128,22 +128,24 @@ class SaturatedAttention(AttentionLimits, Rule):
     def _explained(
         self, reason: str, worst: Attention, layers: list[Layer], attentions: list[Attention]
     ) -> tuple[str, str]:
-        """The cause in words, and what to type."""
+        """Return the cause as text, and the fix."""
         if reason == "weights":
-            loud = [layer for layer in layers if gain_causes.relative_gain(layer) > self.max_gain]
-            most = times(gain_causes.relative_gain(loud[0]))
-            return f"the weights of {called(loud[0])} have {most} the gain that keeps the signal", fixes.each(loud)
+            large = [layer for layer in layers if gain_causes.relative_gain(layer) > self.max_gain]
+            most = times(gain_causes.relative_gain(large[0]))
+            return f"the weights of {called(large[0])} have {most} the gain that preserves the signal", fixes.each(
+                large
+            )
         if reason == "scale":
             over = _unscaled(worst)
-            told = f"the weights are right, the logits are {times(over)} as large as they make them over sqrt(d)"
-            return f"{told}: products of about {over**2:.0f} dimensions are not divided by their root", _SCORES
-        levels_read = [_level(m) for attention in attentions for _, m in attention]
-        told = f"the weights are right, what they read is large: rms {number(max(levels_read))}"
-        return told, fixes.scale(layers, [1.0 / max(1.0, level) for level in levels_read])
+            cause = f"the scale of the weights is correct, but the logits are {times(over)} too large: they are not"
+            return f"{cause} divided by the square root of the head dimension (about {over**2:.0f})", _SCORES
+        input_levels = [_level(m) for attention in attentions for _, m in attention]
+        cause = f"the scale of the weights is correct, but their input is large: rms {number(max(input_levels))}"
+        return cause, fixes.scale(layers, [1.0 / max(1.0, level) for level in input_levels])
 
 
 def _attentions(recording: Recording) -> list[Attention]:
-    """The layers of each attention: query and key have the very same numbers."""
+    """Return the layers of each attention; those of its queries and keys have the same measurements."""
     found: dict[tuple[float, float | None, int], Attention] = {}
     for layer, m in signal_path.measured(recording):
         if m.attention_std is not None and layer.reaches_loss:
@@ -156,13 +158,13 @@ def _std(attention: Attention) -> float:
 
 
 def _unscaled(attention: Attention) -> float:
-    """How much larger the logits are than queries and keys of that size make them when divided by sqrt(d)."""
+    """Return the logits' std relative to that of such queries and keys with scaling by sqrt(d)."""
     sizes = [_size(layer, m) for layer, m in attention]
     return _std(attention) / max(sizes[0] * sizes[-1], 1e-30)
 
 
 def _size(layer: Layer, m: Measurement) -> float:
-    """rms of what a layer gives the attention: 1 behind a normalization."""
+    """Return the rms of the queries or keys that a layer computes; 1 if a normalization follows."""
     return 1.0 if layer.normed or m.output is None or not signal_path.usable(m.output) else m.output.rms
 
 

@@ -13,22 +13,23 @@ from inithealth.theory.activations import row_of
 
 
 class SaturatedUnits(SaturatedLimits, BiasAware):
-    """A tanh, a sigmoid or a hard twin of theirs works on its flat part.
+    """Bounded activations are saturated: most outputs are in their flat region.
 
     ## What it checks
-    The share of a tanh's outputs beyond ±0.97, of a sigmoid's outside 0.03 to 0.97, of the inputs of a
-    hard tanh, hard sigmoid or ReLU6 beyond the edges. And of decays exp(-rate), whose rate a softplus
-    is, below 0.03. Units that are beyond an edge for the whole batch are left to dead-units.
+    The share of a tanh's outputs beyond ±0.97, of a sigmoid's outputs outside 0.03 to 0.97, and of the
+    inputs of a hard tanh, hard sigmoid or ReLU6 beyond its edges; also the share of decays
+    exp(-softplus(x)) below 0.03. Units that are beyond an edge for the whole batch are reported by
+    dead-units.
 
     ## Why it matters
-    Where the activation is flat the gradient is a twentieth or less of what it should be. Such nets
-    often train all the same, slowly: this is a diagnosis, not a verdict.
+    In the flat region the gradient is at most 6% (tanh) or 12% (sigmoid) of its maximum. Such networks
+    often train, but slowly.
 
     ## How to fix
-    Initialize with Xavier and the activation's gain; normalize large inputs.
+    Use Xavier initialization with the gain of the activation. Normalize large inputs.
 
     ## When to ignore
-    For gates that are meant to start open or shut.
+    For gates that intentionally start open or closed.
 
     ## References
     Glorot and Bengio 2010, https://proceedings.mlr.press/v9/glorot10a.html
@@ -48,15 +49,15 @@ class SaturatedUnits(SaturatedLimits, BiasAware):
             if m.saturated_share is not None and m.saturated_share > self.of(layer) and not layer.head
             if _can_saturate(layer, m) and not (m.units and (m.dead_share or 0.0) > dead.of(m.units))
         ]
-        hasty = [pair for pair in worst if _is_rate(pair[1])]
-        if hasty:
-            yield self._forgets(hasty)
-        worst = [pair for pair in worst if pair not in hasty]
+        rates = [pair for pair in worst if _is_rate(pair[1])]
+        if rates:
+            yield self._fast_decay(rates)
+        worst = [pair for pair in worst if pair not in rates]
         measured = signal_path.first(recording)
-        ruled = [(share, layer) for share, layer in worst if self.bias_dominates(layer, measured[layer.name])]
-        if ruled:
-            yield self._by_bias(ruled)
-        worst = [pair for pair in worst if pair not in ruled]
+        biased = [(share, layer) for share, layer in worst if self.bias_dominates(layer, measured[layer.name])]
+        if biased:
+            yield self._by_bias(biased)
+        worst = [pair for pair in worst if pair not in biased]
         if not worst:
             return
         worst.sort(key=lambda pair: -pair[0])
@@ -69,27 +70,27 @@ class SaturatedUnits(SaturatedLimits, BiasAware):
             f"{span(layers)}: {most} of the {activations} outputs are saturated (limit {limit:.0%})",
             measured=share,
             limit=limit,
-            cause=f"what reaches the {layers[0].activation} is too large{self._level(layers[0], recording)}",
+            cause=f"the input of the {layers[0].activation} is too large{self._level(layers[0], recording)}",
             fix=self._fix(layers, recording),
         )
 
-    def _forgets(self, hasty: list[tuple[float, Layer]]) -> Finding:
-        """Decays exp(-rate) of a state, whose rate a softplus is."""
-        layers, share = [layer for _, layer in hasty], max(share for share, _ in hasty)
+    def _fast_decay(self, rates: list[tuple[float, Layer]]) -> Finding:
+        """Return the finding on decays exp(-rate) of a state, with rate = softplus(x)."""
+        layers, share = [layer for _, layer in rates], max(share for share, _ in rates)
         biases = [layer for layer in layers if layer.bias is not None]
         return self.finding(
             layers,
-            f"{span(layers)}: {share:.0%} of the decays are below 0.03, so the state forgets within a step "
+            f"{span(layers)}: {share:.0%} of the decays are below 0.03, so the state decays within one step "
             f"(limit {self.max_share:.0%})",
             measured=share,
             limit=self.max_share,
-            cause="the rates are too large: a softplus of 0 is 0.69, and where a state is to last they start at "
-            "0.001 to 0.1",
-            fix=fixes.start_biases(biases, -6.9, -2.25) or "give the rates a bias that starts at -6.9 to -2.25",
+            cause="the rates are too large: they start at 0.001 to 0.1 in models that keep a state, but softplus(0) is "
+            "0.69",
+            fix=fixes.start_biases(biases, -6.9, -2.25) or "give the rates a bias initialized from U(-6.9, -2.25)",
         )
 
-    def _by_bias(self, ruled: list[tuple[float, Layer]]) -> Finding:
-        layers, share = [layer for _, layer in ruled], ruled[0][0]
+    def _by_bias(self, biased: list[tuple[float, Layer]]) -> Finding:
+        layers, share = [layer for _, layer in biased], biased[0][0]
         limit = self.of(layers[0])
         return self.finding(
             layers,
@@ -102,7 +103,7 @@ class SaturatedUnits(SaturatedLimits, BiasAware):
         )
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
-        """A layer that its bias saturates tells nothing of its input; one that works on its flat part less."""
+        """Whether another finding follows; a layer saturated by its bias has more consequences."""
         if caused_by_bias(cause):
             return symptom.code in ("IH103", "IH201", "IH205", "IH206", "IH208", "IH301", "IH304", "IH305", "IH406")
         return super().accounts_for(cause, symptom)
@@ -114,16 +115,16 @@ class SaturatedUnits(SaturatedLimits, BiasAware):
 
     @staticmethod
     def _fix(layers: list[Layer], recording: Recording) -> str:
-        """A new initialization, or less of the present one where that is right and the input is what is large."""
-        loud = [layer for layer in layers if gain_causes.relative_gain(layer) > 1.0]
-        right = [layer for layer in layers if layer not in loud]
-        outputs = [signal_path.first(recording)[layer.name].output for layer in right]
+        """Return the fix: a new initialization for too large gains, a scale factor if only the input is too large."""
+        large = [layer for layer in layers if gain_causes.relative_gain(layer) > 1.0]
+        others = [layer for layer in layers if layer not in large]
+        outputs = [signal_path.first(recording)[layer.name].output for layer in others]
         factors = [1.0 / output.rms if output is not None and output.rms > 1.0 else 1.0 for output in outputs]
-        return "\n".join(filter(None, (fixes.each(loud), fixes.scale(right, factors))))
+        return "\n".join(filter(None, (fixes.each(large), fixes.scale(others, factors))))
 
 
 def _can_saturate(layer: Layer, m: Measurement) -> bool:
-    """Whether a layer puts out anything large enough; a mask behind it (-inf before a sigmoid) saturates too."""
+    """Whether a layer's output is large enough to saturate; a mask after it (-inf before a sigmoid) saturates too."""
     row = row_of(layer)
     edges = [] if row is None else [abs(e) for e in row.saturating(layer.activation_parameters) if e is not None]
     edge = min(edges) if edges else row.flat_from if row is not None else None
@@ -133,6 +134,6 @@ def _can_saturate(layer: Layer, m: Measurement) -> bool:
 
 
 def _is_rate(layer: Layer) -> bool:
-    """Whether what is measured behind the layer is a decay: its activation itself has no flat part."""
+    """Whether the share measured after the layer is that of a decay: the activation itself has no flat region."""
     row = row_of(layer)
     return row is not None and row.rate

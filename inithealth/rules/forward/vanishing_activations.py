@@ -11,20 +11,22 @@ from inithealth.rules.base import Rule, limit
 
 
 class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule):
-    """The signal fades with depth until the network sees all inputs alike.
+    """Activations shrink with depth, until the output no longer depends on the input.
 
     ## What it checks
-    In networks without normalization, the lowest activation rms on the way that no skip gets round,
-    relative to the input; in all, the share of the head's input that differs from sample to sample.
+    In networks without normalization: the smallest activation rms, relative to the input, of the layers
+    that no skip connection bypasses. In all networks: the share of the head's input that differs between
+    samples.
 
     ## Why it matters
-    What does not reach the head cannot be learned from: the loss stays where guessing puts it.
+    If the signal does not reach the head, the network cannot learn from it, and the loss stays at the value
+    of random guessing.
 
     ## How to fix
-    Initialize with the gain of the activation (He for ReLU), or normalize.
+    Initialize with the gain of the activation (He initialization for ReLU), or add normalization.
 
     ## When to ignore
-    When all samples of the batch are the same.
+    If all samples of the batch are the same.
 
     ## References
     Schoenholz et al., Deep Information Propagation, https://arxiv.org/abs/1611.01232
@@ -37,52 +39,54 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
     explains = frozenset("IH207 IH301 IH304 IH402 IH406 IH408".split())
     low_rms: float = limit(
         2.0**-7,
-        "smallest output without normalization; a published network of 8 layers comes down to 2^-6 and trains",
+        "smallest output without normalization; a published network with 8 layers has 2^-6 and trains",
         unit="rms, relative to an input below 1",
     )
     lowest_rms: float = limit(
         2.0**-10,
-        "output below which it is an error: none trained without normalization",
+        "output below which it is an error: no such network without normalization trained",
         unit="rms, relative to an input below 1",
     )
     min_passing: float = limit(
         1e-2,
-        "gradient at the first layers beyond which samples that look alike are intentional: a signal that "
-        "fades takes the gradient along",
+        "gradient at the first layers beyond which nearly identical samples are intentional: a vanishing signal comes "
+        "with vanishing gradients",
         unit="ratio to the last layers' gradient",
     )
     min_passing_faded: float = limit(
         1e-3,
-        "gradient at the first layers beyond which a faded signal is no error: one layer at 1/100 fades the "
-        "signal no less, and trains",
+        "gradient at the first layers beyond which small activations are a warning: with a single layer scaled by "
+        "1/100 the activations are as small, but the network trains",
         unit="ratio to the last layers' gradient",
     )
     min_between: float = limit(
         4e-5,
-        "share of the head's input that differs between samples; 8e-5 is the least of 480 healthy networks",
+        "smallest share of the head's input that differs between samples; 8e-5 is the lowest of 480 healthy networks",
         unit="share of the mean square",
     )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         recording = with_limits(recording, [self])
-        faded = None if recording.normalized else signal_path.smallest_output(recording)
+        smallest = None if recording.normalized else signal_path.smallest_output(recording)
         exempt = recording.layer_scale or self._gradient_passes(recording, self.min_passing)
-        alike = None if exempt else self._alike(recording)
-        if faded is not None and faded[1] < self.low_rms:
+        same = None if exempt else self._same_input(recording)
+        if smallest is not None and smallest[1] < self.low_rms:
             passes = self._gradient_passes(recording, self.min_passing_faded)
-            bad = alike is not None or (faded[1] < self.lowest_rms and not passes)
-            yield self._finding(recording, _fading(recording, *faded), faded[1], self.low_rms, bad)
-        elif alike is not None:
-            layer, share = alike
-            message = f"{called(layer)} sees all inputs alike: {number(share)} of what it sees differs between samples"
+            bad = same is not None or (smallest[1] < self.lowest_rms and not passes)
+            message = f"{_shrinking(recording, *smallest)} (limit {number(self.low_rms)})"
+            yield self._finding(recording, message, smallest[1], self.low_rms, bad)
+        elif same is not None:
+            layer, share = same
+            difference = f"relative difference {number(share)}, limit {number(self.min_between)}"
+            message = f"{called(layer)} receives nearly the same input for every sample ({difference})"
             yield self._finding(recording, message, share, self.min_between, True)
 
     def _finding(self, recording: Recording, message: str, measured: float, limit: float, bad: bool) -> Finding:
-        way = [layer for layer, _ in signal_path.trunk(recording) if not layer.head and layer.kind != "embedding"]
-        causes = gain_causes.weakest(way, self)
+        path = [layer for layer, _ in signal_path.trunk(recording) if not layer.head and layer.kind != "embedding"]
+        causes = gain_causes.weakest(path, self)
         return self.finding(
             causes,
-            f"{message} (limit {number(limit)})",
+            message,
             severity=Severity.ERROR if bad else Severity.WARNING,
             measured=measured,
             limit=limit,
@@ -92,12 +96,12 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
 
     @staticmethod
     def _gradient_passes(recording: Recording, least: float) -> bool:
-        """Whether the gradient comes back: then what looks alike was made so on purpose, as by a codebook."""
+        """Whether the gradient reaches the first layers: then nearly identical samples are intentional (a codebook)."""
         found = signal_path.gradient_fade(recording)
         return found is not None and found[1] > least
 
-    def _alike(self, recording: Recording) -> tuple[Layer, float] | None:
-        """The head to which all samples look the same, and the share of its input that differs between them."""
+    def _same_input(self, recording: Recording) -> tuple[Layer, float] | None:
+        """Return the head whose input is nearly the same for all samples, and the share of it that differs."""
         for layer, m in signal_path.measured(recording):
             between = m.input.between if layer.head and m.input is not None and m.input.rms > 0 else None
             if between is not None and between < self.min_between:
@@ -105,8 +109,8 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
         return None
 
 
-def _fading(recording: Recording, at: Layer, share: float) -> str:
+def _shrinking(recording: Recording, at: Layer, share: float) -> str:
     scale = min(1.0, signal_path.input_rms(recording))
     if scale == 1.0:
-        return f"activations fade to rms {number(share)} at {called(at)}"
-    return f"activations fade to {number(share)} of the input's rms ({number(scale)}) at {called(at)}"
+        return f"activations shrink to rms {number(share)} at {called(at)}"
+    return f"activations shrink to {number(share)} times the input's rms ({number(scale)}) at {called(at)}"

@@ -1,1 +1,1 @@
-"""Judged from the first optimizer steps."""
+"""Rules that read the optimizer steps."""

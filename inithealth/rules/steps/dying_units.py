@@ -10,21 +10,20 @@ from inithealth.rules.base import Rule, limit, span
 
 
 class DyingUnits(Rule):
-    """Units that were alive at the start are dead now: shut for good, or at the maximum of their activation.
+    """Units have died during training: their activation now has zero slope for the whole batch.
 
     ## What it checks
-    The share of units that no input of the batch opens, at the last watched step that counts them,
-    against the first step.
+    The share of dead units at the last recorded step that counts them, compared with the first step.
 
     ## Why it matters
-    A unit that is never open has no gradient and never learns again. A learning rate that is too high
-    kills whole layers in a few steps, and the loss stays where it was then.
+    A unit that never activates receives no gradient and does not recover. A too high learning rate can
+    kill whole layers in a few steps, after which the loss stops falling.
 
     ## How to fix
-    Lower the learning rate or warm it up; LeakyReLU or GELU keep a gradient.
+    Lower the learning rate or use a warm-up. LeakyReLU and GELU keep a gradient for negative inputs.
 
     ## When to ignore
-    For networks that are meant to become sparse.
+    For networks that intentionally become sparse.
 
     ## References
     Lu et al., Dying ReLU and Initialization, https://arxiv.org/abs/1903.06733
@@ -37,22 +36,23 @@ class DyingUnits(Rule):
     explains = frozenset({"IH304", "IH406"})
     max_share: float = limit(
         0.9,
-        "share of units that are shut now",
+        "largest share of dead units",
         unit="share of the layer's units",
     )
     min_lost: float = limit(
         0.3,
-        "increase of that share since the first step, for training to be the cause",
+        "smallest increase of that share since the first step for training to be the cause",
         unit="share of the layer's units",
     )
     error_share: float = limit(
         0.99,
-        "share of shut units beyond which it is an error: nothing passes a layer that no skip leads around",
+        "share of dead units beyond which it is an error in a layer that no skip connection bypasses: it blocks the "
+        "signal",
         unit="share of the layer's units",
     )
     min_units: int = limit(
         16,
-        "fewest units of a layer that is judged: fewer show little",
+        "fewest units of a layer that is checked: the share of fewer units is noisy",
         unit="units",
     )
 
@@ -66,16 +66,16 @@ class DyingUnits(Rule):
             return
         lost = any(not layer.bypassable and _share(last[layer.name]) >= self.error_share for layer in dead)
         share = max(_share(last[layer.name]) for layer in dead)
-        where, why = flat_side(dead[0], last[dead[0].name])
+        behavior, why = flat_side(dead[0], last[dead[0].name])
         yield self.finding(
             dead,
-            f"{span(dead)}: up to {share:.0%} of the units are {where} for the whole batch, "
-            f"{_share(first[dead[0].name]):.0%} were at the first step (limit {self.max_share:.0%})",
+            f"{span(dead)}: up to {share:.0%} of the units {behavior} in this batch, up from "
+            f"{_share(first[dead[0].name]):.0%} at the first step (limit {self.max_share:.0%})",
             severity=Severity.ERROR if lost else self.severity,
             measured=share,
             limit=self.max_share,
             step=counted[-1].index,
-            cause=f"steps that were too large have pushed them: {why}",
+            cause=f"too large optimizer steps: {why}",
             fix=LOWER_RATE,
         )
 

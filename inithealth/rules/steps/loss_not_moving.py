@@ -11,21 +11,21 @@ from inithealth.rules.base import Rule, limit
 
 
 class LossNotMoving(Rule):
-    """The loss stays where it started, and a layer gets no signal.
+    """The loss does not fall, and a layer receives hardly any gradient.
 
     ## What it checks
-    After fifty steps: whether the loss is within one percent of the first steps', while the smallest
-    gradient on the way back is a ten-thousandth of the largest behind it, or weights get no update.
-    A slow task alone is no finding.
+    After 50 steps: whether the loss has fallen by less than 1% since the first steps, while the gradient of
+    a layer is less than 1e-4 of the largest downstream of it, or weights receive no gradient. A loss that
+    falls slowly for other reasons is not reported.
 
     ## Why it matters
-    "The model doesn't learn" is what a bad initialization looks like from outside.
+    A bad initialization often shows only as a loss that does not fall.
 
     ## How to fix
-    Mend the layer that is named; see the findings on weights and gradients.
+    Fix the named layer. See the findings on weights and gradients.
 
     ## When to ignore
-    While a long warm-up still holds the learning rate near zero.
+    During a long warm-up with a learning rate near zero.
 
     ## References
     https://karpathy.github.io/2019/04/25/recipe/
@@ -37,17 +37,17 @@ class LossNotMoving(Rule):
     rank = 63
     min_steps: int = limit(
         50,
-        "step before which nothing is judged: slow tasks have not moved either",
+        "first step at which the loss is checked: before it, the loss of slow tasks has not fallen either",
         unit="optimizer steps",
     )
     min_moved: float = limit(
         0.01,
-        "fall of the loss that counts as moving; a batch's own noise is as large",
+        "smallest fall of the loss that counts as progress; the noise between batches is as large",
         unit="share of the first loss",
     )
     max_passing: float = limit(
         1e-4,
-        "gradient below which a layer gets no signal",
+        "gradient below which a layer counts as without gradient",
         unit="smallest gradient over the largest after it",
     )
 
@@ -59,29 +59,29 @@ class LossNotMoving(Rule):
         now = min(loss for index, loss in losses[3:])
         if start - now > self.min_moved * abs(start) or start == 0.0:
             return
-        starved = self._starved(recording)
-        if starved is None:
+        without_gradient = self._without_gradient(recording)
+        if without_gradient is None:
             return
-        layer, why = starved
+        layer, why = without_gradient
         yield self.finding(
             [layer],
-            f"the loss has not moved from {number(start)} in {losses[-1][0]} steps (least {number(now)}, "
-            f"limit {self.min_moved:.0%} less), and {why}",
+            f"the loss has not fallen in {losses[-1][0]} steps: it started at {number(start)}, the lowest value is "
+            f"{number(now)} (limit {self.min_moved:.0%} less); {why}",
             measured=(start - now) / abs(start),
             limit=self.min_moved,
             step=losses[-1][0],
-            cause=f"{called(layer)} gets no signal to learn from",
-            fix=f"mend what lies between {called(layer)} and the loss: see the findings on it",
+            cause=f"{called(layer)} receives hardly any gradient and does not train",
+            fix=f"fix the layers between {called(layer)} and the loss: see the other findings",
         )
 
-    def _starved(self, recording: Recording) -> tuple[Layer, str] | None:
-        """A layer that next to no gradient reaches, at the last step."""
+    def _without_gradient(self, recording: Recording) -> tuple[Layer, str] | None:
+        """Return a layer that receives hardly any gradient at the last step, and a description; else None."""
         last = recording.model_copy(update={"steps": recording.steps[-1:]})
         fade = signal_path.gradient_fade(last)
         if fade is not None and fade[1] < self.max_passing:
-            return fade[0], f"its gradient at {called(fade[0])} is {number(fade[1])} of that at {called(fade[2])}"
+            return fade[0], f"the gradient at {called(fade[0])} is {number(fade[1])}x that at {called(fade[2])}"
         asleep = set(recording.probation.asleep) if recording.probation is not None else set()
         for layer in recording.layers:
             if layer.parameter in asleep and layer.reaches_loss:
-                return layer, f"no gradient has reached {called(layer)}"
+                return layer, f"{called(layer)} has received no gradient"
         return None

@@ -17,14 +17,15 @@ class NonFiniteLoss(Rule):
     The loss of every recorded step.
 
     ## Why it matters
-    Lightning counts such a run as finished; every step after it is wasted.
+    By default Lightning does not stop such a run, and every further step is wasted.
 
     ## How to fix
-    See the first layer whose output or gradient is not finite, where one is named; else lower the
-    learning rate, clip gradients, or look into the loss function for logarithms and divisions.
+    If another finding names the first layer whose output or gradient is not finite, fix that layer.
+    Otherwise, lower the learning rate, clip the gradients, or check the logarithms and divisions in the
+    loss function.
 
     ## When to ignore
-    While a loss scaler warms up, when it skips the step.
+    While a loss scaler warms up and skips the step.
 
     ## References
     https://docs.pytorch.org/docs/stable/notes/numerical_accuracy.html
@@ -42,9 +43,11 @@ class NonFiniteLoss(Rule):
                     [],
                     f"the loss is {step.loss}{seen_at(step) or ' at step 0'}",
                     step=step.index,
-                    cause=f"the loss was finite until step {step.index}" if step.index else "so it starts",
+                    cause=f"the loss was finite until step {step.index}"
+                    if step.index
+                    else "the loss is not finite from the start",
                     fix=LOWER_RATE
                     if step.index
-                    else "look into the loss function: a logarithm, root or division wants an epsilon",
+                    else "check the loss function: add an epsilon to its logarithms, roots and divisions",
                 )
                 return

@@ -9,21 +9,21 @@ from inithealth.rules.base import Rule, span
 
 
 class NothingRecorded(Rule):
-    """Layers that were to be measured left no numbers.
+    """No layer was measured.
 
     ## What it checks
-    Whether any layer's output or gradient was measured at all, and whether the autograd graph could be
-    read.
+    Whether the output or gradient of at least one layer was measured, and whether the autograd graph could
+    be read.
 
     ## Why it matters
-    A report without measurements finds nothing wrong: silence would look like health.
+    Without measurements most rules find nothing, and the report would wrongly look healthy.
 
     ## How to fix
-    See "not measured" in the report for the reason. Compiled and scripted modules show less; call the
-    model as a whole inside `watch`.
+    The report gives the reason under "not measured". Less can be measured in compiled and scripted modules.
+    Inside `watch`, call the whole model.
 
     ## When to ignore
-    When the part that is not measured is known to be healthy.
+    If the layers that are not measured are known to be healthy.
 
     ## References
     https://docs.pytorch.org/docs/stable/notes/modules.html
@@ -42,17 +42,17 @@ class NothingRecorded(Rule):
             yield self.finding(
                 weights[:1],
                 f"no activation of {len(recording.layers)} layers was measured" if weights else "nothing was measured",
-                # Tables that are only picked from and multiplied have no layers that could be missed.
+                # A model of embedding tables alone has no layers to measure.
                 severity=self.severity if weights or not recording.layers else Severity.INFO,
                 measured=0.0,
                 limit=float(len(weights)),
                 cause=reason,
-                fix="call the model as a whole inside watch(model), before monitor.step(loss)",
+                fix="call the whole model inside watch(model), before monitor.step(loss)",
             )
         elif not recording.graph:
             yield self.finding(
                 weights[:1],
-                f"the autograd graph was not read: what {span(weights)} feed is not known",
+                f"the autograd graph was not read: the connections of {span(weights)} are not known",
                 cause=reason,
-                fix="pass monitor.step the loss of a forward pass of the watched model",
+                fix="pass the loss of a forward pass of the watched model to monitor.step",
             )

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from inithealth.evidence import float16
-from inithealth.evidence.wording import count, number
+from inithealth.evidence.wording import number
 from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import MATRICES
 from inithealth.recording import Layer, Recording, Step
@@ -11,25 +11,25 @@ from inithealth.rules.base import Rule, limit, span
 
 
 class PrecisionLoss(Rule):
-    """Half precision swallows what training does.
+    """Half precision rounds gradients or updates to zero, or overflows.
 
     ## What it checks
-    In float16, the share of the gradients at the layers' outputs that are rounded to zero (reckoned from the
-    size of the others, with the loss scale), and outputs close to the largest number there is. Weights kept in
-    float16 or bfloat16: the share of their elements that steps leave bit for bit as they were although a
-    gradient came. And steps that the loss scaler skipped in a row: one or two while it warms up are normal.
+    In float16: the share of gradient elements at the layers' outputs that are rounded to zero (estimated
+    from the rms of the others and the loss scale), and outputs close to the largest float16 number.
+    For weights in float16 or bfloat16: the share of elements that a step leaves unchanged although they
+    have a gradient. With a loss scaler: consecutive skipped steps; one or two during its warm-up are normal.
 
     ## Why it matters
-    float16 ends at 65,504 and knows nothing below 6e-8. bfloat16 has float32's range and knows two to three
-    digits: an update of a thousandth of a weight is rounded away, step after step, and nothing says so. A
-    scaler that keeps skipping trains nothing.
+    float16 has no numbers above 65,504 or below 6e-8. bfloat16 has the range of float32 but only two to
+    three significant digits, so an update of 1/1000 of a weight is rounded to zero at every step, without
+    an error. If the scaler skips all steps, the network does not train.
 
     ## How to fix
-    Keep the weights in float32 and compute in half precision (precision="bf16-mixed"); use a loss scaler with
-    float16; find the layer whose gradient overflows.
+    Keep the weights in float32 and compute in half precision (precision="bf16-mixed"). With float16, use a
+    loss scaler and find the layer whose gradient overflows.
 
     ## When to ignore
-    With optimizers that keep a float32 copy of the weights, or round at random.
+    With optimizers that keep a float32 copy of the weights, or use stochastic rounding.
 
     ## References
     Micikevicius et al., Mixed Precision Training, https://arxiv.org/abs/1710.03740
@@ -42,35 +42,34 @@ class PrecisionLoss(Rule):
     explains = frozenset({"IH304", "IH402", "IH406", "IH408"})
     max_unmoved: float = limit(
         0.5,
-        "share of a half-precision weight that a step leaves bit for bit as it was; in float32 a thousandth "
-        "stays by chance",
+        "largest share of a half-precision weight that a step leaves unchanged; in float32 it is 1/1000 by chance",
         unit="share of elements",
     )
     max_overflows: int = limit(
         4,
-        "steps that the loss scaler skips in a row: a scale of 2^16 that is too large by half comes down in one",
+        "most consecutive steps that the loss scaler skips: one skipped step halves the scale",
         unit="optimizer steps",
     )
     min_steps: int = limit(
         2,
-        "watched steps in a row that show it; a single batch may be an exception",
-        unit="watched steps",
+        "consecutive recorded steps in which the problem must appear; a single batch can be an exception",
+        unit="recorded steps",
         at_least=1,
     )
     max_flushed: float = limit(
         0.1,
-        "share of a layer's gradient that float16 rounds to zero; what is left has two bits",
+        "largest share of a layer's gradient that float16 rounds to zero; the other elements then have two bits",
         unit="share of elements",
     )
     max_flushed_layers: float = limit(
         0.5,
-        "share of the layers with such gradients: where it is most of them, the loss scale is too small",
+        "largest share of layers with such gradients: if more than half have them, the loss scale is too small",
         unit="share of layers",
         at_least=0.0,
     )
     max_output: float = limit(
         0.5,
-        "largest output over the largest float16: one doubling, of weights or of a signal, takes a few steps",
+        "largest output relative to the largest float16 number: weights or a signal can double within a few steps",
         unit="share of 65,504",
     )
 
@@ -85,35 +84,35 @@ class PrecisionLoss(Rule):
             yield from self._near_the_end(recording, last)
 
     def _skipping(self, recording: Recording) -> Iterator[Finding]:
-        """Steps that a scaler left out in a row."""
+        """Yield a finding if the loss scaler skipped too many consecutive steps."""
         worst = max(recording.steps, key=lambda step: step.overflows, default=None)
         if worst is not None and worst.overflows > self.max_overflows:
             yield self.finding(
                 [],
-                f"the loss scaler skipped {count(worst.overflows, 'step')} in a row before step "
-                f"{worst.index} (limit {self.max_overflows})",
+                f"the loss scaler skipped {worst.overflows} consecutive steps before step {worst.index} "
+                f"(limit {self.max_overflows})",
                 measured=float(worst.overflows),
                 limit=float(self.max_overflows),
                 step=worst.index,
-                cause="gradients overflow float16 whatever the loss scale",
-                fix='use precision="bf16-mixed", or find what makes the gradients so large',
+                cause="gradients overflow float16 at any loss scale",
+                fix='use precision="bf16-mixed", or find the layer whose gradient overflows',
             )
 
     def _rounded(self, recording: Recording, steps: Sequence[Step]) -> Iterator[Finding]:
-        """Updates too small for weights of half precision."""
+        """Yield a finding if updates are too small to change half-precision weights."""
         half = [layer for layer, weight in recording.weighted if weight.half_precision and layer.kind in MATRICES]
         lost = [layer for layer in half if all(self._lost(layer, step) for step in steps)]
         if lost:
             share = min(steps[-1].updates[layer.name].unmoved for layer in lost)
             yield self.finding(
                 lost,
-                f"{span(lost)}: {share:.0%} or more of the weights are as they were before the step "
+                f"{span(lost)}: the optimizer step left {share:.0%} or more of the weights unchanged "
                 f"(limit {self.max_unmoved:.0%})",
                 measured=share,
                 limit=self.max_unmoved,
                 step=steps[-1].index,
-                cause="the updates are smaller than half precision can add to the weights",
-                fix='keep float32 weights: Trainer(precision="bf16-mixed") in place of "bf16-true"',
+                cause="the updates are smaller than the half-precision rounding of the weights",
+                fix='keep float32 weights: Trainer(precision="bf16-mixed") instead of "bf16-true"',
             )
 
     def _lost(self, layer: Layer, step: Step) -> bool:
@@ -122,7 +121,7 @@ class PrecisionLoss(Rule):
         return update is not None and pushed and bool(update.rate) and update.unmoved > self.max_unmoved
 
     def _flushed(self, recording: Recording, steps: Sequence[Step]) -> Iterator[Finding]:
-        """Gradients so small that float16 makes zeros of them."""
+        """Yield a finding if gradients are so small that float16 rounds them to zero."""
         shares = [float16.flushed(step) for step in steps]
         names = [name for name in shares[-1] if all(each.get(name, 0.0) > self.max_flushed for each in shares)]
         if len(names) <= self.max_flushed_layers * len(shares[-1]):
@@ -136,14 +135,14 @@ class PrecisionLoss(Rule):
             measured=share,
             limit=self.max_flushed,
             step=steps[-1].index,
-            cause="the gradients are smaller than the smallest number of float16, 6e-8",
+            cause="the gradients are smaller than the smallest float16 number, 6e-8",
             fix='Trainer(precision="16-mixed") scales the loss up, "bf16-mixed" needs no scale'
             if scale == 1.0
             else "start with a larger loss scale: torch.amp.GradScaler(init_scale=2.0**24)",
         )
 
     def _near_the_end(self, recording: Recording, steps: Sequence[Step]) -> Iterator[Finding]:
-        """Outputs that are about to overflow."""
+        """Yield a finding if outputs are close to an overflow."""
         limit = self.max_output * float16.LARGEST
         found = [float16.outputs_beyond(limit, step) for step in steps]
         close = [layer for layer in recording.layers if all(layer.name in each for each in found)]
@@ -151,10 +150,10 @@ class PrecisionLoss(Rule):
             top = max(found[-1][layer.name] for layer in close)
             yield self.finding(
                 sorted(close, key=lambda layer: -found[-1][layer.name]),
-                f"{span(close)}: outputs up to {number(top)}, where float16 ends at 65,504 (limit {number(limit)})",
+                f"{span(close)}: outputs up to {number(top)} (limit {number(limit)}); float16 overflows above 65,504",
                 measured=top,
                 limit=limit,
                 step=steps[-1].index,
-                cause="a little more, and they are infinite",
+                cause="outputs this large become infinite if they double",
                 fix='use precision="bf16-mixed", or a normalization before these layers',
             )

@@ -13,21 +13,21 @@ from inithealth.rules.base import Rule, limit, span
 
 
 class SignalDrift(Rule):
-    """A layer's signal or gradient has drifted away from where it started, and from the other layers.
+    """A layer's output or gradient has grown much more during training than that of other layers.
 
     ## What it checks
-    rms of the output, and norm of the gradient there, of the last watched step over their median in
-    steps 1 to 9; less what the network's layers have changed by in the median. Of the whole network the
-    outputs alone: gradients fall with the loss by right.
+    The rms of the output, and the norm of the gradient at the output, at the last recorded step, relative
+    to their median in steps 1 to 9 and to the median change of all layers. Across the whole network, only
+    outputs are checked: gradients are expected to fall with the loss.
 
     ## Why it matters
-    In a normalized network the loss shows a growing layer last: running statistics and gains drift first.
+    In a normalized network the loss shows a growing layer late; the scale of its output grows earlier.
 
     ## How to fix
-    Lower the learning rate, clip gradients, or give the layer weight decay or a normalization.
+    Lower the learning rate, clip the gradients, or add weight decay or a normalization to the layer.
 
     ## When to ignore
-    For layers that start near zero on purpose and are waking up.
+    For layers that intentionally start near zero and grow.
 
     ## References
     Dehghani et al., Scaling Vision Transformers to 22 Billion Parameters, section 2 (attention logits that drift).
@@ -40,27 +40,27 @@ class SignalDrift(Rule):
     explains = frozenset("IH203 IH303 IH404 IH405 IH406".split())
     max_octaves: float = limit(
         5.0,
-        "growth of a layer's output beyond the network's (a factor of 32); a healthy layer that starts near "
-        "zero comes to 4.3",
+        "largest growth of a layer's output relative to the network's median (a factor of 32); a healthy layer that "
+        "starts near zero reaches 4.3",
         unit="octaves (factors of 2)",
     )
     max_octaves_of_gradient: float = limit(
         10.0,
-        "growth of a layer's gradient beyond the network's; gradients are noisier",
+        "largest growth of a layer's gradient relative to the network's median; gradients are noisier than outputs",
         unit="octaves (factors of 2)",
     )
     max_octaves_of_whole: float = limit(
         5.0,
-        "growth of all outputs, in the median",
+        "largest median growth of all outputs",
         unit="octaves (factors of 2)",
     )
     max_start: float = limit(
         0.03,
-        "size at the first steps of a layer that is judged: one that starts smaller grows on purpose",
+        "smallest output or gradient in the first steps of a layer that is checked: a smaller one grows intentionally",
         unit="share of the largest output or input",
     )
     min_early_steps: int = limit(
-        4, "fewest early steps whose median later ones are compared with", unit="watched steps", at_least=1
+        4, "fewest early steps for the median that later steps are compared with", unit="recorded steps", at_least=1
     )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
@@ -76,48 +76,48 @@ class SignalDrift(Rule):
             ("gradient", _gradient, gradients, self.max_octaves_of_gradient),
         ):
             drift = beyond_the_network(drift)
-            awake = self._awake(recording, read)
-            off = {name: octaves for name, octaves in drift.items() if octaves > most and name in awake & set(layers)}
-            if off and not found:
+            checked = self._checked(recording, read) & set(layers)
+            grown = {name: octaves for name, octaves in drift.items() if octaves > most and name in checked}
+            if grown and not found:
                 found = True
-                yield self._drifted(what, off, layers, most, last.index)
-        awake = self._awake(recording, _output)
-        middle = median([octaves for name, octaves in outputs.items() if name in awake] or [0.0])
+                yield self._drifted(what, grown, layers, most, last.index)
+        checked = self._checked(recording, _output)
+        middle = median([octaves for name, octaves in outputs.items() if name in checked] or [0.0])
         if not found and middle > self.max_octaves_of_whole:
             yield self._grown(middle, last.index)
 
-    def _awake(self, recording: Recording, read: Reading) -> set[str]:
-        """Layers whose output, or gradient, was of some size from the start."""
+    def _checked(self, recording: Recording, read: Reading) -> set[str]:
+        """Return the layers whose output, or gradient, was not near zero in the first steps."""
         early = baseline(recording, self.min_early_steps)
         sizes = {m.layer: read(m) or 0.0 for m in early[0].layers} if early else {}
         largest = max([*sizes.values(), signal_path.input_rms(recording) if read is _output else 0.0])
         return {name for name, size in sizes.items() if size > self.max_start * largest}
 
     def _drifted(
-        self, what: str, off: Mapping[str, float], layers: Mapping[str, Layer], limit: float, index: int
+        self, what: str, grown: Mapping[str, float], layers: Mapping[str, Layer], limit: float, index: int
     ) -> Finding:
-        worst = sorted((layers[name] for name in off), key=lambda layer: -off[layer.name])
-        octaves = off[worst[0].name]
+        worst = sorted((layers[name] for name in grown), key=lambda layer: -grown[layer.name])
+        octaves = grown[worst[0].name]
         return self.finding(
             worst,
-            f"{span(worst)}: the {what} has grown {times(2**octaves)} beyond the other layers' since the first steps "
-            f"(limit {times(2**limit)})",
+            f"{span(worst)}: the {what} has grown {times(2**octaves)} relative to the other layers since the first "
+            f"steps (limit {times(2**limit)})",
             measured=2**octaves,
             limit=2**limit,
             step=index,
-            cause=f"{called(worst[0])} drifts away from the network around it",
+            cause=f"the {what} of {called(worst[0])} diverges, while that of most other layers does not",
             fix=LOWER_RATE,
         )
 
     def _grown(self, octaves: float, index: int) -> Finding:
         return self.finding(
             [],
-            f"the outputs of the layers have grown {times(2**octaves)} in the median since the first steps "
+            f"the layers' outputs have grown {times(2**octaves)} (median) since the first steps "
             f"(limit {times(2**self.max_octaves_of_whole)})",
             measured=2**octaves,
             limit=2**self.max_octaves_of_whole,
             step=index,
-            cause="the network drifts as a whole: nothing holds its scale",
+            cause="outputs grow across the whole network: no normalization or weight decay limits their scale",
             fix=LOWER_RATE,
         )
 

@@ -9,20 +9,19 @@ from inithealth.rules.base import Rule, limit, span
 
 
 class SymmetryNotBreaking(Rule):
-    """Units that started alike are still alike after the first optimizer steps.
+    """Units that started identical are still identical after the first optimizer steps.
 
     ## What it checks
-    The share of a layer's units that repeat another one after four steps that moved something: the end
-    of the probation of what was suspect at step 0.
+    The share of a layer's units that are copies of another unit after the first four optimizer steps.
 
     ## Why it matters
-    Units that get equal gradients stay one unit for ever, however wide the layer.
+    Units with equal gradients stay identical: the layer acts as a single unit, however wide it is.
 
     ## How to fix
-    Draw the weights at random: any standard initialization does.
+    Use a random initialization; any standard one works.
 
     ## When to ignore
-    For filters that are meant to be equal: freeze them.
+    For filters that are intentionally equal: freeze them.
 
     ## References
     Goodfellow et al., Deep Learning, section 8.4.
@@ -34,29 +33,29 @@ class SymmetryNotBreaking(Rule):
     rank = 47
     max_alike: float = limit(
         0.5,
-        "share of units that are still identical: beyond half of them the layer is lost, whatever training does",
+        "share of units that are still identical: beyond half, the layer does not recover in training",
         unit="share of the layer's units",
     )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         trial = recording.probation
-        if trial is None or not trial.settled or len(recording.steps) < 2:  # one step alone is no run
+        if trial is None or not trial.settled or len(recording.steps) < 2:  # `check` records a single step
             return
-        stuck = [layer for layer in recording.layers if _alike(layer, trial) >= self.max_alike]
+        stuck = [layer for layer in recording.layers if _identical_share(layer, trial) >= self.max_alike]
         if stuck:
-            share = max(_alike(layer, trial) for layer in stuck)
+            share = max(_identical_share(layer, trial) for layer in stuck)
             yield self.finding(
                 stuck,
-                f"{span(stuck)}: {share:.0%} of the units are still alike after {trial.steps} steps "
+                f"{span(stuck)}: {share:.0%} of the units are still identical after {trial.steps} steps "
                 f"(limit {self.max_alike:.0%})",
                 measured=share,
                 limit=self.max_alike,
                 step=recording.steps[-1].index,
-                cause="units that start equal and are treated alike get equal gradients",
+                cause="units with equal weights and equal outgoing weights receive equal gradients",
                 fix=fixes.each(stuck),
             )
 
 
-def _alike(layer: Layer, trial: Probation) -> float:
-    # A head's units are told apart by their targets.
+def _identical_share(layer: Layer, trial: Probation) -> float:
+    # The targets give the units of a head different gradients.
     return 0.0 if layer.head else trial.duplicates.get(layer.parameter, 0.0)

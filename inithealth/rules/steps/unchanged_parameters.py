@@ -3,28 +3,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 
 from inithealth.evidence import fixes
-from inithealth.evidence.wording import count, verb
+from inithealth.evidence.wording import count
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, Update
 from inithealth.rules.base import Rule, limit, span
 
 
 class UnchangedParameters(Rule):
-    """Trainable weights that no step changes.
+    """Optimizer steps do not change trainable weights.
 
     ## What it checks
-    Weights that the loss reaches and that are bit for bit the same before and after each watched step;
-    and trainable parameters that no optimizer holds.
+    Weights that receive a gradient but are bit-identical before and after each recorded step, and trainable
+    parameters that are in no optimizer.
 
     ## Why it matters
-    The layer stays at its random start for the whole run, and nothing says so.
+    The layer keeps its initial weights for the whole run, and no error is raised.
 
     ## How to fix
-    Give all parameters to the optimizer, also those made after it; set requires_grad_(False) on what is
-    meant to stay.
+    Pass all parameters to the optimizer, including those created after it. Freeze weights that are not
+    supposed to train with `requires_grad_(False)`.
 
     ## When to ignore
-    For parameters that another optimizer steps, which is not passed to the monitor.
+    For parameters of another optimizer that is not passed to the monitor.
 
     ## References
     https://docs.pytorch.org/docs/stable/optim.html
@@ -36,9 +36,9 @@ class UnchangedParameters(Rule):
     rank = 65
     min_steps: int = limit(
         8,
-        "watched steps with a learning rate above zero that leave a weight as it was; at the start of a warm- "
-        "up rounding loses some",
-        unit="watched steps",
+        "fewest recorded steps with a non-zero learning rate that leave a weight unchanged; at the start of a warm-up, "
+        "rounding can leave a weight unchanged for a few steps",
+        unit="recorded steps",
     )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
@@ -47,9 +47,9 @@ class UnchangedParameters(Rule):
         if forgotten:
             yield self.finding(
                 forgotten,
-                f"{span(forgotten)}: {verb(len(forgotten), 'is', 'are')} trainable, and in no optimizer",
-                cause="the optimizer was made without these parameters",
-                fix=f"pass model.parameters() to the optimizer, or:\n{fixes.freeze(forgotten)}",
+                f"{span(forgotten)}: trainable, but in no optimizer",
+                cause="the optimizer was created without these parameters",
+                fix=f"pass model.parameters() to the optimizer, or freeze the weights:\n{fixes.freeze(forgotten)}",
             )
         pushed = [
             (step.updates, {m.layer for m in step.layers if m.weight_gradient})
@@ -61,23 +61,23 @@ class UnchangedParameters(Rule):
         if stuck:
             yield self.finding(
                 stuck,
-                f"{span(stuck)}: the same before and after {count(self.min_steps, 'step')} or more",
+                f"{span(stuck)}: unchanged by {count(self.min_steps, 'step')} or more",
                 measured=0.0,
                 step=recording.steps[-1].index,
-                cause="a gradient comes, and the optimizer leaves the weights as they are",
-                fix=f"look for a learning rate of 0, or gradients that are cleared before the step; or:\n"
+                cause="the weights receive a gradient, but the optimizer does not change them",
+                fix=f"check for a learning rate of 0 or gradients cleared before the step, or freeze the weights:\n"
                 f"{fixes.freeze(stuck)}",
             )
 
     def _stuck(self, layer: Layer, pushed: Sequence[tuple[Mapping[str, Update], Set[str]]]) -> bool:
-        """Whether the optimizer leaves a layer as it is.
+        """Whether the optimizer does not change a layer's weight.
 
         Args:
-            pushed: of each step what it changed, and the layers that had a gradient.
+            pushed: for each step, the updates by layer name, and the names of the layers that had a gradient.
         """
-        # Of an embedding, the sampled rows may hold none that a batch looked up.
+        # The sampled rows of an embedding may include none of the rows that the batch looks up.
         if layer.kind == "embedding" or not layer.reaches_loss:
             return False
         updates = [found[layer.name] for found, moved in pushed if layer.name in moved and layer.name in found]
-        awaited = [update for update in updates if update.rate != 0.0]
-        return len(awaited) >= self.min_steps and all(update.unmoved == 1.0 for update in awaited)
+        updates = [update for update in updates if update.rate != 0.0]
+        return len(updates) >= self.min_steps and all(update.unmoved == 1.0 for update in updates)

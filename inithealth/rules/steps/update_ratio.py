@@ -12,23 +12,25 @@ from inithealth.rules.base import Rule, limit, span
 
 
 class UpdateRatio(Rule):
-    """An optimizer step changes a weight by far too much, or by next to nothing.
+    """An optimizer step changes a weight far too much, or hardly at all.
 
     ## What it checks
-    rms of the change over rms of the weight (or over the rms that it should have, where it started
-    smaller), at two watched steps in a row. Too little is judged against what the optimizer implies:
-    Adam's step is about its learning rate whatever the gradient, so a change of a thousandth of that
-    says that its epsilon outweighs the gradient.
+    The rms of the change relative to the rms of the weight, at two consecutive recorded steps. If the
+    weight started smaller than expected, the expected rms is used. Small changes are only checked with
+    adaptive optimizers: Adam's step is about as large as its learning rate for any gradient, so a change of
+    1/1000 of the learning rate means that epsilon outweighs the gradient.
 
     ## Why it matters
-    A step that replaces a good part of a weight forgets what was learned; one far below the learning
-    rate trains nothing, though the loss may still fall through other layers.
+    A step that replaces a large part of a weight destroys what the layer has learned. With changes far
+    below the learning rate the layer does not train, although the loss may still fall because of other
+    layers.
 
     ## How to fix
-    Lower the learning rate or warm it up; for tiny gradients mend the layer's scale, or lower epsilon.
+    Lower the learning rate or use a warm-up. For tiny gradients, fix the scale of the layer's weights or
+    use a smaller epsilon.
 
     ## When to ignore
-    For layers right before a normalization, whose scale means nothing.
+    For layers right before a normalization, whose scale does not matter.
 
     ## References
     https://karpathy.github.io/2019/04/25/recipe/ (1e-3 as a rule of thumb)
@@ -41,19 +43,19 @@ class UpdateRatio(Rule):
     explains = frozenset("IH203 IH303 IH403 IH404 IH405 IH406".split())
     max_ratio: float = limit(
         0.5,
-        "change of a weight in one step; healthy networks come to 0.2 at their highest rate, beyond the limit "
-        "a step replaces the weight",
+        "largest change of a weight in one step: a larger one replaces most of the weight; healthy networks reach 0.2 "
+        "at their highest learning rate",
         unit="share of the weight's rms",
     )
     min_share_of_rate: float = limit(
         1e-3,
-        "least change, with an adaptive optimizer; sparse gradients come down to 0.01",
+        "smallest change with an adaptive optimizer; it can be 0.01 with sparse gradients",
         unit="share of the learning rate",
     )
     min_steps: int = limit(
         2,
-        "watched steps in a row that show it; a single batch may be an exception",
-        unit="watched steps",
+        "consecutive recorded steps in which the problem must appear; a single batch can be an exception",
+        unit="recorded steps",
         at_least=1,
     )
 
@@ -61,12 +63,13 @@ class UpdateRatio(Rule):
         steps = [step for step in recording.steps if step.updates][-self.min_steps :]
         if len(steps) < self.min_steps:
             return
-        # Vectors, and the rows of embeddings that are rarely read, move at paces of their own.
+        # Vectors, and rarely used rows of embeddings, have typical changes of their own.
         layers = [layer for layer in recording.layers if layer.kind in MATRICES and not layer.normed]
         large = [layer for layer in layers if all(self._large(layer, step) for step in steps)]
         if large:
             yield self._too_large(large, steps[-1])
-        late = recording.adaptive and drift.latest(recording) is not None  # at first, zero starts are waking
+        # In the first steps, gradients are small upstream of weights that start at zero.
+        late = recording.adaptive and drift.latest(recording) is not None
         small = [layer for layer in layers if late and all(self._small(layer, step) for step in steps)]
         if small:
             yield self._too_small(small, steps[-1])
@@ -84,7 +87,7 @@ class UpdateRatio(Rule):
         ratio = _ratio(layers[0], step) or 0.0
         return self.finding(
             layers,
-            f"{span(layers)}: one step changes the weights by up to {ratio:.0%} of their size "
+            f"{span(layers)}: one step changes the weights by up to {ratio:.0%} of their rms "
             f"(limit {self.max_ratio:.0%})",
             measured=ratio,
             limit=self.max_ratio,
@@ -97,18 +100,18 @@ class UpdateRatio(Rule):
         share = median(step.updates[each.name].change / (step.updates[each.name].rate or 1.0) for each in layers)
         return self.finding(
             layers,
-            f"{span(layers)}: one step changes the weights by {number(share)} of the learning rate "
-            f"(limit {number(self.min_share_of_rate)})",
+            f"{span(layers)}: one step changes the weights by only {number(share)}x the learning rate "
+            f"(limit {number(self.min_share_of_rate)}x)",
             measured=share,
             limit=self.min_share_of_rate,
             step=step.index,
             cause="the gradients are so small that the optimizer's epsilon outweighs them",
-            fix="mend what makes the gradients vanish, or give the optimizer a smaller eps",
+            fix="fix the cause of the small gradients, or use a smaller eps in the optimizer",
         )
 
 
 def _ratio(layer: Layer, step: Step) -> float | None:
-    """Change over the weight's size, or over the size that it should have where it started smaller."""
+    """Return the change relative to the weight's rms, or to the expected rms if that is larger."""
     update = step.updates.get(layer.name)
     if update is None:
         return None

@@ -176,7 +176,6 @@ def _effect(layer: Layer) -> str:
         return "a normalization weight sets the scale of its layer's output"
     if layer.kind == "embedding" or not gain:
         return "an embedding's output has the scale of its weight"
-    expected = (
-        f"the gain for {layer.activation} is {number(wanted_gain(layer))}" if has_gain(layer) else "expected is 1"
-    )
+    after = f" for {layer.activation}" if has_gain(layer) else ""
+    expected = f"the expected gain{after} is {number(wanted_gain(layer) if after else 1.0)}"
     return f"{called(layer)} multiplies the signal and the gradient by about {number(gain)}; {expected}"

@@ -28,11 +28,11 @@ def test_a_deep_loud_network_explodes_backward() -> None:
     found = finding(judged(model, select="IH302"), "IH302")
     assert found.severity == Severity.WARNING
     assert found.message.startswith("gradients grow ")
-    assert found.message.endswith("x on the way back from layer 40 to layer 0 (limit 50x)")
+    assert found.message.endswith("x in the backward pass from layer 40 to layer 0 (limit 50x)")
     assert found.measured is not None
     assert found.measured > 50
     assert found.limit == 50.0
-    assert "the gain that keeps the signal through tanh" in found.cause
+    assert "the gain that preserves the signal through tanh" in found.cause
     mended(model, "IH302")
 
 
@@ -88,7 +88,7 @@ def test_the_message_names_both_ends_and_the_layers_between_are_blamed() -> None
 
 
 def test_what_cannot_be_judged_is_told() -> None:
-    assert ExplodingGradients().skipped(recording(steps=())) == "fewer than two layers have a gradient other than zero"
+    assert ExplodingGradients().skipped(recording(steps=())) == "fewer than two layers have a non-zero gradient"
     assert ExplodingGradients().skipped(grown(1.0)) is None
 
 

@@ -34,7 +34,7 @@ def test_a_root_at_zero_has_no_slope() -> None:
     assert found.severity == Severity.ERROR
     assert found.layers == ("fc", "enter")
     assert found.message.startswith("fc: ")
-    assert "1 layer before it" in found.message
+    assert "1 upstream layer" in found.message
     assert (found.measured, found.limit) == (2.0, 0.0)
     assert "between fc and the loss" in found.cause
     assert found.fix.startswith("add an epsilon inside the roots")

@@ -29,8 +29,8 @@ def test_a_deep_tanh_network_loses_its_gradient() -> None:
     found = finding(report, "IH301")
     assert found.severity in (Severity.WARNING, Severity.ERROR)
     assert len(found.layers) >= 60
-    assert found.message.startswith("gradients fade to ")
-    assert " on the way back from layer 120 to layer 0 (limit 0.0007)" in found.message
+    assert found.message.startswith("gradients shrink to ")
+    assert " in the backward pass from layer 120 to layer 0 (limit 0.0007x)" in found.message
     assert found.measured is not None
     assert found.measured < 7e-4
     assert found.limit == 7e-4
@@ -57,7 +57,7 @@ def test_many_sigmoids_get_advice_that_helps() -> None:
     for layer in model[::2]:
         nn.init.xavier_uniform_(layer.weight)
     found = finding(judged(model), "IH301")
-    assert "8 of them follow each other" in found.cause
+    assert "8 in a row" in found.cause
     for place in range(1, 16, 2):
         model[place] = nn.ReLU()
     assert judged(he(model)).ok
@@ -113,7 +113,7 @@ def test_exact_zeros_are_judged_elsewhere() -> None:
 
 def test_what_cannot_be_judged_is_told() -> None:
     assert VanishingGradients().skipped(faded(1e-9, layer_scale=True, normalized=True)) is not None
-    assert VanishingGradients().skipped(recording(steps=())) == "fewer than two layers have a gradient other than zero"
+    assert VanishingGradients().skipped(recording(steps=())) == "fewer than two layers have a non-zero gradient"
     assert VanishingGradients().skipped(faded(1e-9)) is None
 
 

@@ -28,7 +28,7 @@ def test_a_layer_that_its_bias_shuts_is_an_error() -> None:
     assert (cause.severity, cause.layers) == (Severity.ERROR, ("2",))
     assert cause.message.startswith("layer 2: 100% of its 64 units")
     assert (cause.measured, cause.limit) == (1.0, 0.75)
-    assert cause.cause == "bias of mean -20 outweighs what the weights contribute"
+    assert cause.cause == "bias of mean -20 outweighs the weights' contribution"
     assert cause.fix == "nn.init.zeros_(model[2].bias)"
     exec(cause.fix, {"model": model, "nn": nn})
     assert judged(model).causes == ()
@@ -46,7 +46,7 @@ def test_two_biases_are_two_culprits_of_one_finding() -> None:
     model = shut(shut(mlp(), 2), 6)
     cause = judged(model).causes[0]
     assert cause.layers == ("2", "6")
-    assert cause.cause == "bias of mean -20, -20 outweighs what the weights contribute"
+    assert cause.cause == "bias of mean -20, -20 outweighs the weights' contribution"
     exec(cause.fix, {"model": model, "nn": nn})
     assert judged(model).causes == ()
 
@@ -64,7 +64,7 @@ def test_weights_that_point_against_the_input_are_drawn_again() -> None:
     model[2].weight.data.abs_().neg_()  # what it reads is positive
     found = next(each for each in judged(model).findings if each.code == "IH204")
     assert found.layers[0] == "2"
-    assert found.cause == "no input of the batch makes them positive"
+    assert found.cause == "no sample gives them a positive input"
     exec(found.fix, {"model": model, "nn": nn})
     assert judged(model).ok
 
@@ -111,9 +111,9 @@ def test_small_layers_need_more_of_their_units_dead(share: float, units: int, se
 def test_a_limit_is_a_share() -> None:
     (found,) = judge(DeadUnits, few_open(1.0, 4))
     assert found.limit == 1.0
-    assert "its 4 units stay shut" in found.message
+    assert "its 4 units never activate" in found.message
     (found,) = judge(DeadUnits, few_open(1.0, 1))
-    assert "its 1 unit stays shut" in found.message
+    assert "100% of the units never activate" in found.message
 
 
 def test_where_a_skip_leads_around_it_is_a_warning() -> None:
@@ -220,29 +220,29 @@ def test_a_leaky_relu_with_a_slope_has_no_dead_units(activation: nn.Module) -> N
 
 
 TEXTS = [
-    ("relu", (), 0.0, "shut", "makes them positive"),
-    ("hardswish", (), 0.0, "shut", "takes them above -3"),
-    ("threshold", (0.1,), 0.0, "shut", "takes them above 0.1"),
-    ("softshrink", (), 0.0, "shut", "takes them beyond ±0.5"),
-    ("hardshrink", (0.2,), 0.0, "shut", "takes them beyond ±0.2"),
-    ("relu6", (), 1.0, "at the maximum", "takes them below 6"),
-    ("relu6", (), 0.5, "shut or at the maximum", "takes them between 0 and 6"),
-    ("hardtanh", (), 0.0, "at the minimum", "takes them above -1"),
-    ("hardtanh", (0.0, 2.0), 0.0, "shut", "makes them positive"),
-    ("hardtanh", (-2.0, 2.0), 0.5, "at the minimum or at the maximum", "takes them between -2 and 2"),
-    ("hardsigmoid", (), 1.0, "at the maximum", "takes them below 3"),
-    ("clamp_min", (0.5,), 0.0, "at the minimum", "takes them above 0.5"),
-    ("clamp_max", (1.0,), 1.0, "at the maximum", "takes them below 1"),
-    ("unheard of", (), 0.0, "shut", "makes them positive"),
+    ("relu", (), 0.0, "never activate", "a positive input"),
+    ("hardswish", (), 0.0, "never activate", "an input above -3"),
+    ("threshold", (0.1,), 0.0, "never activate", "an input above 0.1"),
+    ("softshrink", (), 0.0, "never activate", "an input beyond ±0.5"),
+    ("hardshrink", (0.2,), 0.0, "never activate", "an input beyond ±0.2"),
+    ("relu6", (), 1.0, "stay at the maximum", "an input below 6"),
+    ("relu6", (), 0.5, "never activate or stay at the maximum", "an input between 0 and 6"),
+    ("hardtanh", (), 0.0, "stay at the minimum", "an input above -1"),
+    ("hardtanh", (0.0, 2.0), 0.0, "never activate", "a positive input"),
+    ("hardtanh", (-2.0, 2.0), 0.5, "stay at the minimum or stay at the maximum", "an input between -2 and 2"),
+    ("hardsigmoid", (), 1.0, "stay at the maximum", "an input below 3"),
+    ("clamp_min", (0.5,), 0.0, "stay at the minimum", "an input above 0.5"),
+    ("clamp_max", (1.0,), 1.0, "stay at the maximum", "an input below 1"),
+    ("unheard of", (), 0.0, "never activate", "a positive input"),
 ]
 
 
-@pytest.mark.parametrize(("name", "parameters", "pinned", "where", "why"), TEXTS)
+@pytest.mark.parametrize(("name", "parameters", "pinned", "behavior", "why"), TEXTS)
 def test_the_text_says_on_which_side(
-    name: str, parameters: tuple[float, ...], pinned: float, where: str, why: str
+    name: str, parameters: tuple[float, ...], pinned: float, behavior: str, why: str
 ) -> None:
     layers = stack(fc1={"activation": name, "activation_parameters": parameters})
     dead = {"dead_share": 1.0, "pinned_share": pinned, "units": 64, "dead_samples": 64}
     (found,) = judge(DeadUnits, recording(layers, measured(layers, fc1=dead)))
-    assert found.message == f"fc1: 100% of its 64 units stay {where} for the whole batch (limit 75%)"
-    assert found.cause == f"no input of the batch {why}"
+    assert found.message == f"fc1: 100% of its 64 units {behavior} in this batch (limit 75%)"
+    assert found.cause == f"no sample gives them {why}"

@@ -50,7 +50,7 @@ def test_a_deep_network_twice_as_loud_as_he_explodes() -> None:
     assert found.measured > 1e4
     assert found.limit == 30.0
     assert "have 1.4x the gain" in found.cause
-    assert "over 40 layers that makes the signal 1e+06x" in found.cause
+    assert "over 40 layers this scales the signal by 1e+06x" in found.cause
     assert [cause.code for cause in report.causes] == ["IH202"]
     assert {"IH302", "IH208"} <= {consequence.code for consequence in report.consequences(found)}
     assert mended(model, "IH202").ok

@@ -40,7 +40,7 @@ def test_pixels_of_0_to_255_are_the_cause_of_what_they_do() -> None:
     found = finding(report, "IH210")
     assert found.layers == ()
     assert found.message.startswith("batch: rms 13")
-    assert found.message.endswith(" (limit 10), where initialization assumes about 1")
+    assert found.message.endswith(" (limit 10); initialization schemes assume about 1")
     assert found.limit == 10.0
     assert [cause.code for cause in report.causes] == ["IH210"]
     assert found.severity == max(each.severity for each in report.findings)

@@ -30,7 +30,7 @@ def test_an_operation_without_weights_is_to_blame() -> None:
     assert found.message == "head: 640 NaN or infinite values in its output"
     assert (found.measured, found.limit) == (640.0, 0.0)
     assert found.cause.startswith("its input is not finite either")
-    assert found.fix.startswith("look at what is computed before head")
+    assert found.fix.endswith("before head")
     assert [cause.code for cause in report.causes] == ["IH203"]
     assert judged(Logarithm(1e-6)).ok  # as told
 
@@ -41,9 +41,9 @@ def test_an_overflow_is_told_with_the_largest_input() -> None:
     found = finding(judged(model), "IH203")
     assert found.layers[0] == "4"
     assert found.message.startswith("layer 4: ")
-    assert found.message.endswith(" 2 layers behind it")
+    assert found.message.endswith(" 2 downstream layers")
     assert "in layer 4 (largest input " in found.cause
-    assert found.fix.startswith("look at what layer 4 computes from its input; run in float32")
+    assert found.fix.startswith("check what layer 4 computes from its input; run in float32")
 
 
 def test_finite_outputs_are_silent() -> None:
@@ -58,7 +58,7 @@ def test_the_first_layer_in_forward_order_is_the_culprit() -> None:
     (found,) = judge(NonFiniteActivations, recording(layers, steps=(step,)))
     assert found.layers == ("fc1", "fc3")
     assert found.message.startswith("fc1: 1 NaN or infinite value ")
-    assert found.message.endswith(" 1 layer behind it")
+    assert found.message.endswith(" 1 downstream layer")
 
 
 def test_at_a_later_step_the_training_has_diverged() -> None:

@@ -56,7 +56,7 @@ def test_weights_of_rank_one_are_named_and_mended() -> None:
     found = finding(judged(model), "IH207")
     assert (found.layers, found.severity) == (("4",), Severity.WARNING)
     assert found.measured == pytest.approx(1.0, abs=0.01)
-    assert "one direction" in found.cause
+    assert "of rank one" in found.cause
     mended(model, "IH207")
 
 
@@ -64,7 +64,7 @@ def test_depth_leaves_one_direction() -> None:
     model = deep(80, nn.ReLU, math.sqrt(2))
     found = finding(judged(model), "IH207")
     assert found.layers[0] == "158"
-    assert "80 layers without a skip" in found.cause
+    assert "no skip connection in 80 layers" in found.cause
     assert "layer 0 has 16" in found.message
 
 

@@ -78,7 +78,7 @@ def test_large_weights_are_the_cause_and_are_fixed() -> None:
     assert set(found.layers) == {"q", "k"}
     assert "over 12 keys" in found.message
     assert found.measured == pytest.approx(25, rel=0.3)
-    assert "the gain that keeps the signal" in found.cause
+    assert "the gain that preserves the signal" in found.cause
     assert "model.q.weight" in found.fix
     mended(model, "IH209", texts())
 
@@ -86,9 +86,9 @@ def test_large_weights_are_the_cause_and_are_fixed() -> None:
 def test_a_scale_that_is_missing_is_told_where_the_weights_are_right() -> None:
     """Three times too large weights do not saturate alone; what is not divided by sqrt(32) does."""
     model = loud(1.7, divided=False)
-    found = cause_of(judged(model, texts()))
-    assert found.cause.startswith("the weights are right")
-    assert "not divided by their root" in found.cause
+    found = blamed(judged(model, texts()))
+    assert found.cause.startswith("the scale of the weights is correct")
+    assert "not divided by the square root" in found.cause
     assert "math.sqrt" in found.fix
     compile(found.fix, "fix", "exec")
     model.scale = WIDTH**-0.5
@@ -97,7 +97,7 @@ def test_a_scale_that_is_missing_is_told_where_the_weights_are_right() -> None:
 
 def test_an_input_that_is_large_is_told_where_weights_and_scale_are_right() -> None:
     found = finding(judged(Block(), texts(8.0)), "IH209")
-    assert "what they read is large: rms 8" in found.cause
+    assert "their input is large: rms 8" in found.cause
     model = Block()
     mended(model, "IH209", texts(8.0))
 
@@ -143,7 +143,7 @@ def test_the_largest_weight_counts_unless_a_mask_or_a_bias_makes_it() -> None:
 def test_behind_a_norm_the_weights_do_not_make_the_logits() -> None:
     normed = {"normed": True, "weight": {"rms": 96**-0.5}}
     found = only(attentive(12.0, size=30.0, q=normed, k=normed))
-    assert "144 dimensions" in found.cause
+    assert "(about 144)" in found.cause
 
 
 def test_several_attentions_of_one_reason_are_one_finding() -> None:
@@ -172,7 +172,7 @@ def test_options() -> None:
     assert only(attentive(120.0, gain=30.0)).severity is Severity.ERROR  # whatever leads round
     assert only(attentive(120.0, gain=30.0), lost_std=150.0).severity is Severity.WARNING
     assert "the weights of" in only(attentive(20.0, gain=5.0)).cause
-    assert "the weights are right" in only(attentive(20.0, gain=5.0), max_gain=6.0).cause
+    assert "the scale of the weights is correct" in only(attentive(20.0, gain=5.0), max_gain=6.0).cause
     unscaled = attentive(20.0, size=math.sqrt(5))
     assert "root" in only(unscaled).cause
-    assert "read is large" in only(unscaled, max_unscaled=5.0).cause
+    assert "input is large" in only(unscaled, max_unscaled=5.0).cause

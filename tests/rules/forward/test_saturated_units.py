@@ -39,7 +39,7 @@ def test_a_large_input_saturates_weights_that_are_right() -> None:
     model, batch = xavier(), vectors() * 6
     found = finding(judged(model, batch), "IH205")
     assert found.layers == ("0",)
-    assert found.cause.startswith("what reaches the tanh is too large: rms ")
+    assert found.cause.startswith("the input of the tanh is too large: rms ")
     assert found.fix.startswith("model[0].weight.data.mul_(0.")
     mended(model, "IH205", batch)
 

@@ -23,7 +23,7 @@ def test_a_layer_that_a_step_has_killed_is_an_error() -> None:
     report = trained(mlp(), 18, between=kill)
     found = finding(report, "IH404")
     assert (found.severity, found.layers[0]) == (Severity.ERROR, "2")
-    assert "100% of the units are shut for the whole batch" in found.message
+    assert "100% of the units never activate in this batch" in found.message
 
 
 def test_a_healthy_run_keeps_its_units() -> None:
@@ -66,5 +66,5 @@ def test_the_text_says_on_which_side_they_are() -> None:
         {"index": 8 * place, "loss": 2.0, "layers": measured(layers, fc1=share)} for place, share in enumerate(shares)
     ]
     (found,) = judge(DyingUnits, recording(layers, steps=tuple(steps)))
-    assert "95% of the units are at the maximum for the whole batch" in found.message
-    assert found.cause == "steps that were too large have pushed them: no input of the batch takes them below 6"
+    assert "95% of the units stay at the maximum in this batch" in found.message
+    assert found.cause == "too large optimizer steps: no sample gives them an input below 6"

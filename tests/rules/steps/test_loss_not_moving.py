@@ -26,7 +26,7 @@ def test_a_network_that_does_not_learn_is_told_under_what_makes_its_gradients_va
     report = trained(vanishing(), 60, optimizer=partial(SGD, lr=1e-3))
     found = finding(report, "IH406")
     assert found.role == "consequence"
-    assert found.message.startswith("the loss has not moved from 2.3 in 59 steps")
+    assert found.message.startswith("the loss has not fallen in 59 steps: it started at 2.3")
     assert next(cause.code for cause in report.causes if cause.severity == Severity.ERROR) in ("IH201", "IH106")
 
 

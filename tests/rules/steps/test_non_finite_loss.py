@@ -25,7 +25,7 @@ def test_a_loss_function_that_divides_by_zero() -> None:
     assert found.severity == Severity.ERROR
     assert found.layers == ()
     assert found.message == "the loss is inf at step 0"
-    assert found.fix.startswith("look into the loss function")
+    assert found.fix.startswith("check the loss function")
     assert [cause.code for cause in report.causes] == ["IH405"]
 
 

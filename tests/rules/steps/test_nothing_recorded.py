@@ -36,5 +36,5 @@ def test_numbers_of_no_layer_are_none() -> None:
 
 def test_a_graph_that_was_not_read_is_told_with_the_reason() -> None:
     (found,) = judge(NothingRecorded, recording(stack(3), graph=False, not_measured=("autograd graph: odd",)))
-    assert "what fc0, fc1, head feed is not known" in found.message
+    assert "the connections of fc0, fc1, head are not known" in found.message
     assert found.cause == "autograd graph: odd"

@@ -22,7 +22,7 @@ def test_bfloat16_weights_that_small_steps_do_not_move_are_named() -> None:
     report = trained(mlp().to(torch.bfloat16), optimizer=partial(SGD, lr=1e-4))
     found = finding(report, "IH407")
     assert found.severity == Severity.WARNING
-    assert "of the weights are as they were before the step (limit 50%)" in found.message
+    assert "of the weights unchanged (limit 50%)" in found.message
 
 
 def test_float32_weights_take_the_same_steps() -> None:
@@ -49,7 +49,7 @@ def skipped(steps: int) -> Recording:
 def test_one_found_inf_while_the_scaler_warms_up_is_normal() -> None:
     assert judge(PrecisionLoss, skipped(1)) == []
     (found,) = judge(PrecisionLoss, skipped(6))
-    assert "6 steps in a row before step 3" in found.message
+    assert "6 consecutive steps before step 3" in found.message
     assert (found.measured, found.limit) == (6.0, 4.0)
 
 

@@ -23,7 +23,7 @@ def grown(**outputs: float) -> Recording:
 def test_one_layer_that_has_grown_is_named() -> None:
     (found,) = judge(SignalDrift, grown(fc1=100.0))
     assert (found.severity, found.layers, found.step) == (Severity.WARNING, ("fc1",), 11)
-    assert "grown 100x beyond the other layers'" in found.message
+    assert "grown 100x relative to the other layers" in found.message
     assert (found.measured, found.limit) == (pytest.approx(100.0), 32.0)
 
 
@@ -52,7 +52,7 @@ def test_a_network_that_grows_as_a_whole_is_one_finding() -> None:
     every = {f"fc{number}": 50.0 for number in range(4)}
     (found,) = judge(SignalDrift, grown(**every))
     assert found.layers == ()
-    assert "have grown 50x in the median" in found.message
+    assert "have grown 50x (median)" in found.message
 
 
 def test_a_head_grows_by_right() -> None:

@@ -25,7 +25,7 @@ def test_units_that_do_not_part_in_a_run_are_a_consequence_of_the_constant_weigh
     assert [cause.code for cause in report.causes] == ["IH104"]
     found = finding(report, "IH401")
     assert (found.role, found.layers) == ("consequence", ("0", "2", "4", "6"))
-    assert "98% of the units are still alike after 4 steps" in found.message
+    assert "98% of the units are still identical after 4 steps" in found.message
     assert (found.measured, found.limit) == (pytest.approx(63 / 64), 0.5)
 
 

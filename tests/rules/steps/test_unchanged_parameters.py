@@ -21,7 +21,7 @@ def test_a_layer_that_the_optimizer_was_made_without_is_named() -> None:
     report = trained(model, 2, optimizer=lambda parameters: SGD(held, lr=0.01))
     found = finding(report, "IH408")
     assert (found.severity, found.layers) == (Severity.WARNING, ("2",))
-    assert found.message == "layer 2: is trainable, and in no optimizer"
+    assert found.message == "layer 2: trainable, but in no optimizer"
 
 
 def test_a_layer_that_is_put_back_after_each_step_is_named() -> None:
@@ -33,7 +33,7 @@ def test_a_layer_that_is_put_back_after_each_step_is_named() -> None:
 
     found = finding(trained(model, between=put_back), "IH408")
     assert found.layers == ("4",)
-    assert found.message == "layer 4: the same before and after 8 steps or more"
+    assert found.message == "layer 4: unchanged by 8 steps or more"
 
 
 def test_a_run_in_which_all_weights_move_is_healthy() -> None:

@@ -19,7 +19,7 @@ def test_a_rate_that_replaces_the_weights_is_told_with_the_rate() -> None:
     found = finding(trained(mlp(), 3, optimizer=partial(Adam, lr=0.3)), "IH402")
     assert found.severity == Severity.WARNING
     assert "one step changes the weights by up to" in found.message
-    assert found.message.endswith("of their size (limit 50%)")
+    assert found.message.endswith("of their rms (limit 50%)")
     assert "the learning rate 0.3 is too high" in found.cause
 
 
@@ -30,7 +30,7 @@ def test_usual_rates_are_healthy(make: partial[SGD]) -> None:
 
 def test_an_epsilon_that_outweighs_the_gradients_is_told() -> None:
     found = finding(trained(mlp(), optimizer=partial(Adam, lr=1e-3, eps=1e3)), "IH402")
-    assert "of the learning rate (limit 0.001)" in found.message
+    assert "x the learning rate (limit 0.001x)" in found.message
     assert "epsilon outweighs them" in found.cause
 
 

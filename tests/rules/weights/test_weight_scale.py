@@ -189,7 +189,7 @@ def test_a_tied_embedding_makes_the_logits_too_large() -> None:
     found = finding(judged(model, TOKENS, next_token), "IH106")
     assert found.severity == Severity.ERROR
     assert found.layers[0] == "embedding"
-    assert "embeddings that are the head too have 0.02, limit 0.3" in found.message
+    assert "embeddings tied to the head usually have 0.02, limit 0.3" in found.message
     assert found.fix == "nn.init.normal_(model.embedding.weight, std=0.02)"
     assert mended(model, "IH106", TOKENS, next_token).ok
     assert judged(Language(1.0), TOKENS, next_token).causes == ()
@@ -222,7 +222,7 @@ def test_one_odd_norm_is_a_warning() -> None:
     found = finding(judged(model), "IH106")
     assert (found.severity, found.layers) == (Severity.WARNING, ("norms.2",))
     assert found.message.startswith("norms.2: weights 10x too large (rms 10; ")
-    assert found.message.endswith("median of the norms is 1, limit 4)")
+    assert found.message.endswith("median of the normalization weights is 1, limit 4)")
     assert judged(model, **with_options("weight-scale", max_norm_octaves=4.0)).causes == ()
     mended(model, "IH106")
 
@@ -234,7 +234,7 @@ def test_all_norms_near_zero_silence_the_network() -> None:
     found = finding(judged(model), "IH106")
     assert found.severity == Severity.ERROR
     assert found.message.startswith("norms.0 ... norms.5 (6 layers): weights up to 4")
-    assert "norms start with 1, limit 0.25" in found.message
+    assert "normalization weights usually start at 1, limit 0.25" in found.message
     assert found.fix == "for i in range(6): nn.init.ones_(model.norms[i].weight)"
     assert mended(model, "IH106").ok
 
