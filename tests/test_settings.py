@@ -95,7 +95,7 @@ def test_a_schedule_without_an_end_is_never_over(schedule: Any) -> None:
         ({"ignore": ("IH1", " ")}, "a blank word names no rule and no layer"),
         ({"select": 3}, "select"),
         ({"rules": {"dead-unit": {}}}, "unknown rule 'dead-unit'; did you mean 'dead-units'?"),
-        ({"rules": {"IH204": {"max_share": 0.9}}}, "options go by the rule's name: 'dead-units', not 'IH204'"),
+        ({"rules": {"IH204": {"max_share": 0.9}}}, "options are set by rule name: use 'dead-units' instead of 'IH204'"),
         (
             {"rules": {"dead-units": {"max_shar": 0.9}}},
             "unknown option of dead-units 'max_shar'; did you mean 'max_share'?",

@@ -1,6 +1,6 @@
-"""What several rules read from a recording: roles of layers, trained weights, levels, symptoms, fixes, wording.
+"""Values that several rules derive from a recording: roles of layers, trained weights, levels, symptoms, fixes.
 
-`facts` computes it once a recording, by the thresholds that the settings give (`limits`).
+`facts` computes them once per recording, with the thresholds from the settings (`limits`).
 
-No rule and no severity is decided here, and no tensor is seen.
+This package assigns no severities and handles no tensors.
 """

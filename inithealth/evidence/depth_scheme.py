@@ -1,4 +1,4 @@
-"""GPT's rule for residual branches: what ends them starts smaller by the square root of how many there are."""
+"""GPT-2's scheme for residual branches: the last layer of each starts smaller by the square root of their number."""
 
 from __future__ import annotations
 
@@ -18,39 +18,40 @@ Size = Callable[[Weight], float]
 
 
 class DepthLimits(Limits):
-    """What shows that layers are scaled by the depth."""
+    """When layers count as scaled by depth."""
 
     max_difference: float = limit(
         0.05,
-        "difference between layers of one size: the rms of 64 x 64 random weights is known to 1 %",
-        unit="share of the larger size",
+        "largest difference between layers of the same scale: the rms of 64 x 64 random weights varies by 1%",
+        unit="share of the larger scale",
     )
     max_depth_difference: float = limit(
         0.1,
-        "difference from the root of the depth: sqrt(2 N) of 12 blocks is 6 % from that of 11",
+        "largest difference from sqrt(depth) for a layer to count as scaled by depth: sqrt(2 N) for 12 blocks differs "
+        "by 4% from that for 11",
         unit="share of the larger factor",
     )
-    min_roles: int = limit(2, "fewest roles of one size that show which size is usual", unit="roles")
+    min_roles: int = limit(2, "fewest groups of layers with the same scale that define the usual scale", unit="groups")
     min_blocks: int = limit(
-        3, "fewest blocks of a depth that is judged: with fewer, sqrt(2 N) is close to other factors", unit="blocks"
+        3, "fewest blocks of a network that is checked: with fewer, sqrt(2 N) is close to other factors", unit="blocks"
     )
 
 
 @dataclass(frozen=True)
 class Unscaled:
-    """Branch ends that were left out, and the layers that show that the others were not."""
+    """Last layers of residual branches that are not scaled by depth, in a network with layers that are."""
 
     ends: list[Layer]
-    scaled: list[Layer]  # one role of them
-    misplaced: list[Layer]  # scaled though they end no branch
-    branches: int  # that the scale is for
+    scaled: list[Layer]  # layers of one role that are scaled by depth
+    misplaced: list[Layer]  # layers scaled by depth that are not the last of a branch
+    branches: int  # number of branches that the scaling is for
 
 
 def unscaled_ends(recording: Recording, limits: DepthLimits) -> Unscaled | None:
-    """Branch ends as large as every other layer, in a network that scales some role down by its depth.
+    """Return the last layers of branches that are not scaled, if some layers are scaled by depth; else None.
 
-    Schemes keep the std, or the gain by fan_in, by fan_out or by both. The layers that end no branch tell which:
-    what is left out has to be so by every measure that they share.
+    A scheme gives layers the same std, or the same gain by fan_in, fan_out or both. The layers inside the branches show
+    which of these they share; a layer counts as not scaled only if it is not scaled by any of them.
     """
     shared = _by_every_measure(recording, limits)
     if not shared:
@@ -61,7 +62,7 @@ def unscaled_ends(recording: Recording, limits: DepthLimits) -> Unscaled | None:
 
 
 def scaled_by_depth(recording: Recording, limits: DepthLimits) -> bool:
-    """Whether the branch ends are smaller than the layers within the branches by the root of the depth."""
+    """Whether the last layers of branches are smaller than the layers inside by the square root of the depth."""
     inside = [layer for layer, weight in recording.weighted if _judged(layer, weight)]
     roles = [role for role in grouped(inside, block_role) if len(role) >= limits.min_blocks]
     ends = [role for role in roles if _ends(role)]
@@ -73,7 +74,7 @@ def scaled_by_depth(recording: Recording, limits: DepthLimits) -> bool:
 
 
 def scaled_twice(recording: Recording, limits: DepthLimits) -> list[Layer]:
-    """Layers within the branches that are scaled by the depth although the branch ends are so already."""
+    """Return the layers inside the branches that are scaled by depth although the last layers are scaled too."""
     shared = _by_every_measure(recording, limits)
     if not shared or any(not each.scaled or each.ends for each in shared):
         return []
@@ -82,10 +83,10 @@ def scaled_twice(recording: Recording, limits: DepthLimits) -> list[Layer]:
 
 
 def _by_every_measure(recording: Recording, limits: DepthLimits) -> list[Unscaled]:
-    """The branch ends by each measure that the layers within the branches share.
+    """Return the result for each measure that the layers inside the branches share.
 
-    A measure that all of them share is preferred to one that they share only if some are scaled where no branch
-    ends: in 4 blocks, layers that widen by four look as if the others were smaller by sqrt(4).
+    Measures by which no layer inside is scaled by depth are preferred: in a network with 4 blocks, layers that widen
+    by four make the others look smaller by sqrt(4).
     """
     trained = trained_layers(recording)
     inside = [layer for layer, weight in recording.weighted if _judged(layer, weight) and layer.name not in trained]
@@ -96,7 +97,7 @@ def _by_every_measure(recording: Recording, limits: DepthLimits) -> list[Unscale
 
 
 def _left_out(roles: Sequence[list[Layer]], size: Size, branches: int, limits: DepthLimits) -> Unscaled | None:
-    """None where the layers that end no branch have no common size by this measure."""
+    """Return the result for one measure; None if the layers inside the branches do not share it."""
     inner = [role for role in roles if not _ends(role)]
     usual, agreeing = _usual([_middle(role, size) for role in inner], limits)
     if agreeing < limits.min_roles:
@@ -105,7 +106,7 @@ def _left_out(roles: Sequence[list[Layer]], size: Size, branches: int, limits: D
     wrong = [role for role, _ in depths if not _ends(role)]
     if agreeing + len(wrong) < len(inner):
         return None
-    # Other layers within a branch are small for many reasons; a factor of a product is as good as its end.
+    # Only last layers and factors of a product show depth scaling; other layers are small for many reasons.
     evidence = [pair for pair in depths if _ends(pair[0]) or pair[0][0].feeds == "gate"]
     misplaced = [layer for role in wrong for layer in role]
     if not evidence:
@@ -116,20 +117,20 @@ def _left_out(roles: Sequence[list[Layer]], size: Size, branches: int, limits: D
 
 
 def _usual(sizes: Sequence[float], limits: DepthLimits) -> tuple[float, int]:
-    """The most common size, and how many have it."""
+    """Return the most common scale, and how many layers have it."""
     agreeing = [(sum(_close(one, other, limits.max_difference) for other in sizes), one) for one in sizes]
     amount, one = max(agreeing, default=(0, 0.0))
     return one, amount
 
 
 def _depth(role: Sequence[Layer], usual: float, size: Size, branches: int, limits: DepthLimits) -> int:
-    """The number of branches that a role is scaled down for; 0 where it is not."""
+    """Return the number of branches that the layers of a role are scaled for; 0 if they are not scaled by depth."""
     blocks = len(role)
     factor = usual / _middle(role, size)
     for depth in (2 * blocks, branches, blocks):
         if depth > 1 and _close(factor, math.sqrt(depth), limits.max_depth_difference):
             return depth
-    # Some count the blocks up to the layer's own.
+    # Some schemes use the number of blocks up to the layer's own.
     growing = (
         _close(usual / size(weight), math.sqrt(2 * (n + 1)), limits.max_depth_difference)
         for n, (_, weight) in enumerate(weighted(role))
@@ -138,7 +139,7 @@ def _depth(role: Sequence[Layer], usual: float, size: Size, branches: int, limit
 
 
 def _judged(layer: Layer, weight: Weight) -> bool:
-    # A norm behind a layer takes its scale away: there is nothing to scale by depth.
+    # A normalization after a layer removes its scale, so depth scaling has no effect there.
     inside = (layer.bypassable or layer.ends_branch) and not layer.normed
     drawn = weight.trainable and bool(weight.gain) and bool(weight.fan_out)
     return inside and drawn and layer.kind in _DRAWN

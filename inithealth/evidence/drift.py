@@ -1,4 +1,4 @@
-"""A network's own early steps: what its later ones are compared with."""
+"""Changes of a layer's values during training, relative to the network's early steps."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ Reading = Callable[[Measurement], float | None]
 
 
 def baseline(recording: Recording, fewest: int) -> Sequence[Step]:
-    """The early steps, as far as they were recorded; empty where there are too few."""
+    """Return the early steps that were recorded; empty if there are fewer than `fewest`."""
     early = [step for step in recording.steps[1 : 1 + EARLY] if not step.broken]
     return early if len(early) >= fewest else []
 
 
 def latest(recording: Recording) -> Step | None:
-    """The last step recorded, where it lies beyond the early ones and is not broken."""
+    """Return the last recorded step; None if it is an early or a broken one."""
     last = recording.steps[-1] if len(recording.steps) > 1 + EARLY else None
     return None if last is None or last.broken else last
 
 
 def drifts(recording: Recording, read: Reading, fewest: int) -> dict[str, float]:
-    """Octaves by which each layer's number has changed since the early steps. Empty before there are later ones."""
+    """Return the change of each layer's value since the early steps, in octaves; empty without later steps."""
     last = latest(recording)
     early = [_by_layer(step, read) for step in baseline(recording, fewest)]
     if last is None or not early:
@@ -38,7 +38,7 @@ def drifts(recording: Recording, read: Reading, fewest: int) -> dict[str, float]
 
 
 def beyond_the_network(drift: Mapping[str, float]) -> dict[str, float]:
-    """The same, less what all layers have changed by."""
+    """Return the changes minus the median change of all layers."""
     middle = median(drift.values()) if drift else 0.0
     return {layer: octaves - middle for layer, octaves in drift.items()}
 

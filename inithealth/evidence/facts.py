@@ -1,7 +1,7 @@
-"""What several rules ask of one recording, computed once, by the limits that the settings give.
+"""Values that several rules derive from a recording, computed once with the limits from the settings.
 
-The facts are attached to the recording, so that a rule needs nothing else: ``Rule.check(recording)``. A copy of a
-recording keeps the limits; its facts are computed anew.
+They are cached in the recording, so that a rule needs no other argument: ``Rule.check(recording)``. A copy of a
+recording keeps the limits but not the cached values.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ L = TypeVar("L", bound=SharedLimits)
 
 
 class _Facts:
-    """Values by the function that computes them, of exactly one recording."""
+    """The cached values of one recording, by the function that computes them."""
 
     def __init__(self, recording: Recording | None, limits: Sequence[SharedLimits]) -> None:
-        # Weak: with a cycle the recording would stay in memory until the garbage collector finds it.
+        # A weak reference: a cycle would keep the recording in memory until the garbage collector runs.
         self._recording = None if recording is None else ref(recording)
         self.limits = tuple(limits)
         self.values: dict[Callable[[Recording], Any], Any] = {}
@@ -31,21 +31,22 @@ class _Facts:
         return self._recording is not None and self._recording() is recording
 
     def __eq__(self, other: object) -> bool:
-        """Recordings of equal numbers are equal, whatever has been computed of them."""
+        """Compare equal to any cache: recordings with equal numbers are equal, whatever is cached."""
         return other is None or isinstance(other, _Facts)
 
     __hash__ = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copied and pickled without the values, and without the recording, which is another one then."""
+        """Copy and pickle the limits only: the values and the recording belong to the original."""
         return _Facts, (None, self.limits)
 
 
 def with_limits(recording: Recording, limits: Iterable[object]) -> Recording:
-    """A copy of the recording that is judged by these limits; the recording itself where it is so already.
+    """Return a copy of the recording with these limits; the recording itself if it has them already.
 
     Args:
-        limits: rules, or others; those that are no SharedLimits are left out. They replace earlier ones of their kind.
+        limits: rules or other objects; those that are not SharedLimits are ignored. They replace earlier limits of
+            the same class.
     """
     shared = [each for each in limits if isinstance(each, SharedLimits)]
     known = _limits(recording)
@@ -57,12 +58,12 @@ def with_limits(recording: Recording, limits: Iterable[object]) -> Recording:
 
 
 def limits_of(recording: Recording, kind: type[L]) -> L:
-    """The limits of that kind that the recording is judged by: its defaults where the settings give none."""
+    """Return the recording's limits of a class; the defaults if the settings give none."""
     return next((each for each in _limits(recording) if isinstance(each, kind)), None) or kind()
 
 
 def fact(compute: Callable[[Recording], T]) -> Callable[[Recording], T]:
-    """Makes a function of a recording compute its value once."""
+    """Return a function that caches its value in the recording."""
 
     @wraps(compute)
     def once(recording: Recording) -> T:

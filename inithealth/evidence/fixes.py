@@ -1,4 +1,4 @@
-"""Fixes as code to type: with ``model`` and ``torch.nn as nn`` at hand it runs as it stands."""
+"""Fixes as Python code, which runs unchanged with ``model`` and ``torch.nn as nn`` defined."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from inithealth.recording import Layer, Weight, weighted
 from inithealth.theory.activations import row_of
 from inithealth.theory.gains import wanted_gain, wanted_std
 
-Statement = Callable[[str], str]  # what is done to the parameter of a name
+Statement = Callable[[str], str]  # returns the statement that changes the parameter with this name
 
 _PARAMETRIZED = re.compile(r"\.?parametrizations\.(\w+)\.original\d*$")
 _TORCHS_OWN = ("Linear", *(f"Conv{way}{dimensions}d" for way in ("", "Transpose") for dimensions in (1, 2, 3)))
 _FEWEST_IN_A_LOOP = 3
-_INDEX = "{i}"  # stands for the number that a loop counts: no module can be called that
+_INDEX = "{i}"  # placeholder for the loop index in a parameter name: no module can have this name
 
 
 LOWER_RATE = "lower the learning rate, or clip the gradients: Trainer(gradient_clip_val=1.0)"
 
 
 def code(name: str) -> str:
-    """``layers.3.fc.weight`` as one writes it: ``model.layers[3].fc.weight``."""
+    """Return the code for a name: ``model.layers[3].fc.weight`` for ``layers.3.fc.weight``."""
     written = "model"
     for part in filter(None, name.split(".")):
         if is_position(part) or part == _INDEX:
@@ -37,12 +37,12 @@ def code(name: str) -> str:
 
 
 def each(layers: Sequence[Layer], factor: float = 1.0) -> str:
-    """Initializes every layer as its activation wants, at ``factor`` times the scale; a line for each way of it."""
+    """Return code that initializes all layers with the gain of their activation, times ``factor``."""
     alike: dict[str, tuple[Statement, list[str]]] = {}
     done: set[str] = set()
     for layer, weight in weighted(layers):
         if weight.name in done:
-            continue  # a tied weight is one parameter in two layers: the first one's initialization counts
+            continue  # a tied weight is one parameter in two layers: it is initialized for the first one
         done.add(weight.name)
         statement = _initialize(layer, weight, factor)
         alike.setdefault(statement("weight"), (statement, []))[1].append(weight.name)
@@ -50,32 +50,32 @@ def each(layers: Sequence[Layer], factor: float = 1.0) -> str:
 
 
 def zero_biases(layers: Sequence[Layer]) -> str:
-    """Sets every layer's bias to zero."""
+    """Return code that sets the bias of each layer to zero."""
     targets = [layer.bias.name for layer in layers if layer.bias is not None]
     return "\n".join(_lines(lambda name: f"nn.init.zeros_({code(name)})", targets))
 
 
 def start_biases(layers: Sequence[Layer], low: float, high: float) -> str:
-    """Draws every layer's bias evenly between two values."""
+    """Return code that initializes the bias of each layer from a uniform distribution."""
     targets = [layer.bias.name for layer in layers if layer.bias is not None]
     return "\n".join(_lines(lambda name: f"nn.init.uniform_({code(name)}, {low:g}, {high:g})", targets))
 
 
 def scale(layers: Sequence[Layer], factors: Sequence[float]) -> str:
-    """Multiplies the weights of each layer by its factor."""
+    """Return code that multiplies the weight of each layer by its factor."""
     pairs = [(layer.weight.name, factor) for layer, factor in zip(layers, factors, strict=True) if layer.weight]
     return "\n".join(f"{code(name)}.data.mul_({factor:.2g})" for name, factor in pairs)
 
 
 def freeze(layers: Sequence[Layer]) -> str:
-    """Takes the layers out of the training: their modules, or the one parameter where a module has several weights."""
+    """Return code that freezes the layers: their modules, or single parameters of modules with several weights."""
     modules = [layer.module for layer in layers if layer.module and layer.module == layer.name]
     alone = [weight.name for layer, weight in weighted(layers) if layer.module not in modules]
     return "\n".join(_lines(lambda name: f"{code(name)}.requires_grad_(False)", list(dict.fromkeys(modules + alone))))
 
 
 def redraw(layers: Sequence[Layer], stds: Sequence[float] | None = None) -> str:
-    """Draws every weight anew from a normal distribution, of the std it has or of those given."""
+    """Return code that draws each weight from a normal distribution with its present std, or with a given one."""
     alike: dict[str, tuple[Statement, list[str]]] = {}
     for place, layer in enumerate(layers):
         if layer.weight is not None:
@@ -88,25 +88,25 @@ def redraw(layers: Sequence[Layer], stds: Sequence[float] | None = None) -> str:
 
 
 def by_depth(layers: Sequence[Layer], branches: int, blocks: int, undo: Sequence[Layer] = ()) -> str:
-    """Divides every weight by the square root of the number of residual branches, and multiplies some back."""
+    """Return code that divides each weight by the square root of the number of branches, and multiplies ``undo``."""
     root = f"math.sqrt(2 * {blocks})" if branches == 2 * blocks else f"math.sqrt({branches})"
     lines = [*_lines(_changed("/", root), _sizes(layers)), *_lines(_changed("*", root), _sizes(undo))]
     return "\n".join(["import math", *lines]) if lines else ""
 
 
 def _sizes(layers: Sequence[Layer]) -> list[str]:
-    """The parameters that hold the size of each weight."""
+    """Return the names of the parameters that set the scale of each weight."""
     names = [(weight.name, _weight_normed(layer)) for layer, weight in weighted(layers)]
     return list(dict.fromkeys(_size_of(name) if normed else name for name, normed in names))
 
 
 def _size_of(name: str) -> str:
-    """The size that weight_norm keeps apart from a direction: ``fc.weight_v`` -> ``fc.weight_g``."""
+    """Return the name of weight_norm's magnitude for its direction: ``fc.weight_v`` -> ``fc.weight_g``."""
     return name.removesuffix("_v") + "_g"
 
 
 def _weight_normed(layer: Layer) -> bool:
-    """Whether ``torch.nn.utils.weight_norm`` keeps this weight: torch's own layers have no ``weight_v`` else."""
+    """Whether ``torch.nn.utils.weight_norm`` made this weight: torch's own layers have no ``weight_v`` otherwise."""
     return layer.parameter.rpartition(".")[2] == "weight_v" and layer.type_name in _TORCHS_OWN
 
 
@@ -137,13 +137,13 @@ def _init(layer: Layer, call: str, arguments: str) -> Statement:
 
 
 def _whole(name: str) -> str | None:
-    """What a parametrization computes of a parameter: set as a whole, it knows how to take itself apart."""
+    """Return the code of the parametrized weight that a parameter belongs to; assigning it sets the parameters."""
     found = _PARAMETRIZED.search(name)
     return None if found is None else f"{code(name[: found.start()])}.{found.group(1)}"
 
 
 def _initializer(layer: Layer, weight: Weight, factor: float) -> tuple[str, str]:
-    """The function of torch.nn.init, and its arguments behind the weight."""
+    """Return the name of the torch.nn.init function, and its arguments after the weight."""
     if layer.kind == "norm" or len(weight.shape) < 2:
         return "ones_", ""
     if layer.kind == "embedding":
@@ -164,12 +164,12 @@ def _initializer(layer: Layer, weight: Weight, factor: float) -> tuple[str, str]
 
 
 def _as_torch_counts(weight: Weight) -> bool:
-    """Whether the weight's inputs are where torch.nn.init looks for them; those of a transposed one are not."""
+    """Whether torch.nn.init computes the same fan_in; it does not for transposed weights."""
     return weight.fan_in is None or math.prod(weight.shape[1:]) == weight.fan_in
 
 
 def _lines(statement: Statement, targets: Sequence[str]) -> list[str]:
-    """The statement for each name; names that differ in one number make a loop."""
+    """Return the statement for each name; names that differ in one number become a loop."""
     alike: dict[str, list[NumberedName]] = {}
     for name in targets:
         split = split_positions(name)
@@ -188,7 +188,7 @@ def _lines(statement: Statement, targets: Sequence[str]) -> list[str]:
 
 
 def _counted(values: Sequence[int]) -> str:
-    """What counts through these numbers."""
+    """Return the code of an iterable over these numbers."""
     first, last, stride = values[0], values[-1], values[1] - values[0]
     if list(values) != list(range(first, last + 1, stride)):
         return f"({', '.join(map(str, values))})"

@@ -1,4 +1,4 @@
-"""What float16 can hold of a signal: nothing above 65,504, nothing below 6e-8."""
+"""Limits of float16: no numbers above 65,504 and none below 6e-8."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import math
 from inithealth.recording import Signal, Step
 
 LARGEST = 65504.0
-_HALF_OF_LEAST = 2.0**-25  # what is smaller is rounded to zero
+_HALF_OF_LEAST = 2.0**-25  # smaller values are rounded to zero
 
 
 def flushed(step: Step) -> dict[str, float]:
-    """Share of the gradient at each layer's output that is rounded to zero; layers with float16 gradients alone."""
+    """Return the share of the gradient that is rounded to zero, for each layer with a float16 gradient."""
     signals = {m.layer: m.gradient for m in step.layers if m.gradient is not None}
     return {
         layer: _flushed(signal, step.loss_scale)
@@ -21,7 +21,7 @@ def flushed(step: Step) -> dict[str, float]:
 
 
 def _flushed(gradient: Signal, loss_scale: float) -> float:
-    """As of a normal distribution as wide as what is left."""
+    """Return the share rounded to zero, assuming a normal distribution with the rms of the non-zero elements."""
     if gradient.rms == 0.0 or gradient.zero_share >= 1.0:
         return 1.0
     left = gradient.rms * loss_scale / math.sqrt(1.0 - gradient.zero_share)
@@ -29,7 +29,7 @@ def _flushed(gradient: Signal, loss_scale: float) -> float:
 
 
 def outputs_beyond(limit: float, step: Step) -> dict[str, float]:
-    """The largest element of each layer's float16 output that is above a limit and not yet infinite."""
+    """Return the largest element of each layer's finite float16 output, if it is above the limit."""
     signals = {m.layer: m.output for m in step.layers if m.output is not None}
     return {
         layer: signal.abs_max

@@ -1,4 +1,4 @@
-"""Whose gain makes a signal fade or grow over the depth, why, and what mends it."""
+"""Which layers' gains make a signal or gradient shrink or grow with depth, why, and the fix."""
 
 from __future__ import annotations
 
@@ -14,76 +14,74 @@ from inithealth.recording import Layer
 from inithealth.theory.activation_table import BY_NAME
 from inithealth.theory.gains import gradient_through, has_gain, signal_through, wanted_gain
 
-# Any gain lets the gradient fade through these.
+# Through these the gradient shrinks with any gain.
 _SIGMOIDS = frozenset(name for name, row in BY_NAME.items() if row.function is not None and row.opens)
 
 
 class GainLimits(Limits):
-    """What makes the gain of a layer's weights a cause."""
+    """When the gain of a layer's weights counts as a cause."""
 
     min_gain_difference: float = limit(
         0.05,
-        "least difference between a layer's gain and the one that keeps the signal, for its weights to be named as the "
-        "cause; more where so few weights differ by more by chance",
-        unit="share of the gain that keeps the signal",
+        "smallest difference between a layer's gain and the one that preserves the signal for the layer to be named as "
+        "the cause; larger for layers with few weights, whose gain varies by chance",
+        unit="share of the gain that preserves the signal",
     )
 
 
 def relative_gain(layer: Layer) -> float:
-    """The weights' gain over the one that keeps the signal's size through the activation behind them."""
+    """Return the weights' gain relative to the one that preserves the signal's rms through the activation."""
     return layer.gain / wanted_gain(layer) if layer.gain else 1.0
 
 
 def _chance(layer: Layer, least: float) -> float:
-    """By how much a gain may be off by chance: three standard errors of the rms of so many random weights."""
+    """Return how much a gain may deviate by chance: three standard errors of the rms of this many random weights."""
     return max(least, 3 / math.sqrt(2 * max(1, math.prod(layer.shape))))
 
 
 def weakest(layers: Sequence[Layer], limits: GainLimits) -> list[Layer]:
-    """The layers whose gain is below what their activation wants, weakest first; all where the gains do not tell."""
-    weak = [layer for layer in layers if relative_gain(layer) < 1 - _chance(layer, limits.min_gain_difference)] or list(
-        layers
-    )
-    return sorted(weak, key=lambda layer: (round(math.log2(relative_gain(layer))), layer.index))
+    """Return the layers with a too small gain, smallest first; all layers if there are none."""
+    small = [layer for layer in layers if relative_gain(layer) < 1 - _chance(layer, limits.min_gain_difference)]
+    return sorted(small or layers, key=lambda layer: (round(math.log2(relative_gain(layer))), layer.index))
 
 
-def strongest(layers: Sequence[Layer], way: Sequence[Layer], limits: GainLimits) -> list[Layer]:
-    """What makes a signal grow, in order: residual branches, which add up; else what has too large a gain.
+def strongest(layers: Sequence[Layer], path: Sequence[Layer], limits: GainLimits) -> list[Layer]:
+    """Return the layers that make a signal grow: the last layers of residual branches, or those with too large a gain.
 
     Args:
-        layers: the whole network, whose branches are alike.
-        way: those that the signal has passed where it is largest.
+        layers: all layers of the network.
+        path: the layers up to the one where the signal is largest.
     """
-    if any(layer.ends_branch for layer in way):
+    if any(layer.ends_branch for layer in path):
         return [layer for layer in layers if layer.ends_branch]
-    way = [layer for layer in way if not layer.bypassable] or list(way)
-    return [layer for layer in way if relative_gain(layer) > 1 + _chance(layer, limits.min_gain_difference)] or way
+    path = [layer for layer in path if not layer.bypassable] or list(path)
+    return [layer for layer in path if relative_gain(layer) > 1 + _chance(layer, limits.min_gain_difference)] or path
 
 
 def explain(layers: Sequence[Layer], limits: GainLimits, of: Literal["signal", "gradient"] = "signal") -> str:
-    """What the gains of the blamed layers make of the signal over the depth, or of the gradient on its way back."""
+    """Return as text how the gains of these layers scale the signal, or the gradient in the backward pass."""
     if _branches(layers):
         branches = verb(len(layers), "residual branch adds", "residual branches add")
-        return f"{len(layers)} {branches} to the signal, and no normalization takes its growth away"
+        return f"{len(layers)} {branches} to the signal, and no normalization limits its growth"
     if _mostly_sigmoid(layers):
-        return f"a sigmoid passes at most a quarter of the gradient, and {len(layers)} of them follow each other"
-    told = [layer for layer in layers if layer.gain]
-    gain = median(relative_gain(layer) for layer in told) if told else 1.0
+        return f"a sigmoid passes at most a quarter of the gradient, and the network has {len(layers)} in a row"
+    weighted = [layer for layer in layers if layer.gain]
+    gain = median(relative_gain(layer) for layer in weighted) if weighted else 1.0
     if abs(gain - 1) <= limits.min_gain_difference:
-        return "no layer's weights stand out: what lies between the layers scales the signal"
+        return "the scale of the weights is as expected; operations between the layers scale the signal"
     activation = next((layer.activation for layer in layers if has_gain(layer)), None)
-    through = f"through {activation}" if activation else "as it is"
-    after = (signal_through if of == "signal" else gradient_through)(told)
-    total = "" if len(told) == 1 else f": over {len(told)} layers that makes the {of} {times(after)}"
-    return f"the weights of {span(layers)} have {times(gain)} the gain that keeps the signal {through}{total}"
+    through = f" through {activation}" if activation else ""
+    after = (signal_through if of == "signal" else gradient_through)(weighted)
+    total = "" if len(weighted) == 1 else f": over {len(weighted)} layers this scales the {of} by {times(after)}"
+    return f"the weights of {span(layers)} have {times(gain)} the gain that preserves the signal{through}{total}"
 
 
 def fix(layers: Sequence[Layer]) -> str:
-    """What to type, or to change where no initialization helps."""
+    """Return the code that fixes the gains, or advice if no initialization helps."""
     if _branches(layers):
         return fixes.each(layers, factor=len(layers) ** -0.5)
     if _mostly_sigmoid(layers):
-        return "use tanh or ReLU in place of the sigmoids, or a normalization before each: weights alone seldom mend it"
+        return "use tanh or ReLU instead of sigmoid, or add a normalization before each: new weights rarely fix it"
     return fixes.each(layers)
 
 

@@ -1,4 +1,4 @@
-"""The residual trunk: how large it is where each branch reads it, and what each branch adds."""
+"""The residual stream: its scale at the input of each branch, and the scale of what each branch adds."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from inithealth.recording import Layer, Measurement, Recording
 
 @dataclass(frozen=True)
 class Branch:
-    """One residual branch: its layers in forward order, the last of which ends it."""
+    """A residual branch: its layers in forward order."""
 
     layers: tuple[Layer, ...]
-    level: float  # rms of the trunk where the branch reads it
-    added: float  # rms of what it adds
+    level: float  # rms of the residual stream at the input of the branch
+    added: float  # rms of the branch's output
 
     @property
     def end(self) -> Layer:
@@ -24,17 +24,17 @@ class Branch:
 
     @property
     def normed(self) -> bool:
-        """Whether a norm within the branch makes what it adds independent of the trunk's size."""
+        """Whether a normalization makes the branch's output independent of the scale of the residual stream."""
         return any(layer.kind == "norm" or layer.normed or layer.reads_norm for layer in self.layers)
 
     @property
     def growth(self) -> float:
-        """By how much the trunk grows where the branch joins it: two signals that know nothing of each other."""
+        """Growth of the residual stream where the branch is added, assuming that the two are uncorrelated."""
         return math.hypot(self.level, self.added) / self.level
 
 
 def branches(recording: Recording) -> list[Branch]:
-    """The residual branches whose levels were measured, in forward order."""
+    """Return the residual branches whose input and output were measured, in forward order."""
     found: list[Branch] = []
     inside: list[Layer] = []
     first, sizes = recording.first, _scale_sizes(recording)
@@ -54,34 +54,33 @@ def branches(recording: Recording) -> list[Branch]:
 
 
 def growth(found: Sequence[Branch]) -> float:
-    """How much larger the trunk is behind the branches than before, by the branches' doing.
+    """Return the growth of the residual stream that the branches cause: the smaller of two estimates.
 
-    The trunk may be larger for other reasons (a second embedding, layers of its own), or what a branch adds
-    smaller than what its last layer puts out (a constant factor): the lesser of both readings is taken.
+    The stream may also grow for other reasons (a second embedding, layers outside the branches), and a branch may add
+    less than the output of its last layer (a constant factor).
     """
     if not found:
         return 1.0
-    levelled = max(branch.level for branch in found) / found[0].level * found[-1].growth
-    added = math.exp(min(sum(math.log(branch.growth) for branch in found), 600.0))
-    return min(levelled, added)
+    by_level = max(branch.level for branch in found) / found[0].level * found[-1].growth
+    by_branches = math.exp(min(sum(math.log(branch.growth) for branch in found), 600.0))
+    return min(by_level, by_branches)
 
 
 def growth_if_scaled(grown: float, amount: int) -> float:
-    """What a growth by so many branches that add alike would be, were each smaller by the root of their number."""
+    """Return what a growth would be if each of the equal branches were divided by the square root of their number."""
     return math.sqrt(1.0 + (grown**2 - 1.0) / max(1, amount))
 
 
 def _read(layer: Layer, m: Measurement) -> float:
-    """rms of what a layer reads; 0 where it was not measured."""
+    """Return the rms of a layer's input; 0 if it was not measured."""
     if m.input is not None and signal_path.usable(m.input):
         return m.input.rms
+    # The scale may be the gain of a normalization that is not a module.
     if layer.kind == "scale" and layer.weight is not None and layer.weight.rms > 0 and m.output is not None:
-        return (
-            m.output.rms / layer.weight.rms if signal_path.usable(m.output) else 0.0
-        )  # the gain of a norm written by hand
+        return m.output.rms / layer.weight.rms if signal_path.usable(m.output) else 0.0
     return 0.0
 
 
 def _scale_sizes(recording: Recording) -> dict[str, float]:
-    """rms of each learned scale, by the layer's and by the parameter's name."""
+    """Return the rms of each learned scale, by the name of the layer and of the parameter."""
     return {name: weight.rms for layer, weight in recording.weighted for name in (layer.name, weight.name)}

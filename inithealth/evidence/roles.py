@@ -1,6 +1,6 @@
-"""Which layers have the same role: what their authors initialize alike, or what is compared with each other.
+"""Which layers have the same role and are compared with each other.
 
-Each function returns a key that is equal for layers of the same role. There are several, since questions differ:
+Each function returns a key that is equal for layers of the same role. They answer different questions:
 
 - ``block_role``: which layers repeat each other from block to block?
 - ``scale_role``: which layers are expected to have weights of one scale?
@@ -18,12 +18,12 @@ from inithealth.layer_names import differing, is_position, split_numbers, split_
 from inithealth.recording import Layer
 from inithealth.theory.gains import wanted_gain
 
-_PARAMETRIZED = "Parametrized"  # torch renames the class of a module that computes its weight; it is the same class
-_TELLING_PARTS = 3  # of a name, at its end: the module that holds the layer, the layer and its parameter
+_PARAMETRIZED = "Parametrized"  # prefix that torch adds to the class name of a parametrized module
+_LAST_PARTS = 3  # parts at the end of a name: the parent module, the layer and its parameter
 
 
 def grouped(layers: Iterable[Layer], key: Callable[[Layer], Hashable]) -> list[list[Layer]]:
-    """Layers with equal keys together, in the order of their first."""
+    """Return the layers grouped by equal keys, in the order of each group's first layer."""
     groups: dict[Hashable, list[Layer]] = defaultdict(list)
     for layer in layers:
         groups[key(layer)].append(layer)
@@ -33,8 +33,8 @@ def grouped(layers: Iterable[Layer], key: Callable[[Layer], Hashable]) -> list[l
 def block_role(layer: Layer) -> Hashable:
     """Equal for layers that repeat each other in a list of modules: class, name without positions, and shape.
 
-    Numbers that are written into a word count: ``blocks.0.fc1`` and ``blocks.0.fc2`` are the first and the last
-    layer of a branch even where both are square, and only the last is scaled by the depth.
+    Numbers that are part of a word count: ``blocks.0.fc1`` and ``blocks.0.fc2`` are the first and the last layer of a
+    branch even if both are square, and only the last one is scaled by depth.
     """
     return layer.type_name, words(layer.name), layer.shape
 
@@ -42,14 +42,14 @@ def block_role(layer: Layer) -> Hashable:
 def scale_role(layer: Layer) -> Hashable:
     """Equal for layers whose weights are expected to have one scale: class, end of the name, shape, what it feeds.
 
-    Numbers written into a word do not count here, nor containers of a single module: what the output feeds
+    Numbers that are part of a word do not count here, nor do containers of a single module: what the output feeds
     distinguishes the layers of a block, and ``stage1.conv1`` and ``stage2.conv2`` before the same activation are peers.
-    As many peers as possible are needed, since fewer than three show nothing.
+    The role is broad because fewer than three peers cannot be compared.
     """
     known = layer.feeds != "unknown"
     return (
         layer.type_name.removeprefix(_PARAMETRIZED),
-        ".".join(layer.place.split(".")[-_TELLING_PARTS:]) if known else _place_in_block(layer.module),
+        ".".join(layer.place.split(".")[-_LAST_PARTS:]) if known else _place_in_block(layer.module),
         layer.shape,
         layer.feeds,
         layer.ends_branch,
@@ -58,7 +58,7 @@ def scale_role(layer: Layer) -> Hashable:
 
 
 def _place_in_block(module: str) -> str:
-    """The words of a name, and the position in the block: ``blocks.3.0`` -> ``blocks.0``, ``blocks.3`` -> ``blocks``.
+    """Return the words of a name and the position in the block: ``blocks.3.0`` -> ``blocks.0``.
 
     Without a graph it is not known what a layer feeds, and only its position distinguishes ``blocks.3.0`` and
     ``blocks.3.2``.
@@ -69,11 +69,11 @@ def _place_in_block(module: str) -> str:
 
 
 def author_role(layers: Sequence[Layer]) -> Callable[[Layer], Hashable]:
-    """The role among these layers by who wrote the initialization: class of the layer, and the module that holds it.
+    """Return a function that gives layers initialized by the same code the same role: layer class and parent module.
 
-    A module that holds one of the layers and no other, such as a convolution with its norm, initializes nothing of
-    its own: what holds it does. The layer's own name does not count, nor does its shape: one ``_init_weights`` treats
-    ``blocks.0.fc1`` and ``blocks.0.fc2`` alike.
+    A module with only one of the layers, such as a convolution with its normalization, is skipped: its parent
+    initializes the layer. The layer's own name and shape do not count, since one ``_init_weights`` initializes both
+    ``blocks.0.fc1`` and ``blocks.0.fc2``.
     """
     wrappers = _wrappers(layers)
 
@@ -90,17 +90,17 @@ def author_role(layers: Sequence[Layer]) -> Callable[[Layer], Hashable]:
 
 
 def _wrappers(layers: Iterable[Layer]) -> frozenset[str]:
-    """Names of the modules that hold exactly one of the modules of these layers."""
+    """Return the names of the modules that contain exactly one of the modules of these layers."""
     paths = [module.split(".") for module in {layer.module for layer in layers}]
     held = Counter(".".join(path[:end]) for path in paths for end in range(1, len(path)))
     return frozenset(name for name, amount in held.items() if amount == 1)
 
 
 def level_role(layer: Layer) -> Hashable:
-    """Equal for layers whose outputs are expected to have one level: kind, last word of the name, place in the flow.
+    """Equal for layers whose outputs are expected to have one level: kind, last word of the name, place in the graph.
 
-    The shape does not count, unlike that of ``scale_role``: a sound initialization gives wide and narrow layers
-    outputs of one level by weights of different scales.
+    Unlike in ``scale_role``, the shape does not count: a good initialization gives the outputs of wide and narrow
+    layers the same level with weights of different scales.
     """
     last = without_numbers(layer.name.rpartition(".")[2])
     return layer.kind, last, layer.feeds, layer.normed, layer.ends_branch, layer.bypassable, layer.head
@@ -110,7 +110,7 @@ def copied_block(names: Sequence[str]) -> Hashable:
     """Equal for groups of copies that belong to one copied block: the name up to its number, and the numbers.
 
     ``layers.0.fc1``, ``layers.1.fc1`` and ``layers.0.fc2``, ``layers.1.fc2`` are of one block: (``layers.``, (0, 1)).
-    Names that differ in more than numbers are a block of their own.
+    Names that differ in more than numbers form a block of their own.
     """
     split = [split_numbers(name) for name in names]
     rows = [each.numbers for each in split]

@@ -1,4 +1,4 @@
-"""Whether weights of a wrong scale keep a network from training, or are put right by it."""
+"""Whether a network with a wrong scale of its weights fails to train, or recovers in training."""
 
 from __future__ import annotations
 
@@ -11,50 +11,50 @@ from inithealth.recording import Layer, Recording
 
 
 class HarmLimits(Limits):
-    """How far weights may be off before training fails."""
+    """How far the scale of weights may deviate before training fails."""
 
     max_octaves_lost: float = limit(
         10.0,
-        "sum over the small layers on the way: one at 1/100 (6.6) slowed training at most, three (20) failed "
-        "where it mattered",
+        "largest sum of the deviations of too small layers that no skip connection bypasses: one layer scaled by 1/100 "
+        "(6.6) trained at least slowly, three layers (20) failed",
         unit="octaves (factors of 2)",
     )
     max_octaves_of_whole: float = limit(
         4.0,
-        "distance of a whole network beyond which it is an error: 8 times off was slowed at most, 20 to 100 "
-        "times off failed",
+        "deviation of all weights of a network beyond which it is an error: networks with a factor of 8 trained at "
+        "least slowly, with a factor of 20 to 100 they failed",
         unit="octaves (factors of 2)",
     )
     max_octaves_before_norms: float = limit(
         5.0,
-        "the same where the layers are right before norms: N(0, 1), 20 times too large, trained, 100 times "
-        "too large slowed or failed",
+        "the same if the layers are right before a normalization: N(0, 1), 20 times too large, trained; 100 times too "
+        "large trained slowly or failed",
         unit="octaves (factors of 2)",
     )
     min_rms_before_norm: float = limit(
         0.004,
-        "smallest output that a norm right after it normalizes: below, the 1e-5 that norms add to a variance is two "
-        "fifths of what they divide by",
+        "smallest output that a following normalization can normalize: below it, the epsilon of 1e-5 is more than 40% "
+        "of the variance that it divides by",
         unit="rms",
     )
 
 
 def loses_signal(layers: Sequence[Layer], octaves: float, limits: HarmLimits) -> bool:
-    """Whether weights that are too small take more of the signal than training gives back."""
+    """Whether the weights are so small that training does not restore the signal."""
     return abs(octaves) * sum(not layer.bypassable for layer in layers) > limits.max_octaves_lost
 
 
 def disables_branches(layers: Sequence[Layer], recording: Recording, limits: HarmLimits) -> bool:
-    """Whether all norm weights are among those that are too small, and most outputs are not normalized again."""
+    """Whether all normalization weights are too small, and most layers are not followed by another normalization."""
     norms = [layer for layer in recording.layers if layer.kind == "norm"]
     return bool(norms) and all(norm in layers for norm in norms) and not _normalized_again(recording, limits)
 
 
 def prevents_training(octaves: float, recording: Recording, limits: HarmLimits) -> bool:
-    """Whether a network whose weights are all off by one factor does not learn.
+    """Whether a network whose weights are all too large or too small by one factor fails to train.
 
-    Right before a norm the gradient grows as weights shrink, so small ones recover; large ones change slower by the
-    square of their size.
+    Before a normalization, the gradient is inversely proportional to the weights. Small weights therefore recover, but
+    large ones change more slowly by the square of the factor.
     """
     if _normalized_again(recording, limits):
         return octaves > limits.max_octaves_before_norms or (octaves > 0 and symptoms.has_symptom_with_norms(recording))
@@ -62,7 +62,7 @@ def prevents_training(octaves: float, recording: Recording, limits: HarmLimits) 
 
 
 def _normalized_again(recording: Recording, limits: HarmLimits) -> bool:
-    """Whether most layers are right before a norm, which takes away their scale and that of the one before them."""
+    """Whether most layers are right before a normalization, which removes the scale of their output."""
     drawn = [layer for layer in recording.layers if layer.kind in PROJECTIONS and layer.reaches_loss and not layer.head]
     outputs = {name: m.output for name, m in recording.first.items() if m.output is not None}
     normalized = [

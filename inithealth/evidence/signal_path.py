@@ -1,4 +1,4 @@
-"""The signal on its way: activation levels and gradient norms of the layers that it cannot get round."""
+"""Activation levels and gradient norms along the main path: the layers that no skip connection bypasses."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ Pair = tuple[Layer, Measurement]
 
 
 class LevelLimits(SharedLimits):
-    """Which layers' outputs show how large the signal is."""
+    """Which layers' outputs are compared."""
 
     min_fan: int = limit(
         8,
-        "fewest inputs and units of a layer whose output is compared: of fewer the rms may be small by chance. Also "
-        "for the symptoms that weight-scale looks for",
+        "fewest inputs and units of a layer whose output is compared: with fewer, the rms can be small by chance. Also "
+        "used by weight-scale for symptoms",
         unit="inputs or units",
     )
 
 
 @fact
 def first(recording: Recording) -> dict[str, Measurement]:
-    """The first recorded step's measurements by layer name, in forward order."""
+    """Return the measurements of the first recorded step by layer name, in forward order."""
     return recording.first
 
 
 @fact
 def measured(recording: Recording) -> tuple[Pair, ...]:
-    """Layers that transform the signal, in forward order, with what they did at the first step.
+    """Return the layers with weight matrices, in forward order, with their measurements at the first step.
 
-    Not those from which the graph is cut: what lies between them, norms or skips, is not known.
+    Detached layers are excluded, since the norms and skips around them are not known.
     """
     known, detached = first(recording), set(recording.detached)
     return tuple(
@@ -47,50 +47,50 @@ def measured(recording: Recording) -> tuple[Pair, ...]:
 
 @fact
 def trunk(recording: Recording) -> tuple[Pair, ...]:
-    """Those of them that no skip leads around; all where that leaves fewer than two."""
+    """Return the measured layers that no skip connection bypasses; all layers if there are fewer than two."""
     everything = measured(recording)
-    essential = tuple(pair for pair in everything if not pair[0].bypassable)
-    return essential if len(essential) > 1 else everything
+    main = tuple(pair for pair in everything if not pair[0].bypassable)
+    return main if len(main) > 1 else everything
 
 
 @fact
 def input_rms(recording: Recording) -> float:
-    """rms of the network's largest input; of tokens that of what is looked up for them, 1 where neither is known."""
+    """Return the rms of the largest input, or of the largest embedding output for tokens; 1 if neither is known."""
     levels = [s.rms for s in recording.inputs.values() if usable(s)]
     if not levels:
-        looked_up = [m.output for layer, m in measured(recording) if layer.kind == "embedding" and not layer.head]
-        levels = [signal.rms for signal in looked_up if signal is not None and usable(signal)]
+        embedded = [m.output for layer, m in measured(recording) if layer.kind == "embedding" and not layer.head]
+        levels = [signal.rms for signal in embedded if signal is not None and usable(signal)]
     return max(levels, default=1.0)
 
 
 def usable(signal: Signal | None) -> bool:
-    """Whether there are finite numbers to judge."""
+    """Whether a signal was measured and is finite."""
     return signal is not None and signal.non_finite == 0 and math.isfinite(signal.rms)
 
 
 def gradients(pairs: Sequence[Pair]) -> list[tuple[Layer, float]]:
-    """Norms of the loss's gradient at the layers' outputs; exact zeros are judged as such, not as small.
+    """Return the norms of the loss's gradient at the layers' outputs, without exact zeros, which other rules report.
 
-    Without those of queries and keys: where keys look alike, as at first, what compares them has none by right.
+    Layers of queries and keys are excluded: their gradient is expected to be near zero while the keys are similar.
     """
-    return [(layer, m.gradient.norm) for layer, m in pairs if m.gradient is not None and _moves(layer, m.gradient)]
+    return [(layer, m.gradient.norm) for layer, m in pairs if m.gradient is not None and _counts(layer, m.gradient)]
 
 
 def sensitivities(pairs: Sequence[Pair]) -> list[tuple[Layer, float]]:
-    """By how much the loss feels a relative change of each layer's output: norm of the output times gradient norm.
+    """Return the sensitivity of the loss to a relative change of each layer's output: output norm times gradient norm.
 
-    Before a normalization a signal half as large has a gradient twice as large, and nothing is different.
+    Unlike the gradient, it does not depend on the scale of a signal before a normalization.
     """
     norms = {layer.name: m.output.norm for layer, m in pairs if m.output is not None and usable(m.output)}
     return [(layer, norm * norms[layer.name]) for layer, norm in gradients(pairs) if norms.get(layer.name)]
 
 
-def _moves(layer: Layer, gradient: Signal) -> bool:
+def _counts(layer: Layer, gradient: Signal) -> bool:
     return usable(gradient) and gradient.rms > 0 and not layer.scores_only
 
 
 def _measures(recording: Recording, pairs: Sequence[Pair]) -> list[list[tuple[Layer, float]]]:
-    """The sizes that have to fade or grow, all of them, with at least two layers each."""
+    """Return the measures with at least two layers; gradients shrink or grow only if they do by all of them."""
     found = [gradients(pairs)]
     if recording.normalized:
         found.append(sensitivities(pairs))
@@ -99,7 +99,7 @@ def _measures(recording: Recording, pairs: Sequence[Pair]) -> list[list[tuple[La
 
 @fact
 def gradient_ratio(recording: Recording) -> tuple[Layer, float, Layer] | None:
-    """The smallest gradient norm on the trunk over the largest: (where smallest, ratio, where largest)."""
+    """Return the smallest over the largest gradient norm on the main path: (where smallest, ratio, where largest)."""
     found = gradients(trunk(recording))
     if len(found) < 2:
         return None
@@ -109,10 +109,10 @@ def gradient_ratio(recording: Recording) -> tuple[Layer, float, Layer] | None:
 
 @fact
 def gradient_fade(recording: Recording) -> tuple[Layer, float, Layer] | None:
-    """The smallest gradient norm on the trunk over the largest behind it: (where smallest, ratio, where largest).
+    """Return the smallest gradient norm over the largest downstream of it: (where smallest, ratio, where largest).
 
-    Gradients that grow on their way back have a ratio of 1 or little less. With normalization the sensitivity
-    has to fade too: the lesser fading counts.
+    If gradients grow in the backward pass, the ratio is about 1. With normalization, the sensitivity has to shrink too:
+    the larger ratio is returned.
     """
     pairs = trunk(recording)
     measures = _measures(recording, pairs)
@@ -122,11 +122,11 @@ def gradient_fade(recording: Recording) -> tuple[Layer, float, Layer] | None:
 
 
 def _arriving(found: list[tuple[Layer, float]]) -> list[tuple[Layer, float]]:
-    """Where every layer has another beside it: a gradient has faded only if it is no larger anywhere before.
+    """Return for each layer the largest gradient norm of it and all upstream layers.
 
-    What is larger before a layer has come around it.
+    If all layers are bypassed, a larger gradient upstream of a layer has passed around it.
     """
-    return list(accumulate(found, lambda before, here: (here[0], max(before[1], here[1]))))
+    return list(accumulate(found, lambda upstream, here: (here[0], max(upstream[1], here[1]))))
 
 
 def _fade(found: list[tuple[Layer, float]]) -> tuple[Layer, float, Layer]:
@@ -142,9 +142,9 @@ def _fade(found: list[tuple[Layer, float]]) -> tuple[Layer, float, Layer]:
 
 @fact
 def gradient_growth(recording: Recording) -> tuple[Layer, float, Layer] | None:
-    """The largest gradient norm over that of the last layer: (where largest, ratio, last).
+    """Return the largest gradient norm over that of the last layer: (where largest, ratio, last).
 
-    With normalization the sensitivity has to grow too: the lesser growth counts.
+    With normalization, the sensitivity has to grow too: the smaller growth is returned.
     """
     measures = _measures(recording, measured(recording))
     return min(map(_growth, measures), key=lambda found: found[1], default=None)
@@ -157,7 +157,7 @@ def _growth(found: list[tuple[Layer, float]]) -> tuple[Layer, float, Layer]:
 
 @fact
 def largest_output(recording: Recording) -> tuple[Layer, float] | None:
-    """The highest activation rms, relative to the input where that is above 1."""
+    """Return the largest activation rms, relative to the input's rms if that is above 1."""
     scale = max(1.0, input_rms(recording))
     found = [(layer, m.output.rms / scale) for layer, m in measured(recording) if m.output and usable(m.output)]
     return max(found, key=lambda pair: pair[1], default=None)
@@ -165,27 +165,27 @@ def largest_output(recording: Recording) -> tuple[Layer, float] | None:
 
 @fact
 def smallest_output(recording: Recording) -> tuple[Layer, float] | None:
-    """The lowest activation rms on the trunk, heads apart, relative to the input where that is below 1."""
+    """Return the smallest activation rms on the main path, without heads, relative to an input's rms below 1."""
     scale = min(1.0, input_rms(recording)) or 1.0
     found = [
         (layer, m.output.rms / scale)
         for layer, m in measured(recording)
-        if not layer.bypassable  # what is added to another signal may be small
+        if not layer.bypassable  # an output that is added to another signal may be small
         if m.output and usable(m.output) and m.output.rms > 0 and not layer.head and layer.kind != "embedding"
     ]
     fewest = limits_of(recording, LevelLimits).min_fan
-    telling = [pair for pair in found if _narrowest(pair[0], fewest) >= fewest]
-    return min(telling, key=lambda pair: pair[1], default=None)
+    wide = [pair for pair in found if _narrowest(pair[0], fewest) >= fewest]
+    return min(wide, key=lambda pair: pair[1], default=None)
 
 
 def _narrowest(layer: Layer, unknown: int) -> int:
-    """Inputs or units of a layer, whichever are fewer."""
+    """Return the number of inputs or units of a layer, whichever is smaller."""
     fans = (layer.weight.fan_in, layer.weight.fan_out) if layer.weight is not None else (None,)
     return min(fan or unknown for fan in fans)
 
 
 def can_train_without(recording: Recording, lost: Sequence[Layer]) -> bool:
-    """Whether training can do without some layers: skips lead around all of them, and others are left to train."""
+    """Whether a network can train without these layers: skip connections bypass all of them, and others train."""
     names = {layer.name for layer in lost}
     trained = [layer for layer, weight in recording.weighted if weight.trainable and layer.reaches_loss]
     left = any(layer.kind in DRAWN and layer.name not in names for layer in trained)

@@ -1,6 +1,6 @@
-"""Symptoms of a wrong scale: whether the signal, the gradient or the logits are outside what trains.
+"""Symptoms of a wrong weight scale: activations, gradients or logits outside the range in which networks train.
 
-The limits are those of the rules that report these symptoms; only what no rule reports has its own here.
+The limits are those of the rules that report the symptoms; symptoms that no rule reports have limits of their own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from inithealth.evidence.signal_path import (
 )
 from inithealth.recording import Recording
 
-_ALSO = "Also a symptom that makes weight-scale an error"
+_ALSO = "Also used by weight-scale: beyond it, its finding is an error"
 
 
 class OutputLimits(SharedLimits):
@@ -31,13 +31,13 @@ class OutputLimits(SharedLimits):
     )
     high_rms_normalized: float = limit(
         100.0,
-        f"largest output with normalization, which takes the scale away: only a far larger one matters. {_ALSO}",
+        f"largest output with normalization, which limits the effect of the scale. {_ALSO}",
         unit="rms, relative to an input above 1",
     )
 
 
 class GrowthLimits(SharedLimits):
-    """By how much gradients may grow on their way back."""
+    """How much gradients may grow in the backward pass."""
 
     high_growth: float = limit(
         50.0,
@@ -46,56 +46,57 @@ class GrowthLimits(SharedLimits):
     )
     high_growth_normalized: float = limit(
         1e5,
-        f"largest gradient with normalization; one of 491 healthy networks has 7e3, as expected of it. {_ALSO}",
+        f"largest gradient with normalization; the highest of 491 healthy networks is 7e3. {_ALSO}",
         unit="ratio to the last layer's gradient",
     )
 
 
 class LogitLimits(SharedLimits):
-    """How far logits may spread."""
+    """How large the std of the logits may be."""
 
     max_logits_std: float = limit(
         8.0,
-        f"spread of the logits over the classes; 97 healthy networks have 5.0 at most. {_ALSO}, and the limit of large "
-        "heads and tied embeddings there",
+        "largest std of the logits over the classes; 97 healthy networks have 5.0 at most. Also used by weight-scale: "
+        "beyond it, its finding is an error, and large heads and tied embeddings are reported",
         unit="std",
     )
 
 
 class AttentionLimits(SharedLimits):
-    """How far attention logits may spread."""
+    """How large the std of attention logits may be."""
 
     max_std: float = limit(
         10.0,
-        f"spread of the attention logits over the keys; 66 published networks start at 3.3 or less. {_ALSO}",
+        f"largest std of the attention logits over the keys; 66 published networks start at 3.3 or less. {_ALSO}",
         unit="std",
     )
 
 
 class FadingLimits(SharedLimits):
-    """How small outputs and gradients may be where weights are of the wrong scale.
+    """How small outputs and gradients may be in a network whose weights have a wrong scale.
 
-    Fitted on networks labelled by training them. Nearer to what is healthy than the limits of vanishing-activations and
-    vanishing-gradients: here the weights are known to be off.
+    Fitted on networks labeled by training them. The limits are stricter than those of vanishing-activations and
+    vanishing-gradients, since the weights are known to be outside the expected range.
     """
 
     low_output: float = limit(
         2.0**-5,
-        "smallest output without normalization; a smaller one is a symptom of weights that are off",
+        "smallest output without normalization; with a smaller one, weights outside the expected range are an error",
         unit="rms, relative to an input below 1",
     )
     low_gradient_ratio: float = limit(
         1 / 200,
-        "smallest gradient over the largest, without normalization; a smaller one is a symptom of weights that are off",
+        "smallest gradient over the largest, without normalization; with a smaller one, weights outside the expected "
+        "range are an error",
         unit="ratio",
     )
 
 
 @fact
 def wide_logits(recording: Recording) -> bool:
-    """Whether the logits spread more than any healthy network's.
+    """Whether the std of the logits is larger than in any healthy network.
 
-    Where a difference to the targets is squared: whether the outputs are as large.
+    For regression losses: whether the outputs are that large.
     """
     most = limits_of(recording, LogitLimits).max_logits_std
     if recording.loss.logits_std is not None:
@@ -108,9 +109,9 @@ def wide_logits(recording: Recording) -> bool:
 
 @fact
 def has_symptom_with_norms(recording: Recording) -> bool:
-    """Whether a network with normalization shows a symptom that none of 97 healthy ones has.
+    """Whether a network with normalization has a symptom that none of 97 healthy ones has.
 
-    Normalization takes the scale of weights away, but not all that follows from it.
+    Normalization removes the scale of weights, but not all of its consequences.
     """
     high, growth = largest_output(recording), gradient_growth(recording)
     spreads = [m.attention_std for _, m in measured(recording) if m.attention_std is not None]
@@ -121,9 +122,9 @@ def has_symptom_with_norms(recording: Recording) -> bool:
     )
 
 
-def _drowns(recording: Recording) -> bool:
-    """Whether the trunk starts so large that what normalized branches add to it, about 1 each, is lost in it."""
-    if recording.trunk_normalized:  # then the trunk is of their size again
+def _hides_branches(recording: Recording) -> bool:
+    """Whether the residual stream is so large that the outputs of normalized branches, about 1 each, are negligible."""
+    if recording.trunk_normalized:  # the stream is normalized after each branch
         return False
     scale = max(1.0, input_rms(recording))
     outputs = [m.output for layer, m in measured(recording) if not (layer.bypassable or layer.normed or layer.head)]
@@ -133,11 +134,11 @@ def _drowns(recording: Recording) -> bool:
 
 @fact
 def has_symptom(recording: Recording) -> bool:
-    """Whether the network shows any symptom of a wrong scale that training would feel."""
+    """Whether the network has any symptom of a wrong scale that affects training."""
     if wide_logits(recording):
         return True
     if recording.normalized:
-        return _drowns(recording)
+        return _hides_branches(recording)
     low, high = smallest_output(recording), largest_output(recording)
     ratio, growth = gradient_ratio(recording), gradient_growth(recording)
     fading = limits_of(recording, FadingLimits)

@@ -1,4 +1,4 @@
-"""Units that no input opens, and units that work where their activation is flat."""
+"""Dead units, which never activate, and saturated units, whose activation is flat."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ class DeadLimits(SharedLimits):
 
     max_share: float = limit(
         0.75,
-        "share of the units that stay shut for the whole batch; the worst of 97 healthy networks has 0.62, a "
-        "squeeze-and-excitation layer of 8 channels. Also where correlated-outputs leaves a bias to dead-units",
+        "largest share of units that never activate in the batch; the highest of 97 healthy networks is 0.62, in a "
+        "squeeze-and-excitation layer with 8 channels. Above it, dead-units reports a bias instead of "
+        "correlated-outputs",
         unit="share of the layer's units",
     )
     min_units_beside: int = limit(
         8,
-        "fewest units of a layer with a skip around it that are judged when all are shut: four are in one of sixteen "
-        "networks by chance, eight in one of 256. Also for no-gradient",
+        "fewest units of a layer bypassed by a skip connection that is checked if all are dead: all of four units are "
+        "dead by chance in one of 16 networks, all of eight in one of 256. Also for no-gradient",
         unit="units",
     )
 
     def of(self, units: int) -> float:
-        """The largest share that is no cause for alarm in a layer of so many units."""
+        """Return the largest share that is healthy in a layer with this many units."""
         return min(1.0, max(self.max_share, 0.5 + 4 * math.sqrt(0.25 / units)))
 
 
@@ -38,19 +39,19 @@ class SaturatedLimits(SharedLimits):
 
     max_share: float = limit(
         0.5,
-        "share of the outputs on the activation's flat part; healthy networks have next to none. Also where "
-        "correlated-outputs leaves a bias to saturated-units",
+        "largest share of outputs in the activation's flat region; healthy networks have hardly any. Above it, "
+        "saturated-units reports a bias instead of correlated-outputs",
         unit="share of the layer's outputs",
     )
     hard_std: float = limit(
         3.0,
-        "std of what a hard tanh reads up to which the share beyond its edges is no matter of scale: at 3.1 half of a "
-        "tanh is flat. He's initialization has 1.4, with 48% beyond ±1",
+        "largest healthy std of a hard tanh's input, which sets the share allowed beyond its edges: at 3.1 half of a "
+        "tanh's outputs are saturated. He initialization has 1.4, with 48% beyond ±1",
         unit="std",
     )
 
     def of(self, layer: Layer) -> float:
-        """The largest share that is no cause for alarm; larger where the edges of the activation are near to zero."""
+        """Return the largest share that is healthy; it is larger if the activation's edges are near zero."""
         row = row_of(layer)
         if row is None or row.flat is not None:
             return self.max_share
@@ -60,39 +61,40 @@ class SaturatedLimits(SharedLimits):
 
 
 def inactive_by_chance(recording: Recording, layer: Layer, m: Measurement) -> bool:
-    """Whether a layer beside the way, such as the squeeze of a gate, has so few units that all may be shut by chance.
+    """Whether all units are dead in a bypassed layer with so few units that this can be chance.
 
-    Where the samples look alike, each is in one network of two.
+    An example is the squeeze layer of a gate. If samples are similar, each unit is dead in one of two networks.
     """
     fewest = limits_of(recording, DeadLimits).min_units_beside
     return layer.bypassable and m.dead_share == 1.0 and 0 < m.units < fewest
 
 
 def dead_or_saturated(recording: Recording, layer: Layer, m: Measurement) -> bool:
-    """Whether most units are dead or saturated, which the rules on those report."""
+    """Whether most units are dead or saturated, which dead-units and saturated-units report."""
     dead, flat = limits_of(recording, DeadLimits), limits_of(recording, SaturatedLimits)
     return (m.dead_share or 0.0) > dead.max_share or (m.saturated_share or 0.0) > flat.of(layer)
 
 
 class FlatSide(NamedTuple):
-    """Where the dead units of a layer are, and why, in words."""
+    """On which flat side of their activation the dead units of a layer are, as text."""
 
-    where: str  # "shut", "at the maximum"
+    behavior: str  # "never activate", "stay at the maximum"
     why: str
 
 
 def flat_side(layer: Layer, m: Measurement) -> FlatSide:
-    """Where the units of a layer are that are dead."""
+    """Return on which flat side of their activation the dead units of a layer are."""
     row = row_of(layer)
     low, high = row.edges(layer.activation_parameters) if row is not None else (0.0, None)
     if row is not None and row.hole:
-        return FlatSide("shut", f"no input of the batch takes them beyond ±{number(high or 0.0)}")
-    bottom = "shut" if row is None or low is None or not output_at(layer, low) else "at the minimum"
+        return FlatSide("never activate", f"no sample gives them an input beyond ±{number(high or 0.0)}")
+    bottom = "never activate" if row is None or low is None or not output_at(layer, low) else "stay at the minimum"
     if not m.pinned_share or high is None:
-        why = "makes them positive" if not low else f"takes them above {number(low)}"
-        return FlatSide(bottom, f"no input of the batch {why}")
+        why = "a positive input" if not low else f"an input above {number(low)}"
+        return FlatSide(bottom, f"no sample gives them {why}")
     if m.pinned_share == m.dead_share or low is None:
-        return FlatSide("at the maximum", f"no input of the batch takes them below {number(high)}")
+        return FlatSide("stay at the maximum", f"no sample gives them an input below {number(high)}")
     return FlatSide(
-        f"{bottom} or at the maximum", f"no input of the batch takes them between {number(low)} and {number(high)}"
+        f"{bottom} or stay at the maximum",
+        f"no sample gives them an input between {number(low)} and {number(high)}",
     )

@@ -1,4 +1,4 @@
-"""Embeddings and normalization weights off in scale: they have no fan_in, so their rms is compared."""
+"""Embeddings and normalization weights of a wrong scale: they have no fan_in, so their rms is compared."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from inithealth.recording import Recording
 
 
 class Deviation(NamedTuple):
-    """How far a weight is outside the expected range."""
+    """How far the rms of a weight is from the usual one."""
 
     octaves: float  # log2 of its rms over the usual one
-    tolerated: float  # octaves that are not worth a word
-    usual: str  # the usual one in words: "the median of its 8 peers is"
-    whole: bool = False  # the whole network is off
+    tolerated: float  # largest healthy deviation in octaves
+    usual: str  # describes the usual rms: "the median of its 8 peers is"
+    whole: bool = False  # whether the whole network deviates
 
 
 class VectorLimits(Limits):
@@ -31,52 +31,52 @@ class VectorLimits(Limits):
     )
     max_tied_rms: float = limit(
         0.3,
-        "largest rms of an embedding that is the head too: logits grow with it",
+        "largest rms of an embedding tied to the head: the logits grow with it",
         unit="rms",
         above=0.0,
     )
     max_norm_octaves: float = limit(
         2.0,
-        "distance of a norm weight from the others (a factor of 4)",
+        "largest distance of a normalization weight from the others (a factor of 4)",
         unit="octaves (factors of 2)",
     )
     min_norm_median: float = limit(
         0.05,
-        "smallest median of the norm weights, below which all are off: of 491 networks one starts at 0.14 on "
-        "purpose, the bug that shipped at 0.02",
+        "smallest median of the normalization weights, below which they are compared with 1: of 491 healthy networks "
+        "one intentionally starts at 0.14; a released library had 0.02 by mistake",
         unit="rms",
     )
     max_norm_median: float = limit(
         8.0,
-        "largest median of the norm weights, above which all are off",
+        "largest median of the normalization weights, above which they are compared with 1",
         unit="rms",
     )
 
 
 def embedding_deviations(recording: Recording, limits: VectorLimits) -> dict[str, Deviation]:
-    """Embeddings that are too large, by layer name."""
+    """Return the deviations of too large embeddings, by layer name."""
     found = {}
     for layer, weight in recording.weighted:
         if layer.kind == "embedding" and weight.rms > 0:
             tied = bool(weight.tied_to) and symptoms.wide_logits(recording)
             most, usual = (limits.max_tied_rms, 0.02) if tied else (limits.max_embedding_rms, 1.0)
-            where = "embeddings that are the head too have" if tied else "embeddings usually have"
+            text = "embeddings tied to the head usually have" if tied else "embeddings usually have"
             if weight.rms > most:
-                found[layer.name] = Deviation(math.log2(weight.rms / usual), math.log2(most / usual), where)
+                found[layer.name] = Deviation(math.log2(weight.rms / usual), math.log2(most / usual), text)
     return found
 
 
 def norm_deviations(recording: Recording, limits: VectorLimits) -> dict[str, Deviation]:
-    """Norm weights far from the others', or all of them far from 1; zeros are judged on probation."""
+    """Return the deviations of normalization weights far from the others, or from 1 if all are; without zeros."""
     rms = {layer.name: weight.rms for layer, weight in recording.weighted if layer.kind == "norm" and weight.rms > 0}
     if not rms:
         return {}
-    middle, usual = median(rms.values()), "the median of the norms is"
-    if not limits.min_norm_median <= middle <= limits.max_norm_median:  # all scaled: no measure of each other
-        middle, usual = 1.0, "norms start with"
-    off = {name: math.log2(value / middle) for name, value in rms.items()}
+    middle, usual = median(rms.values()), "the median of the normalization weights is"
+    if not limits.min_norm_median <= middle <= limits.max_norm_median:  # all have a wrong scale
+        middle, usual = 1.0, "normalization weights usually start at"
+    deviations = {name: math.log2(value / middle) for name, value in rms.items()}
     return {
         name: Deviation(octaves, limits.max_norm_octaves, usual)
-        for name, octaves in off.items()
+        for name, octaves in deviations.items()
         if abs(octaves) > limits.max_norm_octaves
     }

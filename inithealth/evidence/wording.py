@@ -1,4 +1,4 @@
-"""How findings speak: numbers to three digits, layers in forward order, singular and plural."""
+"""Text of findings: numbers with three digits, lists of layers, singular and plural."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MOST_NAMES = 3
 
 
 def number(value: float) -> str:
-    """Three significant digits, without an exponent from a thousandth to a hundred thousand."""
+    """Return a number with three significant digits, without an exponent from 1e-3 to 1e5."""
     size = abs(value)
     if 1e2 <= size < 1e5:
         return f"{value:.0f}"
@@ -19,33 +19,33 @@ def number(value: float) -> str:
 
 
 def times(factor: float) -> str:
-    """``2.9x``, ``50x``, ``1.9e+08x``."""
+    """Return a factor: ``2.9x``, ``50x``, ``1.9e+08x``."""
     return f"{factor:.0f}x" if 10 <= factor < 1e5 else f"{factor:.2g}x"
 
 
 def count(amount: int, noun: str) -> str:
-    """``1 layer``, ``6 layers``."""
+    """Return a number with its noun: ``1 layer``, ``6 layers``."""
     return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
 
 
 def verb(amount: int, singular: str, plural: str) -> str:
-    """The form that agrees with so many subjects."""
+    """Return the form of a verb that agrees with the number of subjects."""
     return singular if amount == 1 else plural
 
 
 def seen_at(step: Step) -> str:
-    """`` at step 7``, and when it was first seen; nothing at the first step."""
+    """Return `` at step 7``, with the step at which the loss became non-finite; empty for the first step."""
     since = "" if step.since is None else f" (the loss was not finite at step {step.since})"
     return f" at step {step.index}{since}" if step.index else ""
 
 
 def called(layer: Layer) -> str:
-    """What the layer is called; the bare number that ``nn.Sequential`` gives it would not look like a name."""
+    """Return the layer's name; ``layer 2`` if it is only the number from an ``nn.Sequential``."""
     return f"layer {layer.name}" if is_position(layer.name) else layer.name
 
 
 def span(layers: Sequence[Layer]) -> str:
-    """A group of layers in forward order: ``fc1``, ``fc1, fc2``, ``layers.20 ... layers.25 (6 layers)``."""
+    """Return the names of layers in forward order: ``fc1, fc2``, ``layers.20 ... layers.25 (6 layers)``."""
     every = list(dict.fromkeys(called(layer) for layer in sorted(layers, key=lambda layer: layer.index)))
     if len(every) <= _MOST_NAMES:
         return ", ".join(every)

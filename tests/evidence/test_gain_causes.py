@@ -61,7 +61,7 @@ def test_branches_are_explained_and_scaled_by_their_number() -> None:
 
 def test_sigmoids_in_a_row_are_told_apart_from_weak_weights() -> None:
     sigmoids = body(1.0, 1.0, 1.0, activation="sigmoid")
-    assert "a quarter of the gradient, and 3 of them" in gain_causes.explain(sigmoids, LIMITS)
+    assert "a quarter of the gradient, and the network has 3 in a row" in gain_causes.explain(sigmoids, LIMITS)
     assert gain_causes.fix(sigmoids).startswith("use tanh or ReLU")
     assert not gain_causes.fix(sigmoids[:1]).startswith("use")
     assert not gain_causes.fix([*sigmoids[:2], *body(0.5, 0.5, 0.5)]).startswith("use")
@@ -70,19 +70,19 @@ def test_sigmoids_in_a_row_are_told_apart_from_weak_weights() -> None:
 @pytest.mark.parametrize(
     ("layers", "told"),
     [
-        (body(0.5), "the weights of fc0 have 0.5x the gain that keeps the signal through relu"),
+        (body(0.5), "the weights of fc0 have 0.5x the gain that preserves the signal through relu"),
         (
             body(0.5, 0.5, 0.5, 0.5),
-            "the weights of fc0 ... fc3 (4 layers) have 0.5x the gain that keeps the signal through relu: "
-            "over 4 layers that makes the signal 0.062x",
+            "the weights of fc0 ... fc3 (4 layers) have 0.5x the gain that preserves the signal through relu: "
+            "over 4 layers this scales the signal by 0.062x",
         ),
         (
             body(2.0, 2.0, activation=None),
-            "the weights of fc0, fc1 have 2.8x the gain that keeps the signal as it is: "
-            "over 2 layers that makes the signal 8x",
+            "the weights of fc0, fc1 have 2.8x the gain that preserves the signal: "
+            "over 2 layers this scales the signal by 8x",
         ),
-        (body(1.0, 1.0), "no layer's weights stand out: what lies between the layers scales the signal"),
-        ([], "no layer's weights stand out: what lies between the layers scales the signal"),
+        (body(1.0, 1.0), "the scale of the weights is as expected; operations between the layers scale the signal"),
+        ([], "the scale of the weights is as expected; operations between the layers scale the signal"),
     ],
 )
 def test_gains_are_explained(layers: list[Layer], told: str) -> None:
@@ -97,7 +97,7 @@ def test_a_signal_that_an_activation_bends_is_followed_through_it() -> None:
     assert 1000 * 0.5**20 < told(gain_causes.explain(weak, LIMITS)) < (1.5925 / 2) ** 20
     assert told(gain_causes.explain(strong, LIMITS)) < 4  # tanh bounds the signal, but not the gradient
     assert told(gain_causes.explain(strong, LIMITS, of="gradient")) > 30
-    assert "over 20 layers that makes the gradient" in gain_causes.explain(strong, LIMITS, of="gradient")
+    assert "over 20 layers this scales the gradient" in gain_causes.explain(strong, LIMITS, of="gradient")
 
 
 def told(explanation: str) -> float:

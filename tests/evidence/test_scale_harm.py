@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inithealth.evidence.scale_harm import HarmLimits, loses_signal, prevents_training, disables_branches
+from inithealth.evidence.scale_harm import HarmLimits, disables_branches, loses_signal, prevents_training
 from inithealth.recording import Recording
 from tests.rules.recordings import layer, measured, recording, stack
 

@@ -42,7 +42,7 @@ def test_what_is_tolerated_and_what_is_usual() -> None:
     (plain,) = embedding_deviations(embedded(8.0), VectorLimits()).values()
     (tied,) = embedding_deviations(embedded(1.0, tied_to=("head.weight",), loss=WIDE), VectorLimits()).values()
     assert (plain.tolerated, plain.usual, plain.whole) == (2.0, "embeddings usually have", False)
-    assert (tied.tolerated, tied.usual) == (math.log2(15), "embeddings that are the head too have")
+    assert (tied.tolerated, tied.usual) == (math.log2(15), "embeddings tied to the head usually have")
 
 
 def test_only_embeddings_are_compared() -> None:
@@ -78,5 +78,7 @@ def test_norm_weights_are_compared_with_their_median_or_with_one(
 
 def test_what_norms_are_compared_with_in_words() -> None:
     (one,) = norm_deviations(norms(1.0, 1.0, 8.0), VectorLimits()).values()
-    assert (one.tolerated, one.usual) == (2.0, "the median of the norms is")
-    assert {off.usual for off in norm_deviations(norms(0.01, 0.01), VectorLimits()).values()} == {"norms start with"}
+    assert (one.tolerated, one.usual) == (2.0, "the median of the normalization weights is")
+    assert {off.usual for off in norm_deviations(norms(0.01, 0.01), VectorLimits()).values()} == {
+        "normalization weights usually start at"
+    }
