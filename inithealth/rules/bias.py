@@ -30,7 +30,7 @@ class BiasAware(Rule):
     )
     bias_dominance_normed: float = limit(
         1e6,
-        "the same if a normalization follows, which removes the bias: beyond 1e6x even normalization cannot help: "
+        "the same if a normalization follows, which removes the bias; beyond 1e6x even normalization cannot help: "
         "rounding has erased the weights' contribution (float32 has seven digits)",
         unit="ratio to the weights' contribution",
     )

@@ -49,7 +49,7 @@ class NonFiniteGradients(Rule):
 
     def _first(self, bad: list[Layer], step: int) -> Finding:
         last = called(bad[0])
-        others = f", and that of {count(len(bad) - 1, 'upstream layer')}" if len(bad) > 1 else ""
+        others = f"; also that of {count(len(bad) - 1, 'upstream layer')}" if len(bad) > 1 else ""
         return self.finding(
             bad,
             f"{last}: the gradient is NaN or infinite{f' at step {step}' if step else ''}{others}",

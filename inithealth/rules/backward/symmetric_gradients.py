@@ -23,7 +23,7 @@ class SymmetricGradients(Rule):
     Initialize the weights of this layer and of the next one at random.
 
     ## When to ignore
-    If the units diverge later, as symmetry-not-breaking checks after four optimizer steps.
+    If the units diverge later; symmetry-not-breaking checks this after four optimizer steps.
 
     ## References
     Goodfellow et al., Deep Learning, section 8.4.

@@ -39,33 +39,34 @@ class VanishingGradients(gain_causes.GainLimits, Rule):
     explains = frozenset({"IH304", "IH402", "IH406", "IH407", "IH408"})
     low_ratio: float = limit(
         7e-4,
-        "limit with SGD, without normalization: the lowest of 97 healthy networks is 7.6e-4",
-        unit="smallest gradient over the largest after it",
+        "smallest ratio with SGD, without normalization; the lowest of 97 healthy networks is 7.6e-4",
+        unit="ratio to the largest gradient downstream",
     )
     lowest_ratio: float = limit(
         1e-4,
-        "with SGD, below which it is an error: no such network trained",
-        unit="smallest gradient over the largest after it",
+        "ratio with SGD below which it is an error: no such network trained",
+        unit="ratio to the largest gradient downstream",
     )
     low_ratio_adaptive: float = limit(
         1e-5,
-        "limit with adaptive optimizers such as Adam, which train slowly at ratios at which SGD does not train",
-        unit="smallest gradient over the largest after it",
+        "smallest ratio with adaptive optimizers such as Adam, which train slowly at ratios at which SGD fails",
+        unit="ratio to the largest gradient downstream",
     )
     lowest_ratio_adaptive: float = limit(
         1e-7,
-        "with adaptive optimizers such as Adam, below which it is an error: epsilon outweighs the gradient",
-        unit="smallest gradient over the largest after it",
+        "ratio with adaptive optimizers such as Adam below which it is an error: epsilon outweighs the gradient",
+        unit="ratio to the largest gradient downstream",
     )
     low_ratio_normalized: float = limit(
         1e-6,
-        "limit with normalization: gradients grow in BatchNorm networks; the lowest healthy network is 7.5e-6",
-        unit="smallest gradient over the largest after it",
+        "smallest ratio with normalization, since gradients grow in BatchNorm networks; the lowest of healthy networks "
+        "is 7.5e-6",
+        unit="ratio to the largest gradient downstream",
     )
     lowest_ratio_normalized: float = limit(
         1e-9,
-        "with normalization, below which it is an error: no healthy network without LayerScale is close to it",
-        unit="smallest gradient over the largest after it",
+        "ratio with normalization below which it is an error: no healthy network without LayerScale is close to it",
+        unit="ratio to the largest gradient downstream",
     )
 
     def skipped(self, recording: Recording) -> str | None:
@@ -83,7 +84,7 @@ class VanishingGradients(gain_causes.GainLimits, Rule):
         if found is None or found[1] >= low:
             return
         at, ratio, top = found
-        path = [layer for layer, _ in signal_path.trunk(recording) if layer.kind != "embedding"]
+        path = [layer for layer, _ in signal_path.main_path(recording) if layer.kind != "embedding"]
         causes = gain_causes.weakest(path, self)
         yield self.finding(
             causes,

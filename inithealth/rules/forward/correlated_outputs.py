@@ -58,7 +58,7 @@ class CorrelatedOutputs(BiasAware):
     )
     max_bias_of_whole: float = limit(
         0.5,
-        "largest rms of the biases if nearly all of them are one constant, which is usually 1",
+        "largest rms of the biases if nearly all of them are one constant; in practice the constant is usually 1",
         unit="rms",
     )
     min_share_of_whole: float = limit(

@@ -58,7 +58,7 @@ class InputScale(Rule):
     )
     lowest_rms: float = limit(
         1 / 300,
-        "rms below which it is an error: nine of ten networks failed at a thousandth",
+        "rms below which it is an error: nine of ten networks failed at 1/1000",
         unit="rms",
     )
     max_offset: float = limit(

@@ -54,8 +54,8 @@ class LossAtInit(LogitLimits, Rule):
     )
     error_logits_std: float = limit(
         30.0,
-        "std of the logits beyond which it is an error: a network with 17 trained like one with 1, all networks with "
-        "40 trained more slowly. A loss of 10 ln C alone is a warning",
+        "std of the logits beyond which it is an error: a network with 17 trained as well as with 1; with 40 all "
+        "networks trained more slowly. A loss of 10 ln C alone is a warning",
         unit="std",
     )
     max_positives: float = limit(

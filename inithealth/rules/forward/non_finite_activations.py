@@ -40,7 +40,7 @@ class NonFiniteActivations(Rule):
     explains = frozenset("IH201 IH202 IH208 IH301 IH302 IH303 IH304 IH405".split())
 
     def order(self, finding: Finding) -> int:
-        """Return the rank; an overflow of finite values can be a consequence of too large weights."""
+        """Return the rank; an overflow of finite values can be a consequence of weights that are too large."""
         return self.overflow_rank if finding.cause.startswith(_OVERFLOW) else self.rank
 
     def check(self, recording: Recording) -> Iterator[Finding]:
@@ -55,11 +55,11 @@ class NonFiniteActivations(Rule):
         step = at.index
         layer, m = bad[0]
         values = m.output.non_finite if m.output else 0
-        others = f", and in that of {count(len(bad) - 1, 'downstream layer')}" if len(bad) > 1 else ""
+        others = f"; also in the output of {count(len(bad) - 1, 'downstream layer')}" if len(bad) > 1 else ""
         when = seen_at(at)
         return self.finding(
             [layer for layer, _ in bad],
-            f"{called(layer)}: {count(values, 'NaN or infinite value')} in its output{when}{others}",
+            f"{called(layer)}: {count(values, 'NaN or infinite value')} in the output{when}{others}",
             step=step,
             measured=float(values),
             limit=0.0,

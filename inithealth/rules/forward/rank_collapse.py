@@ -127,7 +127,7 @@ class RankCollapse(Rule):
 
     def _faded(self, recording: Recording) -> list[Pair]:
         """Return the layers over which the directions of the signal fall gradually to one up to the head; else none."""
-        path = [pair for pair in signal_path.trunk(recording) if self._counts(*pair)]
+        path = [pair for pair in signal_path.main_path(recording) if self._counts(*pair)]
         wide = [place for place, pair in enumerate(path) if not self._on_a_line(*pair)]
         if not wide or len(path) - 1 - wide[-1] < self.min_layers or self._head_has_more(recording):
             return []

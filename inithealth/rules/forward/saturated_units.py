@@ -115,7 +115,7 @@ class SaturatedUnits(SaturatedLimits, BiasAware):
 
     @staticmethod
     def _fix(layers: list[Layer], recording: Recording) -> str:
-        """Return the fix: a new initialization for too large gains, a scale factor if only the input is too large."""
+        """Return the fix: a new initialization if the gain is too large, a scale factor if only the input is."""
         large = [layer for layer in layers if gain_causes.relative_gain(layer) > 1.0]
         others = [layer for layer in layers if layer not in large]
         outputs = [signal_path.first(recording)[layer.name].output for layer in others]

@@ -49,14 +49,14 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
     )
     min_passing: float = limit(
         1e-2,
-        "gradient at the first layers beyond which nearly identical samples are intentional: a vanishing signal comes "
-        "with vanishing gradients",
+        "smallest gradient at the first layers for nearly identical inputs of the head to count as intentional: if the "
+        "signal vanishes, the gradients vanish too",
         unit="ratio to the last layers' gradient",
     )
     min_passing_faded: float = limit(
         1e-3,
-        "gradient at the first layers beyond which small activations are a warning: with a single layer scaled by "
-        "1/100 the activations are as small, but the network trains",
+        "smallest gradient at the first layers for small activations to be a warning instead of an error: networks "
+        "with a single layer scaled by 1/100 have such activations and train",
         unit="ratio to the last layers' gradient",
     )
     min_between: float = limit(
@@ -82,7 +82,7 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
             yield self._finding(recording, message, share, self.min_between, True)
 
     def _finding(self, recording: Recording, message: str, measured: float, limit: float, bad: bool) -> Finding:
-        path = [layer for layer, _ in signal_path.trunk(recording) if not layer.head and layer.kind != "embedding"]
+        path = [layer for layer, _ in signal_path.main_path(recording) if not layer.head and layer.kind != "embedding"]
         causes = gain_causes.weakest(path, self)
         return self.finding(
             causes,

@@ -16,8 +16,8 @@ class DyingUnits(Rule):
     The share of dead units at the last recorded step that counts them, compared with the first step.
 
     ## Why it matters
-    A unit that never activates receives no gradient and does not recover. A too high learning rate can
-    kill whole layers in a few steps, after which the loss stops falling.
+    A unit that never activates receives no gradient and does not recover. If the learning rate is too high,
+    whole layers can die in a few steps, after which the loss stops falling.
 
     ## How to fix
     Lower the learning rate or use a warm-up. LeakyReLU and GELU keep a gradient for negative inputs.
@@ -75,7 +75,7 @@ class DyingUnits(Rule):
             measured=share,
             limit=self.max_share,
             step=counted[-1].index,
-            cause=f"too large optimizer steps: {why}",
+            cause=f"optimizer steps were too large: {why}",
             fix=LOWER_RATE,
         )
 

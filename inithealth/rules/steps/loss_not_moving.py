@@ -48,7 +48,7 @@ class LossNotMoving(Rule):
     max_passing: float = limit(
         1e-4,
         "gradient below which a layer counts as without gradient",
-        unit="smallest gradient over the largest after it",
+        unit="ratio to the largest gradient downstream",
     )
 
     def check(self, recording: Recording) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ class SignalDrift(Rule):
     outputs are checked: gradients are expected to fall with the loss.
 
     ## Why it matters
-    In a normalized network the loss shows a growing layer late; the scale of its output grows earlier.
+    In a normalized network, a growing layer affects the loss late. The scale of its output shows it earlier.
 
     ## How to fix
     Lower the learning rate, clip the gradients, or add weight decay or a normalization to the layer.

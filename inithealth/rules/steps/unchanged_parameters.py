@@ -36,8 +36,8 @@ class UnchangedParameters(Rule):
     rank = 65
     min_steps: int = limit(
         8,
-        "fewest recorded steps with a non-zero learning rate that leave a weight unchanged; at the start of a warm-up, "
-        "rounding can leave a weight unchanged for a few steps",
+        "fewest recorded steps with a non-zero learning rate after which an unchanged weight is reported; at the start "
+        "of a warm-up, rounding can leave weights unchanged",
         unit="recorded steps",
     )
 

@@ -49,7 +49,7 @@ class UpdateRatio(Rule):
     )
     min_share_of_rate: float = limit(
         1e-3,
-        "smallest change with an adaptive optimizer; it can be 0.01 with sparse gradients",
+        "smallest change with an adaptive optimizer; with sparse gradients, healthy changes are as small as 0.01",
         unit="share of the learning rate",
     )
     min_steps: int = limit(

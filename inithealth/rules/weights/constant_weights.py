@@ -46,8 +46,8 @@ class ConstantWeights(Rule):
     )
     min_share_of_whole: float = limit(
         0.8,
-        "share of constant layers that makes the finding an error: with one constant layer whose biases differ 14 of "
-        "16 networks trained, with all layers constant none of four",
+        "smallest share of constant layers for an error: 14 of 16 networks with one constant layer and different "
+        "biases trained, but none of four networks with all layers constant",
         unit="share of layers",
     )
     min_layers_of_whole: int = limit(
@@ -97,7 +97,9 @@ class ConstantWeights(Rule):
             severity=Severity.INFO if not settled else Severity.ERROR if stuck else Severity.WARNING,
             measured=share,
             limit=self.max_alike,
-            cause="units with equal weights and equal outgoing weights receive equal gradients and stay identical",
+            cause="units with equal weights compute the same function until training makes them diverge"
+            if settled and not stuck
+            else "units with equal weights and equal outgoing weights receive equal gradients and stay identical",
             fix=fixes.each([*layers, *(_constant_heads(recording) if stuck else ())]),
         )
 

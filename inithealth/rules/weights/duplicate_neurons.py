@@ -28,7 +28,7 @@ class DuplicateNeurons(Rule):
     Initialize all units at random. If weights are tiled or copied intentionally, add a small amount of noise.
 
     ## When to ignore
-    For layers intentionally widened by copying (Net2Net) whose copies noise or dropout makes diverge.
+    For layers intentionally widened by copying (Net2Net), if noise or dropout makes the copies diverge.
 
     ## References
     Chen et al., Net2Net, https://arxiv.org/abs/1511.05641
@@ -49,7 +49,7 @@ class DuplicateNeurons(Rule):
     )
     min_share: float = limit(
         0.25,
-        "share of copies from which on a warning is given although they diverge in training",
+        "smallest share of copies for a warning if they diverge in training",
         unit="share of the layer's units",
     )
     min_fan_in: int = limit(

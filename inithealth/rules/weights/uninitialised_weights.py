@@ -52,7 +52,7 @@ class UninitialisedWeights(MissedLimits, Rule):
     missed_rank: ClassVar[int] = 29  # before the weight scale, which is wrong because it is the default's
     max_tiny_share: float = limit(
         0.0,
-        "share of values between 0 and 1e-20: initializations never produce one",
+        "largest share of values between 0 and 1e-20: initializations never produce one",
         unit="share of elements",
     )
     max_value: float = limit(
@@ -73,8 +73,8 @@ class UninitialisedWeights(MissedLimits, Rule):
     )
     max_std_ratio: float = limit(
         1.2,
-        "largest over smallest std of weights for which the fix uses a single std: the stds of small weights drawn "
-        "alike differ by a tenth",
+        "largest over smallest std of weights for which the fix uses a single std: the stds of small weights from the "
+        "same distribution differ by 10%",
         unit="ratio",
     )
 

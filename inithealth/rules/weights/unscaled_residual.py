@@ -45,7 +45,7 @@ class UnscaledResidual(DepthLimits, Rule):
     code = "IH108"
     name = "unscaled-residual"
     severity = Severity.WARNING
-    rank: ClassVar[int] = 35  # after the weight scale: branches with too large weights are not scaled by depth either
+    rank: ClassVar[int] = 35  # after weight-scale: branches whose weights are too large are not scaled by depth either
     explains: ClassVar[frozenset[str]] = frozenset(
         "IH202 IH203 IH205 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split()
     )

@@ -19,7 +19,7 @@ from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule, limit
 from inithealth.theory.gains import has_gain, octaves_off, recipe_gains, wanted_gain
 
-_SMALL = frozenset("IH201 IH206 IH207 IH301 IH304 IH402 IH406".split())  # consequences of too small weights
+_SMALL = frozenset("IH201 IH206 IH207 IH301 IH304 IH402 IH406".split())  # consequences of weights that are too small
 _LARGE = frozenset(
     "IH108 IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH305 IH402 IH403 IH404 IH405 IH406".split()
 )
