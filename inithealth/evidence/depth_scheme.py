@@ -31,7 +31,7 @@ class DepthLimits(Limits):
         "by 4% from that for 11",
         unit="share of the larger factor",
     )
-    min_roles: int = limit(2, "fewest groups of layers with the same scale that define the usual scale", unit="groups")
+    min_roles: int = limit(2, "fewest groups of peers with the same scale for it to count as usual", unit="groups")
     min_blocks: int = limit(
         3, "fewest blocks of a network that is checked: with fewer, sqrt(2 N) is close to other factors", unit="blocks"
     )

@@ -40,13 +40,13 @@ def _chance(layer: Layer, least: float) -> float:
 
 
 def weakest(layers: Sequence[Layer], limits: GainLimits) -> list[Layer]:
-    """Return the layers with a too small gain, smallest first; all layers if there are none."""
+    """Return the layers whose gain is too small, smallest first; all layers if there are none."""
     small = [layer for layer in layers if relative_gain(layer) < 1 - _chance(layer, limits.min_gain_difference)]
     return sorted(small or layers, key=lambda layer: (round(math.log2(relative_gain(layer))), layer.index))
 
 
 def strongest(layers: Sequence[Layer], path: Sequence[Layer], limits: GainLimits) -> list[Layer]:
-    """Return the layers that make a signal grow: the last layers of residual branches, or those with too large a gain.
+    """Return the layers that make a signal grow: the last of residual branches, or those whose gain is too large.
 
     Args:
         layers: all layers of the network.

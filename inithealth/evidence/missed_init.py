@@ -20,7 +20,7 @@ class MissedLimits(Limits):
     """When a custom initialization counts as having missed a layer."""
 
     min_followers: int = limit(
-        3, "fewest layers that follow one scheme for other layers of the class to count as missed", unit="layers"
+        3, "fewest layers with another scheme for the remaining layers of the class to count as missed", unit="layers"
     )
     max_missed_share: float = limit(
         0.34,
@@ -50,8 +50,8 @@ class Missed:
 def missed_by_scheme(recording: Recording, limits: MissedLimits) -> Iterator[Missed]:
     """Yield the missed layers of each group of peers, if most of the group follow one scheme.
 
-    A group are the layers of one class in one module. Heads, which often have another scheme, and frozen and trained
-    layers are excluded.
+    A group consists of the layers of one class in one module. Heads, which often have another scheme, and frozen and
+    trained layers are excluded.
     """
     trained = trained_layers(recording)
     judged = [layer for layer, weight in recording.weighted if _judged(layer, weight) and layer.name not in trained]

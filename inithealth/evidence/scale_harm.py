@@ -15,14 +15,14 @@ class HarmLimits(Limits):
 
     max_octaves_lost: float = limit(
         10.0,
-        "largest sum of the deviations of too small layers that no skip connection bypasses: one layer scaled by 1/100 "
-        "(6.6) trained at least slowly, three layers (20) failed",
+        "largest sum of the deviations of small layers that no skip connection bypasses: networks with one layer "
+        "scaled by 1/100 (6.6) still trained, some slowly; with three such layers (20) networks failed",
         unit="octaves (factors of 2)",
     )
     max_octaves_of_whole: float = limit(
         4.0,
-        "deviation of all weights of a network beyond which it is an error: networks with a factor of 8 trained at "
-        "least slowly, with a factor of 20 to 100 they failed",
+        "deviation of all weights of a network beyond which it is an error: networks with a factor of 8 still trained, "
+        "some slowly; with a factor of 20 to 100 they failed",
         unit="octaves (factors of 2)",
     )
     max_octaves_before_norms: float = limit(

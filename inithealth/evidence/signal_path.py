@@ -46,7 +46,7 @@ def measured(recording: Recording) -> tuple[Pair, ...]:
 
 
 @fact
-def trunk(recording: Recording) -> tuple[Pair, ...]:
+def main_path(recording: Recording) -> tuple[Pair, ...]:
     """Return the measured layers that no skip connection bypasses; all layers if there are fewer than two."""
     everything = measured(recording)
     main = tuple(pair for pair in everything if not pair[0].bypassable)
@@ -100,7 +100,7 @@ def _measures(recording: Recording, pairs: Sequence[Pair]) -> list[list[tuple[La
 @fact
 def gradient_ratio(recording: Recording) -> tuple[Layer, float, Layer] | None:
     """Return the smallest over the largest gradient norm on the main path: (where smallest, ratio, where largest)."""
-    found = gradients(trunk(recording))
+    found = gradients(main_path(recording))
     if len(found) < 2:
         return None
     low, high = min(found, key=lambda pair: pair[1]), max(found, key=lambda pair: pair[1])
@@ -114,7 +114,7 @@ def gradient_fade(recording: Recording) -> tuple[Layer, float, Layer] | None:
     If gradients grow in the backward pass, the ratio is about 1. With normalization, the sensitivity has to shrink too:
     the larger ratio is returned.
     """
-    pairs = trunk(recording)
+    pairs = main_path(recording)
     measures = _measures(recording, pairs)
     if any(layer.bypassable for layer, _ in pairs):
         measures = list(map(_arriving, measures))

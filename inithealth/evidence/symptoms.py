@@ -18,7 +18,7 @@ from inithealth.evidence.signal_path import (
 )
 from inithealth.recording import Recording
 
-_ALSO = "Also used by weight-scale: beyond it, its finding is an error"
+_ALSO = "Beyond it, findings of weight-scale are errors"
 
 
 class OutputLimits(SharedLimits):
@@ -56,8 +56,8 @@ class LogitLimits(SharedLimits):
 
     max_logits_std: float = limit(
         8.0,
-        "largest std of the logits over the classes; 97 healthy networks have 5.0 at most. Also used by weight-scale: "
-        "beyond it, its finding is an error, and large heads and tied embeddings are reported",
+        f"largest std of the logits over the classes; 97 healthy networks have 5.0 at most. {_ALSO}, and it reports "
+        "large heads and tied embeddings",
         unit="std",
     )
 
@@ -81,13 +81,13 @@ class FadingLimits(SharedLimits):
 
     low_output: float = limit(
         2.0**-5,
-        "smallest output without normalization; with a smaller one, weights outside the expected range are an error",
+        "smallest output without normalization; a smaller one is a symptom of weights outside the expected range",
         unit="rms, relative to an input below 1",
     )
     low_gradient_ratio: float = limit(
         1 / 200,
-        "smallest gradient over the largest, without normalization; with a smaller one, weights outside the expected "
-        "range are an error",
+        "smallest gradient over the largest, without normalization; a smaller one is a symptom of weights outside the "
+        "expected range",
         unit="ratio",
     )
 

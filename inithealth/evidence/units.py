@@ -18,14 +18,14 @@ class DeadLimits(SharedLimits):
     max_share: float = limit(
         0.75,
         "largest share of units that never activate in the batch; the highest of 97 healthy networks is 0.62, in a "
-        "squeeze-and-excitation layer with 8 channels. Above it, dead-units reports a bias instead of "
+        "squeeze-and-excitation layer with 8 channels. Above it, a dominant bias is reported by dead-units instead of "
         "correlated-outputs",
         unit="share of the layer's units",
     )
     min_units_beside: int = limit(
         8,
         "fewest units of a layer bypassed by a skip connection that is checked if all are dead: all of four units are "
-        "dead by chance in one of 16 networks, all of eight in one of 256. Also for no-gradient",
+        "dead by chance in one of 16 networks, all of eight in one of 256. Also used by no-gradient",
         unit="units",
     )
 
@@ -39,8 +39,8 @@ class SaturatedLimits(SharedLimits):
 
     max_share: float = limit(
         0.5,
-        "largest share of outputs in the activation's flat region; healthy networks have hardly any. Above it, "
-        "saturated-units reports a bias instead of correlated-outputs",
+        "largest share of outputs in the activation's flat region; healthy networks have hardly any. Above it, a "
+        "dominant bias is reported by saturated-units instead of correlated-outputs",
         unit="share of the layer's outputs",
     )
     hard_std: float = limit(

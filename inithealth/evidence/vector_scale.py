@@ -54,7 +54,7 @@ class VectorLimits(Limits):
 
 
 def embedding_deviations(recording: Recording, limits: VectorLimits) -> dict[str, Deviation]:
-    """Return the deviations of too large embeddings, by layer name."""
+    """Return the deviations of embeddings that are too large, by layer name."""
     found = {}
     for layer, weight in recording.weighted:
         if layer.kind == "embedding" and weight.rms > 0:
