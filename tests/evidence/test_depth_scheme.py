@@ -1,4 +1,4 @@
-"""Which branch ends are scaled by the depth, by which of the measures that the layers within the branches share."""
+"""Which layers are scaled by depth, by each measure that the layers inside the branches share."""
 
 from __future__ import annotations
 

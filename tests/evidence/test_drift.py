@@ -1,4 +1,4 @@
-"""What later steps are compared with, and by how much a layer has changed since."""
+"""How much a layer has changed since the early steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts are computed once a recording, by the limits of the settings, and never carried over to another recording."""
+"""Facts are computed once per recording, with the limits from the settings, and not shared between recordings."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_copied_and_pickled_recordings_are_equal_and_keep_the_limits(twin: Any) 
     assert limits_of(other, TrainedLimits).max_random_edge == 2.0
 
 
-def test_facts_are_no_part_of_what_is_written() -> None:
+def test_facts_are_not_serialized() -> None:
     of = recording(body())
     before = of.model_dump_json()
     trained_layers(of)

@@ -1,4 +1,4 @@
-"""Fixes are code: they compile, run, and do what a reader expects of them."""
+"""Fixes are code that compiles, runs and has the expected effect."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def named(name: str, **more: Any) -> Layer:
         ),
     ],
 )
-def test_a_layer_is_initialized_as_its_place_wants(place: dict[str, Any], fix: str) -> None:
+def test_a_layer_is_initialized_for_its_activation(place: dict[str, Any], fix: str) -> None:
     assert fixes.each([named("fc", **place)]) == fix
 
 
-def test_recurrent_weights_are_told_apart() -> None:
+def test_recurrent_weights_have_different_initializations() -> None:
     recurrent = {"kind": "rnn", "activation": None}
     hidden = named("lstm.weight_hh_l0", **recurrent, module="lstm")
     assert "orthogonal_" in fixes.each([hidden.model_copy(update={"weight": _renamed(hidden, "lstm.weight_hh_l0")})])
@@ -153,7 +153,7 @@ def test_freezing_takes_the_module_or_the_one_parameter() -> None:
     assert fixes.freeze([own]) == "model.prompt.requires_grad_(False)"
 
 
-def test_the_fix_draws_what_it_says() -> None:
+def test_the_fix_draws_the_given_std() -> None:
     """The std that comes out of a typed fix is the wanted one, whichever way the weight is held."""
     transposed = nn.Parameter(torch.empty(32, 256))
     model = nn.Module()
@@ -165,7 +165,7 @@ def test_the_fix_draws_what_it_says() -> None:
     assert float(transposed.detach().std()) == pytest.approx((2 / 32) ** 0.5, rel=0.05)
 
 
-def test_a_parametrized_weight_is_set_as_a_whole() -> None:
+def test_a_parametrized_weight_is_assigned() -> None:
     model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(96, 96)))
     place = named("0").model_copy(update={"weight": _renamed(named("0"), "0.parametrizations.weight.original1")})
     fix = fixes.each([place])

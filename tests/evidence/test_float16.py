@@ -1,4 +1,4 @@
-"""What float16 rounds to zero, and what is about to leave it, against random numbers in float16."""
+"""Shares rounded to zero in float16 and outputs near its maximum, compared with random float16 numbers."""
 
 from __future__ import annotations
 

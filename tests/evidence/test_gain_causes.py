@@ -1,4 +1,4 @@
-"""Whose gain is to blame, in words and in code."""
+"""Which layers' gains are the cause, as text and as a fix."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ def test_a_relative_gain_is_1_where_the_signal_is_kept() -> None:
     assert gain_causes.relative_gain(body(0.0)[0]) == 1.0
 
 
-def test_the_weak_are_blamed_for_fading() -> None:
+def test_layers_with_a_small_gain_are_the_cause_of_shrinking() -> None:
     assert names(gain_causes.weakest(body(1.0, 0.7, 1.3, 0.94), LIMITS)) == ["fc1", "fc3"]
     assert names(gain_causes.weakest(body(1.0, 1.3), LIMITS)) == ["fc0", "fc1"]
     assert gain_causes.weakest([], LIMITS) == []
 
 
-def test_the_strong_are_blamed_for_growth() -> None:
+def test_layers_with_a_large_gain_are_the_cause_of_growth() -> None:
     layers = body(1.0, 0.7, 1.3, 1.06)
     assert names(gain_causes.strongest(layers, layers, LIMITS)) == ["fc2", "fc3"]
     assert names(gain_causes.strongest(layers, layers[:2], LIMITS)) == ["fc0", "fc1"]
 
 
-def test_of_layers_with_a_way_round_none_is_blamed_while_others_are_there() -> None:
+def test_bypassed_layers_are_not_the_cause_if_there_are_others() -> None:
     layers = [*body(2.0, 2.0), layer("side", 2, weight={"rms": 1.0}, bypassable=True)]
     assert names(gain_causes.strongest(layers, layers, LIMITS)) == ["fc0", "fc1"]
     assert names(gain_causes.strongest(layers, layers[2:], LIMITS)) == ["side"]
 
 
-def test_branches_are_blamed_all_or_none() -> None:
+def test_either_all_branches_are_the_cause_or_none() -> None:
     layers = [*body(3.0), *(layer(f"end{n}", n + 1, ends_branch=True, bypassable=True) for n in range(3))]
     assert names(gain_causes.strongest(layers, layers[:2], LIMITS)) == ["end0", "end1", "end2"]
     assert names(gain_causes.strongest(layers, layers[:1], LIMITS)) == ["fc0"]
@@ -59,7 +59,7 @@ def test_branches_are_explained_and_scaled_by_their_number() -> None:
     assert gain_causes.fix(ends) == "for i in range(4): nn.init.normal_(model.h[i].out.weight, std=0.051)"
 
 
-def test_sigmoids_in_a_row_are_told_apart_from_weak_weights() -> None:
+def test_sigmoids_in_a_row_are_distinguished_from_small_weights() -> None:
     sigmoids = body(1.0, 1.0, 1.0, activation="sigmoid")
     assert "a quarter of the gradient, and the network has 3 in a row" in gain_causes.explain(sigmoids, LIMITS)
     assert gain_causes.fix(sigmoids).startswith("use tanh or ReLU")
@@ -105,7 +105,7 @@ def told(explanation: str) -> float:
     return float(explanation.rpartition(" ")[2].rstrip("x"))
 
 
-def test_what_is_mended_is_typed() -> None:
+def test_the_fix_is_code_or_advice() -> None:
     assert gain_causes.fix(body(0.5)) == 'nn.init.kaiming_normal_(model.fc0.weight, nonlinearity="relu")'
     assert gain_causes.fix([]) == ""
     assert gain_causes.fix(list(stack(2))).count("\n") == 1

@@ -1,4 +1,4 @@
-"""Networks whose weights are all off by one factor, by their fans or by one std."""
+"""Networks whose weights are all too large or too small, by their fans or by one std."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers at PyTorch's default among others that follow one scheme."""
+"""Layers with PyTorch's default whose peers follow another scheme."""
 
 from __future__ import annotations
 

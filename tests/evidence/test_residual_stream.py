@@ -1,4 +1,4 @@
-"""The residual trunk: which branches there are, what each reads and adds, and how much they make the trunk grow."""
+"""The residual stream: its branches, the input and output of each, and the growth that they cause."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def shape(of: Recording) -> list[tuple[list[str], float, float]]:
 BLOCK = (layer("stem", 0), reader("enter", 1), layer("inner", 2), end("leave", 3))
 
 
-def test_a_branch_is_from_what_reads_the_trunk_to_what_ends_it() -> None:
+def test_a_branch_starts_at_the_residual_stream_and_ends_there() -> None:
     of = numbers(*BLOCK, layer("head", 4), enter={"input": signal(2.0)}, leave={"output": signal(3.0)})
     assert shape(of) == [(["enter", "inner", "leave"], 2.0, 3.0)]
     assert branches(of)[0].end.name == "leave"
@@ -46,7 +46,7 @@ def test_branches_follow_each_other_in_forward_order() -> None:
     assert shape(of) == [(["enter", "inner", "leave"], 1.0, 1.0), (["enter2", "leave2"], 5.0, 7.0)]
 
 
-def test_a_branch_that_reads_no_trunk_is_not_known() -> None:
+def test_a_branch_that_does_not_read_the_residual_stream_is_ignored() -> None:
     first = (layer("a", 0), end("b", 1))
     assert shape(numbers(*first, reader("c", 2), end("d", 3))) == [(["c", "d"], 1.0, 1.0)]
 
@@ -117,7 +117,7 @@ def test_only_a_scale_is_divided_by_its_weight() -> None:
 @pytest.mark.parametrize(
     ("scales", "added"), [((), 3.0), (("ls1",), 0.3), (("ls2.gamma",), 0.6), (("ls1", "ls2"), 0.06), (("other",), 3.0)]
 )
-def test_learned_scales_behind_a_branch_make_it_smaller(scales: tuple[str, ...], added: float) -> None:
+def test_learned_scales_after_a_branch_make_it_smaller(scales: tuple[str, ...], added: float) -> None:
     """They are known by the layer's name and by the parameter's."""
     gains = [
         layer("ls1", 8, kind="scale", weight={"rms": 0.1}),

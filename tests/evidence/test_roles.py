@@ -1,4 +1,4 @@
-"""Which layers have the same role, by which question."""
+"""Which layers have the same role, for each kind of role."""
 
 from __future__ import annotations
 

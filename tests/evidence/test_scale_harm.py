@@ -1,4 +1,4 @@
-"""Whether a wrong scale keeps a network from training."""
+"""Whether a network with a wrong weight scale fails to train."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_signal_is_lost_by_the_layers_on_the_way(octaves: float, on_the_way: int
 @pytest.mark.parametrize(
     ("octaves", "expected"), [(4.0, False), (-4.0, False), (4.1, True), (-4.1, True), (0.0, False)]
 )
-def test_a_whole_network_is_ruined_both_ways_without_norms(octaves: float, expected: bool) -> None:
+def test_without_norms_a_network_fails_with_too_large_and_too_small_weights(octaves: float, expected: bool) -> None:
     assert prevents_training(octaves, network(), LIMITS) is expected
 
 

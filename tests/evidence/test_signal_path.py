@@ -1,4 +1,4 @@
-"""Levels of the signal and its gradient on the way that no skip gets round."""
+"""Activation levels and gradients along the main path, which no skip connection bypasses."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def test_only_layers_that_transform_are_measured() -> None:
     assert [layer.name for layer, _ in signal_path.measured(of)] == ["fc0", "head"]
 
 
-def test_the_trunk_is_what_no_skip_gets_round() -> None:
+def test_the_main_path_is_the_layers_that_no_skip_bypasses() -> None:
     of = made(changes={"fc1": {"bypassable": True}})
-    assert [layer.name for layer, _ in signal_path.trunk(of)] == ["fc0", "fc2", "fc3", "head"]
+    assert [layer.name for layer, _ in signal_path.main_path(of)] == ["fc0", "fc2", "fc3", "head"]
 
 
-def test_a_trunk_of_one_layer_tells_nothing() -> None:
+def test_a_main_path_of_one_layer_is_not_used() -> None:
     round_all = {name: {"bypassable": True} for name in ("fc0", "fc1", "fc2", "fc3")}
-    assert len(signal_path.trunk(made(changes=round_all))) == 5
+    assert len(signal_path.main_path(made(changes=round_all))) == 5
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_exact_zeros_are_not_small() -> None:
     found = signal_path.smallest_output(made({"fc1": 0.0}))
     assert found is not None
     assert found[1] == 1.0
-    assert len(signal_path.gradients(signal_path.trunk(made(gradients={"fc1": 0.0})))) == 4
+    assert len(signal_path.gradients(signal_path.main_path(made(gradients={"fc1": 0.0})))) == 4
 
 
 def named(found: tuple[Any, float, Any] | None) -> tuple[str, float, str] | None:

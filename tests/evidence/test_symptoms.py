@@ -1,4 +1,4 @@
-"""Symptoms of a wrong scale: outputs, gradients and logits outside what trains, by the limits of their own rules."""
+"""Symptoms of a wrong weight scale, by the limits of the rules that report them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which layers' weights come from a training, by their spectra."""
+"""Which layers' weights are trained, by their spectra."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ OF = recording()
         (False, 1.0, 7, False),
     ],
 )
-def test_few_units_beside_the_way_may_be_shut_by_chance(
+def test_few_units_of_a_bypassed_layer_may_be_inactive_by_chance(
     bypassable: bool, dead: float | None, units: int, expected: bool
 ) -> None:
     m = Measurement(layer="fc", dead_share=dead, units=units)

@@ -1,4 +1,4 @@
-"""Numbers, names and grammar of the messages."""
+"""Numbers, names and grammar of messages."""
 
 from __future__ import annotations
 

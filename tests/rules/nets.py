@@ -1,4 +1,4 @@
-"""Small seeded networks, a batch to judge them on, and what a reader does with a finding: look it up, type its fix."""
+"""Small seeded networks, a batch for them, and functions that look up a finding and run its fix."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def typed(found: Finding, model: nn.Module) -> None:
     exec(found.fix, {"model": model, "nn": nn})
 
 
-def mended(model: nn.Module, code: str, batch: Any = None, loss: Loss | None = cross_entropy) -> Report:
+def fixed(model: nn.Module, code: str, batch: Any = None, loss: Loss | None = cross_entropy) -> Report:
     """The report after the fix of that code's finding; no finding of that code is left in it."""
     typed(finding(judged(model, batch, loss), code), model)
     report = judged(model, batch, loss)

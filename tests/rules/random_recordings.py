@@ -1,4 +1,4 @@
-"""Recordings of random numbers, within what their fields allow."""
+"""Recordings of random numbers within the ranges of their fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recordings made up from a few numbers, for what no small network shows."""
+"""Synthetic recordings for cases that no small network shows."""
 
 from __future__ import annotations
 

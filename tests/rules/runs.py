@@ -1,4 +1,4 @@
-"""Short training runs that are watched, and recordings of several steps made up from a few numbers."""
+"""Short watched training runs, and synthetic recordings of several steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recordings of one peculiarity each, which independent random numbers do not show."""
+"""Recordings with one special property each, which independent random numbers do not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every rule has: validated options, and findings that carry its name."""
+"""The rule base class: validated options, and findings with the rule's name."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_finding_has_the_line_of_its_first_layer() -> None:
     assert found().layers == ()
 
 
-def test_a_rule_judges_every_recording_unless_it_says_otherwise() -> None:
+def test_a_rule_applies_to_all_recordings_by_default() -> None:
     assert LoudLayers().skipped(recording()) is None
     assert LoudLayers().may_follow(found()) is True
 

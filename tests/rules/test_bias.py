@@ -1,4 +1,4 @@
-"""When a bias decides a layer's output, and how a finding says so."""
+"""When a bias dominates a layer's output, and the text of the cause."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_weights_without_a_gain_count_as_one() -> None:
 @pytest.mark.parametrize(
     "change", [{"feeds": "unknown"}, {"bias": None}, {"weight": {"rms": 0.1, "abs_max": 0.0}}], ids=str
 )
-def test_where_a_bias_is_the_start_it_is_meant(change: dict[str, Any]) -> None:
+def test_a_bias_with_zero_weights_is_intentional(change: dict[str, Any]) -> None:
     assert ruled(biased(100.0))
     assert not ruled(biased(100.0, **change))
 
@@ -105,7 +105,7 @@ def found(cause: str) -> Finding:
     return Shut().finding([biased(5.0)], "shut", cause=cause)
 
 
-def test_a_bias_is_blamed_where_the_cause_begins_with_it() -> None:
+def test_a_finding_is_caused_by_a_bias_if_its_cause_starts_with_it() -> None:
     assert caused_by_bias(found(bias_cause([biased(5.0)])))
     assert not caused_by_bias(found("weights outweigh the bias"))
     assert not caused_by_bias(found(""))

@@ -1,4 +1,4 @@
-"""The catalogue: every rule found, documented, unique and told apart by its settings."""
+"""The catalogue: all rules are found, documented, unique and selectable by settings."""
 
 from __future__ import annotations
 

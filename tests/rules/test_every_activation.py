@@ -1,4 +1,4 @@
-"""Every activation of torch, as a module and as a function: healthy networks are silent, flat sides are found."""
+"""All activations of torch, as modules and functions: healthy networks have no findings, dead units are found."""
 
 from __future__ import annotations
 

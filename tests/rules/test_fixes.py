@@ -1,4 +1,4 @@
-"""What a reader does with a report: types every fix in it, and judges again."""
+"""The fixes of a report run, and the fixed network is healthy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def alarms(model: nn.Module, case: Case) -> tuple[Finding, ...]:
 
 
 @pytest.mark.parametrize("build", TYPED, ids=lambda build: build.__name__)
-def test_typing_the_fixes_mends_the_network(build: Callable[[], Case]) -> None:
+def test_the_fixes_make_the_network_healthy(build: Callable[[], Case]) -> None:
     case = build()
     first = alarms(case.model, case)
     assert first

@@ -1,4 +1,4 @@
-"""Every option of every rule acts: pushed to its extremes, it changes what is found in some recording."""
+"""Each option of each rule has an effect: at its extremes, the findings of some recording change."""
 
 from __future__ import annotations
 

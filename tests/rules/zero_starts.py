@@ -1,4 +1,4 @@
-"""Networks that start at zero on purpose: each weight has a gradient within two steps."""
+"""Networks that intentionally start at zero: each weight has a gradient within two steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""IH302: gradients that grow on their way back; with BatchNorm they do so by right."""
+"""IH302: gradients that grow in the backward pass; with BatchNorm some growth is expected."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from inithealth import Severity
 from inithealth.rules.backward.exploding_gradients import ExplodingGradients
-from tests.rules.nets import codes, finding, judged, mended, mlp, with_options
+from tests.rules.nets import codes, finding, fixed, judged, mlp, with_options
 from tests.rules.recordings import judge, measured, recording, stack
 
 
@@ -23,7 +23,7 @@ def loud(hidden: int, gain: float = 3.0) -> nn.Sequential:
     return model
 
 
-def test_a_deep_loud_network_explodes_backward() -> None:
+def test_gradients_explode_in_a_deep_network_of_large_weights() -> None:
     model = loud(20)
     found = finding(judged(model, select="IH302"), "IH302")
     assert found.severity == Severity.WARNING
@@ -33,7 +33,7 @@ def test_a_deep_loud_network_explodes_backward() -> None:
     assert found.measured > 50
     assert found.limit == 50.0
     assert "the gain that preserves the signal through tanh" in found.cause
-    mended(model, "IH302")
+    fixed(model, "IH302")
 
 
 def test_more_of_it_is_an_error() -> None:
@@ -45,7 +45,7 @@ def test_healthy_networks_are_silent() -> None:
     assert "IH302" not in codes(judged(loud(5, gain=1.6)))
 
 
-def test_batch_norm_makes_gradients_grow_by_right() -> None:
+def test_gradients_that_grow_with_batch_norm_are_expected() -> None:
     torch.manual_seed(0)
     layers = [
         part for number in range(20) for part in (nn.Linear(64 if number else 32, 64), nn.BatchNorm1d(64), nn.ReLU())
@@ -77,7 +77,7 @@ def test_levels(growth: float, normalized: bool, severity: Severity | None) -> N
     assert [each.severity for each in found] == ([severity] if severity else [])
 
 
-def test_the_message_names_both_ends_and_the_layers_between_are_blamed() -> None:
+def test_the_message_names_both_ends_and_the_layers_between_are_the_cause() -> None:
     layers = stack(fc1={"weight": {"rms": 1.0}}, fc3={"weight": {"rms": 1.0}})
     made_up = recording(layers, measured(layers, gradients={"fc2": 100.0}))
     (found,) = judge(ExplodingGradients, made_up)
@@ -87,7 +87,7 @@ def test_the_message_names_both_ends_and_the_layers_between_are_blamed() -> None
     assert found.layers == ("fc3",)
 
 
-def test_what_cannot_be_judged_is_told() -> None:
+def test_a_skipped_rule_has_a_reason() -> None:
     assert ExplodingGradients().skipped(recording(steps=())) == "fewer than two layers have a non-zero gradient"
     assert ExplodingGradients().skipped(grown(1.0)) is None
 

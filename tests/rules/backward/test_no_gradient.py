@@ -1,4 +1,4 @@
-"""IH304: detached, asleep and unused layers; frozen and exempt ones are none of them."""
+"""IH304: detached layers, layers with zero gradient and unused layers; frozen and exempt layers are not reported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from inithealth import Severity
 from inithealth.recording import Probation
 from inithealth.rules.backward.no_gradient import NoGradient
-from tests.rules.nets import codes, finding, he, judged, mended, mlp, pictures, vectors, zeroed
+from tests.rules.nets import codes, finding, fixed, he, judged, mlp, pictures, vectors, zeroed
 from tests.rules.recordings import judge, recording, stack
 
 
@@ -46,7 +46,7 @@ def test_a_numpy_round_trip_is_a_cut_too() -> None:
     assert finding(report, "IH304").layers == ("second", "first")
 
 
-def test_a_slope_of_zero_puts_the_layers_before_it_to_sleep() -> None:
+def test_upstream_layers_of_a_zero_slope_have_no_gradient() -> None:
     report = judged(Cut(torch.sign))
     found = finding(report, "IH304")
     assert found.severity == Severity.ERROR
@@ -74,10 +74,10 @@ def test_a_layer_that_is_never_called_is_a_note() -> None:
     assert found.message == "spare: the loss does not depend on this layer"
     assert found.fix == "# if this is intentional:\nmodel.spare.requires_grad_(False)"
     assert report.ok
-    assert mended(model, "IH304").causes == ()
+    assert fixed(model, "IH304").causes == ()
 
 
-def test_several_of_them_are_told_and_frozen_together() -> None:
+def test_several_unused_layers_are_one_finding() -> None:
     class Branches(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -90,7 +90,7 @@ def test_several_of_them_are_told_and_frozen_together() -> None:
     model = Branches()
     found = finding(judged(model), "IH304")
     assert found.message == "prompt ... branches.4 (5 layers): the loss does not depend on these layers"
-    mended(model, "IH304")
+    fixed(model, "IH304")
     assert model.branches[0].weight.requires_grad
     assert not model.prompt.requires_grad
 
@@ -142,7 +142,7 @@ def test_experts_that_this_batch_does_not_use_are_at_most_a_note() -> None:
     assert [(cause.code, cause.severity) for cause in report.causes] == [("IH304", Severity.INFO)]
 
 
-def test_a_bias_before_batch_norm_has_no_gradient_by_right() -> None:
+def test_no_gradient_is_expected_for_a_bias_before_batch_norm() -> None:
     torch.manual_seed(0)
     layers = [nn.Linear(32, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU()]
     assert judged(nn.Sequential(*layers, nn.Linear(64, 10))).causes == ()
@@ -167,7 +167,7 @@ def test_a_cut_graph_is_nobody_elses_consequence() -> None:
     assert "IH304" in [found.code for found in report.consequences(report.causes[0])]
 
 
-def test_before_the_probation_is_over_sleep_is_a_note() -> None:
+def test_before_four_steps_a_zero_gradient_is_info() -> None:
     trial = Probation(steps=1, settled=False, asleep=("fc0.weight", "fc1.weight"))
     (found,) = judge(NoGradient, recording(stack(), probation=trial))
     assert found.severity == Severity.INFO
@@ -183,7 +183,7 @@ def test_names_that_are_no_layers_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize(("units", "bias", "found"), [(4, -1.0, []), (4, -9.0, ["IH204"]), (32, -1.0, ["IH204"])])
-def test_few_units_beside_the_way_are_shut_by_chance(units: int, bias: float, found: list[str]) -> None:
+def test_few_units_of_a_bypassed_layer_can_be_dead_by_chance(units: int, bias: float, found: list[str]) -> None:
     class Gated(nn.Module):
         def __init__(self) -> None:
             super().__init__()

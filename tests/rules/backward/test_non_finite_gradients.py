@@ -1,4 +1,4 @@
-"""IH303: gradients that are not finite though the loss is."""
+"""IH303: non-finite gradients with a finite loss."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_weight_gradient_alone_is_enough() -> None:
     assert found.message == "fc2: the gradient is NaN or infinite"
 
 
-def test_at_a_later_step_the_step_is_told() -> None:
+def test_a_later_step_is_named() -> None:
     layers = stack()
     broken = {"gradient": signal(non_finite=2).model_dump()}
     steps = (

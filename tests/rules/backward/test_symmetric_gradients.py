@@ -1,4 +1,4 @@
-"""IH305: units that get bit-identical gradients."""
+"""IH305: units with bit-identical gradients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from inithealth import Severity
 from inithealth.rules.backward.symmetric_gradients import SymmetricGradients
-from tests.rules.nets import codes, finding, judged, mended, mlp, with_options
+from tests.rules.nets import codes, finding, fixed, judged, mlp, with_options
 from tests.rules.recordings import judge, measured, recording, stack
 
 
@@ -24,7 +24,7 @@ def paired(share: float = 0.5) -> nn.Sequential:
     return model
 
 
-def test_copies_that_are_read_alike_get_the_same_gradients() -> None:
+def test_copies_with_equal_outgoing_weights_receive_equal_gradients() -> None:
     report = judged(paired(), select="IH305")
     found = finding(report, "IH305")
     assert (found.severity, found.layers) == (Severity.WARNING, ("2",))
@@ -38,7 +38,7 @@ def test_it_is_a_consequence_of_the_copies_and_goes_with_them() -> None:
     report = judged(model)
     assert [cause.code for cause in report.causes] == ["IH105"]
     assert finding(report, "IH305").explained_by == report.causes[0].key
-    assert mended(model, "IH305").causes == ()
+    assert fixed(model, "IH305").causes == ()
 
 
 def test_random_layers_are_silent() -> None:
@@ -62,7 +62,7 @@ def test_of_two_units_half_are_all_that_can_repeat() -> None:
 
 
 @pytest.mark.parametrize("place", [{"head": True}, {"kind": "embedding"}])
-def test_heads_and_embeddings_are_told_apart_by_their_targets(place: dict[str, Any]) -> None:
+def test_heads_and_embeddings_are_not_checked(place: dict[str, Any]) -> None:
     assert judge(SymmetricGradients, repeating(0.99, **place)) == []
 
 

@@ -1,4 +1,4 @@
-"""IH301: gradients that fade on their way back; growth is another rule's, Adam and norms have their own limits."""
+"""IH301: gradients that shrink in the backward pass, with separate limits for Adam and for normalization."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from inithealth import Severity
 from inithealth.rules.backward.vanishing_gradients import VanishingGradients
-from tests.rules.nets import codes, finding, he, judged, mended, mlp, with_options
+from tests.rules.nets import codes, finding, fixed, he, judged, mlp, with_options
 from tests.rules.recordings import judge, measured, recording, stack
 
 
@@ -34,8 +34,8 @@ def test_a_deep_tanh_network_loses_its_gradient() -> None:
     assert found.measured is not None
     assert found.measured < 7e-4
     assert found.limit == 7e-4
-    assert "the gain that keeps the signal through tanh: over 6" in found.cause
-    assert mended(model, "IH301").ok
+    assert "the gain that preserves the signal through tanh: over 6" in found.cause
+    assert fixed(model, "IH301").ok
 
 
 def test_healthy_depth_is_silent() -> None:
@@ -111,7 +111,7 @@ def test_exact_zeros_are_judged_elsewhere() -> None:
     assert judge(VanishingGradients, recording(layers, measured(layers, gradients={"fc0": 0.0}))) == []
 
 
-def test_what_cannot_be_judged_is_told() -> None:
+def test_a_skipped_rule_has_a_reason() -> None:
     assert VanishingGradients().skipped(faded(1e-9, layer_scale=True, normalized=True)) is not None
     assert VanishingGradients().skipped(recording(steps=())) == "fewer than two layers have a non-zero gradient"
     assert VanishingGradients().skipped(faded(1e-9)) is None

@@ -1,4 +1,4 @@
-"""IH206: units that all say the same, by their weights or by their biases."""
+"""IH206: units that compute nearly the same function, because of their weights or their biases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from inithealth import Severity
 from inithealth.recording import Recording
 from inithealth.rules.forward.correlated_outputs import CorrelatedOutputs
-from tests.rules.nets import codes, finding, judged, mended, mlp, with_options
+from tests.rules.nets import codes, finding, fixed, judged, mlp, with_options
 from tests.rules.recordings import judge, measured, recording, stack
 
 
@@ -33,7 +33,7 @@ def test_a_ruling_bias_is_named_where_units_neither_die_nor_saturate(activation:
     assert found.cause.startswith("bias of mean -20 outweighs")
     assert "rms 20" in found.message
     assert [cause.code for cause in report.causes] == ["IH206"]
-    mended(model, "IH206")
+    fixed(model, "IH206")
 
 
 def test_the_bias_of_a_rate_is_where_it_starts() -> None:
@@ -68,7 +68,7 @@ def test_units_that_point_the_same_way_are_named() -> None:
     assert found.measured is not None
     assert found.measured > 0.9
     assert found.fix.startswith("nn.init.")
-    mended(model, "IH206")
+    fixed(model, "IH206")
 
 
 def test_healthy_layers_stay_silent() -> None:
@@ -141,7 +141,7 @@ def test_on_a_wave_no_place_is_worse() -> None:
     assert "IH206" not in codes(judged(Wave()))
 
 
-def test_gates_that_zero_weights_leave_to_their_biases_are_no_shift_of_the_whole() -> None:
+def test_gates_with_zero_weights_do_not_count_as_constant_biases() -> None:
     model = lecun()
     for layer in model[::2]:
         nn.init.zeros_(layer.weight)

@@ -1,4 +1,4 @@
-"""IH204: units that never open, by their bias or behind dead layers; not the half that ReLU shuts by right."""
+"""IH204: units that never activate, because of their bias or of dead layers upstream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from inithealth import Severity
 from inithealth.rules.forward.dead_units import DeadUnits
-from tests.rules.nets import codes, finding, he, judged, mended, mlp, pictures, with_options
+from tests.rules.nets import codes, finding, fixed, he, judged, mlp, pictures, with_options
 from tests.rules.recordings import judge, measured, recording, signal, stack
 
 
@@ -20,7 +20,7 @@ def shut(model: nn.Sequential, place: int, share: float = 1.0, bias: float = -20
     return model
 
 
-def test_a_layer_that_its_bias_shuts_is_an_error() -> None:
+def test_a_layer_inactive_by_its_bias_is_an_error() -> None:
     model = shut(mlp(), 2)
     report = judged(model)
     cause = report.causes[0]
@@ -34,7 +34,7 @@ def test_a_layer_that_its_bias_shuts_is_an_error() -> None:
     assert judged(model).causes == ()
 
 
-def test_dead_layers_behind_a_dead_layer_are_one_consequence() -> None:
+def test_dead_layers_downstream_of_a_dead_layer_are_one_consequence() -> None:
     report = judged(shut(mlp(), 2))
     behind = [found for found in report.consequences(report.causes[0]) if found.code == "IH204"]
     assert [found.layers for found in behind] == [("4", "6")]
@@ -42,7 +42,7 @@ def test_dead_layers_behind_a_dead_layer_are_one_consequence() -> None:
     assert "IH304" in [found.code for found in report.consequences(report.causes[0])]
 
 
-def test_two_biases_are_two_culprits_of_one_finding() -> None:
+def test_two_biases_are_one_finding() -> None:
     model = shut(shut(mlp(), 2), 6)
     cause = judged(model).causes[0]
     assert cause.layers == ("2", "6")
@@ -56,7 +56,7 @@ def test_four_units_in_five_are_a_warning() -> None:
     found = finding(judged(model), "IH204")
     assert found.severity == Severity.WARNING
     assert found.measured == pytest.approx(0.8, abs=0.01)
-    assert mended(model, "IH204").causes == ()
+    assert fixed(model, "IH204").causes == ()
 
 
 def test_weights_that_point_against_the_input_are_drawn_again() -> None:
@@ -69,7 +69,7 @@ def test_weights_that_point_against_the_input_are_drawn_again() -> None:
     assert judged(model).ok
 
 
-def test_half_of_the_units_may_be_shut() -> None:
+def test_half_of_the_units_may_be_inactive() -> None:
     assert "IH204" not in codes(judged(mlp(30)))
     assert "IH204" not in codes(judged(shut(mlp(), 2, share=0.5)))
 
@@ -142,7 +142,7 @@ def by_bias(rms: float, level: float = 1.0, **options: Any) -> bool:
     return found.cause.startswith("bias of mean")
 
 
-def test_a_bias_is_blamed_where_it_outweighs_the_weights() -> None:
+def test_a_bias_is_the_cause_if_it_outweighs_the_weights() -> None:
     assert by_bias(20.0)
     assert not by_bias(2.0)
     assert not by_bias(20.0, level=10.0)
@@ -162,7 +162,7 @@ def test_units_of_a_layer_that_was_not_measured_are_not_judged() -> None:
     assert judge(DeadUnits, recording()) == []
 
 
-def test_a_few_units_beside_the_way_are_shut_by_chance() -> None:
+def test_a_few_units_of_a_bypassed_layer_can_be_inactive_by_chance() -> None:
     """A squeeze of four units is shut in one of sixteen nets, where what it reads is alike for all samples."""
     assert judge(DeadUnits, few_open(1.0, 4, bypassable=True)) == []
     assert len(judge(DeadUnits, few_open(1.0, 8, bypassable=True))) == 1
@@ -185,7 +185,7 @@ DYING = {
 
 
 @pytest.mark.parametrize("name", DYING)
-def test_units_die_behind_every_activation_that_has_a_flat_part(name: str) -> None:
+def test_units_die_with_every_activation_that_has_a_flat_side(name: str) -> None:
     model = nn.Sequential(nn.Linear(32, 64), DYING[name], nn.Linear(64, 10))
     with torch.no_grad():
         if "shrink" in name:  # whose flat part is in the middle
@@ -238,7 +238,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize(("name", "parameters", "pinned", "behavior", "why"), TEXTS)
-def test_the_text_says_on_which_side(
+def test_the_message_names_the_flat_side(
     name: str, parameters: tuple[float, ...], pinned: float, behavior: str, why: str
 ) -> None:
     layers = stack(fc1={"activation": name, "activation_parameters": parameters})

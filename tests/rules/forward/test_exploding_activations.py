@@ -1,4 +1,4 @@
-"""IH202: a signal that grows, by the weights or by residual branches that add up."""
+"""IH202: activations that grow, because of the weights or of residual branches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from inithealth import Severity
 from inithealth.rules.forward.exploding_activations import ExplodingActivations
-from tests.rules.nets import codes, finding, judged, mended, mlp, vectors, with_options
+from tests.rules.nets import codes, finding, fixed, judged, mlp, vectors, with_options
 from tests.rules.recordings import judge, measured, recording, signal, stack
 
 
@@ -39,7 +39,7 @@ def residual(blocks: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(32, 64), *(Block() for _ in range(blocks)), nn.Linear(64, 10))
 
 
-def test_a_deep_network_twice_as_loud_as_he_explodes() -> None:
+def test_a_deep_network_with_twice_the_gain_of_he_explodes() -> None:
     model = loud(40)
     report = judged(model)
     found = finding(report, "IH202")
@@ -53,17 +53,17 @@ def test_a_deep_network_twice_as_loud_as_he_explodes() -> None:
     assert "over 40 layers this scales the signal by 1e+06x" in found.cause
     assert [cause.code for cause in report.causes] == ["IH202"]
     assert {"IH302", "IH208"} <= {consequence.code for consequence in report.consequences(found)}
-    assert mended(model, "IH202").ok
+    assert fixed(model, "IH202").ok
 
 
-def test_residual_branches_are_blamed_where_they_add_up() -> None:
+def test_residual_branches_are_the_cause_if_they_add_up() -> None:
     model = residual(24)
     found = finding(judged(model), "IH202")
     assert found.severity == Severity.ERROR
     assert found.layers == tuple(f"{number}.leave" for number in range(1, 25))
     assert found.cause.startswith("24 residual branches add to the signal")
     assert found.fix == "for i in range(1, 25): nn.init.normal_(model[i].leave.weight, std=0.0255)"
-    assert mended(model, "IH202").ok
+    assert fixed(model, "IH202").ok
 
 
 def test_a_healthy_network_is_silent() -> None:
@@ -97,7 +97,7 @@ def test_levels(rms: float, normalized: bool, severity: Severity | None) -> None
     assert [each.severity for each in found] == ([severity] if severity else [])
 
 
-def test_the_growth_is_told_relative_to_large_inputs() -> None:
+def test_the_growth_is_relative_to_large_inputs() -> None:
     (found,) = judge(ExplodingActivations, grown(500.0, inputs=5.0))
     assert "100 times the input's rms (5) at fc2" in found.message
     assert found.limit == 30.0
@@ -105,7 +105,7 @@ def test_the_growth_is_told_relative_to_large_inputs() -> None:
     assert found.message == "activations grow to rms 100 at fc2 (limit 30)"
 
 
-def test_only_layers_up_to_the_peak_are_blamed() -> None:
+def test_only_layers_up_to_the_peak_are_the_cause() -> None:
     wide = {"weight": {"rms": 1.0}}
     layers = stack(fc1=wide, fc3=wide)
     (found,) = judge(ExplodingActivations, recording(layers, measured(layers, outputs={"fc2": 100.0})))

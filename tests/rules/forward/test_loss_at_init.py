@@ -1,4 +1,4 @@
-"""IH208: a first loss far from guessing, wide logits, softmax twice, and a loss too good to be true."""
+"""IH208: a first loss far above or below random guessing, wide logits, and a softmax applied twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from inithealth import Severity
 from inithealth.recording import Loss, Recording, Step
 from inithealth.rules.forward.loss_at_init import LossAtInit
-from tests.rules.nets import codes, finding, judged, mended, mlp, with_options
+from tests.rules.nets import codes, finding, fixed, judged, mlp, with_options
 from tests.rules.recordings import judge, measured, recording, stack, weight
 
 
@@ -30,7 +30,7 @@ def test_a_head_twenty_times_too_large() -> None:
     assert found.limit == 8.0
     assert found.measured is not None
     assert found.measured > 50
-    mended(model, "IH208")
+    fixed(model, "IH208")
 
 
 def test_a_healthy_loss_is_silent() -> None:
@@ -61,7 +61,7 @@ def test_a_leaking_target_is_a_note() -> None:
 
 
 @pytest.mark.parametrize("loss", [lambda output: output.square().mean(), None])
-def test_other_losses_are_not_judged_and_the_report_says_so(loss: Any) -> None:
+def test_other_losses_are_skipped_with_a_reason(loss: Any) -> None:
     report = judged(mlp(), loss=loss)
     (skipped,) = [each for each in report.skipped if each.code == "IH208"]
     assert skipped.reason.endswith("at initialization is not known")
@@ -98,13 +98,13 @@ def test_measured_and_limit_are_of_what_is_off() -> None:
     assert (found.measured, found.limit) == (9.0, 8.0)
 
 
-def test_more_classes_have_a_higher_loss_by_right() -> None:
+def test_a_higher_loss_is_expected_with_more_classes() -> None:
     assert judge(LossAtInit, start(40.0, classes=50_000)) == []
     assert LossAtInit().skipped(start(2.3, classes=1)) is not None
     assert LossAtInit().skipped(start(2.3, classes=2)) is None
 
 
-def test_a_net_without_a_known_head_is_told_in_words() -> None:
+def test_the_fix_of_a_network_without_a_known_head_is_advice() -> None:
     made_up = start(100.0, 60.0).model_copy(update={"layers": ()})
     (found,) = judge(LossAtInit, made_up)
     assert found.layers == ()
@@ -128,7 +128,7 @@ def detection(positives: float, over_base: float, loss: float) -> Recording:
     return recording(layers, loss=kind, steps=(Step(index=0, loss=loss, layers=measured(layers)),))
 
 
-def test_rare_positives_want_a_prior() -> None:
+def test_rare_positives_need_a_prior() -> None:
     """RetinaNet's bug: a bias of zero where one guess in a thousand is right."""
     (found,) = judge(LossAtInit, detection(0.001, 88.0, 150.0))
     assert (found.severity, found.layers) == (Severity.WARNING, ("head",))

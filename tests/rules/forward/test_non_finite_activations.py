@@ -1,4 +1,4 @@
-"""IH203: the first layer that puts out NaN or infinity is named."""
+"""IH203: the first layer with a non-finite output is named."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Logarithm(nn.Module):
         return self.head(torch.log(x if self.epsilon is None else x.abs() + self.epsilon))
 
 
-def test_an_operation_without_weights_is_to_blame() -> None:
+def test_an_operation_without_weights_is_the_cause() -> None:
     report = judged(Logarithm())
     found = finding(report, "IH203")
     assert (found.severity, found.layers) == (Severity.ERROR, ("head",))
@@ -35,7 +35,7 @@ def test_an_operation_without_weights_is_to_blame() -> None:
     assert judged(Logarithm(1e-6)).ok  # as told
 
 
-def test_an_overflow_is_told_with_the_largest_input() -> None:
+def test_an_overflow_is_reported_with_the_largest_input() -> None:
     model = mlp()
     model[4].weight.data.mul_(1e38)
     found = finding(judged(model), "IH203")
@@ -51,7 +51,7 @@ def test_finite_outputs_are_silent() -> None:
     assert judge(NonFiniteActivations, recording(steps=())) == []
 
 
-def test_the_first_layer_in_forward_order_is_the_culprit() -> None:
+def test_the_first_layer_in_forward_order_is_the_root_cause() -> None:
     layers = stack()
     broken = {"output": signal(non_finite=1).model_dump()}
     step = Step(index=0, layers=tuple(reversed(measured(layers, fc3=broken, fc1=broken))))

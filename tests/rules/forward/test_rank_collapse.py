@@ -1,4 +1,4 @@
-"""IH207: outputs on one line, by the weights or by depth; what lies there by design is silent."""
+"""IH207: outputs that lie on a line, because of the weights or of depth; intentional cases are not reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import nn
 from inithealth import Finding, Severity
 from inithealth.recording import Recording
 from inithealth.rules.forward.rank_collapse import RankCollapse
-from tests.rules.nets import CLASSES, FEATURES, codes, finding, judged, mended, mlp, typed, vectors
+from tests.rules.nets import CLASSES, FEATURES, codes, finding, fixed, judged, mlp, typed, vectors
 from tests.rules.recordings import judge, measured, recording, stack
 
 
@@ -50,14 +50,14 @@ def only(of: Recording, **options: Any) -> Finding:
     return found
 
 
-def test_weights_of_rank_one_are_named_and_mended() -> None:
+def test_weights_of_rank_one_are_named_and_fixed() -> None:
     model = mlp()
     of_rank_one(model[4].weight)
     found = finding(judged(model), "IH207")
     assert (found.layers, found.severity) == (("4",), Severity.WARNING)
     assert found.measured == pytest.approx(1.0, abs=0.01)
     assert "of rank one" in found.cause
-    mended(model, "IH207")
+    fixed(model, "IH207")
 
 
 def test_depth_leaves_one_direction() -> None:

@@ -1,4 +1,4 @@
-"""IH209: attention that starts as a choice of one key, and whether weights, scale or input are to blame."""
+"""IH209: saturated attention, caused by weights, scale or input."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from inithealth import Finding, Report, Severity
 from inithealth.recording import Recording
 from inithealth.rules.forward.saturated_attention import SaturatedAttention
 from tests.record.reading import Written
-from tests.rules.nets import codes, finding, judged, mended, with_options
+from tests.rules.nets import codes, finding, fixed, judged, with_options
 from tests.rules.recordings import judge, layer, measured, recording, signal
 
 WIDTH, TOKENS = 32, 12
@@ -80,7 +80,7 @@ def test_large_weights_are_the_cause_and_are_fixed() -> None:
     assert found.measured == pytest.approx(25, rel=0.3)
     assert "the gain that preserves the signal" in found.cause
     assert "model.q.weight" in found.fix
-    mended(model, "IH209", texts())
+    fixed(model, "IH209", texts())
 
 
 def test_a_scale_that_is_missing_is_told_where_the_weights_are_right() -> None:
@@ -99,7 +99,7 @@ def test_an_input_that_is_large_is_told_where_weights_and_scale_are_right() -> N
     found = finding(judged(Block(), texts(8.0)), "IH209")
     assert "their input is large: rms 8" in found.cause
     model = Block()
-    mended(model, "IH209", texts(8.0))
+    fixed(model, "IH209", texts(8.0))
 
 
 def test_healthy_attention_stays_silent() -> None:

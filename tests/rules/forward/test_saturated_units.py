@@ -1,4 +1,4 @@
-"""IH205: tanh and sigmoid on their flat part, by their weights or by their input."""
+"""IH205: saturated tanh and sigmoid, because of their weights or their input."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import nn
 
 from inithealth import Severity
 from inithealth.rules.forward.saturated_units import SaturatedUnits
-from tests.rules.nets import codes, finding, judged, mended, mlp, vectors, with_options
+from tests.rules.nets import codes, finding, fixed, judged, mlp, vectors, with_options
 from tests.rules.recordings import judge, measured, recording, signal, stack
 
 
@@ -31,7 +31,7 @@ def test_saturation_that_trains_is_a_warning() -> None:
     assert found.measured > 0.5
     assert found.limit == 0.5
     assert report.ok
-    mended(model, "IH205")
+    fixed(model, "IH205")
 
 
 def test_a_large_input_saturates_weights_that_are_right() -> None:
@@ -41,7 +41,7 @@ def test_a_large_input_saturates_weights_that_are_right() -> None:
     assert found.layers == ("0",)
     assert found.cause.startswith("the input of the tanh is too large: rms ")
     assert found.fix.startswith("model[0].weight.data.mul_(0.")
-    mended(model, "IH205", batch)
+    fixed(model, "IH205", batch)
 
 
 def test_several_layers_are_one_finding() -> None:
@@ -95,7 +95,7 @@ def test_a_ruling_bias_is_the_cause_and_an_error() -> None:
     assert found.cause.startswith("bias of mean -20 outweighs")
     assert found.fix == "nn.init.zeros_(model[2].bias)"
     assert [cause.code for cause in report.causes] == ["IH205"]
-    mended(model, "IH205")
+    fixed(model, "IH205")
 
 
 def test_what_a_ruling_bias_is_can_be_set() -> None:
@@ -116,7 +116,7 @@ def test_hard_twins_saturate_too(activation: type[nn.Module]) -> None:
     assert f"of the {activation.__name__.lower()} outputs are saturated" in found.message
     assert "IH204" not in codes(report)  # each unit is on one side or the other
     assert "IH205" not in codes(judged(xavier(activation)))
-    mended(model, "IH205")
+    fixed(model, "IH205")
 
 
 def test_a_relu6_saturates_at_its_maximum() -> None:

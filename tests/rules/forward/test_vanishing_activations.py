@@ -1,4 +1,4 @@
-"""IH201: a signal that fades, and a head to which all inputs look alike."""
+"""IH201: activations that shrink, and a head that receives nearly the same input for every sample."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from inithealth import Severity
 from inithealth.rules.forward.vanishing_activations import VanishingActivations
-from tests.rules.nets import codes, finding, he, judged, mended, mlp, vectors, with_options
+from tests.rules.nets import codes, finding, fixed, he, judged, mlp, vectors, with_options
 from tests.rules.recordings import judge, measured, recording, signal, stack
 
 
@@ -39,7 +39,7 @@ def test_a_deep_xavier_relu_network_fades() -> None:
     assert "over 40 layers this scales the signal" in found.cause
     assert [cause.code for cause in report.causes] == ["IH201"]
     assert "IH301" in [consequence.code for consequence in report.consequences(found)]
-    assert mended(model, "IH201").ok
+    assert fixed(model, "IH201").ok
 
 
 def test_less_depth_is_a_warning() -> None:
@@ -53,7 +53,7 @@ def test_hes_initialization_keeps_the_signal() -> None:
     assert judged(mlp(40)).causes == ()
 
 
-def test_a_head_that_sees_all_inputs_alike() -> None:
+def test_a_head_that_receives_nearly_the_same_input_for_every_sample() -> None:
     """PyTorch's default biases hold the activations up while the inputs are lost behind them."""
     torch.manual_seed(0)
     layers = [part for number in range(40) for part in (nn.Linear(64 if number else 32, 64), nn.ReLU())]
@@ -64,10 +64,10 @@ def test_a_head_that_sees_all_inputs_alike() -> None:
     assert found.message.endswith(", limit 4e-05)")
     assert found.measured is not None
     assert found.measured < 1e-9
-    assert mended(model, "IH201").ok
+    assert fixed(model, "IH201").ok
 
 
-def test_many_sigmoids_are_not_mended_by_weights() -> None:
+def test_new_weights_do_not_fix_many_sigmoids() -> None:
     model = mlp(20, nn.Sigmoid)
     for layer in model[::2]:
         nn.init.xavier_uniform_(layer.weight)
@@ -79,7 +79,7 @@ def test_many_sigmoids_are_not_mended_by_weights() -> None:
     assert judged(he(model)).ok
 
 
-def test_with_a_small_input_the_fading_is_told_relative_to_it() -> None:
+def test_shrinking_is_relative_to_a_small_input() -> None:
     report = judged(xavier(40), vectors() * 0.1)
     assert "times the input's rms (0.1" in finding(report, "IH201").message
 
@@ -90,7 +90,7 @@ def test_normalization_keeps_the_size() -> None:
     assert "IH201" not in codes(judged(nn.Sequential(*layers, nn.Linear(64, 10))))
 
 
-def test_samples_that_are_alike_are_no_fading() -> None:
+def test_identical_samples_are_not_a_vanishing_signal() -> None:
     """The batch's doing, or a codebook's: the gradient comes back as ever."""
     assert "IH201" not in codes(judged(mlp(), vectors(1).expand(64, 32).clone()))
 
@@ -123,7 +123,7 @@ def test_tokens_are_as_large_as_what_is_looked_up_for_them() -> None:
     assert judge(VanishingActivations, recording(layers, measured(layers, outputs), inputs={})) == []
 
 
-def test_where_it_fades_is_named_with_one_weak_layer_blamed() -> None:
+def test_the_smallest_activation_is_named_with_its_cause() -> None:
     layers = stack(fc1={"weight": {"rms": 0.001}})
     (found,) = judge(VanishingActivations, recording(layers, measured(layers, outputs={"fc3": 1e-3})))
     assert found.layers == ("fc1",)
@@ -131,7 +131,7 @@ def test_where_it_fades_is_named_with_one_weak_layer_blamed() -> None:
     assert found.cause.startswith("the weights of fc1 have 0.0069x the gain")
 
 
-def test_right_gains_are_not_blamed() -> None:
+def test_correct_gains_are_not_the_cause() -> None:
     (found,) = judge(VanishingActivations, faded(1e-3))
     assert found.cause.startswith("the scale of the weights is as expected")
 

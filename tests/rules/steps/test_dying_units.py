@@ -1,4 +1,4 @@
-"""IH404: units that training has killed; not those that were shut from the start."""
+"""IH404: units that died during training; not those that were dead from the start."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_options_move_the_limits() -> None:
     assert judge(DyingUnits, counted(0.1, 0.95), min_units=65) == []
 
 
-def test_the_text_says_on_which_side_they_are() -> None:
+def test_the_message_names_the_flat_side() -> None:
     layers = stack(fc1={"activation": "relu6"})
     shares: list[dict[str, Any]] = [
         {"dead_share": share, "pinned_share": share, "units": 64, "dead_samples": 64} for share in (0.1, 0.95)
@@ -67,4 +67,4 @@ def test_the_text_says_on_which_side_they_are() -> None:
     ]
     (found,) = judge(DyingUnits, recording(layers, steps=tuple(steps)))
     assert "95% of the units stay at the maximum in this batch" in found.message
-    assert found.cause == "too large optimizer steps: no sample gives them an input below 6"
+    assert found.cause == "optimizer steps were too large: no sample gives them an input below 6"

@@ -1,4 +1,4 @@
-"""IH406: a loss that stays where it was, and the layer that gets no signal."""
+"""IH406: a loss that does not fall, and the layer without gradient."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def vanishing() -> nn.Module:
     return model
 
 
-def test_a_network_that_does_not_learn_is_told_under_what_makes_its_gradients_vanish() -> None:
+def test_a_loss_that_does_not_fall_is_a_consequence_of_vanishing_gradients() -> None:
     report = trained(vanishing(), 60, optimizer=partial(SGD, lr=1e-3))
     found = finding(report, "IH406")
     assert found.role == "consequence"
@@ -48,7 +48,7 @@ def test_levels() -> None:
     assert judge(LossNotMoving, still(apart=5)) == []
 
 
-def test_a_layer_that_no_gradient_wakes_is_named() -> None:
+def test_a_layer_without_gradient_is_named() -> None:
     asleep = Probation(steps=4, settled=True, asleep=("fc1.weight",))
     (found,) = judge(LossNotMoving, several(layers=stack(), steps=8, apart=10, probation=asleep))
     assert found.layers == ("fc1",)

@@ -1,4 +1,4 @@
-"""IH405: a loss that is not finite, where nothing else explains it."""
+"""IH405: a non-finite loss that no other finding explains."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_finite_loss_is_silent() -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_the_first_step_that_is_not_finite_is_told(value: float) -> None:
+def test_the_first_non_finite_step_is_reported(value: float) -> None:
     steps = tuple(
         Step(index=index, loss=loss) for index, loss in [(0, 2.3), (1, None), (2, 2.0), (3, value), (4, value)]
     )

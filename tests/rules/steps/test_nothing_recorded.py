@@ -1,4 +1,4 @@
-"""IH409: a report without measurements must not look like health."""
+"""IH409: a report without measurements is not healthy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_numbers_of_no_layer_are_none() -> None:
     assert found.measured == 0.0
 
 
-def test_a_graph_that_was_not_read_is_told_with_the_reason() -> None:
+def test_a_graph_that_was_not_read_is_reported_with_the_reason() -> None:
     (found,) = judge(NothingRecorded, recording(stack(3), graph=False, not_measured=("autograd graph: odd",)))
     assert "the connections of fc0, fc1, head are not known" in found.message
     assert found.cause == "autograd graph: odd"

@@ -1,4 +1,4 @@
-"""IH407: updates that half precision rounds away, and steps that a scaler goes on skipping."""
+"""IH407: updates and gradients rounded to zero in half precision, and steps skipped by the loss scaler."""
 
 from __future__ import annotations
 

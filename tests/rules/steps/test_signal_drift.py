@@ -1,4 +1,4 @@
-"""IH403: a layer that grows away from the network around it, or a network that grows as a whole."""
+"""IH403: a layer that grows relative to the others, or growth across the whole network."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_before_there_is_a_baseline_nothing_is_judged(steps: int) -> None:
     assert judge(SignalDrift, several({"outputs": {"fc1": 100.0}}, steps=steps)) == []
 
 
-def test_a_network_that_grows_as_a_whole_is_one_finding() -> None:
+def test_growth_across_the_whole_network_is_one_finding() -> None:
     every = {f"fc{number}": 50.0 for number in range(4)}
     (found,) = judge(SignalDrift, grown(**every))
     assert found.layers == ()
     assert "have grown 50x (median)" in found.message
 
 
-def test_a_head_grows_by_right() -> None:
+def test_growth_of_a_head_is_expected() -> None:
     assert judge(SignalDrift, grown(head=100.0)) == []
 
 
@@ -71,5 +71,5 @@ def test_options_move_the_limits() -> None:
     assert judge(SignalDrift, waking, max_start=2.0) == []
 
 
-def test_alarms_are_told_in_the_run() -> None:
+def test_alerts_are_reported_during_the_run() -> None:
     assert "IH403" not in codes(trained(mlp(), 12))

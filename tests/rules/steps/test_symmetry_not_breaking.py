@@ -1,4 +1,4 @@
-"""IH401: what was suspect at step 0 and has not parted is told once more, under its cause."""
+"""IH401: units that are still identical after the first steps, reported as a consequence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def constant() -> nn.Module:
     return model
 
 
-def test_units_that_do_not_part_in_a_run_are_a_consequence_of_the_constant_weights() -> None:
+def test_units_that_stay_identical_are_a_consequence_of_constant_weights() -> None:
     report = trained(constant())
     assert [cause.code for cause in report.causes] == ["IH104"]
     found = finding(report, "IH401")
@@ -29,7 +29,7 @@ def test_units_that_do_not_part_in_a_run_are_a_consequence_of_the_constant_weigh
     assert (found.measured, found.limit) == (pytest.approx(63 / 64), 0.5)
 
 
-def test_zero_weights_that_wake_as_copies_explain_it_too() -> None:
+def test_zero_weights_that_become_copies_are_a_cause_too() -> None:
     report = trained(zeroed(mlp(activation=nn.Sigmoid)))
     assert "IH401" in codes(report)
     assert [cause.code for cause in report.causes] == ["IH103"]
@@ -39,7 +39,7 @@ def test_one_step_is_no_run() -> None:
     assert "IH401" not in codes(judged(constant()))
 
 
-def test_units_that_part_are_healthy() -> None:
+def test_units_that_diverge_are_healthy() -> None:
     model = mlp()
     nn.init.constant_(model[2].weight, 0.02)
     assert "IH401" not in codes(trained(model))

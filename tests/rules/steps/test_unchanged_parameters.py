@@ -1,4 +1,4 @@
-"""IH408: weights that no step changes, and those that no optimizer holds."""
+"""IH408: weights that no step changes, and parameters in no optimizer."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_run_in_which_all_weights_move_is_healthy() -> None:
     assert trained(mlp()).causes == ()
 
 
-def test_frozen_layers_and_a_rate_of_zero_are_meant_so() -> None:
+def test_frozen_layers_and_a_rate_of_zero_are_intentional() -> None:
     model = mlp()
     model[2].requires_grad_(False)
     assert "IH408" not in codes(trained(model))
@@ -65,7 +65,7 @@ def stuck() -> Recording:
     return several(updates={"fc1": update(change=0.0, unmoved=1.0)})
 
 
-def test_rows_that_no_batch_looks_up_do_not_move_by_right() -> None:
+def test_unused_rows_of_an_embedding_are_expected_to_stay_unchanged() -> None:
     assert len(judge(UnchangedParameters, stuck())) == 1
     rows = several(updates={"fc1": update(change=0.0, unmoved=1.0)}, layers=stack(fc1={"kind": "embedding"}))
     assert judge(UnchangedParameters, rows) == []

@@ -1,4 +1,4 @@
-"""IH402: steps that replace a weight, and steps that an epsilon swallows."""
+"""IH402: steps that replace a weight, and steps reduced by epsilon."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.rules.recordings import judge, stack
 from tests.rules.runs import several, trained, update
 
 
-def test_a_rate_that_replaces_the_weights_is_told_with_the_rate() -> None:
+def test_a_learning_rate_that_replaces_the_weights_is_named() -> None:
     found = finding(trained(mlp(), 3, optimizer=partial(Adam, lr=0.3)), "IH402")
     assert found.severity == Severity.WARNING
     assert "one step changes the weights by up to" in found.message
@@ -28,7 +28,7 @@ def test_usual_rates_are_healthy(make: partial[SGD]) -> None:
     assert trained(mlp(), optimizer=make).causes == ()
 
 
-def test_an_epsilon_that_outweighs_the_gradients_is_told() -> None:
+def test_an_epsilon_that_outweighs_the_gradients_is_reported() -> None:
     found = finding(trained(mlp(), optimizer=partial(Adam, lr=1e-3, eps=1e3)), "IH402")
     assert "x the learning rate (limit 0.001x)" in found.message
     assert "epsilon outweighs them" in found.cause

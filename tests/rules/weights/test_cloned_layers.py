@@ -1,4 +1,4 @@
-"""IH107: layers that are exact copies of each other, as nn.TransformerEncoder makes them."""
+"""IH107: layers that are exact copies of each other, as in nn.TransformerEncoder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from inithealth import Severity
 from inithealth.recording import Layer
 from inithealth.rules.weights.cloned_layers import ClonedLayers
-from tests.rules.nets import codes, finding, judged, mended
+from tests.rules.nets import codes, finding, fixed, judged
 from tests.rules.recordings import judge, layer, measured, recording
 
 TOKENS = torch.randn(8, 10, 32, generator=torch.Generator().manual_seed(0))
@@ -33,7 +33,7 @@ def test_the_encoder_of_torch_clones_its_layers() -> None:
     found = finding(report, "IH107")
     assert len(found.layers) == 12
     assert "3 bit-identical copies of 4 weights each" in found.message
-    assert mended(model, "IH107", TOKENS).causes == ()
+    assert fixed(model, "IH107", TOKENS).causes == ()
 
 
 class Ensemble(nn.Module):
@@ -56,7 +56,7 @@ def test_copies_side_by_side_stay_copies() -> None:
     found = finding(judged(model), "IH107")
     assert found.severity == Severity.WARNING
     assert sorted(found.layers) == ["members.0", "members.1", "members.2"]
-    mended(model, "IH107")
+    fixed(model, "IH107")
     assert "IH107" not in codes(judged(Ensemble(copied=False)))
 
 
@@ -111,7 +111,7 @@ def test_copies_whose_names_differ_in_words_are_found_too() -> None:
     assert found.message == "student, teacher: 2 bit-identical copies of student"
 
 
-def test_copies_that_are_treated_alike_are_a_warning() -> None:
+def test_copies_with_equal_gradients_are_a_warning() -> None:
     layers = encoder(7, 7)
     (found,) = judge(ClonedLayers, recording(layers, measured(layers)))
     assert found.severity == Severity.WARNING
@@ -134,7 +134,7 @@ def test_copies_that_are_treated_alike_are_a_warning() -> None:
         {"kind": "other"},
     ],
 )
-def test_what_is_alike_by_right_is_no_clone(special: dict[str, Any]) -> None:
+def test_intentionally_equal_weights_are_not_clones(special: dict[str, Any]) -> None:
     assert judge(ClonedLayers, recording(encoder(7, 7, **special))) == []
 
 

@@ -1,4 +1,4 @@
-"""IH104: constant weights are an error where nothing tells their units apart, a warning where something does."""
+"""IH104: constant weights are an error if their units stay identical, otherwise a warning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 from inithealth import Severity
 from inithealth.recording import Probation, Recording
 from inithealth.rules.weights.constant_weights import ConstantWeights
-from tests.rules.nets import codes, finding, he, judged, mended, mlp, pictures, with_options
+from tests.rules.nets import codes, finding, fixed, he, judged, mlp, pictures, with_options
 from tests.rules.recordings import judge, recording, stack
 
 CONSTANT = {"constant": True, "mean": 0.02, "rms": 0.02, "duplicate_rows": 0.99}
@@ -33,10 +33,10 @@ def test_a_constant_network_is_an_error() -> None:
     assert found.measured == pytest.approx(63 / 64)
     assert found.limit == 0.5
     assert [cause.code for cause in report.causes] == ["IH104"]
-    assert mended(model, "IH104").ok
+    assert fixed(model, "IH104").ok
 
 
-def test_the_constants_of_several_layers_are_told_by_their_range() -> None:
+def test_the_constants_of_several_layers_are_reported_as_a_range() -> None:
     model = filled(mlp(), 0, 2, 4, 6, 8)
     nn.init.constant_(model[4].weight, 0.03)
     assert "(0.02 to 0.03)" in finding(judged(model), "IH104").message
@@ -48,7 +48,7 @@ def test_a_constant_layer_among_random_ones_is_a_warning() -> None:
     assert found.severity == Severity.WARNING
     assert found.layers == ("2",)
     assert "diverge in training: 0% of the units" in found.message
-    assert mended(model, "IH104").ok
+    assert fixed(model, "IH104").ok
 
 
 def test_constant_filters_are_found() -> None:
@@ -56,7 +56,7 @@ def test_constant_filters_are_found() -> None:
     model.append(nn.Linear(256, 10))
     nn.init.constant_(model[2].weight, 0.1)
     assert finding(judged(model, pictures()), "IH104").layers == ("2",)
-    mended(model, "IH104", pictures())
+    fixed(model, "IH104", pictures())
 
 
 def test_units_that_only_the_biases_tell_apart_are_a_warning() -> None:
@@ -65,14 +65,14 @@ def test_units_that_only_the_biases_tell_apart_are_a_warning() -> None:
     assert found.severity == Severity.WARNING
     assert found.layers == ("2",)
     assert "differ only in their biases" in found.message
-    mended(model, "IH104")
+    fixed(model, "IH104")
 
 
 def test_random_weights_are_healthy() -> None:
     assert judged(mlp()).causes == ()
 
 
-def test_a_constant_head_is_told_apart_by_its_targets() -> None:
+def test_the_targets_make_the_units_of_a_constant_head_diverge() -> None:
     assert "IH104" not in codes(judged(filled(mlp(), 8)))
 
 
@@ -113,10 +113,10 @@ def test_before_the_probation_is_over_it_is_a_note() -> None:
         assert "too few optimizer steps" in found.message
 
 
-def test_the_constant_head_of_a_constant_body_is_mended_with_it() -> None:
+def test_the_constant_head_of_a_constant_body_is_fixed_too() -> None:
     """Behind a constant head all units get one gradient, the body's new weights notwithstanding."""
     model = filled(mlp(), 0, 2, 4, 6, 8)
-    mended(model, "IH104")
+    fixed(model, "IH104")
     assert model[8].weight.std() > 0
     assert torch.isfinite(model[8].weight).all()
 

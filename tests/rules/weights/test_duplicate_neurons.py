@@ -1,4 +1,4 @@
-"""IH105: copies that never part are an error, copies that do a warning."""
+"""IH105: copies that never diverge are an error, copies that do a warning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 from inithealth import Severity
 from inithealth.recording import Probation
 from inithealth.rules.weights.duplicate_neurons import DuplicateNeurons
-from tests.rules.nets import codes, finding, he, judged, mended, mlp, pictures, with_options
+from tests.rules.nets import codes, finding, fixed, he, judged, mlp, pictures, with_options
 from tests.rules.recordings import judge, layer, recording, stack
 
 
@@ -26,7 +26,7 @@ def copied(share: float, *, read_alike: bool) -> nn.Sequential:
     return model
 
 
-def test_copies_that_are_read_alike_are_an_error() -> None:
+def test_copies_with_equal_outgoing_weights_are_an_error() -> None:
     model = copied(0.5, read_alike=True)
     report = judged(model)
     found = finding(report, "IH105")
@@ -36,7 +36,7 @@ def test_copies_that_are_read_alike_are_an_error() -> None:
     assert (found.measured, found.limit) == (0.5, 0.5)
     assert [cause.code for cause in report.causes] == ["IH105"]
     assert "IH305" in [consequence.code for consequence in report.consequences(found)]
-    assert mended(model, "IH105").ok
+    assert fixed(model, "IH105").ok
 
 
 def test_filters_are_units_too() -> None:
@@ -47,10 +47,10 @@ def test_filters_are_units_too() -> None:
         model[2].weight[:, 8:] = model[2].weight[:, :8]
     found = finding(judged(model, pictures()), "IH105")
     assert (found.severity, found.layers) == (Severity.ERROR, ("0",))
-    assert mended(model, "IH105", pictures()).ok
+    assert fixed(model, "IH105", pictures()).ok
 
 
-def test_copies_that_part_are_a_warning() -> None:
+def test_copies_that_diverge_are_a_warning() -> None:
     found = finding(judged(copied(0.5, read_alike=False)), "IH105")
     assert found.severity == Severity.WARNING
     assert "diverge in training" in found.message
@@ -62,7 +62,7 @@ def test_some_copies_that_stay_are_a_warning() -> None:
     assert "25% of the units are copies of another unit and are still identical" in found.message
 
 
-def test_few_copies_that_part_are_a_note() -> None:
+def test_few_copies_that_diverge_are_info() -> None:
     assert finding(judged(copied(0.1, read_alike=False)), "IH105").severity == Severity.INFO
 
 
@@ -117,7 +117,7 @@ def test_several_layers_are_one_finding() -> None:
     assert found[0].message.startswith("layer 0, layer 2: up to 50% of the units")
 
 
-def test_the_share_told_is_of_those_that_are_still_alike() -> None:
+def test_the_share_reported_is_that_of_units_still_identical() -> None:
     made_up = recording(stack(fc1={"weight": {"duplicate_rows": 0.8}}), probation=trial(0.1))
     (found,) = judge(DuplicateNeurons, made_up)
     assert found.measured == 0.1
@@ -125,7 +125,7 @@ def test_the_share_told_is_of_those_that_are_still_alike() -> None:
 
 
 @pytest.mark.parametrize("place", [{"kind": "embedding"}, {"head": True}, {"reaches_loss": False}])
-def test_what_is_told_apart_or_not_trained_is_passed_over(place: dict[str, Any]) -> None:
+def test_heads_and_frozen_layers_are_not_checked(place: dict[str, Any]) -> None:
     alike = layer("fc", 0, weight={"duplicate_rows": 0.9}, **place)
     assert judge(DuplicateNeurons, recording((alike,))) == []
 

@@ -1,4 +1,4 @@
-"""IH101: NaN and infinite weights are named, mended, and explain everything behind them."""
+"""IH101: non-finite weights are named, fixed, and explain all findings downstream."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 from inithealth import Severity
 from inithealth.rules.weights.non_finite_weights import NonFiniteWeights
-from tests.rules.nets import codes, finding, judged, mended, mlp, typed
+from tests.rules.nets import codes, finding, fixed, judged, mlp, typed
 from tests.rules.recordings import judge, layer, recording
 
 
@@ -23,10 +23,10 @@ def test_one_bad_element_is_an_error(value: float) -> None:
     assert found.message == "layer 4: 1 NaN or infinite value in 4.weight"
     assert (found.measured, found.limit) == (1.0, 0.0)
     assert [cause.code for cause in report.causes] == ["IH101"]
-    assert mended(model, "IH101").ok
+    assert fixed(model, "IH101").ok
 
 
-def test_what_is_not_finite_behind_it_is_a_consequence() -> None:
+def test_non_finite_values_downstream_are_a_consequence() -> None:
     model = mlp()
     model[2].weight.data[0, 0] = float("nan")
     report = judged(model)
@@ -42,7 +42,7 @@ def test_weights_and_biases_of_several_layers_are_one_finding() -> None:
     assert found.layers == ("2", "4")
     assert found.measured == 66.0
     assert found.message.endswith(" in 2.bias, 4.weight, 4.bias")
-    assert mended(model, "IH101").ok
+    assert fixed(model, "IH101").ok
 
 
 def test_of_many_parameters_the_first_are_named() -> None:
@@ -64,7 +64,7 @@ def test_a_frozen_layer_counts_too() -> None:
     assert finding(judged(model), "IH101").layers == ("0",)
 
 
-def test_a_norm_is_mended_with_ones() -> None:
+def test_a_norm_is_fixed_with_ones() -> None:
     model = nn.Sequential(nn.Linear(32, 64), nn.LayerNorm(64), nn.Linear(64, 10))
     model[1].weight.data[0] = float("nan")
     typed(finding(judged(model), "IH101"), model)

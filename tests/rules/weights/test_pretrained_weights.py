@@ -1,4 +1,4 @@
-"""IH109: what a training has left in the weights is told by their spectra, layer by layer."""
+"""IH109: trained layers are detected by their spectra."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def body(edge: float = 1.8, **changes: Any) -> tuple[Layer, ...]:
     return stack(**{**parts, "head": {"weight": FRESH}, **changes})
 
 
-def test_a_trained_body_is_noted_and_its_fresh_head_told_apart() -> None:
+def test_a_trained_body_is_info_without_its_new_head() -> None:
     (found,) = judge(PretrainedWeights, recording(body()))
     assert (found.severity, found.layers) == (Severity.INFO, ("fc0", "fc1", "fc2", "fc3"))
     assert "median largest singular value is 1.8x that of random weights" in found.message
@@ -131,7 +131,7 @@ def test_experts_in_one_tensor_have_a_matrix_each() -> None:
     assert len(trained_layers(recording(body(fc0=experts)))) == 4
 
 
-def test_scale_rules_have_nothing_to_say_of_trained_layers() -> None:
+def test_scale_rules_skip_trained_layers() -> None:
     wide = Loss(kind="cross_entropy", classes=10, logits_std=20.0)
     off = {"weight": {"rms": 5.0, "spectral_edge": 1.8}}
     assert judge(WeightScale, recording(body(fc1=off), loss=wide)) == []

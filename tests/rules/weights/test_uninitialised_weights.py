@@ -1,4 +1,4 @@
-"""IH102: memory that nothing was written to, and initializations that had no effect."""
+"""IH102: uninitialized memory, and initializations without effect."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from inithealth.judge.diagnose import diagnose
 from inithealth.recording import Layer, Scheme, Weight
 from inithealth.rules.weights.uninitialised_weights import UninitialisedWeights
 from inithealth.settings import Settings
-from tests.rules.nets import codes, finding, judged, mended, mlp
+from tests.rules.nets import codes, finding, fixed, judged, mlp
 from tests.rules.recordings import judge, layer, recording, stack
 
 OLD_BYTES = torch.tensor([0x7F4D_21A0, 0x0000_7F31, 0x0000_0041, 0], dtype=torch.int32).view(torch.float32)
 
 
-def test_bytes_of_something_else_are_told_from_weights() -> None:
+def test_bytes_of_other_data_are_distinguished_from_weights() -> None:
     """Two halves of a pointer and a length, as a freed block of memory holds them."""
     model = mlp()
     model[2].weight.data.view(-1)[:4] = OLD_BYTES
     found = finding(judged(model), "IH102")
     assert (found.severity, found.layers, found.role) == (Severity.ERROR, ("2",), "cause")
-    assert mended(model, "IH102").ok
+    assert fixed(model, "IH102").ok
 
 
 def test_a_network_of_fresh_pages_has_one_cause() -> None:
@@ -35,7 +35,7 @@ def test_a_network_of_fresh_pages_has_one_cause() -> None:
     report = judged(model)
     assert [cause.code for cause in report.causes] == ["IH102"]
     assert finding(report, "IH102").layers == ("0", "1", "3")
-    assert mended(model, "IH102").ok
+    assert fixed(model, "IH102").ok
 
 
 def test_healthy_networks_are_silent() -> None:
@@ -63,7 +63,7 @@ def test_writing_to_a_computed_weight_has_no_effect() -> None:
     found = finding(judged(model, batch, None), "IH102")
     assert (found.severity, found.layers) == (Severity.WARNING, ("18", "21"))
     assert "6 other" in found.message
-    assert "IH102" not in codes(mended(model, "IH102", batch, None))
+    assert "IH102" not in codes(fixed(model, "IH102", batch, None))
     assert "IH102" not in codes(judged(generator(effect=True), batch, None))
 
 
@@ -118,7 +118,7 @@ def test_a_healthy_network_is_silent() -> None:
 
 
 @pytest.mark.parametrize("tiny", [2 / 96, 4 / 96])
-def test_rows_that_faded_as_a_whole_are_no_garbage(tiny: float) -> None:
+def test_rows_of_tiny_values_are_not_uninitialized_memory(tiny: float) -> None:
     assert garbage(fc1={"weight": {"tiny_share": tiny}}) == []
 
 
@@ -151,7 +151,7 @@ def test_fresh_pages_are_zero() -> None:
     assert garbage(fc1=norm, **{**rest, "fc0": {"weight": ZERO, "bias": bias()}}) == []
 
 
-def test_nan_among_garbage_is_part_of_it() -> None:
+def test_nan_in_uninitialized_memory_is_a_consequence() -> None:
     layers = stack(fc1={"weight": TINY}, fc2={"weight": {"non_finite": 4}}, fc3={"weight": HUGE})
     report = diagnose(recording(layers), Settings())
     assert [cause.code for cause in report.causes] == ["IH102"]

@@ -1,4 +1,4 @@
-"""IH108: branches that make the trunk grow, and depth scaling that was put on the wrong layers."""
+"""IH108: branches that make the residual stream grow, and depth scaling on the wrong layers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from inithealth import Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.weights.unscaled_residual import UnscaledResidual
-from tests.rules.nets import codes, finding, judged, mended
+from tests.rules.nets import codes, finding, fixed, judged
 from tests.rules.recordings import gpt, judge, layer, measured, recording, residual, signal
 
 
@@ -42,7 +42,7 @@ def test_a_network_without_norms_has_one_cause() -> None:
     assert found.severity == Severity.ERROR
     assert found.layers == tuple(f"{number}.leave" for number in range(1, 25))
     assert {"IH202", "IH302", "IH208"} <= {consequence.code for consequence in report.consequences(found)}
-    assert mended(model, "IH108").ok
+    assert fixed(model, "IH108").ok
 
 
 def test_healthy_residual_networks_are_silent() -> None:
@@ -80,7 +80,7 @@ def test_depth_scaling_on_the_wrong_layer_of_a_real_network() -> None:
     found = finding(judged(model), "IH108")
     assert found.severity == Severity.WARNING
     assert {name.rpartition(".")[2] for name in found.layers} == {"w2", "w3"}
-    assert mended(model, "IH108").causes == ()
+    assert fixed(model, "IH108").causes == ()
     assert "IH108" not in codes(judged(gated("mix", "w2")))
     assert "IH108" not in codes(judged(gated()))
 
@@ -106,7 +106,7 @@ def test_branches_by_hes_rule_multiply(blocks: int, severity: Severity | None) -
     assert [each.severity for each in found] == ([severity] if severity else [])
 
 
-def test_the_branch_ends_are_blamed_and_the_fix_names_them() -> None:
+def test_the_branch_ends_are_the_cause_and_the_fix_names_them() -> None:
     (found,) = judge(UnscaledResidual, grown(24, 2**0.5))
     assert found.layers == tuple(f"h.{number}.leave" for number in range(24))
     assert "grows 4096x over 24 residual branches" in found.message
@@ -129,7 +129,7 @@ def test_branches_scaled_by_depth_are_silent() -> None:
     assert judge(UnscaledResidual, grown(32, math.sqrt(1 + 1 / 32))) == []
 
 
-def test_normed_branches_add_and_are_told_where_that_is_much() -> None:
+def test_large_growth_by_normed_branches_is_info() -> None:
     """The trunk of 24 blocks starts small, and every branch adds 1.86 times that: 13 times in all."""
     (found,) = judge(UnscaledResidual, grown(48, 0.0, added=1.86, norm=True))
     assert found.severity == Severity.INFO
@@ -147,7 +147,7 @@ def test_a_short_network_that_starts_from_a_small_embedding_is_silent(added: flo
     assert judge(UnscaledResidual, grown(24, 0.0, added=added, norm=True)) == []
 
 
-def test_a_norm_on_the_trunk_takes_the_growth_away() -> None:
+def test_a_norm_on_the_residual_stream_removes_the_growth() -> None:
     assert judge(UnscaledResidual, grown(24, 2**0.5, trunk_normalized=True)) == []
 
 
@@ -179,7 +179,7 @@ def told(layers: tuple[Layer, ...], *, normalized: bool = True) -> list[Any]:
 
 
 @pytest.mark.parametrize("scaled", [SCALED, BLOCKS])
-def test_an_end_that_the_depth_scaling_missed_is_told(scaled: float) -> None:
+def test_an_end_that_the_depth_scaling_missed_is_reported(scaled: float) -> None:
     (found,) = told(gpt(attention=scaled, output=0.02))
     assert found.severity == Severity.INFO  # norms keep the branches alike: it trains
     (bare,) = told(gpt(attention=scaled, output=0.02), normalized=False)

@@ -1,4 +1,4 @@
-"""IH106: weights far from their peers', or from every initialization in use, are named with the factor."""
+"""IH106: weights far from their peers, or from all common initializations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import inithealth
 from inithealth import Severity
 from inithealth.recording import Loss, Recording
 from inithealth.rules.weights.weight_scale import WeightScale
-from tests.rules.nets import codes, finding, judged, mended, mlp, pictures, vectors, with_options
+from tests.rules.nets import codes, finding, fixed, judged, mlp, pictures, vectors, with_options
 from tests.rules.recordings import judge, measured, recording, residual, stack
 
 WIDE = Loss(kind="cross_entropy", classes=10, logits_std=20.0)
@@ -26,7 +26,7 @@ def scaled(model: nn.Sequential, factor: float, *places: int) -> nn.Sequential:
     return model
 
 
-def test_small_layers_among_their_peers_are_an_error_where_the_signal_suffers() -> None:
+def test_small_layers_are_an_error_if_the_network_has_a_symptom() -> None:
     model = scaled(mlp(9), 0.02, 8, 10, 12)
     report = judged(model)
     found = finding(report, "IH106")
@@ -43,7 +43,7 @@ def test_small_layers_among_their_peers_are_an_error_where_the_signal_suffers() 
     assert found.measured < found.limit < 0.17
     assert [cause.code for cause in report.causes] == ["IH106"]
     assert {"IH201", "IH301"} <= {consequence.code for consequence in report.consequences(found)}
-    assert mended(model, "IH106").ok
+    assert fixed(model, "IH106").ok
 
 
 def test_one_large_layer_is_named_alone() -> None:
@@ -54,7 +54,7 @@ def test_one_large_layer_is_named_alone() -> None:
     assert re.match(rf"layer 4: weights \d+x too large \(rms 17\.\d; {peers}", found.message)
     assert "layer 4 multiplies the signal and the gradient by about 14" in found.cause
     assert "the expected gain for relu is 1.41" in found.cause
-    assert mended(model, "IH106").ok
+    assert fixed(model, "IH106").ok
 
 
 def test_large_and_small_are_two_findings() -> None:
@@ -74,23 +74,23 @@ def test_most_of_the_peers_may_be_the_wrong_ones() -> None:
     """Three of five layers are off: their median is no measure of the two that are right."""
     model = scaled(mlp(6), 1e3, 4, 6, 8)
     assert set(finding(judged(model), "IH106").layers) == {"4", "6", "8"}
-    assert mended(model, "IH106").ok
+    assert fixed(model, "IH106").ok
 
 
-def test_a_loud_head_is_judged_by_what_it_does_to_the_logits() -> None:
+def test_a_large_head_is_judged_by_its_logits() -> None:
     model = scaled(mlp(), 200.0, 8)
     found = finding(judged(model), "IH106")
     assert (found.severity, found.layers) == (Severity.ERROR, ("8",))
     assert "common initializations go up to" in found.message
     assert "the expected gain is 1" in found.cause
-    assert mended(model, "IH106").ok
+    assert fixed(model, "IH106").ok
 
 
-def test_a_small_head_is_meant_so() -> None:
+def test_a_small_head_is_intentional() -> None:
     assert judged(scaled(mlp(), 0.01, 8)).causes == ()
 
 
-def test_depth_scaled_branch_ends_are_meant_so() -> None:
+def test_depth_scaled_branch_ends_are_intentional() -> None:
     """GPT-2 starts the ends of its residual branches at 0.02 / sqrt(2 blocks)."""
 
     class Block(nn.Module):
@@ -108,7 +108,7 @@ def test_depth_scaled_branch_ends_are_meant_so() -> None:
     assert judged(model).causes == ()
 
 
-def test_a_transposed_convolution_is_mended_by_its_own_fan() -> None:
+def test_a_transposed_convolution_is_fixed_by_its_own_fan() -> None:
     model = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.ConvTranspose2d(16, 16, 4, 2, 1), nn.ReLU())
     model.append(nn.Conv2d(16, 3, 3, 1, 1))
     scaled(model, 100.0, 2)
@@ -118,10 +118,10 @@ def test_a_transposed_convolution_is_mended_by_its_own_fan() -> None:
         return F.mse_loss(output, target)
 
     assert finding(judged(model, pictures(), loss), "IH106").layers == ("2",)
-    mended(model, "IH106", pictures(), loss)
+    fixed(model, "IH106", pictures(), loss)
 
 
-def test_a_weight_kept_the_other_way_round_is_mended_by_its_own_fan() -> None:
+def test_a_transposed_weight_is_fixed_by_its_own_fan() -> None:
     """GPT-2's Conv1D holds [inputs, units]."""
 
     class Transposed(nn.Module):
@@ -137,17 +137,17 @@ def test_a_weight_kept_the_other_way_round_is_mended_by_its_own_fan() -> None:
     model = scaled(nn.Sequential(*layers, nn.Linear(256, 10)), 1e-3, 2)
     found = finding(judged(model), "IH106")
     assert found.fix == "nn.init.normal_(model[2].weight, std=0.0884)"
-    assert mended(model, "IH106").ok
+    assert fixed(model, "IH106").ok
 
 
-def test_a_weight_norm_is_mended_as_a_whole() -> None:
+def test_a_parametrized_weight_norm_is_fixed() -> None:
     model = mlp()
     nn.utils.parametrizations.weight_norm(model[4])
     model[4].parametrizations.weight.original0.data.mul_(100.0)
     found = finding(judged(model), "IH106")
     assert found.layers == ("4",)
     assert found.fix.startswith("model[4].weight = nn.init.kaiming_normal_(model[4].weight.detach().clone()")
-    mended(model, "IH106")
+    fixed(model, "IH106")
 
 
 class Language(nn.Module):
@@ -179,7 +179,7 @@ def test_a_large_embedding_is_a_warning() -> None:
     assert (found.severity, found.layers) == (Severity.WARNING, ("embedding",))
     told = r"embedding: weights [56](\.\d)?x too large \(rms [56]\.\d+; embeddings usually have 1, limit 4\)"
     assert re.fullmatch(told, found.message)
-    mended(model, "IH106", TOKENS, next_token)
+    fixed(model, "IH106", TOKENS, next_token)
     looser = with_options("weight-scale", max_embedding_rms=8.0)
     assert "IH106" not in codes(judged(Language(6.0), TOKENS, next_token, **looser))
 
@@ -191,7 +191,7 @@ def test_a_tied_embedding_makes_the_logits_too_large() -> None:
     assert found.layers[0] == "embedding"
     assert "embeddings tied to the head usually have 0.02, limit 0.3" in found.message
     assert found.fix == "nn.init.normal_(model.embedding.weight, std=0.02)"
-    assert mended(model, "IH106", TOKENS, next_token).ok
+    assert fixed(model, "IH106", TOKENS, next_token).ok
     assert judged(Language(1.0), TOKENS, next_token).causes == ()
 
 
@@ -224,7 +224,7 @@ def test_one_odd_norm_is_a_warning() -> None:
     assert found.message.startswith("norms.2: weights 10x too large (rms 10; ")
     assert found.message.endswith("median of the normalization weights is 1, limit 4)")
     assert judged(model, **with_options("weight-scale", max_norm_octaves=4.0)).causes == ()
-    mended(model, "IH106")
+    fixed(model, "IH106")
 
 
 def test_all_norms_near_zero_silence_the_network() -> None:
@@ -236,7 +236,7 @@ def test_all_norms_near_zero_silence_the_network() -> None:
     assert found.message.startswith("norms.0 ... norms.5 (6 layers): weights up to 4")
     assert "normalization weights usually start at 1, limit 0.25" in found.message
     assert found.fix == "for i in range(6): nn.init.ones_(model.norms[i].weight)"
-    assert mended(model, "IH106").ok
+    assert fixed(model, "IH106").ok
 
 
 def norms_at(rms: float) -> Any:
@@ -276,7 +276,7 @@ def whole(std: float, wide: float | None = None) -> Recording:
     return recording(stack(6, **changes))
 
 
-def test_a_network_that_is_off_as_a_whole_is_told_though_nothing_suffers() -> None:
+def test_a_network_of_too_large_weights_is_reported_without_a_symptom() -> None:
     (found,) = judge(WeightScale, whole(1.0))
     assert (found.severity, len(found.layers)) == (Severity.WARNING, 5)
     assert "nearly all layers deviate, common initializations go up to" in found.message
@@ -285,7 +285,7 @@ def test_a_network_that_is_off_as_a_whole_is_told_though_nothing_suffers() -> No
     assert judge(WeightScale, whole(0.02)) == judge(WeightScale, whole(0.14)) == []
 
 
-def test_layers_of_different_fans_tell_whether_a_std_was_meant() -> None:
+def test_layers_of_different_fans_show_whether_one_std_is_used() -> None:
     """0.02 for all is GPT's; half the std where the fan is four times as large goes by the fan, and is too small."""
     assert judge(WeightScale, whole(0.02, 0.02)) == []
     (found,) = judge(WeightScale, whole(0.016, 0.008))
@@ -330,7 +330,7 @@ def test_an_exploding_loss_later_on_is_a_consequence() -> None:
 @pytest.mark.parametrize(
     ("std", "normed", "found"), [(2.0, False, 1), (2.0, True, 0), (0.7, False, 0), (1e-4, False, 0)]
 )
-def test_a_layer_without_peers_is_told_where_it_is_far_too_large(std: float, normed: bool, found: int) -> None:
+def test_a_layer_without_peers_is_reported_if_it_is_far_too_large(std: float, normed: bool, found: int) -> None:
     """Nothing suffers from it: then it takes more to be sure, a norm absorbs it, and a small start may be meant."""
     alone = {"normed": normed, "weight": {"rms": std, "shape": (96, 97)}}
     assert len(judge(WeightScale, recording(stack(fc1=alone)))) == found
@@ -343,7 +343,7 @@ def test_what_is_added_to_another_signal_may_start_small() -> None:
     assert judge(WeightScale, recording(layers, measured(layers, outputs={"fc3": 0.01}))) == []
 
 
-def test_a_trunk_that_drowns_its_branches_suffers() -> None:
+def test_a_residual_stream_much_larger_than_its_branches_is_a_symptom() -> None:
     stem = {"rms": 6.0, "name": "stem.weight"}
     layers = tuple(
         each.model_copy(update={"weight": each.weight.model_copy(update=stem)}) if each.name == "stem" else each
@@ -382,7 +382,7 @@ def test_right_before_norms_weights_that_are_all_too_small_right_themselves(fact
     assert found.severity == severity
 
 
-def test_how_far_off_a_whole_network_may_be_before_norms_is_an_option() -> None:
+def test_the_limit_of_a_whole_network_before_norms_is_an_option() -> None:
     (found,) = judge(WeightScale, before_norms(20.0), max_octaves_before_norms=3.0)
     assert found.severity == Severity.ERROR
     assert judge(WeightScale, before_norms(3.5)) != []

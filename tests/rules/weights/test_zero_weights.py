@@ -1,4 +1,4 @@
-"""IH103: zeros that never wake are errors; zeros that do are how LoRA, ReZero, ControlNet and DiT start."""
+"""IH103: zeros without gradient are errors; LoRA, ReZero, ControlNet and DiT start with zeros that train."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from inithealth import Severity
 from inithealth.recording import Probation
 from inithealth.rules.weights.zero_weights import ZeroWeights
 from tests.rules import zero_starts
-from tests.rules.nets import codes, finding, he, judged, mended, mlp, pictures, typed, vectors, with_options, zeroed
+from tests.rules.nets import codes, finding, fixed, he, judged, mlp, pictures, typed, vectors, with_options, zeroed
 from tests.rules.recordings import judge, layer, measured, recording, signal, stack
 
 ASLEEP = Probation(steps=4, settled=True, asleep=("fc1.weight",), zero_units={"fc1.weight": 1.0})
@@ -27,7 +27,7 @@ def test_an_all_zero_network_is_an_error(activation: type[nn.Module]) -> None:
     assert "receive no gradient in 4 steps" in found.message
     assert (found.measured, found.limit) == (1.0, 0.5)
     assert [cause.code for cause in report.causes] == ["IH103"]
-    mended(model, "IH103")
+    fixed(model, "IH103")
 
 
 def test_a_zero_relu_layer_in_the_middle_is_an_error() -> None:
@@ -37,17 +37,17 @@ def test_a_zero_relu_layer_in_the_middle_is_an_error() -> None:
     assert [cause.code for cause in report.causes] == ["IH103"]
     assert report.causes[0].layers == ("2",)
     assert {"IH204", "IH304"} <= {found.code for found in report.consequences(report.causes[0])}
-    assert mended(model, "IH103").ok
+    assert fixed(model, "IH103").ok
 
 
 @pytest.mark.parametrize("hidden", [1, 2])
-def test_an_all_zero_sigmoid_network_wakes_as_one_unit(hidden: int) -> None:
+def test_the_units_of_an_all_zero_sigmoid_network_become_identical(hidden: int) -> None:
     model = zeroed(mlp(hidden, nn.Sigmoid))
     found = finding(judged(model), "IH103")
     assert found.severity == Severity.ERROR
     assert found.layers[0] == "0"
     assert "98% of the units are identical after 4 steps" in found.message
-    assert mended(model, "IH103").ok
+    assert fixed(model, "IH103").ok
 
 
 def test_lora_with_both_factors_at_zero_is_an_error() -> None:
@@ -55,13 +55,13 @@ def test_lora_with_both_factors_at_zero_is_an_error() -> None:
     found = finding(judged(model), "IH103")
     assert found.severity == Severity.ERROR
     assert found.layers[0] == "0.a"
-    report = mended(model, "IH103")
+    report = fixed(model, "IH103")
     assert report.ok
     assert not model[0].b.weight.any()  # one of the factors may stay zero
 
 
 @pytest.mark.parametrize("start", zero_starts.HEALTHY, ids=lambda start: start.__name__)
-def test_a_zero_that_wakes_is_healthy(start: zero_starts.Start) -> None:
+def test_a_zero_that_receives_gradient_is_healthy(start: zero_starts.Start) -> None:
     model, batch, loss = start()
     report = judged(model, batch, loss)
     assert report.causes == (), str(report)
@@ -81,7 +81,7 @@ def test_most_units_at_zero_are_an_error() -> None:
     assert found.layers == ("2",)
     assert found.message.startswith("layer 2: 62% of the units are exactly zero")
     assert found.measured == 0.625
-    mended(model, "IH103")
+    fixed(model, "IH103")
 
 
 def test_some_units_at_zero_are_no_error() -> None:
@@ -150,7 +150,7 @@ def test_convolutions_are_judged_too() -> None:
     model.append(nn.Linear(256, 10))
     zeroed(model[2])
     assert finding(judged(model, pictures()), "IH103").layers == ("2",)
-    assert mended(model, "IH103", pictures()).ok
+    assert fixed(model, "IH103", pictures()).ok
 
 
 def test_before_the_probation_is_over_it_is_a_note() -> None:
@@ -162,7 +162,7 @@ def test_before_the_probation_is_over_it_is_a_note() -> None:
 
 
 @pytest.mark.parametrize("bypassable", [True, False])
-def test_a_layer_that_never_wakes_is_lost_whether_or_not_a_skip_gets_round_it(bypassable: bool) -> None:
+def test_a_layer_without_gradient_is_an_error_with_or_without_a_skip(bypassable: bool) -> None:
     zero = {"rms": 0.0, "abs_max": 0.0, "zero_share": 1.0, "zero_rows": 1.0}
     (found,) = judge(ZeroWeights, recording(stack(fc1={"weight": zero, "bypassable": bypassable}), probation=ASLEEP))
     assert found.severity == Severity.ERROR
