@@ -40,7 +40,10 @@ def page(rule: type[Rule]) -> str:
 def _option(name: str, field: FieldInfo) -> list[str]:
     """The option as it is written in pyproject.toml, with its unit; its meaning under it."""
     unit = unit_of(field)
-    meaning = textwrap.wrap(field.description or "", _WIDTH, initial_indent="    ", subsequent_indent="    ")
+    indent = "    "
+    meaning = textwrap.wrap(
+        field.description or "", _WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )
     return [f"  {name} = {field.default!r}{f'  # {unit}' if unit else ''}", *meaning]
 
 

@@ -84,8 +84,8 @@ def test_an_ignored_cause_leaves_what_it_explained() -> None:
 def test_a_rule_that_cannot_be_judged_says_why() -> None:
     report = diagnose(recording(steps=(), loss=Loss(kind="mse")), Settings())
     reasons = {skipped.code: skipped.reason for skipped in report.skipped}
-    assert reasons["IH208"] == "the loss (mse) has no known value at initialization"
-    assert reasons["IH301"] == reasons["IH302"] == "fewer than two layers have a gradient other than zero"
+    assert reasons["IH208"] == "the expected value of this loss (mse) at initialization is not known"
+    assert reasons["IH301"] == reasons["IH302"] == "fewer than two layers have a non-zero gradient"
     codes = [skipped.code for skipped in report.skipped]
     assert codes == sorted(codes)
 

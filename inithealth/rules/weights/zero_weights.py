@@ -97,13 +97,13 @@ class ZeroWeights(Rule):
             fix=fixes.each(_first_factors(stuck)),
         )
 
-    def _blocks_signal(self, layers: list[Layer], for_good: bool) -> Finding:
+    def _blocks_signal(self, layers: list[Layer], permanent: bool) -> Finding:
         return self.finding(
             layers,
             f"{span(layers)}: all-zero weights block the signal: downstream layers do not see the input "
             f"(limit {self.max_zero_units:.0%} of the units)",
             # One zero layer gets a gradient at the first step; with all norms at zero, three of four networks failed.
-            severity=Severity.ERROR if for_good else Severity.WARNING,
+            severity=Severity.ERROR if permanent else Severity.WARNING,
             measured=1.0,
             limit=self.max_zero_units,
             cause=f"no skip connection bypasses {verb(len(layers), 'it', 'them')}: the output does not depend on the "

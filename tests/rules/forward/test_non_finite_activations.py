@@ -27,7 +27,7 @@ def test_an_operation_without_weights_is_the_cause() -> None:
     report = judged(Logarithm())
     found = finding(report, "IH203")
     assert (found.severity, found.layers) == (Severity.ERROR, ("head",))
-    assert found.message == "head: 640 NaN or infinite values in its output"
+    assert found.message == "head: 640 NaN or infinite values in the output"
     assert (found.measured, found.limit) == (640.0, 0.0)
     assert found.cause.startswith("its input is not finite either")
     assert found.fix.endswith("before head")
@@ -67,6 +67,6 @@ def test_at_a_later_step_the_training_has_diverged() -> None:
     steps = (Step(index=0, layers=measured(layers)), Step(index=3, layers=measured(layers, fc1=broken)))
     (found,) = judge(NonFiniteActivations, recording(layers, steps=steps))
     assert found.step == 3
-    assert found.message == "fc1: 7 NaN or infinite values in its output at step 3"
+    assert found.message == "fc1: 7 NaN or infinite values in the output at step 3"
     assert found.cause == "finite until step 3: the training diverged"
     assert found.fix.startswith("lower the learning rate, or clip the gradients")
