@@ -64,8 +64,8 @@ def test_the_whole_of_a_report() -> None:
         "",
         "loss: as given",
         "optimizer: SGD(lr=0.01) (none given)",
-        "not judged: IH301 vanishing-gradients: fewer than two layers have a gradient other than zero",
-        "not judged: IH302 exploding-gradients: fewer than two layers have a gradient other than zero",
+        "not judged: IH301 vanishing-gradients: fewer than two layers have a non-zero gradient",
+        "not judged: IH302 exploding-gradients: fewer than two layers have a non-zero gradient",
     ]
 
 
