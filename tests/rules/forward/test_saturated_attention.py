@@ -86,7 +86,7 @@ def test_large_weights_are_the_cause_and_are_fixed() -> None:
 def test_a_scale_that_is_missing_is_told_where_the_weights_are_right() -> None:
     """Three times too large weights do not saturate alone; what is not divided by sqrt(32) does."""
     model = loud(1.7, divided=False)
-    found = blamed(judged(model, texts()))
+    found = cause_of(judged(model, texts()))
     assert found.cause.startswith("the scale of the weights is correct")
     assert "not divided by the square root" in found.cause
     assert "math.sqrt" in found.fix
