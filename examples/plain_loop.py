@@ -42,7 +42,7 @@ def train(model: nn.Module, images: Tensor, digits: Tensor, steps: int, logdir: 
             optimizer.zero_grad()
             loss.backward()
             monitor.step(loss)
-            if not monitor.report.ok:  # the log tells why
+            if not monitor.report.ok:  # the log shows why
                 return False
             optimizer.step()
     print(monitor.report)

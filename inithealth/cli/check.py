@@ -31,7 +31,7 @@ from inithealth.settings import Settings
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be checked, as it was typed.
+    """The options of one check.
 
     Attributes:
         target: None where the configuration names the model.
@@ -87,14 +87,14 @@ def report_of(request: Request, settings: Settings) -> Report:
 
 
 def _batch(subject: Subject, request: Request, config: ModelConfig | None) -> Any:
-    """What was typed, else the data of the configuration, else what came with the model."""
+    """Return the data given, else that of the configuration, else that of the target."""
     if config is None or config.data is None or request.data is not None or request.inputs:
         return batch_of(subject, request.data, request.inputs)
     return data_of("the data of the configuration", theirs("making the data of the configuration", config.data))
 
 
 def chosen(options: argparse.Namespace) -> Settings:
-    """The configuration file's settings, and what was typed over them. Raises BadInput."""
+    """Return the settings of the configuration file, overridden by the options. Raises BadInput."""
     if options.config is not None and options.config.endswith((".yaml", ".yml")):
         raise BadInput(f"--config is the TOML file of settings: a model's is --model-config {options.config}")
     typed: dict[str, Any] = {name: getattr(options, name) for name in ("select", "ignore", "fail_on")}
@@ -120,7 +120,7 @@ def _built(target: Target, seed: int, loss: Any) -> Subject:
 
 @contextmanager
 def _garbage_shown() -> Iterator[None]:
-    """Within, memory that nobody fills is NaN: a forgotten initialization is certain to be seen."""
+    """Within, uninitialized memory is NaN, so that a forgotten initialization is always found."""
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
@@ -142,7 +142,7 @@ def _judged(name: str, subject: Subject, batch: Any, request: Request, settings:
 
 
 def _advice(error: BaseException, request: Request) -> str:
-    """What to type, where it is known from the error."""
+    """Return what to type, if the error shows it."""
     shapes = list(request.inputs)
     if shapes and "scalar types: Long, Int" in str(error):
         typed = " ".join(f"--input {each if ':' in each else f'{each}:int64'}" for each in shapes)
@@ -154,7 +154,7 @@ def _advice(error: BaseException, request: Request) -> str:
 
 
 def _worst(reports: list[Report]) -> Report:
-    """The report with most to say; what the others said is a note."""
+    """Return the report with the worst findings; those of the others become a note."""
     if len(reports) == 1:
         return reports[0]
     seed = max(range(len(reports)), key=lambda place: (_badness(reports[place]), -place))
@@ -165,7 +165,7 @@ def _worst(reports: list[Report]) -> Report:
 
 
 def _pointed(report: Report, target: Target) -> Report:
-    """Findings on layers that no class of the user's holds point to what builds the model."""
+    """Set the source of findings without one, such as those on library layers, to the code that builds the model."""
     line = definition(target.code) if target.code is not None else None
     findings = [
         each if each.source or line is None else each.model_copy(update={"source": line}) for each in report.findings

@@ -12,7 +12,7 @@ from inithealth.report.compare.saved import read_report
 
 
 def run(options: argparse.Namespace) -> int:
-    """Status 1 where anything became worse."""
+    """Return status 1 if anything got worse."""
     try:
         old, new = read_report(Path(options.old)), read_report(Path(options.new))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A wrong input, told in one line with what to do."""
+"""A wrong input, reported in one line that says what to do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class BadInput(Exception):
-    """What the user gave cannot be used; the message is all that they read."""
+    """The input cannot be used; the message is everything that is shown."""
 
 
 _NOT_THEIRS = tuple(
@@ -25,14 +25,14 @@ _NOT_THEIRS = tuple(
 
 
 def show_their_frames(error: BaseException) -> None:
-    """Their part of a traceback, on stderr: not ours, the import machinery's or a library's, unless nothing is left."""
+    """Print the user's frames of a traceback to stderr; other frames only if there are none of the user's."""
     frames = their_frames(error) or traceback.extract_tb(error.__traceback__)[-1:]
     lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames)]
     sys.stderr.write("".join([*lines, *traceback.format_exception_only(type(error), error)]))
 
 
 def their_frames(error: BaseException) -> list[traceback.FrameSummary]:
-    """The frames of the user's own code."""
+    """Return the frames of the user's own code."""
     frames = traceback.extract_tb(error.__traceback__)
     return [frame for frame in frames if not frame.filename.startswith("<") and not _is_library(frame.filename)]
 
@@ -42,20 +42,20 @@ def _is_library(file: str) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """``ValueError: what it says``, without the lines that follow."""
+    """Return ``ValueError: its message``, first line only."""
     said = str(error).strip().splitlines()
     return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
 
 
 def theirs(doing: str, call: Callable[..., T], *args: Any) -> T:
-    """Run the user's code. What it raises is shown with their frames and reported in one line."""
+    """Run the user's code; an error is shown with the user's frames and raised as BadInput."""
     with guarded(doing):
         return call(*args)
 
 
 @contextmanager
 def guarded(doing: str) -> Iterator[None]:
-    """Around the user's code: what it prints goes to stderr, what it raises is shown and reported in one line."""
+    """Within, output of the user's code goes to stderr, and its errors are shown and raised as BadInput."""
     try:
         with redirect_stdout(sys.stderr):
             yield

@@ -1,4 +1,4 @@
-"""The batch that a model is judged by: typed as shapes, out of a data module, or the model's own."""
+"""The batch of a check: random of a given shape, from a data module, or from the target."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TWO = 2  # values of an integer input of a model without embeddings
 
 
 def batch_of(subject: Subject, data: str | None, shapes: Sequence[str]) -> Any:
-    """What was typed, else what came with the model: a batch or a loader. Raises BadInput where there is none."""
+    """Return the batch or loader given, else that of the target. Raises BadInput if there is none."""
     if data is not None and shapes:
         raise BadInput("give --data or --input, not both: each is a batch")
     if data is not None:
@@ -47,7 +47,7 @@ def batch_of(subject: Subject, data: str | None, shapes: Sequence[str]) -> Any:
 
 
 def example(model: nn.Module) -> str:
-    """Sizes that may fit the model's first layer, as ``--input`` takes them."""
+    """Return sizes that may fit the model's first layer, in the format of ``--input``."""
     for module in model.modules():
         if isinstance(module, nn.Embedding):
             return "32,20:int64"

@@ -1,4 +1,4 @@
-"""What can be typed. Nothing heavy is imported before it is known what is wanted: ``--help`` is there at once."""
+"""The commands and their options; each command is imported only when it runs, so that ``--help`` is fast."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from inithealth.cli.errors import BadInput
 from inithealth.report.formats import DEFAULT, FORMATS
 
 LEVELS = ("error", "warning", "info", "never")
-_EXIT_STATUS = "exit status: 0 nothing that fails, 1 unhealthy, 2 a wrong input"
+_EXIT_STATUS = "exit status: 0 healthy, 1 unhealthy, 2 wrong input"
 
 # Subcommand -> the module whose ``run(options)`` returns the exit status.
 _COMMANDS = {
@@ -25,7 +25,7 @@ _COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit status."""
+    """Run one command and return the exit status."""
     options = parser().parse_args(arguments)
     try:
         status: int = import_module(_COMMANDS[options.command]).run(options)
@@ -35,16 +35,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("inithealth: stopped", file=sys.stderr)
-        return 130  # as a shell tells of a program that was interrupted
-    except BrokenPipeError:  # of `| head`: nobody reads on
+        return 130  # a shell's status of an interrupted program
+    except BrokenPipeError:  # as with `| head`
         sys.stderr.close()
         return 0
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
+    """Return the parser of the whole command line."""
     top = argparse.ArgumentParser(
-        prog="inithealth", description="Names a bad weight initialization before the first step.", epilog=_EXIT_STATUS
+        prog="inithealth",
+        description="Finds a bad weight initialization before the first training step.",
+        epilog=_EXIT_STATUS,
     )
     top.add_argument("--version", action="version", version=f"inithealth {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -53,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     _add_diff(commands)
     listing = commands.add_parser("rules", help="list the rules")
     listing.add_argument("--output-format", choices=("table", "json"), default="table")
-    explain = commands.add_parser("explain", help="what a rule checks, why, and how to mend what it finds")
+    explain = commands.add_parser("explain", help="what a rule checks, why it matters, and how to fix what it finds")
     explain.add_argument("rule", metavar="RULE", help="a code (IH201) or a name (vanishing-activations)")
     return top
 
@@ -92,7 +94,9 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="NAME",
         help="function of torch.nn.functional (cross_entropy), or package.module:function of output and target",
     )
-    check.add_argument("--seeds", type=_positive, default=1, metavar="N", help="initializations; the worst is reported")
+    check.add_argument(
+        "--seeds", type=_positive, default=1, metavar="N", help="number of initializations; the worst is reported"
+    )
     check.add_argument("--optimizer", metavar="sgd|adam|adamw[:lr]", help="optimizer to assume")
     _add_selection(check)
     _add_output(check)
@@ -116,10 +120,10 @@ def _add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 def _add_selection(command: argparse.ArgumentParser) -> None:
     chosen = command.add_argument_group("rules")
-    chosen.add_argument("--select", type=_words, metavar="CODES", help="judge only these: codes, prefixes, names")
-    chosen.add_argument("--extend-select", type=_words, default=(), metavar="CODES", help="these too")
-    chosen.add_argument("--ignore", type=_words, metavar="CODES", help="judge all but these")
-    chosen.add_argument("--config", metavar="FILE", help="a TOML file in place of the one that is found")
+    chosen.add_argument("--select", type=_words, metavar="CODES", help="check only these rules: codes, prefixes, names")
+    chosen.add_argument("--extend-select", type=_words, default=(), metavar="CODES", help="add to --select")
+    chosen.add_argument("--ignore", type=_words, metavar="CODES", help="skip these rules")
+    chosen.add_argument("--config", metavar="FILE", help="TOML file to read instead of the project's")
     chosen.add_argument("--isolated", action="store_true", help="read no configuration file")
 
 
@@ -131,12 +135,12 @@ def _add_output(command: argparse.ArgumentParser) -> None:
         metavar="FORMAT[=FILE]",
         help=f"{', '.join(FORMATS)} (default: {DEFAULT}); may be given several times",
     )
-    output.add_argument("--output-file", metavar="FILE", help="where the format without a file of its own goes")
+    output.add_argument("--output-file", metavar="FILE", help="file for the format that has none of its own")
     output.add_argument("--verbose", action="store_true", help="a row for each layer in the table")
-    output.add_argument("--fail-on", choices=LEVELS, help="what makes the status 1 (error)")
-    output.add_argument("--exit-zero", action="store_true", help="exit with 0 whatever is found")
-    output.add_argument("--baseline", metavar="FILE", help="findings that are known: they do not fail")
-    output.add_argument("--write-baseline", metavar="FILE", help="make these findings the known ones")
+    output.add_argument("--fail-on", choices=LEVELS, help="minimum severity that fails (error)")
+    output.add_argument("--exit-zero", action="store_true", help="always exit 0")
+    output.add_argument("--baseline", metavar="FILE", help="known findings, which do not fail")
+    output.add_argument("--write-baseline", metavar="FILE", help="save the findings as a baseline")
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ _SUMMARY = "GITHUB_STEP_SUMMARY"  # a file that GitHub shows as Markdown
 
 @dataclass(frozen=True)
 class Output:
-    """What was asked for, and can be done as far as that is known before there is a report."""
+    """The validated output options."""
 
     places: dict[str, str | None]  # format -> file; None is what is printed
     known: Baseline | None
@@ -33,7 +33,7 @@ class Output:
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Output:
-        """Raises BadInput for what was mistyped, and for a baseline that cannot be read."""
+        """Validate the options. Raises BadInput for an unknown format or an unreadable baseline."""
         places = _places(options.output_format, options.output_file)
         try:
             known = baseline.read(Path(options.baseline)) if options.baseline else None
@@ -63,7 +63,7 @@ class Output:
         return report_text(report, sys.stdout, full=self.verbose) if place is None else report.table(full=self.verbose)
 
     def _without_known(self, report: Report) -> Report:
-        """What is in a baseline fails nothing. A new one that is made with an old one only shrinks."""
+        """Apply the baseline, and write a new one; with both, the new one has no added findings."""
         known = self.known
         if self.new_baseline is not None:
             known = Baseline.of(report) if known is None else baseline.pruned(known, report)
@@ -72,7 +72,7 @@ class Output:
 
 
 def _places(formats: list[str] | None, file: str | None) -> dict[str, str | None]:
-    """Format -> file; None is what is printed. Raises BadInput."""
+    """Return the file of each format, None for stdout. Raises BadInput."""
     places: dict[str, str | None] = {}
     for text in formats or [DEFAULT]:
         name, _, place = text.partition("=")

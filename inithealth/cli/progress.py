@@ -1,4 +1,4 @@
-"""Whoever waits longer than two seconds is told for what, on stderr."""
+"""A line on stderr that says what is running, if it takes longer than two seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``inithealth report FILE``: what a run has saved, in any format, with the exit status that it deserves."""
+"""``inithealth report FILE``: a saved report in any format, with its exit status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``inithealth rules`` and ``inithealth explain RULE``: the catalogue, and one page of it."""
+"""``inithealth rules`` and ``inithealth explain RULE``: the list of rules, and the page of one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be judged: whatever object a target is -> a model, a batch, a loss."""
+"""A target: the model to check, and its batch and loss if it has them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from inithealth.cli.model_config import ModelConfig
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to be judged."""
+    """A model, with its batch and loss if the target has them."""
 
     model: nn.Module
     batch: Any = None
@@ -71,9 +71,9 @@ def find(name: str | None, arguments: Mapping[str, Any] | None = None, config: M
 
 
 def _subject(name: str, made: Any) -> Subject:
-    """What a factory has returned."""
+    """Return the parts of what a factory returned. Raises BadInput if there is no model."""
     parts = tuple(made) if isinstance(made, (tuple, list)) else (made,)
     if not 1 <= len(parts) <= 3 or not isinstance(parts[0], nn.Module):
-        told = ", ".join(type(part).__name__ for part in parts) or "nothing"
-        raise BadInput(f"{name} returned {told}: it must return model, (model, batch) or (model, batch, loss)")
+        returned = ", ".join(type(part).__name__ for part in parts) or "nothing"
+        raise BadInput(f"{name} returned {returned}: it must return model, (model, batch) or (model, batch, loss)")
     return Subject(*parts)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from inithealth.layer_names import NumberedName, differing, is_position, split_positions
 from inithealth.recording import Layer, Weight, weighted
 from inithealth.theory.activations import row_of
-from inithealth.theory.gains import wanted_gain, wanted_std
+from inithealth.theory.gains import target_gain, target_std
 
 Statement = Callable[[str], str]  # returns the statement that changes the parameter with this name
 
@@ -153,8 +153,8 @@ def _initializer(layer: Layer, weight: Weight, factor: float) -> tuple[str, str]
     row = row_of(layer)
     gain_name = row.gain_name if row is not None and not layer.activation_parameters else ""
     scheme = row.scheme if row is not None and gain_name else ""
-    known = bool(scheme) or wanted_gain(layer) == 1.0
-    std = wanted_std(layer)
+    known = bool(scheme) or target_gain(layer) == 1.0
+    std = target_std(layer)
     if std is not None and (factor != 1.0 or not known or not _as_torch_counts(weight)):
         return "normal_", f", std={factor * std:.3g}"
     if scheme in ("kaiming", "lecun"):

@@ -16,7 +16,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from inithealth.layer_names import differing, is_position, split_numbers, split_positions, without_numbers, words
 from inithealth.recording import Layer
-from inithealth.theory.gains import wanted_gain
+from inithealth.theory.gains import target_gain
 
 _PARAMETRIZED = "Parametrized"  # prefix that torch adds to the class name of a parametrized module
 _LAST_PARTS = 3  # parts at the end of a name: the parent module, the layer and its parameter
@@ -53,7 +53,7 @@ def scale_role(layer: Layer) -> Hashable:
         layer.shape,
         layer.feeds,
         layer.ends_branch,
-        round(wanted_gain(layer), 1),
+        round(target_gain(layer), 1),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 from inithealth.evidence.roles import grouped, scale_role
 from inithealth.layer_kinds import ELEMENTWISE, MATRICES
 from inithealth.recording import Layer
-from inithealth.theory.gains import wanted_gain
+from inithealth.theory.gains import target_gain
 
 FREE: Final = "free"
 Target: TypeAlias = float | Literal["free"] | None
@@ -63,11 +63,11 @@ class Targets:
         if layer.kind not in MATRICES:
             return None
         if not _is_free(layer) and not _is_unknown(layer):
-            return wanted_gain(layer)
+            return target_gain(layer)
         if SCALE_RULES.isdisjoint(self._found.get(layer.name, ())):
             return FREE if _is_free(layer) else None
         std, fan_in = self.std(layer), layer.weight.fan_in if layer.weight is not None else None
-        return std * math.sqrt(fan_in) if isinstance(std, float) and fan_in else wanted_gain(layer)
+        return std * math.sqrt(fan_in) if isinstance(std, float) and fan_in else target_gain(layer)
 
 
 def is_outside(value: float, target: Target) -> bool:

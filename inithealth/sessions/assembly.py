@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from inithealth.layer_kinds import MATRICES
 from inithealth.record.recorder import Recorder
 from inithealth.recording import Layer, Probation, Recording, Step
-from inithealth.theory.gains import wanted_std
+from inithealth.theory.gains import target_std
 from inithealth.theory.schemes import with_schemes
 
 
@@ -64,6 +64,6 @@ class Assembly:
 
 def _named(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     return tuple(
-        layer.model_copy(update={"wants": wanted_std(layer)}) if layer.kind in MATRICES else layer
+        layer.model_copy(update={"wants": target_std(layer)}) if layer.kind in MATRICES else layer
         for layer in with_schemes(layers)
     )

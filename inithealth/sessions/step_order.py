@@ -16,7 +16,7 @@ class StepOrder:
     """Follows the forward passes and steps of one training loop.
 
     Args:
-        recorder: of the model; the version counters of its parameters tell whether an optimizer has changed them.
+        recorder: of the model; the version counters of its parameters show whether an optimizer has changed them.
         on_news: called when the report has something new in it.
         log: receives a warning for each step that is missing or late.
         over: why no step will be watched; "" where some will.
@@ -37,7 +37,7 @@ class StepOrder:
         if not training:
             return
         self._forwards += 1
-        if not self._late and self._steps < _FORGOTTEN:  # a loop has one order: later steps tell nothing new
+        if not self._late and self._steps < _FORGOTTEN:  # a loop has one order: later steps show nothing new
             self._versions = [parameter._version for parameter in self._parameters]
 
     def stepped(self) -> None:

@@ -13,7 +13,7 @@ from inithealth.theory.activations import IDENTITY, function_of, row_of
 _PLAIN_STD = (0.02, 0.1)
 
 
-def wanted_gain(layer: Layer) -> float:
+def target_gain(layer: Layer) -> float:
     """Return the gain that preserves the signal through the layer's activation; 1 without an activation."""
     function, row = _function(layer), row_of(layer)
     if isinstance(function, str):
@@ -28,9 +28,9 @@ def has_gain(layer: Layer) -> bool:
     return row is not None and row.forward is not None
 
 
-def wanted_std(layer: Layer) -> float | None:
+def target_std(layer: Layer) -> float | None:
     """Return the weight std of this gain for the layer's fan_in."""
-    return _std(layer, wanted_gain(layer))
+    return _std(layer, target_gain(layer))
 
 
 def critical_std(layer: Layer) -> float | None:
@@ -97,9 +97,9 @@ def fan_gains(layer: Layer, weight: Weight) -> list[float]:
     fan_in, fan_out = weight.fan_in or 1, weight.fan_out or 1
     row = row_of(layer)
     advised = row.advised if row is not None and row.advised else 1.0
-    gains = [1.0, math.sqrt(2.0), 1 / math.sqrt(3.0), wanted_gain(layer), advised]
+    gains = [1.0, math.sqrt(2.0), 1 / math.sqrt(3.0), target_gain(layer), advised]
     xavier = math.sqrt(2.0 * fan_in / (fan_in + fan_out))
-    return [*gains, xavier, xavier * wanted_gain(layer), math.sqrt(2.0 * fan_in / fan_out)]
+    return [*gains, xavier, xavier * target_gain(layer), math.sqrt(2.0 * fan_in / fan_out)]
 
 
 def octaves_off(gain: float, gains: list[float]) -> float:

@@ -9,7 +9,7 @@ from torch import nn
 from inithealth.recording import Probation
 from inithealth.sessions import assembly
 from inithealth.sessions.assembly import Assembly, Training
-from inithealth.theory.gains import wanted_std
+from inithealth.theory.gains import target_std
 from tests.record.reading import read
 from tests.sessions.nets import INPUTS, perceptron
 
@@ -32,7 +32,7 @@ def test_layers_have_a_scheme_and_matrices_an_expected_std() -> None:
     nn.init.kaiming_normal_(model[0].weight, nonlinearity="relu")
     layers = Assembly(read(model, INPUTS).recorder).layers
     assert [layer.scheme is not None and layer.scheme.name for layer in layers] == ["kaiming", "ones", "torch_default"]
-    assert [layer.wants for layer in layers] == [wanted_std(layers[0]), None, wanted_std(layers[2])]
+    assert [layer.wants for layer in layers] == [target_std(layers[0]), None, target_std(layers[2])]
 
 
 def test_a_projection_is_said_to_be_the_loss() -> None:

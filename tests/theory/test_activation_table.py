@@ -15,7 +15,7 @@ from inithealth.sessions.oneshot import record
 from inithealth.theory import mean_field
 from inithealth.theory.activation_table import BY_NAME, ROWS, by_node
 from inithealth.theory.activations import function_of
-from inithealth.theory.gains import has_gain, wanted_gain
+from inithealth.theory.gains import has_gain, target_gain
 from tests.activations import CLASSES, module
 
 WITH_GAINS = [name for name, row in BY_NAME.items() if row.function is not None]
@@ -123,7 +123,7 @@ def test_a_gain_is_that_of_the_parameters_in_use(name: str) -> None:
     z = torch.randn(400_000, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         rms = float(function(z).square().mean().sqrt())
-    assert wanted_gain(layer) * rms == pytest.approx(1.0, abs=0.01)
+    assert target_gain(layer) * rms == pytest.approx(1.0, abs=0.01)
 
 
 def test_torchs_parameters_are_not_recorded() -> None:

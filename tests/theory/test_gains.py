@@ -18,9 +18,9 @@ from inithealth.theory.gains import (
     octaves_off,
     recipe_gains,
     signal_through,
+    target_gain,
+    target_std,
     uncorrelated_rms,
-    wanted_gain,
-    wanted_std,
 )
 from tests.rules.recordings import layer, signal, weight
 
@@ -33,16 +33,16 @@ def test_a_gain_keeps_the_size_of_a_normal_signal(name: str) -> None:
 
 
 def test_without_an_activation_the_signal_is_kept_by_1() -> None:
-    assert wanted_gain(layer("fc", 0, activation=None)) == 1.0
-    assert wanted_gain(layer("fc", 0, activation="softmax")) == 1.0
-    assert wanted_gain(layer("fc", 0, activation="relu")) == BY_NAME["relu"].forward
-    assert wanted_gain(layer("fc", 0, activation="sin", multiplied=30.0)) == pytest.approx(1.5209 / 30)
+    assert target_gain(layer("fc", 0, activation=None)) == 1.0
+    assert target_gain(layer("fc", 0, activation="softmax")) == 1.0
+    assert target_gain(layer("fc", 0, activation="relu")) == BY_NAME["relu"].forward
+    assert target_gain(layer("fc", 0, activation="sin", multiplied=30.0)) == pytest.approx(1.5209 / 30)
 
 
 def test_the_wanted_std_is_the_gain_over_the_root_of_the_fan() -> None:
-    assert wanted_std(layer("fc", 0)) == pytest.approx(math.sqrt(2 / 96), rel=1e-3)
-    assert wanted_std(layer("fc", 0, weight={"fan_in": None})) is None
-    assert wanted_std(layer("fc", 0).model_copy(update={"weight": None})) is None
+    assert target_std(layer("fc", 0)) == pytest.approx(math.sqrt(2 / 96), rel=1e-3)
+    assert target_std(layer("fc", 0, weight={"fan_in": None})) is None
+    assert target_std(layer("fc", 0).model_copy(update={"weight": None})) is None
 
 
 def test_the_critical_std_is_that_of_chi_1() -> None:

@@ -80,8 +80,8 @@ class LossNotMoving(Rule):
         fade = signal_path.gradient_fade(last)
         if fade is not None and fade[1] < self.max_passing:
             return fade[0], f"the gradient at {called(fade[0])} is {number(fade[1])}x that at {called(fade[2])}"
-        asleep = set(recording.probation.asleep) if recording.probation is not None else set()
+        without_gradient = set(recording.probation.asleep) if recording.probation is not None else set()
         for layer in recording.layers:
-            if layer.parameter in asleep and layer.reaches_loss:
+            if layer.parameter in without_gradient and layer.reaches_loss:
                 return layer, f"{called(layer)} has received no gradient"
         return None

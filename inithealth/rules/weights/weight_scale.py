@@ -17,7 +17,7 @@ from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import MATRICES
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule, limit
-from inithealth.theory.gains import has_gain, octaves_off, recipe_gains, wanted_gain
+from inithealth.theory.gains import has_gain, octaves_off, recipe_gains, target_gain
 
 _SMALL = frozenset("IH201 IH206 IH207 IH301 IH304 IH402 IH406".split())  # consequences of weights that are too small
 _LARGE = frozenset(
@@ -177,5 +177,5 @@ def _effect(layer: Layer) -> str:
     if layer.kind == "embedding" or not gain:
         return "an embedding's output has the scale of its weight"
     after = f" for {layer.activation}" if has_gain(layer) else ""
-    expected = f"the expected gain{after} is {number(wanted_gain(layer) if after else 1.0)}"
+    expected = f"the expected gain{after} is {number(target_gain(layer) if after else 1.0)}"
     return f"{called(layer)} multiplies the signal and the gradient by about {number(gain)}; {expected}"
