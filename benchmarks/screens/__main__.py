@@ -35,7 +35,7 @@ NAMES = """
     readme cnn-none-warn-tqdm-80 cnn-none-warn-rich-120 cnn-layer-stop-tqdm-80 cnn-layer-raise-rich-80
     transformer-none-warn-rich-80 transformer-layer-warn-tqdm-80 transformer-layer-warn-rich-120
     transformer-normal-stop-rich-80 transformer-normal-raise-tqdm-120 resnet-none-warn-tqdm-120
-    resnet-gains-warn-tqdm-80 resnet-gains-stop-rich-120 resnet-gains-raise-tqdm-80
+    resnet-gains-warn-tqdm-80 resnet-zeros-stop-rich-120 resnet-zeros-raise-tqdm-80
 """.split()
 LINES = 500  # of the terminal: nothing scrolls out of it
 SIZE, WIDTH, HEIGHT, MARGIN = 14, 14 * 1233 / 2048, 18, 12  # of a character of DejaVu Sans Mono, in pixels
@@ -94,7 +94,13 @@ def draw(lines: list[list[pyte.screens.Char]], path: Path, chromium: str) -> Non
         page, picture = Path(folder, "page.html"), Path(folder, "picture.png")
         head = f'<meta charset="utf-8"><body style="margin: 0; background: #0d1117"><pre style="{style}">'
         page.write_text(f"{head}{body}</pre>", "utf-8")
-        options = ["--headless", "--no-sandbox", "--hide-scrollbars", "--disable-lcd-text", "--force-device-scale-factor=2"]
+        options = [
+            "--headless",
+            "--no-sandbox",
+            "--hide-scrollbars",
+            "--disable-lcd-text",
+            "--force-device-scale-factor=2",
+        ]
         options += [f"--window-size={size[0]},{size[1]}", f"--screenshot={picture}", str(page)]
         subprocess.run([chromium, *options], check=True, capture_output=True)
         Image.open(picture).convert("RGB").quantize(24, kmeans=1).save(path, optimize=True)
@@ -105,7 +111,9 @@ def without_frames(lines: list[list[pyte.screens.Char]]) -> list[list[pyte.scree
     frames = [place for place, line in enumerate(lines) if text_of(line).startswith('  File "')]
     if len(frames) < 3:
         return lines
-    left_out = screen_of(f"\033[2m  ... {len(frames) - 2} frames of Lightning, torch and inithealth".encode(), len(lines[0]))
+    left_out = screen_of(
+        f"\033[2m  ... {len(frames) - 2} frames of Lightning, torch and inithealth".encode(), len(lines[0])
+    )
     return lines[: frames[1]] + left_out + lines[frames[-1] :]
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/screens/train.py {cnn,transformer,resnet} FAULT {warn,stop,raise} {tqdm,rich}
 
-FAULT is none, layer (one layer is too large), normal (all weights are drawn from N(0, 1)) or gains (those of the
-normalization are drawn from N(0, 0.02)).
+FAULT is none, layer (one layer is too large), zeros (it is zero), normal (all weights are drawn from N(0, 1)) or gains
+(those of the normalization are drawn from N(0, 0.02)).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from inithealth import InitHealth
 
-CLASSES, STEPS, BATCH = 10, 8, 32
+CLASSES, STEPS, BATCH = 10, 8, 16
 
 
 class Classifier(pl.LightningModule):
@@ -69,7 +69,7 @@ class TransformerBlock(nn.Module):
 class Transformer(Classifier):
     def __init__(self, blocks: int = 48, width: int = 64) -> None:
         super().__init__()
-        self.tokens, self.positions = nn.Embedding(100, width), nn.Embedding(32, width)
+        self.tokens, self.positions = nn.Embedding(100, width), nn.Embedding(16, width)
         self.blocks = nn.ModuleList(TransformerBlock(width) for _ in range(blocks))
         self.ln, self.head = nn.LayerNorm(width), nn.Linear(width, CLASSES)
         for name, parameter in self.named_parameters():
@@ -111,7 +111,7 @@ class ResNet(Classifier):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        self.one_layer, self.factor = self.blocks[20].bn2, 30
+        self.one_layer, self.factor = self.blocks[20].conv1, 30
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.blocks(F.relu(self.bn(self.stem(x)))).mean((-1, -2)))
@@ -119,8 +119,8 @@ class ResNet(Classifier):
 
 @torch.no_grad()
 def break_model(model: Classifier, fault: str) -> None:
-    if fault == "layer":
-        model.one_layer.weight.mul_(model.factor)
+    if fault in ("layer", "zeros"):
+        model.one_layer.weight.mul_(model.factor if fault == "layer" else 0)
     for module in model.modules():
         if fault == "normal" and isinstance(module, (nn.Conv2d, nn.Linear, nn.Embedding)):
             nn.init.normal_(module.weight)
@@ -131,11 +131,12 @@ def break_model(model: Classifier, fault: str) -> None:
 def main(network: str, fault: str, on_unhealthy: str, bar: str) -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # its advice is the same whatever is trained
     warnings.filterwarnings("ignore", module="pytorch_lightning")
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     model = {"cnn": CNN, "transformer": Transformer, "resnet": ResNet}[network]()
     break_model(model, fault)
     size = STEPS * BATCH
-    inputs = torch.randint(100, (size, 32)) if network == "transformer" else torch.randn(size, 3, 32, 32)
+    inputs = torch.randint(100, (size, 16)) if network == "transformer" else torch.randn(size, 3, 32, 32)
     batches = DataLoader(TensorDataset(inputs, torch.randint(CLASSES, (size,))), batch_size=BATCH)
     progress = {"tqdm": TQDMProgressBar, "rich": RichProgressBar}[bar]()
     callbacks = [InitHealth(on_unhealthy), progress]

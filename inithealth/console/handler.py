@@ -10,8 +10,7 @@ from inithealth.console.above_bars import above_bars
 from inithealth.console.rendering import captured, console_of
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.text import Text
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
 _PREFIX = "inithealth: "
 _VERDICTS = {"healthy": "green", "resolved": "green", "stopped": "bold red"}  # first words of lines, with their color
@@ -51,20 +50,33 @@ class ConsoleHandler(logging.Handler):
             stream.flush()
 
     def _renderable(self, record: logging.LogRecord) -> RenderableType:
+        from rich.console import Group
+
         from inithealth.report.terminal import renderable
 
         report = getattr(record, "report", None)
-        return _line(self.format(record)) if report is None else renderable(report)
+        if report is None:
+            return _Line(self.format(record))
+        return Group(renderable(report), "")  # an empty line: below it are the bar and the next lines
 
 
-def _line(text: str) -> Text:
-    from rich.text import Text
+class _Line:
+    """A line that starts with the name and a word in color; a traceback may follow it."""
 
-    word = _first_word(text)
-    line = Text(text)
-    line.stylize("bold", 0, len(_PREFIX))
-    line.stylize({**_VERDICTS, **_LEVELS}.get(word, ""), len(_PREFIX), len(_PREFIX) + len(word))
-    return line
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        from inithealth.report.wrapped import Wrapped
+
+        text, *traceback = self._text.split("\n")
+        first, *others = Wrapped(text, later="    ").lines(options.max_width)
+        word = _first_word(text)
+        first.stylize("bold", 0, len(_PREFIX))
+        first.stylize({**_VERDICTS, **_LEVELS}.get(word, ""), len(_PREFIX), len(_PREFIX) + len(word))
+        yield from (first, *others, *map(Text, traceback))
 
 
 def _first_word(text: str) -> str:

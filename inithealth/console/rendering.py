@@ -20,9 +20,12 @@ def console_of(stream: TextIO) -> Console:
 
 
 def captured(console: Console, shown: RenderableType) -> str:
-    """Return what the console would print: written to the stream itself, it passes a proxy that the stream may be."""
+    """Return what the console would print: written to the stream itself, it passes a proxy that the stream may be.
+
+    Code that is wider than the terminal is not cut.
+    """
     with console.capture() as capture:
-        console.print(shown)
+        console.print(shown, crop=False)
     return capture.get()
 
 

@@ -13,11 +13,11 @@ from inithealth.findings import Report
 from inithealth.recording import Measurement
 from inithealth.report import grid
 from inithealth.report.cause_layers import rules_of_causes
-from inithealth.report.columns import GRADIENT, LEFT_OUT, RANGE, SCHEME, TABLE, Column
+from inithealth.report.columns import LEFT_OUT, OUTPUT, RANGE, SCHEME, TABLE, Column
 from inithealth.report.grid import GridColumn
 from inithealth.report.layer_rows import Row, folded, unfolded
 from inithealth.report.plain import plain
-from inithealth.report.wrapped import Wrapped
+from inithealth.report.wrapped import Wrapped, packed
 
 _MOST_LINES = 30
 _ROOM = 20  # characters for the names, before numbers are left out
@@ -68,7 +68,7 @@ class LayerTable:
         columns = {column: self._column(column, rows) for column in _columns(rows)}
         for shown in _fitting(columns, rows, names, width):
             drawn = [each for column in shown for each in columns[column]]
-            yield [*grid.lines(names, drawn, width), *_legend(rows, shown).lines(width)]
+            yield [*grid.lines(names, drawn, width), *_legend(rows, shown, width)]
 
     def _column(self, column: Column, rows: Sequence[Row]) -> list[GridColumn]:
         """The values, and beside them their targets if there are any."""
@@ -125,26 +125,27 @@ def _fitting(
 ) -> Iterator[list[Column]]:
     """Yield the columns without those that may be left out, one after the other, from where the names have room.
 
-    First of all those that leave every name beside its numbers, if that takes no more than a layer's shape and what it
-    feeds. The initialization, and columns with findings, are left out only if there is no room at all.
+    First of all those that leave every name beside its numbers, if that takes no more than a layer's shape, what it
+    feeds and the gradient. The initialization, and columns with findings, are left out only if there is no room at all.
     """
     fewer = [list(columns)]
     for left_out in sorted(LEFT_OUT, key=lambda column: _has_findings(column, rows)):
         fewer.append([column for column in fewer[-1] if column is not left_out])
     rooms = {id(some): width - grid.width_of([each for column in some for each in columns[column]]) for some in fewer}
-    beside = [some for some in fewer if rooms[id(some)] >= names.width() and GRADIENT in some]
+    beside = [some for some in fewer if rooms[id(some)] >= names.width() and {OUTPUT, SCHEME} <= {*some}]
     enough = [some for some in fewer if rooms[id(some)] >= min(names.width(), _ROOM) and SCHEME in some]
     narrow = [some for some in fewer if rooms[id(some)] >= len(names.heading)]
     yield from beside[:1]
     yield from enough or narrow[:1] or fewer[-1:]
 
 
-def _legend(rows: Sequence[Row], columns: Iterable[Column]) -> Wrapped:
+def _legend(rows: Sequence[Row], columns: Iterable[Column], width: int) -> Iterator[Text]:
     entries = [f"{column.heading}: {column.meaning}" for column in columns if column.meaning]
     if any(column.target is not None for column in columns):
-        entries.append("target: what keeps the signal's size; free: a norm, a skip or the loss follows")
+        entries += ["target: what keeps the signal's size", "free: a norm, a skip or the loss follows"]
     if any(len(row.layers) > 1 for row in rows):
         entries.append(f"a{RANGE}b: range over the layers of a row")
     if any(row.is_cause for row in rows):
         entries += [f"{_CAUSE.strip()} cause", f"{_OUTSIDE} outside the expected range"]
-    return Wrapped("; ".join(entries), style=_DIM)
+    for line in packed(entries, width):
+        yield from Wrapped(line, style=_DIM).lines(width)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
+from itertools import groupby
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
@@ -88,7 +89,7 @@ def _head(label: str) -> str:
 
 
 class _Fix:
-    """Code stays code: a loop that is too long for the line is broken after its colon, nothing else is."""
+    """Code stays code: loops over the same numbers become one, one that is too long is broken after its colon."""
 
     def __init__(self, fix: str) -> None:
         self._fix = fix
@@ -101,14 +102,28 @@ class _Fix:
     def _lines(self, room: int) -> Iterator[str]:
         statements = self._fix.splitlines()
         more = len(statements) - _MOST_STATEMENTS
-        for statement in map(plain, statements[:_MOST_STATEMENTS]):
-            head, colon, body = statement.partition(": ")
-            is_code = statement.startswith(("for ", "nn.init.", "model", "getattr("))
-            if len(statement) <= room or (is_code and not head.startswith("for ")):
-                yield statement
-            elif is_code:
-                yield from (head + colon.strip(), f"    {body}")
-            else:
-                yield from textwrap.wrap(statement, room, break_on_hyphens=False)
+        for head, same in groupby(map(plain, statements[:_MOST_STATEMENTS]), _loop):
+            group = list(same)
+            yield from _loop_lines(head, group, room) if head else _statement_lines(group, room)
         if more > 0:
             yield f"# and {count(more, 'more line')}: finding.fix"
+
+
+def _loop(statement: str) -> str:
+    """``for i in range(4):``; empty if the statement is no loop."""
+    head, colon, _ = statement.partition(": ")
+    return head + colon.strip() if colon and statement.startswith("for ") else ""
+
+
+def _loop_lines(head: str, loops: Sequence[str], room: int) -> list[str]:
+    if len(loops) == 1 and len(loops[0]) <= room:
+        return [loops[0]]
+    return [head, *(f"    {loop.removeprefix(head).strip()}" for loop in loops)]
+
+
+def _statement_lines(statements: Iterable[str], room: int) -> Iterator[str]:
+    for statement in statements:
+        if len(statement) <= room or statement.startswith(("nn.init.", "model", "getattr(")):
+            yield statement
+        else:
+            yield from textwrap.wrap(statement, room, break_on_hyphens=False)

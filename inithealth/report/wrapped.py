@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
@@ -30,11 +30,28 @@ class Wrapped:
 
     def lines(self, width: int) -> Iterator[Text]:
         """Yield the lines at that width; a word that is longer is wider."""
-        room = max(_LEAST, width - max(len(self._first), len(self._later)))
-        lines = textwrap.wrap(self._text, room, break_long_words=False, break_on_hyphens=False) or [""]
-        for place, line in enumerate(lines):
-            head = (self._later, "") if place else (self._first, self._first_style)
-            yield Text.assemble(head, (line, self._style), no_wrap=True, overflow="ignore")
+        wrapper = textwrap.TextWrapper(
+            max(width, _LEAST + max(len(self._first), len(self._later))),
+            initial_indent=self._first,
+            subsequent_indent=self._later,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for place, line in enumerate(wrapper.wrap(self._text) or [self._first]):
+            head, style = (self._later, "") if place else (self._first, self._first_style)
+            yield Text.assemble((head, style), (line[len(head) :], self._style), no_wrap=True, overflow="ignore")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from self.lines(options.max_width)
+
+
+def packed(entries: Sequence[str], width: int) -> list[str]:
+    """Return the entries in as few lines as they need, with semicolons between them; none is broken."""
+    lines: list[str] = []
+    for place, entry in enumerate(entries):
+        text = entry if place == len(entries) - 1 else f"{entry};"
+        if lines and len(lines[-1]) + 1 + len(text) <= width:
+            lines[-1] += f" {text}"
+        else:
+            lines.append(text)
+    return lines
