@@ -82,6 +82,17 @@ def test_a_line_begins_with_the_name_and_the_level_unless_it_is_a_verdict(
     assert terminal.lines == [f"inithealth: {expected}"]
 
 
+def test_the_lines_after_the_first_are_indented(terminal: Terminal) -> None:
+    Log().line(logging.ERROR, f"stopped at step 0: {'word ' * 15}in {'encoder.' * 12}fc")
+    assert terminal.lines[0] == f"inithealth: stopped at step 0: {'word ' * 9}word"
+    assert terminal.lines[1:] == [f"    {'word ' * 5}in", f"    {'encoder.' * 12}fc"]
+
+
+def test_an_empty_line_follows_a_report(terminal: Terminal, shown: None) -> None:
+    Log().report(logging.ERROR, REPORT)
+    assert terminal.getvalue().endswith("\n\n")
+
+
 def test_a_traceback_follows_its_line(terminal: Terminal) -> None:
     try:
         raise OSError("the disk is full")

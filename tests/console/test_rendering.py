@@ -10,8 +10,10 @@ from rich.text import Text
 from inithealth import Report
 from inithealth.console.rendering import report_text
 from tests.console.terminal import Terminal
+from tests.report.reports import cause, report
 
 REPORT = Report(model="Net")
+LONG = f"nn.init.zeros_(model.{'encoder.' * 12}bias)"  # wider than the terminal
 
 
 def test_a_stream_that_is_no_terminal_gets_the_table() -> None:
@@ -23,3 +25,7 @@ def test_a_terminal_gets_what_rich_makes_of_it(monkeypatch: pytest.MonkeyPatch) 
     assert report_text(REPORT, Terminal()) == "\x1b[31mred\x1b[0m"
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert report_text(REPORT, io.StringIO()) == "\x1b[31mred\x1b[0m"
+
+
+def test_code_that_is_wider_than_the_terminal_is_whole() -> None:
+    assert LONG in report_text(report(cause("fc1", fix=LONG)), Terminal())

@@ -172,6 +172,22 @@ def test_narrow_tables_have_fewer_columns() -> None:
     assert "rms" not in words[60]
 
 
+def test_a_gradient_in_which_nothing_was_found_makes_room_for_names() -> None:
+    layers = tuple(layer(f"blocks.{'abc'[n]}.attention_output", n) for n in range(3))
+    assert "norm" in " ".join(table(report(layers=layers), 80)[:2])
+    shown = table(report(layers=layers), 60)
+    assert "norm" not in " ".join(shown[:2])
+    assert "rms" in " ".join(shown[:2])
+    assert all(line.split()[1:] for line in shown if "blocks." in line)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_entries_of_the_legend_are_whole(width: int) -> None:
+    shown = table(report(cause("fc1"), layers=stack(3)), width)
+    for entry in ("target: what keeps the signal's size", "> cause", "! outside the expected range"):
+        assert any(entry in line for line in shown)
+
+
 def test_columns_with_findings_stay() -> None:
     found = cause("transformer.blocks.attention.3", rule="exploding-gradients")
     assert "norm" in " ".join(table(wide(found), 60)[:2])

@@ -78,6 +78,21 @@ def test_a_loop_is_broken_at_its_colon_and_other_code_is_not() -> None:
     exec("\n".join(code[:2]), {"model": model, "nn": nn})
 
 
+def test_neighboring_loops_over_the_same_numbers_are_one() -> None:
+    loops = [
+        f"for i in range(4): nn.init.ones_(model.blocks[i].{name}.weight)" for name in ("norm", "attention", "mlp")
+    ]
+    fix = "\n".join([*loops[:2], "nn.init.ones_(model.head.weight)", loops[2]])
+    shown = lines(report(cause("fc0", fix=fix)))
+    at = shown.index("  fix:  for i in range(4):")
+    assert [line[8:] for line in shown[at + 1 : at + 5]] == [
+        "    nn.init.ones_(model.blocks[i].norm.weight)",
+        "    nn.init.ones_(model.blocks[i].attention.weight)",
+        "nn.init.ones_(model.head.weight)",
+        loops[2],
+    ]
+
+
 @pytest.mark.parametrize(
     ("statements", "last"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inithealth.report.terminal import printed as text_of
-from inithealth.report.wrapped import Wrapped
+from inithealth.report.wrapped import Wrapped, packed
 
 
 def printed(shown: Wrapped, width: int = 100) -> list[str]:
@@ -18,6 +18,14 @@ NAME = "encoder.layers.17.self_attention.query-key-value"
 def test_lines_start_with_what_precedes_them() -> None:
     shown = printed(Wrapped("word " * 12, "  why:  ", "        "), width=40)
     assert shown == ["  why:  word word word word word word", "        word word word word word word"]
+
+
+def test_each_line_has_the_room_that_what_precedes_it_leaves() -> None:
+    assert printed(Wrapped("word " * 12, later="    "), width=24) == [
+        "word word word word word",
+        "    word word word word",
+        "    word word word",
+    ]
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -39,6 +47,13 @@ def test_styles_of_the_start_and_of_the_text() -> None:
     first, second = Wrapped("word " * 12, "fix: ", style="dim", first_style="bold").lines(40)
     assert [span.style for span in first.spans] == ["bold", "dim"]
     assert [span.style for span in second.spans if span.style] == ["dim"]
+
+
+def test_entries_that_share_lines_are_whole() -> None:
+    entries = ["std: of the weight", "> cause", "! outside the expected range"]
+    assert packed(entries, 28) == ["std: of the weight; > cause;", "! outside the expected range"]
+    assert packed(entries, 27) == ["std: of the weight;", "> cause;", "! outside the expected range"]
+    assert packed([], 28) == []
 
 
 def test_an_empty_text_is_an_empty_line() -> None:
