@@ -1,6 +1,6 @@
 """Pictures of what a training prints in a terminal, into docs/images/terminal.
 
-    pip install pyte pillow
+    pip install -e . -r benchmarks/screens/requirements.txt
     python -m benchmarks.screens [--text] [--chromium PROGRAM] [NAME ...]
 
 A name is NETWORK-FAULT-ON_UNHEALTHY-BAR-COLUMNS, as `benchmarks/screens/train.py` takes them; readme is the table that
