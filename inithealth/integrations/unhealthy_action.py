@@ -45,8 +45,9 @@ class UnhealthyAction:
             return
         if self._kind == "raise":
             _end_bar(trainer)
+            # The traceback shows the line that raises: it is not the one with the text for other processes.
             error = UnhealthyInit(report if report is not None and bad else "found by another process: see its error")
-            raise error  # in a line of its own, which the traceback shows
+            raise error
         trainer.should_stop = True
         if not self._stopped and trainer.is_global_zero:  # min_steps may delay the stop
             self._log_stop(step, report.failures if report is not None else ())

@@ -13,7 +13,7 @@ from inithealth.findings import Report
 from inithealth.recording import Measurement
 from inithealth.report import grid
 from inithealth.report.cause_layers import rules_of_causes
-from inithealth.report.columns import LEFT_OUT, OUTPUT, RANGE, SCHEME, TABLE, Column
+from inithealth.report.columns import GRADIENT, LEFT_OUT, OUTPUT, RANGE, SCHEME, TABLE, Column
 from inithealth.report.grid import GridColumn
 from inithealth.report.layer_rows import Row, folded, unfolded
 from inithealth.report.plain import plain
@@ -128,9 +128,11 @@ def _fitting(
     First of all those that leave every name beside its numbers, if that takes no more than a layer's shape, what it
     feeds and the gradient. The initialization, and columns with findings, are left out only if there is no room at all.
     """
-    fewer = [list(columns)]
-    for left_out in sorted(LEFT_OUT, key=lambda column: _has_findings(column, rows)):
-        fewer.append([column for column in fewer[-1] if column is not left_out])
+    order = sorted(LEFT_OUT, key=lambda column: _has_findings(column, rows))
+    fewer = _fewer(columns, order)
+    if not _has_findings(GRADIENT, rows):
+        at = next(place for place, some in enumerate(fewer) if GRADIENT not in some)
+        fewer[at:at] = _fewer([column for column in columns if column is not GRADIENT], order[: order.index(GRADIENT)])
     rooms = {id(some): width - grid.width_of([each for column in some for each in columns[column]]) for some in fewer}
     beside = [some for some in fewer if rooms[id(some)] >= names.width() and {OUTPUT, SCHEME} <= {*some}]
     enough = [some for some in fewer if rooms[id(some)] >= min(names.width(), _ROOM) and SCHEME in some]
@@ -139,13 +141,21 @@ def _fitting(
     yield from enough or narrow[:1] or fewer[-1:]
 
 
-def _legend(rows: Sequence[Row], columns: Iterable[Column], width: int) -> Iterator[Text]:
-    entries = [f"{column.heading}: {column.meaning}" for column in columns if column.meaning]
+def _fewer(columns: Iterable[Column], order: Iterable[Column]) -> list[list[Column]]:
+    """Return the columns, and what is left of them when one after the other is left out."""
+    fewer = [list(columns)]
+    for left_out in order:
+        fewer.append([column for column in fewer[-1] if column is not left_out])
+    return fewer
+
+
+def _legend(rows: Sequence[Row], columns: Sequence[Column], width: int) -> Iterator[Text]:
+    is_marked = any(row.is_cause for row in rows)
+    entries = [f"{_CAUSE.strip()} cause", f"{_OUTSIDE} outside the expected range"] if is_marked else []
+    entries += [f"{column.heading}: {column.meaning}" for column in columns if column.meaning]
     if any(column.target is not None for column in columns):
         entries += ["target: what keeps the signal's size", "free: a norm, a skip or the loss follows"]
     if any(len(row.layers) > 1 for row in rows):
         entries.append(f"a{RANGE}b: range over the layers of a row")
-    if any(row.is_cause for row in rows):
-        entries += [f"{_CAUSE.strip()} cause", f"{_OUTSIDE} outside the expected range"]
     for line in packed(entries, width):
         yield from Wrapped(line, style=_DIM).lines(width)
