@@ -38,7 +38,7 @@ NAMES = """
     resnet-gains-warn-tqdm-80 resnet-zeros-stop-rich-120 resnet-zeros-raise-tqdm-80
 """.split()
 LINES = 500  # of the terminal: nothing scrolls out of it
-SIZE, WIDTH, HEIGHT, MARGIN = 14, 14 * 1233 / 2048, 18, 12  # of a character of DejaVu Sans Mono, in pixels
+SIZE, WIDTH, HEIGHT, MARGIN = 14, 14 * 1233 / 2048, 18, 12  # of a character of DejaVu Sans Mono, in CSS pixels
 COLORS = {
     "default": "#e6edf3", "black": "#6e7681", "red": "#ff7b72", "green": "#56d364", "brown": "#e3b341",
     "blue": "#79c0ff", "magenta": "#d2a8ff", "cyan": "#76e3ea", "white": "#e6edf3",
@@ -87,8 +87,10 @@ def spans(line: list[pyte.screens.Char]) -> Iterator[str]:
 
 
 def draw(lines: list[list[pyte.screens.Char]], path: Path, chromium: str) -> None:
-    size = math.ceil(len(lines[0]) * WIDTH) + 2 * MARGIN, len(lines) * HEIGHT + 2 * MARGIN
-    style = f"margin: {MARGIN}px; font: {SIZE}px/{HEIGHT}px 'DejaVu Sans Mono'"
+    scale = 2 if len(lines[0]) < 100 else 1.5
+    width = math.ceil(WIDTH * scale) / scale  # in whole pixels of the picture, which makes it smaller
+    size = math.ceil(len(lines[0]) * width) + 2 * MARGIN, len(lines) * HEIGHT + 2 * MARGIN
+    style = f"margin: {MARGIN}px; letter-spacing: {width - WIDTH}px; font: {SIZE}px/{HEIGHT}px 'DejaVu Sans Mono'"
     body = "\n".join("".join(spans(line)) for line in lines)
     with tempfile.TemporaryDirectory() as folder:
         page, picture = Path(folder, "page.html"), Path(folder, "picture.png")

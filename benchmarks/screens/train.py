@@ -37,6 +37,8 @@ class Classifier(pl.LightningModule):
 
 
 class CNN(Classifier):
+    one_layer, factor = "convs.2", 100
+
     def __init__(self) -> None:
         super().__init__()
         sizes = pairwise((3, 16, 32, 64, 64))
@@ -44,7 +46,6 @@ class CNN(Classifier):
         self.classifier = nn.Linear(64, CLASSES)
         for conv in self.convs:
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-        self.one_layer, self.factor = self.convs[2], 100
 
     def forward(self, x: Tensor) -> Tensor:
         for conv in self.convs:
@@ -67,6 +68,8 @@ class TransformerBlock(nn.Module):
 
 
 class Transformer(Classifier):
+    one_layer, factor = "blocks.20.fc", 30
+
     def __init__(self, blocks: int = 48, width: int = 64) -> None:
         super().__init__()
         self.tokens, self.positions = nn.Embedding(100, width), nn.Embedding(16, width)
@@ -77,7 +80,6 @@ class Transformer(Classifier):
                 nn.init.normal_(parameter, std=0.02 / (2 * blocks) ** 0.5 if "proj" in name else 0.02)
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
-        self.one_layer, self.factor = self.blocks[20].fc, 30
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.tokens(tokens) + self.positions.weight
@@ -102,6 +104,8 @@ class ResNetBlock(nn.Module):
 class ResNet(Classifier):
     """One of 100 layers: 99 convolutions, two of them in shortcuts, and the classifier."""
 
+    one_layer, factor = "blocks.20.conv1", 30
+
     def __init__(self) -> None:
         super().__init__()
         widths = [16] * 17 + [32] * 16 + [64] * 16
@@ -111,7 +115,6 @@ class ResNet(Classifier):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        self.one_layer, self.factor = self.blocks[20].conv1, 30
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.blocks(F.relu(self.bn(self.stem(x)))).mean((-1, -2)))
@@ -120,7 +123,7 @@ class ResNet(Classifier):
 @torch.no_grad()
 def break_model(model: Classifier, fault: str) -> None:
     if fault in ("layer", "zeros"):
-        model.one_layer.weight.mul_(model.factor if fault == "layer" else 0)
+        model.get_submodule(model.one_layer).weight.mul_(model.factor if fault == "layer" else 0)
     for module in model.modules():
         if fault == "normal" and isinstance(module, (nn.Conv2d, nn.Linear, nn.Embedding)):
             nn.init.normal_(module.weight)

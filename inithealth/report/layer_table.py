@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -22,6 +23,7 @@ from inithealth.report.wrapped import Wrapped, packed
 _MOST_LINES = 30
 _ROOM = 20  # characters for the names, before numbers are left out
 _CAUSE, _OUTSIDE = "> ", "!"
+_NOT_FINITE = frozenset({"non-finite-activations", "non-finite-gradients"})
 _BAD, _DIM = "bold red", "dim"
 
 
@@ -68,7 +70,7 @@ class LayerTable:
         columns = {column: self._column(column, rows) for column in _columns(rows)}
         for shown in _fitting(columns, rows, names, width):
             drawn = [each for column in shown for each in columns[column]]
-            yield [*grid.lines(names, drawn, width), *_legend(rows, shown, width)]
+            yield [*grid.lines(names, drawn, width), *self._legend(rows, shown, width)]
 
     def _column(self, column: Column, rows: Sequence[Row]) -> list[GridColumn]:
         """The values, and beside them their targets if there are any."""
@@ -91,7 +93,10 @@ class LayerTable:
         """Whether a rule found something in these values, or they are outside the target and may be its cause."""
         if not row.is_cause or not _is_known(values):
             return False
-        if not column.rules.isdisjoint(row.rules):
+        judged = column.rules & row.rules
+        if all(isinstance(value, float) and math.isfinite(value) for value in values):
+            judged -= _NOT_FINITE  # found at a later step than that of these values
+        if judged:
             return True
         return (
             column.target is not None
@@ -101,6 +106,19 @@ class LayerTable:
                 for layer, value in zip(row.layers, values, strict=True)
             )
         )
+
+    def _legend(self, rows: Sequence[Row], columns: Sequence[Column], width: int) -> Iterator[Text]:
+        is_marked = any(row.is_cause for row in rows)
+        entries = [f"{_CAUSE.strip()} cause", f"{_OUTSIDE} outside the expected range"] if is_marked else []
+        entries += [f"{column.heading}: {column.meaning}" for column in columns if column.meaning]
+        if any(column.target is not None for column in columns):
+            entries += ["target: what keeps the signal's size", "free: a norm, a skip or the loss follows"]
+        if any(len(row.layers) > 1 for row in rows):
+            entries.append(f"a{RANGE}b: range over the layers of a row")
+        if self._report.step:
+            entries.append("values: at the first watched step")
+        for line in packed(entries, width):
+            yield from Wrapped(line, style=_DIM).lines(width)
 
     def _measurement(self, name: str) -> Measurement:
         return self._measured.get(name) or Measurement(layer=name)
@@ -147,15 +165,3 @@ def _fewer(columns: Iterable[Column], order: Iterable[Column]) -> list[list[Colu
     for left_out in order:
         fewer.append([column for column in fewer[-1] if column is not left_out])
     return fewer
-
-
-def _legend(rows: Sequence[Row], columns: Sequence[Column], width: int) -> Iterator[Text]:
-    is_marked = any(row.is_cause for row in rows)
-    entries = [f"{_CAUSE.strip()} cause", f"{_OUTSIDE} outside the expected range"] if is_marked else []
-    entries += [f"{column.heading}: {column.meaning}" for column in columns if column.meaning]
-    if any(column.target is not None for column in columns):
-        entries += ["target: what keeps the signal's size", "free: a norm, a skip or the loss follows"]
-    if any(len(row.layers) > 1 for row in rows):
-        entries.append(f"a{RANGE}b: range over the layers of a row")
-    for line in packed(entries, width):
-        yield from Wrapped(line, style=_DIM).lines(width)

@@ -120,6 +120,16 @@ def test_values_that_are_not_finite() -> None:
     assert row(of, "fc1")[-6:] == ["nan!", "-", "inf!", "1.41", "inf", "78.4"]
 
 
+def test_values_of_the_first_step_are_not_marked_for_what_was_not_finite_later() -> None:
+    found = cause("fc1", code="IH402", rule="update-ratio", step=2)
+    nan = follows(found, "fc1", code="IH203", rule="non-finite-activations", step=2)
+    of = report(found, nan, step=2)
+    assert row(of, "fc1")[:2] == [">", "fc1"]
+    assert "!" not in "".join(row(of, "fc1"))
+    assert "values: at the first watched step" in " ".join(table(of))
+    assert "values:" not in " ".join(table(report(found)))
+
+
 @pytest.mark.parametrize(
     ("rule", "more", "heading", "cell"),
     [
