@@ -38,7 +38,7 @@ NAMES = """
     resnet-gains-warn-tqdm-80 resnet-zeros-stop-rich-120 resnet-zeros-raise-tqdm-80
 """.split()
 LINES = 500  # of the terminal: nothing scrolls out of it
-SIZE, WIDTH, HEIGHT, MARGIN = 14, 14 * 1233 / 2048, 18, 12  # of a character of DejaVu Sans Mono, in CSS pixels
+SIZE, WIDTH, HEIGHT, MARGIN = 14, 14 * 1233 / 2048, 16, 12  # of a character of DejaVu Sans Mono, in CSS pixels
 COLORS = {
     "default": "#e6edf3", "black": "#6e7681", "red": "#ff7b72", "green": "#56d364", "brown": "#e3b341",
     "blue": "#79c0ff", "magenta": "#d2a8ff", "cyan": "#76e3ea", "white": "#e6edf3",
@@ -87,7 +87,7 @@ def spans(line: list[pyte.screens.Char]) -> Iterator[str]:
 
 
 def draw(lines: list[list[pyte.screens.Char]], path: Path, chromium: str) -> None:
-    scale = 2 if len(lines[0]) < 100 else 1.5
+    scale = 2 if len(lines[0]) < 100 else 1.25
     width = math.ceil(WIDTH * scale) / scale  # in whole pixels of the picture, which makes it smaller
     size = math.ceil(len(lines[0]) * width) + 2 * MARGIN, len(lines) * HEIGHT + 2 * MARGIN
     style = f"margin: {MARGIN}px; letter-spacing: {width - WIDTH}px; font: {SIZE}px/{HEIGHT}px 'DejaVu Sans Mono'"
@@ -105,7 +105,7 @@ def draw(lines: list[list[pyte.screens.Char]], path: Path, chromium: str) -> Non
         ]
         options += [f"--window-size={size[0]},{size[1]}", f"--screenshot={picture}", str(page)]
         subprocess.run([chromium, *options], check=True, capture_output=True)
-        Image.open(picture).convert("RGB").quantize(24, kmeans=1).save(path, optimize=True)
+        Image.open(picture).convert("RGB").quantize(32, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
 
 
 def without_frames(lines: list[list[pyte.screens.Char]]) -> list[list[pyte.screens.Char]]:

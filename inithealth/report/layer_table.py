@@ -18,13 +18,14 @@ from inithealth.report.columns import GRADIENT, LEFT_OUT, OUTPUT, RANGE, SCHEME,
 from inithealth.report.grid import GridColumn
 from inithealth.report.layer_rows import Row, folded, unfolded
 from inithealth.report.plain import plain
+from inithealth.report.summary import verdict_style
 from inithealth.report.wrapped import Wrapped, packed
 
 _MOST_LINES = 30
 _ROOM = 20  # characters for the names, before numbers are left out
 _CAUSE, _OUTSIDE = "> ", "!"
 _NOT_FINITE = frozenset({"non-finite-activations", "non-finite-gradients"})
-_BAD, _DIM = "bold red", "dim"
+_DIM = "dim"
 
 
 class LayerTable:
@@ -38,6 +39,7 @@ class LayerTable:
     def __init__(self, report: Report, full: bool = False) -> None:
         self._report, self._full = report, full
         self._measured = {m.layer: m for m in report.measurements}
+        self._bad = verdict_style(report)
         self._targets = Targets(report.layers, rules_of_causes(report))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -66,7 +68,7 @@ class LayerTable:
         """Yield the lines with the columns that fit, then with fewer ones, which leave more room for the names."""
         blank = " " * len(_CAUSE) if any(row.is_cause for row in rows) else ""
         cells = [(_CAUSE if row.is_cause else blank) + plain(row.name) for row in rows]
-        names = GridColumn(f"{blank}layer", cells, [_BAD if row.is_cause else "" for row in rows], is_text=True)
+        names = GridColumn(f"{blank}layer", cells, [self._bad if row.is_cause else "" for row in rows], is_text=True)
         columns = {column: self._column(column, rows) for column in _columns(rows)}
         for shown in _fitting(columns, rows, names, width):
             drawn = [each for column in shown for each in columns[column]]
@@ -80,7 +82,7 @@ class LayerTable:
         texts = [
             plain(column.text(each)) + (_OUTSIDE if mark else blank) for each, mark in zip(values, marks, strict=True)
         ]
-        drawn = [GridColumn(column.heading, texts, [_BAD if mark else "" for mark in marks], column.is_text)]
+        drawn = [GridColumn(column.heading, texts, [self._bad if mark else "" for mark in marks], column.is_text)]
         if column.target is not None:
             targets = [
                 column.text([column.target(self._targets, layer) for layer in row.layers if _is_known(known)])

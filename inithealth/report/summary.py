@@ -1,4 +1,4 @@
-"""A report in one line, and the remarks at its end: shared by the formats for people."""
+"""A report in one line and in one color, and the remarks at its end: shared by the formats for people."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from inithealth.evidence.wording import count
 from inithealth.findings import Report, Severity, Skipped
 from inithealth.report.finding_text import located, title
 from inithealth.report.plain import plain
+
+STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold cyan"}  # rich's
 
 
 def verdict(report: Report) -> str:
@@ -19,6 +21,12 @@ def verdict(report: Report) -> str:
 def health(report: Report) -> str:
     """Return ``healthy`` or ``unhealthy``."""
     return "healthy" if report.ok else "unhealthy"
+
+
+def verdict_style(report: Report) -> str:
+    """Return green if nothing was found, else the color of the worst cause that is not suppressed."""
+    worst = max((cause.severity for cause in report.causes if cause.suppressed is None), default=Severity.INFO)
+    return "bold green" if worst == Severity.INFO else STYLES[worst]
 
 
 def counts(report: Report) -> str:

@@ -12,14 +12,13 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.text import Text
 
 from inithealth.evidence.wording import count
-from inithealth.findings import Finding, Report, Severity
+from inithealth.findings import Finding, Report
 from inithealth.report.finding_text import details, headline, title
 from inithealth.report.layer_table import LayerTable
 from inithealth.report.plain import plain
-from inithealth.report.summary import remarks, verdict
+from inithealth.report.summary import STYLES, remarks, verdict, verdict_style
 from inithealth.report.wrapped import Wrapped
 
-_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold cyan"}
 _LABEL = 8  # characters before each text: the severity, "cause:", "fix:"
 _MOST_STATEMENTS = 8  # of a fix; the JSON and the finding have all of it
 _WIDTHS = (60, 120)  # columns: the narrowest and the widest text that is made without a console
@@ -64,14 +63,8 @@ def printed(shown: RenderableType, width: int) -> str:
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines()).rstrip()
 
 
-def verdict_style(report: Report) -> str:
-    """Green if nothing was found, else the color of the worst cause that is not suppressed."""
-    worst = max((cause.severity for cause in report.causes if cause.suppressed is None), default=Severity.INFO)
-    return "bold green" if worst == Severity.INFO else _STYLES[worst]
-
-
 def _cause(cause: Finding, consequences: tuple[Finding, ...]) -> Group:
-    style = _STYLES[cause.severity] if cause.suppressed is None else "dim"
+    style = STYLES[cause.severity] if cause.suppressed is None else "dim"
     parts: list[RenderableType] = [Text(plain(f"{cause.severity.value.upper():{_LABEL}}{title(cause)}"), style)]
     parts.append(_labeled("", cause.message))
     for label, detail in details(cause).items():

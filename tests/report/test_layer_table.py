@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from inithealth import Finding, Report, Severity
 from inithealth.recording import Layer, Scheme
@@ -51,6 +52,14 @@ def test_a_cause_is_marked_with_the_values_that_the_rule_judges() -> None:
     assert row(of, "fc1")[-6:] == ["4.3!", "0.144", "42!", "1.41", "42", "78.4"]
     assert "!" not in "".join(row(of, "fc0") + row(of, "fc2") + row(of, "head"))
     assert "> cause; ! outside the expected range" in " ".join(table(of))
+
+
+@pytest.mark.parametrize(("severity", "style"), [(Severity.ERROR, "bold red"), (Severity.WARNING, "bold yellow")])
+def test_marks_have_the_color_of_the_verdict(severity: Severity, style: str) -> None:
+    of = report(cause("fc1", severity=severity), layers=stack(3, fc1={"weight": {"rms": 4.3}}))
+    console = Console(width=100)
+    [marked] = [line for line in LayerTable(of).__rich_console__(console, console.options) if "> fc1" in str(line)]
+    assert {str(span.style) for span in marked.spans if span.style} == {style, "dim"}
 
 
 def test_numbers_stay_aligned_beside_marks() -> None:

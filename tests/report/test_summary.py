@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from inithealth import Finding, Severity
+from inithealth import Finding, Report, Severity
 from inithealth.findings import Skipped
-from inithealth.report.summary import counts, health, remarks, summary, verdict
+from inithealth.report.summary import counts, health, remarks, summary, verdict, verdict_style
 from tests.report.reports import cause, follows, report
 
 WARNING = cause("b", severity=Severity.WARNING)
@@ -77,3 +77,17 @@ def test_remarks_say_how_it_was_judged_and_what_was_not() -> None:
     ]
     assert remarks(report(skipped=skipped[:2]))[-1] == "not selected: 1 rule"
     assert remarks(report()) == []
+
+
+@pytest.mark.parametrize(
+    ("of", "style"),
+    [
+        (report(), "bold green"),
+        (report(cause("a", severity=Severity.INFO)), "bold green"),
+        (report(cause("a", severity=Severity.WARNING)), "bold yellow"),
+        (report(cause("a")), "bold red"),
+        (report(cause("a", suppressed="known")), "bold green"),
+    ],
+)
+def test_the_verdict_has_the_color_of_the_worst_cause(of: Report, style: str) -> None:
+    assert verdict_style(of) == style

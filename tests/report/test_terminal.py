@@ -10,8 +10,8 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from inithealth import Report, Severity
-from inithealth.report.terminal import printed, renderable, text, verdict_style
+from inithealth import Report
+from inithealth.report.terminal import printed, renderable, text
 from tests.report.reports import blocks, cause, follows, report
 from tests.rules.nets import judged, mlp
 from tests.rules.recordings import layer
@@ -188,20 +188,6 @@ def test_text_is_plain_whatever_the_environment_says(variable: str, monkeypatch:
     monkeypatch.setenv(variable, "1")
     assert text(report(cause("fc1")), width=100) == before
     assert "\x1b" not in before
-
-
-@pytest.mark.parametrize(
-    ("of", "style"),
-    [
-        (report(), "bold green"),
-        (report(cause("a", severity=Severity.INFO)), "bold green"),
-        (report(cause("a", severity=Severity.WARNING)), "bold yellow"),
-        (report(cause("a")), "bold red"),
-        (report(cause("a", suppressed="known")), "bold green"),
-    ],
-)
-def test_the_verdict_has_the_color_of_the_worst_cause(of: Report, style: str) -> None:
-    assert verdict_style(of) == style
 
 
 def test_printed_ends_without_a_newline() -> None:
