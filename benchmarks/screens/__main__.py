@@ -96,14 +96,9 @@ def draw(lines: list[list[pyte.screens.Char]], path: Path, chromium: str) -> Non
         page, picture = Path(folder, "page.html"), Path(folder, "picture.png")
         head = f'<meta charset="utf-8"><body style="margin: 0; background: #0d1117"><pre style="{style}">'
         page.write_text(f"{head}{body}</pre>", "utf-8")
-        options = [
-            "--headless",
-            "--no-sandbox",
-            "--hide-scrollbars",
-            "--disable-lcd-text",
-            "--force-device-scale-factor=2",
-        ]
-        options += [f"--window-size={size[0]},{size[1]}", f"--screenshot={picture}", str(page)]
+        options = "--headless --no-sandbox --hide-scrollbars --disable-lcd-text".split()
+        options += [f"--force-device-scale-factor={scale}", f"--window-size={size[0]},{size[1]}"]
+        options += [f"--screenshot={picture}", str(page)]
         subprocess.run([chromium, *options], check=True, capture_output=True)
         Image.open(picture).convert("RGB").quantize(32, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
 
@@ -137,7 +132,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", default=NAMES)
     parser.add_argument("--text", action="store_true", help="also print the screens")
-    parser.add_argument("--chromium", default="chromium")
+    parser.add_argument("--chromium", default="chromium", metavar="PROGRAM")
     options = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in options.names:

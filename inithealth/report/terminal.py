@@ -82,7 +82,7 @@ def _head(label: str) -> str:
 
 
 class _Fix:
-    """Code stays code: loops over the same numbers become one, one that is too long is broken after its colon."""
+    """Code stays code: loops over the same numbers become one, a line that is too long is broken where Python may be."""
 
     def __init__(self, fix: str) -> None:
         self._fix = fix
@@ -111,12 +111,21 @@ def _loop(statement: str) -> str:
 def _loop_lines(head: str, loops: Sequence[str], room: int) -> list[str]:
     if len(loops) == 1 and len(loops[0]) <= room:
         return [loops[0]]
-    return [head, *(f"    {loop.removeprefix(head).strip()}" for loop in loops)]
+    bodies = [loop.removeprefix(head).strip() for loop in loops]
+    return [head, *(f"    {line}" for body in bodies for line in _call_lines(body, room - 4))]
 
 
 def _statement_lines(statements: Iterable[str], room: int) -> Iterator[str]:
     for statement in statements:
-        if len(statement) <= room or statement.startswith(("nn.init.", "model", "getattr(")):
-            yield statement
+        if statement.startswith(("nn.init.", "model", "getattr(")):
+            yield from _call_lines(statement, room)
         else:
             yield from textwrap.wrap(statement, room, break_on_hyphens=False)
+
+
+def _call_lines(code: str, room: int) -> list[str]:
+    """The code, or if it is too long and that is enough, broken after its first parenthesis."""
+    head, parenthesis, arguments = code.partition("(")
+    if len(code) <= room or '"' in head or not code.endswith(")") or len(arguments) > room - 4:
+        return [code]
+    return [head + parenthesis, f"    {arguments}"]

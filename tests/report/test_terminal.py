@@ -78,6 +78,30 @@ def test_a_loop_is_broken_at_its_colon_and_other_code_is_not() -> None:
     exec("\n".join(code[:2]), {"model": model, "nn": nn})
 
 
+def test_a_call_that_is_too_long_is_broken_after_its_parenthesis_if_that_is_enough() -> None:
+    call = 'nn.init.kaiming_normal_(model.blocks[20].conv1.weight, nonlinearity="relu")'
+    shown = lines(report(cause("fc0", fix=f"{call}\nfor i in range(4): {call}")), 80)
+    at = shown.index("  fix:  nn.init.kaiming_normal_(")
+    code = [line[8:] for line in shown[at : at + 5]]
+    arguments = 'model.blocks[20].conv1.weight, nonlinearity="relu")'
+    assert code == [
+        "nn.init.kaiming_normal_(",
+        f"    {arguments}",
+        "for i in range(4):",
+        "    nn.init.kaiming_normal_(",
+        f"        {arguments}",
+    ]
+    compile("\n".join(code), "fix", "exec")
+
+
+def test_a_name_with_a_parenthesis_is_not_broken() -> None:
+    call = f'nn.init.ones_(model.blocks["{"a(b" * 30}"].weight)'
+    named = f'model.blocks["a(b"].weight.data.mul_({"1 + " * 15}1)'
+    shown = lines(report(cause("fc0", fix=f"{call}\n{named}")), 80)
+    assert f"  fix:  {call}" in shown
+    assert f"        {named}" in shown
+
+
 def test_neighboring_loops_over_the_same_numbers_are_one() -> None:
     loops = [
         f"for i in range(4): nn.init.ones_(model.blocks[i].{name}.weight)" for name in ("norm", "attention", "mlp")
