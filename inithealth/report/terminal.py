@@ -82,7 +82,7 @@ def _head(label: str) -> str:
 
 
 class _Fix:
-    """Code stays code: loops over the same numbers become one, a line that is too long is broken where Python may be."""
+    """Code stays code: loops over the same numbers become one, and lines are broken only where Python allows it."""
 
     def __init__(self, fix: str) -> None:
         self._fix = fix
