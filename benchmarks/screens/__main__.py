@@ -80,9 +80,12 @@ def text_of(line: list[pyte.screens.Char]) -> str:
 
 
 def spans(line: list[pyte.screens.Char]) -> Iterator[str]:
-    for (color, bold, dim), chars in groupby(line, lambda char: (char.fg, char.bold, char.blink)):
+    for (color, bold, dim, full), chars in groupby(
+        line, lambda char: (char.fg, char.bold, char.blink, char.data == "█")
+    ):
         color = COLORS.get(color.removeprefix("bright"), f"#{color}")
         style = f"color: {color}; font-weight: {'bold' if bold else 'normal'}; opacity: {0.6 if dim else 1}"
+        style += "; background: currentColor" if full else ""  # no gaps between the blocks of a bar
         yield f'<span style="{style}">{html.escape("".join(char.data for char in chars))}</span>'
 
 

@@ -96,8 +96,8 @@ class LayerTable:
         if not row.is_cause or not _is_known(values):
             return False
         judged = column.rules & row.rules
-        if all(isinstance(value, float) and math.isfinite(value) for value in values):
-            judged -= _NOT_FINITE  # found at a later step than that of these values
+        if not any(isinstance(value, float) and not math.isfinite(value) for value in values):
+            judged -= _NOT_FINITE  # found at a later step than that of these values, or outside their sample
         if judged:
             return True
         return (

@@ -117,7 +117,7 @@ def _loop_lines(head: str, loops: Sequence[str], room: int) -> list[str]:
 
 def _statement_lines(statements: Iterable[str], room: int) -> Iterator[str]:
     for statement in statements:
-        if statement.startswith(("nn.init.", "model", "getattr(")):
+        if len(statement) <= room or statement.startswith(("nn.init.", "model", "getattr(")):
             yield from _call_lines(statement, room)
         else:
             yield from textwrap.wrap(statement, room, break_on_hyphens=False)
