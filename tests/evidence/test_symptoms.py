@@ -16,16 +16,16 @@ from tests.rules.recordings import measured, recording, signal, stack
     ("of", "shows"),
     [
         (made(), False),
-        (made({"fc1": 0.04}), False),
-        (made({"fc1": 0.03}), True),
-        (made({"fc1": 29.0}), False),
-        (made({"fc1": 31.0}), True),
-        (made(gradients={"fc0": 1 / 190}), False),
-        (made(gradients={"fc0": 1 / 210}), True),
-        (made(gradients={"fc0": 49.0}), False),
-        (made(gradients={"fc0": 51.0}), True),
+        (made({"fc1": 2.0**-5}), False),
+        (made({"fc1": 0.03124}), True),
+        (made({"fc1": 30.0}), False),
+        (made({"fc1": 30.1}), True),
+        (made(gradients={"fc0": 1 / 199.5}), False),
+        (made(gradients={"fc0": 1 / 200.5}), True),
+        (made(gradients={"fc0": 50.0}), False),
+        (made(gradients={"fc0": 50.1}), True),
         (made({"fc1": 1e3}, normalized=True), False),
-        (made(loss=Loss(logits_std=7.9)), False),
+        (made(loss=Loss(logits_std=8.0)), False),
         (made(loss=Loss(logits_std=8.1)), True),
         (made(loss=Loss(logits_std=8.1), normalized=True), True),
     ],
@@ -65,8 +65,8 @@ def test_the_limits_of_the_rules_decide(of: Recording, limits: SharedLimits) -> 
 @pytest.mark.parametrize(
     ("of", "limits"),
     [
-        (made({"fc1": 120.0}, normalized=True), symptoms.OutputLimits(high_rms_normalized=130.0)),
-        (made(gradients={"fc0": 2e5}, normalized=True), symptoms.GrowthLimits(high_growth_normalized=3e5)),
+        (made({"fc1": 100.5}, normalized=True), symptoms.OutputLimits(high_rms_normalized=130.0)),
+        (made(gradients={"fc0": 100_000.5}, normalized=True), symptoms.GrowthLimits(high_growth_normalized=3e5)),
     ],
 )
 def test_normalization_does_not_take_all_that_follows_away(of: Recording, limits: SharedLimits) -> None:
@@ -74,8 +74,95 @@ def test_normalization_does_not_take_all_that_follows_away(of: Recording, limits
     assert not symptoms.has_symptom_with_norms(with_limits(of, [limits]))
 
 
-def test_attention_that_chooses_one_key_is_a_strain() -> None:
+@pytest.mark.parametrize(
+    ("gradient", "limits"),
+    [(0.25, symptoms.FadingLimits(low_gradient_ratio=0.25)), (4.0, symptoms.GrowthLimits(high_growth=4.0))],
+)
+def test_a_gradient_at_its_limit_is_no_symptom(gradient: float, limits: SharedLimits) -> None:
+    assert not symptoms.shows(with_limits(made(gradients={"fc0": gradient}), [limits]))
+
+
+def test_growth_at_its_limit_is_no_strain() -> None:
+    of = made(gradients={"fc0": 4.0}, normalized=True)
+    assert not symptoms.strained(with_limits(of, [symptoms.GrowthLimits(high_growth_normalized=4.0)]))
+
+
+def attentive(std: float) -> Recording:
     layers = stack()
-    of = recording(layers, measured(layers, fc1={"attention_std": 12.0, "attention_keys": 8}))
-    assert symptoms.has_symptom_with_norms(of)
-    assert not symptoms.has_symptom_with_norms(with_limits(of, [symptoms.AttentionLimits(max_std=15.0)]))
+    return recording(layers, measured(layers, fc1={"attention_std": std, "attention_keys": 8}))
+
+
+def test_attention_that_chooses_one_key_is_a_strain() -> None:
+    assert not symptoms.strained(attentive(10.0))
+    assert symptoms.strained(attentive(10.1))
+    assert not symptoms.strained(with_limits(attentive(12.0), [symptoms.AttentionLimits(max_std=15.0)]))
+    assert not symptoms.strained(with_limits(made(), [symptoms.AttentionLimits(max_std=0.5)]))  # there is no attention
+
+
+@pytest.mark.parametrize("kind", ["mse", "l1", "smooth_l1", "huber"])
+@pytest.mark.parametrize(
+    ("outputs", "inputs", "wide"),
+    [
+        ({"head": 8.0}, 1.0, False),
+        ({"head": 8.1}, 1.0, True),
+        ({"head": 8.1}, 0.25, True),  # a small input asks for no smaller output
+        ({"head": 16.0}, 2.0, False),  # a large one may come with large targets
+        ({"head": 16.1}, 2.0, True),
+        ({"fc3": 20.0}, 1.0, False),
+    ],
+)
+def test_outputs_are_judged_as_logits_if_their_difference_to_the_targets_is_squared(
+    kind: str, outputs: dict[str, float], inputs: float, wide: bool
+) -> None:
+    of = made(outputs, inputs={"batch": signal(inputs)}, loss=Loss(kind=kind))
+    assert symptoms.wide_logits(of) is wide
+    assert not symptoms.wide_logits(of.model_copy(update={"loss": Loss(kind="cross_entropy")}))
+
+
+@pytest.mark.parametrize("output", [None, signal(20.0, non_finite=1).model_dump()])
+def test_a_head_without_a_finite_output_has_no_wide_logits(output: dict[str, object] | None) -> None:
+    layers = stack()
+    of = recording(layers, measured(layers, head={"output": output}), loss=Loss(kind="mse"))
+    assert not symptoms.wide_logits(of)
+
+
+def test_logits_that_were_not_measured_exceed_no_limit() -> None:
+    bare = recording(steps=(), loss=Loss(kind="mse"))
+    assert not symptoms.wide_logits(with_limits(bare, [symptoms.LogitLimits(max_logits_std=0.5)]))
+
+
+def prenorm(level: float = 31.0, *, branches: int = 1, inputs: float = 1.0, **place: object) -> Recording:
+    """A network with normalized branches, one layer of which has an output of that size."""
+    changes = {"fc1": place} if place else {}
+    return made({"fc1": level}, None, changes, normalized=True, branches=branches, inputs={"batch": signal(inputs)})
+
+
+@pytest.mark.parametrize(
+    ("of", "drowns"),
+    [
+        (prenorm(30.0), False),
+        (prenorm(30.1), True),
+        (prenorm(branches=0), False),  # nothing is added to it
+        (prenorm(59.0, inputs=2.0), False),
+        (prenorm(61.0, inputs=2.0), True),
+        (prenorm(30.1, inputs=0.25), True),
+        (prenorm(bypassable=True), False),
+        (prenorm(normed=True), False),
+        (prenorm(head=True), False),
+        (prenorm().model_copy(update={"trunk_normalized": True}), False),
+    ],
+)
+def test_a_trunk_that_starts_large_drowns_its_branches(of: Recording, drowns: bool) -> None:
+    assert symptoms.shows(of) is drowns
+
+
+@pytest.mark.parametrize("output", [None, signal(31.0, non_finite=1).model_dump()])
+def test_a_trunk_without_a_finite_output_drowns_nothing(output: dict[str, object] | None) -> None:
+    layers = stack()
+    assert not symptoms.shows(recording(layers, measured(layers, fc1={"output": output}), normalized=True, branches=1))
+
+
+def test_where_all_outputs_lie_on_branches_none_drowns_them() -> None:
+    changes = {each.name: {"bypassable": True} for each in stack()}
+    of = made(changes=changes, normalized=True, branches=1)
+    assert not symptoms.shows(with_limits(of, [symptoms.OutputLimits(high_rms=0.5)]))

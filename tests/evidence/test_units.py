@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from statistics import NormalDist
+
 import pytest
 
 from inithealth.evidence.facts import with_limits
-from inithealth.evidence.units import DeadLimits, SaturatedLimits, dead_or_saturated, inactive_by_chance
+from inithealth.evidence.units import DeadLimits, SaturatedLimits, dead_or_saturated, shut_by_chance, stuck
 from inithealth.recording import Measurement
 from tests.rules.recordings import layer, recording
 
@@ -45,3 +48,95 @@ def test_most_units_are_dead_or_saturated(dead: float | None, flat: float | None
     assert dead_or_saturated(OF, layer("fc", 0), m) is expected
     lenient = with_limits(OF, [DeadLimits(max_share=1.0), SaturatedLimits(max_share=1.0)])
     assert not dead_or_saturated(lenient, layer("fc", 0), m)
+
+
+@pytest.mark.parametrize(("units", "share"), [(4, 1.0), (16, 1.0), (25, 0.9), (64, 0.75), (100, 0.75), (10_000, 0.75)])
+def test_of_few_units_more_may_be_dead_by_chance(units: int, share: float) -> None:
+    """Half are, give or take four standard deviations."""
+    assert DeadLimits().of(units) == pytest.approx(share)
+
+
+def test_a_lower_share_leaves_what_chance_does_alone() -> None:
+    assert DeadLimits(max_share=0.6).of(100) == pytest.approx(0.7)
+
+
+def beyond(low: float | None, high: float | None, std: float = 3.0) -> float:
+    """Share of a normal distribution outside the edges."""
+    normal = NormalDist(0.0, std)
+    return (normal.cdf(low) if low is not None else 0.0) + (1.0 - normal.cdf(high) if high is not None else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("activation", "parameters", "share"),
+    [
+        (None, (), 0.1),
+        ("tanh", (), 0.1),
+        ("relu", (), 0.1),
+        ("relu6", (), 0.1),
+        ("hardtanh", (), beyond(-1.0, 1.0)),
+        ("hardtanh", (-2.0, 0.5), beyond(-2.0, 0.5)),
+        ("hardtanh", (0.0, 1.0), beyond(None, 1.0)),  # below zero it is shut, as a ReLU
+        ("hardsigmoid", (), beyond(-3.0, 3.0)),
+    ],
+)
+def test_more_is_flat_by_right_where_the_edges_are_near_to_zero(
+    activation: str | None, parameters: tuple[float, ...], share: float
+) -> None:
+    of = layer("fc", 0, activation=activation, activation_parameters=parameters)
+    assert SaturatedLimits(max_share=0.1).of(of) == pytest.approx(share)
+    assert SaturatedLimits().of(of) == pytest.approx(max(0.5, share))
+
+
+@pytest.mark.parametrize(("std", "share"), [(1.0, beyond(-1.0, 1.0, std=1.0)), (0.0, 0.1)])
+def test_how_wide_a_hard_tanh_may_read_is_an_option(std: float, share: float) -> None:
+    hard = layer("fc", 0, activation="hardtanh")
+    assert SaturatedLimits(max_share=0.1, hard_std=std).of(hard) == pytest.approx(share)
+
+
+def test_a_hard_tanh_is_saturated_later_than_a_tanh() -> None:
+    m = Measurement(layer="fc", saturated_share=0.7)
+    assert dead_or_saturated(OF, layer("fc", 0, activation="tanh"), m)
+    assert not dead_or_saturated(OF, layer("fc", 0, activation="hardtanh"), m)
+
+
+def place(activation: str | None, pinned: float = 0.0, *parameters: float) -> tuple[str, list[float]]:
+    """Where the units of a layer all of which are dead are, and the numbers in the reason."""
+    of = layer("fc", 0, activation=activation, activation_parameters=parameters)
+    where, why = stuck(of, Measurement(layer="fc", dead_share=1.0, pinned_share=pinned))
+    return where, [float(found) for found in re.findall(r"-?\d+(?:\.\d+)?", why)]
+
+
+SHUT, LOW, HIGH = place("relu")[0], place("hardtanh")[0], place("hardtanh", 1.0)[0]
+
+
+def test_shut_at_the_minimum_and_at_the_maximum_are_three_places() -> None:
+    assert len({SHUT, LOW, HIGH}) == 3
+
+
+@pytest.mark.parametrize(
+    ("activation", "pinned", "parameters", "where", "numbers"),
+    [
+        (None, 0.0, (), SHUT, []),
+        ("relu", 0.0, (), SHUT, []),
+        ("threshold", 0.0, (0.5,), SHUT, [0.5]),
+        ("hardswish", 0.0, (), SHUT, [-3.0]),
+        ("relu6", 0.0, (), SHUT, []),
+        ("relu6", 1.0, (), HIGH, [6.0]),
+        ("hardtanh", 0.0, (), LOW, [-1.0]),
+        ("hardtanh", 1.0, (), HIGH, [1.0]),
+        ("hardtanh", 0.25, (-2.0, 3.0), f"{LOW} or {HIGH}", [-2.0, 3.0]),
+        ("relu6", 0.25, (), f"{SHUT} or {HIGH}", [0.0, 6.0]),
+        ("clamp_min", 0.0, (-1.0,), LOW, [-1.0]),
+        ("clamp_max", 0.0, (2.0,), SHUT, []),
+        ("clamp_max", 0.5, (2.0,), HIGH, [2.0]),
+    ],
+)
+def test_where_dead_units_are_follows_from_the_edges_of_their_activation(
+    activation: str | None, pinned: float, parameters: tuple[float, ...], where: str, numbers: list[float]
+) -> None:
+    assert place(activation, pinned, *parameters) == (where, numbers)
+
+
+@pytest.mark.parametrize(("parameters", "edge"), [((), 0.5), ((2.0,), 2.0), ((0.0,), 0.0)])
+def test_a_shrink_is_dead_around_zero(parameters: tuple[float, ...], edge: float) -> None:
+    assert place("softshrink", 0.0, *parameters) == (SHUT, [edge])
