@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from inithealth.evidence import signal_path
-from inithealth.recording import Recording
+from inithealth.evidence.facts import with_limits
+from inithealth.recording import Recording, Signal
 from tests.rules.recordings import measured, recording, signal, stack
 
 
@@ -32,9 +33,14 @@ def test_the_main_path_is_the_layers_that_no_skip_bypasses() -> None:
     assert [layer.name for layer, _ in signal_path.main_path(of)] == ["fc0", "fc2", "fc3", "head"]
 
 
-def test_a_main_path_of_one_layer_is_not_used() -> None:
-    round_all = {name: {"bypassable": True} for name in ("fc0", "fc1", "fc2", "fc3")}
-    assert len(signal_path.main_path(made(changes=round_all))) == 5
+def around(*names: str) -> dict[str, dict[str, Any]]:
+    return {name: {"bypassable": True} for name in names}
+
+
+def test_a_trunk_of_one_layer_tells_nothing() -> None:
+    assert len(signal_path.trunk(made(changes=around("fc0", "fc1", "fc2", "fc3")))) == 5
+    two = signal_path.trunk(made(changes=around("fc0", "fc1", "fc2")))
+    assert [layer.name for layer, _ in two] == ["fc3", "head"]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +54,22 @@ def test_a_main_path_of_one_layer_is_not_used() -> None:
 )
 def test_the_largest_input_counts(inputs: dict[str, Any], rms: float) -> None:
     assert signal_path.input_rms(made(inputs=inputs)) == rms
+
+
+@pytest.mark.parametrize(
+    ("place", "output", "rms"),
+    [
+        ({"kind": "embedding"}, signal(3.0), 3.0),
+        ({"kind": "embedding", "head": True}, signal(3.0), 1.0),  # a tied head looks nothing up
+        ({"kind": "embedding"}, signal(3.0, non_finite=1), 1.0),
+        ({"kind": "embedding"}, None, 1.0),
+        ({}, signal(3.0), 1.0),
+    ],
+)
+def test_the_input_of_tokens_is_what_is_looked_up(place: dict[str, Any], output: Signal | None, rms: float) -> None:
+    layers = stack(fc0=place)
+    of = recording(layers, measured(layers, fc0={"output": output}, fc1={"output": signal(9.0)}), inputs={})
+    assert signal_path.input_rms(of) == rms
 
 
 def test_the_largest_output_is_relative_to_large_inputs() -> None:
@@ -69,6 +91,41 @@ def test_the_smallest_output_is_relative_to_small_inputs() -> None:
     found = signal_path.smallest_output(made({"fc1": 0.01}, inputs={"batch": signal(0.1)}))
     assert found is not None
     assert found[1] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("inputs", [1.5, 0.0])
+def test_the_smallest_output_is_as_it_is_where_inputs_are_large_or_zero(inputs: float) -> None:
+    found = signal_path.smallest_output(made({"fc1": 0.3}, inputs={"batch": signal(inputs)}))
+    assert found is not None
+    assert found[1] == 0.3
+
+
+@pytest.mark.parametrize("output", [None, signal(40.0, non_finite=1), signal(0.01, non_finite=1)])
+def test_outputs_that_are_not_finite_are_neither_large_nor_small(output: Signal | None) -> None:
+    layers = stack()
+    of = recording(layers, measured(layers, fc1={"output": output}))
+    largest, smallest = signal_path.largest_output(of), signal_path.smallest_output(of)
+    assert largest is not None
+    assert smallest is not None
+    assert largest[1] == smallest[1] == 1.0
+
+
+@pytest.mark.parametrize(("weight", "rms"), [({"fan_in": 8}, 0.01), ({"fan_in": 7}, 1.0), ({"fan_out": 7}, 1.0)])
+def test_of_few_inputs_or_units_the_output_may_be_small_by_chance(weight: dict[str, Any], rms: float) -> None:
+    narrow = made({"fc1": 0.01}, changes={"fc1": {"weight": weight}})
+    found = signal_path.smallest_output(narrow)
+    assert found is not None
+    assert found[1] == rms
+    found = signal_path.smallest_output(with_limits(narrow, [signal_path.LevelLimits(min_fan=7)]))
+    assert found is not None
+    assert found[1] == 0.01
+
+
+def test_a_layer_of_unknown_width_is_no_narrow_one() -> None:
+    layers = tuple(each.model_copy(update={"weight": None}) if each.name == "fc1" else each for each in stack())
+    found = signal_path.smallest_output(recording(layers, measured(layers, {"fc1": 0.01})))
+    assert found is not None
+    assert (found[0].name, found[1]) == ("fc1", 0.01)
 
 
 @pytest.mark.parametrize("place", [{"bypassable": True}, {"head": True}, {"kind": "embedding"}])
@@ -100,6 +157,7 @@ def test_the_ratio_is_of_the_extremes_wherever_they_are() -> None:
         ({}, 1.0),
         ({"fc0": 0.1}, 0.1),
         ({"fc0": 10.0}, 1.0),  # it grows on its way back
+        ({"head": 0.5}, 1.0),
         ({"fc0": 0.1, "fc2": 10.0}, 0.01),  # it grows, then fades
         ({"fc0": 100.0, "fc2": 0.1}, 0.1),  # it fades, then grows
         ({"fc0": 100.0, "fc1": 0.5, "fc2": 10.0, "fc3": 0.1}, 0.05),  # twice; the worse counts
@@ -111,6 +169,75 @@ def test_fading_is_against_what_is_nearer_to_the_loss(gradients: dict[str, float
     at, ratio, top = found
     assert ratio == pytest.approx(fade)
     assert at.index <= top.index
+
+
+def test_of_equal_gradients_those_nearest_to_the_loss_are_named() -> None:
+    assert named(signal_path.gradient_fade(made(gradients={"fc0": 0.1, "fc1": 0.1}))) == ("fc1", 0.1, "head")
+
+
+EVERYWHERE = around("fc0", "fc1", "fc2", "fc3", "head")
+
+
+@pytest.mark.parametrize(
+    ("gradients", "fade"),
+    [
+        ({"fc0": 0.1}, ("fc0", 0.1, "head")),
+        ({"fc2": 0.1}, ("head", 1.0, "head")),  # what arrives at fc1 has come around fc2
+        ({"fc1": 0.1, "fc0": 0.5}, ("fc1", 0.5, "head")),
+    ],
+)
+def test_where_every_layer_has_another_beside_it_fading_is_what_arrives_nowhere_before(
+    gradients: dict[str, float], fade: tuple[str, float, str]
+) -> None:
+    at, ratio, top = fade
+    found = named(signal_path.gradient_fade(made(gradients=gradients, changes=EVERYWHERE)))
+    assert found == (at, pytest.approx(ratio), top)
+
+
+NORMED: dict[str, Any] = {"normalized": True}
+
+
+@pytest.mark.parametrize(("output", "fade"), [(5.0, 0.5), (0.5, 0.1), (1.0, 0.1)])
+def test_with_normalization_the_lesser_fading_counts(output: float, fade: float) -> None:
+    """A signal five times as large has a gradient a fifth as large, and nothing has faded."""
+    of = made({"fc0": output}, {"fc0": 0.1}, **NORMED)
+    found = named(signal_path.gradient_fade(of))
+    assert found == ("fc0", pytest.approx(fade), "head")
+    found = named(signal_path.gradient_fade(of.model_copy(update={"normalized": False})))
+    assert found == ("fc0", pytest.approx(0.1), "head")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "growth"),
+    [
+        ({"fc1": 0.25}, ("fc1", 2.0, "head")),
+        ({"fc1": 4.0}, ("fc1", 8.0, "head")),
+        ({"fc1": 0.1, "fc3": 3.0}, ("fc3", 3.0, "head")),
+    ],
+)
+def test_with_normalization_the_lesser_growth_counts(outputs: dict[str, float], growth: tuple[str, float, str]) -> None:
+    found = named(signal_path.gradient_growth(made(outputs, {"fc1": 8.0}, **NORMED)))
+    assert found == (growth[0], pytest.approx(growth[1]), growth[2])
+
+
+@pytest.mark.parametrize("output", [None, signal(4.0, non_finite=1)])
+def test_a_sensitivity_takes_a_gradient_and_a_finite_output(output: Signal | None) -> None:
+    layers = stack()
+    of = recording(layers, measured(layers, {"fc0": 2.0}, {"fc0": 3.0, "fc2": 0.0}, fc1={"output": output}))
+    found = signal_path.sensitivities(signal_path.trunk(of))
+    assert [(layer.name, size) for layer, size in found] == [
+        ("fc0", pytest.approx(6.0 * signal().numel)),
+        ("fc3", pytest.approx(signal().numel)),
+        ("head", pytest.approx(signal().numel)),
+    ]
+
+
+def test_two_layers_are_enough() -> None:
+    layers = stack(2)
+    of = recording(layers, measured(layers, gradients={"fc0": 0.25}))
+    for judge in (signal_path.gradient_ratio, signal_path.gradient_fade):
+        assert named(judge(of)) == ("fc0", 0.25, "head")
+    assert named(signal_path.gradient_growth(of)) == ("head", 1.0, "head")
 
 
 def test_growth_is_against_the_last_layer() -> None:
@@ -133,3 +260,23 @@ def test_a_signal_that_is_not_finite_is_no_number_to_judge() -> None:
     assert not signal_path.usable(signal(1.0, non_finite=1))
     assert not signal_path.usable(signal(math.nan))
     assert not signal_path.usable(None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "lost", "spared"),
+    [
+        (around("fc1"), ["fc1"], True),
+        ({}, ["fc1"], False),  # no skip leads around it
+        (around("fc1"), ["fc1", "fc2"], False),
+        (EVERYWHERE, ["fc0", "fc1", "fc2", "fc3"], True),
+        (EVERYWHERE, ["fc0", "fc1", "fc2", "fc3", "head"], False),  # nothing is left to train
+        ({**EVERYWHERE, "head": {"weight": {"trainable": False}}}, ["fc0", "fc1", "fc2", "fc3"], False),
+        ({**EVERYWHERE, "head": {"reaches_loss": False}}, ["fc0", "fc1", "fc2", "fc3"], False),
+        ({**EVERYWHERE, "head": {"kind": "norm"}}, ["fc0", "fc1", "fc2", "fc3"], False),
+    ],
+)
+def test_layers_can_be_spared_if_skips_lead_around_them_and_others_train(
+    changes: dict[str, dict[str, Any]], lost: list[str], spared: bool
+) -> None:
+    of = made(changes=changes)
+    assert signal_path.can_spare(of, [of.layer(name) for name in lost]) is spared

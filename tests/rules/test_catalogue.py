@@ -15,7 +15,7 @@ from inithealth import Finding, Rule, Settings, Severity
 from inithealth.judge.diagnose import diagnose
 from inithealth.recording import Recording
 from inithealth.rules import catalogue as registry
-from inithealth.rules.catalogue import catalogue
+from inithealth.rules.catalogue import catalogue, refuse_unknown_options, refuse_unknown_rules
 from tests.rules.recordings import recording
 
 # The codes as the package's files have them, whatever the catalogue finds.
@@ -151,6 +151,38 @@ def test_a_rule_named_twice_by_one_package_is_one_rule(monkeypatch: pytest.Monke
 def test_rules_are_chosen_by_code_prefix_and_name(settings: dict[str, Any], chosen: list[str]) -> None:
     found = [rule.code for rule in Settings.model_validate(settings).selected_rules()]
     assert [code for code in found if code in BUILT_IN] == chosen
+
+
+@pytest.mark.parametrize("word", ["dead-units", "IH204", "ih204", "IH2", "XY"])
+def test_a_word_names_a_rule_or_is_the_beginning_of_a_code(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    installed(monkeypatch, point("TooManyLayers"))
+    refuse_unknown_rules([word])
+
+
+@pytest.mark.parametrize(("word", "near"), [("dead-unit", "dead-units"), ("IH2040", "IH204"), ("initial-scale", None)])
+def test_another_word_is_refused_with_the_nearest_name_or_code(word: str, near: str | None) -> None:
+    with pytest.raises(ValueError, match=f"{word}.*{near or ''}") as refused:
+        refuse_unknown_rules(["weight-scale", word])
+    assert near is None or f"did you mean {near!r}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("rules", "hint"),
+    [
+        ({"dead-unit": {}}, "dead-units"),
+        ({"dead-units": {"max_shares": 0.5}}, "max_share"),
+        ({"IH204": {"max_share": 0.5}}, "dead-units"),
+        ({"ih204": {"max_share": 0.5}}, "dead-units"),
+        ({"weight-scale": {}, "dead-units": {"max_share": "most"}}, "max_share"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused_with_what_is_right(rules: dict[str, Any], hint: str) -> None:
+    with pytest.raises(ValueError, match=rf"\b{hint}\b"):
+        refuse_unknown_options(rules)
+
+
+def test_options_that_fit_are_not() -> None:
+    refuse_unknown_options({"dead-units": {"max_share": 0.5}, "weight-scale": {}})
 
 
 def test_options_reach_their_rule_alone() -> None:
