@@ -15,7 +15,9 @@ from inithealth import Finding, Rule, Settings, Severity
 from inithealth.judge.diagnose import diagnose
 from inithealth.recording import Recording
 from inithealth.rules import catalogue as registry
+from inithealth.rules.bias import bias_cause
 from inithealth.rules.catalogue import catalogue, refuse_unknown_options, refuse_unknown_rules
+from tests.rules.folding import explains, found_by
 from tests.rules.recordings import recording
 
 # The codes as the package's files have them, whatever the catalogue finds.
@@ -55,6 +57,13 @@ def test_a_cause_is_looked_for_before_what_it_explains(cause: type[Rule], sympto
     first = min(getattr(cause, name, cause.rank) for name in ("rank", "bias_rank", "missed_rank"))
     last = max(getattr(follower, name, follower.rank) for name in ("rank", "bias_rank", "missed_rank"))
     assert later or first < last, f"{cause.code} never comes before {symptom}"
+
+
+@pytest.mark.parametrize(("cause", "symptom"), [(each, code) for each in catalogue() for code in sorted(each.explains)])
+def test_what_a_rule_explains_is_folded_under_it(cause: type[Rule], symptom: str) -> None:
+    """By one of its findings, at the same step or at a later one."""
+    causes = [found_by(cause), found_by(cause, cause=bias_cause([]))]
+    assert any(explains(cause, found, symptom, step=step) for found in causes for step in (0, 1))
 
 
 @pytest.mark.parametrize("rule", catalogue(), ids=lambda rule: rule.name)

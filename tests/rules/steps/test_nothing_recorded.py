@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
+import pytest
 import torch
 
 import inithealth
 from inithealth import Severity
-from inithealth.recording import Step
+from inithealth.recording import Layer, Step
 from inithealth.rules.steps.nothing_recorded import NothingRecorded
 from tests.rules.nets import codes, finding, judged, mlp
-from tests.rules.recordings import judge, recording, stack
+from tests.rules.recordings import judge, measured, recording, stack
 
 
 def test_a_model_that_was_not_called_is_a_warning() -> None:
@@ -31,10 +35,39 @@ def test_a_measured_model_is_silent() -> None:
 def test_numbers_of_no_layer_are_none() -> None:
     (found,) = judge(NothingRecorded, recording(stack(3), steps=(Step(index=0),)))
     assert found.layers == ("fc0",)
-    assert found.measured == 0.0
+    assert (found.measured, found.limit) == (0.0, 3.0)
+    assert re.findall(r"\d+", found.message) == ["3"]
+
+
+TABLES = stack(2, fc0={"kind": "scale"}, head={"kind": "other"})
+
+
+@pytest.mark.parametrize(("layers", "severity"), [(TABLES, Severity.INFO), ((), Severity.WARNING)])
+def test_where_no_layer_could_be_missed_it_is_a_note(layers: tuple[Layer, ...], severity: Severity) -> None:
+    (found,) = judge(NothingRecorded, recording(layers, steps=()))
+    assert (found.severity, found.layers, found.limit) == (severity, (), 0.0)
+    assert re.findall(r"\d+", found.message) == []
+
+
+def test_the_first_thing_that_was_not_measured_is_the_reason() -> None:
+    (found,) = judge(NothingRecorded, recording(steps=(), not_measured=("outputs: compiled", "something else")))
+    assert found.cause == "outputs: compiled"
+    (found,) = judge(NothingRecorded, recording(steps=()))
+    assert found.cause not in ("", "outputs: compiled")
+
+
+@pytest.mark.parametrize("missing", ["output", "gradient"])
+@pytest.mark.parametrize("of", [("fc0",), ("fc0", "fc1")])
+def test_one_output_or_gradient_is_something(missing: str, of: tuple[str, ...]) -> None:
+    nothing: dict[str, Any] = {name: {"output": None, "gradient": None} for name in ("fc0", "fc1", "head")}
+    layers = stack(3)
+    assert len(judge(NothingRecorded, recording(layers, measured(layers, **nothing)))) == 1
+    some = {name: {missing: None} if name in of else nothing[name] for name in nothing}
+    assert judge(NothingRecorded, recording(layers, measured(layers, **some))) == []
 
 
 def test_a_graph_that_was_not_read_is_reported_with_the_reason() -> None:
     (found,) = judge(NothingRecorded, recording(stack(3), graph=False, not_measured=("autograd graph: odd",)))
-    assert "the connections of fc0, fc1, head are not known" in found.message
+    assert "fc0, fc1, head" in found.message
+    assert (found.layers, found.severity) == (("fc0",), Severity.WARNING)
     assert found.cause == "autograd graph: odd"

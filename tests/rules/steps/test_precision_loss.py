@@ -14,6 +14,7 @@ from inithealth import Severity
 from inithealth.recording import Recording, Step
 from inithealth.rules.steps.precision_loss import PrecisionLoss
 from tests.rules.nets import codes, finding, mlp
+from tests.rules.folding import explains
 from tests.rules.recordings import judge, measured, recording, signal, stack
 from tests.rules.runs import several, trained, update
 
@@ -117,3 +118,107 @@ def test_options_move_the_limits() -> None:
     assert judge(PrecisionLoss, flushed(3e-8), max_flushed=0.7) == []
     assert len(judge(PrecisionLoss, flushed(3e-8, layers=2), max_flushed_layers=0.1)) == 1
     assert judge(PrecisionLoss, large(5e4, float16=True), max_output=0.9) == []
+
+
+def test_at_their_limits_numbers_are_usual() -> None:
+    assert judge(PrecisionLoss, half(0.5)) == []
+    assert len(judge(PrecisionLoss, half(0.51))) == 1
+    assert judge(PrecisionLoss, skipped(4)) == []
+    assert len(judge(PrecisionLoss, skipped(5))) == 1
+    assert judge(PrecisionLoss, large(32_752.0, float16=True)) == []
+    assert len(judge(PrecisionLoss, large(32_753.0, float16=True))) == 1
+    assert judge(PrecisionLoss, flushed(3e-8, layers=2), max_flushed_layers=0.4) == []
+    assert judge(PrecisionLoss, flushed(3e-8, layers=3)) != []
+
+
+def steps_of(*layers_by_step: dict[str, Any], **more: Any) -> Recording:
+    """Steps ten apart with these measurements."""
+    every = stack()
+    steps = [
+        Step(index=10 * number, loss=2.0, layers=measured(every, **each), **more)
+        for number, each in enumerate(layers_by_step)
+    ]
+    return recording(every, steps=tuple(steps))
+
+
+def output(top: float) -> dict[str, Any]:
+    return {"output": signal(9.0, abs_max=top, float16=True).model_dump()}
+
+
+def test_the_largest_output_of_the_last_step_comes_first() -> None:
+    early = {"fc0": output(6e4), "fc1": output(4e4), "fc2": output(6.1e4), "fc3": output(1e4)}
+    last = {"fc0": output(3.5e4), "fc1": output(5e4), "fc2": output(1e4), "fc3": output(6e4)}
+    (found,) = judge(PrecisionLoss, steps_of(early, early, last))
+    assert found.layers == ("fc1", "fc0")
+    assert (found.measured, found.limit, found.step) == (5e4, 32752.0, 20)
+
+
+def test_outputs_are_judged_over_as_many_steps_as_the_option_says() -> None:
+    close = {"fc1": output(5e4)}
+    assert judge(PrecisionLoss, steps_of(close, {}, close)) == []
+    assert judge(PrecisionLoss, steps_of(close)) == []
+    assert len(judge(PrecisionLoss, steps_of({}, close, close))) == 1
+    assert len(judge(PrecisionLoss, steps_of(close), min_steps=1)) == 1
+
+
+def gradient(rms: float) -> dict[str, Any]:
+    return {"gradient": signal(rms, float16=True).model_dump()}
+
+
+def test_the_least_share_of_the_last_step_is_measured() -> None:
+    """Half of a normal distribution lies within 0.674 standard deviations of zero."""
+    half_flushed, most_flushed = gradient(2.0**-25 / 0.6745), gradient(2.0**-25 / 1.6449)
+    early = dict.fromkeys(("fc0", "fc1", "fc2", "fc3"), most_flushed)
+    last = {"fc0": most_flushed, "fc1": half_flushed, "fc2": most_flushed, "fc3": gradient(1e-3)}
+    (found,) = judge(PrecisionLoss, steps_of(early, early, last))
+    assert found.layers == ("fc0", "fc1", "fc2")
+    assert (found.measured, found.limit, found.step) == (pytest.approx(0.5, abs=1e-3), 0.1, 20)
+
+
+def test_gradients_are_judged_over_as_many_steps_as_the_option_says() -> None:
+    assert len(judge(PrecisionLoss, flushed(3e-8), min_steps=3)) == 1
+    assert judge(PrecisionLoss, flushed(3e-8), min_steps=4) == []
+
+
+def test_the_least_share_that_a_step_leaves_is_measured() -> None:
+    layers = stack(**{f"fc{place}": {"weight": {"half_precision": True}} for place in range(4)})
+    shares = {f"fc{place}": update(unmoved=share) for place, share in enumerate((0.9, 0.6, 0.8, 0.3))}
+    (found,) = judge(PrecisionLoss, several(layers=layers, updates=shares, apart=10))
+    assert (found.layers, found.measured, found.limit) == (("fc0", "fc1", "fc2"), 0.6, 0.5)
+    assert found.step == 100
+
+
+@pytest.mark.parametrize("gradient", [0.0, None])
+def test_weights_without_a_gradient_stay_as_they_are_by_right(gradient: float | None) -> None:
+    layers = stack(fc1={"weight": {"half_precision": True}})
+    steps = [
+        Step(
+            index=index,
+            layers=measured(layers, fc1={"weight_gradient": gradient}),
+            updates={"fc1": update(unmoved=0.9)},
+        )
+        for index in range(3)
+    ]
+    assert judge(PrecisionLoss, recording(layers, steps=tuple(steps))) == []
+
+
+@pytest.mark.parametrize("kind", ["norm", "embedding", "scale"])
+def test_vectors_and_rarely_read_rows_may_stay(kind: str) -> None:
+    layers = stack(fc1={"kind": kind, "weight": {"half_precision": True}})
+    assert judge(PrecisionLoss, several(layers=layers, updates={"fc1": update(unmoved=0.9)})) == []
+
+
+def test_the_longest_row_of_skipped_steps_is_reported() -> None:
+    layers = stack()
+    skips = {3: 5, 20: 9, 40: 6}
+    steps = tuple(Step(index=at, layers=measured(layers), overflows=row) for at, row in skips.items())
+    (found,) = judge(PrecisionLoss, recording(layers, steps=steps))
+    assert (found.layers, found.measured, found.step) == ((), 9.0, 20)
+    assert judge(PrecisionLoss, recording(layers, steps=())) == []
+
+
+def test_updates_that_are_rounded_away_explain_a_loss_that_does_not_move() -> None:
+    (found,) = judge(PrecisionLoss, half(0.9))
+    for code in ("IH304", "IH402", "IH406", "IH408"):
+        assert explains(PrecisionLoss, found, code, step=found.step + 1)
+    assert not explains(PrecisionLoss, found, "IH405", step=found.step + 1)

@@ -53,3 +53,34 @@ def test_the_option_moves_the_limit() -> None:
     assert (found.severity, found.layers) == (Severity.ERROR, ("fc1",))
     early = trial.model_copy(update={"settled": False})
     assert judge(SymmetryNotBreaking, several(probation=early), max_alike=0.3) == []
+
+
+def settled(**duplicates: float) -> Probation:
+    return Probation(steps=4, settled=True, duplicates={f"{name}.weight": share for name, share in duplicates.items()})
+
+
+def test_half_of_the_units_are_enough() -> None:
+    assert judge(SymmetryNotBreaking, several(probation=settled(fc1=0.49))) == []
+    (found,) = judge(SymmetryNotBreaking, several(probation=settled(fc1=0.5)))
+    assert (found.layers, found.measured, found.limit) == (("fc1",), 0.5, 0.5)
+
+
+def test_the_worst_of_several_layers_is_measured_at_the_last_step() -> None:
+    trial = settled(fc0=0.6, fc1=0.9, fc2=0.4, fc3=0.7)
+    (found,) = judge(SymmetryNotBreaking, several(probation=trial, apart=10))
+    assert (found.layers, found.measured, found.step) == (("fc0", "fc1", "fc3"), 0.9, 110)
+    assert "90%" in found.message
+    assert all(f"model.{name}.weight" in found.fix for name in found.layers)
+
+
+def test_the_units_of_a_head_are_told_apart_by_their_targets() -> None:
+    assert judge(SymmetryNotBreaking, several(probation=settled(head=0.9))) == []
+
+
+@pytest.mark.parametrize(("steps", "found"), [(1, 0), (2, 1)])
+def test_two_steps_are_a_run(steps: int, found: int) -> None:
+    assert len(judge(SymmetryNotBreaking, several(probation=settled(fc1=0.9), steps=steps))) == found
+
+
+def test_without_a_probation_nothing_is_said() -> None:
+    assert judge(SymmetryNotBreaking, several()) == []

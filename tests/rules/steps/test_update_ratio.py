@@ -9,9 +9,11 @@ from torch import nn
 from torch.optim import SGD, Adam
 
 from inithealth import Severity
+from inithealth.recording import Recording, Step, Update
 from inithealth.rules.steps.update_ratio import UpdateRatio
 from tests.rules.nets import codes, finding, mlp
-from tests.rules.recordings import judge, stack
+from tests.rules.folding import explains
+from tests.rules.recordings import judge, measured, recording, stack
 from tests.rules.runs import several, trained, update
 
 
@@ -56,3 +58,91 @@ def test_options_move_the_limits() -> None:
     once = several(updates={"fc1": update(change=0.1)}, steps=2)
     assert judge(UpdateRatio, once) == []
     assert len(judge(UpdateRatio, once, min_steps=1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("weight", "change", "expected", "ratio"),
+    [
+        (1.0, 0.5, None, None),
+        (1.0, 0.51, None, 0.51),
+        (0.01, 0.06, 0.1, 0.6),  # over what it should have, where it started smaller
+        (0.1, 0.06, 0.01, 0.6),
+        (0.0, 0.06, 0.1, 0.6),
+        (0.0, 0.06, None, None),  # nothing to compare with
+    ],
+)
+def test_a_change_is_compared_with_the_weight(
+    weight: float, change: float, expected: float | None, ratio: float | None
+) -> None:
+    layers = stack(fc1={"wants": expected})
+    found = judge(UpdateRatio, several(updates={"fc1": update(weight, change)}, layers=layers))
+    assert [each.measured for each in found] == ([] if ratio is None else [pytest.approx(ratio)])
+
+
+def watched(*updates: dict[str, Update], adaptive: bool = False) -> Recording:
+    """Steps ten apart with these updates, and a last one that has none yet."""
+    layers = stack()
+    every = [
+        Step(index=10 * number, layers=measured(layers), updates=each) for number, each in enumerate((*updates, {}))
+    ]
+    return recording(layers, steps=tuple(every), adaptive=adaptive)
+
+
+def test_the_largest_change_of_the_last_step_comes_first() -> None:
+    early = {"fc0": update(1.0, 0.9), "fc1": update(1.0, 0.6), "fc2": update(1.0, 0.9), "fc3": update(1.0, 0.1)}
+    last = {"fc0": update(1.0, 0.6), "fc1": update(1.0, 0.8, rate=0.25), "fc2": update(1.0, 0.1)}
+    (found,) = judge(UpdateRatio, watched(early, early, last))
+    assert found.layers == ("fc1", "fc0")  # fc2's was an exception, fc3's was small
+    assert (found.measured, found.limit, found.step) == (0.8, 0.5, 20)
+    assert "80%" in found.message
+    assert "0.25" in found.cause
+    assert "fc1" in found.cause
+
+
+def test_a_rate_that_is_not_known_is_left_out() -> None:
+    (found,) = judge(UpdateRatio, several(updates={"fc1": update(1.0, 0.6, rate=None)}))
+    assert "None" not in found.cause
+
+
+@pytest.mark.parametrize("kind", ["norm", "embedding", "scale", "other"])
+def test_vectors_and_embeddings_move_at_paces_of_their_own(kind: str) -> None:
+    assert judge(UpdateRatio, several(updates={"fc1": update(1.0, 0.9)}, layers=stack(fc1={"kind": kind}))) == []
+
+
+def quiet(*shares: float) -> Recording:
+    """Changes of these shares of a learning rate of 0.5, twelve steps long."""
+    updates = {f"fc{place}": update(1.0, 0.5 * share, rate=0.5) for place, share in enumerate(shares)}
+    return several(updates=updates, adaptive=True, apart=10)
+
+
+def test_the_median_of_small_changes_is_measured() -> None:
+    (found,) = judge(UpdateRatio, quiet(1e-5, 3e-4, 4e-4, 0.1))
+    assert found.layers == ("fc0", "fc1", "fc2")
+    assert (found.measured, found.limit, found.step) == (pytest.approx(3e-4), 1e-3, 100)
+    assert "0.0003" in found.message
+
+
+@pytest.mark.parametrize(("share", "found"), [(1.1e-3, 0), (2.0**-10, 1), (1e-5, 1), (0.0, 0)])
+def test_a_change_that_an_epsilon_swallows_is_small_and_not_zero(share: float, found: int) -> None:
+    assert len(judge(UpdateRatio, quiet(share))) == found
+
+
+def test_at_the_limit_a_change_is_not_small() -> None:
+    assert judge(UpdateRatio, quiet(0.25), min_share_of_rate=0.25) == []
+    assert len(judge(UpdateRatio, quiet(0.24), min_share_of_rate=0.25)) == 1
+
+
+def test_early_steps_may_be_small_while_zeros_wake() -> None:
+    small = {"fc1": update(change=1e-6)}
+    assert judge(UpdateRatio, watched(small, small, small, adaptive=True)) == []
+
+
+def test_small_changes_of_an_unknown_rate_are_not_judged() -> None:
+    assert judge(UpdateRatio, several(updates={"fc1": update(change=1e-6, rate=None)}, adaptive=True)) == []
+
+
+def test_a_step_that_replaces_the_weights_explains_what_breaks_later() -> None:
+    (found,) = judge(UpdateRatio, several(updates={"fc1": update(1.0, 0.9)}))
+    for code in ("IH203", "IH303", "IH403", "IH404", "IH405", "IH406"):
+        assert explains(UpdateRatio, found, code, step=found.step + 1)
+    assert not explains(UpdateRatio, found, "IH408", step=found.step + 1)
