@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
+import pytest
 import torch
 from torch import Tensor, nn
 
 from inithealth import Severity
-from inithealth.recording import Step
+from inithealth.recording import Recording, Step
+from inithealth.rules.forward.exploding_activations import ExplodingActivations
 from inithealth.rules.forward.non_finite_activations import NonFiniteActivations
+from tests.rules.folding import explains, found_by
 from tests.rules.nets import codes, finding, judged, mlp
 from tests.rules.recordings import judge, measured, recording, signal, stack
 
@@ -70,3 +76,59 @@ def test_at_a_later_step_the_training_has_diverged() -> None:
     assert found.message == "fc1: 7 NaN or infinite values in the output at step 3"
     assert found.cause == "finite until step 3: the training diverged"
     assert found.fix.startswith("lower the learning rate, or clip the gradients")
+
+
+def broken(*names: str, output: int = 1, **more: Any) -> Recording:
+    """A step at which the outputs of these layers are not finite."""
+    layers = stack()
+    each = {"output": signal(non_finite=output).model_dump(), **more}
+    return recording(layers, measured(layers, **dict.fromkeys(names, each)))
+
+
+@pytest.mark.parametrize("names", [("fc1",), ("fc1", "fc2"), ("fc0", "fc1", "fc2", "fc3")])
+def test_how_many_layers_follow_is_counted(names: tuple[str, ...]) -> None:
+    (found,) = judge(NonFiniteActivations, broken(*names, output=7))
+    assert (found.layers, found.measured, found.limit, found.step) == (names, 7.0, 0.0, 0)
+    assert [int(number) for number in re.findall(r"\b\d+", found.message)] == [7, *[len(names) - 1] * (len(names) > 1)]
+
+
+def test_the_first_step_that_is_broken_is_reported() -> None:
+    layers = stack()
+    bad = measured(layers, fc1={"output": signal(non_finite=1).model_dump()})
+    worse = measured(layers, fc0={"output": signal(non_finite=9).model_dump()})
+    steps = (Step(index=0, layers=measured(layers)), Step(index=5, layers=bad), Step(index=7, layers=worse))
+    (found,) = judge(NonFiniteActivations, recording(layers, steps=steps))
+    assert (found.layers, found.step, found.measured) == (("fc1",), 5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("reads", "largest"), [(signal(1.0, abs_max=37.0).model_dump(), True), (signal(non_finite=2).model_dump(), False)]
+)
+def test_the_largest_input_is_given_if_it_is_finite(reads: dict[str, Any], largest: bool) -> None:
+    (found,) = judge(NonFiniteActivations, broken("fc1", input=reads))
+    assert ("37" in found.cause) is largest
+    (unknown,) = judge(NonFiniteActivations, broken("fc1", input=None))
+    assert "37" not in unknown.cause
+    assert unknown.fix
+    assert (unknown.fix == found.fix) is largest  # where the input is broken already, one looks before the layer
+
+
+def test_layers_without_an_output_or_of_no_name_are_passed_over() -> None:
+    layers = stack()
+    known = measured(layers, fc0={"output": None})
+    stranger = known[1].model_copy(update={"layer": "elsewhere", "output": signal(non_finite=1)})
+    assert judge(NonFiniteActivations, recording(layers, (*known, stranger))) == []
+
+
+def test_what_overflows_may_follow_from_what_grows_and_what_is_undefined_may_not() -> None:
+    (overflow,) = judge(NonFiniteActivations, broken("fc1"))
+    (undefined,) = judge(NonFiniteActivations, broken("fc1", input=signal(non_finite=1).model_dump()))
+    assert explains(ExplodingActivations, found_by(ExplodingActivations), "IH203", cause=overflow.cause)
+    assert not explains(ExplodingActivations, found_by(ExplodingActivations), "IH203", cause=undefined.cause)
+
+
+def test_numbers_that_are_not_finite_explain_what_is_measured_behind_them() -> None:
+    (found,) = judge(NonFiniteActivations, broken("fc1"))
+    for code in ("IH201", "IH202", "IH208", "IH301", "IH302", "IH303", "IH304", "IH405"):
+        assert explains(NonFiniteActivations, found, code, step=1)
+    assert not explains(NonFiniteActivations, found, "IH407", step=1)

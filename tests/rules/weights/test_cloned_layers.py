@@ -91,7 +91,8 @@ def test_a_block_that_was_copied_is_one_note() -> None:
     (found,) = judge(ClonedLayers, recording(layers, apart(layers)))
     assert found.severity == Severity.INFO
     assert found.message.endswith("3 bit-identical copies of 2 weights each")
-    assert set(found.layers) == {each.name for each in layers}
+    assert found.layers == tuple(each.name for each in layers)
+    assert found.measured == 3.0
     assert "mostly harmless" in found.cause
     assert found.fix.splitlines() == [
         "for i in range(3): nn.init.normal_(model.layers[i].linear1.weight, std=0.144)",
@@ -165,3 +166,70 @@ def test_options() -> None:
     close = measured(layers, **{each.name: {"weight_gradient": 1.0 + each.index / 1e3} for each in layers})
     (found,) = judge(ClonedLayers, recording(layers, close), max_gradient_difference=0.01)
     assert found.severity == Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    ("weight", "found"),
+    [
+        ({"shape": (8, 8)}, 1),
+        ({"shape": (9, 7)}, 0),
+        ({"zero_share": 0.5}, 1),
+        ({"zero_share": 0.51}, 0),
+    ],
+)
+def test_how_few_elements_and_how_many_zeros_are_compared(weight: dict[str, Any], found: int) -> None:
+    assert len(judge(ClonedLayers, recording(encoder(7, 7, weight=weight)))) == found
+
+
+def severity_of(*gradients: float | None, **options: Any) -> Severity:
+    """Of copies of one layer with weight gradients of these norms."""
+    layers = tuple(layer(f"layers.{place}", place, weight=COPY) for place in range(len(gradients)))
+    norms = {each.name: {"weight_gradient": norm} for each, norm in zip(layers, gradients, strict=True)}
+    (found,) = judge(ClonedLayers, recording(layers, measured(layers, **norms)), **options)
+    assert found.measured == len(gradients)
+    return found.severity
+
+
+@pytest.mark.parametrize(
+    ("gradients", "severity"),
+    [
+        ((1.0, 1.0), Severity.WARNING),
+        ((1.0, 1.0 + 0.9e-6), Severity.WARNING),
+        ((1.0, 1.0 + 1.1e-6), Severity.INFO),
+        ((1.0, 2.0, 2.0), Severity.WARNING),  # two of three are treated alike
+        ((1.0, 2.0, 3.0), Severity.INFO),
+        ((0.0, 1.0), Severity.INFO),
+        ((1.0, 0.0), Severity.INFO),
+        ((None, 1.0), Severity.INFO),
+        ((1.0, None), Severity.INFO),
+    ],
+)
+def test_two_copies_with_equal_gradients_are_treated_alike(
+    gradients: tuple[float | None, ...], severity: Severity
+) -> None:
+    assert severity_of(*gradients) == severity
+
+
+@pytest.mark.parametrize("gradients", [(3.0, 4.0), (4.0, 3.0)])
+def test_gradients_are_equal_up_to_the_limit(gradients: tuple[float, float]) -> None:
+    assert severity_of(*gradients, max_gradient_difference=0.25) == Severity.WARNING
+    assert severity_of(*gradients, max_gradient_difference=0.24) == Severity.INFO
+
+
+def test_a_block_is_treated_alike_if_all_of_its_weights_are() -> None:
+    layers = encoder(7, 7)
+    one_apart = measured(layers, **{"layers.1.linear2": {"weight_gradient": 2.0}})
+    (found,) = judge(ClonedLayers, recording(layers, one_apart))
+    assert found.severity == Severity.INFO
+
+
+def test_copies_that_were_not_measured_are_a_note() -> None:
+    layers = encoder(7, 7)
+    (found,) = judge(ClonedLayers, recording(layers, measured(layers)[:1]))
+    assert found.severity == Severity.INFO
+
+
+def test_the_layers_are_in_forward_order() -> None:
+    backwards = tuple(each.model_copy(update={"index": 9 - each.index}) for each in encoder(7, 7))
+    (found,) = judge(ClonedLayers, recording(backwards, apart(backwards)))
+    assert found.layers == ("layers.1.linear2", "layers.1.linear1", "layers.0.linear2", "layers.0.linear1")

@@ -11,7 +11,8 @@ from torch import nn
 from inithealth import Severity
 from inithealth.recording import Probation
 from inithealth.rules.weights.duplicate_neurons import DuplicateNeurons
-from tests.rules.nets import codes, finding, fixed, he, judged, mlp, pictures, with_options
+from tests.rules.folding import explains
+from tests.rules.nets import codes, finding, he, judged, mended, mlp, pictures, with_options
 from tests.rules.recordings import judge, layer, recording, stack
 
 
@@ -154,3 +155,54 @@ def test_in_half_precision_units_of_few_inputs_coincide_by_chance() -> None:
     made_up = recording(stack(fc1={"weight": half}), probation=trial(0.0))
     assert judge(DuplicateNeurons, made_up) == []
     assert len(judge(DuplicateNeurons, made_up, min_fan_in=2)) == 1
+
+
+@pytest.mark.parametrize(("copies", "severity"), [(31, Severity.ERROR), (30, Severity.WARNING)])
+def test_half_of_the_units_as_one_are_lost(copies: int, severity: Severity) -> None:
+    """Of 32 units that are one, 31 repeat another."""
+    layers = stack(fc1={"weight": {"duplicate_rows": 0.5, "fan_out": 64}})
+    (found,) = judge(DuplicateNeurons, recording(layers, probation=trial(copies / 64)))
+    assert (found.severity, found.measured) == (severity, copies / 64)
+
+
+@pytest.mark.parametrize(("share", "severity"), [(0.25, Severity.WARNING), (0.24, Severity.INFO)])
+def test_a_quarter_of_the_units_is_worth_a_warning_if_they_part(share: float, severity: Severity) -> None:
+    layers = stack(fc1={"weight": {"duplicate_rows": share}})
+    (found,) = judge(DuplicateNeurons, recording(layers, probation=trial(0.0)))
+    assert (found.severity, found.measured) == (severity, share)
+
+
+def test_the_worst_of_several_layers_is_measured() -> None:
+    shares = {"fc0": 0.3, "fc1": 0.9, "fc2": 0.6}
+    layers = stack(**{name: {"weight": {"duplicate_rows": share}} for name, share in shares.items()})
+    (parting,) = judge(DuplicateNeurons, recording(layers, probation=trial(0.0)))
+    assert (parting.layers, parting.measured, parting.limit) == (("fc0", "fc1", "fc2"), 0.9, 0.5)
+    alike = {f"{name}.weight": share / 3 for name, share in shares.items()}
+    (still,) = judge(DuplicateNeurons, recording(layers, probation=Probation(steps=4, settled=True, duplicates=alike)))
+    assert (still.layers, still.measured, still.severity) == (("fc0", "fc1", "fc2"), 0.9 / 3, Severity.WARNING)
+    assert still.cause != parting.cause
+
+
+@pytest.mark.parametrize(
+    ("weight", "found"),
+    [
+        ({"half_precision": True, "fan_in": 3}, 1),
+        ({"half_precision": True, "fan_in": 2}, 0),
+        ({"half_precision": True, "fan_in": None}, 0),
+        ({"fan_in": 2}, 1),
+        ({"trainable": False}, 0),
+        ({"constant": True}, 0),
+        ({"duplicate_rows": 0.0}, 0),
+    ],
+)
+def test_which_copies_are_judged(weight: dict[str, Any], found: int) -> None:
+    layers = stack(fc1={"weight": {"duplicate_rows": 0.6, **weight}})
+    assert len(judge(DuplicateNeurons, recording(layers, probation=trial(0.0)))) == found
+
+
+def test_copies_explain_that_gradients_repeat() -> None:
+    layers = stack(fc1={"weight": {"duplicate_rows": 0.6}})
+    (found,) = judge(DuplicateNeurons, recording(layers, probation=trial(0.6)))
+    for code in ("IH201", "IH204", "IH206", "IH207", "IH305", "IH401"):
+        assert explains(DuplicateNeurons, found, code)
+    assert not explains(DuplicateNeurons, found, "IH304")

@@ -13,7 +13,8 @@ from inithealth.judge.diagnose import diagnose
 from inithealth.recording import Layer, Scheme, Weight
 from inithealth.rules.weights.uninitialised_weights import UninitialisedWeights
 from inithealth.settings import Settings
-from tests.rules.nets import codes, finding, fixed, judged, mlp
+from tests.rules.folding import explains
+from tests.rules.nets import codes, finding, judged, mended, mlp
 from tests.rules.recordings import judge, layer, recording, stack
 
 OLD_BYTES = torch.tensor([0x7F4D_21A0, 0x0000_7F31, 0x0000_0041, 0], dtype=torch.int32).view(torch.float32)
@@ -232,3 +233,114 @@ def test_options() -> None:
     assert judge(UninitialisedWeights, recording(stack(fc1={"weight": HUGE})), max_value=1e39) == []
     assert judge(UninitialisedWeights, recording(blocks(1, 5)), min_followers=6) == []
     assert len(judge(UninitialisedWeights, recording(blocks(3, 3)), max_missed_share=0.5)) == 1
+
+
+@pytest.mark.parametrize(
+    ("weight", "found"),
+    [
+        ({"abs_max": 1e10, "rms": 1.0}, 0),
+        ({"abs_max": 1.1e10, "rms": 1.0}, 1),
+        ({"abs_max": 8e12, "rms": 1e12}, 0),
+        ({"abs_max": 8.1e12, "rms": 1e12}, 1),
+        ({"abs_max": 3e12, "rms": 1e12, "shape": (5, 5)}, 0),  # of 25 elements 0.6 times 5
+        ({"abs_max": 3.1e12, "rms": 1e12, "shape": (5, 5)}, 1),
+    ],
+)
+def test_how_far_a_value_stands_out(weight: dict[str, Any], found: int) -> None:
+    assert len(garbage(fc1={"weight": weight})) == found
+
+
+@pytest.mark.parametrize(
+    ("shape", "tiny", "found"),
+    [
+        ((96, 4), 4, 0),
+        ((96, 3), 3, 1),  # rows of three are tiny by chance
+        ((3, 96), 96, 0),
+        ((3, 96), 95, 1),
+        ((8, 4, 3, 3), 36, 0),  # a filter
+        ((8, 4, 3, 3), 8, 0),  # one input of every filter
+        ((8, 4, 3, 3), 9, 1),
+        ((96, 96), 96 * 96, 1),  # nothing is left
+    ],
+)
+def test_rows_and_columns_may_fade(shape: tuple[int, ...], tiny: int, found: int) -> None:
+    amount = 1
+    for size in shape:
+        amount *= size
+    assert len(garbage(fc1={"weight": {"shape": shape, "tiny_share": tiny / amount}})) == found
+
+
+def test_the_first_garbage_is_measured_and_its_layer_comes_first() -> None:
+    (found,) = garbage(fc1={"weight": TINY, "bias": bias(tiny_share=0.02)}, fc2={"weight": HUGE})
+    assert found.layers == ("fc1", "fc2")
+    assert (found.measured, found.limit) == (pytest.approx(3 / 96**2), 0.0)
+    assert [line.partition("(")[0] for line in found.fix.splitlines()] == [
+        "nn.init.kaiming_normal_",
+        "nn.init.kaiming_normal_",
+        "nn.init.zeros_",
+    ]
+    (alone,) = garbage(fc1={"weight": TINY})
+    assert "fc1.weight" not in alone.message
+    assert alone.cause != found.cause  # one tensor, several tensors
+
+
+def test_garbage_explains_all_that_is_made_of_it() -> None:
+    (found,) = garbage(fc1={"weight": TINY})
+    for code in ("IH101", "IH103", "IH106", "IH201", "IH210", "IH301", "IH305", "IH405", "IH406", "IH407"):
+        assert explains(UninitialisedWeights, found, code, step=1), code
+    assert not explains(UninitialisedWeights, found, "IH402", step=1)
+
+
+def test_a_network_of_zeros_is_measured() -> None:
+    zero: dict[str, Any] = {name: {"weight": ZERO} for name in ("fc0", "fc1", "fc2", "fc3", "head")}
+    zero["fc1"] = {"kind": "norm", "weight": {**ZERO, "shape": (96,), "fan_in": None}}
+    (found,) = garbage(**zero)
+    assert (found.measured, found.severity) == (0.0, Severity.ERROR)
+    zero["fc2"] = {"weight": {**ZERO, "non_finite": 1}}
+    assert garbage(**zero) == []
+
+
+def lost(*stds: float, scheme: Scheme | None = DEFAULT, **options: Any) -> list[Any]:
+    """Findings where weights of these stds were written to layers in vain."""
+    layers = tuple(drawn(f"{name}.fc", place, scheme) for place, name in enumerate("abc"[: len(stds)]))
+    writes = {each.parameter: std for each, std in zip(layers, stds, strict=True)}
+    return judge(UninitialisedWeights, recording(layers, lost_writes=writes), **options)
+
+
+def test_what_was_written_in_vain_is_reported_with_its_std() -> None:
+    (found,) = lost(0.010, 0.011, 0.0115)
+    assert (found.severity, found.layers) == (Severity.WARNING, ("a.fc", "b.fc", "c.fc"))
+    assert found.measured == pytest.approx(0.0589)
+    assert "0.011" in found.message  # the median
+    assert [line.rpartition("std=")[2] for line in found.fix.splitlines()] == ["0.011)"] * 3
+
+
+@pytest.mark.parametrize(("ratio", "stds"), [(2.0, {"0.01)", "0.02)"}), (2.1, {"0.015)"})])
+def test_stds_that_differ_are_typed_each_for_itself(ratio: float, stds: set[str]) -> None:
+    (found,) = lost(0.01, 0.02, max_std_ratio=ratio)
+    assert {line.rpartition("std=")[2] for line in found.fix.splitlines()} == stds
+
+
+@pytest.mark.parametrize(("larger", "different"), [(0.0119, 1), (0.0121, 2)])
+def test_a_fifth_more_is_another_std(larger: float, different: int) -> None:
+    (found,) = lost(0.01, larger)
+    assert len({line.rpartition("std=")[2] for line in found.fix.splitlines()}) == different
+
+
+@pytest.mark.parametrize("scheme", [None, PLAIN])
+def test_only_layers_at_the_default_were_written_in_vain(scheme: Scheme | None) -> None:
+    assert lost(0.01, 0.01, scheme=scheme) == []
+
+
+def test_what_was_written_in_vain_is_not_missed_once_more() -> None:
+    layers = blocks(1, 5)
+    (found,) = judge(UninitialisedWeights, recording(layers, lost_writes={"h.0.fc.weight": 0.02}))
+    assert found.layers == ("h.0.fc",)
+    assert "0.02" in found.message
+    both = judge(UninitialisedWeights, recording(blocks(2, 6), lost_writes={"h.0.fc.weight": 0.02}))
+    assert [each.layers for each in both] == [("h.0.fc",), ("h.0.fc", "h.1.fc")]
+
+
+def test_a_missed_layer_is_measured_by_the_share_of_its_peers() -> None:
+    (found,) = judge(UninitialisedWeights, recording(blocks(1, 3)))
+    assert (found.measured, found.limit) == (0.25, 0.34)

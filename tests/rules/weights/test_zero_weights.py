@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inithealth import Severity
+from inithealth import Finding, Severity
 from inithealth.recording import Probation
 from inithealth.rules.weights.zero_weights import ZeroWeights
 from tests.rules import zero_starts
-from tests.rules.nets import codes, finding, fixed, he, judged, mlp, pictures, typed, vectors, with_options, zeroed
+from tests.rules.folding import explains
+from tests.rules.nets import codes, finding, he, judged, mended, mlp, pictures, typed, vectors, with_options, zeroed
 from tests.rules.recordings import judge, layer, measured, recording, signal, stack
 
 ASLEEP = Probation(steps=4, settled=True, asleep=("fc1.weight",), zero_units={"fc1.weight": 1.0})
@@ -195,3 +199,160 @@ def test_the_fix_is_typed_in_full() -> None:
     ]
     typed(finding(judged(model), "IH103"), model)
     assert judged(model, vectors()).ok
+
+
+ZERO = {"rms": 0.0, "abs_max": 0.0, "zero_share": 1.0, "zero_rows": 1.0}
+PARTLY = {"zero_share": 0.6, "zero_rows": 0.6}
+
+
+def tried(
+    changes: dict[str, dict[str, Any]],
+    *,
+    asleep: tuple[str, ...] = (),
+    zero_units: dict[str, float] | None = None,
+    duplicates: dict[str, float] | None = None,
+) -> list[Finding]:
+    """Findings after a probation; its results by layer."""
+    trial = Probation(
+        steps=4,
+        settled=True,
+        asleep=tuple(f"{name}.weight" for name in asleep),
+        zero_units={f"{name}.weight": share for name, share in (zero_units or {}).items()},
+        duplicates={f"{name}.weight": share for name, share in (duplicates or {}).items()},
+    )
+    return judge(ZeroWeights, recording(stack(**changes), probation=trial))
+
+
+def percentages(found: Finding) -> list[int]:
+    return [int(share) for share in re.findall(r"(\d+)%", found.message)]
+
+
+def test_all_and_part_of_the_units_at_zero_are_told_apart() -> None:
+    (whole,) = tried({"fc1": {"weight": ZERO}}, asleep=("fc1",))
+    (part,) = tried({"fc1": {"weight": PARTLY}}, zero_units={"fc1": 0.6})
+    assert (whole.measured, percentages(whole)) == (1.0, [50])
+    assert (part.measured, percentages(part)) == (0.6, [60, 50])
+
+
+@pytest.mark.parametrize(
+    ("zero_units", "duplicates", "found"),
+    [(0.5, 0.0, 0), (0.51, 0.0, 1), (0.0, 0.49, 0), (0.0, 0.5, 1), (0.3, 0.3, 0)],
+)
+def test_half_of_the_units_is_the_limit(zero_units: float, duplicates: float, found: int) -> None:
+    result = tried({"fc1": {"weight": PARTLY}}, zero_units={"fc1": zero_units}, duplicates={"fc1": duplicates})
+    assert [(each.measured, each.limit) for each in result] == [(max(zero_units, duplicates), 0.5)] * found
+
+
+@pytest.mark.parametrize(("rows", "found"), [(0.5, 0), (0.51, 1)])
+def test_a_layer_is_a_suspect_if_most_of_its_units_are_zero(rows: float, found: int) -> None:
+    assert len(tried({"fc1": {"weight": {"zero_rows": rows}}}, zero_units={"fc1": 1.0})) == found
+
+
+def test_a_head_may_wake_as_copies_and_may_not_stay_asleep() -> None:
+    assert tried({"head": {"weight": ZERO}}, duplicates={"head": 0.9}) == []
+    assert len(tried({"head": {"weight": ZERO}}, asleep=("head",))) == 1
+
+
+@pytest.mark.parametrize(
+    "special",
+    [
+        {"weight": {**ZERO, "trainable": False}},
+        {"kind": "other"},
+        {"exempt_zero_gradient": True},
+        {"reaches_loss": False},
+    ],
+)
+def test_which_zeros_are_no_suspects(special: dict[str, Any]) -> None:
+    assert tried({"fc1": {"weight": ZERO, **special}}, asleep=("fc1",)) == []
+
+
+def test_copies_have_another_cause_than_units_without_a_gradient() -> None:
+    (one,) = tried({"fc1": {"weight": ZERO}}, asleep=("fc1",))
+    (two,) = tried({"fc1": {"weight": ZERO}, "fc2": {"weight": ZERO}}, asleep=("fc1", "fc2"))
+    (copies,) = tried({"fc1": {"weight": ZERO}}, duplicates={"fc1": 0.9})
+    assert len({one.cause, two.cause, copies.cause}) == 3  # singular, plural, and another one
+    assert percentages(copies) == [90, 50]
+
+
+BRANCH: dict[str, Any] = {"weight": ZERO, "bypassable": True, "feeds": "residual"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "layers", "typed_for"),
+    [
+        # behind a zero on the way, zero branches sleep because of it
+        ({"fc0": BRANCH, "fc2": {"weight": ZERO}}, ("fc2", "fc0"), {"fc2"}),
+        # of two factors the first is to be drawn
+        ({"fc0": BRANCH, "fc2": {**BRANCH, "feeds": "layer"}}, ("fc2", "fc0"), {"fc2"}),
+        # of a branch the last layer may stay zero
+        ({"fc0": {**BRANCH, "ends_branch": True}, "fc2": BRANCH}, ("fc2", "fc0"), {"fc2"}),
+        ({name: {**BRANCH, "ends_branch": True} for name in ("fc0", "fc2")}, ("fc0", "fc2"), {"fc0", "fc2"}),
+    ],
+)
+def test_what_has_to_be_initialized_comes_first(
+    changes: dict[str, dict[str, Any]], layers: tuple[str, ...], typed_for: set[str]
+) -> None:
+    (found,) = tried(changes, asleep=("fc0", "fc2"))
+    assert found.layers == layers
+    assert set(re.findall(r"model\.(\w+)\.", found.fix)) == typed_for
+
+
+def blind(
+    changes: dict[str, dict[str, Any]], *, trial: Probation | None = None, **reads: float | None
+) -> list[Finding]:
+    """Findings where the head reads the same for every sample, unless said otherwise."""
+    layers = stack(**changes)
+    head = {"input": signal(**(reads or {"between": 0.0})).model_dump()}
+    return judge(ZeroWeights, recording(layers, measured(layers, head=head), probation=trial))
+
+
+def test_zeros_that_block_the_input_are_a_warning() -> None:
+    (found,) = blind({"fc1": {"weight": ZERO}, "fc2": {"weight": ZERO}})
+    assert (found.severity, found.layers) == (Severity.WARNING, ("fc1", "fc2"))
+    assert (found.measured, found.limit) == (1.0, 0.5)
+    (alone,) = blind({"fc1": {"weight": ZERO}})
+    assert alone.cause != found.cause
+
+
+@pytest.mark.parametrize(
+    ("reads", "found"), [({"rms": 0.0}, 1), ({"between": 0.0}, 1), ({"between": 1e-9}, 0), ({"between": None}, 0)]
+)
+def test_the_input_is_blocked_if_the_head_reads_the_same_for_every_sample(
+    reads: dict[str, float | None], found: int
+) -> None:
+    assert len(blind({"fc1": {"weight": ZERO}}, **reads)) == found
+
+
+@pytest.mark.parametrize(
+    "special",
+    [
+        {"bypassable": True},
+        {"head": True},
+        {"feeds": "gate"},
+        {"kind": "scale"},
+        {"weight": {"zero_rows": 0.9}},  # some units are not zero
+    ],
+)
+def test_what_does_not_block_the_input(special: dict[str, Any]) -> None:
+    assert blind({"fc1": {"weight": ZERO, **special}}) == []
+
+
+def test_a_blocked_input_is_judged_when_the_probation_is_over() -> None:
+    zero = {"fc1": {"weight": ZERO}}
+    (early,) = blind(zero, trial=Probation(steps=1, settled=False))
+    assert (early.severity, early.layers, early.limit) == (Severity.INFO, ("fc1",), 0.5)
+    (late,) = blind(zero, trial=Probation(steps=4, settled=True))
+    assert late.severity == Severity.WARNING
+
+
+def test_one_norm_at_zero_wakes() -> None:
+    vector = {**ZERO, "shape": (96,), "fan_in": None, "fan_out": None}
+    (found,) = blind({"fc1": {"kind": "norm", "weight": vector}})
+    assert found.severity == Severity.WARNING
+
+
+def test_zeros_explain_what_is_shut_and_small_behind_them() -> None:
+    (found,) = tried({"fc1": {"weight": ZERO}}, asleep=("fc1",))
+    for code in ("IH201", "IH204", "IH206", "IH207", "IH301", "IH304", "IH305", "IH105", "IH208"):
+        assert explains(ZeroWeights, found, code)
+    assert not explains(ZeroWeights, found, "IH205")
