@@ -19,5 +19,6 @@ def explains(rule: type[Rule], cause: Finding, code: str, /, **symptom: Any) -> 
     """Whether a finding of that code is folded under the cause, found by the rule."""
     other = next(each for each in catalogue() if each.code == code)
     symptom = {"measured": 0.0 if code == "IH304" else 2.0, **symptom}  # a cut graph is nobody's consequence
-    roles = {each.code: each.role for each in folded([(rule(), cause), (other(), found_by(other, **symptom))])}
+    # The symptom is first: only ranks and steps put the cause before it.
+    roles = {each.code: each.role for each in folded([(other(), found_by(other, **symptom)), (rule(), cause)])}
     return roles == {cause.code: "cause", code: "consequence"}

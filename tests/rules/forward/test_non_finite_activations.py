@@ -131,4 +131,7 @@ def test_numbers_that_are_not_finite_explain_what_is_measured_behind_them() -> N
     (found,) = judge(NonFiniteActivations, broken("fc1"))
     for code in ("IH201", "IH202", "IH208", "IH301", "IH302", "IH303", "IH304", "IH405"):
         assert explains(NonFiniteActivations, found, code, step=1)
+    assert explains(NonFiniteActivations, found, "IH301")
+    (undefined,) = judge(NonFiniteActivations, broken("fc1", input=signal(non_finite=1).model_dump()))
+    assert explains(NonFiniteActivations, undefined, "IH303")
     assert not explains(NonFiniteActivations, found, "IH407", step=1)

@@ -10,8 +10,11 @@ import torch
 
 import inithealth
 from inithealth import Severity
+from inithealth.judge.diagnose import folded
 from inithealth.recording import Layer, Step
 from inithealth.rules.steps.nothing_recorded import NothingRecorded
+from inithealth.rules.steps.unchanged_parameters import UnchangedParameters
+from tests.rules.folding import found_by
 from tests.rules.nets import codes, finding, judged, mlp
 from tests.rules.recordings import judge, measured, recording, stack
 
@@ -71,3 +74,10 @@ def test_a_graph_that_was_not_read_is_reported_with_the_reason() -> None:
     assert "fc0, fc1, head" in found.message
     assert (found.layers, found.severity) == (("fc0",), Severity.WARNING)
     assert found.cause == "autograd graph: odd"
+
+
+def test_what_was_not_measured_is_read_before_what_steps_show() -> None:
+    (nothing,) = judge(NothingRecorded, recording(steps=()))
+    unchanged = found_by(UnchangedParameters)
+    both = folded([(UnchangedParameters(), unchanged), (NothingRecorded(), nothing)])
+    assert [each.code for each in both] == ["IH409", "IH408"]

@@ -13,8 +13,8 @@ from torch.optim import SGD
 from inithealth import Severity
 from inithealth.recording import Recording, Step
 from inithealth.rules.steps.precision_loss import PrecisionLoss
-from tests.rules.nets import codes, finding, mlp
 from tests.rules.folding import explains
+from tests.rules.nets import codes, finding, mlp
 from tests.rules.recordings import judge, measured, recording, signal, stack
 from tests.rules.runs import several, trained, update
 
@@ -221,4 +221,5 @@ def test_updates_that_are_rounded_away_explain_a_loss_that_does_not_move() -> No
     (found,) = judge(PrecisionLoss, half(0.9))
     for code in ("IH304", "IH402", "IH406", "IH408"):
         assert explains(PrecisionLoss, found, code, step=found.step + 1)
+    assert explains(PrecisionLoss, found, "IH402", step=found.step)
     assert not explains(PrecisionLoss, found, "IH405", step=found.step + 1)

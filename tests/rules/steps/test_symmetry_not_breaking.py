@@ -8,6 +8,10 @@ from torch import nn
 from inithealth import Severity
 from inithealth.recording import Probation
 from inithealth.rules.steps.symmetry_not_breaking import SymmetryNotBreaking
+from inithealth.rules.weights.constant_weights import ConstantWeights
+from inithealth.rules.weights.duplicate_neurons import DuplicateNeurons
+from inithealth.rules.weights.zero_weights import ZeroWeights
+from tests.rules.folding import explains, found_by
 from tests.rules.nets import codes, finding, judged, mlp, zeroed
 from tests.rules.recordings import judge
 from tests.rules.runs import several, trained
@@ -84,3 +88,8 @@ def test_two_steps_are_a_run(steps: int, found: int) -> None:
 
 def test_without_a_probation_nothing_is_said() -> None:
     assert judge(SymmetryNotBreaking, several()) == []
+
+
+def test_weights_that_started_alike_explain_it() -> None:
+    for rule in (ZeroWeights, ConstantWeights, DuplicateNeurons):
+        assert explains(rule, found_by(rule), SymmetryNotBreaking.code)

@@ -11,8 +11,8 @@ from torch.optim import SGD, Adam
 from inithealth import Severity
 from inithealth.recording import Recording, Step, Update
 from inithealth.rules.steps.update_ratio import UpdateRatio
-from tests.rules.nets import codes, finding, mlp
 from tests.rules.folding import explains
+from tests.rules.nets import codes, finding, mlp
 from tests.rules.recordings import judge, measured, recording, stack
 from tests.rules.runs import several, trained, update
 
@@ -145,4 +145,5 @@ def test_a_step_that_replaces_the_weights_explains_what_breaks_later() -> None:
     (found,) = judge(UpdateRatio, several(updates={"fc1": update(1.0, 0.9)}))
     for code in ("IH203", "IH303", "IH403", "IH404", "IH405", "IH406"):
         assert explains(UpdateRatio, found, code, step=found.step + 1)
+    assert explains(UpdateRatio, found, "IH403", step=found.step)
     assert not explains(UpdateRatio, found, "IH408", step=found.step + 1)

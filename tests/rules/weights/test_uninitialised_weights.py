@@ -287,8 +287,14 @@ def test_the_first_garbage_is_measured_and_its_layer_comes_first() -> None:
 def test_garbage_explains_all_that_is_made_of_it() -> None:
     (found,) = garbage(fc1={"weight": TINY})
     for code in ("IH101", "IH103", "IH106", "IH201", "IH210", "IH301", "IH305", "IH405", "IH406", "IH407"):
-        assert explains(UninitialisedWeights, found, code, step=1), code
-    assert not explains(UninitialisedWeights, found, "IH402", step=1)
+        assert explains(UninitialisedWeights, found, code), code
+    assert not explains(UninitialisedWeights, found, "IH402")
+
+
+def test_a_missed_layer_comes_before_its_scale() -> None:
+    (missed,) = judge(UninitialisedWeights, recording(blocks(1, 5)))
+    assert explains(UninitialisedWeights, missed, "IH106", layers=missed.layers)
+    assert not explains(UninitialisedWeights, missed, "IH106", layers=("h.4.fc",))
 
 
 def test_a_network_of_zeros_is_measured() -> None:
