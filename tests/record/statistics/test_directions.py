@@ -121,6 +121,15 @@ def test_tokens_of_all_texts_and_places_have_their_turn(shape: tuple[int, ...]) 
     assert by_place > min(places, 8) / 3
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize("size", [1, 2])
+def test_what_a_slice_leaves_out_is_not_read(axis: int, size: int) -> None:
+    everything = torch.full((40, 6, 6, 8), math.nan)
+    part = everything.narrow(axis, 0, size)
+    part.copy_(normal(*part.shape))
+    assert told(part) == told(part.contiguous())
+
+
 def test_a_wide_tensor_is_told_by_some_of_its_units() -> None:
     x = normal(40, 1000)
     x[:, ::2] = 0.0

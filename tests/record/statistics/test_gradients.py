@@ -115,6 +115,16 @@ def test_repeats_are_counted_within_groups() -> None:
     assert repeated_gradients([layer("a", kind="conv", groups=4)], gradient).get("a", 0.0) == 0.0
 
 
+def test_zeros_within_groups_are_no_repeats() -> None:
+    gradient = torch.tensor([[1.0, 2.0], [1.0, 2.0], [0.0, 0.0], [0.0, 0.0]])
+    assert repeated_gradients([layer("a", kind="conv", groups=2)], {"a.weight": gradient}) == {"a": 0.25}
+
+
+def test_gradients_of_several_precisions_are_measured_together() -> None:
+    many = {str(dtype): torch.full((4,), 2.0, dtype=dtype) for dtype in DTYPES}
+    assert gradient_norms(many) == dict.fromkeys(many, 4.0)
+
+
 @pytest.mark.parametrize("kind", ["embedding", "norm", "scale", "other"])
 def test_kinds_whose_rows_are_no_units_are_left_out(kind: str) -> None:
     assert repeated_gradients([layer("a", kind=kind)], {"a.weight": torch.ones(3, 3)}) == {}

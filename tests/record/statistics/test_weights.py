@@ -230,6 +230,14 @@ def test_a_transposed_convolution_is_orthogonal_as_torch_draws_it() -> None:
     assert not told(torch.randn(24, 16, 3, 3), axis=1).orthogonal
 
 
+@pytest.mark.parametrize("shape", [(40, 90), (100, 70)])
+def test_only_half_precision_leaves_room_for_rounding(shape: tuple[int, int]) -> None:
+    matrix = torch.nn.init.orthogonal_(torch.empty(*shape))
+    matrix[0] *= 1.005
+    assert not told(matrix).orthogonal
+    assert told(matrix.half()).orthogonal
+
+
 @given(matrices())
 def test_tiny_elements_are_counted(tensor: Tensor) -> None:
     weight = describe("w", tensor)

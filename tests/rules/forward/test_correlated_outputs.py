@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from inithealth import Severity
+from inithealth import Finding, Severity
 from inithealth.recording import Recording
 from inithealth.rules.forward.correlated_outputs import CorrelatedOutputs
-from tests.rules.nets import codes, finding, fixed, judged, mlp, with_options
-from tests.rules.recordings import judge, measured, recording, stack
+from tests.rules.folding import explains
+from tests.rules.nets import codes, finding, judged, mended, mlp, with_options
+from tests.rules.recordings import judge, measured, recording, stack, weight
 
 
 def lecun(activation: type[nn.Module] = nn.SELU) -> nn.Sequential:
@@ -162,3 +164,194 @@ def test_a_network_drawn_to_one_side_may_keep_its_signal() -> None:
     assert judge(CorrelatedOutputs, one_sided({"fc0": 0.2}))[0].severity == Severity.ERROR
     assert judge(CorrelatedOutputs, one_sided(highest=20.0), max_output_of_whole=30.0)[0].severity == Severity.WARNING
     assert judge(CorrelatedOutputs, one_sided({"fc0": 0.2}), min_passing_of_whole=0.1)[0].severity == Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    ("highest", "first", "severity"),
+    [
+        (15.0, 1.0, Severity.WARNING),
+        (15.1, 1.0, Severity.ERROR),
+        (1.0, 0.25, Severity.WARNING),
+        (1.0, 0.24, Severity.ERROR),
+    ],
+)
+def test_at_the_limits_the_signal_is_kept(highest: float, first: float, severity: Severity) -> None:
+    (found,) = judge(CorrelatedOutputs, one_sided({"fc0": first}, highest))
+    assert (found.severity, found.measured, found.limit) == (severity, 0.75, 0.6)
+
+
+@pytest.mark.parametrize("missing", ["output", "gradient"])
+def test_a_signal_that_was_not_measured_may_be_lost(missing: str) -> None:
+    layers = one_sided().layers
+    none = {each.name: {missing: None} for each in layers}
+    (found,) = judge(CorrelatedOutputs, recording(layers, measured(layers, **none)))
+    assert found.severity == Severity.ERROR
+
+
+def alike(cosines: dict[str, float], count: int = 5, **changes: dict[str, Any]) -> list[Finding]:
+    """Findings where the units of some layers point one way, and the signal is lost."""
+    for name, cosine in cosines.items():
+        changes[name] = {"weight": {"row_cosine": cosine, **changes.get(name, {}).get("weight", {})}}
+    layers = stack(count, **changes)
+    return judge(CorrelatedOutputs, recording(layers, measured(layers, outputs={"fc0": 20.0})))
+
+
+@pytest.mark.parametrize(
+    ("weight", "found"),
+    [
+        ({"row_cosine": 0.6}, 0),
+        ({"row_cosine": 0.61}, 1),
+        ({"row_cosine": 0.9, "fan_in": 2}, 0),  # one input of two has one direction by chance
+        ({"row_cosine": 0.9, "fan_in": 3}, 1),
+        ({"row_cosine": 0.9, "fan_out": 3}, 0),
+        ({"row_cosine": 0.9, "fan_out": 4}, 1),
+        ({"row_cosine": 0.82, "fan_in": 6, "fan_out": 4}, 0),  # 0.83 is five standard deviations
+        ({"row_cosine": 0.85, "fan_in": 6, "fan_out": 4}, 1),
+        ({"row_cosine": 0.9, "trainable": False}, 0),
+        ({"row_cosine": 0.9, "constant": True}, 0),
+        ({"row_cosine": 0.9, "duplicate_rows": 0.1}, 0),
+        ({"row_cosine": -0.9}, 0),
+    ],
+)
+def test_which_units_point_one_way(weight: dict[str, Any], found: int) -> None:
+    assert len(alike({}, fc1={"weight": weight})) == found
+
+
+@pytest.mark.parametrize("special", [{"kind": "embedding"}, {"head": True}, {"reaches_loss": False}])
+def test_which_layers_are_not_judged(special: dict[str, Any]) -> None:
+    assert alike({}, fc1={"weight": {"row_cosine": 0.9}, **special}) == []
+
+
+@pytest.mark.parametrize(("edge", "found"), [(0.97, 1), (1.8, 0)])
+def test_trained_layers_point_where_training_has_turned_them(edge: float, found: int) -> None:
+    layers = stack(**{f"fc{place}": {"weight": {"spectral_edge": edge, "row_cosine": 0.45}} for place in range(4)})
+    assert len(judge(CorrelatedOutputs, recording(layers), max_cosine=0.4)) == found
+
+
+TINY = {"weight": {"fan_in": 3, "fan_out": 4}}  # of so few no cosine tells anything
+
+
+@pytest.mark.parametrize(
+    ("names", "count", "more", "severity"),
+    [
+        ("fc0 fc1 fc2 fc3", 6, {}, Severity.ERROR),  # four of five
+        ("fc0 fc1 fc2", 5, {}, Severity.WARNING),  # three of four
+        ("fc0 fc1 fc2", 4, {}, Severity.ERROR),
+        ("fc0 fc1", 3, {}, Severity.WARNING),  # two are no network
+        ("fc0 fc1 fc2 fc3", 7, {"fc4": TINY, "fc5": TINY}, Severity.ERROR),
+    ],
+)
+def test_a_network_is_drawn_to_one_side_if_most_of_its_layers_are(
+    names: str, count: int, more: dict[str, Any], severity: Severity
+) -> None:
+    (found,) = alike(dict.fromkeys(names.split(), 0.75), count, **more)
+    assert (found.severity, found.layers) == (severity, tuple(names.split()))
+
+
+def test_copies_have_another_cause_than_a_draw_to_one_side() -> None:
+    causes = [alike({"fc1": cosine})[0].cause for cosine in (0.7, 0.99, 0.991)]
+    assert causes[0] == causes[1] != causes[2]
+
+
+def biased(rms: float, mean: float | None = None, **place: Any) -> dict[str, Any]:
+    bias = weight("fc.bias", rms, mean=rms if mean is None else mean, shape=(96,), fan_in=None, fan_out=None)
+    return {"bias": bias.model_dump(), **place}
+
+
+def ruled(count: int = 5, **changes: dict[str, Any]) -> list[Finding]:
+    return judge(CorrelatedOutputs, recording(stack(count, **changes)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity"),
+    [
+        ({"fc1": biased(20.0)}, Severity.ERROR),
+        ({"fc1": biased(20.0, activation=None)}, Severity.WARNING),
+        ({"fc1": biased(20.0, bypassable=True)}, Severity.WARNING),
+        ({"fc1": biased(20.0, bypassable=True), "fc2": biased(20.0)}, Severity.ERROR),
+    ],
+)
+def test_a_ruling_bias_is_an_error_where_no_skip_leads_around_its_activation(
+    changes: dict[str, dict[str, Any]], severity: Severity
+) -> None:
+    (found,) = ruled(**changes)
+    assert (found.severity, found.measured, found.limit) == (severity, 20.0, 3.0)
+    assert found.layers == tuple(changes)
+
+
+@pytest.mark.parametrize("activation", ["softplus", "sigmoid", "sin"])
+def test_some_activations_may_be_ruled_by_their_bias(activation: str) -> None:
+    assert ruled(fc1=biased(20.0, activation=activation)) == []
+    assert ruled(**{f"fc{place}": biased(1.0, activation=activation) for place in range(4)}) == []
+
+
+@pytest.mark.parametrize("state", [{"dead_share": 1.0}, {"saturated_share": 1.0}])
+def test_dead_and_saturated_units_are_left_to_their_rules(state: dict[str, float]) -> None:
+    layers = stack(fc1=biased(20.0))
+    assert judge(CorrelatedOutputs, recording(layers, measured(layers, fc1=state))) == []
+
+
+def shifted(count: int = 5, *, of: int = 4, rms: float = 1.0, mean: float | None = None, **place: Any) -> list[Finding]:
+    """Findings where so many layers of a network, heads apart, have one constant for a bias, the others none."""
+    others = {f"fc{at}": biased(0.0) for at in range(of, count - 1)}
+    return ruled(count, **{f"fc{at}": biased(rms, mean, **place) for at in range(of)}, **others)
+
+
+@pytest.mark.parametrize(
+    ("how", "found"),
+    [
+        ({"count": 4, "of": 3}, 1),
+        ({"count": 3, "of": 2}, 0),  # two are no network
+        ({"count": 6, "of": 4}, 1),  # four of five
+        ({"count": 6, "of": 3}, 0),
+        ({"rms": 0.5}, 0),
+        ({"rms": 0.51}, 1),
+        ({"mean": 0.94}, 0),
+        ({"mean": 0.96}, 1),
+        ({"mean": -0.96}, 1),
+        ({"normed": True}, 0),
+        ({"weight": {"rms": 0.0, "abs_max": 0.0}}, 0),  # then the bias is meant to be the start
+    ],
+)
+def test_a_constant_for_nearly_all_biases_shifts_the_network(how: dict[str, Any], found: int) -> None:
+    assert len(shifted(**how)) == found
+
+
+def test_layers_whose_bias_a_norm_takes_away_do_not_count() -> None:
+    normed = {f"fc{place}": biased(0.0, normed=True) for place in range(3, 6)}
+    (found,) = ruled(7, **{f"fc{place}": biased(1.0) for place in range(3)}, **normed)
+    assert found.layers == ("fc0", "fc1", "fc2")
+    assert (found.measured, found.limit) == (1.0, 0.5)
+
+
+def test_a_shift_is_an_error_where_it_outweighs_the_largest_gain() -> None:
+    """Gains of 0.2, and a bias five times as large."""
+    small = {"weight": {"rms": 0.199 * 96**-0.5}}
+    assert shifted(**small)[0].severity == Severity.ERROR
+    assert shifted(weight={"rms": 0.201 * 96**-0.5})[0].severity == Severity.WARNING
+    (found,) = ruled(**{f"fc{place}": biased(1.0, **(small if place else {})) for place in range(4)})
+    assert found.severity == Severity.WARNING  # one layer passes more on
+
+
+def test_a_gain_that_is_not_known_is_taken_for_one() -> None:
+    layers = stack(**{f"fc{place}": biased(2.5, weight={"fan_in": None}) for place in range(4)})
+    severities = [
+        judge(CorrelatedOutputs, recording(layers), bias_dominance=dominance)[0].severity for dominance in (2.4, 2.6)
+    ]
+    assert severities == [Severity.ERROR, Severity.WARNING]
+
+
+def test_biases_and_weights_are_two_findings() -> None:
+    found = ruled(fc1=biased(20.0), fc2={"weight": {"row_cosine": 0.9}})
+    assert [each.layers for each in found] == [("fc1",), ("fc2",)]
+
+
+def test_units_that_point_one_way_explain_what_is_lost_behind_them_and_their_scale() -> None:
+    (found,) = alike({"fc1": 0.75})
+    for code in ("IH201", "IH202", "IH207", "IH301", "IH302", "IH304", "IH305", "IH404", "IH406"):
+        assert explains(CorrelatedOutputs, found, code)
+    assert explains(CorrelatedOutputs, found, "IH106", layers=("fc1",))
+    assert not explains(CorrelatedOutputs, found, "IH106", layers=("fc1", "fc2"))
+    assert not explains(CorrelatedOutputs, found, "IH103")  # which comes before it
+    (bias,) = ruled(fc1=biased(20.0))
+    assert explains(CorrelatedOutputs, bias, "IH103")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import inithealth
 from inithealth import Severity
 from inithealth.recording import Signal, Step
 from inithealth.rules.forward.input_scale import InputScale
+from tests.rules.folding import explains
 from tests.rules.nets import codes, cross_entropy, finding, judged, mlp, vectors, with_options
 from tests.rules.recordings import judge, measured, recording, signal, stack
 
@@ -233,3 +235,167 @@ def test_a_watched_training_says_so_once(caplog: pytest.LogCaptureFixture) -> No
             monitor.step(loss)
     assert "IH210" in [cause.code for cause in monitor.report.causes]
     assert sum("in all of its" in record.getMessage() for record in caplog.records) <= 2  # the table, and the alert
+
+
+@pytest.mark.parametrize(
+    ("batch", "found"),
+    [
+        (signal(10.0), None),
+        (signal(10.1), (10.1, 10.0)),
+        (signal(1 / 30), None),
+        (signal(0.033), (0.033, 1 / 30)),
+        (signal(5.0, abs_max=50.0), None),
+        (signal(5.0, abs_max=50.1), (50.1, 50.0)),
+        (signal(10.1, abs_max=60.0), (10.1, 10.0)),  # the rms is named first
+        (signal(0.033, abs_max=60.0), (0.033, 1 / 30)),
+        (signal(0.02, zero_share=0.75), None),  # what is there has twice the rms
+        (signal(0.016, zero_share=0.75), (0.016, 1 / 30)),
+    ],
+)
+def test_at_the_limits_an_input_is_usual(batch: Signal, found: tuple[float, float] | None) -> None:
+    result = judge(InputScale, seen(batch))
+    assert [(each.measured, each.limit) for each in result] == ([] if found is None else [found])
+    assert [each.severity for each in result] == ([] if found is None else [Severity.WARNING])
+
+
+def offset(mean: float) -> Signal:
+    """So many standard deviations from zero."""
+    return signal(math.hypot(mean, 1.0), mean=mean)
+
+
+@pytest.mark.parametrize(
+    ("batch", "how", "severity"),
+    [
+        (signal(100.0), {}, Severity.WARNING),
+        (signal(100.1), {}, Severity.ERROR),
+        (signal(1 / 300), {}, Severity.WARNING),
+        (signal(0.0033), {}, Severity.ERROR),
+        (signal(0.0033), {"normed": True}, Severity.WARNING),
+        (signal(0.0033), {"normed": True, "between": 0.0099}, Severity.ERROR),
+        (signal(0.0033), {"normed": True, "between": 0.01}, Severity.WARNING),
+        (offset(29.9), {}, Severity.WARNING),
+        (offset(30.1), {}, Severity.ERROR),
+        (offset(-30.1), {}, Severity.ERROR),
+        (offset(30.1), {"normed": True, "between": 0.0099}, Severity.ERROR),
+        (offset(30.1), {"normed": True, "between": 0.01}, Severity.WARNING),
+    ],
+)
+def test_at_the_limits_training_gets_over_it(batch: Signal, how: dict[str, Any], severity: Severity) -> None:
+    (found,) = judge(InputScale, seen(batch, **how))
+    assert found.severity == severity
+
+
+def read_by(batch: Signal, *readers: dict[str, Any], between: float | None = 0.5) -> list[Any]:
+    """Findings where the first layers read the batch, the others a signal of rms 1."""
+    layers = stack(**{f"fc{place}": reader for place, reader in enumerate(readers)})
+    more: dict[str, Any] = {f"fc{place}": {"input": batch.model_dump()} for place in range(len(readers))}
+    more["head"] = {"input": signal(between=between).model_dump()}
+    return judge(InputScale, recording(layers, measured(layers, **more), inputs={"batch": batch}))
+
+
+BOUNDED, NORMED = {"activation": "tanh"}, {"normed": True}
+
+
+@pytest.mark.parametrize(
+    ("readers", "severity"),
+    [
+        ((BOUNDED, BOUNDED), Severity.WARNING),
+        ((NORMED, NORMED), Severity.WARNING),
+        (({"kind": "rnn"},), Severity.WARNING),
+        ((BOUNDED, {}), Severity.ERROR),
+        ((NORMED, {}), Severity.ERROR),
+    ],
+)
+def test_all_layers_that_read_pixels_have_to_bound_or_norm_them(
+    readers: tuple[dict[str, Any], ...], severity: Severity
+) -> None:
+    (found,) = read_by(signal(150.0), *readers)
+    assert found.severity == severity
+
+
+def test_samples_that_were_not_compared_are_taken_to_differ() -> None:
+    (found,) = read_by(offset(50.0), NORMED, between=None)
+    assert found.severity == Severity.WARNING
+
+
+@pytest.mark.parametrize(("reads", "found"), [(10.1, 1), (9.9, 0), (89.0, 1), (91.0, 0), (math.nan, 1)])
+def test_an_input_counts_if_a_layer_reads_a_third_to_three_times_of_it(reads: float, found: int) -> None:
+    layers = stack(1)
+    of = recording(layers, measured(layers, head={"input": signal(reads).model_dump()}), inputs={"batch": signal(30.0)})
+    assert len(judge(InputScale, of)) == found
+
+
+def test_the_input_that_is_off_by_most_is_measured() -> None:
+    both = {"large": signal(100.0), "small": signal(0.001)}
+    layers = stack()
+    inputs = {"fc0": {"input": both["large"].model_dump()}, "fc1": {"input": both["small"].model_dump()}}
+    (found,) = judge(InputScale, recording(layers, measured(layers, **inputs), inputs=both))
+    assert (found.measured, found.limit, found.severity) == (0.001, 1 / 30, Severity.ERROR)
+
+
+def test_the_fix_takes_mean_and_std_of_each_input() -> None:
+    batch = signal(20.0, mean=12.0)
+    (found,) = judge(InputScale, seen(batch))
+    assert found.fix == "x = (x - 12) / 16"
+    (several,) = of_inputs(batch, **{"batch[0]": batch, "batch[1]": signal(50.0, mean=30.0)})
+    assert several.fix == "batch[0] = (batch[0] - 12) / 16\nbatch[1] = (batch[1] - 30) / 40"
+
+
+def test_of_several_broken_inputs_the_first_is_measured() -> None:
+    (found,) = judge(InputScale, recording(inputs={"a": signal(), "b": broken(3), "c": broken(5)}))
+    assert (found.measured, found.step) == (3.0, 0)
+    assert "b: 3" in found.message
+    assert "c: 5" in found.message
+    assert "a:" not in found.message
+
+
+def test_a_batch_that_is_broken_at_first_comes_before_a_later_one() -> None:
+    layers = stack()
+    later = Step(index=4, layers=measured(layers), broken_inputs={"batch": broken(1)})
+    steps = (Step(index=0, layers=measured(layers)), later, later.model_copy(update={"index": 6}))
+    (found,) = judge(InputScale, recording(layers, steps=steps))
+    assert found.step == 4
+    (found,) = judge(InputScale, recording(layers, steps=steps, inputs={"batch": broken(2)}))
+    assert (found.step, found.measured) == (0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("batch", "constant"),
+    [
+        (signal(rms=0.3, mean=-0.3, abs_max=0.3), True),
+        (signal(rms=0.3, mean=0.2999, abs_max=0.3), False),
+        (signal(rms=0.3, mean=0.3, abs_max=0.3, numel=2), True),
+        (signal(rms=0.3, mean=0.3, abs_max=0.3, numel=1), False),
+    ],
+)
+def test_a_constant_is_as_large_as_its_mean(batch: Signal, constant: bool) -> None:
+    found = of_inputs(CONSTANT, batch=batch)
+    assert [(each.measured, each.limit) for each in found] == [(0.0, 0.0)] * constant
+
+
+def test_a_constant_beside_tokens_says_nothing_of_the_batch() -> None:
+    layers = stack(3, fc1={"kind": "embedding"})
+    steps = measured(layers, fc0={"input": CONSTANT.model_dump()})
+    assert judge(InputScale, recording(layers, steps, inputs={"batch": CONSTANT})) == []
+    assert judge(InputScale, recording(stack(3), steps=(), inputs={"batch": CONSTANT})) == []
+
+
+def test_an_input_explains_what_it_does_to_the_network() -> None:
+    (large,) = judge(InputScale, seen(signal(99.0)))
+    (small,) = judge(InputScale, seen(signal(0.01)))
+    (error,) = judge(InputScale, seen(signal(150.0)))
+    for code in ("IH202", "IH203", "IH205", "IH208", "IH302", "IH402"):
+        assert explains(InputScale, large, code)
+        assert not explains(InputScale, small, code)
+        assert explains(InputScale, error, code)
+    for code in ("IH201", "IH206"):
+        assert explains(InputScale, small, code)
+        assert not explains(InputScale, large, code)
+        assert explains(InputScale, error, code)
+    assert explains(InputScale, error, "IH304")
+    assert not explains(InputScale, error, "IH106")
+
+
+def test_a_largest_element_beyond_one_is_a_large_input() -> None:
+    (found,) = judge(InputScale, seen(signal(0.5, abs_max=60.0)))
+    assert explains(InputScale, found, "IH202")

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from inithealth import Severity
 from inithealth.recording import Loss, Recording, Step
 from inithealth.rules.forward.loss_at_init import LossAtInit
-from tests.rules.nets import codes, finding, fixed, judged, mlp, with_options
+from tests.rules.folding import explains
+from tests.rules.nets import codes, finding, judged, mended, mlp, with_options
 from tests.rules.recordings import judge, measured, recording, stack, weight
 
 
@@ -153,4 +154,123 @@ def test_the_targets_of_a_binary_cross_entropy_are_read() -> None:
     loss = lambda out: 1000 * F.binary_cross_entropy_with_logits(out, targets)  # noqa: E731
     found = finding(judged(model, torch.randn(1000, 8), loss), "IH208")
     base = -0.001 * math.log(0.001) - 0.999 * math.log(0.999)
-    assert f"{math.log(2) / base:.3g}x that of always predicting it" in found.message
+    assert f"{math.log(2) / base:.3g}x worse" in found.message
+
+
+@pytest.mark.parametrize(
+    ("loss", "logits_std", "severity"),
+    [
+        (10 * math.log(10), 8.0, None),
+        (10.001 * math.log(10), 8.0, Severity.WARNING),
+        (math.log(10), 8.01, Severity.WARNING),
+        (math.log(10), 30.0, Severity.WARNING),
+        (math.log(10), 30.1, Severity.ERROR),
+        (0.5 * math.log(10), 1.0, None),
+        (0.499 * math.log(10), 1.0, Severity.INFO),
+    ],
+)
+def test_at_the_limits_a_loss_is_usual(loss: float, logits_std: float, severity: Severity | None) -> None:
+    assert [each.severity for each in judge(LossAtInit, start(loss, logits_std))] == ([severity] if severity else [])
+
+
+def summed(value: float | None, whole: float, *, alone: bool = False) -> Recording:
+    """A cross-entropy that is part of a loss."""
+    kind = Loss(kind="cross_entropy", classes=10, logits_std=1.0, value=value, alone=alone)
+    layers = stack()
+    return recording(layers, steps=(Step(index=0, loss=whole, layers=measured(layers)),), loss=kind)
+
+
+def test_a_cross_entropy_is_judged_without_what_is_added_to_it() -> None:
+    (found,) = judge(LossAtInit, summed(24.0, 2.3))
+    assert found.measured == 24.0
+    assert judge(LossAtInit, summed(2.3, 100.0)) == []
+    assert judge(LossAtInit, summed(None, 100.0)) == []  # which share of it the cross-entropy has is not known
+    assert len(judge(LossAtInit, summed(None, 100.0, alone=True))) == 1
+
+
+def test_a_high_loss_of_unknown_logits_is_an_error() -> None:
+    unknown = start(24.0).model_copy(update={"loss": Loss(kind="cross_entropy", classes=10)})
+    (found,) = judge(LossAtInit, unknown)
+    assert (found.severity, found.measured) == (Severity.ERROR, 24.0)
+
+
+def test_wide_logits_are_measured_before_the_loss_that_they_make() -> None:
+    (found,) = judge(LossAtInit, start(100.0, 9.0))
+    assert (found.measured, found.limit, found.layers) == (9.0, 8.0, ("head",))
+    assert "model.head.weight" in found.fix
+    (narrow,) = judge(LossAtInit, start(1.0))
+    assert (narrow.measured, narrow.limit) == (1.0, pytest.approx(0.5 * math.log(10)))
+
+
+def test_of_several_heads_the_last_is_named() -> None:
+    two = stack(fc3={"head": True})
+    of = start(100.0, 60.0).model_copy(update={"layers": two})
+    (found,) = judge(LossAtInit, of)
+    assert found.layers == ("head",)
+    twice = of.model_copy(update={"loss": Loss(kind="cross_entropy", classes=10, sums_to_one=True)})
+    (found,) = judge(LossAtInit, twice)
+    assert (found.layers, found.measured, found.severity) == (("head",), 100.0, Severity.ERROR)
+    (found,) = judge(LossAtInit, twice.model_copy(update={"layers": ()}))
+    assert found.layers == ()
+
+
+def test_a_low_loss_of_trained_weights_has_another_cause() -> None:
+    (fresh,) = judge(LossAtInit, start(1.0))
+    layers = stack(**{f"fc{place}": {"weight": {"spectral_edge": 1.8}} for place in range(4)})
+    (trained,) = judge(LossAtInit, start(1.0).model_copy(update={"layers": layers}))
+    assert trained.cause != fresh.cause
+    assert trained.severity == fresh.severity == Severity.INFO
+
+
+@pytest.mark.parametrize(
+    ("positives", "over_base", "loss", "found"),
+    [
+        (0.01, 88.0, 150.0, 0),
+        (0.0099, 88.0, 150.0, 1),
+        (0.001, 10.0, 150.0, 0),
+        (0.001, 10.1, 150.0, 1),
+        (0.001, 88.0, 10 * math.log(2), 0),
+        (0.001, 88.0, 10.001 * math.log(2), 1),
+        (0.001, 88.0, math.nan, 0),
+    ],
+)
+def test_at_the_limits_no_prior_is_missing(positives: float, over_base: float, loss: float, found: int) -> None:
+    assert len(judge(LossAtInit, detection(positives, over_base, loss))) == found
+
+
+@pytest.mark.parametrize(("positives", "bias"), [(1e-4, "-4.6"), (0.009, "-4.6"), (0.1, "-2.2"), (0.2, "-1.39")])
+def test_the_prior_is_the_share_of_positives_and_no_less_than_a_hundredth(positives: float, bias: str) -> None:
+    (found,) = judge(LossAtInit, detection(positives, 88.0, 150.0), max_positives=0.5)
+    assert found.fix == f"nn.init.constant_(model.head.bias, {bias})"
+    assert (found.measured, found.limit) == (150.0, pytest.approx(10 * math.log(2)))
+
+
+def test_a_head_without_a_bias_needs_one() -> None:
+    without = detection(0.001, 88.0, 150.0).model_copy(update={"layers": stack()})
+    (found,) = judge(LossAtInit, without)
+    assert "model." not in found.fix
+    assert found.fix
+    assert judge(LossAtInit, without.model_copy(update={"steps": ()})) == []
+
+
+@pytest.mark.parametrize(
+    ("loss", "judged"),
+    [
+        (Loss(kind="cross_entropy", classes=2), True),
+        (Loss(kind="cross_entropy", classes=1), False),
+        (Loss(kind="cross_entropy"), False),
+        (Loss(kind="mse", classes=10), False),
+        (Loss(kind="bce_logits", over_base=2.0), True),
+        (Loss(kind="bce_logits"), False),
+        (Loss(kind="mse", over_base=2.0), False),
+    ],
+)
+def test_which_losses_have_a_known_start(loss: Loss, judged: bool) -> None:
+    assert (LossAtInit().skipped(recording(loss=loss)) is None) is judged
+
+
+def test_a_loss_that_starts_high_explains_what_breaks_later() -> None:
+    (found,) = judge(LossAtInit, start(100.0, 9.0))
+    for code in ("IH203", "IH303", "IH402", "IH403", "IH404", "IH405", "IH406"):
+        assert explains(LossAtInit, found, code, step=1)
+    assert not explains(LossAtInit, found, "IH408", step=1)

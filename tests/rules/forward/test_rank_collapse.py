@@ -14,8 +14,10 @@ from torch import nn
 from inithealth import Finding, Severity
 from inithealth.recording import Recording
 from inithealth.rules.forward.rank_collapse import RankCollapse
-from tests.rules.nets import CLASSES, FEATURES, codes, finding, fixed, judged, mlp, typed, vectors
-from tests.rules.recordings import judge, measured, recording, stack
+from inithealth.rules.weights.constant_weights import ConstantWeights
+from tests.rules.folding import explains, found_by
+from tests.rules.nets import CLASSES, FEATURES, codes, finding, judged, mended, mlp, typed, vectors
+from tests.rules.recordings import judge, measured, recording, signal, stack
 
 
 def deep(hidden: int, activation: type[nn.Module], gain: float, width: int = 32) -> nn.Sequential:
@@ -177,3 +179,130 @@ def test_options() -> None:
     directions = [20.0, 1.0, 1.2, 1.3, 1.3]
     assert judge(RankCollapse, used(directions, fc1={"weight": partly})) == []
     assert only(used(directions, fc1={"weight": partly}), min_share=0.6)
+
+
+ONE_LINE = {"weight": FLAT["alike"]}
+
+
+@pytest.mark.parametrize(
+    ("effective", "width", "found"),
+    [(1.1, 47, 0), (1.09, 47, 1), (1.0, 7, 1), (1.0, 6, 0), (0.0, 47, 0), (None, 47, 0)],
+)
+def test_when_outputs_lie_on_one_line(effective: float | None, width: int, found: int) -> None:
+    layers = stack(3, fc1=ONE_LINE)
+    of = recording(layers, measured(layers, fc1={"effective": effective, "width": width}))
+    result = judge(RankCollapse, of)
+    assert [(each.measured, each.limit, each.severity) for each in result] == [
+        (effective, 1.1, Severity.WARNING)
+    ] * found
+
+
+@pytest.mark.parametrize("special", [{"head": True}, {"reaches_loss": False}, {"kind": "embedding"}])
+def test_which_layers_are_not_judged(special: dict[str, Any]) -> None:
+    assert judge(RankCollapse, used([20.0, 1.0, 1.0], fc1={**ONE_LINE, **special})) == []
+
+
+@pytest.mark.parametrize(
+    ("weight", "found"),
+    [
+        ({"row_cosine": 0.9}, 0),
+        ({"row_cosine": 0.91}, 1),
+        ({"row_cosine": -0.91}, 1),
+        ({"duplicate_rows": 94 / 96}, 0),
+        ({"spectral_edge": 0.94 * 96 / (2 * 96**0.5)}, 0),
+        ({"spectral_edge": 0.95 * 96 / (2 * 96**0.5)}, 1),
+        ({"spectral_edge": 0.95 * (24 * 96) ** 0.5 / (24**0.5 + 96**0.5), "fan_in": 24}, 1),
+        ({"spectral_edge": 0.94 * (24 * 96) ** 0.5 / (24**0.5 + 96**0.5), "fan_in": 24}, 0),
+        ({"row_cosine": 0.99, "fan_in": 8}, 1),
+        ({"row_cosine": 0.99, "fan_in": 7}, 0),
+        ({"row_cosine": 0.99, "fan_out": 8}, 1),
+        ({"row_cosine": 0.99, "fan_out": 7}, 0),
+        ({"row_cosine": 0.99, "fan_in": None}, 0),
+        ({"row_cosine": 0.99, "fan_out": None}, 0),
+    ],
+)
+def test_when_a_weight_has_one_direction(weight: dict[str, Any], found: int) -> None:
+    assert len(judge(RankCollapse, used([20.0, 1.0, 1.2], fc1={"weight": weight}))) == found
+
+
+def test_the_first_layer_of_one_direction_is_measured() -> None:
+    found = only(used([20.0, 1.0, 1.05, 9.0], fc1=ONE_LINE, fc2=ONE_LINE))
+    assert (found.layers, found.measured) == (("fc1", "fc2"), 1.0)
+    assert "fc1" in found.cause
+    assert "fc2" not in found.cause
+    assert "47" in found.message
+
+
+def fading(*first: float, on_a_line: int = 27, head: float = 1.0) -> Recording:
+    """Directions of the first layers, then of many on one line, and of the head."""
+    return used([*first, *[1.0] * on_a_line, head])
+
+
+@pytest.mark.parametrize(
+    ("of", "found"),
+    [
+        (fading(16.0, 4.0, 2.0), 1),  # a fall to a quarter
+        (fading(16.1, 4.0, 2.0), 0),
+        (fading(4.0, 2.0), 1),
+        (fading(3.9, 2.0), 0),  # the data's own
+        (fading(4.0, 2.0, on_a_line=25), 1),
+        (fading(4.0, 2.0, on_a_line=24), 0),
+        (fading(4.0, 2.0, head=1.2), 1),
+        (fading(4.0, 2.0, head=1.21), 0),
+        (fading(2.0, 4.0, 2.0), 1),  # it fades from where it is widest
+        (fading(4.0, 1.0, 2.0), 1),
+        (fading(4.0, 1.0, 4.1), 0),  # another signal has joined
+    ],
+)
+def test_how_a_signal_fades(of: Recording, found: int) -> None:
+    assert len(judge(RankCollapse, of)) == found
+
+
+def test_the_way_starts_where_the_signal_is_widest() -> None:
+    found = only(fading(2.0, 4.0, 2.0))
+    assert (found.layers[0], found.layers[-1], len(found.layers)) == ("fc29", "fc1", 29)
+    assert "29" in found.cause
+    assert "47" in found.message
+
+
+@pytest.mark.parametrize(
+    ("weight", "width", "found"),
+    [({}, 7, 1), ({}, 6, 0), ({"fan_in": 8}, 47, 1), ({"fan_in": 7}, 47, 0), ({"fan_in": None}, 47, 0)],
+)
+def test_narrow_layers_are_not_on_the_way(weight: dict[str, Any], width: int, found: int) -> None:
+    """Without the third there is no way from four directions to one."""
+    layers = stack(30, fc2={"weight": weight})
+    directions = [16.0, 5.0, 2.0, *[1.0] * 26, 1.0]
+    numbers = {each.name: {"effective": d, "width": 47} for each, d in zip(layers, directions, strict=True)}
+    numbers["fc2"]["width"] = width
+    assert len(judge(RankCollapse, recording(layers, measured(layers, **numbers)))) == found
+
+
+@pytest.mark.parametrize(("activation", "orthogonal"), [("tanh", True), (None, True), ("relu", False)])
+def test_orthogonal_weights_are_advised_where_all_layers_are_nearly_linear(
+    activation: str | None, orthogonal: bool
+) -> None:
+    linear = {f"fc{place}": {"activation": "tanh"} for place in range(30)}
+    linear["fc7"] = {"activation": activation}
+    found = only(used(FADED, **linear))
+    lines = [f"nn.init.orthogonal_(model.fc{place}.weight)" for place in range(30)]
+    assert (found.fix.splitlines() == lines) is orthogonal
+
+
+def test_weights_of_one_direction_come_before_the_depth() -> None:
+    found = only(used(FADED, fc10=ONE_LINE))
+    assert found.layers == ("fc10",)
+
+
+@pytest.mark.parametrize(("rows", "width", "skipped"), [(4, 3, True), (4, 7, False), (64, 3, False)])
+def test_a_batch_that_is_too_small_is_not_judged(rows: int, width: int, skipped: bool) -> None:
+    layers = stack(3)
+    few = {
+        each.name: {"output": signal(numel=96 * rows).model_dump(), "width": width if each.name == "fc1" else 3}
+        for each in layers
+    }
+    assert (RankCollapse().skipped(recording(layers, measured(layers, **few))) is not None) is skipped
+
+
+def test_constant_weights_explain_a_collapse() -> None:
+    assert explains(ConstantWeights, found_by(ConstantWeights), RankCollapse.code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from inithealth import Finding, Report, Severity
 from inithealth.recording import Recording
 from inithealth.rules.forward.saturated_attention import SaturatedAttention
 from tests.record.reading import Written
-from tests.rules.nets import codes, finding, fixed, judged, with_options
+from tests.rules.folding import explains
+from tests.rules.nets import codes, finding, judged, mended, with_options
 from tests.rules.recordings import judge, layer, measured, recording, signal
 
 WIDTH, TOKENS = 32, 12
@@ -175,4 +177,130 @@ def test_options() -> None:
     assert "the scale of the weights is correct" in only(attentive(20.0, gain=5.0), max_gain=6.0).cause
     unscaled = attentive(20.0, size=math.sqrt(5))
     assert "root" in only(unscaled).cause
-    assert "input is large" in only(unscaled, max_unscaled=5.0).cause
+    assert "read is large" in only(unscaled, max_unscaled=5.0).cause
+
+
+@pytest.mark.parametrize(
+    ("std", "top", "found"),
+    [
+        (10.0, 0.3, None),
+        (10.1, 0.3, (10.1, 10.0)),
+        (6.0, 0.9, None),
+        (6.0, 0.91, (0.91, 0.9)),
+        (5.0, 0.95, None),
+        (5.1, 0.95, (0.95, 0.9)),
+        (10.0, 0.95, (0.95, 0.9)),
+        (10.1, 0.95, (10.1, 10.0)),
+    ],
+)
+def test_at_the_limits_attention_looks_around(std: float, top: float, found: tuple[float, float] | None) -> None:
+    result = judge(SaturatedAttention, attentive(std, top))
+    assert [(each.measured, each.limit) for each in result] == ([] if found is None else [found])
+
+
+@pytest.mark.parametrize(
+    ("std", "bypassable", "severity"),
+    [
+        (50.0, False, Severity.WARNING),
+        (50.1, False, Severity.ERROR),
+        (100.0, True, Severity.WARNING),
+        (100.1, True, Severity.ERROR),
+    ],
+)
+def test_at_the_limits_training_takes_it_back(std: float, bypassable: bool, severity: Severity) -> None:
+    assert only(attentive(std, q={"bypassable": bypassable})).severity is severity
+
+
+def test_logits_that_are_all_alike_are_not_spread() -> None:
+    assert judge(SaturatedAttention, attentive(0.0, top=0.95), max_std=0.5, min_top_std=0.1) == []
+
+
+def reason(of: Recording, **options: Any) -> str:
+    """Which of the three causes it is, by what is to be typed."""
+    fix = only(of, **options).fix
+    return "scale" if "sqrt" in fix else "input" if "mul_" in fix else "weights"
+
+
+@pytest.mark.parametrize(
+    ("of", "options", "cause"),
+    [
+        (attentive(20.0, gain=2.1), {}, "weights"),
+        (attentive(20.0, gain=1.9, size=1.0), {}, "scale"),
+        (attentive(12.0, size=2.0), {"max_unscaled": 2.9}, "scale"),
+        (attentive(12.0, size=2.0), {"max_unscaled": 3.0}, "input"),
+        (attentive(12.4, size=5**0.5), {}, "input"),
+        (attentive(12.6, size=5**0.5), {}, "scale"),
+    ],
+)
+def test_what_makes_the_logits_large(of: Recording, options: dict[str, float], cause: str) -> None:
+    assert reason(of, **options) == cause
+
+
+@pytest.mark.parametrize(("size", "dimensions"), [(2.0, 4), (0.5, 1024)])
+def test_how_many_dimensions_are_not_divided_by_their_root(size: float, dimensions: int) -> None:
+    """Logits of 8 from sizes of 2, and of 0.5."""
+    found = only(attentive(8.0, top=0.95, size=size), max_unscaled=1.5)
+    assert dimensions in [int(number) for number in re.findall(r"\b\d+\b", found.cause)]
+
+
+def test_queries_and_keys_of_zero_are_no_error() -> None:
+    assert only(attentive(12.0, size=0.0)).measured == 12.0
+
+
+@pytest.mark.parametrize(("reads", "factor"), [(8.0, "0.12"), (0.5, "1")])
+def test_weights_are_divided_by_what_they_read_if_that_is_large(reads: float, factor: str) -> None:
+    found = only(attentive(12.0, size=3.0, reads=reads))
+    assert found.fix.splitlines() == [f"model.{name}.weight.data.mul_({factor})" for name in "qk"]
+    assert f"{reads:g}" in found.cause
+
+
+def test_only_the_loud_weights_are_drawn_anew_the_loudest_first() -> None:
+    of = attentive(60.0, k={"weight": {"rms": 8 * 96**-0.5}})
+    found = only(of)
+    assert found.layers == ("k", "q")
+    assert "model.k.weight" in found.fix
+    assert "model.q.weight" not in found.fix
+    assert "8" in found.cause
+
+
+def attentions(**stds: tuple[float, float, float]) -> Recording:
+    """Attentions by name, each of one layer: how far the logits spread, the gain of the weights, and their output."""
+    layers = tuple(
+        layer(name, place, activation=None, feeds="attention", bypassable=True, weight={"rms": gain * 96**-0.5})
+        for place, (name, (_, gain, _)) in enumerate(stds.items())
+    )
+    numbers = {
+        name: {"attention_std": std, "attention_top": 0.3, "attention_keys": 16, "output": signal(size)}
+        for name, (std, _, size) in stds.items()
+    }
+    return recording(layers, measured(layers, **numbers))
+
+
+def test_weights_scale_and_input_are_three_findings_the_widest_logits_first() -> None:
+    of = attentions(a=(20.0, 1.0, 4.0), b=(30.0, 1.0, 1.0), c=(25.0, 4.0, 4.0), d=(22.0, 1.0, 4.0), e=(40.0, 1.0, 1.0))
+    found = judge(SaturatedAttention, of)
+    assert [each.layers for each in found] == [("c",), ("e", "b"), ("d", "a")]
+    assert [each.measured for each in found] == [25.0, 40.0, 22.0]
+
+
+@pytest.mark.parametrize(("others", "severity"), [(1, Severity.WARNING), (0, Severity.ERROR)])
+def test_behind_a_norm_on_the_trunk_most_attentions_have_to_be_saturated(others: int, severity: Severity) -> None:
+    calm = {f"calm{place}": (1.0 + place, 1.0, 1.0) for place in range(others)}
+    of = attentions(a=(60.0, 1.0, 1.0), **calm).model_copy(update={"trunk_normalized": True})
+    assert only(of).severity is severity
+
+
+def test_a_single_attention_has_no_range() -> None:
+    assert "up to" not in only(attentions(a=(20.0, 1.0, 1.0))).message
+
+
+@pytest.mark.parametrize("special", [{"reaches_loss": False}, {"kind": "norm"}])
+def test_which_attentions_are_not_judged(special: dict[str, Any]) -> None:
+    assert judge(SaturatedAttention, attentive(60.0, q=special, k=special)) == []
+
+
+def test_a_choice_of_one_key_explains_the_gradient_that_is_lost() -> None:
+    found = only(attentive(20.0))
+    assert explains(SaturatedAttention, found, "IH301")
+    assert explains(SaturatedAttention, found, "IH406", step=1)
+    assert not explains(SaturatedAttention, found, "IH302")
