@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.optim import SGD
 
@@ -145,10 +146,11 @@ def output(top: float) -> dict[str, Any]:
     return {"output": signal(9.0, abs_max=top, float16=True).model_dump()}
 
 
-def test_the_largest_output_of_the_last_step_comes_first() -> None:
+@pytest.mark.parametrize("min_steps", [2, 3])
+def test_the_largest_output_of_the_last_step_comes_first(min_steps: int) -> None:
     early = {"fc0": output(6e4), "fc1": output(4e4), "fc2": output(6.1e4), "fc3": output(1e4)}
     last = {"fc0": output(3.5e4), "fc1": output(5e4), "fc2": output(1e4), "fc3": output(6e4)}
-    (found,) = judge(PrecisionLoss, steps_of(early, early, last))
+    (found,) = judge(PrecisionLoss, steps_of(early, early, last), min_steps=min_steps)
     assert found.layers == ("fc1", "fc0")
     assert (found.measured, found.limit, found.step) == (5e4, 32752.0, 20)
 
@@ -165,12 +167,13 @@ def gradient(rms: float) -> dict[str, Any]:
     return {"gradient": signal(rms, float16=True).model_dump()}
 
 
-def test_the_least_share_of_the_last_step_is_measured() -> None:
+@pytest.mark.parametrize("min_steps", [2, 3])
+def test_the_least_share_of_the_last_step_is_measured(min_steps: int) -> None:
     """Half of a normal distribution lies within 0.674 standard deviations of zero."""
     half_flushed, most_flushed = gradient(2.0**-25 / 0.6745), gradient(2.0**-25 / 1.6449)
     early = dict.fromkeys(("fc0", "fc1", "fc2", "fc3"), most_flushed)
     last = {"fc0": most_flushed, "fc1": half_flushed, "fc2": most_flushed, "fc3": gradient(1e-3)}
-    (found,) = judge(PrecisionLoss, steps_of(early, early, last))
+    (found,) = judge(PrecisionLoss, steps_of(early, early, last), min_steps=min_steps)
     assert found.layers == ("fc0", "fc1", "fc2")
     assert (found.measured, found.limit, found.step) == (pytest.approx(0.5, abs=1e-3), 0.1, 20)
 
@@ -180,32 +183,64 @@ def test_gradients_are_judged_over_as_many_steps_as_the_option_says() -> None:
     assert judge(PrecisionLoss, flushed(3e-8), min_steps=4) == []
 
 
-def test_the_least_share_that_a_step_leaves_is_measured() -> None:
-    layers = stack(**{f"fc{place}": {"weight": {"half_precision": True}} for place in range(4)})
-    shares = {f"fc{place}": update(unmoved=share) for place, share in enumerate((0.9, 0.6, 0.8, 0.3))}
-    (found,) = judge(PrecisionLoss, several(layers=layers, updates=shares, apart=10))
-    assert (found.layers, found.measured, found.limit) == (("fc0", "fc1", "fc2"), 0.6, 0.5)
-    assert found.step == 100
-
-
-@pytest.mark.parametrize("gradient", [0.0, None])
-def test_weights_without_a_gradient_stay_as_they_are_by_right(gradient: float | None) -> None:
-    layers = stack(fc1={"weight": {"half_precision": True}})
+def updated(*unmoved: dict[str, float], gradient: float | None = 1.0, kind: str = "linear") -> Recording:
+    """Steps ten apart that leave such shares of half-precision weights as they were."""
+    layers = stack(**{f"fc{at}": {"kind": kind, "weight": {"half_precision": True}} for at in range(4)})
+    pushed = measured(layers, **{f"fc{at}": {"weight_gradient": gradient} for at in range(4)})
     steps = [
-        Step(
-            index=index,
-            layers=measured(layers, fc1={"weight_gradient": gradient}),
-            updates={"fc1": update(unmoved=0.9)},
-        )
-        for index in range(3)
+        Step(index=10 * at, layers=pushed, updates={name: update(unmoved=share) for name, share in each.items()})
+        for at, each in enumerate(unmoved)
     ]
-    assert judge(PrecisionLoss, recording(layers, steps=tuple(steps))) == []
+    return recording(layers, steps=tuple(steps))
+
+
+@pytest.mark.parametrize("min_steps", [2, 3])
+def test_the_least_share_that_the_last_step_leaves_is_measured(min_steps: int) -> None:
+    early = {"fc0": 0.95, "fc1": 0.7, "fc2": 0.55, "fc3": 0.9}
+    last = {"fc0": 0.9, "fc1": 0.6, "fc2": 0.8, "fc3": 0.3}
+    (found,) = judge(PrecisionLoss, updated(early, early, last), min_steps=min_steps)
+    assert (found.layers, found.measured, found.limit) == (("fc0", "fc1", "fc2"), 0.6, 0.5)
+    assert found.step == 20
+
+
+@pytest.mark.parametrize(("gradient", "found"), [(0.0, 0), (None, 0), (1e-9, 1)])
+def test_weights_without_a_gradient_stay_as_they_are_by_right(gradient: float | None, found: int) -> None:
+    stays = {"fc1": 0.9}
+    assert len(judge(PrecisionLoss, updated(stays, stays, gradient=gradient))) == found
 
 
 @pytest.mark.parametrize("kind", ["norm", "embedding", "scale"])
 def test_vectors_and_rarely_read_rows_may_stay(kind: str) -> None:
-    layers = stack(fc1={"kind": kind, "weight": {"half_precision": True}})
-    assert judge(PrecisionLoss, several(layers=layers, updates={"fc1": update(unmoved=0.9)})) == []
+    stays = {"fc1": 0.9}
+    assert judge(PrecisionLoss, updated(stays, stays, kind=kind)) == []
+
+
+def test_the_loss_scale_is_that_of_the_last_step() -> None:
+    one, scaled = flushed(3e-8), flushed(3e-8 / 1024, loss_scale=1024.0)
+    for last in (one, scaled):
+        first = scaled if last is one else one
+        steps = (first.steps[0], first.steps[1], last.steps[2])
+        (found,) = judge(PrecisionLoss, last.model_copy(update={"steps": steps}), min_steps=3)
+        assert ("init_scale" in found.fix) is (last is scaled)
+
+
+def test_gradients_that_were_not_in_float16_at_each_step_are_not_judged() -> None:
+    tiny, fine = gradient(1e-9), {"gradient": signal(1e-9).model_dump()}
+    names = ("fc0", "fc1", "fc2", "fc3")
+    assert judge(PrecisionLoss, steps_of(dict.fromkeys(names, fine), dict.fromkeys(names, tiny))) == []
+    assert len(judge(PrecisionLoss, steps_of(dict.fromkeys(names, tiny), dict.fromkeys(names, tiny)))) == 1
+
+
+def test_a_share_at_its_limit_is_usual() -> None:
+    """Zeros alone are all rounded to zero: a share of one."""
+    assert judge(PrecisionLoss, flushed(0.0, zero_share=1.0), max_flushed=1.0) == []
+    assert len(judge(PrecisionLoss, flushed(0.0, zero_share=1.0), max_flushed=0.99)) == 1
+
+
+@pytest.mark.parametrize("options", [{"min_steps": 0}, {"max_flushed_layers": -0.1}])
+def test_options_that_would_find_something_in_nothing_are_rejected(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(options))):
+        PrecisionLoss(**options)
 
 
 def test_the_longest_row_of_skipped_steps_is_reported() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
+from pydantic import ValidationError
 from torch import nn
 from torch.optim import SGD, Adam
 
@@ -88,10 +89,11 @@ def watched(*updates: dict[str, Update], adaptive: bool = False) -> Recording:
     return recording(layers, steps=tuple(every), adaptive=adaptive)
 
 
-def test_the_largest_change_of_the_last_step_comes_first() -> None:
+@pytest.mark.parametrize("min_steps", [2, 3])
+def test_the_largest_change_of_the_last_step_comes_first(min_steps: int) -> None:
     early = {"fc0": update(1.0, 0.9), "fc1": update(1.0, 0.6), "fc2": update(1.0, 0.9), "fc3": update(1.0, 0.1)}
     last = {"fc0": update(1.0, 0.6), "fc1": update(1.0, 0.8, rate=0.25), "fc2": update(1.0, 0.1)}
-    (found,) = judge(UpdateRatio, watched(early, early, last))
+    (found,) = judge(UpdateRatio, watched(early, early, last), min_steps=min_steps)
     assert found.layers == ("fc1", "fc0")  # fc2's was an exception, fc3's was small
     assert (found.measured, found.limit, found.step) == (0.8, 0.5, 20)
     assert "80%" in found.message
@@ -120,6 +122,18 @@ def test_the_median_of_small_changes_is_measured() -> None:
     assert found.layers == ("fc0", "fc1", "fc2")
     assert (found.measured, found.limit, found.step) == (pytest.approx(3e-4), 1e-3, 100)
     assert "0.0003" in found.message
+
+
+def test_small_changes_are_those_of_the_last_step() -> None:
+    early, last = {"fc1": update(change=1e-6, rate=0.01)}, {"fc1": update(change=4e-6, rate=0.02)}
+    steps = [early] * 11 + [last]
+    (found,) = judge(UpdateRatio, watched(*steps, adaptive=True), min_steps=3)
+    assert (found.measured, found.step) == (pytest.approx(2e-4), 110)
+
+
+def test_no_step_shows_nothing() -> None:
+    with pytest.raises(ValidationError, match="min_steps"):
+        UpdateRatio(min_steps=0)
 
 
 @pytest.mark.parametrize(("share", "found"), [(1.1e-3, 0), (2.0**-10, 1), (1e-5, 1), (0.0, 0)])

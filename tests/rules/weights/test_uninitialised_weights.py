@@ -297,6 +297,13 @@ def test_a_missed_layer_comes_before_its_scale() -> None:
     assert not explains(UninitialisedWeights, missed, "IH106", layers=("h.4.fc",))
 
 
+def test_a_bias_is_judged_where_the_weight_is_not_known() -> None:
+    layers = stack(fc1={"bias": bias(tiny_share=0.02)})
+    alone = tuple(each.model_copy(update={"weight": None}) if each.name == "fc1" else each for each in layers)
+    (found,) = judge(UninitialisedWeights, recording(alone))
+    assert found.fix == "nn.init.zeros_(model.fc1.bias)"
+
+
 def test_a_network_of_zeros_is_measured() -> None:
     zero: dict[str, Any] = {name: {"weight": ZERO} for name in ("fc0", "fc1", "fc2", "fc3", "head")}
     zero["fc1"] = {"kind": "norm", "weight": {**ZERO, "shape": (96,), "fan_in": None}}
