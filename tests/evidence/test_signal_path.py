@@ -207,6 +207,11 @@ def test_with_normalization_the_lesser_fading_counts(output: float, fade: float)
     assert found == ("fc0", pytest.approx(0.1), "head")
 
 
+def test_the_layer_of_the_lesser_fading_is_named() -> None:
+    found = named(signal_path.gradient_fade(made({"fc0": 5.0}, {"fc0": 0.1, "fc1": 0.4}, **NORMED)))
+    assert found == ("fc1", pytest.approx(0.4), "head")
+
+
 @pytest.mark.parametrize(
     ("outputs", "growth"),
     [
