@@ -38,8 +38,8 @@ def around(*names: str) -> dict[str, dict[str, Any]]:
 
 
 def test_a_trunk_of_one_layer_tells_nothing() -> None:
-    assert len(signal_path.trunk(made(changes=around("fc0", "fc1", "fc2", "fc3")))) == 5
-    two = signal_path.trunk(made(changes=around("fc0", "fc1", "fc2")))
+    assert len(signal_path.main_path(made(changes=around("fc0", "fc1", "fc2", "fc3")))) == 5
+    two = signal_path.main_path(made(changes=around("fc0", "fc1", "fc2")))
     assert [layer.name for layer, _ in two] == ["fc3", "head"]
 
 
@@ -229,7 +229,7 @@ def test_with_normalization_the_lesser_growth_counts(outputs: dict[str, float], 
 def test_a_sensitivity_takes_a_gradient_and_a_finite_output(output: Signal | None) -> None:
     layers = stack()
     of = recording(layers, measured(layers, {"fc0": 2.0}, {"fc0": 3.0, "fc2": 0.0}, fc1={"output": output}))
-    found = signal_path.sensitivities(signal_path.trunk(of))
+    found = signal_path.sensitivities(signal_path.main_path(of))
     assert [(layer.name, size) for layer, size in found] == [
         ("fc0", pytest.approx(6.0 * signal().numel)),
         ("fc3", pytest.approx(signal().numel)),
@@ -284,4 +284,4 @@ def test_layers_can_be_spared_if_skips_lead_around_them_and_others_train(
     changes: dict[str, dict[str, Any]], lost: list[str], spared: bool
 ) -> None:
     of = made(changes=changes)
-    assert signal_path.can_spare(of, [of.layer(name) for name in lost]) is spared
+    assert signal_path.can_train_without(of, [of.layer(name) for name in lost]) is spared

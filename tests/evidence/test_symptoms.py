@@ -79,12 +79,12 @@ def test_normalization_does_not_take_all_that_follows_away(of: Recording, limits
     [(0.25, symptoms.FadingLimits(low_gradient_ratio=0.25)), (4.0, symptoms.GrowthLimits(high_growth=4.0))],
 )
 def test_a_gradient_at_its_limit_is_no_symptom(gradient: float, limits: SharedLimits) -> None:
-    assert not symptoms.shows(with_limits(made(gradients={"fc0": gradient}), [limits]))
+    assert not symptoms.has_symptom(with_limits(made(gradients={"fc0": gradient}), [limits]))
 
 
 def test_growth_at_its_limit_is_no_strain() -> None:
     of = made(gradients={"fc0": 4.0}, normalized=True)
-    assert not symptoms.strained(with_limits(of, [symptoms.GrowthLimits(high_growth_normalized=4.0)]))
+    assert not symptoms.has_symptom_with_norms(with_limits(of, [symptoms.GrowthLimits(high_growth_normalized=4.0)]))
 
 
 def attentive(std: float) -> Recording:
@@ -93,10 +93,10 @@ def attentive(std: float) -> Recording:
 
 
 def test_attention_that_chooses_one_key_is_a_strain() -> None:
-    assert not symptoms.strained(attentive(10.0))
-    assert symptoms.strained(attentive(10.1))
-    assert not symptoms.strained(with_limits(attentive(12.0), [symptoms.AttentionLimits(max_std=15.0)]))
-    assert not symptoms.strained(with_limits(made(), [symptoms.AttentionLimits(max_std=0.5)]))  # there is no attention
+    assert not symptoms.has_symptom_with_norms(attentive(10.0))
+    assert symptoms.has_symptom_with_norms(attentive(10.1))
+    assert not symptoms.has_symptom_with_norms(with_limits(attentive(12.0), [symptoms.AttentionLimits(max_std=15.0)]))
+    assert not symptoms.has_symptom_with_norms(with_limits(made(), [symptoms.AttentionLimits(max_std=0.5)]))
 
 
 @pytest.mark.parametrize("kind", ["mse", "l1", "smooth_l1", "huber"])
@@ -153,16 +153,18 @@ def prenorm(level: float = 31.0, *, branches: int = 1, inputs: float = 1.0, **pl
     ],
 )
 def test_a_trunk_that_starts_large_drowns_its_branches(of: Recording, drowns: bool) -> None:
-    assert symptoms.shows(of) is drowns
+    assert symptoms.has_symptom(of) is drowns
 
 
 @pytest.mark.parametrize("output", [None, signal(31.0, non_finite=1).model_dump()])
 def test_a_trunk_without_a_finite_output_drowns_nothing(output: dict[str, object] | None) -> None:
     layers = stack()
-    assert not symptoms.shows(recording(layers, measured(layers, fc1={"output": output}), normalized=True, branches=1))
+    assert not symptoms.has_symptom(
+        recording(layers, measured(layers, fc1={"output": output}), normalized=True, branches=1)
+    )
 
 
 def test_where_all_outputs_lie_on_branches_none_drowns_them() -> None:
     changes = {each.name: {"bypassable": True} for each in stack()}
     of = made(changes=changes, normalized=True, branches=1)
-    assert not symptoms.shows(with_limits(of, [symptoms.OutputLimits(high_rms=0.5)]))
+    assert not symptoms.has_symptom(with_limits(of, [symptoms.OutputLimits(high_rms=0.5)]))

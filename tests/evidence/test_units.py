@@ -8,7 +8,7 @@ from statistics import NormalDist
 import pytest
 
 from inithealth.evidence.facts import with_limits
-from inithealth.evidence.units import DeadLimits, SaturatedLimits, dead_or_saturated, shut_by_chance, stuck
+from inithealth.evidence.units import DeadLimits, SaturatedLimits, dead_or_saturated, flat_side, inactive_by_chance
 from inithealth.recording import Measurement
 from tests.rules.recordings import layer, recording
 
@@ -102,7 +102,7 @@ def test_a_hard_tanh_is_saturated_later_than_a_tanh() -> None:
 def place(activation: str | None, pinned: float = 0.0, *parameters: float) -> tuple[str, list[float]]:
     """Where the units of a layer all of which are dead are, and the numbers in the reason."""
     of = layer("fc", 0, activation=activation, activation_parameters=parameters)
-    where, why = stuck(of, Measurement(layer="fc", dead_share=1.0, pinned_share=pinned))
+    where, why = flat_side(of, Measurement(layer="fc", dead_share=1.0, pinned_share=pinned))
     return where, [float(found) for found in re.findall(r"-?\d+(?:\.\d+)?", why)]
 
 

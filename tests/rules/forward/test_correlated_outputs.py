@@ -13,7 +13,7 @@ from inithealth import Finding, Severity
 from inithealth.recording import Recording
 from inithealth.rules.forward.correlated_outputs import CorrelatedOutputs
 from tests.rules.folding import explains
-from tests.rules.nets import codes, finding, judged, mended, mlp, with_options
+from tests.rules.nets import codes, finding, fixed, judged, mlp, with_options
 from tests.rules.recordings import judge, measured, recording, stack, weight
 
 

@@ -14,7 +14,7 @@ from inithealth import Severity
 from inithealth.recording import Loss, Recording, Step
 from inithealth.rules.forward.loss_at_init import LossAtInit
 from tests.rules.folding import explains
-from tests.rules.nets import codes, finding, judged, mended, mlp, with_options
+from tests.rules.nets import codes, finding, fixed, judged, mlp, with_options
 from tests.rules.recordings import judge, measured, recording, stack, weight
 
 

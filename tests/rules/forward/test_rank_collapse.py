@@ -16,7 +16,7 @@ from inithealth.recording import Recording
 from inithealth.rules.forward.rank_collapse import RankCollapse
 from inithealth.rules.weights.constant_weights import ConstantWeights
 from tests.rules.folding import explains, found_by
-from tests.rules.nets import CLASSES, FEATURES, codes, finding, judged, mended, mlp, typed, vectors
+from tests.rules.nets import CLASSES, FEATURES, codes, finding, fixed, judged, mlp, typed, vectors
 from tests.rules.recordings import judge, measured, recording, signal, stack
 
 

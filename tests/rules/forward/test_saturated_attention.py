@@ -16,7 +16,7 @@ from inithealth.recording import Recording
 from inithealth.rules.forward.saturated_attention import SaturatedAttention
 from tests.record.reading import Written
 from tests.rules.folding import explains
-from tests.rules.nets import codes, finding, judged, mended, with_options
+from tests.rules.nets import codes, finding, fixed, judged, with_options
 from tests.rules.recordings import judge, layer, measured, recording, signal
 
 WIDTH, TOKENS = 32, 12
@@ -177,7 +177,7 @@ def test_options() -> None:
     assert "the scale of the weights is correct" in only(attentive(20.0, gain=5.0), max_gain=6.0).cause
     unscaled = attentive(20.0, size=math.sqrt(5))
     assert "root" in only(unscaled).cause
-    assert "read is large" in only(unscaled, max_unscaled=5.0).cause
+    assert "input is large" in only(unscaled, max_unscaled=5.0).cause
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from inithealth import Severity
 from inithealth.recording import Probation
 from inithealth.rules.weights.duplicate_neurons import DuplicateNeurons
 from tests.rules.folding import explains
-from tests.rules.nets import codes, finding, he, judged, mended, mlp, pictures, with_options
+from tests.rules.nets import codes, finding, fixed, he, judged, mlp, pictures, with_options
 from tests.rules.recordings import judge, layer, recording, stack
 
 

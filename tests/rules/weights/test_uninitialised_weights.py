@@ -14,7 +14,7 @@ from inithealth.recording import Layer, Scheme, Weight
 from inithealth.rules.weights.uninitialised_weights import UninitialisedWeights
 from inithealth.settings import Settings
 from tests.rules.folding import explains
-from tests.rules.nets import codes, finding, judged, mended, mlp
+from tests.rules.nets import codes, finding, fixed, judged, mlp
 from tests.rules.recordings import judge, layer, recording, stack
 
 OLD_BYTES = torch.tensor([0x7F4D_21A0, 0x0000_7F31, 0x0000_0041, 0], dtype=torch.int32).view(torch.float32)

@@ -15,7 +15,7 @@ from inithealth.recording import Probation
 from inithealth.rules.weights.zero_weights import ZeroWeights
 from tests.rules import zero_starts
 from tests.rules.folding import explains
-from tests.rules.nets import codes, finding, he, judged, mended, mlp, pictures, typed, vectors, with_options, zeroed
+from tests.rules.nets import codes, finding, fixed, he, judged, mlp, pictures, typed, vectors, with_options, zeroed
 from tests.rules.recordings import judge, layer, measured, recording, signal, stack
 
 ASLEEP = Probation(steps=4, settled=True, asleep=("fc1.weight",), zero_units={"fc1.weight": 1.0})
