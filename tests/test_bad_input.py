@@ -26,7 +26,7 @@ def perceptron() -> nn.Module:
 
 
 class Failing(nn.Module):
-    """Raises what it is told to, in the middle of the forward pass."""
+    """Raises what it is reported to, in the middle of the forward pass."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__()
@@ -280,7 +280,7 @@ def test_an_optimizer_of_something_else(optimizer: Any, kind: type[Exception], s
         inithealth.check(perceptron(), INPUTS, optimizer=optimizer)
 
 
-def test_a_misspelt_setting_is_told_before_the_model_runs() -> None:
+def test_a_misspelt_setting_is_reported_before_the_model_runs() -> None:
     model = Failing(AssertionError("it ran"))
     with pytest.raises(ValueError, match="unknown rule 'dead-unit'; did you mean 'dead-units'"):
         inithealth.check(model, INPUTS, settings={"ignore": "dead-unit"})

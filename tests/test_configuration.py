@@ -63,7 +63,7 @@ def test_a_section_of_a_file_that_is_named(tmp_path: Path) -> None:
         ("tool = {inithealth = 3}", "must be a table"),
     ],
 )
-def test_a_mistake_is_told_with_the_file(text: str, says: str, tmp_path: Path) -> None:
+def test_a_mistake_is_reported_with_the_file(text: str, says: str, tmp_path: Path) -> None:
     file = written(tmp_path, "inithealth.toml", text)
     with pytest.raises(ValueError, match=says) as raised:
         load(file)

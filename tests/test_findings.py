@@ -77,7 +77,7 @@ def test_the_key_is_code_and_culprit() -> None:
     assert made(Severity.ERROR, "IH405").key == "IH405"
 
 
-def test_the_error_tells_the_whole_table() -> None:
+def test_the_error_shows_the_whole_table() -> None:
     judged = report(made(Severity.ERROR, "IH106", "fc1"))
     with pytest.raises(UnhealthyInit) as raised:
         judged.raise_if_unhealthy()

@@ -261,11 +261,11 @@ def test_hooks_return_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
     returned: list[Any] = []
 
     def telling(hook: Callable[..., Any]) -> Callable[..., Any]:
-        def told(*args: Any) -> Any:
+        def shown(*args: Any) -> Any:
             returned.append(hook(*args))
             return returned[-1]
 
-        return told
+        return shown
 
     on_module, on_tensor = nn.Module.register_forward_hook, Tensor.register_hook
     monkeypatch.setattr(

@@ -38,12 +38,12 @@ def test_the_training_job_keeps_the_trainings_status(tmp_path: Path) -> None:
 
     script = (ROOT / "examples" / "ci" / "training.sh").read_text()
     (tmp_path / "python").write_text("#!/bin/sh\nexit 3\n")
-    (tmp_path / "inithealth").write_text('#!/bin/sh\necho "$@" > told\n')
+    (tmp_path / "inithealth").write_text('#!/bin/sh\necho "$@" > shown\n')
     for name in ("python", "inithealth"):
         (tmp_path / name).chmod(0o755)
     done = subprocess.run(
         ["/bin/sh", "-c", script], cwd=tmp_path, env={"PATH": f"{tmp_path}:/bin:/usr/bin"}, check=False
     )
     assert done.returncode == 3
-    told = (tmp_path / "told").read_text()
-    assert parser().parse_args(shlex.split(told)).report == "init-health.json"
+    shown = (tmp_path / "shown").read_text()
+    assert parser().parse_args(shlex.split(shown)).report == "init-health.json"

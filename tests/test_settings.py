@@ -63,7 +63,7 @@ def test_a_schedule_without_an_end_is_never_over(schedule: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "shown"),
     [
         ({"schedule": 0}, "at least 1"),
         ({"schedule": -3}, "at least 1"),
@@ -107,8 +107,8 @@ def test_a_schedule_without_an_end_is_never_over(schedule: Any) -> None:
         ({"select": "IH1", "rules": {"dead-units": {"max_share": "many"}}}, "max_share"),
     ],
 )
-def test_a_mistake_is_named_with_what_was_meant(settings: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(told)):
+def test_a_mistake_is_named_with_what_was_meant(settings: dict[str, Any], shown: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(shown)):
         Settings(**settings)
 
 

@@ -1,4 +1,4 @@
-"""A misspelled name is told with the nearest valid one."""
+"""A misspelled name is reported with the nearest valid one."""
 
 from __future__ import annotations
 

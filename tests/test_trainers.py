@@ -126,10 +126,10 @@ def test_the_command_line_sets_it_up_from_yaml(tmp_path: Path, monkeypatch: pyte
     )
     command_line(monkeypatch)
     LightningCLI(Net, args=["fit", "--config", str(path)], **CLI)
-    told = Report.from_json(report.read_text())
-    assert errors(told) == ["IH201"]
-    assert told.step == 1
-    assert [skipped.code for skipped in told.skipped if skipped.reason == "not selected"] == ["IH301"]
+    shown = Report.from_json(report.read_text())
+    assert errors(shown) == ["IH201"]
+    assert shown.step == 1
+    assert [skipped.code for skipped in shown.skipped if skipped.reason == "not selected"] == ["IH301"]
 
 
 def test_a_misspelt_setting_ends_the_command_line_before_the_training(monkeypatch: pytest.MonkeyPatch) -> None:

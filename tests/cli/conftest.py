@@ -177,7 +177,7 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
             status = main([str(word) for word in words])
         except SystemExit as left:  # argparse's
             status = left.code if isinstance(left.code, int) else 1
-        told = capsys.readouterr()
-        return Line(status, told.out, told.err)
+        shown = capsys.readouterr()
+        return Line(status, shown.out, shown.err)
 
     return command

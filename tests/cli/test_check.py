@@ -85,7 +85,7 @@ def test_memory_that_nobody_fills_is_certain_to_be_seen(run: Run) -> None:
     assert "middle" in report(done.out).causes[0].layers
 
 
-def test_of_several_seeds_the_worst_is_told(run: Run) -> None:
+def test_of_several_seeds_the_worst_is_reported(run: Run) -> None:
     done = run("check", "mine.nets:at_random", "--seeds", "6", "--output-format", "json")
     assert done.status == 1
     found = report(done.out)
@@ -164,12 +164,12 @@ def test_a_wrong_input_is_2_with_one_clear_line(words: tuple[str, ...], says: st
     assert sorted(path.name for path in folder.iterdir()) == before  # nothing half-written
 
 
-def test_whoever_waits_is_told_for_what(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_waits_is_reported_for_what(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "inithealth: " not in run("check", "mine.nets:healthy").err
     monkeypatch.setattr(progress, "_PATIENCE", 0.0)
-    told = run("check", "mine.nets:healthy", "--seeds", "2").err
-    assert "inithealth: importing mine.nets:healthy ..." in told
-    assert "inithealth: checking mine.nets:healthy (seed 1 of 0 to 1) ..." in told
+    shown = run("check", "mine.nets:healthy", "--seeds", "2").err
+    assert "inithealth: importing mine.nets:healthy ..." in shown
+    assert "inithealth: checking mine.nets:healthy (seed 1 of 0 to 1) ..." in shown
 
 
 @pytest.mark.parametrize(("text", "dtype"), [("4,7:int64", torch.int64), ("4,7", torch.float32)])

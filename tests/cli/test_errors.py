@@ -34,11 +34,11 @@ def test_only_the_frames_of_their_own_code_are_shown(capsys: pytest.CaptureFixtu
     error = raised_in_a_library()
     assert [frame.name for frame in their_frames(error)] == ["raised_in_a_library"]
     show_their_frames(error)
-    told = capsys.readouterr().err
-    assert told.startswith("Traceback (most recent call last):\n")
-    assert "raised_in_a_library" in told
-    assert "decoder.py" not in told
-    assert "JSONDecodeError: " in told.splitlines()[-1]
+    shown = capsys.readouterr().err
+    assert shown.startswith("Traceback (most recent call last):\n")
+    assert "raised_in_a_library" in shown
+    assert "decoder.py" not in shown
+    assert "JSONDecodeError: " in shown.splitlines()[-1]
 
 
 def test_where_no_frame_is_theirs_the_last_one_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

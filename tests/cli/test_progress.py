@@ -1,4 +1,4 @@
-"""Whoever waits is told for what."""
+"""The line that says what is running appears after two seconds."""
 
 from __future__ import annotations
 

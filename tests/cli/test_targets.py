@@ -59,8 +59,8 @@ def test_a_function_that_returns_no_model_is_refused(returned: str, says: str, f
 
 def test_what_they_print_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     find("mine.nets:healthy").make()
-    told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "made by a user who prints\n")
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "made by a user who prints\n")
 
 
 def test_an_interrupt_is_passed_on() -> None:

@@ -68,7 +68,7 @@ def test_sigmoids_in_a_row_are_distinguished_from_small_weights() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layers", "told"),
+    ("layers", "shown"),
     [
         (body(0.5), "the weights of fc0 have 0.5x the gain that preserves the signal through relu"),
         (
@@ -85,8 +85,8 @@ def test_sigmoids_in_a_row_are_distinguished_from_small_weights() -> None:
         ([], "the scale of the weights is as expected; operations between the layers scale the signal"),
     ],
 )
-def test_gains_are_explained(layers: list[Layer], told: str) -> None:
-    assert gain_causes.explain(layers, LIMITS) == told
+def test_gains_are_explained(layers: list[Layer], shown: str) -> None:
+    assert gain_causes.explain(layers, LIMITS) == shown
 
 
 def test_a_signal_that_an_activation_bends_is_followed_through_it() -> None:
@@ -94,13 +94,13 @@ def test_a_signal_that_an_activation_bends_is_followed_through_it() -> None:
     weak = [layer(f"fc{n}", n, activation="tanh", weight={"rms": wanted / 2}) for n in range(20)]
     strong = [layer(f"fc{n}", n, activation="tanh", weight={"rms": wanted * 2}) for n in range(20)]
     # A small signal passes tanh unbent: 0.8 a layer is left of it, not 0.5.
-    assert 1000 * 0.5**20 < told(gain_causes.explain(weak, LIMITS)) < (1.5925 / 2) ** 20
-    assert told(gain_causes.explain(strong, LIMITS)) < 4  # tanh bounds the signal, but not the gradient
-    assert told(gain_causes.explain(strong, LIMITS, of="gradient")) > 30
+    assert 1000 * 0.5**20 < shown(gain_causes.explain(weak, LIMITS)) < (1.5925 / 2) ** 20
+    assert shown(gain_causes.explain(strong, LIMITS)) < 4  # tanh bounds the signal, but not the gradient
+    assert shown(gain_causes.explain(strong, LIMITS, of="gradient")) > 30
     assert "over 20 layers this scales the gradient" in gain_causes.explain(strong, LIMITS, of="gradient")
 
 
-def told(explanation: str) -> float:
+def shown(explanation: str) -> float:
     """The factor that an explanation ends with."""
     return float(explanation.rpartition(" ")[2].rstrip("x"))
 

@@ -32,7 +32,7 @@ def found(of: Recording, **limits: Any) -> list[Missed]:
     return list(missed_by_scheme(of, MissedLimits(**limits)))
 
 
-def test_the_group_tells_what_the_layer_should_have_been() -> None:
+def test_the_group_shows_what_the_layer_should_have_been() -> None:
     (one,) = found(network())
     assert [each.name for each in one.layers] == ["block.fc1_0"]
     assert [each.name for each in one.followers] == [f"block.fc2_{at}" for at in range(4)]

@@ -37,7 +37,7 @@ def around(*names: str) -> dict[str, dict[str, Any]]:
     return {name: {"bypassable": True} for name in names}
 
 
-def test_a_trunk_of_one_layer_tells_nothing() -> None:
+def test_a_trunk_of_one_layer_shows_nothing() -> None:
     assert len(signal_path.main_path(made(changes=around("fc0", "fc1", "fc2", "fc3")))) == 5
     two = signal_path.main_path(made(changes=around("fc0", "fc1", "fc2")))
     assert [layer.name for layer, _ in two] == ["fc3", "head"]

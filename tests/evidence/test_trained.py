@@ -61,7 +61,7 @@ def test_limits_are_inclusive(weight: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "kind", "tells"),
+    ("shape", "kind", "shows"),
     [
         ((8, 8), "linear", True),
         ((7, 96), "linear", False),
@@ -73,8 +73,8 @@ def test_limits_are_inclusive(weight: dict[str, Any]) -> None:
         ((64, 8, 7), "bmm", False),
     ],
 )
-def test_small_sides_tell_nothing(shape: tuple[int, ...], kind: str, tells: bool) -> None:
-    assert bool(found(*(matrix(name, shape=shape, kind=kind) for name in "qkv"))) is tells
+def test_small_sides_tell_nothing(shape: tuple[int, ...], kind: str, shows: bool) -> None:
+    assert bool(found(*(matrix(name, shape=shape, kind=kind) for name in "qkv"))) is shows
 
 
 @pytest.mark.parametrize(("fresh", "expected"), [(2, {"q", "k", "v"}), (3, set()), (4, set())])

@@ -11,7 +11,7 @@ from tests.rules.recordings import layer
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "shown"),
     [
         (0.0, "0"),
         (1.0, "1"),
@@ -31,12 +31,12 @@ from tests.rules.recordings import layer
         (math.nan, "nan"),
     ],
 )
-def test_numbers_have_three_digits(value: float, told: str) -> None:
-    assert number(value) == told
+def test_numbers_have_three_digits(value: float, shown: str) -> None:
+    assert number(value) == shown
 
 
 @pytest.mark.parametrize(
-    ("factor", "told"),
+    ("factor", "shown"),
     [
         (1.04, "1x"),
         (2.87, "2.9x"),
@@ -47,8 +47,8 @@ def test_numbers_have_three_digits(value: float, told: str) -> None:
         (0.0281, "0.028x"),
     ],
 )
-def test_factors_have_two_digits(factor: float, told: str) -> None:
-    assert times(factor) == told
+def test_factors_have_two_digits(factor: float, shown: str) -> None:
+    assert times(factor) == shown
 
 
 def test_singular_and_plural() -> None:
@@ -63,7 +63,7 @@ def test_what_a_layer_is_called() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "shown"),
     [
         (["a"], "a"),
         (["a", "b", "c"], "a, b, c"),
@@ -72,6 +72,6 @@ def test_what_a_layer_is_called() -> None:
         (["a", "a", "b", "b", "c"], "a, b, c"),
     ],
 )
-def test_a_group_is_named_in_forward_order(names: list[str], told: str) -> None:
+def test_a_group_is_named_in_forward_order(names: list[str], shown: str) -> None:
     layers = [layer(name, index) for index, name in enumerate(names)]
-    assert span(layers) == span(layers[::-1]) == told
+    assert span(layers) == span(layers[::-1]) == shown

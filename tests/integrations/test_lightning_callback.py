@@ -214,7 +214,7 @@ def test_without_verbosity_the_log_is_empty_and_the_report_is_there(
     assert [record for record in caplog.records if record.name == "inithealth"] == []
 
 
-def test_what_only_time_tells_is_raised_when_it_is_known() -> None:
+def test_what_only_time_shows_is_raised_when_it_is_known() -> None:
     callback = InitHealth("raise")
     with pytest.raises(UnhealthyInit):
         fit(module(never_waking()), [callback])
@@ -224,20 +224,20 @@ def test_what_only_time_tells_is_raised_when_it_is_known() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"schedule": 100}, {"until": 0}], ids=["every 100th", "step 0 only"])
-def test_what_only_time_tells_is_told_on_steps_that_are_not_watched_too(settings: dict[str, Any]) -> None:
+def test_what_only_time_shows_is_reported_on_steps_that_are_not_watched_too(settings: dict[str, Any]) -> None:
     with pytest.raises(UnhealthyInit):
         fit(module(never_waking()), [InitHealth("raise", settings=settings)])
 
 
 def test_on_alert_is_called_once_a_cause_and_may_fail() -> None:
-    told: list[Finding] = []
+    shown: list[Finding] = []
 
     def page(finding: Finding) -> None:
-        told.append(finding)
+        shown.append(finding)
         raise ConnectionError("the pager is down")
 
     assert fit(module(vanishing()), [InitHealth(on_alert=page)]).global_step == 6
-    assert [(finding.code, finding.role) for finding in told] == [("IH201", "cause")]
+    assert [(finding.code, finding.role) for finding in shown] == [("IH201", "cause")]
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_on_alert_is_called_once_a_cause_and_may_fail() -> None:
         ({"settings": {"rules": {"dead-units": {"mx": 1}}}}, "unknown option of dead-units 'mx'"),
     ],
 )
-def test_misspelt_options_are_told_at_once(options: dict[str, Any], says: str) -> None:
+def test_misspelt_options_are_reported_at_once(options: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         InitHealth(**options)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.invariance.examples import few
 from tests.invariance.rebuilt import FIXED_SIZE, KINDS, rebuilt
-from tests.invariance.verdicts import judged, own_verdict, told, verdict
+from tests.invariance.verdicts import judged, own_verdict, shown, verdict
 
 LARGEST, LARGEST_SLOW = 512, 48  # pictures and sequences take far longer than vectors
 
@@ -24,7 +24,7 @@ SLOW = [name for name in KINDS if name not in FIXED_SIZE and not is_fast(name)]
 
 
 def same_at(name: str, samples: int) -> None:
-    assert told(verdict(judged(rebuilt(name, samples=samples)))) == told(own_verdict(name))
+    assert shown(verdict(judged(rebuilt(name, samples=samples)))) == shown(own_verdict(name))
 
 
 @pytest.mark.parametrize("name", FAST)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.invariance.examples import few
 from tests.invariance.rebuilt import KINDS, rebuilt
 from tests.invariance.shuffled import shuffled
-from tests.invariance.verdicts import judged, own_verdict, told, verdict
+from tests.invariance.verdicts import judged, own_verdict, shown, verdict
 from tests.invariance.wiring import WIRINGS, permuted
 
 WIRED = [name for name in KINDS if type(rebuilt(name).model) in WIRINGS]
@@ -22,14 +22,14 @@ seeds = st.integers(0, 2**16)
 @given(seed=seeds)
 def test_the_order_of_units(name: str, seed: int) -> None:
     case = rebuilt(name)
-    assert told(verdict(judged(case, permuted(case.model, seed)))) == told(own_verdict(name))
+    assert shown(verdict(judged(case, permuted(case.model, seed)))) == shown(own_verdict(name))
 
 
 @pytest.mark.parametrize("name", KINDS)
 @few
 @given(seed=seeds)
 def test_the_order_of_samples(name: str, seed: int) -> None:
-    assert told(verdict(judged(shuffled(rebuilt(name), seed)))) == told(own_verdict(name))
+    assert shown(verdict(judged(shuffled(rebuilt(name), seed)))) == shown(own_verdict(name))
 
 
 HEALTHY_KINDS = "he_relu_10 batch_norm zero_gamma_resnet frozen_backbone post_norm_transformer tied_gpt lstm".split()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tests.invariance.rebuilt import KINDS, rebuilt
-from tests.invariance.verdicts import judged, own_verdict, told, verdict
+from tests.invariance.verdicts import judged, own_verdict, shown, verdict
 from tests.zoo.case import Case
 
 
@@ -34,4 +34,4 @@ def _cast(values: Any, dtype: torch.dtype) -> Any:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_double_precision(name: str) -> None:
-    assert told(verdict(judged(doubled(rebuilt(name))))) == told(own_verdict(name))
+    assert shown(verdict(judged(doubled(rebuilt(name))))) == shown(own_verdict(name))

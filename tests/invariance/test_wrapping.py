@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tests.invariance.examples import few
 from tests.invariance.rebuilt import KINDS, rebuilt
-from tests.invariance.verdicts import Verdict, judged, own_verdict, told, verdict
+from tests.invariance.verdicts import Verdict, judged, own_verdict, shown, verdict
 from tests.invariance.wrapping import halves_nested, in_container, in_sequential, members_wrapped
 from tests.zoo.case import Case, original_layers
 
@@ -29,13 +29,13 @@ def unwrapped(case: Case, wrapped: nn.Module) -> Verdict:
 def test_a_container_around_the_network(name: str) -> None:
     case = rebuilt(name)
     around = in_sequential if isinstance(case.batch, Tensor) else in_container
-    assert told(unwrapped(case, around(case.model))) == told(own_verdict(name))
+    assert shown(unwrapped(case, around(case.model))) == shown(own_verdict(name))
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_sequences_of_sequences(name: str) -> None:
     case = rebuilt(name)
-    assert told(unwrapped(case, halves_nested(case.model))) == told(own_verdict(name))
+    assert shown(unwrapped(case, halves_nested(case.model))) == shown(own_verdict(name))
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -43,7 +43,7 @@ def test_sequences_of_sequences(name: str) -> None:
 @given(seed=st.integers(0, 2**16))
 def test_containers_around_some_layers(name: str, seed: int) -> None:
     case = rebuilt(name)
-    assert told(unwrapped(case, members_wrapped(case.model, seed))) == told(own_verdict(name))
+    assert shown(unwrapped(case, members_wrapped(case.model, seed))) == shown(own_verdict(name))
 
 
 # A weight eight times smaller than its peers', that a norm or a skip keeps from doing harm: a warning.
@@ -65,4 +65,4 @@ def test_an_odd_layer_is_odd_in_any_container(name: str, layer: str, seed: int) 
         case.model.get_parameter(f"{layer}.weight").mul_(1 / 8)
     expected = verdict(judged(case))
     assert {blame.culprit for blame in expected} == {layer}
-    assert told(unwrapped(case, members_wrapped(case.model, seed))) == told(expected)
+    assert shown(unwrapped(case, members_wrapped(case.model, seed))) == shown(expected)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tests.invariance.rebuilt import KINDS, rebuilt
-from tests.invariance.verdicts import judged, own_verdict, told, verdict
+from tests.invariance.verdicts import judged, own_verdict, shown, verdict
 from tests.invariance.writing import WAYS
 
 # The length of a unit whose weights are zero has no direction: PyTorch's weight norm makes NaN of it.
@@ -37,4 +37,4 @@ def test_a_twin_has_the_same_verdict(name: str, way: str) -> None:
     case = rebuilt(name)
     report = judged(case, WAYS[way](case.model))
     assert not report.not_measured
-    assert told(verdict(report, lambda layer: layer.removeprefix("model."))) == told(own_verdict(name))
+    assert shown(verdict(report, lambda layer: layer.removeprefix("model."))) == shown(own_verdict(name))

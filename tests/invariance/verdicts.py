@@ -52,7 +52,7 @@ def own_verdict(name: str) -> Verdict:
     return verdict(judged(rebuilt(name)))
 
 
-def told(verdict: Iterable[Blame]) -> str:
+def shown(verdict: Iterable[Blame]) -> str:
     """A verdict in one line, and in the same words for the same verdict."""
     lines = (f"{b.code} {b.severity.value} {b.culprit} of {', '.join(sorted(b.layers))}" for b in verdict)
     return "; ".join(sorted(lines)) or "healthy"

@@ -1,4 +1,4 @@
-"""Settings for single layers: judged otherwise, not judged, or meant and told with the reason."""
+"""Settings for single layers: judged otherwise, not judged, or meant and shown with the reason."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_last_override_counts() -> None:
     assert codes(judged(spread=0.02, select=["IH206"], overrides=both[::-1])) == []
 
 
-def test_what_is_meant_is_told_with_the_reason_and_fails_nothing() -> None:
+def test_what_is_meant_is_reported_with_the_reason_and_fails_nothing() -> None:
     before = judged(fail_on="warning")
     assert not before.ok
     report = judged(fail_on="warning", suppress=[{"rule": "IH104", "layers": "2", "reason": "a pooling, written so"}])
@@ -72,7 +72,7 @@ def test_what_is_meant_is_told_with_the_reason_and_fails_nothing() -> None:
     assert "suppressed: a pooling, written so" in str(report)
 
 
-def test_a_suppression_that_nothing_needs_is_told() -> None:
+def test_a_suppression_that_nothing_needs_is_reported() -> None:
     suppress = [{"rule": "zero-weights", "layers": "head", "reason": "starts at zero"}]
     report = judged(suppress=suppress)
     assert "unused suppression: zero-weights on head matches no finding" in report.notes

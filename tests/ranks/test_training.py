@@ -38,10 +38,10 @@ def environment() -> dict[str, str]:
 @lru_cache
 def alone(folder: Path) -> Recording:
     assert trained("single", 1, folder).returncode == 0
-    return told(folder, 0)
+    return shown(folder, 0)
 
 
-def told(folder: Path, rank: int) -> Recording:
+def shown(folder: Path, rank: int) -> Recording:
     kept: dict[str, Any] = json.loads((folder / f"rank{rank}.json").read_text())
     return Recording.model_validate_json(kept["recording"])
 
@@ -57,8 +57,8 @@ def numbers(step: Step) -> dict[str, float]:
     for m in step.layers:
         for place, signal in (("input", m.input), ("output", m.output), ("gradient", m.gradient)):
             if signal is not None:
-                told = {"rms": signal.rms, "zeros": signal.zero_share, "numel": signal.numel}
-                found |= {f"{m.layer} {place} {name}": value for name, value in told.items()}
+                shown = {"rms": signal.rms, "zeros": signal.zero_share, "numel": signal.numel}
+                found |= {f"{m.layer} {place} {name}": value for name, value in shown.items()}
         found[f"{m.layer} weight gradient"] = m.weight_gradient
     return {name: value for name, value in found.items() if value is not None}
 
@@ -69,7 +69,7 @@ def test_the_numbers_are_those_of_one_process_with_the_whole_batch(kind: str, pr
     done = trained(kind, processes, tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     for rank in range(processes):
-        several = told(tmp_path, rank)
+        several = shown(tmp_path, rank)
         assert several.not_measured == ()
         for one, other in zip(single.layers, several.layers, strict=True):
             assert other.name == one.name

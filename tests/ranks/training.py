@@ -100,11 +100,11 @@ def main() -> None:
     )
     model = Net(kind, broken=on_unhealthy == "raise", killed=killed)
     trainer.fit(model)
-    told = {
+    shown = {
         "recording": callback.state_dict().get("recording"),
         "weights": hashlib.sha256(b"".join(_bytes(p) for p in model.parameters())).hexdigest(),
     }
-    (folder / f"rank{trainer.global_rank}.json").write_text(json.dumps(told))
+    (folder / f"rank{trainer.global_rank}.json").write_text(json.dumps(shown))
 
 
 def _bytes(parameter: Tensor) -> bytes:

@@ -30,8 +30,8 @@ def line(layer: Layer) -> Line:
     feeds = layer.feeds + (f":{layer.activation}" if layer.activation else "")
     parent = layer.name.rpartition(".")[0]
     scales = [name.removeprefix(f"{parent}.").removesuffix(".weight") for name in layer.scales]
-    told = "".join(mark for mark, on in marks.items() if on)
-    return layer.name, layer.kind, fans, feeds, told or "-", ",".join(scales)
+    shown = "".join(mark for mark, on in marks.items() if on)
+    return layer.name, layer.kind, fans, feeds, shown or "-", ",".join(scales)
 
 
 def table(layers: Sequence[Layer]) -> list[Line]:

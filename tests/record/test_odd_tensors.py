@@ -1,4 +1,4 @@
-"""Whatever a layer returns or holds is measured, or told as not measured; and the run goes on."""
+"""Whatever a layer returns or holds is measured, or shown as not measured; and the run goes on."""
 
 from __future__ import annotations
 
@@ -108,12 +108,12 @@ def _warned_each_time() -> Iterator[None]:
 def silent(report: Report) -> set[str]:
     """Layers that take part, of which some number is missing without a word."""
     measured = {m.layer: m for m in report.measurements}
-    told = {line.partition(":")[0] for line in report.not_measured}
+    shown = {line.partition(":")[0] for line in report.not_measured}
     found = set()
     for layer in report.layers:
         found_at = measured.get(layer.name)
         complete = found_at is not None and found_at.output is not None
-        if (layer.called or layer.reaches_loss) and not complete and not told & {layer.name, layer.module}:
+        if (layer.called or layer.reaches_loss) and not complete and not shown & {layer.name, layer.module}:
             found.add(layer.name)
     return found
 
@@ -137,7 +137,7 @@ def test_an_odd_output_is_measured(way: str, name: str) -> None:
 
 @both
 @pytest.mark.parametrize("name", BLIND)
-def test_an_output_without_real_values_is_told(way: str, name: str) -> None:
+def test_an_output_without_real_values_is_reported(way: str, name: str) -> None:
     report = WAYS[way](Net(*BLIND[name]), X)
     assert any(line.startswith("odd: ") for line in report.not_measured)
     assert not silent(report)
@@ -150,7 +150,7 @@ def test_of_several_tensors_the_first_that_holds_values_is_measured(way: str) ->
 
 
 @both
-def test_an_empty_output_is_told(way: str) -> None:
+def test_an_empty_output_is_reported(way: str) -> None:
     report = WAYS[way](Net(lambda y: y[:0], lambda o: o.sum(0, keepdim=True).expand(3, 6) + 1), X)
     assert not silent(report)
 
@@ -234,7 +234,7 @@ NETS: dict[str, Callable[[], tuple[nn.Module, Any]]] = {
 
 @both
 @pytest.mark.parametrize("name", NETS)
-def test_an_odd_net_is_measured_or_told(way: str, name: str) -> None:
+def test_an_odd_net_is_measured_or_reported(way: str, name: str) -> None:
     report = WAYS[way](*NETS[name]())
     assert not silent(report)
     assert any(measurement.output for measurement in report.measurements)
@@ -264,7 +264,7 @@ def test_a_lazy_or_meta_parameter_is_refused_with_what_to_do() -> None:
 
 @both
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
-def test_a_scripted_part_is_told_and_the_rest_measured(way: str) -> None:
+def test_a_scripted_part_is_reported_and_the_rest_measured(way: str) -> None:
     model = nn.Sequential(layer(), torch.jit.script(nn.Sequential(layer(), nn.ReLU())), layer(6, 2))
     report = WAYS[way](model, X)
     assert any(line.startswith("1") and "script" in line for line in report.not_measured)

@@ -21,7 +21,7 @@ from inithealth.record.recorder import Recorder
 from inithealth.recording import Measurement
 from tests.record import state
 from tests.record.reading import Reading, read, squares
-from tests.record.twins import assert_tells, numbers
+from tests.record.twins import assert_shows, numbers
 
 X = torch.randn(8, 6, generator=torch.Generator().manual_seed(2))
 
@@ -54,11 +54,11 @@ def test_inputs_outputs_and_gradients_are_those_of_the_tensors(functional: bool)
     reading = read(model, X)
     assert list(reading.measured) == ["one", "two"]
     for name, measured in reading.measured.items():
-        assert_tells(measured.input, numbers(model.kept[f"{name} input"]))
-        assert_tells(measured.output, numbers(model.kept[name]))
+        assert_shows(measured.input, numbers(model.kept[f"{name} input"]))
+        assert_shows(measured.output, numbers(model.kept[name]))
         gradient = model.kept[name].grad
         assert gradient is not None
-        assert_tells(measured.gradient, numbers(gradient))
+        assert_shows(measured.gradient, numbers(gradient))
         weight = dict(model.named_parameters())[f"{name}.weight"]
         assert weight.grad is not None
         assert measured.weight_gradient == pytest.approx(math.hypot(*numbers(weight.grad)), rel=1e-5)
@@ -84,10 +84,10 @@ def test_the_networks_inputs_are_measured_and_targets_are_not() -> None:
     net.model, net.forward = model, forward
     inputs = read(net, X, 100 * X, loss=lambda value: value).recording.inputs
     assert list(inputs) == ["batch[0]"]
-    assert_tells(inputs["batch[0]"], numbers(X))
+    assert_shows(inputs["batch[0]"], numbers(X))
 
 
-def test_of_the_head_it_is_told_how_its_input_differs_between_samples() -> None:
+def test_of_the_head_it_is_reported_how_its_input_differs_between_samples() -> None:
     same = torch.ones(8, 6)
     model = Seen()
     for x, wanted in ((same, 0.0), (X, None)):
@@ -121,9 +121,9 @@ class Repeated(nn.Module):
 def test_a_layer_called_several_times_is_measured_over_all_calls(calls: int, functional: bool) -> None:
     model = Repeated(calls, functional)
     measured = read(model, X).measured["layer"]
-    assert_tells(measured.output, [value for tensor in model.kept for value in numbers(tensor)])
+    assert_shows(measured.output, [value for tensor in model.kept for value in numbers(tensor)])
     coming = [tensor.grad for tensor in model.kept if tensor.grad is not None]
-    assert_tells(measured.gradient, [value for gradient in coming for value in numbers(gradient)])
+    assert_shows(measured.gradient, [value for gradient in coming for value in numbers(gradient)])
 
 
 def test_of_a_layer_called_endlessly_some_calls_are_measured() -> None:
@@ -175,7 +175,7 @@ def test_an_output_is_measured_before_it_is_changed_in_place(name: str, exact: b
 
     model = Changing()
     reading = read(model, X, exact=exact)
-    assert_tells(reading.measured["layer"].output, numbers(model.before))
+    assert_shows(reading.measured["layer"].output, numbers(model.before))
     assert not reading.recorder.not_measured
 
 
@@ -237,7 +237,7 @@ def live(model: nn.Module, exact: bool = False) -> Reading:
 
 
 @pytest.mark.parametrize("reentrant", [True, False])
-def test_where_a_checkpoint_hides_the_gradients_it_is_told(reentrant: bool) -> None:
+def test_where_a_checkpoint_hides_the_gradients_it_is_reported(reentrant: bool) -> None:
     model = Blocks(reentrant)
     with inithealth.watch(model) as monitor:
         loss = squares(model(X))
@@ -314,7 +314,7 @@ def test_attached_twice_a_call_is_measured_once() -> None:
     assert measured.output.numel == 8 * 5
 
 
-def test_an_error_in_a_hook_is_told_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_a_hook_is_reported_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*args: Any) -> None:
         raise ZeroDivisionError("mine")
 
@@ -494,7 +494,7 @@ def test_attention_is_measured_though_no_hook_sees_its_output_projection() -> No
     for exact in (True, False):
         model = Attending()
         measured = read(model, X.view(2, 4, 6), exact=exact).measured
-        assert_tells(measured["attention.out_proj"].output, numbers(model.output))
+        assert_shows(measured["attention.out_proj"].output, numbers(model.output))
         assert measured["attention"].output is not None
         assert measured["attention"].output.numel == 8 * 18
 
@@ -513,5 +513,5 @@ def test_a_function_of_a_modules_weight_and_the_module_itself_are_both_seen() ->
 
     model = Direct()
     measured = read(model, X).measured["layer"]
-    assert_tells(measured.output, numbers(model.output))
+    assert_shows(measured.output, numbers(model.output))
     assert measured.gradient is not None

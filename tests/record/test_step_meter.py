@@ -99,7 +99,7 @@ def test_gradients_that_are_kept_elsewhere_are_not_measured() -> None:
     assert "gradients of the weights" in " ".join(training.meter.recorder.not_measured)
 
 
-def test_a_loss_that_broke_before_is_told_with_the_step() -> None:
+def test_a_loss_that_broke_before_is_reported_with_the_step() -> None:
     training = Training()
     training.meter.losses.add(2, math.nan)
     step, _ = training.meter.measured(3, training.backward(), first=True)

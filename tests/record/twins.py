@@ -40,7 +40,7 @@ def statistics(values: Sequence[float]) -> dict[str, float]:
     }
 
 
-def assert_tells(signal: Signal | None, values: Sequence[float], numel: int | None = None) -> None:
+def assert_shows(signal: Signal | None, values: Sequence[float], numel: int | None = None) -> None:
     """The signal is that of these values, sampled from ``numel`` ones."""
     assert signal is not None
     wanted = statistics(values)

@@ -23,7 +23,7 @@ WRITE_SCHEMA = (
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_each_tells_of_nothing_too(name: str) -> None:
+def test_each_shows_of_nothing_too(name: str) -> None:
     rendered(EMPTY, name)
 
 

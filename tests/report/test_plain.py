@@ -8,10 +8,10 @@ from inithealth.report.plain import plain, shortened
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("plain", "plain"), ("\t", r"\t"), ("é", r"\xe9"), ("\\n", "\\n"), ("", "")]
+    ("text", "shown"), [("plain", "plain"), ("\t", r"\t"), ("é", r"\xe9"), ("\\n", "\\n"), ("", "")]
 )
-def test_plain(text: str, told: str) -> None:
-    assert plain(text) == told
+def test_plain(text: str, shown: str) -> None:
+    assert plain(text) == shown
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def _everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 class Sink:
-    """Remembers what it is told."""
+    """Remembers what it is reported."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.calls: list[str] = []
@@ -156,27 +156,27 @@ def test_without_verbosity_nothing_is_logged_and_the_others_get_all(caplog: pyte
     assert (alarms, sink.calls) == ([cause()], ["report", "report"])
 
 
-def test_a_cause_that_gets_worse_is_told_again_and_one_that_gets_better_is_not() -> None:
-    told: list[Finding] = []
-    alerts = Alerts(on_alert=told.append)
+def test_a_cause_that_gets_worse_is_reported_again_and_one_that_gets_better_is_not() -> None:
+    shown: list[Finding] = []
+    alerts = Alerts(on_alert=shown.append)
     for severity in (Severity.WARNING, Severity.ERROR, Severity.WARNING, Severity.ERROR):
         judge(alerts, cause(severity=severity))
-    assert [finding.severity for finding in told] == [Severity.WARNING, Severity.ERROR]
+    assert [finding.severity for finding in shown] == [Severity.WARNING, Severity.ERROR]
 
 
 def test_a_note_rings_no_pager(caplog: pytest.LogCaptureFixture) -> None:
-    told: list[Finding] = []
+    shown: list[Finding] = []
     with caplog.at_level(logging.INFO, "inithealth"):
-        judge(Alerts(on_alert=told.append), cause(severity=Severity.INFO))
-    assert told == []
+        judge(Alerts(on_alert=shown.append), cause(severity=Severity.INFO))
+    assert shown == []
     assert cause().code in caplog.text
 
 
 def test_consequences_are_left_to_their_cause() -> None:
-    told: list[Finding] = []
+    shown: list[Finding] = []
     follows = cause("IH304").model_copy(update={"role": "consequence", "explained_by": "IH204 body.0"})
-    judge(Alerts(on_alert=told.append), cause(), follows)
-    assert told == [cause()]
+    judge(Alerts(on_alert=shown.append), cause(), follows)
+    assert shown == [cause()]
 
 
 def test_the_level_in_the_log_is_the_severity(caplog: pytest.LogCaptureFixture) -> None:
@@ -200,12 +200,12 @@ def test_the_report_is_shown_once_at_the_first_alarm(caplog: pytest.LogCaptureFi
 
 
 def test_ranks_other_than_0_are_quiet(caplog: pytest.LogCaptureFixture) -> None:
-    told: list[Finding] = []
+    shown: list[Finding] = []
     sink = Sink()
-    alerts = Alerts(on_alert=told.append)
+    alerts = Alerts(on_alert=shown.append)
     alerts.quiet, alerts.sinks = True, [sink]
     judge(alerts, cause())
-    assert (told, sink.calls, caplog.records) == ([], [], [])
+    assert (shown, sink.calls, caplog.records) == ([], [], [])
 
 
 def test_every_sink_hears_of_every_step_and_report() -> None:
@@ -225,7 +225,7 @@ def test_without_a_sink_no_recording_is_made() -> None:
     Alerts().measured(costly, RECORDING.steps[0])
 
 
-def test_what_fails_is_logged_and_the_others_are_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_fails_is_logged_and_the_others_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     def pager(finding: Finding) -> Any:
         raise ConnectionError("the pager is down")
 

@@ -53,7 +53,7 @@ def test_a_learning_rate_of_zero_moves_nothing() -> None:
     assert history.waiting
 
 
-def test_the_recording_tells_how_it_is_trained() -> None:
+def test_the_recording_shows_how_it_is_trained() -> None:
     net = perceptron()
     found = started(net, Adam(net[0].parameters(), lr=0.01))[0].recording
     assert (found.optimizer, found.adaptive, found.probation) == ("Adam(lr=0.01)", True, None)

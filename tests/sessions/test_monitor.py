@@ -1,4 +1,4 @@
-"""``watch`` in loops as people write them: what is hooked when, what counts as a step, what is told."""
+"""``watch`` in loops as people write them: what is hooked when, what counts as a step, what is reported."""
 
 from __future__ import annotations
 
@@ -360,7 +360,7 @@ def test_nan_in_a_later_batch_is_the_datas_fault_too() -> None:
     assert {cause.step for cause in report.causes} == {2}
 
 
-def test_a_step_that_cannot_be_measured_is_told_and_the_loop_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_step_that_cannot_be_measured_is_reported_and_the_loop_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     model = perceptron()
     with inithealth.watch(model) as monitor:
         F.cross_entropy(model(INPUTS), TARGETS).backward()

@@ -16,7 +16,7 @@ from inithealth.sessions.one_pass import OnePass
 from tests.sessions.nets import INPUTS, cross_entropy, never_waking, perceptron, zero_head
 
 
-def test_where_frozen_parts_take_no_gradient_the_rest_is_judged_and_that_is_told() -> None:
+def test_where_frozen_parts_take_no_gradient_the_rest_is_judged_and_that_is_reported() -> None:
     class Averaging(nn.Module):
         def __init__(self) -> None:
             super().__init__()

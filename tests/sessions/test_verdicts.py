@@ -1,4 +1,4 @@
-"""When a running training is judged again, and what is told then."""
+"""When a running training is judged again, and what is reported then."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_settings_decide() -> None:
     assert "IH101" not in [cause.code for cause in found.report.causes]
 
 
-def test_a_judgement_is_told_and_is_news_once() -> None:
+def test_a_judgement_is_reported_and_is_news_once() -> None:
     _, found, alerts = verdicts(BROKEN)
     assert not found.take_news()
     found.judge(3)

@@ -107,7 +107,7 @@ def test_a_long_list_is_cut_and_says_so() -> None:
     assert "7 more causes are not shown." in html
 
 
-def test_what_was_not_judged_is_told() -> None:
+def test_what_was_not_judged_is_reported() -> None:
     skipped = (Skipped(code="IH208", rule="loss-at-init", reason="the loss is unknown"),)
     html = rendered(report(skipped=skipped, not_measured=("lstm: packed",), notes=("optimizer: SGD",)))
     for words in ("IH208 loss-at-init: the loss is unknown", "lstm: packed", "optimizer: SGD"):

@@ -158,7 +158,7 @@ def test_the_alert_table_is_a_text_summary(tmp_path: Path) -> None:
     assert event.tensor_proto.string_val[0].decode().startswith("**unhealthy, 1 error**")
 
 
-def test_the_same_findings_are_told_once_and_new_ones_again(tmp_path: Path) -> None:
+def test_the_same_findings_are_reported_once_and_new_ones_again(tmp_path: Path) -> None:
     recording, first, second = plain(3, (0,)), weight_scale("layers.1"), weight_scale("layers.2")
     with SummaryWriter(str(tmp_path)) as writer:
         summaries = Summaries(writer)

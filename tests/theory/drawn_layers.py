@@ -33,9 +33,9 @@ def layer(weight: Tensor, place: str = "linear", name: str = "fc", **more: Any) 
     fan_in, fan_out = rows.shape[1], rows.shape[0] * math.prod(weight.shape[2:]) // groups
     if kind == "embedding":
         fan_in, fan_out = 1, weight.shape[1]
-    told = describe(f"{name}.weight", weight, rows=rows, fan_in=fan_in, fan_out=fan_out, groups=groups)
+    shown = describe(f"{name}.weight", weight, rows=rows, fan_in=fan_in, fan_out=fan_out, groups=groups)
     known = {"kind": kind, "type_name": "Custom", "module": name, "index": 0, "unit_axis": axis, "groups": groups}
-    return Layer.model_validate({**known, "name": name, "weight": told, **more})
+    return Layer.model_validate({**known, "name": name, "weight": shown, **more})
 
 
 def text(*layers: Layer, at: int = 0) -> str:

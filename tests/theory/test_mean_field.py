@@ -127,7 +127,7 @@ def test_a_variance_without_a_fixed_point_vanishes_or_explodes() -> None:
     assert mean_field.fixed_variance("relu", 1.0, bias_std=1.0) == pytest.approx(2.0)
 
 
-def test_chi_tells_order_from_chaos() -> None:
+def test_chi_shows_order_from_chaos() -> None:
     assert mean_field.chi("relu", 1.2) == pytest.approx(0.72, rel=1e-3)
     assert mean_field.chi("relu", 2.0) == pytest.approx(2.0, rel=1e-3)
     assert mean_field.chi("tanh", 0.8) == pytest.approx(0.64, rel=1e-3)

@@ -97,5 +97,5 @@ SINES = {"spectral_edge": 2.0, "rms": 0.5**0.5, "abs_max": 1.0}
         ("norm", {"rms": 2.0}, "unknown"),
     ],
 )
-def test_a_table_of_sines_is_told_by_its_size(kind: str, changes: dict[str, object], expected: str | None) -> None:
+def test_a_table_of_sines_is_reported_by_its_size(kind: str, changes: dict[str, object], expected: str | None) -> None:
     assert named({**SINES, **changes}, kind) == expected

@@ -40,10 +40,10 @@ def test_layers_that_pytorch_has_initialized_are_named_so(module: nn.Module) -> 
         for name, parameter in module.named_parameters():
             if parameter.ndim < 2:
                 continue
-            told = describe(name, parameter, rows=parameter.detach().flatten(1), fan_in=1, fan_out=1)
+            shown = describe(name, parameter, rows=parameter.detach().flatten(1), fan_in=1, fan_out=1)
             kind = {"linear": "linear", "conv": "conv", "bilinear": "bilinear"}.get(kinds(module), "rnn")
             found = Layer(
-                name=name, module="m", kind=kind, type_name=type(module).__name__, index=0, weight=told, unit_axis=0
+                name=name, module="m", kind=kind, type_name=type(module).__name__, index=0, weight=shown, unit_axis=0
             )
             assert text(found) == "PyTorch default"
             assert is_torch_default(found)

@@ -97,7 +97,7 @@ def test_the_network_reads_the_leaves_whose_scale_reaches_a_weight() -> None:
     assert flow_behind(net, net(*leaves).sum()).inputs() == {id(leaves[0])}
 
 
-def test_activations_are_told_with_the_layers_that_feed_them() -> None:
+def test_activations_are_reported_with_the_layers_that_feed_them() -> None:
     net = Written(lambda net, x: net.head((net.one(x) + net.two(x)).relu()), one=linear(), two=linear(), head=linear())
     flow = flow_behind(net, squares(net(X.clone().requires_grad_())))
     ((node, sources),) = flow.activations().items()

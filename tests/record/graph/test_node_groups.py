@@ -74,7 +74,7 @@ def test_a_fused_lstm_is_called_as_the_vocabulary_does() -> None:
     assert "MkldnnRnnLayer" in order([output.grad_fn]).names
 
 
-def test_the_private_attribute_that_tells_shapes_is_there() -> None:
+def test_the_private_attribute_that_shows_shapes_is_there() -> None:
     """``_input_metadata`` is torch's own business: without it no fan is known."""
     node = F.linear(leaf(2, 4), leaf(3, 4)).grad_fn
     assert node is not None

@@ -105,7 +105,7 @@ def test_a_bias_added_by_hand_is_part_of_its_layer() -> None:
     assert found["weight"].bias.name == "offset"
 
 
-def test_a_frozen_layer_is_there_and_told_as_frozen() -> None:
+def test_a_frozen_layer_is_there_and_reported_as_frozen() -> None:
     model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
     model[0].weight.requires_grad_(False)
     found = layers(model, X)
@@ -215,7 +215,7 @@ def test_experts_that_are_alike_are_no_duplicate_units() -> None:
     assert layer.weight.duplicate_rows == 0
 
 
-def test_tokens_alike_are_told_of_an_embedding() -> None:
+def test_tokens_alike_are_reported_of_an_embedding() -> None:
     model = nn.Embedding(6, 4)
     with torch.no_grad():
         model.weight[3] = model.weight[1]

@@ -53,7 +53,7 @@ def test_a_trunk_that_norms_read_is_not_normed_itself() -> None:
     assert fields(lambda net, x: (lambda y: y + net.other(net.norm(y)))(net.body(x)))["normed"] is False
 
 
-def test_a_factor_before_the_activation_is_told() -> None:
+def test_a_factor_before_the_activation_is_reported() -> None:
     assert fields(lambda net, x: (30.0 * net.body(x)).sin())["multiplied"] == 30.0
     assert fields(lambda net, x: net.body(x).sin())["multiplied"] == 1.0
     assert fields(lambda net, x: net.body(x))["multiplied"] == 1.0

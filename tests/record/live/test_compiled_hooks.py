@@ -169,9 +169,9 @@ def test_batches_of_another_size() -> None:
 
 
 def test_what_a_compiled_layer_does_not_show_is_said() -> None:
-    told = train(whole(Net())).report.not_measured
-    assert any("gradient at its output" in line and "32 such layers" in line for line in told)
-    assert any("inithealth.check(model, batch)" in line for line in told)
+    shown = train(whole(Net())).report.not_measured
+    assert any("gradient at its output" in line and "32 such layers" in line for line in shown)
+    assert any("inithealth.check(model, batch)" in line for line in shown)
 
 
 def test_a_model_that_was_compiled_before_is_said_to_show_only_its_weights() -> None:

@@ -30,7 +30,7 @@ def test_a_missing_loss_says_nothing() -> None:
     assert watched(None) is None
 
 
-def test_it_is_told_once() -> None:
+def test_it_is_reported_once() -> None:
     monitor = LossMonitor()
     monitor.add(3, math.nan)
     assert (monitor.taken(), monitor.taken()) == (3, None)

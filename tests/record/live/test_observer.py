@@ -64,7 +64,7 @@ def test_the_layers_that_make_queries_and_keys_know_how_sharp_their_attention_is
     assert found["value"].attention_std is None
 
 
-def test_an_error_in_a_measurement_is_told_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_a_measurement_is_reported_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*args: object) -> None:
         raise ZeroDivisionError("mine")
 

@@ -40,7 +40,7 @@ def test_no_optimizer_is_judged_as_sgd_and_one_plain_one_of_several_as_plain() -
     assert not is_adaptive([optim.Adam(PARAMETERS), optim.SGD(PARAMETERS, lr=0.1)])
 
 
-def test_an_optimizer_is_told_with_its_rates() -> None:
+def test_an_optimizer_is_reported_with_its_rates() -> None:
     groups = [{"params": PARAMETERS}, {"params": [nn.Parameter(torch.ones(1))], "lr": 0.5}]
     assert describe_optimizers([optim.SGD(groups, lr=0.01)]) == "SGD(lr=0.01, 0.5)"
     assert describe_optimizers([optim.Adam(PARAMETERS, lr=torch.tensor(1e-3))]) == "Adam(lr=0.001)"

@@ -82,7 +82,7 @@ def test_a_net_of_zeros_never_wakes() -> None:
     result = trial.result()
     assert set(result.asleep) == {"0.weight", "2.weight"}
     assert result.zero_units == {"0.weight": 1.0, "2.weight": 1.0}
-    assert result.duplicates["0.weight"] == 0  # zeros are told as zeros
+    assert result.duplicates["0.weight"] == 0  # zeros are reported as zeros
     assert result.steps == STEPS
     assert result.settled
 
@@ -90,7 +90,7 @@ def test_a_net_of_zeros_never_wakes() -> None:
 def test_units_that_stay_alike_are_those_that_are_alike() -> None:
     model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
     with torch.no_grad():
-        for copy in (1, 5):  # with the weights that leave it: nothing tells the copies apart
+        for copy in (1, 5):  # with the weights that leave it: nothing shows the copies apart
             model[0].weight[copy], model[0].bias[copy] = model[0].weight[0], model[0].bias[0]
             model[2].weight[:, copy] = model[2].weight[:, 0]
     trial, reading = tried(model, X)
@@ -100,7 +100,7 @@ def test_units_that_stay_alike_are_those_that_are_alike() -> None:
     assert trial.result().duplicates == {"0.weight": 2 / 8}
 
 
-def test_copies_that_are_told_apart_by_what_reads_them_part() -> None:
+def test_copies_that_are_reported_apart_by_what_reads_them_part() -> None:
     model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
     nn.init.constant_(model[0].weight, 0.1)
     nn.init.zeros_(model[0].bias)

@@ -46,7 +46,7 @@ WRITTEN: dict[str, tuple[tuple[int, ...], Callable[[Any, Tensor], Tensor], Tenso
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_a_use_is_told_as_the_graph_tells_it(name: str) -> None:
+def test_a_use_is_reported_as_the_graph_shows_it(name: str) -> None:
     shape, function, x = WRITTEN[name]
     model = Written(lambda net, x: function(net, x), w=parameter(*shape))
     (wanted,) = flow_behind(model, squares(model(x))).operations.values()
@@ -132,7 +132,7 @@ def test_a_scripted_module_is_seen() -> None:
     ]
 
 
-def test_the_factors_of_a_weight_are_told_as_such() -> None:
+def test_the_factors_of_a_weight_are_reported_as_such() -> None:
     model = nn.Sequential(parametrizations.weight_norm(nn.Linear(6, 7)))
     found = uses(model, X)
     assert set(found) == {"0.parametrizations.weight.original0", "0.parametrizations.weight.original1"}
@@ -148,7 +148,7 @@ def test_a_tensor_that_is_made_like_a_parameter_is_none() -> None:
     assert use.input.rms == 0
 
 
-def test_parameters_that_share_one_memory_are_told_apart() -> None:
+def test_parameters_that_share_one_memory_are_reported_apart() -> None:
     flat = torch.randn(6 * 7 + 7 * 2)
     one, two = nn.Parameter(flat[: 6 * 7].view(7, 6)), nn.Parameter(flat[6 * 7 :].view(2, 7))
     found = uses(Written(lambda net, x: F.linear(F.linear(x, net.one), net.two), one=one, two=two), X)
@@ -157,7 +157,7 @@ def test_parameters_that_share_one_memory_are_told_apart() -> None:
 
 @pytest.mark.parametrize(("kind", "rows"), [(nn.LSTM, 5), (nn.GRU, 15)])
 def test_recurrent_layers(kind: Callable[..., nn.Module], rows: int) -> None:
-    """A fused one tells how many gates it has; an unrolled one is a product of matrices."""
+    """A fused one shows how many gates it has; an unrolled one is a product of matrices."""
     model = Written(lambda net, x: net.cell(x)[0], cell=kind(6, 5, batch_first=True))
     found = uses(model, SEQUENCES)
     assert {name: (use.fan_in, use.fan_out) for name, use in found.items()} == {

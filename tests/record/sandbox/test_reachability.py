@@ -70,7 +70,7 @@ def test_where_every_layer_is_reached_nothing_is_run_again() -> None:
     assert split_by_values(unreached(recorder.layers), recorder.naming, 1.0, never) == ((), ())
 
 
-def test_zeros_are_told_from_unused_and_doubling_behind_a_norm_too() -> None:
+def test_zeros_are_reported_from_unused_and_doubling_behind_a_norm_too() -> None:
     zeros = Body(CUTS["detach"])
     for parameter in zeros.body.parameters():
         nn.init.zeros_(parameter)
@@ -117,14 +117,14 @@ def test_the_model_is_put_back_also_after_an_error() -> None:
     assert state.of_model(model) == before
 
 
-def test_a_loss_that_is_nan_whatever_the_weights_are_tells_nothing() -> None:
+def test_a_loss_that_is_nan_whatever_the_weights_are_shows_nothing() -> None:
     model = Body(CUTS["detach"])
     recorder = read(model, X).recorder
     found = split_by_values(unreached(recorder.layers), recorder.naming, float("nan"), lambda: float("nan"))
     assert found == ((), ("body.0", "body.2", "spare"))
 
 
-def test_of_many_unreached_parts_each_is_told_apart() -> None:
+def test_of_many_unreached_parts_each_is_reported_apart() -> None:
     model = Body(CUTS["detach"])
     model.spares = nn.ModuleList(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)) for _ in range(12))
     detached, unused = split(model)
@@ -140,7 +140,7 @@ def test_frozen_layers_are_expected_to_be_unreached() -> None:
 
 
 @pytest.mark.parametrize("way", [*CUTS, "nothing"])
-def test_in_a_live_step_the_constant_that_an_operation_reads_tells(way: str) -> None:
+def test_in_a_live_step_the_constant_that_an_operation_reads_shows(way: str) -> None:
     model = Body(CUTS.get(way, lambda x: x))
     recorder = Recorder(model, exact=False)
     recorder.attach()

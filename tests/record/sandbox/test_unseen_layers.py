@@ -10,7 +10,7 @@ from torch import Tensor, nn
 import inithealth
 from inithealth.record.sandbox.unseen_layers import filled
 from tests.record.reading import read
-from tests.record.twins import assert_tells, numbers
+from tests.record.twins import assert_shows, numbers
 
 X = torch.randn(16, 6, generator=torch.Generator().manual_seed(5))
 
@@ -48,8 +48,8 @@ def test_a_check_describes_what_runs_without_a_graph() -> None:
         assert (weight.fan_in, weight.fan_out) == fans
         assert layers[name].wants == pytest.approx(fans[0] ** -0.5)
         assert layers[name].scheme is not None
-        assert_tells(measured[name].output, numbers(output))
-    assert_tells(measured["first"].input, numbers(X))
+        assert_shows(measured[name].output, numbers(output))
+    assert_shows(measured["first"].input, numbers(X))
     assert not report.not_measured
 
 

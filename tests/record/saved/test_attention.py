@@ -89,7 +89,7 @@ def test_of_small_tensors_every_query_counts() -> None:
 
 
 @pytest.mark.parametrize("way", ["fused", "composed"])
-def test_logits_that_leave_nothing_but_one_key_are_still_told(way: str) -> None:
+def test_logits_that_leave_nothing_but_one_key_are_still_reported(way: str) -> None:
     model, x = attention(FULL[way], gain=30.0), tokens()
     std, top, keys = read(model, x)["q"]
     assert std == pytest.approx(by_hand(model, x)[0], rel=0.25)
@@ -105,7 +105,7 @@ def test_few_keys_say_nothing(way: str) -> None:
     assert read(model, tokens(length=1)) == {}
 
 
-def test_the_sharpest_of_several_uses_is_told() -> None:
+def test_the_sharpest_of_several_uses_is_reported() -> None:
     torch.manual_seed(0)
     project, last = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
 

@@ -78,7 +78,7 @@ def test_classes_are_counted_where_they_are(shape: tuple[int, ...]) -> None:
     assert found.logits_std == pytest.approx(spread(output.movedim(1, -1).reshape(-1, 3).tolist()), rel=1e-4)
 
 
-def test_probabilities_given_for_logits_are_told() -> None:
+def test_probabilities_given_for_logits_are_reported() -> None:
     model = nn.Sequential(nn.Linear(4, 3), nn.Softmax(-1))
     value = F.cross_entropy(model(torch.randn(5, 4)), LABELS)
     assert losses.loss_of(flow_behind(model, value), None).sums_to_one

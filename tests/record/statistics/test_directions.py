@@ -28,7 +28,7 @@ def by_singular_values(x: Tensor) -> float:
     return (total**2 - sum(length**2 for length in lengths)) / apart
 
 
-def told(output: Tensor, unit_axis: int = -1) -> tuple[float, int]:
+def shown(output: Tensor, unit_axis: int = -1) -> tuple[float, int]:
     found = effective(output, unit_axis)
     assert found is not None
     return found
@@ -38,7 +38,7 @@ def told(output: Tensor, unit_axis: int = -1) -> tuple[float, int]:
 @pytest.mark.parametrize("shift", [0.0, 3.0])
 def test_the_ratio_is_that_of_the_singular_values(spectrum: list[float], shift: float) -> None:
     x = normal(40, len(spectrum)) * torch.tensor(spectrum) @ normal(len(spectrum), 60, seed=1) + shift
-    directions, seen = told(x)
+    directions, seen = shown(x)
     assert seen == 39
     assert directions == pytest.approx(max(1.0, by_singular_values(x)), rel=1e-3)
 
@@ -46,47 +46,47 @@ def test_the_ratio_is_that_of_the_singular_values(spectrum: list[float], shift: 
 @pytest.mark.parametrize("count", [1, 2, 8, 32])
 def test_equal_directions_are_counted_though_the_samples_are_few(count: int) -> None:
     turned, _ = torch.linalg.qr(normal(128, count, seed=2))
-    found = [told(normal(256, count, seed=seed) @ turned.t())[0] for seed in range(20)]
+    found = [shown(normal(256, count, seed=seed) @ turned.t())[0] for seed in range(20)]
     assert sum(found) / len(found) == pytest.approx(count, rel=0.05)
 
 
 @pytest.mark.parametrize("samples", [3, 8, 48])
-def test_one_direction_is_told_exactly(samples: int) -> None:
-    assert told(normal(samples, 1) @ normal(1, 64, seed=1))[0] == pytest.approx(1.0, abs=1e-4)
+def test_one_direction_is_reported_exactly(samples: int) -> None:
+    assert shown(normal(samples, 1) @ normal(1, 64, seed=1))[0] == pytest.approx(1.0, abs=1e-4)
 
 
 def test_no_more_is_claimed_than_the_samples_can_show() -> None:
-    assert told(normal(8, 256)) == (7.0, 7)
-    assert told(normal(256, 256)) == (47.0, 47)
-    directions, seen = told(normal(256, 5))
+    assert shown(normal(8, 256)) == (7.0, 7)
+    assert shown(normal(256, 256)) == (47.0, 47)
+    directions, seen = shown(normal(256, 5))
     assert seen == 5
     assert 4 < directions <= 5
 
 
 def test_the_mean_is_no_direction() -> None:
     x = normal(40, 6)
-    assert told(x + 100.0)[0] == pytest.approx(told(x)[0], rel=1e-3)
+    assert shown(x + 100.0)[0] == pytest.approx(shown(x)[0], rel=1e-3)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 1e25, 3e-20])
 def test_outputs_that_are_all_alike_use_none(value: float) -> None:
-    assert told(torch.full((20, 6), value)) == (0.0, 6)
+    assert shown(torch.full((20, 6), value)) == (0.0, 6)
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e30])
 def test_the_scale_does_not_matter(scale: float) -> None:
     x = normal(40, 30)
-    assert told(x * scale)[0] == pytest.approx(told(x)[0], rel=1e-3)
+    assert shown(x * scale)[0] == pytest.approx(shown(x)[0], rel=1e-3)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_any_precision(dtype: torch.dtype) -> None:
     x = normal(40, 30)
-    assert told(x.to(dtype))[0] == pytest.approx(told(x)[0], rel=0.02)
-    assert told((torch.ones(40, 30) + 1e-3 * x).to(torch.bfloat16))[0] == 0.0  # nothing but rounding
+    assert shown(x.to(dtype))[0] == pytest.approx(shown(x)[0], rel=0.02)
+    assert shown((torch.ones(40, 30) + 1e-3 * x).to(torch.bfloat16))[0] == 0.0  # nothing but rounding
 
 
-def test_where_nothing_can_be_told() -> None:
+def test_where_nothing_can_be_reported() -> None:
     broken = normal(40, 30)
     broken[3, 5] = math.nan
     infinite = normal(40, 30)
@@ -101,7 +101,7 @@ def test_maps_count_positions_as_samples() -> None:
     maps = torch.einsum("bkhw,kc->bchw", signals, normal(2, 8, seed=3))
     everything = maps.permute(0, 2, 3, 1).reshape(-1, 8)
     for written in (maps, maps.contiguous(memory_format=torch.channels_last), maps.transpose(2, 3)):
-        directions, seen = told(written, 1)
+        directions, seen = shown(written, 1)
         assert seen == 8
         assert directions == pytest.approx(by_singular_values(everything), rel=0.3)
         assert directions < 2.2
@@ -112,11 +112,11 @@ def test_tokens_of_all_texts_and_places_have_their_turn(shape: tuple[int, ...]) 
     """The first token of every text is the same; what follows differs."""
     output = normal(*shape)
     output[:, 0] = 1.0
-    directions, _ = told(output)
+    directions, _ = shown(output)
     assert directions > 4
     texts, places = shape[0], math.prod(shape[1:-1])
-    by_text = told(normal(texts, *(1 for _ in shape[1:-1]), 8).expand(shape))[0]  # all places of a text alike
-    by_place = told(normal(1, *shape[1:]).expand(shape))[0]  # all texts alike
+    by_text = shown(normal(texts, *(1 for _ in shape[1:-1]), 8).expand(shape))[0]  # all places of a text alike
+    by_place = shown(normal(1, *shape[1:]).expand(shape))[0]  # all texts alike
     assert by_text > min(texts, 8) / 3
     assert by_place > min(places, 8) / 3
 
@@ -127,18 +127,18 @@ def test_what_a_slice_leaves_out_is_not_read(axis: int, size: int) -> None:
     everything = torch.full((40, 6, 6, 8), math.nan)
     part = everything.narrow(axis, 0, size)
     part.copy_(normal(*part.shape))
-    assert told(part) == told(part.contiguous())
+    assert shown(part) == shown(part.contiguous())
 
 
-def test_a_wide_tensor_is_told_by_some_of_its_units() -> None:
+def test_a_wide_tensor_is_reported_by_some_of_its_units() -> None:
     x = normal(40, 1000)
     x[:, ::2] = 0.0
-    assert told(x)[0] > 30
+    assert shown(x)[0] > 30
 
 
 def test_the_units_may_lie_on_any_axis() -> None:
     y = normal(40, 30)
-    assert told(y.t(), 0)[0] == pytest.approx(told(y)[0], rel=1e-6)
+    assert shown(y.t(), 0)[0] == pytest.approx(shown(y)[0], rel=1e-6)
 
 
 def test_it_costs_as_much_as_a_small_matrix_product() -> None:

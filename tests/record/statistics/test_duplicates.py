@@ -115,7 +115,7 @@ def test_zeros_of_both_signs_are_equal() -> None:
     assert first_equal(rows).tolist() == [0, 0, 2, 2]
 
 
-def test_a_bias_tells_units_apart_by_each_of_its_numbers() -> None:
+def test_a_bias_shows_units_apart_by_each_of_its_numbers() -> None:
     rows = torch.ones(3, 2)
     assert first_equal(rows, torch.tensor([1j, 2j, 1j])).tolist() == [0, 1, 0]
     assert first_equal(rows, torch.tensor([1, 2, 1])).tolist() == [0, 0, 0]  # integers hold no real values

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from inithealth.record.statistics.exact import LONG, between_share, careful, exact, norm_of, safe
 from tests.record.odd import tensors
-from tests.record.twins import assert_tells, numbers, statistics
+from tests.record.twins import assert_shows, numbers, statistics
 
 
 @given(tensors())
-def test_exact_tells_every_element(tensor: Tensor) -> None:
-    assert_tells(exact(tensor), numbers(tensor))
+def test_exact_shows_every_element(tensor: Tensor) -> None:
+    assert_shows(exact(tensor), numbers(tensor))
 
 
 def test_a_norm_of_millions_adds_up() -> None:
@@ -28,36 +28,36 @@ def test_a_norm_of_millions_adds_up() -> None:
 
 
 def test_a_scalar_is_measured() -> None:
-    assert_tells(exact(torch.tensor(-3.0)), [-3.0])
-    assert_tells(exact(torch.tensor(0.0)), [0.0])
+    assert_shows(exact(torch.tensor(-3.0)), [-3.0])
+    assert_shows(exact(torch.tensor(0.0)), [0.0])
 
 
 def test_complex_numbers_are_pairs_of_reals() -> None:
     tensor = torch.randn(4, 3, dtype=torch.complex64)
-    assert_tells(exact(tensor), numbers(tensor))
-    assert_tells(exact(tensor.conj()), numbers(tensor.conj()))
-    assert_tells(exact(tensor.conj().imag), numbers(-tensor.imag))
+    assert_shows(exact(tensor), numbers(tensor))
+    assert_shows(exact(tensor.conj()), numbers(tensor.conj()))
+    assert_shows(exact(tensor.conj().imag), numbers(-tensor.imag))
 
 
 @pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc])
 @pytest.mark.filterwarnings("ignore:Sparse CS. tensor support is in beta state:UserWarning")
-def test_a_sparse_tensor_is_told_by_the_values_it_holds(layout: torch.layout) -> None:
+def test_a_sparse_tensor_is_reported_by_the_values_it_holds(layout: torch.layout) -> None:
     dense = torch.tensor([[0.0, 2.0, 0.0], [-1.0, 0.0, 5.0]])
-    assert_tells(exact(dense.to_sparse(layout=layout)), [-1.0, 2.0, 5.0])
+    assert_shows(exact(dense.to_sparse(layout=layout)), [-1.0, 2.0, 5.0])
 
 
 def test_repeated_entries_of_a_sparse_tensor_are_one() -> None:
     twice = torch.sparse_coo_tensor([[1, 1, 2]], [1.0, 2.0, 4.0], (5,), check_invariants=True)
     assert not twice.is_coalesced()
-    assert_tells(exact(twice), [3.0, 4.0])
+    assert_shows(exact(twice), [3.0, 4.0])
 
 
 @pytest.mark.parametrize("layout", [torch.jagged, torch.strided])
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
-def test_a_nested_tensor_is_told_by_all_its_parts(layout: torch.layout) -> None:
+def test_a_nested_tensor_is_reported_by_all_its_parts(layout: torch.layout) -> None:
     parts = [torch.randn(3, 2), torch.randn(1, 2)]
     nested = torch.nested.nested_tensor(parts, layout=layout)
-    assert_tells(exact(nested), numbers(torch.cat(parts)))
+    assert_shows(exact(nested), numbers(torch.cat(parts)))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -41,7 +41,7 @@ def test_norms_of_all_together_are_those_of_each(many: list[Tensor]) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
-def test_one_element_that_is_not_finite_is_told_of_its_gradient_alone(dtype: torch.dtype, odd: float) -> None:
+def test_one_element_that_is_not_finite_is_reported_of_its_gradient_alone(dtype: torch.dtype, odd: float) -> None:
     broken = torch.ones(1000, dtype=dtype)
     broken[617] = odd
     found = gradient_norms({"broken": broken, "sound": torch.full((4,), 2.0, dtype=dtype)})

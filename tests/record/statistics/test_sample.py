@@ -18,14 +18,14 @@ from inithealth.record.statistics.moments import combined
 from inithealth.record.statistics.sample import Sample, batched, sample
 from inithealth.record.tensors import floating_tensors, plain
 from tests.record.odd import FP8, tensors
-from tests.record.twins import assert_tells, numbers
+from tests.record.twins import assert_shows, numbers
 
 
 @given(tensors())
 def test_a_sample_of_all_is_exact(tensor: Tensor) -> None:
     taken = sample(tensor, tensor.numel())
     assert taken is not None
-    assert_tells(batched([taken])[0], numbers(tensor))
+    assert_shows(batched([taken])[0], numbers(tensor))
 
 
 @given(tensors(), st.integers(4, 64))
@@ -35,14 +35,14 @@ def test_a_sample_is_taken_from_the_tensor_and_measured_as_it_is(tensor: Tensor,
     values = numbers(taken.values)
     whole = [repr(value) for value in numbers(tensor)]
     assert all(repr(value) in whole for value in values)
-    assert_tells(batched([taken])[0], values, numel=tensor.numel())
+    assert_shows(batched([taken])[0], values, numel=tensor.numel())
 
 
 @given(st.lists(tensors(), max_size=6))
 def test_measured_together_is_measured_apart(many: list[Tensor]) -> None:
     samples = [taken for tensor in many if (taken := sample(tensor, 10)) is not None]
     for signal, taken in zip(batched(samples), samples, strict=True):
-        assert_tells(signal, numbers(taken.values), numel=taken.numel)
+        assert_shows(signal, numbers(taken.values), numel=taken.numel)
 
 
 @given(st.lists(tensors(), min_size=1, max_size=4))
@@ -51,7 +51,7 @@ def test_merged_is_exact_of_all_together(many: list[Tensor]) -> None:
     together = [value for tensor in many for value in numbers(tensor)]
     finite = [abs(value) for value in together if math.isfinite(value) and value]
     assume(not finite or max(finite) / min(finite) < 1e150)  # else squares of shares leave float64
-    assert_tells(combined(signals), together)
+    assert_shows(combined(signals), together)
 
 
 def test_nothing_merges_to_nothing() -> None:
@@ -62,20 +62,20 @@ def test_nothing_merges_to_nothing() -> None:
 @pytest.mark.parametrize("dtype", FP8)
 def test_eight_bit_floats_are_measured(dtype: torch.dtype) -> None:
     tensor = torch.randn(6, 5).to(dtype)
-    assert_tells(exact(tensor), numbers(tensor))
+    assert_shows(exact(tensor), numbers(tensor))
     taken = sample(tensor, 30)
     assert taken is not None
-    assert_tells(batched([taken])[0], numbers(tensor))
+    assert_shows(batched([taken])[0], numbers(tensor))
 
 
 @pytest.mark.parametrize("value", [9e17, 3e-18, 1e30, 1e-30, 3e38, 1e-44])
 @pytest.mark.parametrize("count", [7, 3000])
 def test_squares_beyond_float32_do_not_overflow_or_vanish(value: float, count: int) -> None:
     tensor = torch.full((count,), value)
-    assert_tells(exact(tensor), numbers(tensor))
+    assert_shows(exact(tensor), numbers(tensor))
     taken = sample(tensor, count)
     assert taken is not None
-    assert_tells(batched([taken])[0], numbers(tensor))
+    assert_shows(batched([taken])[0], numbers(tensor))
 
 
 @pytest.mark.parametrize("value", [1e50, 1e-50, 1e200])
@@ -150,7 +150,7 @@ def test_a_sample_meets_the_features_alike(shape: tuple[int, ...], turned: bool)
     assert 0.12 < share < 0.5
 
 
-def test_a_sample_tells_the_scale_of_random_values() -> None:
+def test_a_sample_shows_the_scale_of_random_values() -> None:
     taken = [taken for rows in (64, 1000) if (taken := sample(torch.randn(rows, 300) * 3, 1024)) is not None]
     assert [signal.rms for signal in batched(taken)] == pytest.approx([3, 3], rel=0.1)
 
@@ -177,7 +177,7 @@ def test_tensors_are_found_in_any_container() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_float16_is_told_from_what_has_a_wider_range(dtype: torch.dtype) -> None:
+def test_float16_is_reported_from_what_has_a_wider_range(dtype: torch.dtype) -> None:
     tensor = torch.linspace(-1, 1, 64).to(dtype)
     taken = sample(tensor, 16)
     assert taken is not None

@@ -94,7 +94,7 @@ def test_no_random_numbers_are_drawn() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 2), (3, 40), (40, 3), (64, 64), (100, 70), (70, 100), (300, 300)])
 @pytest.mark.parametrize("gain", [1e-4, 1.0, 1.7])
-def test_orthogonal_matrices_are_told(shape: tuple[int, int], gain: float) -> None:
+def test_orthogonal_matrices_are_reported(shape: tuple[int, int], gain: float) -> None:
     matrix = nn.init.orthogonal_(torch.empty(*shape), gain)
     known = edge(matrix) if min(shape) > 7 else None
     assert orthogonal(matrix, known, 1e-4)

@@ -101,7 +101,7 @@ def test_nothing_is_said_of_what_cannot_be_read() -> None:
     assert describe("w", torch.ones(2, 2, dtype=torch.int8)) is None
 
 
-def test_a_single_element_is_not_constant_and_zeros_are_told_as_zeros() -> None:
+def test_a_single_element_is_not_constant_and_zeros_are_reported_as_zeros() -> None:
     one, zeros, threes = (describe("w", tensor) for tensor in (torch.ones(1), torch.zeros(3), torch.full((2, 2), 3.0)))
     assert one is not None
     assert zeros is not None
@@ -148,7 +148,7 @@ def test_an_undescribed_non_finite_weight_has_no_duplicates() -> None:
     assert (weight.non_finite, weight.duplicate_rows, weight.row_cosine) == (6, 0.0, 0.0)
 
 
-def told(tensor: Tensor, axis: int | None = 0, groups: int = 1) -> Weight:
+def shown(tensor: Tensor, axis: int | None = 0, groups: int = 1) -> Weight:
     weight = describe("w", tensor, rows=unit_rows(tensor, axis), groups=groups)
     assert weight is not None
     return weight
@@ -158,7 +158,7 @@ def told(tensor: Tensor, axis: int | None = 0, groups: int = 1) -> Weight:
 def test_kurtosis_and_edge_are_those_of_the_elements(rows: int, columns: int, seed: int, size: float) -> None:
     torch.manual_seed(seed)
     tensor = torch.randn(rows, columns).square() * size
-    weight, values = told(tensor), tensor.double() / size
+    weight, values = shown(tensor), tensor.double() / size
     away = values - values.mean()
     if not 1e-10 < size < 1e10:
         assert (weight.kurtosis, weight.spectral_edge) == (None, None)
@@ -174,14 +174,14 @@ def test_kurtosis_and_edge_are_those_of_the_elements(rows: int, columns: int, se
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
-def test_distributions_and_spectra_are_told_in_any_precision(dtype: torch.dtype) -> None:
-    normal, uniform = told(torch.randn(128, 128).to(dtype)), told(torch.rand(128, 128).to(dtype))
+def test_distributions_and_spectra_are_reported_in_any_precision(dtype: torch.dtype) -> None:
+    normal, uniform = shown(torch.randn(128, 128).to(dtype)), shown(torch.rand(128, 128).to(dtype))
     assert normal.kurtosis == pytest.approx(3.0, abs=0.4)
     assert uniform.kurtosis == pytest.approx(1.8, abs=0.1)
     for weight in (normal, uniform):
         assert weight.spectral_edge == pytest.approx(0.93, abs=0.1)
         assert not weight.orthogonal
-    assert told(torch.nn.init.orthogonal_(torch.empty(40, 90), 1.4).to(dtype)).orthogonal
+    assert shown(torch.nn.init.orthogonal_(torch.empty(40, 90), 1.4).to(dtype)).orthogonal
 
 
 @pytest.mark.parametrize(
@@ -191,11 +191,11 @@ def test_distributions_and_spectra_are_told_in_any_precision(dtype: torch.dtype)
 )
 def test_what_has_no_spread_has_no_kurtosis_and_no_edge(odd: Tensor) -> None:
     for tensor in (odd, odd.half(), odd.bfloat16()):
-        weight = told(tensor)
+        weight = shown(tensor)
         assert (weight.kurtosis, weight.spectral_edge, weight.orthogonal, weight.identity) == (None, None, False, False)
 
 
-def test_experts_have_an_edge_though_their_units_are_not_told() -> None:
+def test_experts_have_an_edge_though_their_units_are_not_reported() -> None:
     experts = torch.randn(4, 32, 48)
     weight = describe("w", experts, fan_in=32, fan_out=48)
     assert weight is not None
@@ -209,33 +209,33 @@ def test_experts_have_an_edge_though_their_units_are_not_told() -> None:
 def test_the_identity_is_ones_on_the_diagonal_of_the_centre(shape: tuple[int, ...]) -> None:
     ones = torch.empty(*shape)
     torch.nn.init.eye_(ones) if len(shape) == 2 else torch.nn.init.dirac_(ones)
-    assert told(ones).identity
-    assert told(ones.half()).identity
-    assert not told(2 * ones).identity
+    assert shown(ones).identity
+    assert shown(ones.half()).identity
+    assert not shown(2 * ones).identity
     moved = ones.roll(1, 0)
-    assert not told(moved).identity
+    assert not shown(moved).identity
     ones[-1, 0].fill_(1.0)
-    assert not told(ones).identity
+    assert not shown(ones).identity
 
 
 def test_the_identity_of_each_group_is_one_too() -> None:
     depthwise = torch.nn.init.dirac_(torch.empty(6, 1, 3, 3), groups=6)
-    assert told(depthwise, groups=6).identity
-    assert not told(depthwise).identity
+    assert shown(depthwise, groups=6).identity
+    assert not shown(depthwise).identity
 
 
 def test_a_transposed_convolution_is_orthogonal_as_torch_draws_it() -> None:
     weight = torch.nn.init.orthogonal_(torch.empty(24, 16, 3, 3))
-    assert told(weight, axis=1).orthogonal
-    assert not told(torch.randn(24, 16, 3, 3), axis=1).orthogonal
+    assert shown(weight, axis=1).orthogonal
+    assert not shown(torch.randn(24, 16, 3, 3), axis=1).orthogonal
 
 
 @pytest.mark.parametrize("shape", [(40, 90), (100, 70)])
 def test_only_half_precision_leaves_room_for_rounding(shape: tuple[int, int]) -> None:
     matrix = torch.nn.init.orthogonal_(torch.empty(*shape))
     matrix[0] *= 1.005
-    assert not told(matrix).orthogonal
-    assert told(matrix.half()).orthogonal
+    assert not shown(matrix).orthogonal
+    assert shown(matrix.half()).orthogonal
 
 
 @given(matrices())
@@ -247,39 +247,39 @@ def test_tiny_elements_are_counted(tensor: Tensor) -> None:
 
 
 @given(units())
-def test_a_fingerprint_tells_weights_apart(drawn: tuple[Tensor, Tensor | None, int]) -> None:
+def test_a_fingerprint_shows_weights_apart(drawn: tuple[Tensor, Tensor | None, int]) -> None:
     rows, _, _ = drawn
-    mark = told(rows).fingerprint
+    mark = shown(rows).fingerprint
     assert 0 <= mark < 2**53
-    assert told(rows.clone()).fingerprint == mark
-    assert told(rows.t().contiguous().t()).fingerprint == mark
+    assert shown(rows.clone()).fingerprint == mark
+    assert shown(rows.t().contiguous().t()).fingerprint == mark
     for changed in (rows.flip(0), rows.flip(1)):
         if torch.equal(changed.signbit(), rows.signbit()) and torch.equal(changed, rows):
-            assert told(changed).fingerprint == mark
+            assert shown(changed).fingerprint == mark
     torch.manual_seed(0)
-    assert told(torch.randn(rows.shape)).fingerprint != mark
+    assert shown(torch.randn(rows.shape)).fingerprint != mark
 
 
 def test_equal_weights_have_one_fingerprint_wherever_they_lie_in_memory() -> None:
     memory = torch.randn(64 * 64 + 1)
     one = memory[1:].view(64, 64)
-    assert told(one).fingerprint == told(one.clone()).fingerprint
+    assert shown(one).fingerprint == shown(one.clone()).fingerprint
     one_off = one.clone()
     one_off[5, 7] += 1e-6
-    assert told(one_off).fingerprint != told(one).fingerprint
+    assert shown(one_off).fingerprint != shown(one).fingerprint
 
 
 def test_many_units_take_another_way_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = torch.randn(300, 5)
     rows[200] = rows[100]
-    usual = told(rows)
+    usual = shown(rows)
     monkeypatch.setattr(duplicates, "_MANY", 10)
     monkeypatch.setattr(duplicates, "_BLOCK", 50)
-    assert told(rows).duplicate_rows == usual.duplicate_rows == pytest.approx(1 / 300)
-    assert told(rows[torch.randperm(300)]).fingerprint != told(rows).fingerprint
+    assert shown(rows).duplicate_rows == usual.duplicate_rows == pytest.approx(1 / 300)
+    assert shown(rows[torch.randperm(300)]).fingerprint != shown(rows).fingerprint
 
 
 def test_describing_a_weight_draws_no_random_numbers() -> None:
     before = torch.get_rng_state()
-    told(torch.full((80, 80), 0.5).tril())
+    shown(torch.full((80, 80), 0.5).tril())
     assert torch.equal(before, torch.get_rng_state())

@@ -41,20 +41,20 @@ def test_another_finding_is_not_known(change: dict[str, object]) -> None:
 
 def test_a_worse_one_is_not_known_and_it_is_said() -> None:
     worse = finding(code="IH104", layers=("head",), severity=Severity.ERROR)
-    told = applied(report(worse), BASELINE)
-    assert not told.ok
-    assert "IH104 on head: in the baseline as warning on 1 layer, now error on 1 layer" in told.notes
+    shown = applied(report(worse), BASELINE)
+    assert not shown.ok
+    assert "IH104 on head: in the baseline as warning on 1 layer, now error on 1 layer" in shown.notes
 
 
-def test_a_worse_one_of_the_whole_network_is_told_too() -> None:
+def test_a_worse_one_of_the_whole_network_is_reported_too() -> None:
     known = Baseline.of(report(finding(layers=(), severity=Severity.WARNING)))
     assert "IH103: in the baseline as warning, now error" in applied(report(finding(layers=())), known).notes
 
 
 def test_nothing_is_said_of_what_has_a_reason() -> None:
-    told = applied(report(finding(suppressed="meant")), Baseline.of(report(finding())))
-    assert told.notes == ()
-    assert told.causes[0].suppressed == "meant"
+    shown = applied(report(finding(suppressed="meant")), Baseline.of(report(finding())))
+    assert shown.notes == ()
+    assert shown.causes[0].suppressed == "meant"
 
 
 def test_fewer_layers_are_known() -> None:
@@ -73,7 +73,7 @@ def test_thousands_are_compared_at_once() -> None:
     assert applied(many, Baseline.of(many)).ok
 
 
-def test_what_is_fixed_is_told_and_pruned() -> None:
+def test_what_is_fixed_is_reported_and_pruned() -> None:
     better = report(finding())
     assert "fixed, may go from the baseline: IH104 on head" in applied(better, BASELINE).notes
     assert [known.code for known in pruned(BASELINE, better).findings] == ["IH103"]

@@ -37,16 +37,16 @@ def report(seed: int = 0, *, width: int = 64, change: Any = lambda net: None) ->
     return inithealth.check(net, INPUTS, loss=loss)
 
 
-def told(old: Report, new: Report) -> set[tuple[str, str]]:
+def shown(old: Report, new: Report) -> set[tuple[str, str]]:
     return {(change.what, change.layer) for change in changes(old, new)}
 
 
 @pytest.mark.parametrize("seed", range(1, 9))
 def test_another_seed_is_no_change(seed: int) -> None:
-    assert told(report(), report(seed)) == set()
+    assert shown(report(), report(seed)) == set()
 
 
-def test_a_weight_of_another_size_is_told_with_what_follows_from_it() -> None:
+def test_a_weight_of_another_size_is_reported_with_what_follows_from_it() -> None:
     def large(net: nn.Sequential) -> None:
         net[2].weight.data.mul_(100.0)
 
@@ -60,19 +60,19 @@ def test_a_weight_of_another_size_is_told_with_what_follows_from_it() -> None:
     assert any(change.what == "verdict" for change in back)
 
 
-def test_a_scheme_of_another_name_is_told() -> None:
+def test_a_scheme_of_another_name_is_reported() -> None:
     def xavier(net: nn.Sequential) -> None:
         nn.init.xavier_uniform_(net[4].weight)
 
-    assert ("scheme", "4") in told(report(), report(change=xavier))
+    assert ("scheme", "4") in shown(report(), report(change=xavier))
 
 
 def test_layers_that_come_and_go() -> None:
     def shorter(net: nn.Sequential) -> None:
         del net[4:6]
 
-    assert ("layer", "6") in told(report(), report(change=shorter))
-    assert ("layer", "6") in told(report(change=shorter), report())
+    assert ("layer", "6") in shown(report(), report(change=shorter))
+    assert ("layer", "6") in shown(report(change=shorter), report())
 
 
 def test_numbers_that_are_not_finite_are_a_change() -> None:
@@ -81,7 +81,7 @@ def test_numbers_that_are_not_finite_are_a_change() -> None:
 
     found = {(change.what, change.layer): change for change in changes(report(), report(change=broken))}
     assert found["output", "2"].new == "not finite"
-    assert told(report(change=broken), report(change=broken)) == set()
+    assert shown(report(change=broken), report(change=broken)) == set()
 
 
 def found(*findings: object) -> Report:
@@ -104,7 +104,7 @@ def test_a_cause_that_lost_its_first_layer_is_no_new_one() -> None:
     assert ("IH104 0", True) in verdicts(alike(2, 4), alike(0, 2, 4))
 
 
-def test_a_cause_on_more_layers_is_worse_and_told_once() -> None:
+def test_a_cause_on_more_layers_is_worse_and_reported_once() -> None:
     one, three = found(finding(layers=("a",))), found(finding(layers=("a", "b", "c")))
     assert verdicts(one, three) == [("IH103 b", True)]
     assert verdicts(three, one) == [("IH103 b", False)]

@@ -8,7 +8,7 @@ from inithealth.report.compare.changes import Change
 from inithealth.report.compare.changes_text import changes_json, changes_table
 
 
-def test_layers_that_changed_alike_are_told_together() -> None:
+def test_layers_that_changed_alike_are_reported_together() -> None:
     alike = [Change(what="std", layer=f"l{number}", old="0.02", new="0.2") for number in range(12)]
     worse = Change(what="verdict", layer="IH106 l0", old="not found", new="error: \x1b[31mtoo large", worse=True)
     text = changes_table([*alike, worse])
@@ -31,9 +31,11 @@ def test_each_change_is_an_object() -> None:
 
 
 def test_a_long_line_is_wrapped_between_words() -> None:
-    told = changes_table([Change(what="verdict", layer="IH106 l0", old="not found", new="error: " + "too large " * 20)])
-    lines = told.splitlines()[:-2]
+    shown = changes_table(
+        [Change(what="verdict", layer="IH106 l0", old="not found", new="error: " + "too large " * 20)]
+    )
+    lines = shown.splitlines()[:-2]
     assert len(lines) > 1
     assert max(map(len, lines)) <= 100
     assert all(line.startswith("    ") for line in lines[1:])
-    assert told.endswith("0 worse, 1 other changes")
+    assert shown.endswith("0 worse, 1 other changes")

@@ -90,12 +90,12 @@ def test_a_report_with_wrong_fields_is_read_or_refused_in_one_line(fields: dict[
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "any.json"
         file.write_text(json.dumps({**json.loads(EXAMPLE.to_json()), **fields}))
-        told = ""
+        shown = ""
         try:
             read_report(file)
         except ValueError as error:
-            told = str(error)
-        assert "\n" not in told
+            shown = str(error)
+        assert "\n" not in shown
 
 
 def test_what_a_file_says_reaches_the_terminal_without_control_characters(tmp_path: Path) -> None:

@@ -56,8 +56,8 @@ def test_junit_is_valid_and_counts_right(report: Report) -> None:
 
 def test_junit_passes_what_does_not_fail() -> None:
     [suite] = ET.fromstring(rendered(EXAMPLE, "junit"))
-    told = {case.get("name"): [child.tag for child in case] for case in suite}
-    assert told == {
+    shown = {case.get("name"): [child.tag for child in case] for case in suite}
+    assert shown == {
         "net.0": ["failure"],
         "head": ["system-out"],
         "net.2": ["system-out"],

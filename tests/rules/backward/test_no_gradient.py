@@ -38,7 +38,7 @@ def test_a_detached_body_is_an_error_and_the_cut_is_placed() -> None:
     assert "cut after second" in found.cause
     assert found.fix.startswith("remove the .detach()")
     assert found.fix.endswith(" second")
-    assert judged(Cut(lambda x: x)).causes == ()  # as told
+    assert judged(Cut(lambda x: x)).causes == ()  # as shown
 
 
 def test_a_numpy_round_trip_is_a_cut_too() -> None:

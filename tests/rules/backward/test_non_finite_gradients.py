@@ -39,7 +39,7 @@ def test_a_root_at_zero_has_no_slope() -> None:
     assert "between fc and the loss" in found.cause
     assert found.fix.startswith("add an epsilon inside the roots")
     assert [cause.code for cause in report.causes] == ["IH303"]
-    assert judged(Root(epsilon=1e-6)).causes == ()  # as told
+    assert judged(Root(epsilon=1e-6)).causes == ()  # as shown
 
 
 def test_finite_gradients_are_silent() -> None:

@@ -228,7 +228,7 @@ def test_trained_layers_point_where_training_has_turned_them(edge: float, found:
     assert len(judge(CorrelatedOutputs, recording(layers), max_cosine=0.4)) == found
 
 
-TINY = {"weight": {"fan_in": 3, "fan_out": 4}}  # of so few no cosine tells anything
+TINY = {"weight": {"fan_in": 3, "fan_out": 4}}  # of so few no cosine shows anything
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_where_a_skip_leads_around_it_is_a_warning() -> None:
     assert found.severity == Severity.WARNING
 
 
-def test_a_group_tells_the_least_of_its_shares() -> None:
+def test_a_group_shows_the_least_of_its_shares() -> None:
     layers = stack()
     dead = {"units": 64, "dead_samples": 64}
     of = measured(layers, fc1={"dead_share": 0.97, **dead}, fc2={"dead_share": 1.0, **dead})

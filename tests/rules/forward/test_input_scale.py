@@ -50,7 +50,7 @@ def test_pixels_of_0_to_255_are_the_cause_of_what_they_do() -> None:
 
 
 @pytest.mark.parametrize(("factor", "severity"), [(1e-2, Severity.WARNING), (1e-3, Severity.ERROR)])
-def test_small_inputs_are_told(factor: float, severity: Severity) -> None:
+def test_small_inputs_are_reported(factor: float, severity: Severity) -> None:
     batch = vectors() * factor
     found = finding(judged(mlp(), batch), "IH210")
     assert found.severity == severity
@@ -148,7 +148,7 @@ def test_several_inputs_are_one_finding_with_a_fix_for_each() -> None:
     assert judged(Two(), tuple(scope["batch"])).causes == ()
 
 
-def test_of_several_inputs_only_those_that_are_off_are_told() -> None:
+def test_of_several_inputs_only_those_that_are_off_are_reported() -> None:
     report = judged(Two(), {"left": vectors(), "right": vectors() * 1000})
     assert finding(report, "IH210").message.startswith("batch['right']: rms 10")
 
@@ -165,7 +165,7 @@ def test_a_broken_batch_is_an_error_before_its_scale_is_asked_for() -> None:
     assert torch.isfinite(normalized(found.fix.partition(": ")[2], torch.tensor([1.0, float("nan")]))).all()
 
 
-def test_a_batch_that_breaks_later_is_told_with_its_step() -> None:
+def test_a_batch_that_breaks_later_is_reported_with_its_step() -> None:
     layers = stack()
     steps = (
         Step(index=0, layers=measured(layers)),

@@ -38,7 +38,7 @@ def test_an_operation_without_weights_is_the_cause() -> None:
     assert found.cause.startswith("its input is not finite either")
     assert found.fix.endswith("before head")
     assert [cause.code for cause in report.causes] == ["IH203"]
-    assert judged(Logarithm(1e-6)).ok  # as told
+    assert judged(Logarithm(1e-6)).ok  # as shown
 
 
 def test_an_overflow_is_reported_with_the_largest_input() -> None:

@@ -85,7 +85,7 @@ def test_large_weights_are_the_cause_and_are_fixed() -> None:
     fixed(model, "IH209", texts())
 
 
-def test_a_scale_that_is_missing_is_told_where_the_weights_are_right() -> None:
+def test_a_scale_that_is_missing_is_reported_where_the_weights_are_right() -> None:
     """Three times too large weights do not saturate alone; what is not divided by sqrt(32) does."""
     model = loud(1.7, divided=False)
     found = cause_of(judged(model, texts()))
@@ -97,7 +97,7 @@ def test_a_scale_that_is_missing_is_told_where_the_weights_are_right() -> None:
     assert "IH209" not in codes(judged(model, texts()))
 
 
-def test_an_input_that_is_large_is_told_where_weights_and_scale_are_right() -> None:
+def test_an_input_that_is_large_is_reported_where_weights_and_scale_are_right() -> None:
     found = finding(judged(Block(), texts(8.0)), "IH209")
     assert "their input is large: rms 8" in found.cause
     model = Block()

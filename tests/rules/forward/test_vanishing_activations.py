@@ -74,7 +74,7 @@ def test_new_weights_do_not_fix_many_sigmoids() -> None:
     found = finding(judged(model), "IH201")
     assert "20 in a row" in found.cause
     assert found.fix.startswith("use tanh or ReLU instead of sigmoid")
-    for place in range(1, 40, 2):  # as told
+    for place in range(1, 40, 2):  # as shown
         model[place] = nn.ReLU()
     assert judged(he(model)).ok
 

@@ -27,7 +27,7 @@ def test_one_layer_that_has_grown_is_named() -> None:
     assert (found.measured, found.limit) == (pytest.approx(100.0), 32.0)
 
 
-def test_a_gain_that_drifts_in_a_normalized_run_is_found_before_the_loss_tells() -> None:
+def test_a_gain_that_drifts_in_a_normalized_run_is_found_before_the_loss_shows() -> None:
     model = mlp(4)
     model = nn.Sequential(*[part for layer in model for part in (layer, nn.LayerNorm(64))][:-1])
 

@@ -77,7 +77,7 @@ def test_the_worst_of_several_layers_is_measured_at_the_last_step() -> None:
     assert all(f"model.{name}.weight" in found.fix for name in found.layers)
 
 
-def test_the_units_of_a_head_are_told_apart_by_their_targets() -> None:
+def test_the_units_of_a_head_are_reported_apart_by_their_targets() -> None:
     assert judge(SymmetryNotBreaking, several(probation=settled(head=0.9))) == []
 
 

@@ -91,7 +91,7 @@ def test_adapters_on_a_frozen_base_are_judged_as_fresh() -> None:
     assert trained_layers(recording(tuple(layers))) == {f"h.{number}.base" for number in range(4)}
 
 
-def test_a_layer_whose_spectrum_tells_little_follows_its_peers() -> None:
+def test_a_layer_whose_spectrum_shows_little_follows_its_peers() -> None:
     layers = [layer(f"h.{number}.fc", number, weight=TRAINED if number else FRESH) for number in range(4)]
     norm = layer("norm", 4, kind="norm", weight={"shape": (96,), "fan_in": None})
     tiny = layer("gate", 5, weight={"shape": (4, 96), "fan_out": 4, "spectral_edge": 1.2})

@@ -174,15 +174,15 @@ def test_without_branches_nothing_grows() -> None:
 SCALED, BLOCKS = 0.02 / 24**0.5, 0.02 / 12**0.5
 
 
-def told(layers: tuple[Layer, ...], *, normalized: bool = True) -> list[Any]:
+def shown(layers: tuple[Layer, ...], *, normalized: bool = True) -> list[Any]:
     return judge(UnscaledResidual, recording(layers, branches=24, normalized=normalized))
 
 
 @pytest.mark.parametrize("scaled", [SCALED, BLOCKS])
 def test_an_end_that_the_depth_scaling_missed_is_reported(scaled: float) -> None:
-    (found,) = told(gpt(attention=scaled, output=0.02))
+    (found,) = shown(gpt(attention=scaled, output=0.02))
     assert found.severity == Severity.INFO  # norms keep the branches alike: it trains
-    (bare,) = told(gpt(attention=scaled, output=0.02), normalized=False)
+    (bare,) = shown(gpt(attention=scaled, output=0.02), normalized=False)
     assert bare.severity == Severity.WARNING
     assert found.layers == tuple(f"h.{number}.w2" for number in range(12))
     assert "not scaled by depth, rms 0.02 " in found.message
@@ -192,25 +192,25 @@ def test_an_end_that_the_depth_scaling_missed_is_reported(scaled: float) -> None
 
 
 def test_scaling_on_the_wrong_layer_is_named_and_undone() -> None:
-    (found,) = told(gpt(attention=SCALED, output=0.02, gate=SCALED))
+    (found,) = shown(gpt(attention=SCALED, output=0.02, gate=SCALED))
     assert "the scaling is on h.0.w3 ... h.11.w3 (12 layers) instead" in found.cause
     assert found.fix.splitlines() == [
         "import math",
         "for i in range(12): model.h[i].w2.weight.data /= math.sqrt(2 * 12)",
         "for i in range(12): model.h[i].w3.weight.data *= math.sqrt(2 * 12)",
     ]
-    assert len(told(gpt(attention=0.02, output=0.02, gate=SCALED))) == 1
+    assert len(shown(gpt(attention=0.02, output=0.02, gate=SCALED))) == 1
 
 
 def test_healthy_schemes_are_silent() -> None:
-    assert told(gpt(attention=0.02, output=0.02)) == []  # llama: nobody scales
-    assert told(gpt(attention=SCALED, output=SCALED)) == []  # GPT
-    assert told(gpt(attention=BLOCKS, output=BLOCKS)) == []
-    assert told(gpt(attention=SCALED, output=SCALED / 2)) == []  # the same, by gain
+    assert shown(gpt(attention=0.02, output=0.02)) == []  # llama: nobody scales
+    assert shown(gpt(attention=SCALED, output=SCALED)) == []  # GPT
+    assert shown(gpt(attention=BLOCKS, output=BLOCKS)) == []
+    assert shown(gpt(attention=SCALED, output=SCALED / 2)) == []  # the same, by gain
 
 
 def test_scaling_within_the_branch_too_is_noted() -> None:
-    (found,) = told(gpt(attention=SCALED, output=SCALED, gate=SCALED))
+    (found,) = shown(gpt(attention=SCALED, output=SCALED, gate=SCALED))
     assert found.severity == Severity.INFO
     assert found.layers[0] == "h.0.w3"
     assert "scaled twice" in found.cause
@@ -224,7 +224,7 @@ def test_queries_scaled_for_the_attention_are_no_depth_scaling() -> None:
         else each
         for each in gpt(attention=0.02, output=0.02)
     )
-    assert told(layers) == []
+    assert shown(layers) == []
 
 
 def test_kaiming_by_fan_out_is_no_depth_scaling() -> None:
@@ -240,7 +240,7 @@ def test_kaiming_by_fan_out_is_no_depth_scaling() -> None:
 
 def test_layers_that_a_norm_follows_have_no_depth_scaling() -> None:
     normed = tuple(each.model_copy(update={"normed": True}) for each in gpt(attention=SCALED, output=0.02))
-    assert told(normed) == []
+    assert shown(normed) == []
 
 
 def test_a_scaling_that_counts_the_blocks_up_is_depth_scaling() -> None:
@@ -252,7 +252,7 @@ def test_a_scaling_that_counts_the_blocks_up_is_depth_scaling() -> None:
         else each
         for each in gpt(attention=0.02, output=0.02)
     )
-    (found,) = told(layers)
+    (found,) = shown(layers)
     assert found.layers[0] == "h.0.w2"
 
 
@@ -264,7 +264,7 @@ def test_roles_without_a_common_size_tell_nothing() -> None:
         else each
         for each in gpt(attention=0.09 / 24**0.5, output=0.09)
     )
-    assert told(layers) == []
+    assert shown(layers) == []
 
 
 def test_options() -> None:

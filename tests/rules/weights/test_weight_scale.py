@@ -33,8 +33,8 @@ def test_small_layers_are_an_error_if_the_network_has_a_symptom() -> None:
     assert found.severity == Severity.ERROR
     assert set(found.layers) == {"8", "10", "12"}
     peers = r"the median of its 7 peers is 0\.17\d, limit"
-    told = rf"layer 8, layer 10, layer 12: weights up to 5\dx too small \(layer (\d+) has rms ([\d.]+); {peers}"
-    match = re.match(told, found.message)
+    shown = rf"layer 8, layer 10, layer 12: weights up to 5\dx too small \(layer (\d+) has rms ([\d.]+); {peers}"
+    match = re.match(shown, found.message)
     assert match is not None, found.message
     assert match.group(1) == found.layers[0]
     assert float(match.group(2)) == pytest.approx(found.measured, rel=1e-2)
@@ -177,8 +177,8 @@ def test_a_large_embedding_is_a_warning() -> None:
     model = Language(6.0)
     found = finding(judged(model, TOKENS, next_token), "IH106")
     assert (found.severity, found.layers) == (Severity.WARNING, ("embedding",))
-    told = r"embedding: weights [56](\.\d)?x too large \(rms [56]\.\d+; embeddings usually have 1, limit 4\)"
-    assert re.fullmatch(told, found.message)
+    shown = r"embedding: weights [56](\.\d)?x too large \(rms [56]\.\d+; embeddings usually have 1, limit 4\)"
+    assert re.fullmatch(shown, found.message)
     fixed(model, "IH106", TOKENS, next_token)
     looser = with_options("weight-scale", max_embedding_rms=8.0)
     assert "IH106" not in codes(judged(Language(6.0), TOKENS, next_token, **looser))

@@ -227,7 +227,7 @@ def percentages(found: Finding) -> list[int]:
     return [int(share) for share in re.findall(r"(\d+)%", found.message)]
 
 
-def test_all_and_part_of_the_units_at_zero_are_told_apart() -> None:
+def test_all_and_part_of_the_units_at_zero_are_reported_apart() -> None:
     (whole,) = tried({"fc1": {"weight": ZERO}}, asleep=("fc1",))
     (part,) = tried({"fc1": {"weight": PARTLY}}, zero_units={"fc1": 0.6})
     assert (whole.measured, percentages(whole)) == (1.0, [50])
