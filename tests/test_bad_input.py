@@ -26,7 +26,7 @@ def perceptron() -> nn.Module:
 
 
 class Failing(nn.Module):
-    """Raises what it is reported to, in the middle of the forward pass."""
+    """Raises the given error in the middle of the forward pass."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__()

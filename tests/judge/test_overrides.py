@@ -1,4 +1,4 @@
-"""Settings for single layers: judged otherwise, not judged, or meant and shown with the reason."""
+"""Settings for single layers: other options, ignored rules, or suppressions with a reason."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ class Llama(nn.Module):
 
 
 class TimedBlock(nn.Module):
-    """A diffusion U-Net's residual block, shown the time."""
+    """A diffusion U-Net's residual block with a time embedding."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()

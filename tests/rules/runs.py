@@ -53,7 +53,7 @@ def several(
     apart: int = 1,
     **more: Any,
 ) -> Recording:
-    """Steps alike but the last, of which ``later`` says what :func:`measured` is reported."""
+    """Equal steps except the last, which :func:`measured` makes from ``later``."""
     layers = stack() if layers is None else layers
     every = [
         Step(

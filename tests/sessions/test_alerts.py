@@ -40,7 +40,7 @@ def _everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 class Sink:
-    """Remembers what it is reported."""
+    """Collects what it receives."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.calls: list[str] = []

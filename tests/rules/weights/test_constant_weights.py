@@ -122,7 +122,7 @@ def test_the_constant_head_of_a_constant_body_is_fixed_too() -> None:
 
 
 def shifted(layers: int) -> Recording:
-    """Four layers and a head; so many of them constant, their units shown apart by the biases."""
+    """Four layers and a head; that many are constant, with units that differ by their biases."""
     constant = {**CONSTANT, "duplicate_rows": 0.0}
     return recording(stack(5, **{f"fc{number}": {"weight": constant} for number in range(layers)}))
 
