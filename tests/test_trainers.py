@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import pytorch_lightning
 import torch
-from pytorch_lightning.cli import LightningCLI
 from pytorch_lightning.tuner import Tuner
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -95,9 +94,13 @@ def test_a_learning_rate_finder_before_the_fit_is_no_part_of_it(tmp_path: Path) 
     assert hooks(model) == 0
 
 
-def command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def command_line(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """LightningCLI. Lightning calls what jsonargparse 4.53 deprecated: when it is used, before 2.5.2 when imported."""
     monkeypatch.setattr(sys, "argv", ["train.py"])
-    monkeypatch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning 2.6 calls what 4.53 deprecated
+    monkeypatch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+    from pytorch_lightning.cli import LightningCLI
+
+    return LightningCLI
 
 
 def test_the_command_line_sets_it_up_from_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,8 +127,7 @@ def test_the_command_line_sets_it_up_from_yaml(tmp_path: Path, monkeypatch: pyte
           std: 0.01
         """
     )
-    command_line(monkeypatch)
-    LightningCLI(Net, args=["fit", "--config", str(path)], **CLI)
+    command_line(monkeypatch)(Net, args=["fit", "--config", str(path)], **CLI)
     shown = Report.from_json(report.read_text())
     assert errors(shown) == ["IH201"]
     assert shown.step == 1
@@ -133,10 +135,10 @@ def test_the_command_line_sets_it_up_from_yaml(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_misspelt_setting_ends_the_command_line_before_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    command_line(monkeypatch)
+    cli = command_line(monkeypatch)
     arguments = ["fit", "--trainer.callbacks=inithealth.InitHealth", "--trainer.callbacks.settings.schedule=evry"]
     with pytest.raises(ValueError, match="unknown schedule 'evry'; did you mean 'every'"):
-        LightningCLI(Net, args=arguments, **CLI)
+        cli(Net, args=arguments, **CLI)
 
 
 def test_it_can_be_sent_to_other_processes() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -318,7 +319,8 @@ def gan(pl: Any) -> Any:
             fakes = self.critic(self.generator(noise).detach())
             self._descend(to_judge, F.softplus(-self.critic(batch)).mean() + F.softplus(fakes).mean())
             self.untoggle_optimizer(to_judge)
-            with self.toggled_optimizer(to_generate), to_generate.toggle_model():
+            toggled = getattr(self, "toggled_optimizer", nullcontext)  # Lightning 2.5.2 and newer have it
+            with toggled(to_generate), to_generate.toggle_model():
                 self._descend(to_generate, F.softplus(-self.critic(self.generator(noise))).mean())
             for scheduler in self.lr_schedulers():
                 scheduler.step()

@@ -13,10 +13,12 @@ from tests.tensorboard.recordings import report, weight_scale
 
 
 def rendered(judged: Report) -> str:
+    markdown = alerts(judged, 3)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # TensorBoard's own copy of html5lib, at its import
+        warnings.simplefilter("ignore", DeprecationWarning)  # of TensorBoard's own copy of html5lib
         from tensorboard.plugin_util import markdown_to_safe_html
-    return str(markdown_to_safe_html(alerts(judged, 3)))
+
+        return str(markdown_to_safe_html(markdown))
 
 
 def rows(html: str) -> list[list[str]]:

@@ -6,7 +6,9 @@ Its node is an ``autograd.Function``. It saves query, key and value as its first
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -80,5 +82,8 @@ def _elementwise(function: Callable[..., Any], captured: Sequence[Tensor], *valu
     """Apply a function of single elements to all elements."""
     places = (*(0 for _ in values), *(None for _ in captured))
     flat = [value.reshape(-1) for value in values]
-    found: Tensor = torch.vmap(function, in_dims=places)(*flat, *captured)
+    # In this mode torch calls the functions itself: without it, vmap of torch 2.10 cannot index a captured tensor.
+    torchs = sys.modules.get("torch._dynamo._trace_wrapped_higher_order_op")
+    with getattr(torchs, "TransformGetItemToIndex", nullcontext)():
+        found: Tensor = torch.vmap(function, in_dims=places)(*flat, *captured)
     return found.reshape(values[0].shape)

@@ -31,6 +31,8 @@ def test_torch_has_a_node_of_that_name(name: str) -> None:
     elif origin:
         function = getattr(importlib.import_module(origin), name)
         assert issubclass(function, torch.autograd.Function)
+    elif name == "MiopenCtcLoss" and not hasattr(torch, "miopen_ctc_loss"):
+        pytest.skip("this version of torch has no miopen_ctc_loss")
     else:
         assert name in CALLED
 
