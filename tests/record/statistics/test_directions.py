@@ -86,7 +86,22 @@ def test_any_precision(dtype: torch.dtype) -> None:
     assert shown((torch.ones(40, 30) + 1e-3 * x).to(torch.bfloat16))[0] == 0.0  # nothing but rounding
 
 
-def test_where_nothing_can_be_reported() -> None:
+@pytest.mark.parametrize(("noise", "directions"), [(5, False), (12, True)])
+def test_differences_of_some_epsilons_are_rounding(noise: float, directions: bool) -> None:
+    steps = (noise * normal(48, 6)).round()
+    assert (told(1.0 + torch.finfo(torch.float32).eps * steps)[0] > 0) is directions
+
+
+def test_two_samples_tell_one_direction() -> None:
+    assert told(normal(2, 30)) == (pytest.approx(1.0), 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64, torch.bool])
+def test_only_real_numbers_have_directions(dtype: torch.dtype) -> None:
+    assert effective(normal(40, 30).to(dtype)) is None
+
+
+def test_where_nothing_can_be_told() -> None:
     broken = normal(40, 30)
     broken[3, 5] = math.nan
     infinite = normal(40, 30)

@@ -222,6 +222,12 @@ def test_which_layers_are_not_judged(special: dict[str, Any]) -> None:
     assert alike({}, fc1={"weight": {"row_cosine": 0.9}, **special}) == []
 
 
+@pytest.mark.parametrize("unknown", ["fan_in", "fan_out"])
+def test_a_weight_of_unknown_size_points_nowhere(unknown: str) -> None:
+    layers = stack(fc1={"weight": {"row_cosine": 0.9, unknown: None}})
+    assert judge(CorrelatedOutputs, recording(layers), min_units=1) == []
+
+
 @pytest.mark.parametrize(("edge", "found"), [(0.97, 1), (1.8, 0)])
 def test_trained_layers_point_where_training_has_turned_them(edge: float, found: int) -> None:
     layers = stack(**{f"fc{place}": {"weight": {"spectral_edge": edge, "row_cosine": 0.45}} for place in range(4)})

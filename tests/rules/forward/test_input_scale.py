@@ -285,6 +285,13 @@ def test_at_the_limits_training_gets_over_it(batch: Signal, how: dict[str, Any],
     assert found.severity == severity
 
 
+@pytest.mark.parametrize(("limit", "severity"), [(0.75, Severity.WARNING), (0.74, Severity.ERROR)])
+def test_an_offset_at_its_limit_is_no_error(limit: float, severity: Severity) -> None:
+    """A mean of 12 with a std of 16."""
+    (found,) = judge(InputScale, seen(signal(20.0, mean=12.0)), max_offset=limit)
+    assert found.severity == severity
+
+
 def read_by(batch: Signal, *readers: dict[str, Any], between: float | None = 0.5) -> list[Any]:
     """Findings where the first layers read the batch, the others a signal of rms 1."""
     layers = stack(**{f"fc{place}": reader for place, reader in enumerate(readers)})

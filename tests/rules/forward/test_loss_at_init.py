@@ -210,6 +210,7 @@ def test_of_several_heads_the_last_is_named() -> None:
     twice = of.model_copy(update={"loss": Loss(kind="cross_entropy", classes=10, sums_to_one=True)})
     (found,) = judge(LossAtInit, twice)
     assert (found.layers, found.measured, found.severity) == (("head",), 100.0, Severity.ERROR)
+    assert "head" in found.message
     (found,) = judge(LossAtInit, twice.model_copy(update={"layers": ()}))
     assert found.layers == ()
 
@@ -227,6 +228,7 @@ def test_a_low_loss_of_trained_weights_has_another_cause() -> None:
     [
         (0.01, 88.0, 150.0, 0),
         (0.0099, 88.0, 150.0, 1),
+        (0.0, 88.0, 150.0, 1),
         (0.001, 10.0, 150.0, 0),
         (0.001, 10.1, 150.0, 1),
         (0.001, 88.0, 10 * math.log(2), 0),

@@ -247,6 +247,16 @@ def test_queries_and_keys_of_zero_are_no_error() -> None:
     assert only(attentive(12.0, size=0.0)).measured == 12.0
 
 
+def test_outputs_that_are_not_finite_are_taken_for_one() -> None:
+    of = attentive(12.0, size=30.0)
+    (step,) = of.steps
+    broken = [m.model_copy(update={"output": signal(30.0, non_finite=1)}) for m in step.layers]
+    for layers in (broken, [m.model_copy(update={"output": None}) for m in broken]):
+        steps = (step.model_copy(update={"layers": tuple(layers)}),)
+        assert reason(of.model_copy(update={"steps": steps})) == "scale"
+    assert reason(of) == "input"
+
+
 @pytest.mark.parametrize(("reads", "factor"), [(8.0, "0.12"), (0.5, "1")])
 def test_weights_are_divided_by_what_they_read_if_that_is_large(reads: float, factor: str) -> None:
     found = only(attentive(12.0, size=3.0, reads=reads))

@@ -11,9 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inithealth import Severity
+from inithealth.judge.diagnose import folded
 from inithealth.recording import Layer
 from inithealth.rules.weights.cloned_layers import ClonedLayers
-from tests.rules.nets import codes, finding, fixed, judged
+from inithealth.rules.weights.pretrained_weights import PretrainedWeights
+from tests.rules.folding import found_by
+from tests.rules.nets import codes, finding, judged, mended
 from tests.rules.recordings import judge, layer, measured, recording
 
 TOKENS = torch.randn(8, 10, 32, generator=torch.Generator().manual_seed(0))
@@ -208,6 +211,27 @@ def test_two_copies_with_equal_gradients_are_treated_alike(
     gradients: tuple[float | None, ...], severity: Severity
 ) -> None:
     assert severity_of(*gradients) == severity
+
+
+def test_a_gradient_of_zero_equals_no_other() -> None:
+    assert severity_of(0.0, 1.0, max_gradient_difference=1.0) == Severity.INFO
+
+
+def test_the_limit_is_given_where_gradients_are_equal() -> None:
+    layers = encoder(7, 7)
+    (equal,) = judge(ClonedLayers, recording(layers, measured(layers)))
+    (different,) = judge(ClonedLayers, recording(layers, apart(layers)))
+    assert ["1e-06" in found.message for found in (equal, different)] == [True, False]
+
+
+def test_copies_are_the_last_note() -> None:
+    layers = encoder(7, 7)
+    (found,) = judge(ClonedLayers, recording(layers, apart(layers)))
+    trained = found_by(PretrainedWeights, severity=Severity.INFO)
+    assert [each.code for each in folded([(ClonedLayers(), found), (PretrainedWeights(), trained)])] == [
+        "IH109",
+        "IH107",
+    ]
 
 
 @pytest.mark.parametrize("gradients", [(3.0, 4.0), (4.0, 3.0)])

@@ -200,6 +200,11 @@ def test_which_copies_are_judged(weight: dict[str, Any], found: int) -> None:
     assert len(judge(DuplicateNeurons, recording(layers, probation=trial(0.0)))) == found
 
 
+def test_an_unknown_number_of_inputs_is_none_in_half_precision() -> None:
+    layers = stack(fc1={"weight": {"duplicate_rows": 0.6, "half_precision": True, "fan_in": None}})
+    assert judge(DuplicateNeurons, recording(layers, probation=trial(0.0)), min_fan_in=1) == []
+
+
 def test_copies_explain_that_gradients_repeat() -> None:
     layers = stack(fc1={"weight": {"duplicate_rows": 0.6}})
     (found,) = judge(DuplicateNeurons, recording(layers, probation=trial(0.6)))

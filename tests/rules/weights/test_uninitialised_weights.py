@@ -130,6 +130,7 @@ def test_trained_layers_may_have_faded() -> None:
     assert garbage(**trained) == garbage(**shifted) == []
     fresh = {"weight": {**TINY, "spectral_edge": 0.97}}
     assert [found.layers for found in garbage(**trained, head=fresh)] == [("head",)]
+    assert garbage(**trained, head={"weight": {"spectral_edge": 0.97}, "bias": bias(tiny_share=0.02)}) == []
 
 
 @pytest.mark.parametrize("kind", ["other", "scale"])
@@ -295,6 +296,11 @@ def test_a_missed_layer_comes_before_its_scale() -> None:
     (missed,) = judge(UninitialisedWeights, recording(blocks(1, 5)))
     assert explains(UninitialisedWeights, missed, "IH106", layers=missed.layers)
     assert not explains(UninitialisedWeights, missed, "IH106", layers=("h.4.fc",))
+
+
+def test_a_large_value_within_its_limit_is_not_what_is_measured() -> None:
+    (found,) = garbage(fc1={"weight": {**TINY, "abs_max": 1e10}})
+    assert (found.measured, found.limit) == (pytest.approx(3 / 96**2), 0.0)
 
 
 def test_a_bias_is_judged_where_the_weight_is_not_known() -> None:

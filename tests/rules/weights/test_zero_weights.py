@@ -270,6 +270,8 @@ def test_copies_have_another_cause_than_units_without_a_gradient() -> None:
     (one,) = tried({"fc1": {"weight": ZERO}}, asleep=("fc1",))
     (two,) = tried({"fc1": {"weight": ZERO}, "fc2": {"weight": ZERO}}, asleep=("fc1", "fc2"))
     (copies,) = tried({"fc1": {"weight": ZERO}}, duplicates={"fc1": 0.9})
+    (half,) = tried({"fc1": {"weight": PARTLY}}, zero_units={"fc1": 0.5}, duplicates={"fc1": 0.9})
+    assert half.cause == copies.cause
     assert len({one.cause, two.cause, copies.cause}) == 3  # singular, plural, and another one
     assert percentages(copies) == [90, 50]
 
@@ -310,6 +312,7 @@ def test_zeros_that_block_the_input_are_a_warning() -> None:
     (found,) = blind({"fc1": {"weight": ZERO}, "fc2": {"weight": ZERO}})
     assert (found.severity, found.layers) == (Severity.WARNING, ("fc1", "fc2"))
     assert (found.measured, found.limit) == (1.0, 0.5)
+    assert "model.fc1.weight" in found.fix
     (alone,) = blind({"fc1": {"weight": ZERO}})
     assert alone.cause != found.cause
 
@@ -321,6 +324,13 @@ def test_the_input_is_blocked_if_the_head_reads_the_same_for_every_sample(
     reads: dict[str, float | None], found: int
 ) -> None:
     assert len(blind({"fc1": {"weight": ZERO}}, **reads)) == found
+
+
+def test_it_is_the_head_that_has_to_see_the_input() -> None:
+    layers = stack(fc1={"weight": ZERO})
+    blinded = {"input": signal(between=0.0).model_dump()}
+    assert judge(ZeroWeights, recording(layers, measured(layers, fc2=blinded))) == []
+    assert judge(ZeroWeights, recording(layers, measured(layers, fc2=blinded, head={"input": None}))) == []
 
 
 @pytest.mark.parametrize(
@@ -347,8 +357,10 @@ def test_a_blocked_input_is_judged_when_the_probation_is_over() -> None:
 
 def test_one_norm_at_zero_wakes() -> None:
     vector = {**ZERO, "shape": (96,), "fan_in": None, "fan_out": None}
-    (found,) = blind({"fc1": {"kind": "norm", "weight": vector}})
-    assert found.severity == Severity.WARNING
+    norm = {"kind": "norm", "weight": vector}
+    (one,) = blind({"fc1": norm})
+    (both,) = blind({"fc1": norm, "fc2": norm})
+    assert (one.severity, both.severity) == (Severity.WARNING, Severity.ERROR)
 
 
 def test_zeros_explain_what_is_shut_and_small_behind_them() -> None:
