@@ -89,11 +89,11 @@ def test_any_precision(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize(("noise", "directions"), [(5, False), (12, True)])
 def test_differences_of_some_epsilons_are_rounding(noise: float, directions: bool) -> None:
     steps = (noise * normal(48, 6)).round()
-    assert (told(1.0 + torch.finfo(torch.float32).eps * steps)[0] > 0) is directions
+    assert (shown(1.0 + torch.finfo(torch.float32).eps * steps)[0] > 0) is directions
 
 
 def test_two_samples_tell_one_direction() -> None:
-    assert told(normal(2, 30)) == (pytest.approx(1.0), 1)
+    assert shown(normal(2, 30)) == (pytest.approx(1.0), 1)
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.complex64, torch.bool])

@@ -63,7 +63,8 @@ def test_units_with_the_same_elements_in_another_order_are_no_duplicates() -> No
 def test_different_units_with_equal_sums_are_no_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums of bits narrow the pairs down; the elements decide."""
     monkeypatch.setattr(duplicates, "_mixed", lambda rows: torch.zeros(len(rows), dtype=torch.int64))
-    rows = torch.tensor([[1.0, 2.0], [2.0, 1.0], [1.0, 2.0]])
+    rows = torch.tensor([[1.0, 2.0, 3.0, 4.0], [3.0, 4.0, 1.0, 2.0], [1.0, 2.0, 3.0, 4.0]])
+    assert unit_keys(rows).unique().numel() == 1  # eight bytes are one word
     assert first_equal(rows).tolist() == [0, 1, 0]
 
 
@@ -102,8 +103,14 @@ def test_words_of_any_size_tell_units_apart(dtype: torch.dtype, columns: int) ->
     assert first_equal(twice).tolist() == [0, 1, 2, 0, 1, 2]
 
 
+def test_fingerprints_of_many_weights_differ() -> None:
+    assert len({summary((6, 8), unit_keys(torch.randn(6, 8)))[0] for _ in range(1000)}) == 1000
+
+
 @pytest.mark.parametrize("offset", [0, 1, 2, 3])
 def test_units_anywhere_in_memory(offset: int) -> None:
+    memory = torch.randn(12 + offset)
+    assert torch.equal(unit_keys(memory[offset:].view(3, 4)), unit_keys(memory[offset:].clone().view(3, 4)))
     memory = torch.zeros(12 + offset)
     rows = memory[offset:].view(3, 4)
     rows[1] = 1.0

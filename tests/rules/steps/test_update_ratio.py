@@ -99,7 +99,7 @@ def test_the_largest_change_of_the_last_step_comes_first(min_steps: int) -> None
     assert (found.measured, found.limit, found.step) == (0.8, 0.5, 20)
     assert "80%" in found.message
     assert "0.25" in found.cause
-    assert found.fix == fixes.LESS_SPEED
+    assert found.fix == fixes.LOWER_RATE
     assert "fc1" in found.cause
 
 

@@ -16,7 +16,7 @@ from inithealth.recording import Layer
 from inithealth.rules.weights.cloned_layers import ClonedLayers
 from inithealth.rules.weights.pretrained_weights import PretrainedWeights
 from tests.rules.folding import found_by
-from tests.rules.nets import codes, finding, judged, mended
+from tests.rules.nets import codes, finding, fixed, judged
 from tests.rules.recordings import judge, layer, measured, recording
 
 TOKENS = torch.randn(8, 10, 32, generator=torch.Generator().manual_seed(0))
