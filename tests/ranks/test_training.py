@@ -80,7 +80,7 @@ def test_the_numbers_are_those_of_one_process_with_the_whole_batch(kind: str, pr
             assert numbers(other) == pytest.approx(numbers(one), rel=1e-6)
     report = Report.from_json((tmp_path / "report.json").read_text())
     assert report.causes == ()
-    assert any(note.startswith(f"process 0 of {processes}: sums are taken over all") for note in report.notes)
+    assert any(note.startswith(f"process 0 of {processes}: sums are over all processes") for note in report.notes)
 
 
 @pytest.mark.parametrize("kind", ["ddp", "sharded"])
