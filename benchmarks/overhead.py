@@ -114,7 +114,7 @@ def first_thousand(build: Callable[[], Workload]) -> float:
     machine's noise.
     """
     bare = Runner(build, WATCHERS["bare"][0], warm_up=6)
-    ours = Runner(build, lambda model, optimizer: Monitor(model, optimizer=optimizer).__enter__().step, warm_up=0)
+    ours = Runner(build, lambda *made: Monitor(made[0], optimizer=made[1], verbose=False).__enter__().step, warm_up=0)
     usual, extra, idle = [], {}, []
     for step in range(101):
         usual.append(bare.step())
@@ -132,7 +132,7 @@ def first_thousand(build: Callable[[], Workload]) -> float:
 def first_step_bytes(build: Callable[[], Workload]) -> int:
     """Bytes of tensors and Python objects that a watched step holds when it ends, and of its samples before."""
     work = build()
-    monitor = Monitor(work.model, settings=EVERY)
+    monitor = Monitor(work.model, settings=EVERY, verbose=False)
     gc.collect()
     tracemalloc.start()
     with monitor:

@@ -25,11 +25,11 @@ def nothing(model: nn.Module, optimizer: Optimizer) -> Step:
 
 
 def watched(model: nn.Module, optimizer: Optimizer) -> Step:
-    return Monitor(model, optimizer=optimizer, settings=EVERY).__enter__().step
+    return Monitor(model, optimizer=optimizer, settings=EVERY, verbose=False).__enter__().step
 
 
 def unwatched(model: nn.Module, optimizer: Optimizer) -> Step:
-    return Monitor(model, optimizer=optimizer, settings=NEVER).__enter__().step
+    return Monitor(model, optimizer=optimizer, settings=NEVER, verbose=False).__enter__().step
 
 
 def gradient_norms(model: nn.Module, optimizer: Optimizer) -> Step:
