@@ -1,0 +1,1 @@
+"""Faults that people reported in public, made small: each beside its healthy twin, labeled by training both."""
