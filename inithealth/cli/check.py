@@ -144,13 +144,23 @@ def _judged(name: str, subject: Subject, batch: Any, request: Request, settings:
 def _advice(error: BaseException, request: Request) -> str:
     """Return what to type, if the error shows it."""
     shapes = list(request.inputs)
-    if shapes and "scalar types: Long, Int" in str(error):
-        typed = " ".join(f"--input {each if ':' in each else f'{each}:int64'}" for each in shapes)
-        return f": the model takes integers, {typed}"
-    if shapes and isinstance(error, TypeError) and "as the batch" in str(error):
-        size = shapes[0].partition(",")[0]
-        return f"; here: one more --input for the target, as --input {size}:int64"
+    if not shapes:
+        return ""
+    if "scalar types: Long, Int" in str(error):
+        return f": the model takes integers, {_typed(shapes, 'int64')}"
+    sample = shapes[0].partition(",")[0]
+    labels = f"--input {sample}:int64"
+    if "training_step unpacks its batch" in str(error) or "target dtype to be Long" in str(error):
+        inputs = shapes if len(shapes) == 1 else shapes[:-1]
+        return f"; for class labels as the target type {_typed(inputs)} {labels}"
+    if isinstance(error, TypeError) and "as the batch" in str(error):
+        return f"; here: one more --input for the target, as {labels}"
     return ""
+
+
+def _typed(shapes: list[str], dtype: str = "") -> str:
+    """Return the `--input` options of these shapes; `dtype` is for those that have none."""
+    return " ".join(f"--input {each if ':' in each or not dtype else f'{each}:{dtype}'}" for each in shapes)
 
 
 def _worst(reports: list[Report]) -> Report:

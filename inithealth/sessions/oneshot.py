@@ -17,6 +17,7 @@ from inithealth.recording import Recording
 from inithealth.sessions.first_batch import first_batch
 from inithealth.sessions.objective import LossFunction, Objective
 from inithealth.sessions.one_pass import OnePass
+from inithealth.sessions.other_names import unknown_argument
 from inithealth.sessions.stand_in_trainer import first_training_step
 from inithealth.sessions.trial_optimizers import refuse_optimizers
 from inithealth.settings import Settings, settings_of
@@ -31,6 +32,7 @@ def check(
     loss: LossFunction | None = None,
     optimizer: Optimizer | Sequence[Optimizer] | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
+    **unknown: NoReturn,
 ) -> Report:
     """Judge a model's initialization without sampling, and restore the model.
 
@@ -62,12 +64,14 @@ def check(
     Raises:
         ValueError: there is nothing to judge, with what to do about it: no batch, NaN in the batch, no
             parameters, all frozen, lazy or meta parameters, no scalar loss, unknown settings.
-        TypeError: `model` is not a module, `loss` is not callable, `optimizer` is not an optimizer, or `batch`
+        TypeError: an argument is unknown, `model` is not a module, `loss` is not callable, `optimizer` is not an optimizer, or `batch`
             does not match the arguments of the model and the loss, or matches them in several ways.
         Exception: an error in the model's code, unchanged.
     """
     if misplaced:
         raise TypeError("check takes a model and one batch: pass (inputs, targets) as the batch, and loss=... by name")
+    if unknown:
+        raise TypeError(unknown_argument(next(iter(unknown))))
     settings = settings_of(settings)
     return diagnose(record(model, batch, loss=loss, optimizer=optimizer), settings)
 

@@ -130,6 +130,11 @@ def test_an_optimizer_that_is_typed(run: Run) -> None:
         (("mine.nets:Net", "--loss", "crossentropy"), "did you mean 'cross_entropy'?"),
         (("mine.nets:Net", "--loss", "mine.nets:BATCH"), "is a Tensor: give a function of the output and the target"),
         (("mine.nets:Net", "--input", "8,16", "--loss", "cross_entropy"), "as --input 8:int64"),
+        (("mine.nets:Lit", "--input", "8,16"), "for class labels as the target type --input 8,16 --input 8:int64"),
+        (
+            ("mine.nets:Lit", "--input", "8,16", "--input", "8"),
+            "for class labels as the target type --input 8,16 --input 8:int64",
+        ),
         ((), "no model: give TARGET, or --model-config"),
         (
             ("mine.nets:Net", "--config", "model.yaml"),
