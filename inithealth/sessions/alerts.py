@@ -119,6 +119,8 @@ class Alerts:
 
     def _log_resolved(self, report: Report, index: int) -> None:
         found = {_alert(each) for each in report.findings}  # a cause that became a consequence is not resolved
+        if any(each.rule.startswith("non-finite") for each in report.findings):
+            found |= set(self._open)  # with NaN in the numbers the others cannot be measured: none of them is resolved
         for alert, cause in sorted(self._open.items()):
             if alert not in found:
                 # The layer is left out for rules of the steps, because the worst layer changes.

@@ -85,6 +85,22 @@ def test_while_a_run_goes_on_one_alert_is_the_same_whichever_layer_is_worst(capl
     assert lines(caplog) == [(logging.INFO, "resolved at step 0: IH402 some-rule")]
 
 
+def test_nothing_is_resolved_by_a_step_with_nan(caplog: pytest.LogCaptureFixture) -> None:
+    alerts = Alerts()
+    judge(alerts, cause("IH402"))
+    not_finite = Finding(
+        code="IH405", rule="non-finite-loss", severity=Severity.ERROR, layers=(), message="the loss is NaN"
+    )
+    judge(alerts, not_finite)
+    assert not any("resolved" in text for _, text in lines(caplog))
+    caplog.clear()
+    judge(alerts)
+    assert sorted(text for _, text in lines(caplog)) == [
+        "resolved at step 0: IH402 some-rule",
+        "resolved at step 0: IH405 non-finite-loss",
+    ]
+
+
 def test_no_line_is_logged_twice(caplog: pytest.LogCaptureFixture) -> None:
     alerts = Alerts()
     judge(alerts, cause(severity=Severity.INFO, layer="first"))
