@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from torch import Tensor, nn
 
 from inithealth.layer_kinds import Kind
@@ -31,7 +33,7 @@ def dimensions(parameter: Tensor) -> int:
 
 
 class Naming:
-    """Names of one model: a layer has its module's name, or its parameter's if the module has several matrices."""
+    """Names of one model: a layer has its module's name, or its parameter's if the module has several weights."""
 
     def __init__(self, model: nn.Module) -> None:
         self.modules = {strip(name): module for name, module in model.named_modules()}
@@ -41,11 +43,9 @@ class Naming:
         }
         self.trainable = {name for name, parameter in self.parameters.items() if parameter.requires_grad}
         self.tied = tied_names(model)
-        self._matrices: dict[str, int] = {}
-        for name, parameter in self.parameters.items():
-            if dimensions(parameter) > 1 and "parametrizations." not in name:
-                home = self.module(name)
-                self._matrices[home] = self._matrices.get(home, 0) + 1
+        named = [name for name in self.parameters if "parametrizations." not in name]
+        self._matrices = Counter(self.module(name) for name in named if dimensions(self.parameters[name]) > 1)
+        self._weights = Counter(self.module(name) for name in named if "bias" not in name.rpartition(".")[2])
 
     def module(self, parameter: str) -> str:
         """Return the name for a parameter in findings: a module as in ``named_modules()``, or the parameter itself."""
@@ -67,8 +67,11 @@ class Naming:
         return without_numbers(".".join([*found, leaf]))
 
     def layer(self, parameter: str) -> str:
+        """Return the layer of a parameter: its module, or itself if the module has another weight of that rank."""
         home = self.module(parameter)
-        return parameter if self._matrices.get(home, 0) > 1 else home
+        vector = parameter in self.parameters and dimensions(self.parameters[parameter]) < 2
+        others = self._weights if vector else self._matrices  # beside a matrix, a vector has its own name
+        return parameter if others[home] > 1 else home
 
     def main(self, operation: Operation) -> str | None:
         """Return the parameter that is an operation's weight: the larger factor of weight norm."""

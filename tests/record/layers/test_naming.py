@@ -62,6 +62,26 @@ def test_a_layer_is_its_module_or_its_parameter_where_there_are_several_matrices
     assert "0.fc.bias" in naming.parameters.keys() - naming.trainable
 
 
+class Mixer(nn.Module):
+    """Two vectors beside a matrix, as a state-space layer has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_proj = nn.Parameter(torch.ones(2, 2))
+        self.a_log, self.d, self.bias = (nn.Parameter(torch.ones(2)) for _ in range(3))
+
+
+def test_vectors_beside_another_weight_are_layers_of_their_own() -> None:
+    naming = Naming(nn.ModuleDict({"mixer": Mixer(), "norm": nn.LayerNorm(2)}))
+    names = {name: naming.layer(name) for name in naming.parameters if not name.endswith("bias")}
+    assert names == {
+        "mixer.in_proj": "mixer",
+        "mixer.a_log": "mixer.a_log",
+        "mixer.d": "mixer.d",
+        "norm.weight": "norm",
+    }
+
+
 @pytest.mark.parametrize(
     ("parameter", "place"),
     [
