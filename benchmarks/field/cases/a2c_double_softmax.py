@@ -1,4 +1,4 @@
-"""archsyscall/DeepRL-TensorFlow2#5: the actor ends in a softmax, and its loss takes the probabilities for logits."""
+"""archsyscall/DeepRL-TensorFlow2#5: the actor ends in a softmax, and its loss treats the probabilities as logits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Actor(nn.Module):
 
 
 def batch(i: int) -> Batch:
-    """Actions drawn at random; those with a positive advantage are to be repeated, as in policy gradients."""
+    """Actions drawn at random; the policy gradient repeats those with a positive advantage."""
     g = generator(i)
     states = torch.randn(256, STATE, generator=g)
     actions = torch.randint(0, ACTIONS, (256,), generator=g)

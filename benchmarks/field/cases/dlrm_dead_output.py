@@ -1,4 +1,4 @@
-"""facebookresearch/dlrm#358: biases are drawn with std 1/sqrt(units); a negative one closes the single ReLU output."""
+"""facebookresearch/dlrm#358: biases are drawn with std 1/sqrt(units); a negative one makes the ReLU output zero."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def batch(i: int) -> Batch:
 CASE = Case(
     name="dlrm_dead_output",
     source="facebookresearch/dlrm#358",
-    fault="The bias of the last layer is so negative that the ReLU behind it is closed for every input.",
+    fault="The bias of the last layer is so negative that the ReLU after it is zero for every input.",
     build=Dlrm,
     batch=batch,
     rules=("IH204", "IH304"),

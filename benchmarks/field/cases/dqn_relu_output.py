@@ -28,7 +28,7 @@ class QNetwork(nn.Module):
 
 
 def batch(i: int) -> Batch:
-    """Pong: a state is worth the less the farther the paddle is from the ball after the action."""
+    """Pong: the value falls with the distance of the paddle from the ball after the action."""
     g = generator(i)
     rows = torch.arange(64)
     ball, paddle = torch.randint(1, SIZE - 1, (2, 64), generator=g)

@@ -34,7 +34,7 @@ class MixtureOfExperts(nn.Module):
 
 
 def batch(i: int) -> Batch:
-    """Each cluster of the inputs has a linear teacher of its own."""
+    """Each cluster of inputs has its own linear teacher."""
     g = generator(i)
     cluster = torch.randint(0, CLUSTERS, (256,), generator=g)
     offsets = torch.randn(256, WIDTH, generator=g)

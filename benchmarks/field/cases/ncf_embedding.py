@@ -32,7 +32,7 @@ class NeuMF(nn.Module):
 
 
 def batch(i: int) -> Batch:
-    """A fifth of the pairs is held out: training never sees them, and the final loss is theirs alone."""
+    """A fifth of the pairs is held out: training never sees them, and the final loss covers only them."""
     g = generator(i)
     users = torch.randint(0, USERS, (256,), generator=g)
     items = torch.randint(0, ITEMS, (256,), generator=g)

@@ -1,4 +1,4 @@
-"""allenai/OLMo-core#698: `to_empty` erases a scale kept as a buffer, and no initialization writes it again."""
+"""allenai/OLMo-core#698: `to_empty` erases a scale kept as a buffer, and the initialization does not write it again."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def batch(i: int) -> Batch:
 CASE = Case(
     name="scale_buffer_zero",
     source="allenai/OLMo-core#698",
-    fault="The buffer that scales the normalized input of each branch is zero, so every branch is closed.",
+    fault="The buffer that scales the normalized input of each branch is zero, so no branch receives an input.",
     build=Transformer,
     batch=batch,
     rules=("IH103", "IH304"),
