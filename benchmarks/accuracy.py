@@ -1,14 +1,13 @@
-"""How often is a verdict right? Hundreds of networks, half of them never used for fitting, and two peers on the same.
+"""Measures how often verdicts are correct: hundreds of networks, half of them never used for fitting, and two peers.
 
     pip install -r benchmarks/accuracy-requirements.txt
     python -m benchmarks.accuracy [--only PART ...] [--no-peers] [--worst] [--again]
 
-Trains what labels the faults and the forecast, records every network, asks the peers, judges and prints the
-table; some two hours on two cores from nothing,
-three quarters of an hour with the labels kept. What training told is kept in ``benchmarks/labels``,
-every other result as a JSON line the moment it is found, so that an ended run goes on where it was; with
-``--again`` networks are recorded anew, as after a change of the recorder. Rules may change without that: they
-judge what was recorded.
+Trains the networks that label the faults and the forecast, records every network, runs the peers, judges the recordings
+and prints the table. This takes about two hours on two cores from scratch, and 45 minutes with the labels that are
+stored in ``benchmarks/labels``. Every other result is appended to a JSON lines file as soon as it is available, so an
+interrupted run resumes. Use ``--again`` to record the networks again after a change of the recorder. A change of the
+rules does not need it: they judge the recordings.
 """
 
 from __future__ import annotations
@@ -39,9 +38,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--no-peers", action="store_true")
-    parser.add_argument("--worst", action="store_true", help="name every network that is judged wrongly")
-    parser.add_argument("--half", choices=HALVES, help="name those of one half only")
-    parser.add_argument("--again", action="store_true", help="record anew")
+    parser.add_argument("--worst", action="store_true", help="list every network with a wrong verdict")
+    parser.add_argument("--half", choices=HALVES, help="limit --worst to one half")
+    parser.add_argument("--again", action="store_true", help="record the networks again")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
@@ -52,37 +51,37 @@ def main() -> None:
 
 
 def measured(folder: Path, parts: Iterable[str], workers: int, *, peers: bool, again: bool) -> dict[str, list[Judged]]:
-    """What each tool says of every network, against what it is."""
-    wanted = {key: entry for key, entry in entries().items() if entry.part in parts}
+    """Return the verdicts of each tool for every network, with the true label."""
+    selected = {key: entry for key, entry in entries().items() if entry.part in parts}
     if again:
         (folder / "recorded.jsonl").unlink(missing_ok=True)
-    recordings = run("recorded", wanted, folder, workers)
-    trained, foretold = Kept(LABELS / "trained.jsonl"), Kept(LABELS / "foretold.jsonl")
+    recordings = run("recorded", selected, folder, workers)
+    trained, forecast = Kept(LABELS / "trained.jsonl"), Kept(LABELS / "foretold.jsonl")
     if "faults" in parts:
         trained = run("trained", ("|".join(map(str, each)) for each in trainings()), folder, workers)
     if "forecast" in parts:
-        foretold = run("foretold", (plan.name for plan in PLANS), folder, workers)
-    truth = {key: known for key, entry in wanted.items() if (known := true_of(entry, trained, foretold))}
+        forecast = run("foretold", (plan.name for plan in PLANS), folder, workers)
+    truth = {key: known for key, entry in selected.items() if (known := true_of(entry, trained, forecast))}
     found = {
-        OURS: [_judged(wanted[key], known, _ours(wanted[key], recordings, folder)) for key, known in truth.items()]
+        OURS: [_judged(selected[key], known, _ours(selected[key], recordings, folder)) for key, known in truth.items()]
     }
     _write(folder / "verdicts.jsonl", found[OURS])
-    held_out = [key for key in truth if wanted[key].half == HELD_OUT]  # peers were not fitted on either half
+    held_out = [key for key in truth if selected[key].half == HELD_OUT]  # the peers were not fitted on either half
     for peer in PEERS if peers else ():
         kept = run(peer, held_out, folder, workers)
-        said = {key: Verdict.of(kept.get(key) or {}) for key in held_out}
-        found[peer] = [_judged(wanted[key], truth[key], said[key]) for key in held_out]
+        verdicts = {key: Verdict.of(kept.get(key) or {}) for key in held_out}
+        found[peer] = [_judged(selected[key], truth[key], verdicts[key]) for key in held_out]
         for name, hints in HINTS.get(peer, {}).items():
-            found[name] = [_judged(wanted[key], truth[key], said[key].without(hints)) for key in held_out]
+            found[name] = [_judged(selected[key], truth[key], verdicts[key].without(hints)) for key in held_out]
     return found
 
 
-def true_of(entry: Entry, trained: Kept, foretold: Kept) -> str | None:
-    """What a network is; None while that is not known."""
+def true_of(entry: Entry, trained: Kept, forecast: Kept) -> str | None:
+    """Return the label of a network, or None if it is not known yet."""
     if entry.part in ("healthy", "hosts"):
         return "healthy"
     if entry.part == "forecast":
-        plan = foretold.get(entry.name)
+        plan = forecast.get(entry.name)
         return training.label(plan["losses"]) if plan and "losses" in plan else None
     host, fault = entry.name.split("/", 1)
     losses = trained.get(f"{host}|{fault}|{entry.seed}")

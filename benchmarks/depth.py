@@ -1,4 +1,4 @@
-"""What a check costs in deep networks, over one bare forward and backward pass; prints a table.
+"""Measures the cost of a check in deep networks relative to one bare forward and backward pass; prints a table.
 
 python -m benchmarks.depth
 """
@@ -20,7 +20,7 @@ _SIZES = ((128, 250), (128, 1000), (256, 250), (256, 1000), (512, 250))  # width
 
 
 def network(width: int, layers: int) -> nn.Sequential:
-    """A plain ReLU network at He's initialization."""
+    """Return a plain ReLU network with He initialization."""
     body: list[nn.Module] = []
     for _ in range(layers):
         linear = nn.Linear(width, width)
@@ -31,14 +31,14 @@ def network(width: int, layers: int) -> nn.Sequential:
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """CPU time: what else the machine does counts less."""
+    """Return the CPU time of a call, which depends less on the machine's load than wall time."""
     start = time.process_time()
     run()
     return time.process_time() - start
 
 
 def measured(width: int, layers: int) -> tuple[float, float]:
-    """Median seconds of a bare pass and of a check, interleaved."""
+    """Return the median seconds of a bare pass and of a check, measured in alternation."""
     model, batch = network(width, layers), torch.randn(_BATCH, width)
     targets = torch.randint(_CLASSES, (_BATCH,))
 

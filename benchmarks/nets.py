@@ -1,4 +1,4 @@
-"""What the accuracy benchmark judges: a network at its initialization, with a batch and a loss."""
+"""The input of the accuracy benchmark: an initialized network with a batch and a loss."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Case:
-    """``batch`` and ``loss`` are what ``inithealth.check`` takes; without a loss the output's own, or a projection."""
+    """``batch`` and ``loss`` are arguments of ``inithealth.check``; without a loss, check chooses one."""
 
     model: nn.Module
     batch: Any
@@ -20,8 +20,8 @@ class Case:
 
 @dataclass(frozen=True)
 class Net:
-    """A kind of network, built anew from torch's global random state, which the caller seeds."""
+    """A kind of network. ``build`` draws from torch's global random state, which the caller seeds."""
 
     name: str  # "timm/resnet18": unique in the benchmark
-    family: str  # what the split goes by: networks that differ in size or detail only have the same
+    family: str  # unit of the split: networks that differ only in size or details share it
     build: Callable[[], Case]

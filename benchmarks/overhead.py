@@ -1,11 +1,12 @@
-"""What watching costs: each step's time over the bare step's, interleaved in one process, medians, one thread.
+"""Measures the overhead of monitoring: the time of each step relative to a bare step.
 
     python benchmarks/overhead.py [--rounds 30] [--peers]
 
-Prints one row a workload: watched and unwatched steps over bare ones, the first 1,000 steps with the default
-schedule, `check` over one bare forward and backward pass, and the memory that the first watched step takes
-beyond the training's own. With ``--peers`` also what else is installed of ``watchers.py``, on the same steps
-(``pip install wandb fastai ormas-monitor==0.2.3 torchmortem==0.1.1``).
+Steps are interleaved in one process with one thread; the table shows medians, one row per workload: watched and
+unwatched steps relative to bare ones, the first 1,000 steps with the default schedule, `check` relative to one bare
+forward and backward pass, and the memory that the first watched step needs in addition to the training. ``--peers``
+also measures the tools of ``watchers.py`` that are installed, on the same steps (``pip install wandb fastai
+ormas-monitor==0.2.3 torchmortem==0.1.1``).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from inithealth import Monitor
 
 
 class Runner:
-    """One training of a workload, step by step, watched or not."""
+    """A training run of a workload, step by step, with or without a watcher."""
 
     def __init__(
         self, build: Callable[[], Workload], watch: Callable[[nn.Module, Optimizer], Step], warm_up: int = 6
@@ -37,8 +38,8 @@ class Runner:
         self.work = build()
         self.optimizer = torch.optim.SGD(self.work.model.parameters(), lr=self.work.lr)
         self.watch = watch(self.work.model, self.optimizer)
-        self.watching = 0.0  # seconds of the last step that the watcher itself took
-        for _ in range(warm_up):  # past the first step's description of the weights, and the probation
+        self.watching = 0.0  # seconds that the watcher took in the last step
+        for _ in range(warm_up):  # skips the first step's weight description and the probation
             self.step()
 
     def step(self) -> float:
@@ -68,17 +69,17 @@ def checked(work: Workload) -> float:
 
 
 def ratio(times: list[float], bare: list[float]) -> float:
-    """The median of the ratios of neighbours in time: a machine that slows down slows both."""
+    """Return the median ratio of adjacent measurements, since a slow phase of the machine affects both."""
     return statistics.median(a / b for a, b in zip(times, bare, strict=True))
 
 
 def interleaved(build: Callable[[], Workload], rounds: int, names: Sequence[str]) -> dict[str, list[float]]:
-    """Times of steps, each watcher's in turn."""
+    """Return the step times of each watcher, measured in turn."""
     runners = {}
     for name in names:
         try:
             runners[name] = Runner(build, WATCHERS[name][0])
-        except RuntimeError as error:  # a watcher that ends the training is a result
+        except RuntimeError as error:  # a watcher that ends the training is a result, too
             print(f"{name} on {build().name} raises: {str(error).splitlines()[0][:90]}")
     names = list(runners)
     times: dict[str, list[float]] = {name: [] for name in names}
@@ -107,11 +108,11 @@ def measure(build: Callable[[], Workload], rounds: int) -> str:
 
 
 def first_thousand(build: Callable[[], Workload]) -> float:
-    """All that the default schedule adds to a training's first 1,000 steps, over the bare ones.
+    """Return the relative overhead of the default schedule in the first 1,000 steps of a training run.
 
-    The first hundred and one are run, beside bare ones; of the three watched ones after them each adds what those
-    between 20 and 100 add in the median. On the others what the monitor itself takes is counted: less than the
-    machine's noise.
+    The first 101 steps are run, interleaved with bare ones. Each of the three watched steps after them is assumed to
+    add the median of those between 20 and 100. On unwatched steps only the monitor's own time is counted, because the
+    difference is below the machine's noise.
     """
     bare = Runner(build, WATCHERS["bare"][0], warm_up=6)
     ours = Runner(build, lambda *made: Monitor(made[0], optimizer=made[1], verbose=False).__enter__().step, warm_up=0)
@@ -130,7 +131,7 @@ def first_thousand(build: Callable[[], Workload]) -> float:
 
 
 def first_step_bytes(build: Callable[[], Workload]) -> int:
-    """Bytes of tensors and Python objects that a watched step holds when it ends, and of its samples before."""
+    """Return the bytes of tensors and Python objects held after a watched step, and of its samples before."""
     work = build()
     monitor = Monitor(work.model, settings=EVERY, verbose=False)
     gc.collect()
@@ -146,12 +147,12 @@ def first_step_bytes(build: Callable[[], Workload]) -> int:
 
 
 def sample_bytes(monitor: Monitor) -> int:
-    """Bytes of the samples that a monitor holds between the backward pass and its step."""
+    """Return the bytes of samples that a monitor holds between the backward pass and the optimizer step."""
     return monitor._recorder.nbytes
 
 
 def beside_peers(rounds: int) -> None:
-    """One row a watcher, on every step of the same trainings."""
+    """Print one row per watcher, run on every step of the same training runs."""
     names = installed()
     ratios = [
         {name: ratio(each, times["bare"]) for name, each in times.items()}

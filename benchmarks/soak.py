@@ -1,8 +1,8 @@
-"""Does anything grow? A small model, every step watched without an end, with a TensorBoard log.
+"""Checks for growing memory: a small model, every step watched for a long time, with a TensorBoard log.
 
     python benchmarks/soak.py [--steps 20000]
 
-Prints the memory that Python and the process hold, and the size of the event file, on the way.
+Prints the memory of Python and of the process, and the size of the event file, at regular intervals.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Does a healthy run raise an alert? Every healthy host is trained with SGD and with Adam, each step watched.
+"""Checks that healthy runs raise no alert: every healthy host is trained with SGD and Adam, each step watched.
 
     python -m benchmarks.steps [--steps 150] [--hosts vit,unet] [--compiled] [--fault NAME]
 
-Prints the runs in which anything but "info" is found as a cause, then how many there were.
+Prints the runs in which a cause above "info" is found, then the number of such runs.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--hosts", type=lambda text: text.split(","), default=list(HOSTS))
-    parser.add_argument("--fault", choices=EVERY_FAULT, help="with a fault, to see that it is found")
+    parser.add_argument("--fault", choices=EVERY_FAULT, help="inject this fault, to verify that it is found")
     parser.add_argument(
-        "--compiled", action="store_true", help="as torch.compile leaves them, without a backend's code"
+        "--compiled", action="store_true", help="compile the models with torch.compile and the aot_eager backend"
     )
     options = parser.parse_args()
     logging.getLogger("inithealth").setLevel(logging.CRITICAL)
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def alerts(host: Host, optimizer: str, options: argparse.Namespace) -> list[Finding]:
-    """Causes of a warning or an error that a training told of, in the order in which they came."""
+    """Return the causes of warnings and errors that a training run reported, in order."""
     subject, _ = mutant(host, EVERY_FAULT.get(options.fault), 0)
     model: nn.Module = subject.model
     if options.compiled:
@@ -57,8 +57,8 @@ def alerts(host: Host, optimizer: str, options: argparse.Namespace) -> list[Find
     rate = host.rates[OPTIMIZERS.index(optimizer)]
     make = torch.optim.Adam if optimizer == "adam" else lambda p, lr: torch.optim.SGD(p, lr, momentum=0.9)
     descent, draws = make(parameters, lr=rate), Generator().manual_seed(1000)
-    told: list[Finding] = []
-    with inithealth.Monitor(model, optimizer=descent, settings=EVERY, on_alert=told.append) as monitor:
+    alerted: list[Finding] = []
+    with inithealth.Monitor(model, optimizer=descent, settings=EVERY, on_alert=alerted.append) as monitor:
         for step in range(1, options.steps + 1):
             x, y = host.task.draw(draws, host.task.batch, False)
             for group in descent.param_groups:
@@ -68,7 +68,7 @@ def alerts(host: Host, optimizer: str, options: argparse.Namespace) -> list[Find
             loss.backward()
             monitor.step(loss)
             descent.step()
-    return [finding for finding in told if finding.severity is not Severity.INFO]
+    return [finding for finding in alerted if finding.severity is not Severity.INFO]
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How long is the layer table of published networks, and does a healthy one have marks?
+"""Measures the length of the layer table for published networks, and counts healthy networks with marked rows.
 
     python -m benchmarks.accuracy --only healthy --no-peers
     python -m benchmarks.table_lines [--results FOLDER]
 
-Judges the recordings that the accuracy benchmark keeps. Prints the number of networks, the most lines that a table
-has at each width, the networks with more than 30, and those whose rows are marked although nothing was found.
+Judges the recordings of the accuracy benchmark. Prints the number of networks, the maximum number of lines at each
+width, the networks with more than 30 lines, and those with marked rows but no finding.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def lines(report: Report, width: int) -> list[str]:
-    """The layer table as it is printed."""
+    """Return the printed layer table."""
     file = StringIO()
     Console(file=file, width=width, color_system=None).print(LayerTable(report), crop=False)
     return file.getvalue().splitlines()

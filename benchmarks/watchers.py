@@ -1,4 +1,4 @@
-"""What else watches a training's layers: each as its documentation says, on every step."""
+"""Other tools that watch the layers during training, each set up as documented, on every step."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def unwatched(model: nn.Module, optimizer: Optimizer) -> Step:
 
 
 def gradient_norms(model: nn.Module, optimizer: Optimizer) -> Step:
-    """``pytorch_lightning.utilities.grad_norm``, as in its documentation's ``on_before_optimizer_step``."""
+    """``pytorch_lightning.utilities.grad_norm``, called as documented in ``on_before_optimizer_step``."""
     from pytorch_lightning.utilities import grad_norm
 
     return lambda loss: [float(norm) for norm in grad_norm(model, norm_type=2).values()] and None
@@ -81,7 +81,7 @@ def autopsy(model: nn.Module, optimizer: Optimizer) -> Step:
     return lambda loss: running.step(loss=loss.item())
 
 
-# Name -> how it is set up, and what it tells of each layer.
+# Name -> its setup, and what it reports for each layer.
 WATCHERS: dict[str, tuple[Callable[[nn.Module, Optimizer], Step], str]] = {
     "bare": (nothing, ""),
     "inithealth, watched": (watched, "input and output levels, gradient, norm, update, dead and saturated units"),
@@ -95,7 +95,7 @@ WATCHERS: dict[str, tuple[Callable[[nn.Module, Optimizer], Step], str]] = {
 
 
 def installed() -> list[str]:
-    """The names of those that can be imported here."""
+    """Return the names of the tools that can be imported."""
     found = []
     for name, (make, _) in WATCHERS.items():
         probe = nn.Linear(2, 2)

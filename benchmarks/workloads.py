@@ -1,4 +1,4 @@
-"""The three workloads that overhead is measured on: an MLP, a convolutional net, a GPT."""
+"""The three workloads of the overhead benchmark: an MLP, a convolutional network and a GPT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prints, for each architecture, how many of its autograd nodes are known, and how many unknown ones are reported."""
+"""Prints how many autograd nodes of each architecture are known, and how many unknown ones are reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .walk import walked
 
 
 def main() -> int:
-    """0 if every node of every architecture is known or reported."""
+    """Return 0 if every node of every architecture is known or reported."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     started, failed, unreported, nodes = time.perf_counter(), 0, 0, 0
@@ -24,7 +24,7 @@ def main() -> int:
         for net in chosen:
             try:
                 found = walked(net)
-            except Exception as error:  # a library that is missing or has changed: the others are walked all the same
+            except Exception as error:  # a library is missing or has changed: continue with the others
                 failed += 1
                 print(f"{net.name:<52}{type(error).__name__}: {error}")
                 continue

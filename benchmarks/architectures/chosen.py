@@ -1,4 +1,4 @@
-"""Sixty architectures of every kind: evenly over all healthy networks of the accuracy benchmark, and flex attention."""
+"""Sixty architectures: an even selection from the healthy networks of the accuracy benchmark, and flex attention."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ COUNT = 59
 
 
 def nets() -> list[Net]:
-    """Return the architectures; neighbors in the list are of one family, so that a stride takes many families."""
+    """Return the architectures. Networks of one family are adjacent in the list, so a stride covers many families."""
     return [*(NETS[place * len(NETS) // COUNT] for place in range(COUNT)), FLEX]

@@ -1,4 +1,4 @@
-"""A small transformer with flex attention: causal, with a bias by distance for each head."""
+"""A small causal transformer with flex attention and a per-head distance bias."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _case() -> Case:
 
 @contextmanager
 def backward_on_a_cpu() -> Iterator[None]:
-    """Within, flex attention runs on a CPU although torch refuses its backward pass there, which works all the same."""
+    """Allow flex attention's backward pass on a CPU, which works although torch rejects it."""
     with mock.patch.object(flex, "_validate_device", return_value=None):
         yield
 

@@ -1,4 +1,4 @@
-"""The autograd nodes behind a network's loss, those that are unknown, and those of them that a report names."""
+"""Collects the autograd nodes of a network's loss, the unknown ones, and those of them that a report lists."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..nets import Case, Net
 
 @dataclass(frozen=True)
 class Walked:
-    """What was found of one architecture."""
+    """The nodes found in one architecture."""
 
     name: str
     nodes: int
@@ -29,13 +29,13 @@ class Walked:
 
 
 def walked(net: Net) -> Walked:
-    """The nodes of the graph that a check of a network has read."""
+    """Return the nodes of the graph that a check of a network has read."""
     torch.manual_seed(0)
     case, found = net.build(), dict[str, int]()
 
     def loss(output: Any) -> Tensor:
         value = _loss(case, output)
-        if not found:  # the first pass is the one that is recorded
+        if not found:  # only the first pass is recorded
             for node in _nodes(value):
                 name = base_name(node.name())
                 found[name] = found.get(name, 0) + 1
@@ -48,7 +48,7 @@ def walked(net: Net) -> Walked:
 
 
 def _loss(case: Case, output: Any) -> Tensor:
-    """The loss of a case, that of the model itself, or the sum of all that it puts out."""
+    """Return the loss of a case: the given one, the model's own, or the sum of all outputs."""
     if case.loss is not None:
         return case.loss(output)
     own = output.get("loss") if isinstance(output, dict) else getattr(output, "loss", None)
@@ -56,7 +56,7 @@ def _loss(case: Case, output: Any) -> Tensor:
 
 
 def _nodes(value: Tensor) -> Iterator[Node]:
-    """Every node that a tensor depends on, once."""
+    """Yield every node that a tensor depends on, once."""
     stack = [value.grad_fn] if value.grad_fn is not None else []
     seen = set(stack)
     while stack:

@@ -1,1 +1,1 @@
-"""Faults injected one at a time into small networks, labelled by training, judged by the rules."""
+"""Faults injected one at a time into small networks, labeled by training, judged by the rules."""

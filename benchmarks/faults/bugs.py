@@ -1,4 +1,4 @@
-"""Further faults, as real code makes them: wrong signs, lost memory, what was forgotten, what was applied twice."""
+"""Faults that occur in real code: wrong signs, uninitialized memory, missing and repeated operations."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def with_biases(subject: Subject) -> bool:
 
 
 def rank_one(weight: Tensor) -> None:
-    """An outer product of random signs of the size that the weight had."""
+    """Replace the weight by an outer product of random signs with the same rms."""
     rms, rows = weight.square().mean().sqrt(), weight.flatten(1)
     weight.copy_((torch.randn(len(rows), 1).sign() * torch.randn(1, rows.shape[1])).view_as(weight) * rms)
 
 
 def garbage(weight: Tensor) -> None:
-    """Memory that was never written: mostly zero, with what stood there before."""
+    """Fill the weight as uninitialized memory does: mostly zeros, with some remaining data."""
     flat = weight.view(-1)
     flat.zero_()
     flat[::7] = 3e-39
@@ -67,7 +67,7 @@ def spike(weight: Tensor) -> None:
 
 
 def sparse(weight: Tensor) -> None:
-    """19 of 20 elements lost, as by a mask that was left on."""
+    """Set 19 of 20 elements to zero, like a mask that was not removed."""
     weight.mul_(torch.rand_like(weight) < 0.05)
 
 
@@ -87,7 +87,7 @@ def all_biases(value: float) -> Choice:
 
 
 def alternating(subject: Subject) -> list[str]:
-    """Ten times too large and too small in turn: the products are right."""
+    """Scale the layers alternately ten times too large and too small, so the product is unchanged."""
     for place, name in enumerate(subject.body[: len(subject.body) // 2 * 2]):
         for weight in matrices(subject, name):
             weight.mul_(10.0 if place % 2 else 0.1)
@@ -113,13 +113,13 @@ def inputs(change: Callable[[Tensor], Tensor]) -> Choice:
 
 
 def loud_logits(subject: Subject) -> list[str]:
-    """The logits are multiplied, as by a temperature that was meant as a divisor."""
+    """Multiply the logits by a temperature that was intended as a divisor."""
     subject.finish = lambda output: output * 100.0
     return [subject.host.head or subject.host.end, subject.host.stem]
 
 
 def half_detached(subject: Subject) -> Sequence[str]:
-    """The graph is cut in the middle of the body."""
+    """Detach the graph in the middle of the body."""
     before = subject.body[: len(subject.body) // 2 + 1]
     subject.model.get_submodule(before[-1]).register_forward_hook(cut)
     return [*before, subject.host.stem, *subject.norms]

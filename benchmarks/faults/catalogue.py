@@ -1,4 +1,4 @@
-"""All hosts, all faults, and every mutant that they make."""
+"""All hosts, all faults, and every mutant that results from them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .faults import FAULTS, Fault
 from .hosts import Host, Subject
 
 HOSTS: dict[str, Host] = {host.name: host for host in (*hosts.HOSTS, *hosts_vision.HOSTS, *hosts_sequences.HOSTS)}
-MOST_HOSTS = 18  # of each fault
+MOST_HOSTS = 18  # for each fault
 EVERY_FAULT: dict[str, Fault] = {fault.name: fault for fault in (*FAULTS, *BUGS)}
 
 
 def mutant(host: Host, fault: Fault | None, seed: int) -> tuple[Subject, list[str]]:
-    """A host with a fault (or none), and the culprits' names."""
+    """Return a host with a fault (or none), and the names of the root-cause layers."""
     subject = Subject(host, seed)
     if fault is None:
         return subject, []
@@ -27,7 +27,7 @@ def mutant(host: Host, fault: Fault | None, seed: int) -> tuple[Subject, list[st
 
 
 def mutants(seed: int) -> Iterator[tuple[Host, Fault]]:
-    """Every fault in the hosts that it applies to, in so many of them as a fixed hash picks: each has to be trained."""
+    """Yield every fault with up to :data:`MOST_HOSTS` hosts that it applies to, selected by a fixed hash."""
     bare = {name: Subject(host, seed) for name, host in HOSTS.items()}
     for fault in EVERY_FAULT.values():
         hosts = [name for name, subject in bare.items() if fault.applies(subject)]

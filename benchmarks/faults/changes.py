@@ -1,4 +1,4 @@
-"""What faults do to a network: where they apply, which layers they change and how."""
+"""The changes that faults make to a network: where they apply, which layers they change and how."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Choice = Callable[[Subject], list[str]]  # names of layers
 
 
 def matrices(subject: Subject, name: str) -> Weights:
-    """The weights of a module that are no biases."""
+    """Return the weights of a module without its biases."""
     module = subject.model.get_submodule(name)
     return [p for p in module.parameters(recurse=False) if p.ndim > 1]
 
@@ -26,7 +26,7 @@ def biases(subject: Subject, name: str) -> Weights:
 
 
 def each(choose: Choice, change: Callable[[Tensor], object]) -> Callable[[Subject], list[str]]:
-    """Change every matrix of the chosen layers."""
+    """Return a change of every matrix of the chosen layers."""
 
     def inject(subject: Subject) -> list[str]:
         names = choose(subject)
@@ -85,7 +85,7 @@ def has_tokens(subject: Subject) -> bool:
 
 
 def duplicated(share: float) -> Callable[[Subject], Sequence[str]]:
-    """Copies of the first units, with their biases, which the reader of the layer weighs alike."""
+    """Make units copies of the first ones, with equal biases and equal weights in the reader layer."""
 
     def inject(subject: Subject) -> Sequence[str]:
         for name in subject.host.units:
@@ -99,7 +99,7 @@ def duplicated(share: float) -> Callable[[Subject], Sequence[str]]:
 
 
 def _sources(units: int, share: float) -> Tensor:
-    """Which unit each is a copy of, so that ``share`` of them are lost."""
+    """Return the index of the unit that each unit copies, so ``share`` of the units are lost."""
     return torch.arange(units) % max(1, round(units * (1 - share)))
 
 
@@ -118,7 +118,7 @@ def bias_of(value: float) -> Choice:
 
 
 def aligned(weight: Tensor) -> None:
-    """Every unit the same direction with a tenth of noise; the size as it was."""
+    """Make all units nearly parallel, with 10 % noise; the rms is preserved."""
     rms = weight.square().mean().sqrt()
     weight.copy_(weight[:1] + 0.1 * weight)
     weight.mul_(rms / weight.square().mean().sqrt())
@@ -143,12 +143,12 @@ def loud_embedding(subject: Subject) -> list[str]:
 
 
 def cut(module: nn.Module, inputs: object, output: Any) -> Any:
-    """A forward hook that takes a module's output out of the graph."""
+    """A forward hook that detaches a module's output from the graph."""
     return (output[0].detach(), *output[1:]) if isinstance(output, tuple) else output.detach()
 
 
 def detach(subject: Subject) -> list[str]:
-    """The graph is cut before the head."""
+    """Detach the graph before the head."""
     names = [name for name, _ in subject.model.named_modules() if name]
     subject.model.get_submodule(subject.host.end).register_forward_hook(cut)
     return [name for name in names if name != subject.host.head]

@@ -1,4 +1,4 @@
-"""Faults as data: where each applies, what it does to a network, whose fault it is, what may name it."""
+"""Faults as data: where each applies, what it changes, its root-cause layers, and the rules that may report it."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ from .hosts import Subject
 
 @dataclass(frozen=True)
 class Fault:
-    """``inject`` changes the subject and returns the culprits' names, empty where no layer is to blame.
+    """``inject`` changes the subject and returns the root-cause layers, empty if there are none.
 
-    ``lasting``: units or layers are lost however long the training, so that an error is right even where the
-    task can do without them.
+    ``lasting``: units or layers are lost permanently, so an error is correct even if the task can be learned without
+    them.
     """
 
     name: str
-    codes: tuple[str, ...]  # any of them names the cause rightly
+    codes: tuple[str, ...]  # each of them is a correct rule for this fault
     applies: Callable[[Subject], bool]
     inject: Callable[[Subject], Sequence[str]]
     lasting: bool = False

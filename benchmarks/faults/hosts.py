@@ -1,4 +1,4 @@
-"""The healthy networks that faults are injected into, and what each is trained on."""
+"""The healthy networks that faults are injected into, and their training tasks."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 @dataclass(frozen=True)
 class Host:
-    """A kind of network. Names are modules'; learning rates are for momentum 0.9 and for Adam."""
+    """A kind of network. Names are module names; the learning rates are for SGD with momentum 0.9 and for Adam."""
 
     name: str
     build: Callable[[], nn.Module]
     task: Task
     rates: tuple[float, float]
     steps: int
-    units: tuple[str, ...] = ()  # middle layers whose outputs only ``reader`` reads, unit by unit
+    units: tuple[str, ...] = ()  # middle layers; only ``reader`` reads their outputs, unit by unit
     reader: str = ""
     stem: str = "stem"
-    head: str = "head"  # empty where an embedding is the head too
+    head: str = "head"  # empty if an embedding is the head, too
     end: str = "norm"  # the last module before the head
-    deep: bool = False  # without normalization and deep enough for a wrong gain to add up
-    adapters: bool = False  # only low-rank adapters train
-    branch_ends: tuple[str, ...] = ()  # last layers of residual branches that are scaled down with depth
+    deep: bool = False  # without normalization, and deep enough for a wrong gain to accumulate
+    adapters: bool = False  # only low-rank adapters are trained
+    branch_ends: tuple[str, ...] = ()  # last layers of residual branches that are scaled down with the depth
 
 
 def _as_it_is(x: Tensor) -> Tensor:
@@ -40,13 +40,13 @@ def _as_it_is(x: Tensor) -> Tensor:
 
 @dataclass
 class Subject:
-    """One network about to be judged: a host, perhaps with a fault."""
+    """A network to judge: a host, possibly with a fault."""
 
     host: Host
     seed: int
     model: nn.Module = field(init=False)
-    prepare: Callable[[Tensor], Tensor] = _as_it_is  # done to the inputs
-    finish: Callable[[Tensor], Tensor] = _as_it_is  # done to the outputs before the loss
+    prepare: Callable[[Tensor], Tensor] = _as_it_is  # applied to the inputs
+    finish: Callable[[Tensor], Tensor] = _as_it_is  # applied to the outputs before the loss
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.seed)
@@ -70,7 +70,7 @@ class Subject:
         return [name for name, module in self.model.named_modules() if isinstance(module, NORMS)]
 
     def middle(self, names: list[str]) -> str:
-        """A layer in the middle, the next one with the next seed."""
+        """Return a layer in the middle; the next seed returns the next layer."""
         return names[(len(names) // 2 + self.seed) % len(names)]
 
 

@@ -1,4 +1,4 @@
-"""More healthy networks: recurrent, convolutional and attending ones, and MLPs of other kinds."""
+"""More healthy networks: recurrent, convolutional and attention networks, and other MLPs."""
 
 from __future__ import annotations
 

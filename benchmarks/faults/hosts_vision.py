@@ -1,4 +1,4 @@
-"""More healthy networks that faults are injected into: for pictures, points and sound."""
+"""More healthy networks that faults are injected into: for images, points and sound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a fault harm? Training tells."""
+"""Labels faults by training: the effect of a fault on the final loss."""
 
 from __future__ import annotations
 
@@ -17,31 +17,30 @@ from .lost import STEPS, Watched
 
 OPTIMIZERS = ("sgd", "adam")
 HEALTHY = "healthy"
-HOST_SEEDS = 4  # trainings that tell how much a healthy host's loss varies
-LOST = 0.1  # share of what the host learns that a mutant may miss
-SPREADS = 3.0  # or so many standard deviations of the host's own loss
-FAILED = 0.5  # share of what the host learns; who learns less than that has failed
+HOST_SEEDS = 4  # training runs that measure the variation of a healthy host's loss
+LOST = 0.1  # allowed excess loss, as a share of what the host learns
+SPREADS = 3.0  # or this many standard deviations of the host's own loss
+FAILED = 0.5  # share of what the host learns; learning less is a failure
 HALF_A_LAYER = 0.5
-WARM_UP = 0.2  # share of the steps in which the learning rate rises: a post-norm transformer wants it
+WARM_UP = 0.2  # share of the steps with a rising learning rate, which a post-norm transformer needs
 
-Losses = dict[str, float]  # optimizer -> final loss; "guess" -> what the best constant answer costs; "lost"
+Losses = dict[str, float]  # optimizer -> final loss; "guess" -> loss of the best constant answer; "lost"
 Label = Literal["benign", "mixed", "slowed", "failed", "lost"]
 
 
 def label(losses: Losses, healthy: list[Losses], lasting: bool) -> Label:
-    """What a fault does to the training of its host.
+    """Return the effect of a fault on the training of its host.
 
-    A network's final loss is the mean of the held-out loss at six points in the last third of its training,
-    each at most twice what guessing costs. A fault harms under an optimizer when the final loss is above the
-    mean of the host's (four seeds) by more than a tenth of what the host learns (guessing minus its final
-    loss) and by more than three standard deviations of the host's final losses. Host and mutant see the same
-    batches in the same order and have the same learning rate.
+    A network's final loss is the mean of the held-out loss at six points in the last third of its training, each
+    limited to twice the loss of guessing. A fault is harmful under an optimizer if the final loss exceeds the mean of
+    the host's (four seeds) by more than a tenth of what the host learns (guessing minus its final loss) and by more
+    than three standard deviations of the host's final losses. Host and mutant use the same batches in the same order
+    and the same learning rate.
 
     Returns:
-        "benign" where neither SGD nor Adam is harmed, "mixed" where one of them is; "failed" where under both
-        less than half is learned of what the host learns, "slowed" where both are harmed less than that.
-        "lost" where half a layer or more is lost for good (copies that do not part, a graph that is cut),
-        whatever this task makes of it.
+        "benign" if neither SGD nor Adam is harmed, "mixed" if one of them is; "failed" if under both less than half
+        of what the host learns is learned, "slowed" if both are harmed less than that. "lost" if half a layer or more
+        is lost permanently (copies that do not diverge, a detached graph), whether or not the task is harmed.
     """
     if lasting and losses["lost"] >= HALF_A_LAYER:
         return "lost"
@@ -62,17 +61,17 @@ def _failed(loss: float, healthy: list[float], guess: float) -> bool:
 
 
 def train(host: Host, fault: Fault | None, seed: int) -> Losses:
-    """The final loss under each optimizer, what guessing costs, and the share of a layer that is lost for good."""
+    """Return the final loss per optimizer, the loss of guessing, and the share of a layer that is lost permanently."""
     found: Losses = {"guess": guess(host)}
     for name in OPTIMIZERS:
-        subject, culprits = mutant(host, fault, seed)
-        found[name], lost = _trained(subject, culprits, name)
+        subject, cause_layers = mutant(host, fault, seed)
+        found[name], lost = _trained(subject, cause_layers, name)
         found.setdefault("lost", lost)
     return found
 
 
 def guess(host: Host) -> float:
-    """The loss of the best constant answer: the classes' entropy, or the variance of the target."""
+    """Return the loss of the best constant answer: the classes' entropy, or the variance of the target."""
     _, target = _held_out(host)
     if target.is_floating_point():
         return float(target.var())
@@ -84,8 +83,8 @@ def _held_out(host: Host) -> tuple[Tensor, Tensor]:
     return host.task.draw(Generator().manual_seed(99), 4 * host.task.batch, True)
 
 
-def _trained(subject: Subject, culprits: Sequence[str], optimizer: str) -> tuple[float, float]:
-    host, watched = subject.host, Watched(subject.model, culprits)
+def _trained(subject: Subject, cause_layers: Sequence[str], optimizer: str) -> tuple[float, float]:
+    host, watched = subject.host, Watched(subject.model, cause_layers)
     parameters = [p for p in subject.model.parameters() if p.requires_grad]
     rate = host.rates[OPTIMIZERS.index(optimizer)]
     make = torch.optim.Adam if optimizer == "adam" else lambda p, lr: torch.optim.SGD(p, lr, momentum=0.9)

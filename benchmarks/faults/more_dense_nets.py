@@ -1,4 +1,4 @@
-"""More hosts that read vectors, places, tables and graphs."""
+"""More hosts for vectors, coordinates, tables and graphs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .vector_nets import MLP, he
 
 
 def selu_mlp() -> nn.Module:
-    """Klambauer et al. (2017): LeCun's initialization."""
+    """LeCun initialization (Klambauer et al. 2017)."""
     model = MLP(FEATURES, CLASSES, 12, 48, nn.SELU)
     he(model, "linear")
     return model
@@ -37,7 +37,7 @@ class BatchNormMLP(nn.Module):
 
 
 class DLRM(nn.Module):
-    """Naumov et al. (2019): embeddings and dense features, all their inner products, an MLP; as initialized there."""
+    """Naumov et al. (2019): embeddings and dense features, their pairwise inner products, an MLP, as published."""
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class DLRM(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """Ten layers with GELU, narrow in the middle; He."""
+    """Ten layers with GELU and a narrow middle layer; He initialization."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class SwiGLU(nn.Module):
 
 
 class GatedMLP(nn.Module):
-    """Residual gated blocks on a table's features; PyTorch's default initialization, as in Gorishniy et al. (2021)."""
+    """Residual gated blocks on tabular features; PyTorch's default initialization, as in Gorishniy et al. (2021)."""
 
     def __init__(self, width: int = 32, depth: int = 4) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ OMEGA = 30.0
 
 
 class Siren(nn.Module):
-    """Sitzmann et al. (2020): sines, the weights as published, the biases PyTorch's."""
+    """Sitzmann et al. (2020): sines, with the published weight initialization and PyTorch's default biases."""
 
     def __init__(self, width: int = 48, depth: int = 4) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class Siren(nn.Module):
 
 
 class GraphAttention(nn.Module):
-    """Velickovic et al. (2018): what neighbours count for is learned; Xavier as published."""
+    """Velickovic et al. (2018): learned attention over neighbors; Xavier initialization as published."""
 
     def __init__(self, inputs: int, heads: int, width: int) -> None:
         super().__init__()
@@ -150,7 +150,7 @@ class GraphAttention(nn.Module):
 
 
 class GAT(nn.Module):
-    """Two layers, the second with a skip connection as in the paper's inductive net."""
+    """Two layers, the second with a skip connection as in the paper's inductive network."""
 
     def __init__(self, heads: int = 4, width: int = 8) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""More hosts that read sequences: a GRU, a temporal convolution net, T5, torch's own encoder, a state space."""
+"""More hosts for sequences: a GRU, a temporal convolutional network, T5, torch's own encoder, a state space model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .vector_nets import he
 
 
 class GRUClassifier(nn.Module):
-    """Embedding, two GRU layers, a hidden layer on the last state; PyTorch's default initialization."""
+    """Embedding, two GRU layers, and a hidden layer on the last state; PyTorch's default initialization."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class GRUClassifier(nn.Module):
 
 
 class TemporalBlock(nn.Module):
-    """Two causal convolutions with the same dilation, and the residual."""
+    """Two causal convolutions with the same dilation, and the residual connection."""
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class TemporalBlock(nn.Module):
 
 
 class TCN(nn.Module):
-    """Bai et al. (2018) without weight normalization; He, as Keras' TCN has it."""
+    """Bai et al. (2018) without weight normalization; He initialization, as in Keras' TCN."""
 
     def __init__(self, width: int = 24, depth: int = 4) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class T5Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.q, self.k, self.v, self.o = (nn.Linear(width, width, bias=False) for _ in range(4))
-        nn.init.normal_(self.q.weight, std=(width * width // heads) ** -0.5)  # does what scaling would
+        nn.init.normal_(self.q.weight, std=(width * width // heads) ** -0.5)  # replaces scaling in the attention
         for layer in (self.k, self.v, self.o):
             nn.init.normal_(layer.weight, std=width**-0.5)
 
@@ -95,7 +95,7 @@ class T5Block(nn.Module):
 
 
 class T5Stack(nn.Module):
-    """The encoder or the decoder; one table of relative positions for all of its layers."""
+    """The encoder or the decoder, with one table of relative positions for all layers."""
 
     def __init__(self, width: int, heads: int, depth: int, decoder: bool) -> None:
         super().__init__()
@@ -117,11 +117,11 @@ class T5Stack(nn.Module):
 
 
 class T5(nn.Module):
-    """Raffel et al. (2020): no biases, no scaling in the attention, tied, with T5's own initialization."""
+    """Raffel et al. (2020): no biases, unscaled attention, tied embeddings, T5's own initialization."""
 
     def __init__(self, width: int = 32, heads: int = 4, depth: int = 2) -> None:
         super().__init__()
-        self.tokens = nn.Embedding(TERMS, width)  # N(0, 1), as T5 has it
+        self.tokens = nn.Embedding(TERMS, width)  # N(0, 1), as in T5
         self.encoder = T5Stack(width, heads, depth, False)
         self.decoder = T5Stack(width, heads, depth, True)
 
@@ -132,7 +132,7 @@ class T5(nn.Module):
 
 
 class TorchEncoder(nn.Module):
-    """PyTorch's own transformer encoder and initialization; it copies one layer, so its layers are built anew."""
+    """PyTorch's transformer encoder and initialization. It copies one layer, so the layers are rebuilt here."""
 
     def __init__(self, width: int = 32, heads: int = 4, depth: int = 4) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""More tasks: texts with a verdict, waves, chains with a topic, clicks, Friedman's function, pictures to copy."""
+"""More tasks: text classification, waves, chains with a topic, clicks, Friedman's function, image reconstruction."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from torch import Generator, Tensor
 
 from .tasks import Batch, digits
 
-WORDS, LENGTH, SIDES = 24, 12, 4  # of the texts
-SAMPLES, TONES = 32, 6  # of the waves
-TOPICS, TERMS, SOURCE, ANSWER = 2, 32, 12, 12  # of the chains with a topic
-TABLES = (12, 10, 8, 6)  # how many users, items, ... there are in each table of the clicks
+WORDS, LENGTH, SIDES = 24, 12, 4  # for the texts
+SAMPLES, TONES = 32, 6  # for the waves
+TOPICS, TERMS, SOURCE, ANSWER = 2, 32, 12, 12  # for the chains with a topic
+TABLES = (12, 10, 8, 6)  # number of users, items, ... in each table of the clicks
 DENSE = 8
 
 
 def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
-    """For one logit per sample and targets of the whole numbers 0 and 1."""
+    """Return the loss for one logit per sample and integer targets 0 and 1."""
     return F.binary_cross_entropy_with_logits(output.squeeze(-1), target.float())
 
 
 def waves(generator: Generator, count: int, held_out: bool) -> Batch:
-    """Sines of any phase under noise, ``(count, 1, SAMPLES)``; the class is the frequency, one of a few."""
+    """Noisy sines of random phase, ``(count, 1, SAMPLES)``; the class is the frequency."""
     y = torch.randint(TONES, (count,), generator=generator)
     cycles = 1.5 * 1.4**y + 0.2 * torch.rand(count, generator=generator)
     phase = torch.rand(count, 1, generator=generator)
@@ -33,10 +33,10 @@ def waves(generator: Generator, count: int, held_out: bool) -> Batch:
 
 
 def topic_chain(generator: Generator, count: int, held_out: bool) -> Batch:
-    """A source, then the answer so far; the target is the answer.
+    """A source, followed by the answer so far; the target is the answer.
 
-    The answer is a chain in which a term's successor depends on the topic, which the source's terms tell:
-    most of them are from the topic's half of the terms.
+    The answer is a chain in which the successor of a term depends on the topic. The source shows the topic: most of its
+    terms are from the topic's half of the terms.
     """
     fixed = Generator().manual_seed(17)
     successors = torch.stack([torch.randperm(TERMS, generator=fixed) for _ in range(TOPICS)])
@@ -53,7 +53,7 @@ def topic_chain(generator: Generator, count: int, held_out: bool) -> Batch:
 
 
 def clicks(generator: Generator, count: int, held_out: bool) -> Batch:
-    """Dense features, then an index into each table; whether there is a click depends on both and on pairs."""
+    """Dense features, followed by an index into each table; a click depends on both and on pairs."""
     fixed = Generator().manual_seed(19)
     tastes = [torch.randn(size, 3, generator=fixed) for size in TABLES]
     slope = torch.randn(DENSE, generator=fixed) / DENSE**0.5
@@ -72,13 +72,13 @@ def friedman(generator: Generator, count: int, held_out: bool) -> Batch:
 
 
 def copied_digits(generator: Generator, count: int, held_out: bool) -> Batch:
-    """The digits' pictures are their own targets."""
+    """The digit images are their own targets."""
     x, _ = digits(64)(generator, count, held_out)
     return x, x
 
 
 def picture(generator: Generator, count: int, held_out: bool) -> Batch:
-    """Places (-1 to 1) in one fixed picture, a sum of plane waves, and how bright it is there."""
+    """Coordinates (-1 to 1) in one fixed image, a sum of plane waves, and the brightness there."""
     fixed = Generator().manual_seed(23)
     direction = torch.randn(2, 12, generator=fixed) * 4
     phase = torch.rand(12, generator=fixed) * 2 * math.pi
@@ -87,7 +87,7 @@ def picture(generator: Generator, count: int, held_out: bool) -> Batch:
 
 
 def recent_votes(generator: Generator, count: int, held_out: bool) -> Batch:
-    """At every position: which class the votes of the words so far, the older the less, add up to."""
+    """The class at every position is the sum of the votes of the words so far, weighted towards recent words."""
     votes = torch.randn(WORDS, SIDES, generator=Generator().manual_seed(29))
     x = torch.randint(WORDS, (count, LENGTH), generator=generator)
     each, total, targets = (votes - votes.mean(0))[x], torch.zeros(count, SIDES), []
@@ -98,6 +98,6 @@ def recent_votes(generator: Generator, count: int, held_out: bool) -> Batch:
 
 
 def verdict(generator: Generator, count: int, held_out: bool) -> Batch:
-    """One class for the whole text: the one that the votes of its words, the later the more, add up to."""
+    """One class for the whole text: the sum of its words' votes, with increasing weight for later ones."""
     x, targets = recent_votes(generator, count, held_out)
     return x, targets[:, -1]

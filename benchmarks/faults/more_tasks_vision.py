@@ -1,4 +1,4 @@
-"""More to learn: drawn shapes, points on surfaces, tones, the noise in a picture. Every batch is fresh."""
+"""More tasks: drawn shapes, points on surfaces, tones, the noise in an image. Every batch is new."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POINTS, SAMPLES = 64, 512
 
 
 def shapes(generator: Generator, count: int, held_out: bool) -> Batch:
-    """Pictures (3 x 16 x 16) of one shape of any colour, size and place, under a little noise."""
+    """Images (3 x 16 x 16) of one shape of random color, size and position, with a little noise."""
     labels = torch.randint(SHAPES, (count,), generator=generator)
     middle = 6.5 + 2 * torch.rand(2, count, 1, 1, generator=generator)
     size = 4.5 + 2 * torch.rand(count, 1, 1, generator=generator)
@@ -27,7 +27,7 @@ def shapes(generator: Generator, count: int, held_out: bool) -> Batch:
 
 
 def _drawn(x: Tensor, y: Tensor) -> Tensor:
-    """Every shape about the origin, each of about unit radius: ``(samples, SHAPES, 16, 16)``."""
+    """Return every shape around the origin, with a radius of about 1: ``(samples, SHAPES, 16, 16)``."""
     radius, widest, narrowest = (x * x + y * y).sqrt(), torch.maximum(x.abs(), y.abs()), torch.minimum(x.abs(), y.abs())
     inside = (
         radius < 1,
@@ -41,7 +41,7 @@ def _drawn(x: Tensor, y: Tensor) -> Tensor:
 
 
 def clouds(generator: Generator, count: int, held_out: bool) -> Batch:
-    """Points ``(3, POINTS)`` on a surface that is turned about its axis and stretched; which surface is it?"""
+    """Points ``(3, POINTS)`` on a surface that is rotated around its axis and stretched; the class is the surface."""
     labels = torch.randint(SURFACES, (count,), generator=generator)
     u, v, w = 2 * torch.rand(3, count, POINTS, generator=generator) - 1
     points = _surfaces(u, v, w)[torch.arange(count), labels]
@@ -53,7 +53,7 @@ def clouds(generator: Generator, count: int, held_out: bool) -> Batch:
 
 
 def _surfaces(u: Tensor, v: Tensor, w: Tensor) -> Tensor:
-    """A sphere, a cylinder, a cone, a torus, a cube and a saddle: ``(samples, SURFACES, 3, POINTS)``."""
+    """Return a sphere, a cylinder, a cone, a torus, a cube and a saddle: ``(samples, SURFACES, 3, POINTS)``."""
     cos, sin, tube = (math.pi * u).cos(), (math.pi * u).sin(), math.pi * v
     round_ = (1 - v * v).sqrt()
     ring = 0.7 + 0.3 * tube.cos()
@@ -70,7 +70,7 @@ def _surfaces(u: Tensor, v: Tensor, w: Tensor) -> Tensor:
 
 
 def tones(generator: Generator, count: int, held_out: bool) -> Batch:
-    """Sounds ``(1, SAMPLES)`` of one of ten pitches with overtones of any strength, out of tune and under noise."""
+    """Sounds ``(1, SAMPLES)`` of one of ten pitches with random overtones, detuned and noisy."""
     labels = torch.randint(TONES, (count,), generator=generator)
     tuning = 1 + 0.03 * (2 * torch.rand(count, generator=generator) - 1)
     pitch = 0.015 * 2 ** (labels / 3) * tuning  # in periods per sample
@@ -84,13 +84,13 @@ def tones(generator: Generator, count: int, held_out: bool) -> Batch:
 
 
 def spots(generator: Generator, count: int, held_out: bool) -> Batch:
-    """Pictures (16 x 16) of three bright spots, which are the target too."""
+    """Images (16 x 16) of three bright spots, which are also the target."""
     _, clean = noisy_blobs(generator, count, held_out)
     return clean, clean
 
 
 def diffused(generator: Generator, count: int, held_out: bool) -> Batch:
-    """Spots mixed with noise by a cosine schedule, the time in a second channel; the target is the noise."""
+    """Spots mixed with noise by a cosine schedule, with the time in a second channel; the target is the noise."""
     _, clean = noisy_blobs(generator, count, held_out)
     noise = torch.randn(clean.shape, generator=generator)
     time = torch.rand(count, 1, 1, 1, generator=generator)

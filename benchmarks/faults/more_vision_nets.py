@@ -1,4 +1,4 @@
-"""More hosts that read pictures, and two that read points and sound."""
+"""More hosts for images, and two for points and sound."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEAK = 0.1
 
 
 def he_fan_out(model: nn.Module) -> None:
-    """He's initialization by the fan-out, a head of N(0, 0.01): torchvision's for VGG and MobileNetV2."""
+    """He initialization by the fan-out, and a head of N(0, 0.01), as in torchvision for VGG and MobileNetV2."""
     for part in model.modules():
         if isinstance(part, CONVOLUTIONS):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
@@ -27,7 +27,7 @@ def he_fan_out(model: nn.Module) -> None:
 
 
 def xavier(model: nn.Module) -> None:
-    """TensorFlow's and Keras's: Xavier's uniform distribution, biases zero."""
+    """Xavier uniform weights and zero biases, the default of TensorFlow and Keras."""
     for part in model.modules():
         if isinstance(part, (*CONVOLUTIONS, nn.Linear)):
             nn.init.xavier_uniform_(part.weight)
@@ -40,7 +40,7 @@ def pooled() -> nn.Sequential:
 
 
 class VGG(nn.Module):
-    """VGG with BatchNorm, two convolutions between pools, and one classifying layer as is usual for small pictures."""
+    """VGG with BatchNorm, two convolutions between pools, and a single linear classifier, as usual for small images."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNet(nn.Module):
-    """MobileNetV2; the fan-out of a depthwise convolution counts all channels, as in torchvision."""
+    """MobileNetV2. The fan-out of a depthwise convolution counts all channels, as in torchvision."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class DenseLayer(nn.Module):
 
 
 class DenseNet(nn.Module):
-    """DenseNet-BC: two blocks of three layers, a transition that halves the channels; He's initialization."""
+    """DenseNet-BC: two blocks of three layers, a transition that halves the channels; He initialization."""
 
     def __init__(self, growth: int = 8, depth: int = 3) -> None:
         super().__init__()
@@ -184,7 +184,7 @@ class ViTBlock(nn.Module):
 
 
 class ViT(nn.Module):
-    """A class token and four patches of a picture of 8 x 8, LayerScale of 0.1; the stem is PyTorch's default."""
+    """A class token and four patches of an 8 x 8 image, LayerScale of 0.1; the stem has PyTorch's default."""
 
     def __init__(self, width: int = 64, depth: int = 3) -> None:
         super().__init__()
@@ -205,7 +205,7 @@ class ViT(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """Three convolutions to a code of 8 x 4 x 4, three back; no normalization, Xavier as Keras's."""
+    """Three convolutions to a code of 8 x 4 x 4, three back; no normalization, Xavier initialization as in Keras."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -222,7 +222,7 @@ class Autoencoder(nn.Module):
 
 
 def leaky_conv(width: int = 16, depth: int = 12) -> nn.Module:
-    """Convolutions without normalization under leaky ReLUs, with He's initialization for the leak."""
+    """Convolutions without normalization, with leaky ReLUs and He initialization for their slope."""
     layers: list[nn.Module] = []
     for i in range(depth):
         layers += [nn.Conv2d(width if i else 1, width, 3, 2 if i == 4 else 1, 1), nn.LeakyReLU(LEAK)]
@@ -235,7 +235,7 @@ def leaky_conv(width: int = 16, depth: int = 12) -> nn.Module:
 
 
 class TimedBlock(nn.Module):
-    """DDPM's residual block: the time's embedding is added between its convolutions."""
+    """DDPM's residual block: the time embedding is added between its convolutions."""
 
     def __init__(self, inputs: int, outputs: int, embedding: int) -> None:
         super().__init__()
@@ -250,7 +250,7 @@ class TimedBlock(nn.Module):
 
 
 class Diffusion(nn.Module):
-    """A U-Net that tells the noise in a picture; PyTorch's default initialization as in Hugging Face's diffusers."""
+    """A U-Net that predicts the noise in an image; PyTorch's default initialization, as in Hugging Face's diffusers."""
 
     def __init__(self, width: int = 16, waves: int = 8) -> None:
         super().__init__()
@@ -277,7 +277,7 @@ class Diffusion(nn.Module):
 
 
 class PointNet(nn.Module):
-    """Every point through the same layers, the maximum over the points, then a classifier; Xavier as published."""
+    """The same layers for every point, the maximum over the points, then a classifier; Xavier as published."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Hosts that read pictures."""
+"""Hosts for images."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class ConvNeXtBlock(nn.Module):
 
 
 class ConvNeXt(nn.Module):
-    """PyTorch's default initialization; the 0.02 as published is made for ten times the width."""
+    """PyTorch's default initialization; the published 0.02 is intended for ten times the width."""
 
     def __init__(self, width: int = 24, depth: int = 4) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class Up(nn.Module):
 
 
 class UNet(nn.Module):
-    """Ronneberger's: He, no normalization."""
+    """Ronneberger's U-Net with He initialization, without normalization."""
 
     def __init__(self, width: int = 12) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(Up(c) for c in (2 * width, width))
         self.head = nn.Conv2d(width, 1, 1)
         he(self)
-        for up in self.up:  # stride 2: each output sees one tap, and no ReLU follows
+        for up in self.up:  # stride 2: each output uses one kernel element, and no ReLU follows
             nn.init.normal_(up.raised.weight, std=up.raised.in_channels**-0.5)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A host that is a selective state space."""
+"""A selective state space model as a host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .more_tasks_sequences import SIDES, WORDS
 
 
 class MambaBlock(nn.Module):
-    """Gu and Dao's (2023) mixer: a gate, a short convolution, a diagonal state whose pace the input sets."""
+    """The mixer of Gu and Dao (2023): a gate, a short convolution, and a diagonal state with input-dependent steps."""
 
     def __init__(self, width: int, states: int = 4) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class MambaBlock(nn.Module):
 
 
 class Mamba(nn.Module):
-    """Mamba's own initialization: embedding N(0, 0.02), ends of branches scaled by their number."""
+    """Mamba's own initialization: embedding N(0, 0.02), branch outputs scaled by the number of branches."""
 
     def __init__(self, width: int = 32, depth: int = 2) -> None:
         super().__init__()

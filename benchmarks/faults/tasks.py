@@ -1,4 +1,4 @@
-"""What the hosts learn: tasks with a structure to find, and more samples than can be memorised."""
+"""Tasks of the hosts: each has a structure to learn, and more samples than can be memorized."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch import Generator, Tensor
 
 Batch = tuple[Tensor, Tensor]
 
-FEATURES, CLASSES = 32, 8  # of the teacher's task
+FEATURES, CLASSES = 32, 8  # of the teacher task
 VOCABULARY, CONTEXT = 96, 24
 NODES = 64
 
 
 @dataclass(frozen=True)
 class Task:
-    """``draw(generator, count, held_out)`` gives a fresh batch; ``loss(output, target)`` a scalar."""
+    """``draw(generator, count, held_out)`` returns a new batch; ``loss(output, target)`` returns a scalar."""
 
     draw: Callable[[Generator, int, bool], Batch]
     loss: Callable[[Tensor, Tensor], Tensor]
@@ -32,7 +32,7 @@ def cross_entropy(output: Tensor, target: Tensor) -> Tensor:
 
 
 def teacher(generator: Generator, count: int, held_out: bool) -> Batch:
-    """Gaussian inputs, classified by a fixed random network of one hidden layer."""
+    """Gaussian inputs, classified by a fixed random network with one hidden layer."""
     fixed = Generator().manual_seed(7)
     hidden = torch.randn(FEATURES, 8, generator=fixed) / FEATURES**0.5
     out = torch.randn(8, CLASSES, generator=fixed)
@@ -44,12 +44,12 @@ def teacher(generator: Generator, count: int, held_out: bool) -> Batch:
 def _digits() -> Batch:
     images, labels = load_digits(return_X_y=True)
     x = torch.tensor(images, dtype=torch.float32)
-    order = torch.randperm(len(x), generator=Generator().manual_seed(2))  # neighbours are by the same writer
+    order = torch.randperm(len(x), generator=Generator().manual_seed(2))  # adjacent digits are by the same writer
     return ((x - x.mean()) / x.std())[order], torch.tensor(labels)[order]
 
 
 def digits(*shape: int) -> Callable[[Generator, int, bool], Batch]:
-    """Scikit-learn's handwritten digits (8 x 8); 400 of them, picked at random, are held out."""
+    """Scikit-learn's handwritten digits (8 x 8); 400 random ones are held out."""
 
     def draw(generator: Generator, count: int, held_out: bool) -> Batch:
         x, y = _digits()
@@ -61,7 +61,7 @@ def digits(*shape: int) -> Callable[[Generator, int, bool], Batch]:
 
 
 def next_token(generator: Generator, count: int, held_out: bool) -> Batch:
-    """A chain in which every token has two successors, one of them likelier: 0.61 is the least loss there is."""
+    """A chain in which every token has two successors, one of them likelier; the minimum loss is 0.61."""
     fixed = Generator().manual_seed(4)
     likely, other = (torch.randperm(VOCABULARY, generator=fixed) for _ in range(2))
     chain = [torch.randint(VOCABULARY, (count,), generator=generator)]
@@ -72,14 +72,14 @@ def next_token(generator: Generator, count: int, held_out: bool) -> Batch:
 
 
 def bag_of_tokens(generator: Generator, count: int, held_out: bool) -> Batch:
-    """Random tokens; the class is the one that a fixed teacher's votes, a vector for each token, add up to."""
+    """Random tokens; the class is the sum of a fixed teacher's vote vectors, one per token."""
     votes = torch.randn(VOCABULARY // 4, 4, generator=Generator().manual_seed(11))
     x = torch.randint(len(votes), (count, CONTEXT), generator=generator)
     return x, (votes - votes.mean(0))[x].sum(1).argmax(1)
 
 
 def noisy_blobs(generator: Generator, count: int, held_out: bool) -> Batch:
-    """Pictures (16 x 16) of three bright spots under noise; the target is the clean picture."""
+    """Images (16 x 16) of three bright spots with noise; the target is the clean image."""
     places = torch.rand(count, 3, 2, 1, generator=generator) * 16
     line = torch.arange(16.0)
     spots = torch.exp(-((line - places) ** 2) / 6)  # (count, 3, 2, 16)
@@ -89,7 +89,7 @@ def noisy_blobs(generator: Generator, count: int, held_out: bool) -> Batch:
 
 
 def graph() -> Tensor:
-    """The normalized adjacency of a fixed random graph: D^-1/2 (A + I) D^-1/2 (Kipf and Welling 2017)."""
+    """Return the normalized adjacency of a fixed random graph: D^-1/2 (A + I) D^-1/2 (Kipf and Welling 2017)."""
     fixed = Generator().manual_seed(3)
     joined = torch.rand(NODES, NODES, generator=fixed) < 0.05
     adjacency = (joined | joined.T | torch.eye(NODES, dtype=torch.bool)).float()
@@ -98,7 +98,7 @@ def graph() -> Tensor:
 
 
 def neighbours(generator: Generator, count: int, held_out: bool) -> Batch:
-    """Fresh node features; each node's class is what a fixed teacher makes of its neighbourhood's mean."""
+    """New node features; a fixed teacher computes each node's class from the mean of its neighborhood."""
     fixed = Generator().manual_seed(5)
     out = torch.randn(16, 5, generator=fixed)
     x = torch.randn(count, NODES, 16, generator=generator)

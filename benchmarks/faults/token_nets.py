@@ -1,4 +1,4 @@
-"""Hosts that read sequences: transformers, a mixer, an LSTM, low-rank adapters."""
+"""Hosts for sequences: transformers, a mixer, an LSTM, low-rank adapters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WIDTH, HEADS, DEPTH = 48, 4, 4
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
-    """``(samples, positions, WIDTH)`` each."""
+    """Return the attention output. All tensors are ``(samples, positions, WIDTH)``."""
     q, k, v = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).flatten(2)
 
@@ -30,7 +30,7 @@ class GPTBlock(nn.Module):
 
 
 class GPT(nn.Module):
-    """GPT-2: pre-norm, tied, residual projections scaled by their number."""
+    """GPT-2: pre-norm, tied embeddings, residual projections scaled by their number."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class LlamaBlock(nn.Module):
 
 
 def turned(x: Tensor) -> Tensor:
-    """Rotary positions (Su et al. 2021), head by head."""
+    """Apply rotary position embeddings (Su et al. 2021) per head."""
     x = x.unflatten(-1, (HEADS, -1))
     half = x.shape[-1] // 2
     angle = torch.arange(x.shape[1])[:, None] * 100.0 ** -(torch.arange(half) / half)
@@ -92,7 +92,7 @@ class BertBlock(GPTBlock):
 
 
 class Bert(nn.Module):
-    """Post-norm encoder that classifies by the mean over positions."""
+    """A post-norm encoder that classifies by the mean over positions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class Bert(nn.Module):
 
 
 def small(model: nn.Module) -> None:
-    """GPT's, BERT's and LLaMA's N(0, 0.02)."""
+    """Draw all weights from N(0, 0.02), as in GPT, BERT and LLaMA."""
     for part in model.modules():
         if isinstance(part, (nn.Linear, nn.Embedding)):
             nn.init.normal_(part.weight, std=0.02)
@@ -128,7 +128,7 @@ class MixerBlock(nn.Module):
 
 
 class Mixer(nn.Module):
-    """MLP-Mixer on 16 patches of a picture of 8 x 8; PyTorch's default initialization."""
+    """MLP-Mixer on 16 patches of an 8 x 8 image; PyTorch's default initialization."""
 
     def __init__(self, width: int = 32, depth: int = 4) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ class Mixer(nn.Module):
 
 
 class LSTM(nn.Module):
-    """Three LSTM layers over the rows of a picture; PyTorch's default initialization."""
+    """Three LSTM layers over the rows of an image; PyTorch's default initialization."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
@@ -172,7 +172,7 @@ class Adapted(nn.Module):
 
 
 class LowRank(nn.Module):
-    """A network of which only the adapters train."""
+    """A network in which only the adapters are trained."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Hosts that read vectors and graphs."""
+"""Hosts for vectors and graphs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .tasks import CLASSES, FEATURES, graph
 
 
 def he(module: nn.Module, nonlinearity: str = "relu") -> None:
-    """He's initialization for every weight, biases zero."""
+    """Apply He initialization to every weight, and set biases to zero."""
     for part in module.modules():
         if isinstance(part, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.kaiming_normal_(part.weight, nonlinearity=nonlinearity)
@@ -59,7 +59,7 @@ class Branch(nn.Module):
 
 
 class ResidualMLP(nn.Module):
-    """Residual blocks without normalization, their ends scaled by the square root of their number."""
+    """Residual blocks without normalization; their last layers are scaled by one over the root of the block count."""
 
     def __init__(self, depth: int = 16, width: int = 48) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class ResidualMLP(nn.Module):
 
 
 class GCN(nn.Module):
-    """Kipf and Welling's graph convolutions, Xavier as published."""
+    """Kipf and Welling's graph convolutions with Xavier initialization, as published."""
 
     def __init__(self, width: int = 32, depth: int = 4) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Does a network train from its initialization? Small networks of many kinds, each trained to find out.
+"""Tests whether a verdict predicts training: small networks of many kinds, each trained to find out.
 
-``grid`` says which networks, ``networks`` builds them, ``training`` trains and labels them.
+``grid`` selects the networks, ``networks`` builds them, ``training`` trains and labels them.
 """

@@ -1,9 +1,9 @@
-"""Which networks are trained: a fixed sample of a grid that is too large to be trained in full.
+"""The networks to train: a fixed sample of a grid that is too large to train in full.
 
-Every pair of an activation and an initialization has the same number of MLPs, and every fourth pair a
-convolutional network. Depth, width, normalization and skip connections are dealt from shuffled decks, so that
-each is as frequent as its deck says, whatever the pair. Shallow networks forgive nearly everything and
-normalized ones much, so that most are deep and bare.
+Every pair of an activation and an initialization has the same number of MLPs, and every fourth pair has a convolutional
+network. Depth, width, normalization and skip connections are drawn from shuffled lists, so their frequencies do not
+depend on the pair. Most networks are deep and without normalization, because shallow and normalized networks tolerate
+nearly any initialization.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ INITS = (
     "zero last",
     "gpt",
 )
-RESIDUAL_ONLY = ("gpt",)  # without branches it is "normal 0.02" under a new name
+RESIDUAL_ONLY = ("gpt",)  # without branches it equals "normal 0.02"
 
 MLPS_PER_PAIR = 2
-MOST = 610  # each is trained three times: five seconds
+MOST = 610  # each is trained three times, which takes five seconds
 DEPTHS = {
     "mlp": (2, 3, 4, 6, 8, 10, 12, 16, 18, 20, 22, 24, 28, 32, 36, 40, 50),
     "conv": (2, 3, 6, 8, 10, 12, 14, 16),
@@ -72,7 +72,7 @@ RESIDUAL_FORMS = tuple(form for form in FORMS if form[1] == "residual")
 
 @dataclass(frozen=True)
 class Plan:
-    """A network to be: ``depth`` counts the hidden layers, ``width`` is of units or of channels."""
+    """The description of a network: ``depth`` counts hidden layers, ``width`` counts units or channels."""
 
     activation: str
     init: str
@@ -89,18 +89,18 @@ class Plan:
 
     @property
     def family(self) -> str:
-        """What the split goes by: networks with the same differ in size or detail only."""
+        """Return the unit of the split: networks of one family differ only in size or details."""
         return f"{self.activation}/{self.init}"
 
 
 def _dealt(cards: Sequence[T], random: Random) -> Iterator[T]:
-    """The cards in random order, shuffled again whenever all are dealt; the same in every version of Python."""
+    """Yield the cards in random order, reshuffled when all are used; the order is the same in every Python version."""
     while True:
         yield from sorted(cards, key=lambda _: random.random())
 
 
 class _Dealer:
-    """Deals the networks of one kind."""
+    """Draws the networks of one kind."""
 
     def __init__(self, kind: str, seed: int) -> None:
         random = Random(seed)
@@ -110,12 +110,12 @@ class _Dealer:
         self.names: set[str] = set()
 
     def plan(self, activation: str, init: str) -> Plan:
-        """One that has not been dealt yet."""
+        """Return a plan that has not been drawn yet."""
         while True:
             norm, skip = next(self.residual_forms if init in RESIDUAL_ONLY else self.forms)
             depth = next(self.depths)
             if skip == "residual":
-                depth = max(3, depth - 1 + depth % 2)  # the first layer and blocks of two
+                depth = max(3, depth - 1 + depth % 2)  # the first layer and blocks of two layers
             plan = Plan(activation, init, depth, next(self.widths), norm, skip, self.kind)
             if plan.name not in self.names:
                 self.names.add(plan.name)
@@ -133,7 +133,7 @@ def _sample() -> Iterator[Plan]:
 
 
 def _shuffled(plans: Sequence[Plan]) -> tuple[Plan, ...]:
-    """In random order, so that the first few hundred are a fair sample as well."""
+    """Return the plans in random order, so the first few hundred are a representative sample."""
     return tuple(islice(_dealt(plans, Random(3)), len(plans)))
 
 

@@ -1,4 +1,4 @@
-"""The networks of the grid, and the initializations as people write them: weights by the rule, biases zero."""
+"""The networks of the grid, and their initializations as commonly written: weights by the rule, biases zero."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODULES: dict[str, type[nn.Module]] = {
     "selu": nn.SELU,
     "softplus": nn.Softplus,
 }
-ALTERNATING = ("relu", "tanh", "gelu", "elu", "silu")  # one after the other
+ALTERNATING = ("relu", "tanh", "gelu", "elu", "silu")  # used in turn
 
 
 class Residual(nn.Module):
@@ -37,7 +37,7 @@ class Residual(nn.Module):
 
 
 class _Parts:
-    """Makes the layers that a plan is built of."""
+    """Creates the layers of a plan."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.conv = plan, plan.kind == "conv"
@@ -52,7 +52,7 @@ class _Parts:
         return nn.Conv2d(width, width, 3, padding=1) if self.conv else nn.Linear(width, width)
 
     def activation(self) -> list[nn.Module]:
-        """A normalization, if the plan has one, and the activation."""
+        """Return a normalization, if the plan has one, and the activation."""
         width, norms = self.plan.width, []
         if self.plan.norm == "batch":
             norms = [nn.BatchNorm2d(width) if self.conv else nn.BatchNorm1d(width)]
@@ -62,11 +62,10 @@ class _Parts:
 
 
 def build(plan: Plan) -> nn.Module:
-    """The plan's network, drawn from torch's global random state.
+    """Build the plan's network. Weights are drawn from torch's global random state.
 
-    Residual blocks are pre-activated (He et al. 2016b): normalization and activation come before each of their
-    two layers, and once more before the head. The convolutional networks halve the picture in their first layer
-    and flatten it before the head.
+    Residual blocks are pre-activated (He et al. 2016b): normalization and activation precede each of their two layers,
+    and the head. The convolutional networks halve the image in their first layer and flatten it before the head.
     """
     parts = _Parts(plan)
     layers = [parts.first()]
@@ -88,14 +87,14 @@ def build(plan: Plan) -> nn.Module:
 
 
 def initialize(model: nn.Sequential, plan: Plan) -> None:
-    """The plan's rule for every weight, whatever its layer's place; then what the plan says of single layers."""
+    """Apply the plan's rule to every weight, then its exceptions for single layers."""
     for part in model.modules():
         if isinstance(part, (nn.Linear, nn.Conv2d)):
             RULES[plan.init](part.weight, plan)
             init.constant_(part.bias, BIASES.get(plan.init, 0.0))
     ends = [part.branch[-1].weight for part in model.modules() if isinstance(part, Residual)]
     for end in ends:
-        if plan.init == "gpt":  # one residual layer in a block, not a transformer's two
+        if plan.init == "gpt":  # one residual layer per block; a transformer has two
             end.mul_(len(ends) ** -0.5)
     if plan.init == "zero last":
         for end in ends or [model[-1].weight]:
@@ -103,7 +102,7 @@ def initialize(model: nn.Sequential, plan: Plan) -> None:
 
 
 def _gain(plan: Plan) -> float:
-    """What torch recommends for the activation; ReLU's gain, as people take it, where it recommends nothing."""
+    """Return the gain that torch recommends for the activation, or ReLU's gain if it recommends none."""
     known = ("tanh", "sigmoid", "selu", "leaky_relu")
     return init.calculate_gain(plan.activation if plan.activation in known else "relu")
 
@@ -113,7 +112,7 @@ def _fan_in(weight: Tensor) -> int:
 
 
 def _sparse(weight: Tensor, connections: int) -> None:
-    """Martens (2010): so many inputs to a unit, of size one. Torch's rule goes by columns and takes no kernels."""
+    """Set this many inputs of each unit to random values (Martens 2010). Torch's version does not accept kernels."""
     init.sparse_(weight.view(len(weight), -1).T, max(0.0, 1 - connections / _fan_in(weight)), std=1.0)
 
 
@@ -150,7 +149,7 @@ RULES: dict[str, Callable[[Tensor, Plan], object]] = {
     "normal 1": _normal(1.0),
     "trunc_normal 0.02": lambda weight, plan: init.trunc_normal_(weight, std=0.02),
     "uniform 0.05": lambda weight, plan: init.uniform_(weight, -0.05, 0.05),
-    "positive 1": lambda weight, plan: init.uniform_(weight),  # what torch does without bounds
+    "positive 1": lambda weight, plan: init.uniform_(weight),  # the default bounds of torch
     "positive /fan": lambda weight, plan: init.uniform_(weight, 0, 1 / _fan_in(weight)),
     "positive /sqrt(fan)": lambda weight, plan: init.uniform_(weight, 0, 1 / math.sqrt(_fan_in(weight))),
     "sparse": lambda weight, plan: _sparse(weight, 15),

@@ -1,4 +1,4 @@
-"""Does a network train? Each is trained in three ways, and fails only if all three fail."""
+"""Labels networks by training: each is trained in three ways and fails only if all three fail."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .grid import Plan
 from .networks import CLASSES, PIXELS, SIDE, build
 
 BATCH, STEPS, WARM_UP = 64, 300, 20
-EVERY, LAST = 25, 4  # steps between two looks at the held-out loss; how many of them its mean is of
-GUESS = math.log(CLASSES)  # what answering nothing in particular costs
+EVERY, LAST = 25, 4  # steps between evaluations of the held-out loss; number of evaluations averaged
+GUESS = math.log(CLASSES)  # loss of a uniform prediction
 WORST = 2 * GUESS
 FAILS, TRAINS, LEARNED = 0.85, 0.5, 0.25  # shares of GUESS
 
-# Momentum, since without it 0.01 is too low a rate for a healthy shallow network to learn in so few steps.
-# With it 0.1 is so high that healthy networks of eight layers diverge: there the gradient is clipped, as is usual.
-WAYS: dict[str, tuple[Callable[..., Optimizer], float | None]] = {  # the optimizer, and the norm clipped at
+# Momentum is used because a learning rate of 0.01 is otherwise too low for a healthy shallow network in so few steps.
+# With momentum, 0.1 makes healthy networks of eight layers diverge, so the gradient is clipped there.
+WAYS: dict[str, tuple[Callable[..., Optimizer], float | None]] = {  # the optimizer, and the gradient clipping norm
     "sgd .01": (partial(SGD, lr=0.01, momentum=0.9, fused=True), None),
     "sgd .1": (partial(SGD, lr=0.1, momentum=0.9, fused=True), 1.0),
     "adam .001": (partial(Adam, lr=0.001, fused=True), None),
@@ -35,7 +35,7 @@ WAYS: dict[str, tuple[Callable[..., Optimizer], float | None]] = {  # the optimi
 
 
 def label(losses: dict[str, float]) -> str:
-    """Whether a network learns next to nothing however it is trained, learns clearly however, or it depends."""
+    """Return "fails" or "trains" if all ways of training agree, else "mixed"."""
     if all(loss >= FAILS * GUESS for loss in losses.values()):
         return "fails"
     if all(loss <= TRAINS * GUESS for loss in losses.values()):
@@ -44,17 +44,16 @@ def label(losses: dict[str, float]) -> str:
 
 
 def train(plan: Plan, seed: int) -> dict[str, float]:
-    """The final held-out loss in each way of training: the mean of the last four looks at it.
+    """Return the final held-out loss for each way of training: the mean of the last four evaluations.
 
-    Each look counts at most twice what guessing costs, and a training that ends in a loss that is not finite
-    counts as much. A training stops early where that mean is half of what "trains" asks for: there is nothing
-    left to find out.
+    Each evaluation counts at most twice the loss of guessing, and a non-finite loss counts as much. Training stops
+    early once that mean is half of the limit for "trains".
     """
     return {name: _trained(plan, seed, *way) for name, way in WAYS.items()}
 
 
 def case(plan: Plan, seed: int) -> Case:
-    """The network that is trained, before its training, with the first batch of it."""
+    """Return the untrained network with the first batch of its training."""
     x, y = next(_batches(plan, seed))
     return Case(_drawn(plan, seed), x, lambda output: F.cross_entropy(output, y))
 
@@ -99,6 +98,6 @@ def _trained(plan: Plan, seed: int, make: Callable[..., Optimizer], clip: float 
 
 @torch.no_grad()
 def _held_out_loss(model: nn.Module, x: Tensor, y: Tensor) -> float:
-    """In training mode: whether a BatchNorm's running means have caught up says nothing about learning."""
+    """Return the loss in training mode, so BatchNorm's running means do not affect it."""
     loss = F.cross_entropy(model(x), y).item()
     return min(loss, WORST) if math.isfinite(loss) else WORST

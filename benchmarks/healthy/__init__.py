@@ -1,4 +1,4 @@
-"""Networks that are as their authors meant them: what is said of them at warning or above is a false alarm."""
+"""Networks with their authors' intended initialization: any finding at warning or above is a false alarm."""
 
 from __future__ import annotations
 

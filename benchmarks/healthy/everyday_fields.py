@@ -1,4 +1,4 @@
-"""Everyday nets on fields, dynamics, graphs, points and sounds."""
+"""Everyday networks for fields, dynamics, graphs, points and sounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an everyday net is put together."""
+"""The construction of an everyday network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEED = 31
 
 
 def everyday(name: str, family: str, model: Callable[[], nn.Module], draw: Callable[[Generator], Drawn]) -> Net:
-    """The batch comes from a generator of its own: it is the same whatever the seed of the weights."""
+    """Return a network whose batch has its own generator, so it does not depend on the seed of the weights."""
 
     def build() -> Case:
         return Case(model(), *draw(Generator().manual_seed(SEED)))

@@ -1,4 +1,4 @@
-"""Everyday nets that see or make pictures."""
+"""Everyday networks that process or generate images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The small healthy networks that read text, series and other sequences."""
+"""Small healthy networks for text, series and other sequences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The small healthy networks that read vectors, tables and pairs."""
+"""Small healthy networks for vectors, tables and pairs."""
 
 from __future__ import annotations
 

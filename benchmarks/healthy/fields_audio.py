@@ -1,4 +1,4 @@
-"""Nets that hear: from waveforms or from spectrograms."""
+"""Audio networks for waveforms or spectrograms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WORDS = 8
 
 
 def words(generator: Generator, count: int, length: int) -> tuple[Tensor, Tensor]:
-    """Waveforms ``(count, 1, length)`` of quiet sounds that glide, each kind from one pitch to another, and kinds."""
+    """Return waveforms ``(count, 1, length)`` of quiet sounds, and kinds; a kind is a glide between two pitches."""
     labels = torch.randint(WORDS, (count,), generator=generator)
     fixed = Generator().manual_seed(17)
     start, end = (0.02 + 0.18 * torch.rand(WORDS, generator=fixed) for _ in range(2))
@@ -27,7 +27,7 @@ def words(generator: Generator, count: int, length: int) -> tuple[Tensor, Tensor
 
 
 def log_spectrogram(waves: Tensor, size: int = 128, hop: int = 64) -> Tensor:
-    """``(count, size // 4, frames)``: the lower half of the spectrum, standardized."""
+    """Return ``(count, size // 4, frames)``: the lower half of the spectrum, standardized."""
     spectrum = torch.stft(waves.flatten(1), size, hop, window=torch.hann_window(size), return_complex=True)
     loudness = (spectrum.abs()[:, : size // 4] ** 2 + 1e-6).log()
     return (loudness - loudness.mean()) / loudness.std()
@@ -82,7 +82,7 @@ def spectrogram_words(generator: Generator) -> Drawn:
 
 
 class SoundTagger(nn.Module):
-    """Takes the spectrogram itself; pairs of convolutions, Xavier's uniform (PANNs)."""
+    """Convolutions in pairs on the spectrogram; Xavier uniform initialization (PANNs)."""
 
     def __init__(self, widths: tuple[int, ...] = (16, 32, 64)) -> None:
         super().__init__()
@@ -114,10 +114,10 @@ class SoundTagger(nn.Module):
 
 
 def sounds_together(generator: Generator) -> Drawn:
-    """Two sounds at once, both of which are to be named."""
+    """Two simultaneous sounds; both are targets."""
     (one, first), (other, second) = words(generator, 16, 4000), words(generator, 16, 4000)
-    wanted = (F.one_hot(first, WORDS) + F.one_hot(second, WORDS)).clamp(max=1).float()
-    return one + other, lambda output: F.binary_cross_entropy(output, wanted)
+    target = (F.one_hot(first, WORDS) + F.one_hot(second, WORDS)).clamp(max=1).float()
+    return one + other, lambda output: F.binary_cross_entropy(output, target)
 
 
 NETS = (

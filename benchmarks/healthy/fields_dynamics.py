@@ -1,4 +1,4 @@
-"""Nets that learn operators and equations of motion."""
+"""Networks that learn operators and equations of motion."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ODEFunc(nn.Module):
 
 
 def runge_kutta(velocity: Callable[[Tensor], Tensor], y: Tensor, steps: int, size: float) -> Tensor:
-    """The path ``(steps, samples, 2)``."""
+    """Return the path ``(steps, samples, 2)``."""
     path = []
     for _ in range(steps):
         k1 = velocity(y)

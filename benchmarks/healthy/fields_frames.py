@@ -1,4 +1,4 @@
-"""Speech nets that answer for every frame."""
+"""Speech networks with an output for every frame."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SpeechNet(nn.Module):
 
 
 def spoken(generator: Generator) -> Drawn:
-    """Letters of eight frames each, as a peak at one of ten pitches."""
+    """Letters of eight frames each, encoded as a peak at one of ten pitches."""
     count, most = 16, 6
     long = torch.randint(3, most + 1, (count,), generator=generator)
     letters = torch.randint(1, LETTERS + 1, (count, most), generator=generator)

@@ -1,4 +1,4 @@
-"""Nets on graphs."""
+"""Networks for graphs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NODES, WORDS, TOPICS = 256, 400, 5
 
 
 def citations(generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Papers as rows of words that sum to one, their links ``(2, edges)`` both ways, their topics."""
+    """Return papers as word frequencies that sum to one, their links ``(2, edges)`` in both directions, and topics."""
     topics = torch.randint(TOPICS, (NODES,), generator=generator)
     fixed = Generator().manual_seed(21)
     usual = torch.rand(TOPICS, WORDS, generator=fixed) < 0.08
@@ -27,7 +27,7 @@ def citations(generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def topic_of_some(topics: Tensor, share: float = 0.5) -> Tensor:
-    """The labels are known for some of the papers only."""
+    """Return the topics as labels, known for a share of the papers only."""
     return torch.arange(len(topics)) < share * len(topics)
 
 
@@ -122,7 +122,7 @@ class GraphSAGE(nn.Module):
 
 
 def embedded_topics(generator: Generator) -> Drawn:
-    """The features are standardized, as those that come from another net."""
+    """The features are standardized, like those of another network."""
     words, edges, topics = citations(generator)
     fixed = Generator().manual_seed(22)
     features = words @ torch.randn(WORDS, 64, generator=fixed)

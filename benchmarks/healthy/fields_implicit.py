@@ -1,4 +1,4 @@
-"""Nets that are functions of a place: solutions, pictures, scenes and shapes."""
+"""Networks that are functions of coordinates: solutions, images, scenes and shapes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .pictures_draws import pictures
 
 
 class Pinn(nn.Module):
-    """Solves Burgers' equation: gives its residual, and the solution where it is known."""
+    """Solves Burgers' equation: returns its residual, and the solution at known points."""
 
     def __init__(self, layers: tuple[int, ...] = (2, 40, 40, 40, 40, 40, 1), viscosity: float = 0.01 / math.pi) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ def siren(width: int = 128, hidden: int = 3) -> nn.Module:
 
 
 def one_picture(_: Generator) -> Drawn:
-    """All pixels of one picture, which are the batch of every step."""
+    """All pixels of one image, which is the batch of every step."""
     picture = pictures(Generator().manual_seed(3), 1, 32, 1)[0].view(-1, 1)
     picture = picture / picture.abs().max()
     line = torch.linspace(-1, 1, 32)
@@ -83,7 +83,7 @@ def fourier(x: Tensor, octaves: int) -> Tensor:
 
 
 class Nerf(nn.Module):
-    """Colours of rays: eight layers, the place again after the fourth, density by softplus, colour by direction."""
+    """Colors of rays: eight layers, coordinates repeated after the fourth, density by softplus, color by direction."""
 
     def __init__(self, width: int = 96, depth: int = 8, skip: int = 4) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class Nerf(nn.Module):
 
 
 def rays(generator: Generator) -> Drawn:
-    """Rays from a circle of cameras at a ball whose colour is the direction of its surface; black around it."""
+    """Rays from a circle of cameras to a ball colored by surface direction, on a black background."""
     angle = 2 * math.pi * torch.rand(64, generator=generator)
     origins = 4 * torch.stack([angle.cos(), angle.sin(), 0.3 * torch.ones(64)], 1)
     aims = 0.7 * torch.randn(64, 3, generator=generator)

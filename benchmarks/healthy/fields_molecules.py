@@ -1,4 +1,4 @@
-"""Nets on many small graphs: molecules and bodies."""
+"""Networks for many small graphs: molecules and bodies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .everyday_net import Drawn, everyday
 
 
 def molecules(generator: Generator, count: int = 32, atoms: int = 10) -> dict[str, Tensor]:
-    """Random trees with extra bonds: kinds of atoms, bonds both ways, kinds of bonds, the molecule of each atom."""
+    """Return random trees with extra bonds: atom kinds, bonds in both directions, bond kinds, each atom's molecule."""
     first, second = [], []
     for i in range(count):
         parent = (torch.rand(atoms - 1, generator=generator) * torch.arange(1, atoms)).long()
@@ -30,7 +30,7 @@ def molecules(generator: Generator, count: int = 32, atoms: int = 10) -> dict[st
 
 
 class GIN(nn.Module):
-    """Sums over neighbours, a learned epsilon that starts at zero, and a head on every depth's sum."""
+    """Sums over neighbors, a learned epsilon that starts at zero, and a head on the sums of all depths."""
 
     def __init__(self, width: int = 48, depth: int = 4, classes: int = 3) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class GIN(nn.Module):
 
 
 def bonded_pairs(batch: dict[str, Tensor]) -> Tensor:
-    """How many bonds join atoms of the kinds 0 and 1 to those of 2 and 3, in each molecule."""
+    """Return the number of bonds between atoms of kinds 0 or 1 and kinds 2 or 3 in each molecule."""
     one, other = (batch["atoms"][end] for end in batch["bonds"])
     hits = ((one < 2) & (other > 1) & (other < 4)).float()
     return torch.zeros(int(batch["owner"].max()) + 1).index_add_(0, batch["owner"][batch["bonds"][0]], hits)
@@ -68,7 +68,7 @@ def motif(generator: Generator) -> Drawn:
 
 
 class MessagePassing(nn.Module):
-    """Edges and nodes are updated in turn by MLPs that end in a LayerNorm, around which there are residuals."""
+    """Edges and nodes are updated alternately by residual MLPs that end with a LayerNorm."""
 
     def __init__(self, width: int = 48, rounds: int = 5) -> None:
         super().__init__()
@@ -93,8 +93,8 @@ class MessagePassing(nn.Module):
 
 def energy(generator: Generator) -> Drawn:
     batch = molecules(generator)
-    wanted = (bonded_pairs(batch) - 2.6) / 1.6
-    return batch, lambda output: F.mse_loss(output, wanted)
+    target = (bonded_pairs(batch) - 2.6) / 1.6
+    return batch, lambda output: F.mse_loss(output, target)
 
 
 class EGNNLayer(nn.Module):
@@ -109,7 +109,7 @@ class EGNNLayer(nn.Module):
         self.vel_mlp = nn.Sequential(nn.Linear(width, width), act, nn.Linear(width, 1))
 
     def forward(self, h: Tensor, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """``(samples, bodies, width)`` and twice ``(samples, bodies, 3)``; every body sees all others."""
+        """Inputs are ``(samples, bodies, width)`` and twice ``(samples, bodies, 3)``; all bodies interact."""
         n = h.shape[1]
         apart = x[:, :, None] - x[:, None]
         square = apart.pow(2).sum(-1, keepdim=True)
@@ -134,7 +134,7 @@ class EGNN(nn.Module):
 
 
 def charged_bodies(generator: Generator) -> Drawn:
-    """Where five charged bodies are a little later, by forces that fall off with the distance."""
+    """Positions of five charged bodies a short time later; forces decrease with the distance."""
     x, v = (torch.randn(64, 5, 3, generator=generator) for _ in range(2))
     charge = (torch.rand(64, 5, 1, generator=generator) < 0.5).float() * 2 - 1
     start, pushed = (x, v)
@@ -143,8 +143,8 @@ def charged_bodies(generator: Generator) -> Drawn:
         force = apart / (apart.pow(2).sum(-1, keepdim=True) + 0.3) ** 1.5 * charge[:, :, None] * charge[:, None]
         pushed = pushed + 0.1 * force.sum(2)
         start = start + 0.1 * pushed
-    wanted = start / math.sqrt(2)
-    return (charge, x / math.sqrt(2), v), lambda output: F.mse_loss(output, wanted)
+    target = start / math.sqrt(2)
+    return (charge, x / math.sqrt(2), v), lambda output: F.mse_loss(output, target)
 
 
 NETS = (

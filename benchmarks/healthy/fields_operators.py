@@ -1,4 +1,4 @@
-"""Nets from functions to functions."""
+"""Networks that map functions to functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .everyday_net import Drawn, everyday
 
 
 def smooth_functions(generator: Generator, count: int, points: int = 64, waves: int = 6) -> Tensor:
-    """Periodic functions of about unit variance ``(count, points)``."""
+    """Return periodic functions with about unit variance ``(count, points)``."""
     x = torch.arange(points) / points
     k = torch.arange(1, waves + 1)
     a, b = (torch.randn(count, waves, generator=generator) / k for _ in range(2))
@@ -32,7 +32,7 @@ def glorot_mlp(sizes: tuple[int, ...]) -> nn.Sequential:
 
 
 class DeepONet(nn.Module):
-    """The branch sees the function at its sensors, the trunk where the answer is wanted."""
+    """The branch network reads the function at its sensors, the trunk network the coordinate of the output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,8 +47,8 @@ class DeepONet(nn.Module):
 def antiderivative(generator: Generator) -> Drawn:
     u = smooth_functions(generator, 64)
     place = torch.randint(64, (64, 16), generator=generator)
-    wanted = (u.cumsum(1) / 64).gather(1, place) * 4
-    return (u, place[..., None] / 64), lambda output: F.mse_loss(output, wanted)
+    target = (u.cumsum(1) / 64).gather(1, place) * 4
+    return (u, place[..., None] / 64), lambda output: F.mse_loss(output, target)
 
 
 class SpectralConv1d(nn.Module):
@@ -82,13 +82,13 @@ class FNO1d(nn.Module):
         return self.fc2(F.gelu(self.fc1(h.permute(0, 2, 1)))).squeeze(-1)
 
 
-def relative(output: Tensor, wanted: Tensor) -> Tensor:
-    """The loss that Fourier operators are trained with."""
-    return ((output - wanted).flatten(1).norm(dim=1) / wanted.flatten(1).norm(dim=1)).sum()
+def relative(output: Tensor, target: Tensor) -> Tensor:
+    """Return the loss that is used for Fourier operators."""
+    return ((output - target).flatten(1).norm(dim=1) / target.flatten(1).norm(dim=1)).sum()
 
 
 def transport(generator: Generator) -> Drawn:
-    """A function that is carried along and smoothed, with a reaction."""
+    """Advection and diffusion of a function, with a reaction."""
     u = smooth_functions(generator, 32)
     k = torch.arange(33)
     later = torch.fft.irfft(torch.fft.rfft(u) * torch.exp(-0.02 * k**2 - 0.9j * k), n=64)
@@ -123,7 +123,7 @@ class FNO2d(nn.Module):
 
 
 def poisson(generator: Generator) -> Drawn:
-    """The potential of a smooth charge on a torus, both of unit variance."""
+    """The potential of a smooth charge on a torus, both with unit variance."""
     k = torch.fft.fftfreq(24, 1 / 24)
     square = k[:, None] ** 2 + k[: 24 // 2 + 1].abs() ** 2
     noise = torch.fft.rfft2(torch.randn(16, 1, 24, 24, generator=generator))

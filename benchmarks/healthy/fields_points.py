@@ -1,4 +1,4 @@
-"""Nets on point clouds and sets."""
+"""Networks for point clouds and sets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHAPES = 5
 
 
 def clouds(generator: Generator, count: int, points: int = 128) -> tuple[Tensor, Tensor]:
-    """Points ``(count, points, 3)`` on five kinds of surfaces, stretched, turned about the vertical, in a unit ball."""
+    """Return points ``(count, points, 3)`` on five surfaces, stretched, rotated about the vertical, in a unit ball."""
     labels = torch.randint(SHAPES, (count,), generator=generator)
     normal = F.normalize(torch.randn(count, points, 3, generator=generator), dim=2)
     angle, other = (2 * math.pi * torch.rand(count, points, generator=generator) for _ in range(2))
@@ -38,7 +38,7 @@ def clouds(generator: Generator, count: int, points: int = 128) -> tuple[Tensor,
 
 
 def shared(*widths: int) -> nn.Sequential:
-    """The same small MLP for every point."""
+    """Return a small MLP that is applied to every point."""
     layers: list[nn.Module] = []
     for a, b in pairwise(widths):
         layers += [nn.Conv1d(a, b, 1), nn.BatchNorm1d(b), nn.ReLU()]
@@ -46,7 +46,7 @@ def shared(*widths: int) -> nn.Sequential:
 
 
 class TNet(nn.Module):
-    """A transformation of the points' features, at first the identity."""
+    """A transformation of the points' features that starts as the identity."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ def shape_kind(generator: Generator) -> Drawn:
 
 
 def edge_features(x: Tensor, k: int = 10) -> Tensor:
-    """``(samples, 2 * channels, points, k)`` from ``(samples, channels, points)``: differences to neighbours, self."""
+    """Return self and neighbor differences, ``(samples, 2 * channels, points, k)``."""
     near = torch.cdist(x.transpose(1, 2), x.transpose(1, 2)).topk(k, largest=False).indices
     index = near[:, None].expand(-1, x.shape[1], -1, -1)
     neighbours = torch.gather(x.unsqueeze(2).expand(-1, -1, x.shape[2], -1), 3, index)
@@ -103,7 +103,7 @@ def edge_features(x: Tensor, k: int = 10) -> Tensor:
 
 
 class DGCNN(nn.Module):
-    """Neighbours are sought anew in every layer's features."""
+    """Neighbors are computed again from every layer's features."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class DGCNN(nn.Module):
 
 
 def farthest(points: Tensor, count: int) -> Tensor:
-    """Indices ``(samples, count)`` of points that are far from each other."""
+    """Return indices ``(samples, count)`` of points that are far from each other."""
     rows = torch.arange(len(points))
     chosen = torch.zeros(len(points), count, dtype=torch.long)
     distance = torch.full(points.shape[:2], math.inf)

@@ -33,7 +33,7 @@ class TemporalBlock(nn.Sequential):
 
 
 class ConvTasNet(nn.Module):
-    """Two sources ``(samples, 2, length)`` by masks on a learned transform; Xavier's normal throughout."""
+    """Two sources ``(samples, 2, length)`` by masks on a learned transform; Xavier normal initialization."""
 
     def __init__(self, filters: int = 64, kernel: int = 16, width: int = 32, inner: int = 64) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class ConvTasNet(nn.Module):
 
 
 def separate(generator: Generator) -> Drawn:
-    """Scale-invariant noise ratio, for the better of the two assignments."""
+    """Scale-invariant signal-to-noise ratio of the better one of the two assignments."""
     sources = torch.cat([words(generator, 8, 1600)[0], words(generator, 8, 1600)[0].flip(2)], 1)
     sources = sources - sources.mean(2, keepdim=True)
 

@@ -1,4 +1,4 @@
-"""Nets on sets."""
+"""Networks for sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .fields_points import SHAPES, clouds
 
 
 class DeepSets(nn.Module):
-    """The sum of the digits in a set, from their numbers."""
+    """The sum of a set's digits, given as numbers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,8 +29,8 @@ class DeepSets(nn.Module):
 def digit_sums(generator: Generator) -> Drawn:
     digits = torch.randint(10, (128, 10), generator=generator)
     mask = (torch.arange(10) < torch.randint(2, 11, (128, 1), generator=generator)).float()
-    wanted = (digits * mask).sum(1)
-    return {"digits": digits, "mask": mask}, lambda output: F.l1_loss(output, wanted)
+    target = (digits * mask).sum(1)
+    return {"digits": digits, "mask": mask}, lambda output: F.l1_loss(output, target)
 
 
 class MAB(nn.Module):

@@ -1,4 +1,4 @@
-"""A net of shapes: whether a place is inside."""
+"""A shape network that predicts whether a point is inside."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ResnetBlockFC(nn.Module):
 
 
 class ConditionedNorm(nn.Module):
-    """Batch normalization whose scale and shift are made of a code; at first they are one and zero."""
+    """Batch normalization with a scale and shift computed from a code; they start at one and zero."""
 
     def __init__(self, code: int, width: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class ConditionedBlock(nn.Module):
 
 
 class OccupancyNet(nn.Module):
-    """Logits ``(samples, queries)`` of being inside a shape that is given by points on its surface."""
+    """Logits ``(samples, queries)`` of being inside a shape, which is given by points on its surface."""
 
     def __init__(self, width: int = 48, code: int = 48, blocks: int = 5) -> None:
         super().__init__()

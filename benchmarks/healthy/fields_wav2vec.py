@@ -1,4 +1,4 @@
-"""wav2vec: a convolutional encoder and a transformer that fills in masked frames."""
+"""wav2vec: a convolutional encoder and a transformer that predicts masked frames."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .fields_audio import words
 
 
 class Wav2Vec(nn.Module):
-    """Tells masked frames apart from others: logits ``(masked frames, 1 + distractors)``."""
+    """Identifies masked frames among distractors: logits ``(masked frames, 1 + distractors)``."""
 
     def __init__(self, width: int = 64, depth: int = 4) -> None:
         super().__init__()

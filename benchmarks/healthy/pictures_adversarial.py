@@ -1,4 +1,4 @@
-"""Generators judged through their discriminators, discriminators and critics."""
+"""Generators trained with their discriminators, discriminators and critics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOISE = 64
 
 
 def weights_init(m: nn.Module) -> None:
-    """DCGAN's, as its best known implementation has it."""
+    """DCGAN's initialization, as in its best-known implementation."""
     classname = m.__class__.__name__
     if classname.find("Conv") != -1:
         nn.init.normal_(m.weight.data, 0.0, 0.02)
@@ -47,7 +47,7 @@ def dcgan_discriminator(width: int = 32) -> nn.Module:
 
 
 def fool(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> Callable[[Generator], Drawn]:
-    """The generator's own loss: its pictures ought to be taken for real ones."""
+    """The generator's loss: the discriminator should classify its images as real."""
 
     def draw(generator: Generator) -> Drawn:
         judge = make()
@@ -57,7 +57,7 @@ def fool(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> Callable[[Gen
 
 
 def real_and_fake(generator: Generator, count: int = 16) -> tuple[Tensor, Tensor]:
-    """Fakes are what a generator makes at its first steps: nearly grey."""
+    """Return real and fake images; the fakes resemble a generator's first steps: nearly gray."""
     real = (pictures(generator, count, 32)[0] / 3).clamp(-1, 1)
     return real, 0.1 * torch.randn(real.shape, generator=generator)
 
@@ -69,7 +69,7 @@ def tell_apart(generator: Generator) -> Drawn:
 
 
 class SpectralDiscriminator(nn.Module):
-    """SNGAN's: all layers are divided by their largest singular value."""
+    """SNGAN's discriminator: all layers are divided by their largest singular value."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ def hinge(generator: Generator) -> Drawn:
 
 
 class Critic(nn.Module):
-    """Scores of real and fake pictures, and the gradient's norms on the lines between them (WGAN-GP)."""
+    """Scores of real and fake images, and gradient norms on the lines between them (WGAN-GP)."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Convolutional classifiers whose blocks branch, concatenate, gate or shuffle."""
+"""Convolutional classifiers with blocks that branch, concatenate, gate or shuffle."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def conv_bn(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups:
 
 
 def he_fan_out(model: nn.Module, head: float | None = 0.01) -> nn.Module:
-    """What torchvision's nets share: He's from the fan out for convolutions, a small normal for the head."""
+    """The common initialization of torchvision: He by fan-out for convolutions, a small normal for the head."""
     for m in model.modules():
         if isinstance(m, nn.Conv2d):
             nn.init.kaiming_normal_(m.weight, mode="fan_out")
@@ -73,7 +73,7 @@ class Inception(nn.Module):
 
 
 def inception() -> nn.Module:
-    """GoogLeNet's truncated normal of 0.01, which batch normalization makes up for."""
+    """GoogLeNet's truncated normal of std 0.01, which batch normalization compensates."""
     model = nn.Sequential(
         *conv_bn(3, 32, 3, 2), nn.ReLU(True), Inception(32, 16, (24, 32), (8, 16), 8),
         Inception(72, 32, (32, 48), (8, 24), 16), nn.MaxPool2d(3, 2, 1), Inception(120, 48, (32, 64), (8, 16), 16),
@@ -87,7 +87,7 @@ def inception() -> nn.Module:
 
 
 class SEBlock(nn.Module):
-    """A residual block whose branch is gated by what it sees on the whole."""
+    """A residual block with a branch that is gated by its global average."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()

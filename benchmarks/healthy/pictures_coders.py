@@ -1,4 +1,4 @@
-"""Autoencoders of pictures."""
+"""Image autoencoders."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def same_picture(generator: Generator) -> Drawn:
 
 
 class PlainVAE(nn.Module):
-    """The example that comes with PyTorch, on 16 x 16 digits."""
+    """PyTorch's example, on 16 x 16 digits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class PlainVAE(nn.Module):
 
 
 def summed_elbo(generator: Generator) -> Drawn:
-    """Summed over the batch too, as in that example."""
+    """Summed over the batch, too, as in that example."""
     images = handwriting(generator, 128, 16)[0]
     images = (images - images.amin()) / (images.amax() - images.amin())
 
@@ -113,7 +113,7 @@ class Residual(nn.Sequential):
 
 
 class VQVAE(nn.Module):
-    """Codes from a table that starts in ``U(-1/codes, 1/codes)``, with the gradient passed straight through."""
+    """Codes from a table that starts in ``U(-1/codes, 1/codes)``, with a straight-through gradient."""
 
     def __init__(self, width: int = 64, code: int = 32, codes: int = 128) -> None:
         super().__init__()
@@ -140,7 +140,7 @@ class VQVAE(nn.Module):
 
 
 def quantized_loss(generator: Generator) -> Drawn:
-    """The pixels are in [-0.5, 0.5], and their error counts in units of the data's variance, as DeepMind's example."""
+    """Pixels are in [-0.5, 0.5], and errors are in units of the data's variance, as in DeepMind's example."""
     images = to_unit(pictures(generator, 32, 32)[0]) - 0.5
     return images, lambda output: F.mse_loss(output[0], images) / images.var() + output[1]
 

@@ -1,4 +1,4 @@
-"""Encoders that learn from pairs of pictures."""
+"""Encoders that learn from pairs of images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .pictures_draws import handwriting, pictures
 
 
 def views(generator: Generator, count: int, size: int = 16) -> tuple[Tensor, Tensor]:
-    """Two crops of every picture, under noise and another contrast."""
+    """Return two crops of every image, with noise and different contrast."""
     whole = pictures(generator, count, size + 8, classes=count)[0]
     crops = []
     for _ in range(2):
@@ -38,7 +38,7 @@ class Siamese(nn.Module):
 
 
 def contrastive(generator: Generator) -> Drawn:
-    """Hadsell, Chopra and LeCun: the same digit is pulled together, others pushed apart up to a margin."""
+    """Hadsell, Chopra and LeCun: equal digits are attracted, others are repelled up to a margin."""
     images, labels = handwriting(generator, 64, 28)
     order = torch.where(torch.rand(64, generator=generator) < 0.5, _mates(labels), torch.arange(64).roll(1))
     same = (labels == labels[order]).float()
@@ -52,7 +52,7 @@ def contrastive(generator: Generator) -> Drawn:
 
 
 def _mates(labels: Tensor) -> Tensor:
-    """For every sample the next one of its class, or itself."""
+    """Return the next sample of the same class for every sample, or the sample itself."""
     alike = (labels[:, None] == labels[None]).float()
     near = torch.arange(len(labels)).roll(-1)
     return (alike - torch.eye(len(labels)) + 0.1 * torch.eye(len(labels))[near]).argmax(1)
@@ -88,7 +88,7 @@ def base_encoder(code: int = 64) -> nn.Sequential:
 
 
 class MoCo(nn.Module):
-    """Logits of each query against its key and a queue of other keys; the key's encoder is a frozen copy."""
+    """Logits of each query against its key and a queue of other keys; the key encoder is a frozen copy."""
 
     def __init__(self, queue: int = 256, temperature: float = 0.07) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ VGG = (32, 32, "M", 64, 64, "M", 96, 96, 96, "M", 96, 96, 96, "M")
 
 
 class Vgg(nn.Module):
-    """With the initialization that torchvision gives it."""
+    """VGG with torchvision's initialization."""
 
     def __init__(self, batch_norm: bool) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """``zero_init_residual`` as torchvision has it: each block starts as its shortcut."""
+    """ResNet with torchvision's ``zero_init_residual``: each block starts as its shortcut."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class PreActBlock(nn.Module):
 
 
 def preact_resnet(blocks: int = 6) -> nn.Module:
-    """Thirty-eight layers for pictures of 32 x 32, at PyTorch's defaults."""
+    """Thirty-eight layers for images of 32 x 32, with PyTorch's defaults."""
     trunk: list[nn.Module] = [nn.Conv2d(3, 16, 3, 1, 1, bias=False)]
     inputs = 16
     for stage, planes in enumerate((16, 32, 64)):
@@ -132,7 +132,7 @@ class VideoNet(nn.Module):
 
 
 def moving(generator: Generator) -> Drawn:
-    """Which of eight ways a random texture drifts."""
+    """The direction, one of eight, in which a random texture moves."""
     steps = [(0, 1), (1, 0), (1, 1), (0, -1), (-1, 0), (-1, -1), (1, -1), (-1, 1)]
     labels = torch.randint(8, (16,), generator=generator)
     texture = F.avg_pool2d(torch.randn(16, 3, 26, 26, generator=generator), 3, 1)

@@ -1,4 +1,4 @@
-"""Nets that give a picture or a map back: segmentation, super-resolution, denoising, optical flow."""
+"""Networks that output an image or a map: segmentation, super-resolution, denoising, optical flow."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class UNet(nn.Module):
 
 
 def discs(generator: Generator, count: int, size: int) -> tuple[Tensor, Tensor]:
-    """Pictures with a brighter disc, and where it is ``(count, size, size)``."""
+    """Return images with a brighter disc, and its mask ``(count, size, size)``."""
     centre = 0.2 + 0.6 * torch.rand(count, 2, 1, 1, generator=generator)
     radius = 0.1 + 0.15 * torch.rand(count, 1, 1, generator=generator)
     rows, columns = torch.meshgrid(*[torch.linspace(0, 1, size)] * 2, indexing="ij")
@@ -63,7 +63,7 @@ def leaky(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 class FlowNet(nn.Module):
-    """PWC-Net's smallest part: shared features, the correlations of shifted ones, and a decoder."""
+    """The smallest part of PWC-Net: shared features, correlations with shifted ones, and a decoder."""
 
     def __init__(self, width: int = 32, reach: int = 3) -> None:
         super().__init__()
@@ -91,13 +91,13 @@ class FlowNet(nn.Module):
 
 
 def displacement(generator: Generator) -> Drawn:
-    """Each picture is moved as a whole, by up to eight pixels; flow counts in twentieths of a pixel, as PWC-Net's."""
+    """Each image is translated by up to eight pixels; the flow unit is a twentieth of a pixel, as in PWC-Net."""
     texture = F.avg_pool2d(torch.randn(32, 3, 50, 50, generator=generator), 3, 1)
     moves = torch.randint(-8, 9, (32, 2), generator=generator)
     first = texture[:, :, 8:40, 8:40] * 3
     parts = [t[:, 8 + dy : 40 + dy, 8 + dx : 40 + dx] for t, (dy, dx) in zip(texture, moves.tolist(), strict=True)]
-    wanted = (moves.float() / 20)[:, :, None, None]
-    return (first, torch.stack(parts) * 3), lambda flow: (flow - wanted).norm(dim=1).sum((1, 2)).mean()
+    target = (moves.float() / 20)[:, :, None, None]
+    return (first, torch.stack(parts) * 3), lambda flow: (flow - target).norm(dim=1).sum((1, 2)).mean()
 
 
 NETS = (

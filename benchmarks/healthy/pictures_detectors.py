@@ -1,4 +1,4 @@
-"""Detectors: dense heads with rare positives, each with the bias it is published with."""
+"""Detectors: dense heads with rare positives, each with its published bias."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Targets = tuple[Tensor, Tensor]
 
 
 def centres(generator: Generator, cells: int, count: int = 16, size: int = 64) -> tuple[Tensor, Tensor, Tensor]:
-    """Pictures with one disc each; which cell ``(count, cells, cells)`` has its centre; its box ``(count, 4)``."""
+    """Return images of one disc, the cell of its center ``(count, cells, cells)``, and its box ``(count, 4)``."""
     images, inside = discs(generator, count, size)
     rows, columns = inside.any(2).float(), inside.any(1).float()
     line = torch.arange(size).float()
@@ -27,7 +27,7 @@ def centres(generator: Generator, cells: int, count: int = 16, size: int = 64) -
 
 
 class Backbone(nn.Module):
-    """Features at a quarter, an eighth and a sixteenth of the resolution."""
+    """Features at 1/4, 1/8 and 1/16 of the resolution."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Backbone(nn.Module):
 
 
 class CenterNet(nn.Module):
-    """A heatmap of centres, whose bias is -2.19, and the sizes and offsets there."""
+    """A heatmap of centers with a bias of -2.19, and their sizes and offsets."""
 
     def __init__(self, width: int = 48) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Nets that predict the noise in a picture: a U-Net and a transformer, both with parts that start at zero."""
+"""Networks that predict the noise in an image: a U-Net and a transformer, both with layers that start at zero."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class PictureAttention(nn.Module):
 
 
 class DiffusionUNet(nn.Module):
-    """The residual blocks' last convolutions, the attention's and the output start at zero, as published."""
+    """The residual blocks' last convolutions, the attention output and the final layer start at zero, as published."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class DiffusionUNet(nn.Module):
 
 
 def noisy(generator: Generator, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Pictures that were noised, the times, the noise, the classes: the linear schedule of DDPM."""
+    """Return noisy images, the times, the noise and the classes, with DDPM's linear schedule."""
     images, labels = pictures(generator, count, 16)
     kept = (1 - torch.linspace(1e-4, 0.02, 1000)).cumprod(0)
     times = torch.randint(1000, (count,), generator=generator)
@@ -121,7 +121,7 @@ class DiTBlock(nn.Module):
 
 
 class DiT(nn.Module):
-    """adaLN-zero: the modulations and the output start at zero."""
+    """adaLN-zero: the modulations and the output layer start at zero."""
 
     def __init__(self, width: int = 64, depth: int = 6, heads: int = 4, patch: int = 2, size: int = 16) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The pictures that everyday nets see."""
+"""The images of the everyday networks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .everyday_net import Drawn
 
 
 def pictures(generator: Generator, count: int, size: int, channels: int = 3, classes: int = 10) -> tuple[Tensor, ...]:
-    """Smooth patterns, one a class, shifted at random under smooth and white noise; standardized."""
+    """Return smooth patterns, one per class, randomly shifted with smooth and white noise; standardized."""
     fixed = Generator().manual_seed(11)
     patterns = _smooth(torch.randn(classes, channels, 4, 4, generator=fixed), size)
     labels = torch.randint(classes, (count,), generator=generator)
@@ -29,18 +29,18 @@ def _smooth(coarse: Tensor, size: int) -> Tensor:
 
 
 def handwriting(generator: Generator, count: int, size: int) -> tuple[Tensor, Tensor]:
-    """Scikit-learn's digits at another size, standardized."""
+    """Return scikit-learn's digits at another size, standardized."""
     images, labels = digits(1, 8, 8)(generator, count, False)
     return F.interpolate(images, size=size, mode="bilinear", align_corners=False), labels
 
 
 def to_unit(images: Tensor) -> Tensor:
-    """From standardized to values between 0 and 1, as losses on pixels want them."""
+    """Map standardized images to values between 0 and 1, for losses on pixels."""
     return (images / 4 + 0.5).clamp(0, 1)
 
 
 def classify(count: int, size: int, channels: int = 3, smoothing: float = 0.0) -> Callable[[Generator], Drawn]:
-    """Patterns and cross-entropy."""
+    """Return pattern images with a cross-entropy loss."""
 
     def draw(generator: Generator) -> Drawn:
         images, labels = pictures(generator, count, size, channels)

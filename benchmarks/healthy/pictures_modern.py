@@ -85,7 +85,7 @@ def squash(s: Tensor) -> Tensor:
 
 
 class CapsNet(nn.Module):
-    """Lengths ``(samples, classes)`` of the class capsules, after three rounds of routing by agreement."""
+    """Lengths ``(samples, classes)`` of the class capsules after three rounds of routing by agreement."""
 
     def __init__(self, classes: int = 10, routes: int = 8 * 36) -> None:
         super().__init__()
@@ -108,11 +108,11 @@ class CapsNet(nn.Module):
 
 def margin(generator: Generator) -> Drawn:
     images, labels = handwriting(generator, 16, 18)
-    wanted = F.one_hot(labels, 10).float()
+    target = F.one_hot(labels, 10).float()
 
     def loss(lengths: Tensor) -> Tensor:
-        present = wanted * F.relu(0.9 - lengths) ** 2
-        absent = 0.5 * (1 - wanted) * F.relu(lengths - 0.1) ** 2
+        present = target * F.relu(0.9 - lengths) ** 2
+        absent = 0.5 * (1 - target) * F.relu(lengths - 0.1) ** 2
         return (present + absent).sum(1).mean()
 
     return images, loss

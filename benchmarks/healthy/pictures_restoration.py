@@ -26,7 +26,7 @@ class EdsrBlock(nn.Module):
 
 
 class Edsr(nn.Module):
-    """No norms, and residual branches times 0.1."""
+    """EDSR without norms, with residual branches multiplied by 0.1."""
 
     def __init__(self, width: int = 48, blocks: int = 8, res_scale: float = 0.1) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Edsr(nn.Module):
 
 
 class Espcn(nn.Module):
-    """PyTorch's super-resolution example, orthogonal throughout."""
+    """PyTorch's super-resolution example with orthogonal initialization."""
 
     def __init__(self, upscale: int = 2) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ def enlarge(channels: int, distance: Callable[[Tensor, Tensor], Tensor]) -> Call
 
 
 def dncnn(depth: int = 12, width: int = 48) -> nn.Module:
-    """Gives the noise; orthogonal as its authors' code has it."""
+    """Predicts the noise; orthogonal initialization as in its authors' code."""
     layers: list[nn.Module] = [nn.Conv2d(1, width, 3, padding=1), nn.ReLU(inplace=True)]
     for _ in range(depth - 2):
         conv = nn.Conv2d(width, width, 3, padding=1, bias=False)
@@ -85,7 +85,7 @@ def dncnn(depth: int = 12, width: int = 48) -> nn.Module:
 
 
 def denoise(generator: Generator) -> Drawn:
-    """Pixels in [0, 1] under noise of 25 grey levels."""
+    """Pixels in [0, 1] with noise of 25 gray levels."""
     images = (discs(generator, 16, 24)[0][:, :1] / 6 + 0.5).clamp(0, 1)
     noise = 25 / 255 * torch.randn(images.shape, generator=generator)
     return images + noise, lambda output: F.mse_loss(output, noise, reduction="sum") / (2 * len(images))

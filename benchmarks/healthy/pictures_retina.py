@@ -13,7 +13,7 @@ from .pictures_detectors import Backbone, centres
 
 
 class RetinaNet(nn.Module):
-    """Two heads, shared between the levels of a feature pyramid; every class starts at a probability of 0.01."""
+    """Two heads that are shared by the levels of a feature pyramid; every class starts at a probability of 0.01."""
 
     def __init__(self, width: int = 64, classes: int = 4, anchors: int = 3) -> None:
         super().__init__()
@@ -54,11 +54,11 @@ def focal(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def focal_detection(generator: Generator) -> Drawn:
-    """The middle anchor of the cell with the centre is positive, on the level that suits the disc's size."""
+    """The middle anchor of the center's cell is positive, on the level that matches the disc's size."""
     levels = (16, 8, 4)
     state = generator.get_state()
     found = []
-    for cells in levels:  # the same pictures, cut into other cells
+    for cells in levels:  # the same images with a different grid
         generator.set_state(state)
         found.append(centres(generator, cells))
     box = found[0][2]
@@ -66,13 +66,13 @@ def focal_detection(generator: Generator) -> Drawn:
 
     def loss(outputs: list[tuple[Tensor, Tensor]]) -> Tensor:
         total = torch.zeros(())
-        for i, ((logits, boxes), (_, owner, wanted)) in enumerate(zip(outputs, found, strict=True)):
+        for i, ((logits, boxes), (_, owner, box_target)) in enumerate(zip(outputs, found, strict=True)):
             mine = owner * (level == i)[:, None, None]
             target = torch.zeros_like(logits)
             target[:, 1] = mine
             total = total + focal(logits, target)
             picked = boxes[:, 4:8].permute(0, 2, 3, 1)[mine.bool()]
-            total = total + F.smooth_l1_loss(picked, wanted[level == i], reduction="sum", beta=1 / 9)
+            total = total + F.smooth_l1_loss(picked, box_target[level == i], reduction="sum", beta=1 / 9)
         return total / len(box)
 
     return found[0][0], loss

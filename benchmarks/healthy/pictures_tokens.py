@@ -1,4 +1,4 @@
-"""Classifiers that see a picture as patches: transformers and MLPs."""
+"""Classifiers for image patches: transformers and MLPs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class VisionTransformer(nn.Module):
 
 
 class SwinBlock(nn.Module):
-    """Attention inside windows of 4 x 4, which every second block shifts; position by a table of biases."""
+    """Attention in windows of 4 x 4, shifted in every second block, with a table of position biases."""
 
     def __init__(self, dim: int, size: int, heads: int, shift: int, window: int = 4) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ def mixer(dim: int = 96, depth: int = 6) -> nn.Module:
 
 
 class SpatialGating(nn.Module):
-    """gMLP: near-zero weights and biases of one, so that the gate starts open."""
+    """gMLP: near-zero weights and biases of one, so the gate starts open."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Architectures of the `timm` library at their default initialization: the smallest of each of its module files.
+"""Architectures of the `timm` library with default initialization: the smallest of each module file.
 
 The weights are random: nothing is downloaded.
 """
@@ -13,30 +13,30 @@ import torch.nn.functional as F
 
 from ..nets import Case, Net
 
-SEED = 0  # of the pictures: they are the same whatever the weights are drawn from
+SEED = 0  # of the images, which do not depend on the seed of the weights
 
 
 class Row(NamedTuple):
-    """One architecture, and the pictures that it is shown."""
+    """An architecture, and the images it is checked with."""
 
     model: str
     family: str
-    size: int  # of the pictures, which are square
+    size: int  # of the square images
     batch: int
-    options: dict[str, Any]  # all that differs from the model's defaults
+    options: dict[str, Any]  # differences from the model's defaults
 
 
 def free(model: str, family: str, size: int, batch: int = 8, **options: Any) -> Row:
-    """A model that takes pictures of any size; ``window`` options keep its windows whole at this one."""
+    """A model for images of any size; ``window`` options make the windows divide this size."""
     return Row(model, family, size, batch, options)
 
 
 def sized(model: str, family: str, size: int, batch: int = 8, **options: Any) -> Row:
-    """A model that is built for one size of pictures."""
+    """A model that is built for one image size."""
     return free(model, family, size, batch, img_size=size, **options)
 
 
-# What would be far too large is built narrower and shallower, as its smaller siblings would be.
+# Architectures that would be too large are built narrower and shallower, like their smaller variants.
 SMALL = {"embed_dim": 384, "depth": 6, "num_heads": 6}
 
 ROWS = (
@@ -142,7 +142,7 @@ ROWS = (
 
 
 def build(row: Row, classes: int) -> Case:
-    # Imported here, so that names and families are known where the library is not installed.
+    # Imported here, so names and families are available without the library.
     import timm
 
     model = timm.create_model(row.model, num_classes=classes, **row.options)

@@ -1,4 +1,4 @@
-"""Architectures of the `torchvision` library at their default initialization: nothing is downloaded."""
+"""Architectures of the `torchvision` library with default initialization; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from ..nets import Case, Net
 
-SEED = 0  # of the batches: they are the same whatever the weights are drawn from
+SEED = 0  # of the batches, which do not depend on the seed of the weights
 FLOW = (3.0, -2.0)  # pixels to the right and down
 
 Build = Callable[..., Case]
 
 
 def made(path: str, **options: Any) -> nn.Module:
-    """The architecture at ``path`` in `torchvision.models`, without weights."""
-    # Imported here, so that names and families are known where the library is not installed.
+    """Return the architecture at ``path`` in `torchvision.models`, without weights."""
+    # Imported here, so names and families are available without the library.
     import torchvision
 
     place: Any = torchvision.models
@@ -31,7 +31,7 @@ def made(path: str, **options: Any) -> nn.Module:
 
 
 def classified(model: nn.Module, shape: tuple[int, ...], classes: int = 1000) -> Case:
-    """Pictures or films with a label each; a model that has auxiliary heads learns from them too, as in its paper."""
+    """Labeled images or videos; auxiliary heads are part of the loss, as in their papers."""
     generator = torch.Generator().manual_seed(SEED)
     batch = torch.randn(shape, generator=generator)
     labels = torch.randint(classes, shape[:1], generator=generator)
@@ -51,13 +51,13 @@ def pictures(size: int, path: str, batch: int = 8, **options: Any) -> Case:
 
 
 def vit() -> Case:
-    """The base one would hold 86 million weights: this is the one that is known as small."""
+    """The base variant has 86 million weights, so this is the small one."""
     sizes = {"image_size": 64, "patch_size": 16, "num_layers": 12, "num_heads": 6, "hidden_dim": 384, "mlp_dim": 1536}
     return pictures(64, "VisionTransformer", 4, **sizes)
 
 
 def swin(path: str, **blocks: str) -> Case:
-    """The tiny one with windows of 4 patches, which divide these pictures as those of 7 divide larger ones."""
+    """The tiny variant with windows of 4 patches, which divide these images as those of 7 divide larger ones."""
     import torchvision
 
     parts = {name: getattr(torchvision.models.swin_transformer, block) for name, block in blocks.items()}
@@ -66,7 +66,7 @@ def swin(path: str, **blocks: str) -> Case:
 
 
 def maxvit() -> Case:
-    """The tiny one with windows of 4 patches instead of 7."""
+    """The tiny variant with windows of 4 patches instead of 7."""
     sizes = {"input_size": (128, 128), "stem_channels": 64, "block_channels": [64, 128, 256, 512]}
     blocks = {"block_layers": [2, 2, 5, 2], "head_dim": 32, "partition_size": 4, "stochastic_depth_prob": 0.2}
     return pictures(128, "MaxVit", 4, **sizes, **blocks)
@@ -77,20 +77,20 @@ def films(frames: int, size: int, path: str, batch: int = 4, **options: Any) -> 
 
 
 def swin3d() -> Case:
-    """The tiny one with windows of 4 patches instead of 7."""
+    """The tiny variant with windows of 4 patches instead of 7."""
     sizes = {"patch_size": [2, 4, 4], "window_size": [8, 4, 4], "embed_dim": 96, "depths": [2, 2, 6, 2]}
     return films(16, 64, "SwinTransformer3d", **sizes, num_heads=[3, 6, 12, 24], stochastic_depth_prob=0.1)
 
 
 def s3d() -> Case:
-    """With a mean over the whole of a film at the end, since the library's takes films of 224 pixels only."""
+    """Ends with a mean over the whole video, because the library's version only accepts 224 pixels."""
     case = films(16, 96, "s3d")
     case.model.avgpool = nn.AdaptiveAvgPool3d(1)
     return case
 
 
 def mvit() -> Case:
-    """The second version for shorter and smaller films, a smaller one: the library's function takes one size only."""
+    """The second version for shorter and smaller videos, and smaller, since the library's function has a fixed size."""
     import torchvision
 
     blocks, before = [], 0
@@ -107,7 +107,7 @@ def mvit() -> Case:
 
 
 def segmented(size: int, path: str, batch: int = 4) -> Case:
-    """Pictures whose parts, of 16 x 16 pixels, have a label each."""
+    """Images with a label for each region of 16 x 16 pixels."""
     generator = torch.Generator().manual_seed(SEED)
     batch_of_pictures = torch.randn(batch, 3, size, size, generator=generator)
     parts = torch.randint(21, (batch, size // 16, size // 16), generator=generator)
@@ -117,7 +117,7 @@ def segmented(size: int, path: str, batch: int = 4) -> Case:
 
 
 def detected(size: int, path: str, batch: int = 4, **options: Any) -> Case:
-    """Pictures between 0 and 1, which the models normalize themselves, with one to four boxes each."""
+    """Images between 0 and 1, which the models normalize themselves, with one to four boxes each."""
     generator = torch.Generator().manual_seed(SEED)
     images = [(0.45 + 0.22 * torch.randn(3, size, size, generator=generator)).clamp(0, 1) for _ in range(batch)]
     targets = [boxes(size, 1 + place % 4, generator) for place in range(batch)]
@@ -130,7 +130,7 @@ def detected(size: int, path: str, batch: int = 4, **options: Any) -> Case:
 
 
 def boxes(size: int, number: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Boxes whose sides are between a quarter and a half of the picture's."""
+    """Return boxes with sides between a quarter and half of the image."""
     sides = size * (1 + torch.rand(number, 2, generator=generator)) / 4
     corners = (size - sides) * torch.rand(number, 2, generator=generator)
     labels = torch.randint(1, 91, (number,), generator=generator)
@@ -138,7 +138,7 @@ def boxes(size: int, number: int, generator: torch.Generator) -> dict[str, Tenso
 
 
 def flowing(size: int, path: str, batch: int = 2) -> Case:
-    """Two pictures between -1 and 1, the second of which is the first one shifted; the loss is the paper's."""
+    """Two images between -1 and 1; the second is a shifted copy of the first. The loss is the paper's."""
     first = torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(SEED)) * 2 - 1
     right, down = FLOW
     second = first.roll((int(down), int(right)), (2, 3))
@@ -156,7 +156,7 @@ def net(name: str, family: str, build: Build, *arguments: Any, **options: Any) -
 
 
 def plain(size: int, family: str, name: str, batch: int = 8, **options: Any) -> Net:
-    """A classifier of pictures whose name is also that of its function."""
+    """An image classifier with the same name as its function."""
     return net(name, family, pictures, size, name, batch, **options)
 
 

@@ -1,7 +1,7 @@
-"""Batches as each kind of `transformers` model is trained on: texts, pictures and both.
+"""Training batches for each kind of `transformers` model: texts, images and both.
 
-Each function takes sizes and gives a `Draw`, which makes the batch for a configuration. Labels go to the
-model with the batch wherever it has a loss of its own.
+Each function takes sizes and returns a `Draw`, which creates the batch for a configuration. The batch contains the
+labels if the model has its own loss.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from torch import Tensor
 from .transformers_table import Draw, Drawn
 
 MASK_ID, FIRST_ID = 4, 5  # the ids below are special tokens
-IGNORED = -100  # the label of a token that the loss leaves out
+IGNORED = -100  # label of a token that the loss ignores
 
 
 def tokens(generator: torch.Generator, vocabulary: int, *shape: int) -> Tensor:
-    """Token ids that are as unevenly frequent as words: by Zipf's law."""
+    """Return token ids with the uneven frequencies of words (Zipf's law)."""
     weights = 1 / torch.arange(2.0, 2.0 + vocabulary - FIRST_ID)
     drawn = torch.multinomial(weights, torch.Size(shape).numel(), replacement=True, generator=generator)
     return drawn.view(shape) + FIRST_ID
 
 
 def padding(ids: Tensor) -> Tensor:
-    """An attention mask: every fourth text is only three quarters as long."""
+    """Return an attention mask in which every fourth text has three quarters of the length."""
     mask = torch.ones_like(ids)
     mask[::4, -(ids.shape[1] // 4) :] = 0
     return mask
 
 
 def padded(config: Any, ids: Tensor) -> dict[str, Tensor]:
-    """A tokenizer's output."""
+    """Return the output of a tokenizer."""
     mask = padding(ids)
     return {"input_ids": ids.masked_fill(mask == 0, getattr(config, "pad_token_id", None) or 0), "attention_mask": mask}
 
@@ -44,7 +44,7 @@ def text_of(config: Any) -> Any:
 
 
 def causal(batch: int, length: int, *, spare: int = 0) -> Draw:
-    """Language modelling on blocks of text without padding; ``spare`` ids at the end are never predicted."""
+    """Language modeling on text blocks without padding; ``spare`` ids at the end are never predicted."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         ids = tokens(generator, config.vocab_size - spare, batch, length)
@@ -54,7 +54,7 @@ def causal(batch: int, length: int, *, spare: int = 0) -> Draw:
 
 
 def masked(batch: int, length: int, *, with_mask: bool = True, name: str = "input_ids") -> Draw:
-    """Masked language modelling: 15 % of the tokens are to be guessed."""
+    """Masked language modeling: 15 % of the tokens are predicted."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         ids = tokens(generator, config.vocab_size, batch, length)
@@ -70,7 +70,7 @@ def masked(batch: int, length: int, *, with_mask: bool = True, name: str = "inpu
 
 
 def permuted(batch: int, length: int) -> Draw:
-    """Permutation language modelling: every sixth token is to be guessed, and no position sees it."""
+    """Permutation language modeling: every sixth token is predicted, and no position sees it."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         ids = tokens(generator, config.vocab_size, batch, length)
@@ -98,7 +98,7 @@ def texts(batch: int, length: int, *, vocabulary: int = 0) -> Draw:
 
 
 def tagged(batch: int, length: int, *, boxes: bool = False, corners: int = 4) -> Draw:
-    """Classification of every token; with boxes, where on the page each token is."""
+    """Classification of every token; ``boxes`` adds the position of each token on the page."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         fields = padded(config, tokens(generator, config.vocab_size, batch, length))
@@ -114,7 +114,7 @@ def tagged(batch: int, length: int, *, boxes: bool = False, corners: int = 4) ->
 
 
 def spans(batch: int, length: int) -> Draw:
-    """Extractive question answering: where the answer starts and ends."""
+    """Extractive question answering: start and end of the answer."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         fields = padded(config, tokens(generator, config.vocab_size, batch, length))
@@ -125,7 +125,7 @@ def spans(batch: int, length: int) -> Draw:
 
 
 def translated(batch: int, source: int, target: int, *, shifted: bool = False) -> Draw:
-    """From one text to another; where the model does not shift the labels itself, ``shifted`` does."""
+    """Translation; ``shifted`` shifts the labels for models that do not shift them."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         vocabulary = text_of(config).vocab_size
@@ -140,7 +140,7 @@ def translated(batch: int, source: int, target: int, *, shifted: bool = False) -
 
 
 def images(generator: torch.Generator, *shape: int) -> Tensor:
-    """Standardized pictures: mostly coarse structure, as photographs have, and a little noise."""
+    """Return standardized images: mostly coarse structure, like photographs, and a little noise."""
     *outer, height, width = shape
     count = torch.Size(outer).numel()
     coarse = torch.randn(1, count, height // 8, width // 8, generator=generator)
@@ -149,7 +149,7 @@ def images(generator: torch.Generator, *shape: int) -> Tensor:
 
 
 def pictures(batch: int, size: int) -> Draw:
-    """Classification of pictures."""
+    """Image classification."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         labels = torch.randint(config.num_labels, (batch,), generator=generator)
@@ -159,7 +159,7 @@ def pictures(batch: int, size: int) -> Draw:
 
 
 def films(batch: int, frames: int, size: int, *, name: str = "pixel_values") -> Draw:
-    """Classification of short films."""
+    """Classification of short videos."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         labels = torch.randint(config.num_labels, (batch,), generator=generator)
@@ -169,7 +169,7 @@ def films(batch: int, frames: int, size: int, *, name: str = "pixel_values") -> 
 
 
 def unlabelled(batch: int, size: int, loss: Callable[[Any, Tensor], Tensor] | None = None) -> Draw:
-    """Pictures alone: the model has a loss without labels, or ``loss`` gives one of output and pictures."""
+    """Images only: the model has a loss without labels, or ``loss`` computes one from output and images."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         pixels = images(generator, batch, 3, size, size)
@@ -190,13 +190,13 @@ def segmented(batch: int, size: int) -> Draw:
 
 
 def distances(generator: torch.Generator, batch: int, height: int, width: int) -> Tensor:
-    """Smooth maps of distances in metres, from 1 to 9."""
+    """Return smooth maps of distances in meters, from 1 to 9."""
     coarse = torch.rand(batch, 1, 4, 4, generator=generator)
     return 1 + 8 * F.interpolate(coarse, size=(height, width), mode="bilinear")[:, 0]
 
 
 def depths(batch: int, size: int, *, own_loss: bool) -> Draw:
-    """Depth estimation, by the model's own loss or the mean absolute error."""
+    """Depth estimation with the model's own loss or the mean absolute error."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         pixels = images(generator, batch, 3, size, size)
@@ -209,7 +209,7 @@ def depths(batch: int, size: int, *, own_loss: bool) -> Draw:
 
 
 def _boxes(generator: torch.Generator, count: int) -> Tensor:
-    """Centres and sizes, relative to the picture's."""
+    """Return centers and sizes relative to the image's."""
     centres = 0.3 + 0.4 * torch.rand(count, 2, generator=generator)
     return torch.cat([centres, 0.1 + 0.3 * torch.rand(count, 2, generator=generator)], 1)
 
@@ -230,7 +230,7 @@ def detected(batch: int, size: int, counts: Sequence[int] = (1, 3, 2)) -> Draw:
 
 
 def instances(batch: int, size: int, count: int = 3) -> Draw:
-    """A mask and a class for each of some objects: vertical strips."""
+    """A mask and a class for each of several objects: vertical strips."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         stripes = torch.arange(size) * count // size
@@ -243,11 +243,11 @@ def instances(batch: int, size: int, count: int = 3) -> Draw:
 
 
 def contrasted(batch: int, length: int, size: int, *, frames: int = 0, with_mask: bool = True) -> Draw:
-    """Pictures, or films, and their captions."""
+    """Images, or videos, and their captions."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         ids = tokens(generator, config.text_config.vocab_size, batch, length)
-        ids[:, -1] = config.text_config.eos_token_id or 2  # where CLIP reads the text off
+        ids[:, -1] = config.text_config.eos_token_id or 2  # where CLIP reads the text embedding
         shape = (batch, frames, 3, size, size) if frames else (batch, 3, size, size)
         fields = {"input_ids": ids, "pixel_values": images(generator, *shape), "return_loss": True}
         return fields | ({"attention_mask": torch.ones_like(ids)} if with_mask else {}), None

@@ -1,6 +1,6 @@
-"""Architectures of the `transformers` library at their default initialization, built from small configurations.
+"""Architectures of the `transformers` library with default initialization, built from small configurations.
 
-Only sizes differ from the defaults. The weights are random: nothing is downloaded.
+Only sizes differ from the defaults. The weights are random; nothing is downloaded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Vision architectures of `transformers`, in small: classification, segmentation, detection, depth, films."""
+"""Small vision architectures of `transformers`: classification, segmentation, detection, depth, video."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def vit(width: int, layers: int, size: int, patch: int = 8, **more: Any) -> dict
 
 
 def stages(**more: Any) -> dict[str, Any]:
-    """A pyramid of four stages."""
+    """Return the options of a pyramid with four stages."""
     return {"hidden_sizes": [32, 64, 96, 128], "depths": [2, 2, 2, 2], "num_labels": 10, **more}
 
 
@@ -54,13 +54,13 @@ DETR = {"d_model": 64, "num_queries": 15, "num_labels": 8} | {
 
 
 def restored(output: Any, pixels: Tensor) -> Tensor:
-    """How far an enlarged picture is from the picture enlarged by interpolation."""
+    """Return the distance between a super-resolution output and the interpolated image."""
     target = F.interpolate(pixels, scale_factor=2, mode="bilinear")
     return F.l1_loss(output.reconstruction, target)
 
 
 def heatmaps(output: Any, pixels: Tensor) -> Tensor:
-    """How far the heatmaps of the joints are from empty ones with one peak each."""
+    """Return the distance between the joints' heatmaps and targets with one peak each."""
     target = output.heatmaps.new_zeros(output.heatmaps.shape)
     target[..., target.shape[-2] // 2, target.shape[-1] // 3] = 1.0
     return F.mse_loss(output.heatmaps, target)

@@ -1,4 +1,4 @@
-"""Architectures of `transformers` for sounds, pictures with texts, time series and agents, in small."""
+"""Small architectures of `transformers` for sounds, images with texts, time series and agents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import torch
 
 from .transformers_batches import contrasted, images
 from .transformers_signals import (
-    asked,
     captioned,
     channels,
     coded,
@@ -16,6 +15,7 @@ from .transformers_signals import (
     forecast,
     heard,
     horizon,
+    questions,
     read_aloud,
     sounds,
     spoken,
@@ -27,7 +27,7 @@ from .transformers_table import Row
 
 
 def wav2vec2(width: int, layers: int, **more: Any) -> dict[str, Any]:
-    """No random masking of time: numpy draws it, which a seed of torch does not reach."""
+    """Time masking is disabled: it uses numpy's random state, which a torch seed does not control."""
     return {
         "hidden_size": width,
         "intermediate_size": 4 * width,
@@ -47,18 +47,18 @@ def tower(width: int, layers: int, **more: Any) -> dict[str, Any]:
 
 
 def words(width: int, layers: int, **more: Any) -> dict[str, Any]:
-    """A tower for texts."""
+    """Return the options of a text tower."""
     ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
     return tower(width, layers, vocab_size=500, max_position_embeddings=32, **ids) | more
 
 
 def pixels(width: int, layers: int, **more: Any) -> dict[str, Any]:
-    """A tower for pictures."""
+    """Return the options of an image tower."""
     return tower(width, layers, image_size=32, patch_size=8) | more
 
 
 def sequence(width: int, *, name: str = "d_model", **more: Any) -> dict[str, Any]:
-    """An encoder and decoder of 2 layers each; ``name`` is what the configuration calls the width."""
+    """Return the options of 2 encoder and 2 decoder layers; ``name`` is the configuration's name of the width."""
     sizes: dict[str, Any] = {name: width}
     for part in ("encoder", "decoder"):
         sizes |= {f"{part}_layers": 2, f"{part}_attention_heads": 4, f"{part}_ffn_dim": 2 * width}
@@ -72,7 +72,7 @@ def series(**more: Any) -> dict[str, Any]:
 
 
 def regions(config: Any, generator: torch.Generator) -> dict[str, Any]:
-    """What a detector found in the pictures."""
+    """Return the regions that a detector found in the images."""
     return {"visual_embeds": torch.randn(8, 6, config.visual_embedding_dim, generator=generator)}
 
 
@@ -329,21 +329,21 @@ PAIRS = (
         "vilt",
         "ViltForQuestionAnswering",
         "vilt",
-        asked(8, 16, whole_pictures, soft=True),
+        questions(8, 16, whole_pictures, soft=True),
         words(64, 3, image_size=32, patch_size=8, num_labels=20),
     ),
     Row(
         "visual_bert",
         "VisualBertForVisualReasoning",
         "bert",
-        asked(8, 16, regions, soft=False),
+        questions(8, 16, regions, soft=False),
         words(64, 3, visual_embedding_dim=64, num_labels=3),
     ),
     Row(
         "lxmert",
         "LxmertForQuestionAnswering",
         "lxmert",
-        asked(8, 16, regions_and_boxes, soft=False),
+        questions(8, 16, regions_and_boxes, soft=False),
         {
             "vocab_size": 400,
             "hidden_size": 64,

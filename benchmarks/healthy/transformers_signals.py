@@ -1,4 +1,4 @@
-"""Batches of sounds, time series, trajectories, and of texts with pictures, for `transformers` models."""
+"""Batches of sounds, time series, trajectories, and texts with images, for `transformers` models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .transformers_table import Draw, Drawn
 
 
 def waves(generator: torch.Generator, batch: int, samples: int) -> Tensor:
-    """Sounds of three tones that swell and fade, and noise, standardized; 16,000 samples a second."""
+    """Return standardized sounds of three tones with varying volume, and noise; 16,000 samples per second."""
     time = torch.arange(samples) / 16_000
     pitches = 100 * 20 ** torch.rand(batch, 3, 1, generator=generator)
     beats = 2 + 6 * torch.rand(batch, 3, 1, generator=generator)
@@ -24,14 +24,14 @@ def waves(generator: torch.Generator, batch: int, samples: int) -> Tensor:
 
 
 def spectra(generator: torch.Generator, batch: int, frames: int, bands: int) -> Tensor:
-    """Standardized log spectrograms ``(batch, frames, bands)``, smooth in both directions."""
+    """Return standardized log spectrograms ``(batch, frames, bands)``, smooth in both directions."""
     coarse = torch.randn(batch, 1, frames // 4, bands // 4, generator=generator)
     smooth = F.interpolate(coarse, size=(frames, bands), mode="bicubic")[:, 0]
     return smooth + 0.2 * torch.randn(batch, frames, bands, generator=generator)
 
 
 def spoken(batch: int, samples: int, letters: int) -> Draw:
-    """Sounds and what is said, or their class where ``letters`` is 0."""
+    """Sounds with their transcript, or with a class if ``letters`` is 0."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         if letters:
@@ -46,7 +46,7 @@ def spoken(batch: int, samples: int, letters: int) -> Draw:
 def transcribed(
     batch: int, frames: int, bands: int, letters: int, *, bands_first: bool = False, with_mask: bool = False
 ) -> Draw:
-    """Spectrograms and what is said."""
+    """Spectrograms with their transcript."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         features = spectra(generator, batch, frames, bands)
@@ -83,7 +83,7 @@ def coded(batch: int, samples: int) -> Draw:
 
 
 def vocoded(batch: int, frames: int, hop: int) -> Draw:
-    """From a spectrogram to a sound."""
+    """Sound from a spectrogram."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         features = spectra(generator, batch, frames, config.num_mel_bins)
@@ -110,7 +110,7 @@ def heard(batch: int, length: int) -> Draw:
 
 
 def composed(batch: int, length: int) -> Draw:
-    """Language modelling of several streams of sound codes at once, with a text's features beside them."""
+    """Language modeling of several parallel streams of sound codes, conditioned on a text's features."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         codes = torch.randint(config.vocab_size, (batch, config.num_codebooks, length), generator=generator)
@@ -122,7 +122,7 @@ def composed(batch: int, length: int) -> Draw:
 
 
 def series(generator: torch.Generator, batch: int, length: int, channels: int) -> Tensor:
-    """Daily rhythms of various strength and phase, a trend and noise ``(batch, length, channels)``."""
+    """Return daily cycles of varying amplitude and phase, with a trend and noise ``(batch, length, channels)``."""
     time = torch.arange(length)[:, None]
     phase, size, slope = torch.rand(3, batch, 1, channels, generator=generator)
     noise = 0.2 * torch.randn(batch, length, channels, generator=generator)
@@ -130,7 +130,7 @@ def series(generator: torch.Generator, batch: int, length: int, channels: int) -
 
 
 def forecast(batch: int) -> Draw:
-    """Past and future of one series, with a feature that tells the time."""
+    """Past and future of one series, with a time feature."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         past, future = config.context_length + max(config.lags_sequence), config.prediction_length
@@ -159,7 +159,7 @@ def channels(batch: int) -> Draw:
 
 
 def horizon(batch: int) -> Draw:
-    """Past and future of one series, in a list as TimesFM takes them."""
+    """Past and future of one series, in a list as TimesFM expects them."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         values = series(generator, batch, config.context_length + config.horizon_length, 1)[..., 0]
@@ -170,7 +170,7 @@ def horizon(batch: int) -> Draw:
 
 
 def trajectories(batch: int, steps: int) -> Draw:
-    """What an agent saw and did, and the return still to come; its actions are to be imitated."""
+    """An agent's observations, actions and remaining returns; its actions are the targets."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         actions = torch.tanh(torch.randn(batch, steps, config.act_dim, generator=generator))
@@ -189,7 +189,7 @@ def trajectories(batch: int, steps: int) -> Draw:
 
 
 def captioned(batch: int, length: int, size: int, *, image_tokens: int = 0, image_id: int = 0) -> Draw:
-    """Language modelling of texts about a picture, whose place in the text ``image_tokens`` tokens hold."""
+    """Language modeling of texts about an image, which is represented by ``image_tokens`` tokens."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         ids = tokens(generator, image_id or text_of(config).vocab_size, batch, length)
@@ -210,7 +210,7 @@ def captioned(batch: int, length: int, size: int, *, image_tokens: int = 0, imag
 
 
 def read_aloud(batch: int, size: int, length: int) -> Draw:
-    """Pictures and the text to be written of each."""
+    """Images and the text to generate for each."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         labels = tokens(generator, text_of(config).vocab_size, batch, length)
@@ -219,8 +219,10 @@ def read_aloud(batch: int, size: int, length: int) -> Draw:
     return draw
 
 
-def asked(batch: int, length: int, draw_more: Callable[[Any, torch.Generator], dict[str, Any]], *, soft: bool) -> Draw:
-    """Questions on pictures, answered with one of several classes; ``soft``: each has a score."""
+def questions(
+    batch: int, length: int, draw_more: Callable[[Any, torch.Generator], dict[str, Any]], *, soft: bool
+) -> Draw:
+    """Questions about images, answered with one of several classes; ``soft`` gives each class a score."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         fields: dict[str, Any] = padded(config, tokens(generator, text_of(config).vocab_size, batch, length))

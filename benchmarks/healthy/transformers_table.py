@@ -1,4 +1,4 @@
-"""Rows that tell of a `transformers` architecture in small, and the networks that are built from them."""
+"""Rows that describe small `transformers` architectures, and the networks built from them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import Tensor
 
 from ..nets import Case, Net
 
-SEED = 0  # of the batches: they are the same whatever the weights are drawn from
+SEED = 0  # of the batches, which do not depend on the seed of the weights
 
-Drawn = tuple[dict[str, Any], Callable[[Any], Tensor] | None]  # a batch, and a loss where the model has none itself
+Drawn = tuple[dict[str, Any], Callable[[Any], Tensor] | None]  # a batch, and a loss if the model has none
 Draw = Callable[[Any, torch.Generator], Drawn]  # from the model's configuration
 
 
 class Row(NamedTuple):
     """One architecture.
 
-    ``sizes`` is all that differs from its default configuration: sizes, the ids of special tokens, and the few
-    switches without which it does not train.
+    ``sizes`` contains all differences from its default configuration: sizes, the ids of special tokens, and a few
+    options without which it does not train.
     """
 
     kind: str  # the library's `model_type`
@@ -35,13 +35,13 @@ def net(row: Row) -> Net:
 
 
 def _case(row: Row) -> Case:
-    # Imported here, so that names and families are known where the library is not installed.
+    # Imported here, so names and families are available without the library.
     import transformers
 
     config = transformers.AutoConfig.for_model(row.kind, **row.sizes)
     for part in {id(config): config, id(config.get_text_config()): config.get_text_config()}.values():
         if hasattr(part, "use_cache"):
-            part.use_cache = False  # as the library's own trainer does: a cache is for generation
+            part.use_cache = False  # as in the library's own trainer: a cache is only for generation
     model = getattr(transformers, row.model)(config)
     batch, loss = row.draw(config, torch.Generator().manual_seed(SEED))
     return Case(model, batch, loss)

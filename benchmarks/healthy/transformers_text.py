@@ -1,4 +1,4 @@
-"""Text architectures of `transformers`, in small: language models, encoders, translators."""
+"""Small text architectures of `transformers`: language models, encoders, translators."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from .transformers_batches import causal, masked, permuted, spans, tagged, texts, translated
 from .transformers_table import Row
 
-SPECIAL = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}  # where the defaults are beyond a small vocabulary
+SPECIAL = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}  # used if the defaults exceed a small vocabulary
 
 
 def decoder(width: int, layers: int, vocabulary: int, **more: Any) -> dict[str, Any]:
-    """A decoder of llama's make: gated feed-forward layers, and two heads to each key and value."""
+    """A llama-like decoder: gated feed-forward layers, and two heads for each key and value."""
     return {
         "vocab_size": vocabulary,
         "hidden_size": width,

@@ -1,1 +1,1 @@
-"""Hundreds of networks before inithealth and its peers, and what their verdicts are worth."""
+"""Runs inithealth and its peers on hundreds of networks and scores their verdicts."""

@@ -1,4 +1,4 @@
-"""All networks that are judged, by key: what is healthy, what is faulty, and what training is to be foretold of."""
+"""All networks that are judged, by key: healthy ones, faulty ones, and those of the forecast."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from benchmarks.nets import Case
 from .halves import Half, half
 
 SEED = 0
-HOST_CHECKS = 10  # seeds of each healthy host that are judged: more than are trained
+HOST_CHECKS = 10  # checked seeds of each healthy host; more than are trained
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One network to be judged.
+    """A network to judge.
 
     Attributes:
         part: "healthy", "hosts" (healthy too), "faults" or "forecast".
-        family: what the split goes by.
-        rate: of the SGD that the check is told of.
+        family: unit of the split.
+        rate: learning rate of the SGD optimizer that is passed to the check.
     """
 
     part: str
@@ -49,7 +49,7 @@ class Entry:
         return half("faults" if self.part == "hosts" else self.part, self.family)
 
     def case(self) -> Case:
-        """The network, drawn anew."""
+        """Return the network with newly drawn weights."""
         torch.manual_seed(self.seed)
         return self.make()
 
@@ -87,7 +87,7 @@ def _forecast() -> Iterator[Entry]:
 
 
 def injected(host: str, fault: str, seed: int) -> Case:
-    """A host with a fault (or none) and the first batch that it would be trained on."""
+    """Return a host, with a fault unless the name is "healthy", and the first batch of its training."""
     subject, _ = mutant(HOSTS[host], EVERY_FAULT.get(fault), seed)
     task = subject.host.task
     x, y = task.draw(Generator().manual_seed(1000 + seed), task.batch, False)
@@ -95,7 +95,7 @@ def injected(host: str, fault: str, seed: int) -> Case:
 
 
 def trainings() -> Iterator[tuple[str, str, int]]:
-    """(host, fault, seed) of every training that labels the faults."""
+    """Yield (host, fault, seed) of every training run that labels the faults."""
     for name in HOSTS:
         for seed in range(HOST_SEEDS):
             yield name, HEALTHY, seed

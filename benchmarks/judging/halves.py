@@ -1,4 +1,4 @@
-"""Which half a family of networks is in: the one that thresholds are fitted on, or the one that is held out."""
+"""Assigns a family of networks to the half used for fitting thresholds or to the held-out half."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Literal
 
 Half = Literal["fitted", "held out"]
 
-# Hosts of faults that the rules were written with, before there were halves.
+# Hosts that were used to write the rules before the split existed.
 SEEN_BEFORE = frozenset(
     "bert conv convnext gcn gpt llama low-rank lstm mixer mlp-relu mlp-tanh residual resnet unet".split()
 )
 
 
 def half(part: str, family: str) -> Half:
-    """By a fixed hash of the family's name; the same for whoever runs it, and for families to come."""
+    """Return the half by a fixed hash of the family's name: it is the same on every machine and for new families."""
     if part == "faults" and family in SEEN_BEFORE:
         return "fitted"
     return "held out" if hashlib.sha256(family.encode()).digest()[0] % 2 else "fitted"

@@ -1,4 +1,4 @@
-"""How certain a share is that so many networks tell."""
+"""Confidence intervals of shares."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Z = 1.96  # 95 %
 
 
 def wilson(part: int, whole: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927): right for small numbers and for shares near 0 and 1."""
+    """Return the 95 % interval of a share (Wilson 1927), accurate for small counts and for shares near 0 and 1."""
     if whole == 0:
         return 0.0, 1.0
     share, spread = part / whole, Z * Z / whole

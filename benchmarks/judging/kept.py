@@ -1,4 +1,4 @@
-"""Results that are kept: JSON lines that grow as they are found, so that a run goes on where it was ended."""
+"""Stored results: JSON lines that are appended as they are found, so an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Entry = dict[str, Any]
 
 
 class Kept:
-    """Entries by key, in one file. The last line of a key counts."""
+    """Entries by key, stored in one file. If a key occurs more than once, the last line is valid."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""Other tools on the same networks, each called as its documentation says: any finding at warning or above counts."""
+"""Other tools on the same networks, each called as documented. Any finding at warning or above counts."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from inithealth.call import Call
 from inithealth.sessions.objective import Objective
 
 from .entries import Entry
-from .verdicts import ERROR, WARNING, Said, Verdict
+from .verdicts import ERROR, WARNING, ReportedCause, Verdict
 
-# torchtest2 trains for 200 steps to see whether one batch can be learned: beyond this size for minutes.
+# torchtest2 trains for 200 steps to check whether one batch can be learned: larger models take minutes.
 _MOST_TRAINED = 300_000  # parameters
 
 
@@ -33,8 +33,8 @@ def torchtest2(entry: Entry) -> Verdict:
         optimizer=entry.optimizer(case),
         overfit_steps=200 if parameters <= _MOST_TRAINED else 0,
     )
-    said = [(ERROR, result) for result in report.failures] + [(WARNING, result) for result in report.warnings]
-    return Verdict(tuple(Said(severity, r.name, (), r.message[:300]) for severity, r in said))
+    results = [(ERROR, result) for result in report.failures] + [(WARNING, result) for result in report.warnings]
+    return Verdict(tuple(ReportedCause(severity, r.name, (), r.message[:300]) for severity, r in results))
 
 
 def torch_audit(entry: Entry) -> Verdict:
@@ -53,7 +53,7 @@ def torch_audit(entry: Entry) -> Verdict:
     bad = sorted((f for f in findings if f.severity >= Severity.WARN), key=lambda f: f.severity, reverse=True)
     return Verdict(
         tuple(
-            Said(
+            ReportedCause(
                 ERROR if finding.severity >= Severity.ERROR else WARNING,
                 finding.rule_id,
                 (finding.module_path,) if finding.module_path else (),
@@ -65,28 +65,28 @@ def torch_audit(entry: Entry) -> Verdict:
 
 
 def loss_of(case: Case) -> Callable[[Any], Tensor]:
-    """The loss of an output: as given, the output's own, or the projection that inithealth takes."""
+    """Return the loss of an output: the given one, the output's own, or the projection that inithealth uses."""
     if case.loss is not None:
         return case.loss
     return lambda output: _Output(case, output)()
 
 
 class _Output(Objective):
-    """The objective of an output that is there already."""
+    """The objective of an output that is already computed."""
 
     def __init__(self, case: Case, output: Any) -> None:
         super().__init__(torch.nn.Identity(), (output,), None)
 
 
-# What a tool says of speed (tensor cores, memory format) where others speak of health: counted, and once left out.
+# Performance hints (tensor cores, memory format): the table has a column with and one without them.
 HINTS = {"torch-audit": {"torch-audit but for TA200, TA201": frozenset({"TA200", "TA201"})}}
 PEERS: dict[str, Callable[[Entry], Verdict]] = {"torchtest2": torchtest2, "torch-audit": torch_audit}  # by package
 
 
-def asked(peer: str, entry: Entry) -> Verdict:
-    """A peer's verdict; where it raises, why."""
+def verdict_of(peer: str, entry: Entry) -> Verdict:
+    """Return a peer's verdict, or the reason if it raises."""
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             return PEERS[peer](entry)
-    except Exception as error:  # a network that a tool cannot judge is a result, and listed as such
+    except Exception as error:  # a network that a tool cannot judge is listed as such
         return Verdict(broken=f"{type(error).__name__}: {str(error)[:300]}")

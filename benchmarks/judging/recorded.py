@@ -1,4 +1,4 @@
-"""Recordings of networks, kept: rules are functions of them, so that new rules need no new passes."""
+"""Stored recordings of networks. Rules are functions of recordings, so new rules need no new passes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def kept_at(entry: Entry, folder: Path) -> Path:
 
 
 def keep(entry: Entry, folder: Path) -> str | None:
-    """Record a network once. Returns why that failed, None where it did not."""
+    """Record a network. Returns the reason if that failed, else None."""
     case = entry.case()
     try:
         recording = record(case.model, case.batch, loss=case.loss, optimizer=entry.optimizer(case))
-    except Exception as error:  # a network that cannot be judged is a result, and listed as such
+    except Exception as error:  # a network that cannot be judged is listed as such
         return f"{type(error).__name__}: {error}"
     with gzip.open(kept_at(entry, folder), "wt", compresslevel=3) as file:
         file.write(recording.model_dump_json())

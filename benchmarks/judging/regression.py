@@ -1,8 +1,8 @@
-"""A slice of the benchmark that needs no library and no training: what is said of each network, kept as expected.
+"""A subset of the benchmark that needs no library and no training: the expected causes of each network.
 
     python -m benchmarks.judging.regression --write
 
-writes what is said now to ``tests/accuracy/expected.json``, for a change that is meant: read the difference.
+Writes the current causes to ``tests/accuracy/expected.json``. Use it after an intended change, and review the diff.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from .verdicts import Verdict
 
 EXPECTED = Path(__file__).parents[2] / "tests" / "accuracy" / "expected.json"
 MUTANTS = 72
-Causes = list[list[str]]  # severity, code and the culprit of each cause at warning or above
+Causes = list[list[str]]  # severity, code and root-cause layer of each cause at warning or above
 
 
 def chosen() -> dict[str, Entry]:
-    """Every small healthy network, and as many mutants as :data:`MUTANTS`, picked by a fixed hash."""
+    """Return every small healthy network, and :data:`MUTANTS` mutants selected by a fixed hash."""
     healthy = [entry for entry in entries().values() if entry.name.startswith("everyday/")]
     faults = [entry for entry in entries().values() if entry.part == "faults"]
     faults.sort(key=lambda entry: hashlib.sha256(entry.key.encode()).digest())
     return {entry.key: entry for entry in (*healthy, *faults[:MUTANTS])}
 
 
-def said(entry: Entry) -> Causes:
+def reported_causes(entry: Entry) -> Causes:
     case = entry.case()
     report = inithealth.check(case.model, case.batch, loss=case.loss, optimizer=entry.optimizer(case))
     return [[c.severity, c.code, c.layers[0] if c.layers else ""] for c in Verdict.reported(report).causes]
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", required=True)
     parser.parse_args()
     torch.set_num_threads(1)
-    found = {key: said(entry) for key, entry in chosen().items()}
+    found = {key: reported_causes(entry) for key, entry in chosen().items()}
     EXPECTED.write_text(json.dumps(found, indent=1) + "\n")
     print(f"{len(found)} networks: {EXPECTED}")
 

@@ -1,4 +1,4 @@
-"""Verdicts against what the networks are: false alarms, misses, wrong names."""
+"""Scores verdicts against the true labels: false alarms, misses, wrong causes."""
 
 from __future__ import annotations
 
@@ -13,54 +13,54 @@ from .verdicts import Verdict
 
 @dataclass(frozen=True)
 class Judged:
-    """One network, what it is and what was said of it.
+    """A network, its true label and the verdict about it.
 
-    ``truth``: "healthy"; "benign", "mixed", "slowed", "failed" or "lost" of a fault; "trains", "mixed" or
-    "fails" of the forecast.
+    ``truth``: "healthy"; for faults "benign", "mixed", "slowed", "failed" or "lost"; for the forecast "trains", "mixed"
+    or "fails".
     """
 
     entry: Entry
     truth: str
     verdict: Verdict
     fault: Fault | None = None
-    culprits: tuple[str, ...] = ()
+    cause_layers: tuple[str, ...] = ()
 
     @property
     def coded(self) -> bool:
-        """Whether the first cause is of a rule that names the fault."""
+        """Return whether the first cause comes from a rule that names the fault."""
         return bool(self.fault and self.verdict.causes) and self.verdict.causes[0].code in self.fault.codes
 
     @property
     def named(self) -> bool:
-        """Whether there is one cause with a culprit first, or no layer where none is to blame."""
+        """Return whether there is one cause that lists a root-cause layer first, or no layer if the fault has none."""
         if len(self.verdict.causes) != 1:
             return False
         layers = self.verdict.causes[0].layers
-        return _within(layers[0], self.culprits) if layers else not self.culprits or self.coded
+        return _within(layers[0], self.cause_layers) if layers else not self.cause_layers or self.coded
 
     @property
     def rescaled(self) -> bool:
-        """Whether all weights are a few times off in a network whose norms take the scale away."""
+        """Return whether all weights are scaled by 3 or 1/3 in a network whose normalization removes the scale."""
         return self.fault is not None and self.fault.name in RESCALINGS
 
 
 RESCALINGS = ("all 1/3", "all x3")
 
 
-def _within(layer: str, culprits: Sequence[str]) -> bool:
-    return any(layer == culprit or layer.startswith(f"{culprit}.") for culprit in culprits)
+def _within(layer: str, cause_layers: Sequence[str]) -> bool:
+    return any(layer == cause_layer or layer.startswith(f"{cause_layer}.") for cause_layer in cause_layers)
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A share that the table shows: of the networks in question, those that are as wanted."""
+    """A share in the table: the fraction of the selected networks that meet a condition."""
 
     title: str
-    asked: Callable[[Judged], bool]
+    selects: Callable[[Judged], bool]
     met: Callable[[Judged], bool]
-    wanted: str  # what the benchmark asks for, "" for what is shown only
-    most: bool = False  # the share is of what is wrong: it should be small
-    of_peers: bool = True  # whether tools that name no cause can be measured so
+    target: str  # target of the benchmark, "" if the share is only shown
+    most: bool = False  # the share is a maximum: it counts errors
+    of_peers: bool = True  # whether it can be measured for tools that report no cause
 
 
 def _harmful(judged: Judged) -> bool:
@@ -68,7 +68,7 @@ def _harmful(judged: Judged) -> bool:
 
 
 def _alarmed(judged: Judged) -> bool:
-    """An error, or at least a warning where training is only slowed."""
+    """Return whether there is an error, or at least a warning if training is only slowed."""
     return judged.verdict.flagged if judged.truth == "slowed" else judged.verdict.error
 
 
@@ -91,7 +91,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure("harmful faults found", _harmful, _alarmed, "≥ 98 %"),
     Measure("harmful faults: any warning", _harmful, lambda j: j.verdict.flagged, ""),
     Measure("harmful faults: right rule", _harmful, lambda j: j.coded, "≥ 95 %", of_peers=False),
-    Measure("harmful faults: one cause, culprit first", _harmful, lambda j: j.named, "≥ 95 %", of_peers=False),
+    Measure("harmful faults: one cause, root-cause layer first", _harmful, lambda j: j.named, "≥ 95 %", of_peers=False),
     Measure("benign faults: error", lambda j: j.truth == "benign", lambda j: j.verdict.error, "≤ 3 %", most=True),
     Measure(
         "benign faults: warning or error", lambda j: j.truth == "benign", lambda j: j.verdict.flagged, "", most=True
@@ -122,6 +122,6 @@ MEASURES: tuple[Measure, ...] = (
 
 
 def count(measure: Measure, judged: Iterable[Judged]) -> tuple[list[Judged], list[Judged]]:
-    """Those in question, and those of them that are wrong; what could not be judged is neither silent nor right."""
-    asked = [each for each in judged if measure.asked(each)]
-    return asked, [each for each in asked if each.verdict.broken or measure.met(each) == measure.most]
+    """Return the selected networks and those judged wrongly. A broken verdict is always wrong."""
+    selected = [each for each in judged if measure.selects(each)]
+    return selected, [each for each in selected if each.verdict.broken or measure.met(each) == measure.most]

@@ -1,4 +1,4 @@
-"""The table: each measure on both halves, for each tool, and the worst cases by name."""
+"""The table of each measure on both halves for each tool, and the list of wrong verdicts."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ OURS = "inithealth"
 
 
 def table(judged: dict[str, list[Judged]]) -> str:
-    """Markdown. One column a tool and half; shares with their 95 % interval."""
+    """Return a Markdown table with one column per tool and half; shares have their 95 % interval."""
     columns = [(tool, half) for tool in judged for half in (HALVES if tool == OURS else HALVES[:1])]
     lines = [
-        "| | asked | " + " | ".join(f"{tool}, {half}" for tool, half in columns) + " |",
+        "| | target | " + " | ".join(f"{tool}, {half}" for tool, half in columns) + " |",
         "|" + "---|" * (len(columns) + 2),
     ]
     for measure in MEASURES:
         cells = [_cell(measure, tool, half, judged[tool]) for tool, half in columns]
-        lines.append(f"| {measure.title} | {measure.wanted} | " + " | ".join(cells) + " |")
+        lines.append(f"| {measure.title} | {measure.target} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def _cell(measure: Measure, tool: str, half: str, judged: Sequence[Judged]) -> str:
     if tool != OURS and not measure.of_peers:
         return ""
-    asked, wrong = count(measure, [each for each in judged if each.entry.half == half])
-    if not asked:
+    selected, wrong = count(measure, [each for each in judged if each.entry.half == half])
+    if not selected:
         return "-"
-    met = len(wrong) if measure.most else len(asked) - len(wrong)
-    low, high = wilson(met, len(asked))
-    return f"{met} / {len(asked)} = {met / len(asked):.1%} ({100 * low:.1f}-{100 * high:.1f})"
+    met = len(wrong) if measure.most else len(selected) - len(wrong)
+    low, high = wilson(met, len(selected))
+    return f"{met} / {len(selected)} = {met / len(selected):.1%} ({100 * low:.1f}-{100 * high:.1f})"
 
 
 def worst(judged: Sequence[Judged], half: str | None = None) -> str:
-    """All that is wrong by the measures that something is asked of, by name, with what was said."""
+    """Return all networks that miss a measure with a target, by name, with the reported causes."""
     lines: list[str] = []
     for measure in MEASURES:
-        if not measure.wanted:
+        if not measure.target:
             continue
         _, wrong = count(measure, [each for each in judged if half is None or each.entry.half == half])
         lines += ["", f"{measure.title}: {len(wrong)} wrong"]
@@ -51,8 +51,8 @@ def worst(judged: Sequence[Judged], half: str | None = None) -> str:
 def _case(judged: Judged) -> list[str]:
     entry, verdict = judged.entry, judged.verdict
     seed = f", seed {entry.seed}" if entry.seed else ""
-    said = [f"      {c.severity} {c.code} {c.message}"[:220] for c in verdict.causes] or ["      nothing"]
+    causes = [f"      {c.severity} {c.code} {c.message}"[:220] for c in verdict.causes] or ["      nothing"]
     return [
         f"  {entry.name}{seed} [{judged.truth}, {entry.half}]",
-        *([f"      broken: {verdict.broken}"] if verdict.broken else said),
+        *([f"      broken: {verdict.broken}"] if verdict.broken else causes),
     ]

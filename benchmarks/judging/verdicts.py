@@ -1,4 +1,4 @@
-"""What a tool says of one network."""
+"""The verdict of a tool about one network."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ ERROR, WARNING = "error", "warning"
 
 
 @dataclass(frozen=True)
-class Said:
-    """One cause; layers with the culprit first, as far as the tool names any."""
+class ReportedCause:
+    """A reported cause. The root-cause layer is first in ``layers``, if the tool names layers."""
 
     severity: str
     code: str
@@ -22,9 +22,9 @@ class Said:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was said at warning or above, the worst first; ``broken``: why there is no verdict."""
+    """The causes at warning or above, most severe first. ``broken`` is the reason if there is no verdict."""
 
-    causes: tuple[Said, ...] = ()
+    causes: tuple[ReportedCause, ...] = ()
     broken: str | None = None
 
     @property
@@ -36,7 +36,7 @@ class Verdict:
         return any(cause.severity == ERROR for cause in self.causes)
 
     def without(self, codes: frozenset[str]) -> Verdict:
-        """The same, had these not been said."""
+        """Return the same verdict without the causes of these codes."""
         return replace(self, causes=tuple(cause for cause in self.causes if cause.code not in codes))
 
     def entry(self) -> dict[str, Any]:
@@ -44,10 +44,10 @@ class Verdict:
 
     @staticmethod
     def of(entry: dict[str, Any]) -> Verdict:
-        causes = tuple(Said(**{**cause, "layers": tuple(cause["layers"])}) for cause in entry["causes"])
+        causes = tuple(ReportedCause(**{**cause, "layers": tuple(cause["layers"])}) for cause in entry["causes"])
         return Verdict(causes, entry["broken"])
 
     @staticmethod
     def reported(report: Report) -> Verdict:
         causes = [cause for cause in report.causes if cause.severity >= Severity.WARNING]
-        return Verdict(tuple(Said(str(c.severity.value), c.code, c.layers, c.message) for c in causes))
+        return Verdict(tuple(ReportedCause(str(c.severity.value), c.code, c.layers, c.message) for c in causes))

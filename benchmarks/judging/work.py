@@ -1,4 +1,4 @@
-"""All that takes long, spread over processes: each piece is kept as soon as it is done."""
+"""Runs the slow stages in several processes; each result is stored as soon as it is available."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from benchmarks.forecast.grid import PLANS
 
 from .entries import entries
 from .kept import Kept
-from .peers import PEERS, asked
+from .peers import PEERS, verdict_of
 from .recorded import keep
 
-LABELS = Path(__file__).parents[1] / "labels"  # what training told: it does not change with the rules
-MOST_SECONDS = 180  # for one piece: what takes longer is a result too
-_PIECES_PER_PROCESS = 40  # then a fresh one: libraries leave memory behind
+LABELS = Path(__file__).parents[1] / "labels"  # labels from training: they do not change with the rules
+MOST_SECONDS = 180  # limit of one item; exceeding it is a result, too
+_PIECES_PER_PROCESS = 40  # then a new process, because libraries leak memory
 
 
 def trained(key: str, folder: Path) -> dict[str, Any]:
@@ -35,8 +35,8 @@ def trained(key: str, folder: Path) -> dict[str, Any]:
     return {"losses": train(HOSTS[host], EVERY_FAULT.get(fault), int(seed))}
 
 
-def foretold(key: str, folder: Path) -> dict[str, Any]:
-    """Train one network of the forecast, by its plan's name."""
+def forecast_losses(key: str, folder: Path) -> dict[str, Any]:
+    """Train one network of the forecast, given its plan's name."""
     plan = next(plan for plan in PLANS if plan.name == key)
     return {"losses": training.train(plan, 0)}
 
@@ -46,25 +46,25 @@ def recorded(key: str, folder: Path) -> dict[str, Any]:
 
 
 def answered(peer: str, key: str, folder: Path) -> dict[str, Any]:
-    return asked(peer, entries()[key]).entry()
+    return verdict_of(peer, entries()[key]).entry()
 
 
 STAGES: dict[str, Callable[[str, Path], dict[str, Any]]] = {
     "trained": trained,
-    "foretold": foretold,
+    "foretold": forecast_losses,
     "recorded": recorded,
     **{peer: partial(answered, peer) for peer in PEERS},
 }
 
 
 def run(stage: str, keys: Iterable[str], folder: Path, workers: int) -> Kept:
-    """Do what is missing of a stage, with a line of progress now and then."""
+    """Run the missing items of a stage and print progress."""
     kept = Kept((LABELS if stage in ("trained", "foretold") else folder) / f"{stage}.jsonl")
     missing = [key for key in keys if key not in kept]
     if not missing:
         return kept
     (folder / "recordings").mkdir(parents=True, exist_ok=True)
-    # Not concurrent.futures: its pool hangs where processes are renewed (cpython#115634).
+    # concurrent.futures is not used: its pool hangs when processes are replaced (cpython#115634).
     with multiprocessing.get_context("spawn").Pool(workers, _quiet, maxtasksperchild=_PIECES_PER_PROCESS) as pool:
         pieces = pool.imap_unordered(partial(_piece, stage, folder), missing)
         for done, (key, result) in enumerate(pieces, 1):
@@ -87,7 +87,7 @@ def _piece(stage: str, folder: Path, key: str) -> tuple[str, dict[str, Any]]:
     signal.alarm(MOST_SECONDS)
     try:
         result = STAGES[stage](key, folder)
-    except Exception as error:  # the network's own code, or the time: kept, so that the table names it
+    except Exception as error:  # an error of the network's code, or a timeout: stored, so the table lists it
         result = {"broken": f"{type(error).__name__}: {error}", "causes": []}
     finally:
         signal.alarm(0)

@@ -1,4 +1,4 @@
-"""Prints for each model of the libraries whether a check runs, and what it finds."""
+"""Prints for each library model whether a check runs, and its findings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 def main() -> int:
-    """0 if every model could be checked."""
+    """Return 0 if every model could be checked."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.libraries", description=__doc__)
     parser.add_argument("--before", metavar="REVISION", help="git revision of inithealth to compare with")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
@@ -54,12 +54,12 @@ def _quiet() -> None:
 
 
 def _checked(net: Net) -> str:
-    """The verdict with the causes, or the error."""
+    """Return the verdict with the causes, or the error."""
     torch.manual_seed(0)
     case = net.build()
     try:
         report = inithealth.check(case.model, case.batch, loss=case.loss)
-    except Exception as error:  # the table shows it
+    except Exception as error:  # shown in the table
         return f"failed: {type(error).__name__}: {error}"
     causes = ", ".join(" ".join([cause.code, *cause.layers[:1]]) for cause in report.causes)
     return f"{'healthy' if report.ok else 'unhealthy'}{causes and f': {causes}'}"
@@ -71,7 +71,7 @@ def _cut(text: str) -> str:
 
 
 def _results_of(revision: str) -> dict[str, str]:
-    """What the ``inithealth`` of a revision gives for the same models."""
+    """Return the results of the ``inithealth`` of a revision for the same models."""
     with tempfile.TemporaryDirectory() as folder:
         archive = subprocess.run(["git", "archive", revision, "inithealth"], cwd=_ROOT, check=True, capture_output=True)
         subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)

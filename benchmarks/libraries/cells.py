@@ -11,7 +11,7 @@ from ..nets import Case, Net
 
 
 def nets() -> list[Net]:
-    """Return the plans: untrained with what ``train`` would give them, and one that ``train`` has left behind."""
+    """Return the plans: untrained ones with the arguments that ``train`` uses, and one after ``train``."""
     return [
         Net("scvi-tools/SCVI", "cells", _scvi),
         Net("scvi-tools/SCANVI", "cells", _scanvi),

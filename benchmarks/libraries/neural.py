@@ -1,4 +1,4 @@
-"""Models of neuralforecast, which takes the Trainer away from them after ``fit``."""
+"""Models of neuralforecast, which detaches the Trainer after ``fit``."""
 
 from __future__ import annotations
 

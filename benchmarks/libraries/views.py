@@ -1,4 +1,4 @@
-"""Self-supervised modules as the documentation of lightly writes them, on small random pictures."""
+"""Self-supervised modules as in the documentation of lightly, on small random images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..nets import Case, Net
 
 
 class _Module(pl.LightningModule):
-    """A ResNet-18 and what the method puts on it."""
+    """A ResNet-18 with the heads of the method."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class SimSiam(_Module):
 
 
 class BYOL(SimSiam):
-    """The momentum follows the epochs of the trainer."""
+    """The momentum depends on the trainer's epochs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class BYOL(SimSiam):
 
 
 class DINO(_Module):
-    """The momentum follows the steps of the trainer, as in lightly's own benchmarks."""
+    """The momentum depends on the trainer's steps, as in lightly's own benchmarks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class SwaV(_Module):
 
 
 def nets() -> list[Net]:
-    """Return the modules, each with two views of 16 random pictures."""
+    """Return the modules, each with two views of 16 random images."""
     kinds: list[Callable[[], _Module]] = [SimCLR, VICReg, SimSiam, BYOL, DINO, SwaV]
     return [Net(f"lightly/{kind.__name__}", "views", lambda kind=kind: Case(kind(), _batch())) for kind in kinds]
 

@@ -1,10 +1,10 @@
-"""How many mutants of the code that judges are killed by the tests of the module that they are in; prints a table.
+"""Measures how many mutants of the judging code are killed by the tests of their module; prints a table.
 
     pip install -e .[test] -r benchmarks/mutation/requirements.txt
     python -m benchmarks.mutation [paths] [--sample 300] [--seed 0] [--workers 1]
 
 A mutant is one small change by mutmut's operators. Each is run against its module's test file: `inithealth/a/b.py`
-against `tests/a/test_b.py`. Results are kept in `benchmarks/.results/`, so that a run that was ended goes on.
+against `tests/a/test_b.py`. Results are stored in `benchmarks/.results/`, so an interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from benchmarks.mutation.trial import Outcome, Trial
 
 _FOLDERS = ("inithealth/evidence", "inithealth/rules", "inithealth/judge", "inithealth/record/statistics")
 _KEPT = Path("benchmarks/.results/mutation.jsonl")
-_TIMES = 10.0  # the tests' own processor time
+_TIMES = 10.0  # multiple of the tests' own processor time
 _COLUMNS = ("killed", "survived", "timed out", "no test file", "equivalent")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the sample and print what survived: 1 where the tests fail without any mutant."""
+    """Run the sample and print the survivors. Returns 1 if the tests fail without a mutant."""
     options = _parser().parse_args(arguments)
     chosen = _sample(_sources(options.paths), options.sample, options.seed)
     results = _Results(_KEPT)
@@ -51,8 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", nargs="*", type=Path, default=[Path(folder) for folder in _FOLDERS])
     parser.add_argument("--sample", type=int, default=300, help="number of mutants")
-    parser.add_argument("--seed", type=int, default=0, help="of the sample")
-    parser.add_argument("--workers", type=int, default=1, help="mutants at a time")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the sample")
+    parser.add_argument("--workers", type=int, default=1, help="number of parallel processes")
     return parser
 
 
@@ -86,7 +86,7 @@ def _trial(path: Path, source: str, limit: float = 120.0) -> Trial:
 
 
 class _Results:
-    """Outcomes by the trial's key: what a line of the file has is not run again."""
+    """Outcomes by the trial's key. A trial that is in the file is not run again."""
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(exist_ok=True)

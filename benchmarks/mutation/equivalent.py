@@ -1,3 +1,3 @@
-"""Mutants that behave like the source, as "path: before -> after", each with the reason."""
+"""Equivalent mutants, as "path: before -> after", each with the reason."""
 
 EQUIVALENT: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Source -> mutants, by mutmut's operators: what is read by people or by type checkers only is left alone."""
+"""Creates mutants with mutmut's operators. Code that only people or type checkers read is not mutated."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LEFT_ALONE = (
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of one file."""
+    """A single change in a file."""
 
     path: Path
     original: cst.CSTNode
@@ -48,7 +48,7 @@ class Mutant:
 
     @cached_property
     def change(self) -> tuple[int, str]:
-        """The line's number, and "before -> after"."""
+        """Return the line number, and "before -> after"."""
         before, after = self.module.code.splitlines(), self.source.splitlines()
         matcher = difflib.SequenceMatcher(a=before, b=after, autojunk=False)
         _, low, high, start, end = next(code for code in matcher.get_opcodes() if code[0] != "equal")
@@ -60,7 +60,7 @@ def _one_line(lines: Iterable[str]) -> str:
 
 
 def shown(change: str, width: int = 60) -> str:
-    """The middle of a change, where its two sides differ."""
+    """Return the part of a change in which its two sides differ."""
     before, _, after = change.partition(" -> ")
     same = next((at for at, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), len(after))
     start = max(0, same - width // 3)
@@ -69,7 +69,7 @@ def shown(change: str, width: int = 60) -> str:
 
 
 def mutants_of(path: Path) -> list[Mutant]:
-    """Every mutant of a file, in the order of its lines."""
+    """Return every mutant of a file, in line order."""
     module = MetadataWrapper(cst.parse_module(path.read_text(encoding="utf-8"))).module
     visitor = _Visitor()
     module.visit(visitor)
@@ -96,7 +96,7 @@ def _replacements(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
 
 
 def _changes_text(node: cst.CSTNode, new: cst.CSTNode) -> bool:
-    """Whether the argument that is left out or replaced is a text, or one that is left alone."""
+    """Return whether the removed or replaced argument is a string, or one that is not mutated."""
     if not isinstance(node, cst.Call) or not isinstance(new, cst.Call):
         return False
     kept = {id(arg) for arg in new.args}
@@ -105,5 +105,5 @@ def _changes_text(node: cst.CSTNode, new: cst.CSTNode) -> bool:
 
 
 def digest(*texts: str) -> str:
-    """A key for a source and the tests that it ran against."""
+    """Return a key for a source and the tests run against it."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:20]

@@ -1,4 +1,4 @@
-"""One mutant against one test file, in a fork of a process that has imported torch and Lightning already."""
+"""Runs one mutant against one test file, in a fork of a process that has imported torch and Lightning."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from typing import Any
 
 import pytest
 
-_MEMORY = 8 * 2**30  # bytes: a mutant may ask for any amount
+_MEMORY = 8 * 2**30  # bytes: a mutant may allocate any amount
 _LEAST = 10.0  # seconds
-_WALL = 6.0  # times the processor time: a mutant may sleep, and the machine may be busy
+_WALL = 6.0  # multiple of the processor time: a mutant may sleep, and the machine may be busy
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A module's source, and the tests that it is to be run against."""
+    """A module's source, and the tests to run against it."""
 
     key: str
     path: Path
@@ -36,21 +36,21 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the tests ended."""
+    """The result of the tests."""
 
     result: str  # "passed", "failed", "timed out"
     seconds: float  # of processor time
 
 
 def warmed() -> None:
-    """Import what takes long, and nothing of inithealth: forks share it."""
+    """Import slow modules, but not inithealth; forks share them."""
     for name in ("numpy", "torch", "hypothesis", "pydantic", "pytorch_lightning", "torch.distributed.fsdp"):
         importlib.import_module(name)
     assert not any(name.partition(".")[0] == "inithealth" for name in sys.modules)
 
 
 def run(trials: Iterable[Trial], workers: int) -> Iterator[tuple[Trial, Outcome]]:
-    """Each trial with its outcome, in the order in which they end."""
+    """Yield each trial with its outcome, in order of completion."""
     waiting, running = iter(trials), dict[int, tuple[Trial, float]]()
     while True:
         while len(running) < workers and (trial := next(waiting, None)) is not None:
@@ -87,11 +87,11 @@ def _started(trial: Trial) -> int:
         _confined(max(trial.limit, _LEAST))
         code = int(pytest.main(_arguments(trial.tests), plugins=[_Finder(trial.path, trial.source)]))
     finally:
-        os._exit(code)  # whatever was raised: nothing of the parent is run twice
+        os._exit(code)  # never continue the parent's code in the fork, whatever was raised
 
 
 def _arguments(tests: Path) -> list[str]:
-    # Hypothesis, a plugin of pytest too, has been imported before.
+    # Hypothesis, which is also a pytest plugin, is already imported.
     known = "ignore::pytest.PytestAssertRewriteWarning"
     return [str(tests), "-n0", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-W", known]
 
@@ -106,7 +106,7 @@ def _confined(limit: float) -> None:
 
 
 class _Finder:
-    """Finds one module, with another source than the file's: before pytest's own finder, which rewrites plugins."""
+    """Finds one module with a different source. It precedes pytest's own finder, which rewrites plugins."""
 
     def __init__(self, path: Path, source: str) -> None:
         self._name = ".".join(path.with_suffix("").parts)

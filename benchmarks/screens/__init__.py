@@ -1,1 +1,1 @@
-"""Pictures of what a training prints in a terminal."""
+"""Pictures of the terminal output of training runs."""

@@ -1,11 +1,11 @@
-"""Pictures of what a training prints in a terminal, into docs/images/terminal.
+"""Writes pictures of the terminal output of training runs to docs/images/terminal.
 
     pip install -e . -r benchmarks/screens/requirements.txt
     python -m benchmarks.screens [--text] [--chromium PROGRAM] [NAME ...]
 
-A name is NETWORK-FAULT-ON_UNHEALTHY-BAR-COLUMNS, as `benchmarks/screens/train.py` takes them; readme is the table that
-`examples/quickstart.py` prints. Each training runs in a pseudo-terminal, pyte makes a screen of what it writes, and
-Chromium a picture of that. Without a name: those of the project.
+A name is NETWORK-FAULT-ON_UNHEALTHY-BAR-COLUMNS, the arguments of `benchmarks/screens/train.py`; `readme` is the table
+printed by `examples/quickstart.py`. Each run uses a pseudo-terminal, pyte renders its output to a screen, and Chromium
+converts the screen to a picture. Without a name, all pictures of the project are written.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ NAMES = """
     transformer-normal-stop-rich-80 transformer-normal-raise-tqdm-120 resnet-none-warn-tqdm-120
     resnet-gains-warn-tqdm-80 resnet-zeros-stop-rich-120 resnet-zeros-raise-tqdm-80
 """.split()
-LINES = 500  # of the terminal: nothing scrolls out of it
+LINES = 500  # of the terminal, so nothing scrolls out of it
 SIZE, WIDTH, HEIGHT, MARGIN = 14, 14 * 1233 / 2048, 16, 12  # of a character of DejaVu Sans Mono, in CSS pixels
 COLORS = {
     "default": "#e6edf3", "black": "#6e7681", "red": "#ff7b72", "green": "#56d364", "brown": "#e3b341",
     "blue": "#79c0ff", "magenta": "#d2a8ff", "cyan": "#76e3ea", "white": "#e6edf3",
 }  # fmt: skip
-# pyte has no dim text: the attribute for blinking, which nothing here uses, takes its place.
+# pyte does not support dim text. It uses the attribute for blinking, which is unused here.
 pyte.graphics.TEXT.update({2: "+blink"})
 
 
 def written(command: list[str], columns: int) -> bytes:
-    """Return everything that the command writes into a terminal of that width."""
+    """Return everything that the command writes to a terminal of that width."""
     process, terminal = pty.fork()
     if process == 0:
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
@@ -59,7 +59,7 @@ def written(command: list[str], columns: int) -> bytes:
     try:
         while part := os.read(terminal, 1 << 16):
             found += part
-    except OSError:  # how Linux reports that the other end is closed
+    except OSError:  # Linux raises this when the other end is closed
         pass
     os.waitpid(process, 0)
     for folder, short in ((Path(torch.__file__).parents[1], "site-packages"), (ROOT, ".")):
@@ -68,7 +68,7 @@ def written(command: list[str], columns: int) -> bytes:
 
 
 def screen_of(data: bytes, columns: int) -> list[list[pyte.screens.Char]]:
-    """Return the lines of the terminal at the end, without the empty ones after the last."""
+    """Return the final lines of the terminal, without trailing empty ones."""
     screen = pyte.Screen(columns, LINES)
     pyte.ByteStream(screen).feed(data)
     used = max((line for line, text in enumerate(screen.display, 1) if text.strip()), default=0)
@@ -91,7 +91,7 @@ def spans(line: list[pyte.screens.Char]) -> Iterator[str]:
 
 def draw(lines: list[list[pyte.screens.Char]], path: Path, chromium: str) -> None:
     scale = 2 if len(lines[0]) < 100 else 1.25
-    width = math.ceil(WIDTH * scale) / scale  # in whole pixels of the picture, which makes it smaller
+    width = math.ceil(WIDTH * scale) / scale  # in whole pixels of the picture
     size = math.ceil(len(lines[0]) * width) + 2 * MARGIN, len(lines) * HEIGHT + 2 * MARGIN
     style = f"margin: {MARGIN}px; letter-spacing: {width - WIDTH}px; font: {SIZE}px/{HEIGHT}px 'DejaVu Sans Mono'"
     body = "\n".join("".join(spans(line)) for line in lines)
@@ -107,7 +107,7 @@ def draw(lines: list[list[pyte.screens.Char]], path: Path, chromium: str) -> Non
 
 
 def without_frames(lines: list[list[pyte.screens.Char]]) -> list[list[pyte.screens.Char]]:
-    """Return the lines with one in place of the frames of a traceback between the first and the last."""
+    """Return the lines with the traceback's middle frames replaced by one line."""
     frames = [place for place, line in enumerate(lines) if text_of(line).startswith('  File "')]
     if len(frames) < 3:
         return lines

@@ -1,9 +1,9 @@
-"""Trains a network for eight steps under InitHealth, in the terminal that it is started in.
+"""Trains a network for eight steps with InitHealth, in the current terminal.
 
     python benchmarks/screens/train.py {cnn,transformer,resnet} FAULT {warn,stop,raise} {tqdm,rich}
 
-FAULT is none, layer (one layer is too large), zeros (it is zero), normal (all weights are drawn from N(0, 1)) or gains
-(those of the normalization are drawn from N(0, 0.02)).
+FAULT is none, layer (one layer is too large), zeros (one layer is zero), normal (all weights are drawn from N(0, 1)) or
+gains (normalization weights are drawn from N(0, 0.02)).
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class ResNetBlock(nn.Module):
 
 
 class ResNet(Classifier):
-    """One of 100 layers: 99 convolutions, two of them in shortcuts, and the classifier."""
+    """A ResNet with 100 layers: 99 convolutions, two of them in shortcuts, and the classifier."""
 
     one_layer, factor = "blocks.20.conv1", 30
 
@@ -132,7 +132,7 @@ def break_model(model: Classifier, fault: str) -> None:
 
 
 def main(network: str, fault: str, on_unhealthy: str, bar: str) -> None:
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # its advice is the same whatever is trained
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # its hints do not depend on the network
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     torch.set_num_threads(1)
     torch.manual_seed(0)

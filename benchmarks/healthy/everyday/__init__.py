@@ -1,1 +1,1 @@
-"""Small networks of the kinds that people write every day, at the initializations that they use."""
+"""Small networks of common kinds, with the initializations that people use for them."""

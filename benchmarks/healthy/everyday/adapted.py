@@ -1,4 +1,4 @@
-"""Healthy networks most of which is frozen: LoRA, adapters, prompts, scaled activations, new heads, random features."""
+"""Healthy, mostly frozen networks: LoRA, adapters, prompts, scaled activations, new heads, random features."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLASSES = 4
 
 
 class LowRank(nn.Module):
-    """LoRA as PEFT has it: A uniform as any linear layer, B zero."""
+    """LoRA as in PEFT: A uniform like any linear layer, B zero."""
 
     def __init__(self, base: nn.Linear, rank: int = 4, alpha: int = 8) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class LowRank(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Houlsby's adapter behind a frozen layer: weights of deviation 0.001, so that it starts near the identity."""
+    """Houlsby's adapter after a frozen layer: weights with std 0.001, so it starts near the identity."""
 
     def __init__(self, base: nn.Linear, size: int = 16) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Bottleneck(nn.Module):
 
 
 class Rescaled(nn.Module):
-    """(IA)3: what a frozen layer gives, times a learned vector of ones."""
+    """(IA)3: the output of a frozen layer, multiplied by a learned vector of ones."""
 
     def __init__(self, base: nn.Linear) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Rescaled(nn.Module):
 
 
 class Classifier(nn.Module):
-    """A new head, as the backbone's own layers, upon the mean of its states."""
+    """A new head on the mean of the states, initialized like the backbone's own layers."""
 
     def __init__(self, backbone: Backbone, prompts: int = 0) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Classifier(nn.Module):
 
 
 class RandomFeatures(nn.Module):
-    """A random layer that is never trained; only what reads it is."""
+    """A random layer that is never trained; only the layer that reads it is."""
 
     def __init__(self, features: int = 256) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ def texts(model: nn.Module) -> Case:
 
 
 def wrapped(wrapper: Any, layers: tuple[str, ...]) -> Case:
-    """Each of those layers of every block behind the wrapper."""
+    """Return a backbone with the named layers of every block wrapped."""
     backbone = pretrained()
     for block in backbone.blocks:
         for name in layers:
@@ -102,7 +102,7 @@ def wrapped(wrapper: Any, layers: tuple[str, ...]) -> Case:
 
 
 def biases_only() -> Case:
-    """BitFit: of the backbone only the biases are trained."""
+    """BitFit: only the biases of the backbone are trained."""
     model = Classifier(pretrained())
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.endswith("bias") or name.startswith("classifier"))
@@ -110,7 +110,7 @@ def biases_only() -> Case:
 
 
 def whole() -> Case:
-    """Everything is trained on, below a new head."""
+    """The whole backbone is trained further, with a new head."""
     return texts(Classifier(pretrained()).requires_grad_(True))
 
 

@@ -1,4 +1,4 @@
-"""A small encoder of texts, trained before: what the adapted networks are built upon."""
+"""A small pretrained text encoder: the base of the adapted networks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Block(nn.Module):
 
 
 class Backbone(nn.Module):
-    """A small encoder, initialized as BERT is, with logits of the classes of a text."""
+    """A small encoder, initialized like BERT, with logits for the classes of a text."""
 
     def __init__(self, blocks: int = 3) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Backbone(nn.Module):
 
 @lru_cache(maxsize=1)
 def checkpoint(steps: int = 100) -> dict[str, Tensor]:
-    """The weights after some steps of telling a text's words, the same whatever the seed, as a file's are."""
+    """Return the weights after some pretraining steps. They do not depend on the seed, like those of a file."""
     generator = draws.fixed(1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)

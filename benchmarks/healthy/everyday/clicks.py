@@ -1,4 +1,4 @@
-"""Healthy networks for click logs: dense features and a category for each of some fields."""
+"""Healthy networks for click logs: dense features and several categorical fields."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from ...nets import Case, Net
 from . import draws
 
-FIELDS = (100, 50, 20, 7)  # categories of each
+FIELDS = (100, 50, 20, 7)  # number of categories per field
 DENSE = 8
 
 
 def clicks(count: int = 128) -> tuple[Tensor, Tensor, Tensor]:
-    """Dense features, categories and whether it was clicked."""
+    """Return dense features, categories, and whether there was a click."""
     dense, fields = torch.randn(count, DENSE, generator=draws.fresh()), draws.categories(count, FIELDS)
     effects = [torch.randn(size, generator=draws.fixed(size)) for size in FIELDS]
     logit = 2 * draws.scores(dense, 1).squeeze(1) + sum(e[f] for e, f in zip(effects, fields.T, strict=True))
@@ -24,7 +24,7 @@ def clicks(count: int = 128) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class WideAndDeep(nn.Module):
-    """A linear model of the categories, its weights zero at first, beside an MLP upon their embeddings."""
+    """A linear model of the categories with zero initial weights, beside an MLP on their embeddings."""
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class WideAndDeep(nn.Module):
 
 
 class DLRM(nn.Module):
-    """Dot products between the embeddings and the dense features' MLP, initialized as the reference code does."""
+    """Dot products between the embeddings and the dense features' MLP, initialized like the reference code."""
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class DLRM(nn.Module):
 
 
 class FactorizationMachine(nn.Module):
-    """All fields in one table, their pairwise products by the square of the sum; Xavier, as is usual for it."""
+    """All fields in one table, pairwise products by the square of the sum; Xavier initialization, as usual."""
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Healthy networks that model how data are distributed: energies, codes, and weights with a posterior."""
+"""Healthy networks that model distributions: energies, codes, and weights with a posterior."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PIXELS = 64
 
 
 def rings(count: int = 128) -> Tensor:
-    """Four pairs of numbers, each on a noisy half circle: about standardized."""
+    """Return four pairs of numbers per sample, each on a noisy half circle, approximately standardized."""
     generator = draws.fresh()
     angle = pi * torch.rand(count, DIMENSIONS // 2, generator=generator)
     points = torch.stack([angle.cos() / 0.7, (angle.sin() - 0.64) / 0.32], -1).flatten(1)
@@ -24,7 +24,7 @@ def rings(count: int = 128) -> Tensor:
 
 
 class Variational(nn.Module):
-    """A VAE: logits of the pixels, mean and log variance of the code."""
+    """A VAE that returns logits of the pixels, and mean and log variance of the code."""
 
     def __init__(self, code: int = 8) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Variational(nn.Module):
 
 
 class Quantized(nn.Module):
-    """A VQ-VAE: four codes for each picture, found in a codebook of Kaiming's uniform size."""
+    """A VQ-VAE: four codes per image, from a codebook with Kaiming uniform initialization."""
 
     def __init__(self, codes: int = 64, width: int = 16) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Quantized(nn.Module):
 
 
 class BayesianLinear(nn.Module):
-    """Weights drawn anew each time from their mean-field posterior; its deviations start small."""
+    """Weights sampled in each pass from their mean-field posterior; its standard deviations start small."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class BayesianMLP(nn.Module):
 
 
 def energy_based() -> Case:
-    """Data, in the first half of the batch, shall have less energy than noise, and none much of it."""
+    """Data, in the first half of the batch, should have lower energy than noise, with a penalty on large energies."""
     model = nn.Sequential(
         nn.Linear(DIMENSIONS, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU(), nn.Linear(128, 1), nn.Flatten(0)
     )

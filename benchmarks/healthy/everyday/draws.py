@@ -1,4 +1,4 @@
-"""Batches for the everyday nets: small tasks with something to learn, drawn apart from the seed of the weights."""
+"""Batches for the everyday networks: small learnable tasks, independent of the seed of the weights."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ...nets import Case
 
 
 def fresh() -> Generator:
-    """What a batch is drawn with."""
+    """Return the generator of a batch."""
     return Generator().manual_seed(1)
 
 
 def fixed(seed: int) -> Generator:
-    """What a task's own numbers are drawn with: they are the same in every batch of it."""
+    """Return the generator of a task's fixed parameters, which are the same in every batch."""
     return Generator().manual_seed(seed)
 
 
 def classifying(model: nn.Module, batch: Any, labels: Tensor) -> Case:
-    """The logits' classes come last, whatever comes before them."""
+    """Return a case with cross-entropy. The last dimension of the logits is the classes."""
     return Case(model, batch, lambda logits: F.cross_entropy(logits.flatten(0, -2), labels.flatten()))
 
 
@@ -33,27 +33,27 @@ def regressing(model: nn.Module, batch: Any, targets: Tensor) -> Case:
 
 
 def scores(inputs: Tensor, outputs: int, seed: int = 7) -> Tensor:
-    """What a fixed random network of one hidden layer makes of the inputs, about unit variance."""
+    """Return the outputs of a fixed random network with one hidden layer, with about unit variance."""
     teacher = fixed(seed)
     hidden = torch.randn(inputs.shape[-1], 8, generator=teacher) / inputs.shape[-1] ** 0.5
     return (inputs @ hidden).tanh() @ torch.randn(8, outputs, generator=teacher) / 1.8
 
 
 def vectors(count: int = 64, features: int = 32, classes: int = 8) -> tuple[Tensor, Tensor]:
-    """Standard normal inputs and their classes."""
+    """Return standard normal inputs and their classes."""
     inputs = torch.randn(count, features, generator=fresh())
     return inputs, scores(inputs, classes).argmax(1)
 
 
 def measured(count: int = 64, features: int = 16, outputs: int = 1) -> tuple[Tensor, Tensor]:
-    """Standard normal inputs and noisy real targets of about unit variance."""
+    """Return standard normal inputs and noisy real targets with about unit variance."""
     generator = fresh()
     inputs = torch.randn(count, features, generator=generator)
     return inputs, scores(inputs, outputs) + 0.1 * torch.randn(count, outputs, generator=generator)
 
 
 def views(count: int = 64, features: int = 32, kinds: int = 16, noise: float = 0.4) -> tuple[Tensor, Tensor, Tensor]:
-    """Two noisy views of each sample, about standardized, and the kind that the samples are of."""
+    """Return two noisy, approximately standardized views of each sample, and the kind of each sample."""
     generator = fresh()
     kind = torch.randint(kinds, (count,), generator=generator)
     centre = torch.randn(kinds, features, generator=fixed(8))[kind]
@@ -64,7 +64,7 @@ def views(count: int = 64, features: int = 32, kinds: int = 16, noise: float = 0
 
 
 def sentences(count: int = 32, length: int = 24, vocabulary: int = 96) -> tuple[Tensor, Tensor]:
-    """Tokens of a chain in which each has two successors, one of them likelier, and the same one step on."""
+    """Return tokens of a chain in which each has two successors, one of them likelier, and the next tokens."""
     likely, other = (torch.randperm(vocabulary, generator=fixed(seed)) for seed in (4, 5))
     generator = fresh()
     chain = [torch.randint(vocabulary, (count,), generator=generator)]
@@ -75,7 +75,7 @@ def sentences(count: int = 32, length: int = 24, vocabulary: int = 96) -> tuple[
 
 
 def texts(count: int = 64, length: int = 24, vocabulary: int = 96, classes: int = 4) -> tuple[Tensor, Tensor]:
-    """Random tokens (0 is left to padding); the class is the one that the tokens' fixed votes add up to."""
+    """Return random tokens (0 is padding); the class is the sum of the tokens' fixed votes."""
     votes = torch.randn(vocabulary, classes, generator=fixed(11))
     tokens = torch.randint(1, vocabulary, (count, length), generator=fresh())
     return tokens, (votes - votes.mean(0))[tokens].sum(1).argmax(1)
@@ -86,7 +86,7 @@ def lengths(count: int, longest: int) -> Tensor:
 
 
 def waves(count: int = 32, length: int = 48, channels: int = 4, classes: int = 6) -> tuple[Tensor, Tensor]:
-    """Noisy sines ``(count, length, channels)`` of unit variance, and the class of their frequency."""
+    """Return noisy sines ``(count, length, channels)`` with unit variance, and the class of their frequency."""
     generator = fresh()
     kind = torch.randint(classes, (count,), generator=generator)
     phase = 2 * pi * torch.rand(count, 1, channels, generator=generator)
@@ -96,7 +96,7 @@ def waves(count: int = 32, length: int = 48, channels: int = 4, classes: int = 6
 
 
 def curves(count: int = 32, length: int = 48) -> Tensor:
-    """Seasonal curves ``(count, length)`` with a trend and noise, each of them standardized."""
+    """Return seasonal curves ``(count, length)`` with a trend and noise, each standardized."""
     generator = fresh()
     time = torch.arange(length) / 12
     trend, phase = (torch.randn(count, 1, generator=generator) for _ in range(2))
@@ -106,13 +106,13 @@ def curves(count: int = 32, length: int = 48) -> Tensor:
 
 
 def blobs(count: int = 64, size: int = 8) -> Tensor:
-    """Pictures ``(count, size * size)`` of two bright spots, between 0 and 1."""
+    """Return images ``(count, size * size)`` of two bright spots, between 0 and 1."""
     places = torch.rand(count, 2, 2, 1, generator=fresh()) * size
     spots = torch.exp(-((torch.arange(size) - places) ** 2) / 3)
     return (spots[:, :, 0, :, None] * spots[:, :, 1, None, :]).amax(1).flatten(1)
 
 
 def categories(count: int, sizes: Sequence[int]) -> Tensor:
-    """Category numbers ``(count, len(sizes))``, low ones the likelier."""
+    """Return category numbers ``(count, len(sizes))``; low ones are likelier."""
     uniform = torch.rand(count, len(sizes), generator=fresh())
     return (uniform**2 * torch.tensor(sizes)).long()

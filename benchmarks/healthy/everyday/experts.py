@@ -1,4 +1,4 @@
-"""Healthy networks of experts, which gates weigh or choose."""
+"""Healthy mixtures of experts, with soft or hard gates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FEATURES, CLASSES = 32, 8
 
 
 class SoftExperts(nn.Module):
-    """Every expert sees every sample; a softmax weighs what they say."""
+    """Every expert processes every sample; a softmax weights their outputs."""
 
     def __init__(self, experts: int = 6, width: int = 48) -> None:
         super().__init__()
@@ -23,12 +23,12 @@ class SoftExperts(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        said = torch.stack([expert(x) for expert in self.experts], 1)
-        return torch.einsum("be,bec->bc", self.gate(x).softmax(-1), said)
+        outputs = torch.stack([expert(x) for expert in self.experts], 1)
+        return torch.einsum("be,bec->bc", self.gate(x).softmax(-1), outputs)
 
 
 class TaskGates(nn.Module):
-    """Shared experts with a gate for each of two tasks (MMoE); gates without biases."""
+    """Shared experts with a gate for each of two tasks (MMoE); the gates have no biases."""
 
     def __init__(self, experts: int = 4, width: int = 32) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class TaskGates(nn.Module):
 
 
 class Switch(nn.Module):
-    """Routes each token to one of many experts; those that no token of the batch prefers are not called."""
+    """Routes each token to one of many experts; experts that no token selects are not called."""
 
     def __init__(self, width: int, experts: int, hidden: int) -> None:
         super().__init__()

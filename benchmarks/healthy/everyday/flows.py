@@ -1,4 +1,4 @@
-"""Healthy normalizing flows: couplings, rotations between them, and masked ones."""
+"""Healthy normalizing flows: couplings, rotations between them, and masked flows."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .densities import DIMENSIONS, rings
 
 
 def surprise(output: tuple[Tensor, Tensor]) -> Tensor:
-    """The negative log likelihood of a flow's code and log determinant."""
+    """Return the negative log likelihood from a flow's code and log determinant."""
     code, log_determinant = output
     return (0.5 * (code**2 + log(2 * pi)).sum(1) - log_determinant).mean()
 
 
 class Coupling(nn.Module):
-    """RealNVP's: half of the input scales and shifts the other half; the last layer starts at zero."""
+    """RealNVP's coupling: half of the input scales and shifts the other half; the last layer starts at zero."""
 
     def __init__(self, mask: Tensor, width: int = 64) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Coupling(nn.Module):
 
 
 class Rotation(nn.Module):
-    """A free matrix between couplings, orthogonal at first, as Glow's 1x1 convolution is."""
+    """An unconstrained matrix between couplings with orthogonal initialization, like Glow's 1x1 convolution."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class MaskedLinear(nn.Linear):
 
 
 class Autoregressive(nn.Module):
-    """MADE as a flow: each dimension is scaled and shifted by what those before it say."""
+    """MADE as a flow: the scale and shift of each dimension depend on the dimensions before it."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()

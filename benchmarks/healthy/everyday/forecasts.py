@@ -1,4 +1,4 @@
-"""Healthy forecasters of a curve's next part by its past."""
+"""Healthy forecasting networks that predict the next part of a curve."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAST, AHEAD = 48, 12
 
 
 class ResidualBlocks(nn.Module):
-    """N-BEATS, generic: every block explains a part of the past, which is taken from it, and of the future."""
+    """Generic N-BEATS: every block models a part of the past, which is subtracted, and of the future."""
 
     def __init__(self, blocks: int = 4, width: int = 64, basis: int = 16) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class ResidualBlocks(nn.Module):
 
 
 class Decomposed(nn.Module):
-    """DLinear: trend and season read by one linear layer each, all of whose weights start as a plain mean."""
+    """DLinear: one linear layer each for trend and season; all weights start as a plain mean."""
 
     def __init__(self, window: int = 13) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class TransposedBatchNorm(nn.BatchNorm1d):
 
 
 class PatchLayer(nn.Module):
-    """PatchTST's: attention and feed-forward, each added to its input below BatchNorm."""
+    """PatchTST's layer: attention and feed-forward, each added to its input before BatchNorm."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class PatchLayer(nn.Module):
 
 
 class Patched(nn.Module):
-    """Overlapping patches of the curve, standardized by itself, below a transformer; places uniform within 0.02."""
+    """Overlapping patches of a curve that is standardized by itself, then a transformer; positions uniform in 0.02."""
 
     def __init__(self, width: int = 64, patch: int = 8, stride: int = 4, layers: int = 3) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class Patched(nn.Module):
 
 
 class DeepAR(nn.Module):
-    """An LSTM that gives mean and deviation of each next value."""
+    """An LSTM that outputs mean and standard deviation of each next value."""
 
     def __init__(self, hidden: int = 40) -> None:
         super().__init__()

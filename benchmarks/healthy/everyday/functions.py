@@ -14,7 +14,7 @@ from . import draws
 
 
 class RadialBasis(nn.Module):
-    """Gaussians about samples of the data, a width for each, read linearly."""
+    """Gaussians centered at samples of the data, each with its own width, followed by a linear layer."""
 
     def __init__(self, samples: Tensor, outputs: int = 1) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class RadialBasis(nn.Module):
 
 
 class FourierFeatures(nn.Module):
-    """Sines and cosines of fixed random frequencies below an MLP (Tancik et al. 2020)."""
+    """Sines and cosines of fixed random frequencies, followed by an MLP (Tancik et al. 2020)."""
 
     def __init__(self, frequencies: int = 64, scale: float = 2.0, width: int = 128) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class FourierFeatures(nn.Module):
 
 
 class InputConvex(nn.Module):
-    """Convex in its input by positive weights, log-normal as Hoedt and Klambauer (2023) derived them for that."""
+    """Convex in its input due to positive weights, log-normal as derived by Hoedt and Klambauer (2023)."""
 
     def __init__(self, inputs: int = 8, width: int = 64, layers: int = 3) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class InputConvex(nn.Module):
 
 
 class Monotone(nn.Module):
-    """Rises with every input: exponentials of the parameters are the weights, about one over their number."""
+    """Increases with every input: weights are exponentials of the parameters, about one over the number of inputs."""
 
     def __init__(self, inputs: int = 8, width: int = 32) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class Monotone(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """Five networks at once by batched products, each with a mean and a variance (as in model-based control)."""
+    """Five networks computed by batched products, each with a mean and a variance (as in model-based control)."""
 
     def __init__(self, sizes: tuple[int, ...] = (16, 64, 64, 2), members: int = 5) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ def radial_basis() -> Case:
 
 
 def fourier_features() -> Case:
-    """Colours of a picture at random points of it."""
+    """Colors of an image at random points."""
     points = torch.rand(128, 2, generator=draws.fresh())
     turns = points @ (3 * torch.randn(2, 3, generator=draws.fixed(6)))
     return draws.regressing(FourierFeatures(), points, (2 * pi * turns).sin() / 2 + 0.5)

@@ -1,4 +1,4 @@
-"""Healthy networks whose tokens look at each other: a recommender, shared layers, a gate instead of attention."""
+"""Healthy networks that mix tokens: a recommender, shared layers, a gate instead of attention."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VOCABULARY, LENGTH, CLASSES = 96, 24, 4
 
 
 class SequentialRecommender(nn.Module):
-    """SASRec: what was bought so far scores what is bought next above what is not; Xavier for every matrix."""
+    """SASRec: scores the next purchase above other items, given the past ones; Xavier for every matrix."""
 
     def __init__(self, width: int = 48, blocks: int = 2) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class SequentialRecommender(nn.Module):
 
 
 class SharedLayers(nn.Module):
-    """ALBERT's: thin embeddings, one post-norm layer applied six times, a decoder tied to the embeddings."""
+    """ALBERT: small embeddings, one post-norm layer applied six times, a decoder tied to the embeddings."""
 
     def __init__(self, thin: int = 32, width: int = 64, times: int = 6) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class SharedLayers(nn.Module):
 
 
 class GatedBlock(nn.Module):
-    """gMLP's: places mix by a product with weights near zero and a bias of one, so that it starts as a plain MLP."""
+    """gMLP's block: positions are mixed by weights near zero and a bias of one, so it starts as a plain MLP."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def sequential_recommender() -> Case:
 
 
 def shared_layers() -> Case:
-    """Every seventh token is masked by token 0 and to be guessed."""
+    """Every seventh token is masked by token 0 and predicted."""
     tokens, _ = draws.sentences(32, LENGTH, VOCABULARY)
     masked = torch.rand(tokens.shape, generator=draws.fresh()) < 0.15
     labels = tokens.masked_fill(~masked, -100)

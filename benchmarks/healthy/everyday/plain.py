@@ -1,4 +1,4 @@
-"""Healthy feed-forward networks with something of their own: gates, normalization by activation, scaled branches."""
+"""Healthy feed-forward networks with special components: gates, self-normalization, scaled branches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FEATURES, CLASSES = 32, 8
 
 
 class Highway(nn.Module):
-    """Gates whose bias of -2 lets the input pass at first."""
+    """Gates with a bias of -2, which pass the input through initially."""
 
     def __init__(self, width: int = 50, layers: int = 20) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Highway(nn.Module):
 
 
 class SelfNormalizing(nn.Sequential):
-    """SELU wants weights of variance one over the inputs (LeCun), and its own dropout."""
+    """SELU needs LeCun initialization (variance 1 / inputs) and its own dropout."""
 
     def __init__(self, width: int = 64, layers: int = 8) -> None:
         body: list[nn.Module] = []
@@ -60,7 +60,7 @@ class Maxout(nn.Module):
 
 
 class ReZeroMLP(nn.Module):
-    """Twelve branches, each behind a number that starts at zero."""
+    """Twelve branches, each multiplied by a scalar that starts at zero."""
 
     def __init__(self, width: int = 64, blocks: int = 12) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class ReZeroMLP(nn.Module):
 
 
 class FixupBlock(nn.Module):
-    """No norm: numbers added and multiplied; He's weights over the root of the depth, and zero at the end."""
+    """No norm, but scalar biases and scales; He weights divided by the square root of the depth, the last ones zero."""
 
     def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class FixupBlock(nn.Module):
 
 
 class FixupMLP(nn.Module):
-    """Its classifier starts at zero, too."""
+    """The classifier starts at zero, too."""
 
     def __init__(self, width: int = 64, blocks: int = 10) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ class GatedBlock(nn.Module):
 
 
 def gated(gate: str, std: float | None) -> nn.Module:
-    """With a ``std`` all the weights are normal, as LLaMA's are; else PyTorch's."""
+    """With ``std`` all weights are normal, like LLaMA's; otherwise PyTorch's default."""
     blocks = [GatedBlock(64, gate) for _ in range(6)]
     model = nn.Sequential(nn.Linear(FEATURES, 64), *blocks, nn.RMSNorm(64), nn.Linear(64, CLASSES, bias=False))
     for name, weight in model.named_parameters():
@@ -137,7 +137,7 @@ def gated(gate: str, std: float | None) -> nn.Module:
 
 
 def glu_mlp() -> nn.Module:
-    """Plain layers, each halved by ``nn.GLU``, under weights of Xavier."""
+    """Plain layers, each halved by ``nn.GLU``, with Xavier weights."""
     model = nn.Sequential(
         nn.Linear(FEATURES, 128), nn.GLU(), nn.LayerNorm(64), nn.Linear(64, 128), nn.GLU(), nn.LayerNorm(64),
         nn.Linear(64, CLASSES),
@@ -149,7 +149,7 @@ def glu_mlp() -> nn.Module:
 
 
 def kaiming_mlp() -> nn.Module:
-    """Ten layers of He's weights without any norm."""
+    """Ten layers with He weights and without normalization."""
     model = nn.Sequential()
     for i in range(10):
         model.extend([nn.Linear(FEATURES if i == 0 else 128, 128), nn.ReLU(inplace=True)])

@@ -1,4 +1,4 @@
-"""Healthy agents for PPO, orthogonal as its reference implementations have them."""
+"""Healthy PPO agents, with orthogonal initialization as in the reference implementations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def orthogonal(layer: nn.Module, gain: float = 2**0.5, bias: float = 0.0) -> nn.
 
 
 def clipped(old: Tensor, advantages: Tensor, returns: Tensor) -> Callable[[tuple[Tensor, Tensor, Tensor]], Tensor]:
-    """PPO's loss of new log probabilities, entropies and values."""
+    """Return PPO's loss of new log probabilities, entropies and values."""
 
     def loss(output: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         log_probability, entropy, values = output
@@ -34,7 +34,7 @@ def clipped(old: Tensor, advantages: Tensor, returns: Tensor) -> Callable[[tuple
 
 
 class Agent(nn.Module):
-    """PPO with two tanh networks: orthogonal, the policy's last layer with a gain of 0.01."""
+    """PPO with two tanh networks: orthogonal weights, the policy's last layer with a gain of 0.01."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Agent(nn.Module):
 
 
 class ContinuousAgent(Agent):
-    """The same for continuous actions: the mean from the network, the deviation a parameter of its own."""
+    """The agent for continuous actions: the network outputs the mean, the standard deviation is a parameter."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class ContinuousAgent(Agent):
 
 
 class ScreenAgent(nn.Module):
-    """PPO on four stacked screens: one convolutional trunk below both heads."""
+    """PPO on four stacked screens: one convolutional trunk for both heads."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,14 +86,14 @@ class ScreenAgent(nn.Module):
 
 
 def experience(count: int = 64) -> tuple[Tensor, Tensor, Tensor]:
-    """Observations, what each of the actions is worth, and the actions taken at random."""
+    """Return observations, the value of each action, and random actions."""
     observations = torch.randn(count, OBSERVATIONS, generator=draws.fresh())
     worth = draws.scores(observations, ACTIONS)
     return observations, worth, torch.randint(ACTIONS, (count,), generator=draws.fresh())
 
 
 def on_policy(model: nn.Module, observations: Tensor, worth: Tensor, actions: Tensor) -> Case:
-    """The probabilities that the actions were taken with are those of the network itself, as in a first update."""
+    """The old action probabilities are the network's own, as in a first update."""
     taken = worth.gather(1, actions[:, None]).squeeze(1) if actions.ndim == 1 else (worth * actions).sum(1)
     advantages = (taken - taken.mean()) / taken.std()
     with torch.no_grad():
@@ -112,7 +112,7 @@ def continuous_ppo() -> Case:
 
 
 def screen_ppo() -> Case:
-    """Four copies of a picture of bright spots, each dimmer than the next."""
+    """Four copies of an image of bright spots with decreasing brightness."""
     screens = draws.blobs(64, 36).view(64, 1, 36, 36) * torch.tensor([64, 128, 192, 255.0]).view(1, 4, 1, 1)
     quarters = F.adaptive_avg_pool2d(screens[:, 3:] / 255, 2).flatten(1)
     worth = (quarters - quarters.mean()) / quarters.std()

@@ -15,7 +15,7 @@ USERS, ITEMS = 100, 50
 
 
 def suits(users: Tensor, items: Tensor) -> Tensor:
-    """How well the items suit the users, by fixed tables of low rank."""
+    """Return the match of users and items, from fixed tables of low rank."""
     tastes, traits = (torch.randn(size, 3, generator=draws.fixed(size)) for size in (USERS, ITEMS))
     appeal = torch.randn(ITEMS, generator=draws.fixed(5))
     return (tastes[users] * traits[items]).sum(-1) / 2 + appeal[items]
@@ -28,7 +28,7 @@ def pairs(count: int = 128) -> tuple[Tensor, Tensor]:
 
 
 class MatrixFactorization(nn.Module):
-    """Biased factors that start small, squashed into the range of the ratings."""
+    """Biased factors that start small, mapped to the range of the ratings."""
 
     def __init__(self, factors: int = 32) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class MatrixFactorization(nn.Module):
 
 
 class Ranking(nn.Module):
-    """Scores of an item that was chosen and of one that was not, for a ranking loss (BPR)."""
+    """Scores of a chosen item and of another one, for a ranking loss (BPR)."""
 
     def __init__(self, factors: int = 64) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Ranking(nn.Module):
 
 
 class NeuralCollaborativeFilter(nn.Module):
-    """A product of factors beside an MLP, both read by one layer (NeuMF), initialized as published."""
+    """A product of factors beside an MLP, followed by one layer (NeuMF), initialized as published."""
 
     def __init__(self, factors: int = 16, layers: int = 3) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class NeuralCollaborativeFilter(nn.Module):
 
 
 class TwoTower(nn.Module):
-    """Each tower an embedding and an MLP; cosines of all users with all items of the batch over a temperature."""
+    """An embedding and an MLP per tower; cosines of all users with all items of the batch over a temperature."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ def neural_collaborative_filter() -> Case:
 
 
 def two_tower() -> Case:
-    """Each user is drawn with the item, of all, that suits best but for some noise."""
+    """Each user is paired with the item that matches best, up to noise."""
     users, _ = pairs(64)
     fit = suits(users[:, None], torch.arange(ITEMS)[None])
     items = (fit + torch.randn(fit.shape, generator=draws.fresh())).argmax(1)

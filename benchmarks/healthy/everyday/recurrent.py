@@ -13,7 +13,7 @@ VOCABULARY, LENGTH = 96, 24
 
 
 class ElmanClassifier(nn.Module):
-    """``nn.RNN`` on a series; with ``identity`` the ReLU network of Le et al., whose state matrix is the identity."""
+    """``nn.RNN`` on a series; with ``identity`` the ReLU network of Le et al., with an identity state matrix."""
 
     def __init__(self, identity: bool, channels: int = 4, hidden: int = 64, classes: int = 6) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class ElmanClassifier(nn.Module):
 
 
 class GRUClassifier(nn.Module):
-    """Orthogonal state weights and Xavier's input weights, as Keras has them; packed sequences."""
+    """Orthogonal state weights and Xavier input weights, as in Keras; packed sequences."""
 
     def __init__(self, hidden: int = 64) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class GRUClassifier(nn.Module):
 
 
 class AttentiveLSTM(nn.Module):
-    """A bidirectional LSTM with its forget gates' biases at one, pooled by attention with a learned query."""
+    """A bidirectional LSTM with forget gate biases of one, pooled by attention with a learned query."""
 
     def __init__(self, hidden: int = 48) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class AttentiveLSTM(nn.Module):
 
 
 class LanguageModel(nn.Module):
-    """PyTorch's example: embeddings uniform within 0.1, which the decoder shares if tied."""
+    """PyTorch's example: embeddings uniform in 0.1, optionally tied to the decoder."""
 
     def __init__(self, cell: type[nn.RNNBase], tied: bool, width: int = 96) -> None:
         super().__init__()

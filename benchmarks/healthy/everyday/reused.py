@@ -1,4 +1,4 @@
-"""Healthy networks whose weights are made by others or used again: hypernetworks, equilibria, an ODE."""
+"""Healthy networks with generated or reused weights: hypernetworks, equilibria, an ODE."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FEATURES, CLASSES = 32, 8
 
 
 class HyperNetwork(nn.Module):
-    """A context's embedding makes the weights of a small network, as large as Kaiming's by hyperfan-in."""
+    """A context embedding generates the weights of a small network, at the scale of Kaiming's by hyperfan-in."""
 
     def __init__(self, contexts: int = 8, size: int = 16, hidden: int = 32) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class HyperNetwork(nn.Module):
 
 
 class Equilibrium(nn.Module):
-    """A fixed point found without gradients, and one step from it with them (Jacobian-free backpropagation)."""
+    """A fixed point computed without gradients, and one step from it with them (Jacobian-free backpropagation)."""
 
     def __init__(self, width: int = 64, steps: int = 25) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Equilibrium(nn.Module):
 
 
 class Unrolled(nn.Module):
-    """One layer applied ten times, its input put in each time."""
+    """One layer applied ten times, with the input added each time."""
 
     def __init__(self, width: int = 64, steps: int = 10) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Unrolled(nn.Module):
 
 
 class Ode(nn.Module):
-    """Euler's steps along a small vector field, whose weights are normal with deviation 0.1 (torchdiffeq's demo)."""
+    """Euler steps along a small vector field with normal weights of std 0.1 (torchdiffeq's demo)."""
 
     def __init__(self, dimensions: int = 4, steps: int = 20) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def classifier(model: nn.Module) -> Case:
 
 
 def hypernetwork() -> Case:
-    """The target depends upon the context by a mask on the inputs."""
+    """The target depends on the context, which masks the inputs."""
     inputs, context = torch.randn(128, FEATURES, generator=draws.fresh()), draws.categories(128, (8,))[:, 0]
     masks = (torch.rand(8, FEATURES, generator=draws.fixed(1)) < 0.3).float()
     slopes = torch.randn(FEATURES, generator=draws.fixed(2))
@@ -111,7 +111,7 @@ def hypernetwork() -> Case:
 
 
 def ode() -> Case:
-    """Two damped spirals, of which the true states are known at each step."""
+    """Two damped spirals with known states at each step."""
     state = torch.randn(64, 4, generator=draws.fresh())
     turn = torch.tensor([[-0.1, 2.0], [-2.0, -0.1]])
     times = torch.arange(1, 21) / 10

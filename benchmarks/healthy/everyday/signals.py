@@ -1,4 +1,4 @@
-"""Healthy networks for series: convolutions through time."""
+"""Healthy networks for series: convolutions over time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHANNELS, CLASSES = 4, 6
 
 
 class TemporalBlock(nn.Module):
-    """Two dilated causal convolutions under weight norm beside a path that fits the channels (TCN)."""
+    """Two dilated causal convolutions with weight norm, and a shortcut that matches the channels (TCN)."""
 
     def __init__(self, inputs: int, outputs: int, dilation: int) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class TemporalConvolutions(nn.Module):
 
 
 class WaveNet(nn.Module):
-    """Gated dilated convolutions with skips to the output, Xavier's weights; logits of the next quantized sample."""
+    """Gated dilated convolutions with skips to the output, Xavier weights; logits of the next quantized sample."""
 
     def __init__(self, levels: int = 64, width: int = 24, layers: int = 8) -> None:
         super().__init__()
@@ -72,14 +72,14 @@ class WaveNet(nn.Module):
 
 
 def wave_net() -> Case:
-    """A wave in 64 steps of mu-law."""
+    """A wave in 64 mu-law levels."""
     wave = (draws.curves(16, 65) / 3).clamp(-1, 1)
     levels = ((wave.sign() * torch.log1p(63 * wave.abs()) / log(64) + 1) / 2 * 63).round().long()
     return draws.classifying(WaveNet(), levels[:, :-1], levels[:, 1:])
 
 
 def fully_convolutional() -> nn.Module:
-    """Convolutions with BatchNorm and a mean over time (Wang et al. 2017), its weights as Keras's."""
+    """Convolutions with BatchNorm and a mean over time (Wang et al. 2017), initialized as in Keras."""
     layers: list[nn.Module] = []
     for inputs, outputs, size in ((CHANNELS, 32, 7), (32, 64, 5), (64, 32, 3)):
         layers += [nn.Conv1d(inputs, outputs, size, padding="same"), nn.BatchNorm1d(outputs), nn.ReLU()]

@@ -1,4 +1,4 @@
-"""Healthy networks that learn a function on every edge (KAN), by splines or by Gaussians."""
+"""Healthy networks with a learned function on every edge (KAN), from splines or Gaussians."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import draws
 
 
 class SplineLayer(nn.Module):
-    """A learned cubic B-spline on every edge beside SiLU's (KAN, as the efficient implementation has it)."""
+    """A learned cubic B-spline on every edge in addition to SiLU (KAN, like the efficient implementation)."""
 
     def __init__(self, inputs: int, outputs: int, intervals: int = 5, order: int = 3) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class SplineLayer(nn.Module):
 
 
 class RadialKAN(nn.Module):
-    """The fast variant: LayerNorm, Gaussians on a grid and a linear layer of truncated normal weights."""
+    """The fast variant: LayerNorm, Gaussians on a grid, and a linear layer with truncated normal weights."""
 
     def __init__(self, inputs: int, outputs: int, grids: int = 8) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Healthy state space models of series: diagonal ones by convolution, selective ones step by step."""
+"""Healthy state space models for series: diagonal ones by convolution, selective ones step by step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHANNELS, CLASSES = 4, 6
 
 
 class DiagonalKernel(nn.Module):
-    """S4D-Lin: decays of a half, frequencies at multiples of pi, steps log-uniform from 0.001 to 0.1."""
+    """S4D-Lin: decays of 0.5, frequencies at multiples of pi, steps log-uniform from 0.001 to 0.1."""
 
     def __init__(self, width: int, states: int = 32) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class DiagonalStateSpace(nn.Module):
 
 
 class SelectiveStateSpace(nn.Module):
-    """Mamba's mixer: decays 1 to N, D one, and steps of 0.001 to 0.1 by the bias below a softplus."""
+    """Mamba's mixer: decays 1 to N, D one, and steps of 0.001 to 0.1 from the bias before a softplus."""
 
     def __init__(self, width: int, states: int = 8, rank: int = 4) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class SelectiveStateSpace(nn.Module):
 
 
 class StateSpaceClassifier(nn.Module):
-    """Residual layers of either kind: S4D ones with LayerNorm behind, Mamba's with RMSNorm before."""
+    """Residual layers of either kind: S4D with LayerNorm after it, Mamba with RMSNorm before it."""
 
     def __init__(self, selective: bool, width: int = 32, layers: int = 3) -> None:
         super().__init__()

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from ...nets import Case, Net
 from . import draws
 
-SIZES = (20, 8, 5)  # categories of each column
+SIZES = (20, 8, 5)  # number of categories per column
 NUMBERS = 10
 
 
 def table(count: int = 64, outputs: int = 1) -> tuple[Tensor, Tensor, Tensor]:
-    """Standardized numbers, categories and targets of about unit variance."""
+    """Return standardized numbers, categories and targets with about unit variance."""
     numbers, kinds = torch.randn(count, NUMBERS, generator=draws.fresh()), draws.categories(count, SIZES)
     effects = (torch.randn(size, outputs, generator=draws.fixed(size)) for size in SIZES)
     added = sum(effect[kind] for effect, kind in zip(effects, kinds.T, strict=True))
@@ -24,7 +24,7 @@ def table(count: int = 64, outputs: int = 1) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class TabularMLP(nn.Module):
-    """Embeddings that start small, BatchNorm on the numbers and behind each layer, as fastai has it."""
+    """Embeddings that start small, BatchNorm on the numbers and after each layer, as in fastai."""
 
     def __init__(self, outputs: int = 2) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class FTBlock(nn.Module):
 
 
 class FTTransformer(nn.Module):
-    """Every column a token, beside one that is read out; tokens uniform within one over the root of the width."""
+    """A token per column and a class token; tokens are uniform in one over the square root of the width."""
 
     def __init__(self, width: int = 64, blocks: int = 3, heads: int = 4) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class FTTransformer(nn.Module):
 
 
 class TabularResNet(nn.Module):
-    """Pre-norm blocks with BatchNorm and a wide hidden layer, at PyTorch's defaults."""
+    """Pre-norm blocks with BatchNorm and a wide hidden layer, with PyTorch's defaults."""
 
     def __init__(self, width: int = 64, blocks: int = 4) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Healthy networks for more than one number a sample: quantiles, survival, several tasks."""
+"""Healthy networks with several outputs per sample: quantiles, survival, several tasks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ QUANTILES = (0.1, 0.5, 0.9)
 
 
 class SharedBottom(nn.Module):
-    """One trunk, a head for each task; the tasks' uncertainties are learned along with them."""
+    """One trunk with a head per task; the tasks' uncertainties are learned, too."""
 
     def __init__(self, width: int = 128) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class SharedBottom(nn.Module):
 
 
 def quantile_regression() -> Case:
-    """The pinball loss of three quantiles at once."""
+    """The pinball loss of three quantiles."""
     inputs, target = draws.measured(128, NUMBERS)
     model = nn.Sequential(nn.Linear(NUMBERS, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3))
     levels = torch.tensor(QUANTILES)
@@ -47,7 +47,7 @@ def quantile_regression() -> Case:
 
 
 def events(count: int = 128) -> tuple[Tensor, Tensor, Tensor]:
-    """Covariates, durations whose hazard they govern, and whether the event was seen before the study ended."""
+    """Return covariates, durations with a hazard that depends on them, and whether the event was observed."""
     covariates = torch.randn(count, NUMBERS, generator=draws.fresh())
     waited = -torch.rand(count, generator=draws.fresh()).clamp(min=1e-6).log()
     duration = waited * (-1.5 * draws.scores(covariates, 1)[:, 0]).exp()
@@ -55,7 +55,7 @@ def events(count: int = 128) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def cox_survival() -> Case:
-    """DeepSurv: a self-normalizing MLP under Cox's partial likelihood."""
+    """DeepSurv: a self-normalizing MLP with Cox's partial likelihood."""
     covariates, duration, seen = events()
     model = nn.Sequential(
         nn.Linear(NUMBERS, 32), nn.BatchNorm1d(32), nn.SELU(), nn.Dropout(0.1),

@@ -1,4 +1,4 @@
-"""Healthy networks that read text without recurrence: bags and convolutions."""
+"""Healthy networks for text without recurrence: bags and convolutions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VOCABULARY, LENGTH, CLASSES = 96, 24, 4
 
 
 class FastText(nn.Module):
-    """The mean of the words' vectors, read linearly, on texts laid end to end with their offsets."""
+    """The mean of the word vectors and a linear layer, on concatenated texts with offsets."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class FastText(nn.Module):
 
 
 class SkipGram(nn.Module):
-    """word2vec: input vectors uniform within a half over the width, output vectors zero."""
+    """word2vec: input vectors uniform in 0.5 / width, output vectors zero."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class SkipGram(nn.Module):
 
 
 class TextCNN(nn.Module):
-    """Kim's: windows of three, four and five words, the strongest of each filter."""
+    """Kim's network: windows of three, four and five words, max pooling per filter."""
 
     def __init__(self, width: int = 64, filters: int = 32) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class TextCNN(nn.Module):
 
 
 class CharacterCNN(nn.Module):
-    """Characters as indicators below stacked convolutions (Zhang et al. 2015), at PyTorch's defaults."""
+    """One-hot characters and stacked convolutions (Zhang et al. 2015), with PyTorch's defaults."""
 
     def __init__(self, alphabet: int = 40, filters: int = 64) -> None:
         super().__init__()
@@ -79,13 +79,13 @@ def fast_text() -> Case:
 
 
 def skip_gram() -> Case:
-    """The word that follows against five drawn at random."""
+    """The next word against five random ones."""
     tokens, following = draws.sentences(64, 1, VOCABULARY)
     noise = torch.randint(VOCABULARY, (64, 5), generator=draws.fresh())
-    wanted = F.one_hot(torch.zeros(64, dtype=torch.long), 6).float()
+    target = F.one_hot(torch.zeros(64, dtype=torch.long), 6).float()
     loss = nn.BCEWithLogitsLoss(reduction="sum")
     batch = {"centre": tokens[:, 0], "candidates": torch.cat([following, noise], 1)}
-    return Case(SkipGram(), batch, lambda logits: loss(logits, wanted) / 64)
+    return Case(SkipGram(), batch, lambda logits: loss(logits, target) / 64)
 
 
 def character_cnn() -> Case:

@@ -1,4 +1,4 @@
-"""Healthy recurrent networks that give a sequence for a sequence: a translator and a tagger."""
+"""Healthy recurrent networks that map a sequence to a sequence: a translator and a tagger."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VOCABULARY, LENGTH = 96, 24
 
 
 class Translator(nn.Module):
-    """A GRU reads the source, another writes the target and looks back by additive attention (Bahdanau)."""
+    """A GRU encoder, and a GRU decoder with additive attention (Bahdanau)."""
 
     def __init__(self, hidden: int = 64) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Translator(nn.Module):
 
 
 class Tagger(nn.Module):
-    """BiLSTM-CRF: scores of the tags at each place and of one following another, uniform within 0.1."""
+    """BiLSTM-CRF: scores of the tags at each position and of transitions, uniform in 0.1."""
 
     def __init__(self, tags: int = 5, hidden: int = 48) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Tagger(nn.Module):
         )
 
     def forward(self, tokens: Tensor, lengths: Tensor, tags: Tensor) -> Tensor:
-        """The negative log likelihood of each sentence's tags."""
+        """Return the negative log likelihood of each sentence's tags."""
         packed = pack_padded_sequence(self.embedding(tokens), lengths, batch_first=True, enforce_sorted=False)
         states, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=tokens.shape[1])
         emitted = self.emit(states)
@@ -65,21 +65,21 @@ class Tagger(nn.Module):
 
 
 def padded(count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Texts cut to their lengths."""
+    """Return texts of different lengths, padded with 0."""
     tokens, labels = draws.texts(count, LENGTH, VOCABULARY)
     lengths = draws.lengths(count, LENGTH)
     return tokens.masked_fill(torch.arange(LENGTH) >= lengths[:, None], 0), lengths, labels
 
 
 def translator() -> Case:
-    """The target is the source with every token renamed, its own last token given at each place."""
+    """The target is the source with renamed tokens; the decoder receives the previous target token."""
     source, _ = draws.sentences(32, 12, VOCABULARY)
     renamed = torch.randperm(VOCABULARY, generator=draws.fixed(1))[source]
     return draws.classifying(Translator(), (source, F.pad(renamed[:, :-1], (1, 0))), renamed)
 
 
 def tagger() -> Case:
-    """The tag of a token depends upon it and the one before."""
+    """The tag of a token depends on it and on the token before it."""
     tokens, lengths, _ = padded(32)
     classes = torch.randint(5, (2, VOCABULARY), generator=draws.fixed(3))
     tags = (classes[0][tokens] + (classes[1][tokens.roll(1, 1)] > 2).long()).clamp(max=4)

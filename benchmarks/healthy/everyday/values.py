@@ -1,4 +1,4 @@
-"""Healthy actors and critics that learn off policy, initialized as their reference implementations do."""
+"""Healthy off-policy actors and critics, initialized like their reference implementations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ATOMS = 51
 
 
 def fan_in(layer: nn.Linear, bound: float | None = None) -> nn.Linear:
-    """Uniform within one over the root of the inputs, or within the bound."""
+    """Initialize uniformly in one over the square root of the inputs, or in ``bound``."""
     bound = bound or layer.in_features**-0.5
     nn.init.uniform_(layer.weight, -bound, bound)
     nn.init.uniform_(layer.bias, -bound, bound)
@@ -23,7 +23,7 @@ def fan_in(layer: nn.Linear, bound: float | None = None) -> nn.Linear:
 
 
 class SoftActor(nn.Module):
-    """SAC's Gaussian actor, squashed by tanh, at PyTorch's defaults: the action and its log probability."""
+    """SAC's Gaussian actor, squashed by tanh, with PyTorch's defaults: the action and its log probability."""
 
     def __init__(self, width: int = 128) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Dueling(nn.Module):
 
 
 class DeterministicActor(nn.Module):
-    """DDPG's actor: the last layer within 3e-3, so that no action is saturated at first."""
+    """DDPG's actor: the last layer is uniform in 3e-3, so no action is saturated initially."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class DeterministicActor(nn.Module):
 
 
 class DeterministicCritic(nn.Module):
-    """DDPG's critic: the actions come in at the second layer."""
+    """DDPG's critic: the actions are an input of the second layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ def sac_actor() -> Case:
 
 
 def returned(observations: Tensor, actions: Tensor) -> Tensor:
-    """A return that depends upon both."""
+    """A return that depends on observations and actions."""
     return draws.scores(torch.cat([observations, actions], 1), 1, seed=9) + observations[:, :1] / 2
 
 

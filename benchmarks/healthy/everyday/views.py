@@ -1,4 +1,4 @@
-"""Healthy networks that learn by comparing: triplets, contrast, predicted views, prototypes, two modalities."""
+"""Healthy networks with contrastive objectives: triplets, contrast, predicted views, prototypes, two modalities."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def encoder(width: int = 128, outputs: int = 64) -> nn.Sequential:
 
 
 class Siamese(nn.Module):
-    """The same encoder on both sides; a linear layer judges how far apart they are."""
+    """The same encoder for both inputs; a linear layer predicts their distance."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Triplet(nn.Module):
 
 
 class Contrast(nn.Module):
-    """SimCLR: an encoder and a projector with BatchNorm, the last one without a bias."""
+    """SimCLR: an encoder and a projector with BatchNorm, the last one without bias."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Contrast(nn.Module):
 
 
 class PredictedViews(nn.Module):
-    """SimSiam: each view predicts the projection of the other, which gets no gradient."""
+    """SimSiam: each view predicts the projection of the other view, which gets no gradient."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class PredictedViews(nn.Module):
 
 
 class TwoModalities(nn.Module):
-    """CLIP's heads: projections without biases, cosines times a learned scale that starts at one over 0.07."""
+    """CLIP's heads: projections without biases, cosines multiplied by a learned scale that starts at 1 / 0.07."""
 
     def __init__(self, width: int = 64, shared: int = 32) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ def predicted_views() -> Case:
 
 
 def prototypes() -> Case:
-    """A few-shot episode: eight ways, four shots; queries by their distances to the means of the shots."""
+    """A few-shot episode: eight ways, four shots; queries are classified by distances to the means of the shots."""
     left, right, kind = draws.views(256, kinds=8, noise=1.0)
     shots = torch.cat([(kind == way).nonzero()[:8, 0] for way in range(8)])
     samples = torch.stack([left[shots], right[shots]], 1).view(8, 16, FEATURES)
@@ -151,7 +151,7 @@ def prototypes() -> Case:
 
 
 def two_modalities() -> Case:
-    """The words number where the picture lies on each of four directions."""
+    """The words encode the position of the image in each of four directions."""
     pictures, _ = draws.vectors()
     places = (pictures @ torch.randn(FEATURES, 4, generator=draws.fixed(2)) / FEATURES**0.5 * 4 + 8).long().clamp(0, 15)
     words = places + 16 * torch.arange(4)
