@@ -1,4 +1,4 @@
-"""pytest plugin: the fixture ``init_health``, checks by ``--inithealth-target`` without a test, a summary.
+"""pytest plugin: the fixture ``init_health``, checks by ``--inithealth-target`` without a test, and a summary.
 
 Every pytest run imports this file, so it imports torch and the rest of the package only when it is used.
 """
@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="package.module:name|path/file.py:name",
-        help="check this model, as `inithealth check` does, with no test written; may be given several times",
+        help="check this model like `inithealth check`, without a test; may be given several times",
     )
     group.addoption("--inithealth-input", action="append", default=[], metavar="8,3,224,224[:dtype]", help="its input")
     group.addoption(
@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--inithealth-loss", metavar="NAME", help="its loss: cross_entropy, or package.module:function")
     group.addoption("--inithealth-select", metavar="CODES", help="judge only these rules")
-    group.addoption("--inithealth-ignore", metavar="CODES", help="judge all rules but these")
+    group.addoption("--inithealth-ignore", metavar="CODES", help="skip these rules")
     group.addoption("--inithealth-fail-on", choices=("error", "warning", "info", "never"), help="what fails a test")
     parser.addini("inithealth_target", "models that are always checked", type="args", default=[])
     parser.addini("inithealth_select", "rules that are judged", type="args", default=[])

@@ -14,14 +14,14 @@ from inithealth.suggest import unknown
 if TYPE_CHECKING:
     from inithealth.rules.base import Rule
 
-# Dense while symmetry breaks and warm-up runs, then sparse: a drifting layer shows at any of these.
+# Dense while symmetry breaks and during warm-up, then sparse: drift is visible at any later step.
 _EARLY = 10
 _LATER = frozenset({20, 50, 100, 200, 500, 1000})
 _SCHEDULES = ("start", "every")
 
 
 def _refuse_blank(value: Any) -> Any:
-    """Convert one word to a tuple; refuse a blank one, which would be a prefix of every code."""
+    """Convert one word to a tuple; reject a blank one, which would be a prefix of every code."""
     words = (value,) if isinstance(value, str) else value
     if isinstance(words, (list, tuple)) and any(isinstance(word, str) and not word.strip() for word in words):
         raise ValueError("a blank word names no rule and no layer")
@@ -47,10 +47,10 @@ class _Strict(BaseModel):
 class Override(_Strict):
     """Options and ignored rules of some layers.
 
-    A finding is judged by the options of all overrides that cover its root-cause layer; where several set one option,
-    the last one counts. An option that acts in several rules does so there too: with another
-    ``pretrained-weights.max_random_edge`` for some layers, every rule decides by it which layers are trained, for its
-    findings on those layers.
+    A finding is judged by the options of all overrides that cover its root-cause layer; if several set an option, the
+    last one is used. This includes options that affect several rules: with another
+    ``pretrained-weights.max_random_edge`` for some layers, every rule uses it to decide which of these layers are
+    trained.
     """
 
     layers: Words = Field(min_length=1, description="names, or patterns such as 'blocks.*.norm*'")
@@ -77,7 +77,7 @@ class Suppression(_Strict):
 class Settings(_Strict):
     """Schedule, selection of rules and their options.
 
-    Unknown keys, rules and options are refused with the nearest known name (``pydantic.ValidationError``, a
+    Unknown keys, rules and options are rejected with the nearest valid name (``pydantic.ValidationError``, a
     ``ValueError``).
     """
 
@@ -98,7 +98,7 @@ class Settings(_Strict):
     suppress: tuple[Suppression, ...] = Field((), description="intentional findings, each with a reason")
 
     def watches(self, step: int) -> bool:
-        """Whether that step (0 is the one before any optimizer step) is watched."""
+        """Return whether a step is watched. Step 0 is before any optimizer step."""
         if self.until is not None and step > self.until:
             return False
         if self.schedule == "every":
@@ -108,25 +108,25 @@ class Settings(_Strict):
         return step % self.schedule == 0
 
     def finished(self, step: int) -> bool:
-        """Whether no step from that one on is watched."""
+        """Return whether no step from this one on is watched."""
         last = max(_LATER) if self.schedule == "start" else None
         return any(end is not None and step > end for end in (self.until, last))
 
     def over(self, step: int) -> str:
-        """Why no step from that one on is watched, and what to set to watch it; "" where some are."""
+        """Return why no step from this one on is watched, and which setting changes that; "" if some are."""
         if not self.finished(step):
             return ""
         return f"not watched: step {step} is past the last of the schedule: set schedule='every' and until=None"
 
     def selects(self, code: str, name: str) -> bool:
-        """Whether the rule of that code and name is judged."""
+        """Return whether the rule with that code and name is selected."""
         wanted = not self.select or matches_rule(self.select, code, name)
         return wanted and not matches_rule(self.ignore, code, name)
 
     @field_validator("schedule", "until", "sample_bytes", mode="before")
     @classmethod
     def _no_switch(cls, value: Any) -> Any:
-        if isinstance(value, bool):  # True would pass for the number 1
+        if isinstance(value, bool):  # True would be accepted as the number 1
             raise ValueError(f"a number of steps or bytes, not {value}")
         return value
 
@@ -164,7 +164,7 @@ class Settings(_Strict):
         return tuple(rule for rule in self.configured_rules(overrides) if self.selects(rule.code, rule.name))
 
     def configured_rules(self, overrides: Sequence[Override] = ()) -> tuple[Rule, ...]:
-        """Return all rules likewise: the options of one that is not selected may act in others."""
+        """Return all rules with their options, which may affect other rules even if their own rule is not selected."""
         from inithealth.rules.catalogue import catalogue
 
         self._refuse_unknown()
@@ -174,20 +174,20 @@ class Settings(_Strict):
 
 
 def matches_rule(words: tuple[str, ...], code: str, name: str) -> bool:
-    """Whether any of the words is the rule's name, its code or the code's beginning."""
+    """Return whether any of the words is the rule's name, its code or a prefix of its code."""
     return any(name == word or code.startswith(word.upper()) for word in words)
 
 
 def settings_of(
     given: Settings | Mapping[str, Any] | None, keywords: Mapping[str, Any] | None = None, also: Sequence[str] = ()
 ) -> Settings:
-    """Return the settings given, with those written as keywords over them.
+    """Return the given settings, overridden by those given as keywords.
 
     Args:
-        also: other keywords of the caller, among which the nearest name is looked for too.
+        also: other keywords of the caller, which are included in the search for the nearest name.
 
     Raises:
-        ValueError: an unknown setting, with the nearest name, or a value that does not fit.
+        ValueError: an unknown setting, with the nearest valid name, or an invalid value.
     """
     for word in keywords or ():
         if word not in Settings.model_fields:

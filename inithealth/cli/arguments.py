@@ -14,7 +14,7 @@ _WORDS = {"true": True, "false": False, "null": None, "none": None}
 
 
 def parsed(texts: Sequence[str]) -> dict[str, Any]:
-    """The values by name: Python literals, true, false and null, else strings. Raises BadInput."""
+    """Return the values by name: Python literals, true, false and null; other text is a string. Raises BadInput."""
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -32,10 +32,10 @@ def _value(text: str) -> Any:
 
 
 def refuse_misfits(name: str, function: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Raises BadInput for an argument that the function does not take, and for one that is missing."""
+    """Raise BadInput for an argument that the function does not accept, or a required one that is missing."""
     try:
         parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # of code that is not Python
+    except (TypeError, ValueError):  # a function that is not written in Python has no signature
         return
     takes = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):

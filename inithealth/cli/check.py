@@ -34,9 +34,9 @@ class Request:
     """The options of one check.
 
     Attributes:
-        target: None where the configuration names the model.
+        target: None if the configuration specifies the model.
         inputs: the shapes of random inputs.
-        arguments: ``name=value`` for what makes the model.
+        arguments: ``name=value`` arguments of the class or function that creates the model.
     """
 
     target: str | None
@@ -50,7 +50,7 @@ class Request:
 
 
 def run(options: argparse.Namespace) -> int:
-    output, settings = Output.of(options), chosen(options)  # what was mistyped is reported before anything is built
+    output, settings = Output.of(options), chosen(options)  # report invalid options before anything is built
     request = Request(
         target=options.target,
         inputs=options.input,
@@ -65,9 +65,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def report_of(request: Request, settings: Settings) -> Report:
-    """The report of a target: of the worst of several initializations. Raises BadInput."""
+    """Return the report of a target: the worst of several initializations. Raises BadInput."""
     if request.optimizer is not None:
-        kind_of(request.optimizer)  # a misspelled one is reported before anything is built
+        kind_of(request.optimizer)  # report an invalid name before anything is built
     arguments = parsed(request.arguments)
     config = None if request.model_config is None else read(request.model_config)
     named = request.target or request.model_config or "the model"
@@ -120,7 +120,7 @@ def _built(target: Target, seed: int, loss: Any) -> Subject:
 
 @contextmanager
 def _garbage_shown() -> Iterator[None]:
-    """Within, uninitialized memory is NaN, so that a forgotten initialization is always found."""
+    """Fill uninitialized memory with NaN in the context, so that missing initializations are always found."""
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
@@ -142,7 +142,7 @@ def _judged(name: str, subject: Subject, batch: Any, request: Request, settings:
 
 
 def _advice(error: BaseException, request: Request) -> str:
-    """Return what to type, if the error shows it."""
+    """Return a command or option that fixes the error, if the error shows it; else ""."""
     shapes = list(request.inputs)
     if not shapes:
         return ""
@@ -164,7 +164,7 @@ def _typed(shapes: list[str], dtype: str = "") -> str:
 
 
 def _worst(reports: list[Report]) -> Report:
-    """Return the report with the worst findings; those of the others become a note."""
+    """Return the report with the worst findings; a note summarizes the others."""
     if len(reports) == 1:
         return reports[0]
     seed = max(range(len(reports)), key=lambda place: (_badness(reports[place]), -place))

@@ -55,7 +55,7 @@ def theirs(doing: str, call: Callable[..., T], *args: Any) -> T:
 
 @contextmanager
 def guarded(doing: str) -> Iterator[None]:
-    """Within, output of the user's code goes to stderr, and its errors are shown and raised as BadInput."""
+    """In the context, redirect output of the user's code to stderr; show its errors and raise them as BadInput."""
     try:
         with redirect_stdout(sys.stderr):
             yield

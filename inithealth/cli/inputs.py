@@ -1,4 +1,4 @@
-"""The batch of a check: random of a given shape, from a data module, or from the target."""
+"""The batch of a check: random inputs of a given shape, a data module, or the target's own batch."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ _TWO = 2  # values of an integer input of a model without embeddings
 
 
 def batch_of(subject: Subject, data: str | None, shapes: Sequence[str]) -> Any:
-    """Return the batch or loader given, else that of the target. Raises BadInput if there is none."""
+    """Return the given batch or loader, else that of the target. Raises BadInput if there is none."""
     if data is not None and shapes:
         raise BadInput("give --data or --input, not both: each is a batch")
     if data is not None:
         return data_of(data, load(data))
     if shapes:
         rows = [module.num_embeddings for module in subject.model.modules() if isinstance(module, nn.Embedding)]
-        # With a loss the last of several may be its target: small numbers are a class of every classifier.
-        ids = min(rows, default=_TWO)  # integers that every embedding knows
+        # With a loss, the last of several inputs may be its target: small integers are valid classes of every
+        # classifier.
+        ids = min(rows, default=_TWO)  # integers that are valid for every embedding
         last = min(ids, _TWO) if subject.loss is not None and len(shapes) > 1 else ids
         inputs = (*(_random(text, ids) for text in shapes[:-1]), _random(shapes[-1], last))
         return inputs if len(inputs) > 1 else inputs[0]
@@ -59,7 +60,7 @@ def example(model: nn.Module) -> str:
 
 
 def _random(text: str, values: int) -> Tensor:
-    """``8,3,224,224[:dtype]``: normal numbers; integers below a number of values."""
+    """Return random data for ``8,3,224,224[:dtype]``: normal numbers, or integers below ``values``."""
     match = _SHAPE.fullmatch(text)
     if match is None:
         raise BadInput(f"--input {text!r}: write sizes and perhaps a dtype, as in 8,3,224,224 or 8,128:int64")
@@ -74,7 +75,7 @@ def _random(text: str, values: int) -> Tensor:
 
 
 def data_of(name: str, found: Any) -> Any:
-    """A LightningDataModule, a loader or a batch; a class or function is called for one of them."""
+    """Return a LightningDataModule, a loader or a batch; a class or function that creates one is called."""
     if isinstance(found, type) or (callable(found) and not isinstance(found, _BATCHES)):
         with guarded(f"taking a batch of {name}"):
             found = found()

@@ -1,4 +1,4 @@
-"""Models of well-known libraries by name, with random weights and a random batch."""
+"""Models of well-known libraries, given by name, with random weights and a random batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Made = tuple[nn.Module, Any]
 
 
 def _needed(name: str) -> Any:
-    """The library. Raises BadInput where it is not installed."""
+    """Return the library. Raises BadInput if it is not installed."""
     try:
         return import_module(name)
     except ModuleNotFoundError:
@@ -38,7 +38,7 @@ def _torchvision(name: str, arguments: Mapping[str, Any]) -> Made:
     if name not in models.list_models():
         raise BadInput(unknown("model of torchvision", name, models.list_models()))
     size = (3, 299, 299) if name == "inception_v3" else _PICTURE
-    alone = {"weights_backbone": None} if _has_backbone(name) else {}  # else it is downloaded
+    alone = {"weights_backbone": None} if _has_backbone(name) else {}  # otherwise its weights are downloaded
     return models.get_model(name, **{"weights": None, **alone, **arguments}), torch.randn(_BATCH, *size)
 
 
@@ -47,7 +47,7 @@ def _has_backbone(name: str) -> bool:
 
 
 def _transformers(name: str, arguments: Mapping[str, Any]) -> Made:
-    """A class (``BertForMaskedLM``), or a model type (``bert``); the arguments are its configuration's."""
+    """Return a model given its class (``BertForMaskedLM``) or model type (``bert``); arguments configure it."""
     library = _needed("transformers")
     if hasattr(library, name):
         kind = getattr(library, name)

@@ -1,4 +1,4 @@
-"""``package.module:name``, ``package.module.name``, ``path/file.py:name`` -> the object."""
+"""Loads an object from ``package.module:name``, ``package.module.name`` or ``path/file.py:name``."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from inithealth.suggest import nearest, unknown
 
 
 def load(name: str) -> Any:
-    """The object of that name; of a module or file without a name, its only model. Raises BadInput."""
+    """Return the object with that name; for a module or file without a name, its only model. Raises BadInput."""
     place, colon, path = name.rpartition(":") if ":" in name else (name, "", "")
     if not place or (colon and not path):
         raise _no_target(name)
     if "" not in sys.path:
-        sys.path.insert(0, "")  # as `python -m` does: what is in this folder can be imported
+        sys.path.insert(0, "")  # like `python -m`: modules in the current folder can be imported
     if place.endswith(".py") or "/" in place or os.sep in place:
         found: Any = _of_file(Path(place))
     elif colon:
@@ -46,7 +46,7 @@ def _no_target(name: str) -> BadInput:
 
 
 def _along(name: str) -> tuple[ModuleType, str]:
-    """The module that a dotted name begins with, and the rest of the name."""
+    """Return the module at the beginning of a dotted name, and the rest of the name."""
     first, *parts = name.split(".")
     if not parts and find_spec(first) is None:
         raise _no_target(name)
@@ -79,7 +79,7 @@ def _near(module: str) -> str:
 
 
 def _of_file(path: Path) -> ModuleType:
-    """The module of a file, under its package's name where it is in a package: relative imports work there."""
+    """Return the module of a file. In a package it has its full name, so relative imports work."""
     if not path.is_file():
         near = nearest(path.stem, [each.stem for each in path.parent.glob("*.py")])
         raise BadInput(f"no file {path}{f'; did you mean {near}.py?' if near else ' in this folder'}")
@@ -89,10 +89,10 @@ def _of_file(path: Path) -> ModuleType:
         parts.insert(0, folder.name)
         folder = folder.parent
     if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))  # as `python path/file.py` does: the files beside it can be imported
+        sys.path.insert(0, str(folder))  # like `python path/file.py`: files in the same folder can be imported
     if len(parts) > 1 or not parts:
         return _imported(".".join(parts))
-    for name in (path.stem, f"{path.stem}_file"):  # another module may have the name already
+    for name in (path.stem, f"{path.stem}_file"):  # another module may already use the name
         loaded = sys.modules.get(name)
         if loaded is None:
             return theirs(f"importing {path.name}", _executed, name, path)
@@ -115,7 +115,7 @@ def _executed(name: str, path: Path) -> ModuleType:
 
 
 def _only_model(name: str, module: ModuleType) -> Any:
-    """The module's only model or model class. Raises BadInput with the names to choose from."""
+    """Return the module's only model or model class. Raises BadInput that lists the candidates."""
     models = {
         key: value
         for key, value in vars(module).items()

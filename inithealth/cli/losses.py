@@ -1,4 +1,4 @@
-"""``--loss cross_entropy``, ``--loss module:function``: the loss that a model is trained with."""
+"""``--loss cross_entropy``, ``--loss module:function``: the loss function of the training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from inithealth.suggest import unknown
 
 
 def loss_of(text: str | None) -> Any:
-    """A function of torch.nn.functional, or one of the user's; a class is made without arguments. Raises BadInput."""
+    """Return a function of torch.nn.functional or a user-defined one; a class is instantiated. Raises BadInput."""
     if text is None:
         return None
     if any(mark in text for mark in ":./"):

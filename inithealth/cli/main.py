@@ -1,4 +1,4 @@
-"""The commands and their options; each command is imported only when it runs, so that ``--help`` is fast."""
+"""The commands and their options. Each command is imported only when it runs, which keeps ``--help`` fast."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("inithealth: stopped", file=sys.stderr)
-        return 130  # a shell's status of an interrupted program
-    except BrokenPipeError:  # as with `| head`
+        return 130  # the usual exit status of an interrupted program
+    except BrokenPipeError:  # for example with `| head`
         sys.stderr.close()
         return 0
 
@@ -87,7 +87,7 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="append",
         default=[],
         metavar="8,3,224,224[:dtype]",
-        help="a random input, as 32,20:int64 for integers; repeat it for each argument, and for the target of --loss",
+        help="shape of a random input, 32,20:int64 for integers; repeat it for each argument and the target of --loss",
     )
     check.add_argument(
         "--loss",
@@ -104,7 +104,7 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     report = commands.add_parser("report", help="a saved report in any format", epilog=_EXIT_STATUS)
-    report.add_argument("report", metavar="REPORT.json", help="what InitHealth(report_path=...) has written")
+    report.add_argument("report", metavar="REPORT.json", help="file written by InitHealth(report_path=...)")
     _add_output(report)
 
 
@@ -115,7 +115,7 @@ def _add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     diff.add_argument("old", metavar="OLD.json")
     diff.add_argument("new", metavar="NEW.json")
     diff.add_argument("--output-format", choices=("table", "json"), default="table")
-    diff.add_argument("--exit-zero", action="store_true", help="exit with 0 whatever became worse")
+    diff.add_argument("--exit-zero", action="store_true", help="always exit 0")
 
 
 def _add_selection(command: argparse.ArgumentParser) -> None:

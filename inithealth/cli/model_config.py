@@ -1,4 +1,4 @@
-"""``--model-config config.yaml``: a model, and perhaps its data, of a LightningCLI or Hydra configuration."""
+"""``--model-config config.yaml``: a model, and optionally its data, from a LightningCLI or Hydra configuration."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from inithealth.cli.errors import BadInput
 from inithealth.cli.locations import load
 
-_CALLED_LATER = (Optimizer, LRScheduler)  # the model calls them with its parameters
+_CALLED_LATER = (Optimizer, LRScheduler)  # the model instantiates them with its parameters
 _OWN_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_"}
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
-    """Reads 1e-3 as a number, which YAML 1.1 takes for a string."""
+    """Reads 1e-3 as a number; in YAML 1.1 it is a string."""
 
 
 _Loader.add_implicit_resolver(
@@ -31,12 +31,12 @@ _Loader.add_implicit_resolver(
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What a configuration says of a model.
+    """The model section of a configuration.
 
     Attributes:
-        name: of its class; None where only arguments are given.
-        arguments: of the class, with the objects in them not yet made.
-        data: makes the data module or loader; None where there is none.
+        name: name of the model class; None if there are only arguments.
+        arguments: arguments of the class, with nested objects not yet instantiated.
+        data: creates the data module or loader; None if the configuration has none.
     """
 
     name: str | None
@@ -44,12 +44,12 @@ class ModelConfig:
     data: Callable[[], Any] | None = None
 
     def made_arguments(self) -> dict[str, Any]:
-        """The arguments with new objects for what has a class path of its own."""
+        """Return the arguments, with new objects for values that have a class path."""
         return {key: made(value) for key, value in self.arguments.items()}
 
 
 def read(file: str) -> ModelConfig:
-    """The ``model`` section, or the whole file where it is one. Raises BadInput."""
+    """Read the ``model`` section, or the whole file if it is one. Raises BadInput."""
     try:
         text = Path(file).read_text(encoding="utf-8")
         content = yaml.load(text, _Loader)
@@ -69,7 +69,7 @@ def read(file: str) -> ModelConfig:
 
 
 def _parts(value: Any) -> tuple[str, dict[str, Any]] | None:
-    """The class path and the arguments; None for what is a plain value."""
+    """Return the class path and the arguments; None for a plain value."""
     if isinstance(value, Mapping) and "class_path" in value:
         return str(value["class_path"]), dict(value.get("init_args") or {})
     if isinstance(value, Mapping) and "_target_" in value:
@@ -78,7 +78,7 @@ def _parts(value: Any) -> tuple[str, dict[str, Any]] | None:
 
 
 def made(value: Any) -> Any:
-    """The value with an object for each class path in it. Raises BadInput for an unknown one."""
+    """Return the value with an object for each class path in it. Raises BadInput for an unknown class."""
     parts = _parts(value)
     if parts is None:
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""``sgd``, ``adam:0.001``: the optimizer that a model is to be trained with, as it is typed."""
+"""``--optimizer sgd``, ``--optimizer adam:0.001``: the optimizer of the training."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def optimizer_of(text: str | None, model: nn.Module) -> Optimizer | None:
     kind, rate = kind_of(text)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trainable:
-        return None  # the check says so
+        return None  # `check` raises an error for a model without trainable parameters
     return kind(trainable, lr=rate if rate is not None else 0.01 if kind is SGD else 1e-3)  # type: ignore[call-arg]

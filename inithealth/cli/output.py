@@ -1,4 +1,4 @@
-"""Where a report goes: formats, files, the step's summary, the baseline; and the exit status."""
+"""The output of a report: formats, files, GitHub's step summary, the baseline, and the exit status."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _SUMMARY = "GITHUB_STEP_SUMMARY"  # a file that GitHub shows as Markdown
 class Output:
     """The validated output options."""
 
-    places: dict[str, str | None]  # format -> file; None is what is printed
+    places: dict[str, str | None]  # format -> file; None is stdout
     known: Baseline | None
     new_baseline: str | None
     fail_on: Literal["error", "warning", "info", "never"] | None
     exit_zero: bool
-    verbose: bool  # every row of the table
+    verbose: bool  # a row for each layer in the table
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Output:
@@ -42,12 +42,12 @@ class Output:
         return cls(places, known, options.write_baseline, options.fail_on, options.exit_zero, options.verbose)
 
     def finish(self, report: Report) -> int:
-        """Write the report in every format asked for. Returns the exit status."""
+        """Write the report in every requested format. Returns the exit status."""
         if self.fail_on is not None:
             report = report.model_copy(update={"fail_on": self.fail_on})
         report = self._without_known(report)
         texts = {place: self._text(report, name, place) for name, place in self.places.items()}
-        for place, text in texts.items():  # files first: what is printed is the last word
+        for place, text in texts.items():  # write files before stdout
             if place is not None:
                 _write(Path(place), f"{text}\n")
         if None in texts:
@@ -100,5 +100,5 @@ def _append(path: Path, text: str) -> None:
     try:
         with path.open("a", encoding="utf-8") as file:
             file.write(f"{text}\n")
-    except OSError as error:  # GitHub's file, not the user's: no reason to fail
+    except OSError as error:  # an error in GitHub's summary file must not fail the check
         print(f"inithealth: no step summary: {error.strerror or error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""A line on stderr that says what is running, if it takes longer than two seconds."""
+"""Prints on stderr what is running, if it takes longer than two seconds."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def page(rule: type[Rule]) -> str:
-    """What the rule checks, why it matters, how to fix, when to ignore; each option with its default and meaning."""
+    """Return the rule's documentation, and each option with its default and meaning."""
     options = [line for name, field in rule.model_fields.items() for line in _option(name, field)]
     settings = [f"## Options\n[tool.inithealth.rules.{rule.name}]", *options] if options else []
     return "\n".join(
@@ -38,7 +38,7 @@ def page(rule: type[Rule]) -> str:
 
 
 def _option(name: str, field: FieldInfo) -> list[str]:
-    """The option as it is written in pyproject.toml, with its unit; its meaning under it."""
+    """Return the option as it is written in pyproject.toml with its unit, followed by its meaning."""
     unit = unit_of(field)
     indent = "    "
     meaning = textwrap.wrap(

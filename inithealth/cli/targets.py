@@ -26,13 +26,13 @@ class Subject:
 
 @dataclass(frozen=True)
 class Target:
-    """Where models come from.
+    """The source of models.
 
     Attributes:
-        name: as it was typed.
-        make: a new subject; the same one each time where the target is a model already.
-        fresh: whether each is initialized anew.
-        code: the function or class that makes it, to point at.
+        name: the name as given on the command line.
+        make: creates a new subject; returns the same one each time if the target is a model.
+        fresh: whether each subject has a new initialization.
+        code: the function or class that creates it, used as source location.
     """
 
     name: str
@@ -42,10 +42,10 @@ class Target:
 
 
 def find(name: str | None, arguments: Mapping[str, Any] | None = None, config: ModelConfig | None = None) -> Target:
-    """The target of that name, else of the configuration. Raises BadInput where there is none.
+    """Return the target with that name, or that of the configuration. Raises BadInput if there is none.
 
     Args:
-        arguments: of the class or function, over those of the configuration.
+        arguments: arguments of the class or function; they override those of the configuration.
     """
     name = name if name is not None else config.name if config is not None else None
     if name is None:
@@ -71,7 +71,7 @@ def find(name: str | None, arguments: Mapping[str, Any] | None = None, config: M
 
 
 def _subject(name: str, made: Any) -> Subject:
-    """Return the parts of what a factory returned. Raises BadInput if there is no model."""
+    """Return model, batch and loss from what a factory returned. Raises BadInput if there is no model."""
     parts = tuple(made) if isinstance(made, (tuple, list)) else (made,)
     if not 1 <= len(parts) <= 3 or not isinstance(parts[0], nn.Module):
         returned = ", ".join(type(part).__name__ for part in parts) or "nothing"

@@ -1,4 +1,4 @@
-"""What a small batch cannot show: how outputs differ between samples, and which units no input opens."""
+"""Limits of a small batch: differences between samples, and units that no input activates."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from inithealth.evidence.wording import count, span
 from inithealth.layer_kinds import PROJECTIONS
 from inithealth.recording import Layer, Measurement, Recording
 
-ENOUGH = 8  # rows of outputs (samples, or samples x positions) from which directions and dead units can be judged
+ENOUGH = 8  # output rows (samples, or samples x positions) needed to judge directions and dead units
 
 
 def too_few(recording: Recording) -> list[tuple[Layer, int]]:
-    """Return the layers with at least as many units whose outputs have fewer rows, with their number.
+    """Return the layers with fewer output rows than needed, although they have as many units, and their row counts.
 
-    Empty where the batch is large enough: an expert of many, or a squeeze, has few rows of its own. It is too small
-    where the first layer has few, or where a head has only one.
+    The result is empty if the batch is large enough: a single expert or a squeeze layer may have few rows of its own.
+        The batch is too small if the first layer has few rows, or if a head has only one.
     """
     rows = [
         (layer, found)
@@ -26,7 +26,7 @@ def too_few(recording: Recording) -> list[tuple[Layer, int]]:
 
 
 def _rows(layer: Layer, m: Measurement) -> int | None:
-    """Rows of a layer's output; None for a layer that is not judged by them."""
+    """Return the rows of a layer's output; None for a layer that is not judged by them."""
     if m.output is None or layer.kind not in PROJECTIONS or layer.weight is None or layer.unit_axis is None:
         return None
     units = layer.weight.shape[layer.unit_axis]
@@ -34,7 +34,7 @@ def _rows(layer: Layer, m: Measurement) -> int | None:
 
 
 def unmeasured(recording: Recording) -> tuple[str, ...]:
-    """Return what the batch is too small for, and what batch is not; one line, or none."""
+    """Return a line that explains what cannot be judged with this batch; empty if the batch is large enough."""
     few = too_few(recording)
     if not few:
         return ()

@@ -164,7 +164,7 @@ def _initializer(layer: Layer, weight: Weight, factor: float) -> tuple[str, str]
 
 
 def _as_torch_counts(weight: Weight) -> bool:
-    """Whether torch.nn.init computes the same fan_in; it does not for transposed weights."""
+    """Return whether torch.nn.init computes the same fan_in; it does not for transposed weights."""
     return weight.fan_in is None or math.prod(weight.shape[1:]) == weight.fan_in
 
 

@@ -1,4 +1,4 @@
-"""What a layer's weight std and gain are expected to be: what people compare the measured values with."""
+"""The expected weight std and gain of each layer, which the layer table shows next to the measured values."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _UNSCALED = "unscaled-residual"
 SCALE_RULES: Final = frozenset(
     {"weight-scale", _UNSCALED, "zero-weights", "constant-weights", "uninitialised-weights", "non-finite-weights"}
 )
-_TOLERANCE = 1.25  # times the target or below it: a measured gain varies by that much from batch to batch
+_TOLERANCE = 1.25  # factor of tolerance: a measured gain varies this much between batches
 
 
 class Targets:
-    """The expected std of each layer's weight, and the expected gain.
+    """The expected weight std and the expected gain of each layer.
 
     Args:
-        layers: of the network.
-        found: names of the rules that found something in a layer, by its name.
+        layers: all layers of the network.
+        found: names of the rules that found something in a layer, by layer name.
     """
 
     def __init__(self, layers: Iterable[Layer], found: Mapping[str, Collection[str]]) -> None:
@@ -39,10 +39,10 @@ class Targets:
         self._peers = {scale_role(peers[0]): _median_size(peers) for peers in grouped(right, scale_role)}
 
     def std(self, layer: Layer) -> Target:
-        """The std that keeps the signal's size; ``FREE`` where many scales do.
+        """Return the std that preserves the signal's rms; ``FREE`` if many scales do.
 
-        Where a rule found a wrong scale, it is what the rule expects: the std of the layer's peers, or the scaling of
-        residual branches by their number. None if that, or what the layer feeds, is not known.
+        If a rule found a wrong scale, return the std that the rule expects: that of the layer's peers, or the one
+            scaled by the number of residual branches. None if that, or what the layer feeds, is not known.
         """
         size, rules = weight_size(layer), self._found.get(layer.name, ())
         if size is None:
@@ -55,9 +55,9 @@ class Targets:
         return FREE if _is_free(layer) else None if _is_unknown(layer) else layer.wants
 
     def gain(self, layer: Layer) -> Target:
-        """The gain that keeps the signal's size through the layer's activation; ``FREE`` where the scale is free.
+        """Return the gain that preserves the signal's rms through the activation; ``FREE`` if many scales do.
 
-        Where a rule found a wrong scale, it is that of the expected std. None for layers without a gain, such as
+        If a rule found a wrong scale, return the gain of the expected std. None for layers without a gain, such as
         embeddings, and if it is not known what the layer feeds.
         """
         if layer.kind not in MATRICES:
@@ -71,7 +71,7 @@ class Targets:
 
 
 def is_outside(value: float, target: Target) -> bool:
-    """Whether a value differs from a target that is a number by more than chance."""
+    """Return whether a value differs from a numeric target by more than chance."""
     return isinstance(target, float) and not target / _TOLERANCE <= value <= target * _TOLERANCE
 
 
@@ -86,7 +86,7 @@ def weight_size(layer: Layer) -> float | None:
         return math.nan
     if layer.kind in ELEMENTWISE:
         return layer.weight.rms
-    return 0.0 if layer.weight.constant else layer.weight.std  # without what rounding makes of a constant
+    return 0.0 if layer.weight.constant else layer.weight.std  # removes the rounding error of a constant
 
 
 def _median_size(layers: Iterable[Layer]) -> float:
@@ -94,7 +94,7 @@ def _median_size(layers: Iterable[Layer]) -> float:
 
 
 def _is_free(layer: Layer) -> bool:
-    """Whether many scales are healthy: a norm, a skip or gates limit what the scale does, or only the loss follows."""
+    """Return whether many scales are healthy: a norm, a skip or gates bound the effect, or only the loss follows."""
     if layer.kind == "rnn" or layer.kind not in MATRICES or not layer.called:
         return True
     has_norm = layer.normed or layer.reads_norm or layer.feeds == "norm"
@@ -102,5 +102,5 @@ def _is_free(layer: Layer) -> bool:
 
 
 def _is_unknown(layer: Layer) -> bool:
-    """Whether it is not known what the output is used for, as without a graph."""
+    """Return whether it is not known what the output feeds, for example without a graph."""
     return layer.feeds == "unknown" and layer.activation is None

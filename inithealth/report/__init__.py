@@ -1,1 +1,1 @@
-"""What is made of a finished report: output formats, comparisons with saved reports. Nothing is measured or judged."""
+"""Output formats of a finished report, and comparisons with saved reports. Nothing is measured or judged here."""

@@ -1,4 +1,4 @@
-"""Which layers of a report are causes, and which rules found something in them."""
+"""The root-cause layers of a report, and the rules that found something in them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from inithealth.recording import Layer
 
 
 def rules_of_causes(report: Report) -> dict[str, frozenset[str]]:
-    """Return the names of the rules that found something in each root-cause layer, by the layer's name.
+    """Return the names of the rules that found something in each root-cause layer, by layer name.
 
-    Layers of a finding that is suppressed or only informs are left out, and those in which a finding only follows from
-    a cause elsewhere.
+    Suppressed and info findings are left out, and so are layers in which a finding is only a consequence of a cause
+    elsewhere.
     """
     causes, layers = _alarming(report), _by_module(report)
     found = {layer.name: frozenset([cause.rule]) for cause in causes for layer in _meant(cause, layers)}
@@ -32,7 +32,7 @@ def first_layers(report: Report) -> list[Layer]:
 
 
 def _meant(finding: Finding, layers: Mapping[str, Sequence[Layer]]) -> Iterator[Layer]:
-    """The layers of the modules that a finding names; of a module with several, those that its message names."""
+    """Yield the layers of the modules in a finding; for a module with several layers, those in its message."""
     said = set(re.split(r"[\s,:;()]+", finding.message))
     for module in finding.layers:
         named = [layer for layer in layers.get(module, ()) if layer.name in said]

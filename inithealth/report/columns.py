@@ -1,4 +1,4 @@
-"""The quantities of a layer: how each is called, read and written, what it is compared with and who judges it."""
+"""The quantities of a layer: how each is read and formatted, its target, and the rules that judge it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from inithealth.evidence.wording import number
 from inithealth.layer_kinds import MATRICES
 from inithealth.recording import Layer, Measurement, Signal
 
-_SAME = 1.1  # largest over smallest value that are written as one number
+_SAME = 1.1  # largest over smallest value up to which values are shown as one number
 _VARIOUS = "several"
-# Names of the rules whose cause may be a scale that the rule itself does not judge.
+# Names of the rules whose cause may be a scale that the rule does not judge itself.
 _SYMPTOMS = frozenset(
     {
         "vanishing-activations",
@@ -28,7 +28,7 @@ _SYMPTOMS = frozenset(
         "loss-at-init",
     }
 )
-RANGE = ".."  # between the smallest and the largest value of several layers
+RANGE = ".."  # separates the smallest and the largest value of several layers
 
 Read = Callable[[Layer, Measurement], Any]
 
@@ -38,17 +38,17 @@ class Column:
     """One quantity of a layer.
 
     Attributes:
-        field: of the JSON's layers or measurements: the one without which there is no value.
-        heading: of the column of the table.
-        read: the value, a number or a text; None if there is none, or if it was not measured.
-        meaning: what the value is; the table's legend gives it if there is one.
-        write: the text of a number.
+        field: field of the JSON's layers or measurements; without it there is no value.
+        heading: heading of the column.
+        read: returns the value, a number or a text; None if there is none, or if it was not measured.
+        meaning: description of the value for the table's legend; empty if it needs none.
+        write: formats a number.
         missing: the text if there is no value.
-        is_text: whether the table aligns it to the left, as words are.
-        target: what the value of a layer is expected to be.
-        rules: names of the rules that judge the quantity: values in which one of them found something are marked.
-        symptoms: names of rules that it may be the cause of: then values outside their target are marked.
-        is_optional: whether the table has it only if a rule found something in it.
+        is_text: whether the column is aligned to the left.
+        target: returns the expected value of a layer.
+        rules: names of the rules that judge the quantity; values are marked if one of them found something.
+        symptoms: names of rules whose cause it may be; then values outside their target are marked.
+        is_optional: whether the column is shown only if a rule found something in it.
     """
 
     field: str
@@ -64,7 +64,7 @@ class Column:
     is_optional: bool = False
 
     def text(self, values: Sequence[Any]) -> str:
-        """Return the text of one layer's value, or of several layers' values: the one they share, or their range."""
+        """Return the text of one layer's value, or of several layers' values: the common value, or the range."""
         known = [value for value in values if value is not None]
         if not known:
             return self.missing
@@ -82,7 +82,7 @@ class Column:
 
 @dataclass(frozen=True)
 class SignalSize:
-    """How the size of one of a layer's signals is read; the signal also has how many elements are not finite."""
+    """Reads the size of one of a layer's signals, which also has the number of non-finite elements."""
 
     signal: Callable[[Measurement], Signal | None]
     size: Callable[[Signal], float]
@@ -97,7 +97,7 @@ GRADIENT_NORM = SignalSize(lambda m: m.gradient, lambda signal: signal.norm)
 
 
 def _finite(read: SignalSize) -> Read:
-    """The size, or NaN if an element is not finite, which the size leaves out."""
+    """Return the size, or NaN if an element is not finite; the size itself ignores such elements."""
 
     def size(layer: Layer, m: Measurement) -> float | None:
         signal = read.signal(m)
@@ -174,7 +174,7 @@ SATURATED = Column(
     rules=frozenset({"saturated-units"}),
     is_optional=True,
 )
-# Those of the layer table after the name, from left to right.
+# Columns of the layer table after the name, from left to right.
 TABLE = (SHAPE, SCHEME, FEEDS, STD, GAIN, OUTPUT, GRADIENT, RANK, DEAD, SATURATED)
-# Those that a narrow table leaves out, in this order; those in which a rule found something at last.
+# Columns that a narrow table omits, in this order; columns with findings are omitted last.
 LEFT_OUT = (SHAPE, FEEDS, GRADIENT, OUTPUT, SCHEME, GAIN)

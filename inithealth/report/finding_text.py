@@ -1,4 +1,4 @@
-"""The parts of a finding as text, which each format arranges and escapes in its own way."""
+"""The parts of a finding as text. Each format arranges and escapes them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from inithealth.layer_names import is_position
 
 
 def title(finding: Finding | Skipped) -> str:
-    """``IH103 zero-weights``."""
+    """Return ``IH103 zero-weights``."""
     return f"{finding.code} {finding.rule}"
 
 
 def headline(finding: Finding) -> str:
-    """``IH103 zero-weights: what was found``."""
+    """Return ``IH103 zero-weights: what was found``."""
     return f"{title(finding)}: {finding.message}"
 
 
 def located(finding: Finding) -> str:
-    """``IH103 zero-weights in fc1``: with its root-cause layer."""
+    """Return ``IH103 zero-weights in fc1``, with the root-cause layer."""
     if not finding.layers:
         return title(finding)
     name = finding.layers[0]
@@ -25,7 +25,7 @@ def located(finding: Finding) -> str:
 
 
 def details(cause: Finding) -> dict[str, str]:
-    """What is known of a cause besides its headline, by label, in reading order: suppressed, why, fix, at."""
+    """Return the details of a cause by label, in reading order: suppressed, why, fix, at."""
     known = {
         "suppressed": cause.suppressed,
         "why": cause.cause or None,
@@ -36,5 +36,5 @@ def details(cause: Finding) -> dict[str, str]:
 
 
 def labeled(cause: Finding, *labels: str) -> list[str]:
-    """Those of its details that are known, each as ``label: text``."""
+    """Return the details with these labels that exist, each as ``label: text``."""
     return [f"{label}: {text}" for label, text in details(cause).items() if label in labels]

@@ -1,4 +1,4 @@
-"""Columns of cells as lines of text; the first column is a name, which has a line of its own where it is too long."""
+"""Formats columns of cells as lines of text. The first column is a name, on a separate line if it is too long."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from rich.text import Text
 
 _HEADING = "bold"
-_INDENT = "    "  # of the lines of a name after its first
-_SHORTEST = 8  # characters of a part of a name, however narrow the terminal
+_INDENT = "    "  # of the continuation lines of a name
+_SHORTEST = 8  # minimum characters of a part of a name, even on a narrow terminal
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class GridColumn:
     """A heading and a cell for each row.
 
     Attributes:
-        heading: one or several words; on a narrow terminal each is in a line of its own.
-        cells: the texts.
-        styles: of the cells.
-        is_text: whether they are aligned to the left.
+        heading: one or several words; on a narrow terminal each word has its own line.
+        cells: the texts of the cells.
+        styles: the styles of the cells.
+        is_text: whether the cells are aligned to the left.
     """
 
     heading: str
@@ -30,7 +30,7 @@ class GridColumn:
     is_text: bool = False
 
     def width(self, is_stacked: bool = False) -> int:
-        """Return the characters of the longest text; ``is_stacked``: each word of the heading is in its own line."""
+        """Return the width of the longest text. With ``is_stacked``, each word of the heading has its own line."""
         return max(map(len, (*(self.heading.split() if is_stacked else [self.heading]), *self.cells)), default=0)
 
     def aligned(self, text: str, width: int) -> str:
@@ -38,7 +38,7 @@ class GridColumn:
 
 
 def width_of(columns: Sequence[GridColumn]) -> int:
-    """Return the characters that the columns need at least, with one before each."""
+    """Return the minimum width of the columns, with one space before each."""
     return sum(column.width(is_stacked=True) + 1 for column in columns)
 
 
@@ -46,9 +46,9 @@ def lines(names: GridColumn, columns: Sequence[GridColumn], width: int) -> Itera
     """Yield the headings and the rows.
 
     Args:
-        names: the first column. A name is never cut: one that is too long for its column is on a line of its own.
-        columns: the others.
-        width: of a line.
+        names: the first column. A name is never cut: if it is too long for its column, it has its own line.
+        columns: the other columns.
+        width: width of a line.
     """
     is_stacked = names.width() + sum(column.width() + 1 for column in columns) > width
     widths = [column.width(is_stacked) for column in columns]
@@ -75,7 +75,7 @@ def _headings(name: str, columns: Sequence[GridColumn], widths: Sequence[int], i
 
 
 def at_dots(name: str, width: int) -> list[str]:
-    """Return a name in as many lines as it needs, broken after dots, or anywhere in a part that is too long."""
+    """Split a name into lines, after dots, or anywhere in a part that is too long."""
     most = max(_SHORTEST, width - len(_INDENT) - 1)
     lines = [""]
     for part in re.findall(rf"[^.]{{1,{most}}}\.?|\.", name):

@@ -1,4 +1,4 @@
-"""What identifies a finding across runs, whatever line it is on and whatever was measured."""
+"""Identifies a finding across runs, independent of its line and of the measured values."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Located(Protocol):
 
 
 def spots(finding: Located) -> Sequence[Spot]:
-    """One for each layer: a cause that lost its first layer is the same cause on the others."""
+    """Return one spot per layer: a cause that lost its first layer is the same cause on the others."""
     return [(finding.code, layer) for layer in finding.layers or (None,)]
 
 
 def fingerprint(report: Report, finding: Finding) -> str:
-    """Of the model, the rule and the layers: 32 hexadecimal digits."""
+    """Return 32 hexadecimal digits that identify the model, the rule and the layers."""
     text = json.dumps([report.model, finding.code, sorted(finding.layers)])
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Which layers share a row of the layer table: those that repeat each other, except causes and what differs."""
+"""Determines which layers share a row of the layer table: repeated ones, except causes and outliers."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from inithealth.recording import Layer
 from inithealth.report.cause_layers import first_layers, rules_of_causes
 from inithealth.report.row_names import called, row_name, tail
 
-_MOST_NEIGHBORHOODS = 3  # causes with neighbors in rows of their own
-_DIFFERENT = 1.5  # times the std of the other members, or below it
+_MOST_NEIGHBORHOODS = 3  # causes whose neighbors have rows of their own
+_DIFFERENT = 1.5  # ratio of a layer's std to that of the other members, in either direction
 
 Role = Callable[[Layer], Hashable]
 
 
 @dataclass(frozen=True)
 class Row:
-    """Layers that are shown as one.
+    """Layers that share a row.
 
     Attributes:
-        name: of the layer; of several ``blocks.*.fc (8)``, or ``blocks.{0-2,4}.fc (4)`` if others are in another row.
-        layers: in forward order.
+        name: the layer's name; for several ``blocks.*.fc (8)``, or ``blocks.{0-2,4}.fc (4)`` if some are elsewhere.
+        layers: the layers in forward order.
         rules: names of the rules that found something, if these are root-cause layers of an error or a warning.
     """
 
@@ -45,14 +45,14 @@ def unfolded(report: Report) -> list[Row]:
 
 
 def folded(report: Report, most: int) -> Iterator[list[Row]]:
-    """Yield the layers in fewer and fewer rows: first repeated blocks share rows, at last all layers of a kind.
+    """Yield the layers in fewer and fewer rows: first repeated blocks share rows, finally all layers of a kind.
 
-    Layers that differ in what was found in them never share a row. Causes whose role has other layers too, their
-    neighbors, and members with another std than the others have rows of their own as long as there is room.
+    Layers with different findings never share a row. Causes with other layers of the same role, their neighbors, and
+    members whose std differs from the others have rows of their own as long as there is space.
 
     Args:
-        report: whose layers.
-        most: rows; what needs more is left out, except the last.
+        report: the report with the layers.
+        most: maximum number of rows; larger results are skipped, except the last one.
     """
     for role in _ROLES:
         fewest = _grouped(report, role, frozenset(), most)
@@ -68,7 +68,7 @@ def folded(report: Report, most: int) -> Iterator[list[Row]]:
 
 
 def _grouped(report: Report, role: Role, apart: Collection[int], most: int) -> list[list[Layer]]:
-    """Layers with equal roles and findings together, except those at the places ``apart``; ends beyond ``most``."""
+    """Group layers with equal roles and findings, except those at the indices ``apart``; stop after ``most`` groups."""
     found = rules_of_causes(report)
     groups: dict[Hashable, list[Layer]] = {}
     for place, layer in enumerate(report.layers):
@@ -88,7 +88,7 @@ def _rows(report: Report, groups: Iterable[Sequence[Layer]]) -> list[Row]:
 
 
 def _exceptions(report: Report, role: Role) -> frozenset[int]:
-    """Places of the root-cause layers whose role has layers too in which the same was not found."""
+    """Return the indices of root-cause layers if their role has other layers without the same findings."""
     found = rules_of_causes(report)
     states: dict[Hashable, set[Hashable]] = defaultdict(set)
     for layer in report.layers:
@@ -99,14 +99,14 @@ def _exceptions(report: Report, role: Role) -> frozenset[int]:
 
 
 def _neighbors(report: Report, causes: Collection[int]) -> frozenset[int]:
-    """Places of the root-cause layer of each of the first causes, and of the layers right before and after it."""
+    """Return the indices of the root-cause layers of the first causes, and of the layers right before and after."""
     names = {layer.name for layer in first_layers(report)[:_MOST_NEIGHBORHOODS]}
     firsts = [place for place in causes if report.layers[place].name in names]
     return frozenset(place + step for place in firsts for step in (-1, 0, 1))
 
 
 def _different(report: Report, role: Role) -> frozenset[int]:
-    """Places of the layers whose std is far from the median of their role."""
+    """Return the indices of the layers whose std is far from the median of their role."""
     sizes: dict[Hashable, dict[int, float]] = {}
     for place, layer in enumerate(report.layers):
         if (size := weight_size(layer)) is not None:
@@ -119,13 +119,13 @@ def _different(report: Report, role: Role) -> frozenset[int]:
 
 
 def _in_block(layer: Layer) -> Hashable:
-    """The name, with ``*`` for the numbers of the blocks that the layer is in."""
+    """Return the name, with ``*`` for the numbers of the blocks that contain the layer."""
     block, dot, last = called(layer).rpartition(".")
     return layer.kind, split_numbers(block).pattern + dot + last
 
 
 def _in_list(layer: Layer) -> Hashable:
-    """The same, with ``*`` for positions alone: layers of ``stage1`` and ``stage2`` differ."""
+    """Return the name, with ``*`` only for list positions: layers of ``stage1`` and ``stage2`` differ."""
     block, dot, last = called(layer).rpartition(".")
     return layer.kind, split_positions(block).pattern + dot + last
 

@@ -1,4 +1,4 @@
-"""The layers in forward order with the numbers that a diagnosis rests on; layers of one role share a row."""
+"""The layer table: layers in forward order with the numbers behind the diagnosis; layers of one role share a row."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from inithealth.report.summary import verdict_style
 from inithealth.report.wrapped import Wrapped, packed
 
 _MOST_LINES = 30
-_ROOM = 20  # characters for the names, before numbers are left out
+_ROOM = 20  # minimum characters for the names before columns are omitted
 _CAUSE, _OUTSIDE = "> ", "!"
 _NOT_FINITE = frozenset({"non-finite-activations", "non-finite-gradients"})
 _DIM = "dim"
 
 
 class LayerTable:
-    """Headings, rows and legend, as wide as the console; nothing if no layer is known.
+    """Headings, rows and legend at the width of the console; empty if no layer is known.
 
     Args:
-        report: whose layers and measurements.
-        full: a row for each layer, however many there are; else at most 30 lines.
+        report: the report with the layers and measurements.
+        full: a row for each layer, however many there are; otherwise at most 30 lines.
     """
 
     def __init__(self, report: Report, full: bool = False) -> None:
@@ -56,7 +56,7 @@ class LayerTable:
         return self._cut(rows, width)
 
     def _cut(self, rows: Sequence[Row], width: int) -> list[Text]:
-        """As many rows as fit, and a line that says how many are left out."""
+        """Return as many rows as fit, and a line with the number of omitted ones."""
         for amount in range(min(len(rows), _MOST_LINES), 0, -1):
             left_out = f"... {count(len(rows) - amount, 'more row')}: report.table(full=True)"
             lines = [*next(self._drawn(rows[:amount], width)), Text(left_out, _DIM)]
@@ -65,7 +65,7 @@ class LayerTable:
         return lines
 
     def _drawn(self, rows: Sequence[Row], width: int) -> Iterator[list[Text]]:
-        """Yield the lines with the columns that fit, then with fewer ones, which leave more room for the names."""
+        """Yield the lines with the columns that fit, then with fewer columns, which leaves more space for the names."""
         blank = " " * len(_CAUSE) if any(row.is_cause for row in rows) else ""
         cells = [(_CAUSE if row.is_cause else blank) + plain(row.name) for row in rows]
         names = GridColumn(f"{blank}layer", cells, [self._bad if row.is_cause else "" for row in rows], is_text=True)
@@ -75,7 +75,7 @@ class LayerTable:
             yield [*grid.lines(names, drawn, width), *self._legend(rows, shown, width)]
 
     def _column(self, column: Column, rows: Sequence[Row]) -> list[GridColumn]:
-        """The values, and beside them their targets if there are any."""
+        """Return the column of the values, and the column of their targets if there are any."""
         values = [[column.read(layer, self._measurement(layer.name)) for layer in row.layers] for row in rows]
         marks = [self._is_outside(column, *each) for each in zip(rows, values, strict=True)]
         blank = " " if any(marks) else ""
@@ -92,12 +92,12 @@ class LayerTable:
         return drawn
 
     def _is_outside(self, column: Column, row: Row, values: Sequence[object]) -> bool:
-        """Whether a rule found something in these values, or they are outside the target and may be its cause."""
+        """Return whether a rule found something in these values, or they miss the target and may be the cause."""
         if not row.is_cause or not _is_known(values):
             return False
         judged = column.rules & row.rules
         if not any(isinstance(value, float) and not math.isfinite(value) for value in values):
-            judged -= _NOT_FINITE  # found at a later step than that of these values, or outside their sample
+            judged -= _NOT_FINITE  # found at a later step, or outside the sample of these values
         if judged:
             return True
         return (
@@ -143,10 +143,10 @@ def _has_findings(column: Column, rows: Sequence[Row]) -> bool:
 def _fitting(
     columns: Mapping[Column, Sequence[GridColumn]], rows: Sequence[Row], names: GridColumn, width: int
 ) -> Iterator[list[Column]]:
-    """Yield the columns without those that may be left out, one after the other, from where the names have room.
+    """Yield the columns, then omit one optional column after the other, starting where the names have space.
 
-    First of all those that leave every name beside its numbers, if that takes no more than a layer's shape, what it
-    feeds and the gradient. The initialization, and columns with findings, are left out only if there is no room at all.
+    Prefer omitting only shape, feeds and gradient, if that keeps every name on the line of its numbers. The
+    initialization, and columns with findings, are omitted only if nothing else fits.
     """
     order = sorted(LEFT_OUT, key=lambda column: _has_findings(column, rows))
     fewer = _fewer(columns, order)
@@ -162,7 +162,7 @@ def _fitting(
 
 
 def _fewer(columns: Iterable[Column], order: Iterable[Column]) -> list[list[Column]]:
-    """Return the columns, and what is left of them when one after the other is left out."""
+    """Return the columns, and what remains as they are omitted one after the other."""
     fewer = [list(columns)]
     for left_out in order:
         fewer.append([column for column in fewer[-1] if column is not left_out])

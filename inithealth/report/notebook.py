@@ -1,4 +1,4 @@
-"""A report in a notebook: the verdict and a small static table of the causes."""
+"""A report for a notebook: the verdict and a small static table of the causes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WIDTH = 120  # characters of the layer table
 
 
 def html(report: Report) -> str:
-    """Return HTML without scripts or style sheets; the table of the layers is folded. Names are escaped."""
+    """Return HTML without scripts or style sheets; the layer table is collapsed. Names are escaped."""
     worst = max((cause.severity for cause in report.causes if cause.suppressed is None), default=Severity.INFO)
     color = _HEALTHY if worst == Severity.INFO else _COLORS[worst]
     parts = [f'<p><b style="color:{color}">{escape(verdict(report))}</b></p>']

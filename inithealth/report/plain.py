@@ -1,15 +1,15 @@
-"""Text from a user's program, made safe to print."""
+"""Makes text from a user's program safe to print."""
 
 from __future__ import annotations
 
 
 def plain(text: str) -> str:
-    r"""The text in printable ASCII on one line; what is not is written as Python would: ``\n``, ``\xe4``."""
+    r"""Return the text in printable ASCII on one line, with other characters escaped: ``\n``, ``\xe4``."""
     return "".join(letter if " " <= letter <= "~" else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def shortened(text: str, most: int) -> str:
-    """The ends of a long text: in a layer's name the block's number is at its start, the layer's own at its end."""
+    """Return both ends of a long text: a layer's name has the block number at the start and its own name at the end."""
     if len(text) <= most:
         return text
     half = (most - 2) // 2

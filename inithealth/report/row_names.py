@@ -1,4 +1,4 @@
-"""What a row of the layer table is called: the name of its layer, or what the names of its layers share."""
+"""The name of a row in the layer table: its layer's name, or the common part of its layers' names."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from inithealth.layer_names import NumberedName, differing, split_numbers
 from inithealth.recording import Layer
 
-_MOST_LISTED = 24  # characters of a list of numbers in a name, such as {0-2,4}: longer ones become *
+_MOST_LISTED = 24  # characters of a list of numbers in a name, such as {0-2,4}; a longer list becomes *
 
 
 def called(layer: Layer) -> str:
-    """The layer's name; that of the parameter for what a module holds beside its layers, such as positions."""
+    """Return the layer's name, or the parameter's if a module owns it next to its layers, such as positions."""
     return layer.weight.name if layer.weight is not None and layer.kind in ("scale", "other") else layer.name
 
 
 def row_name(layers: Sequence[Layer], alike: Mapping[str, Sequence[NumberedName]]) -> str:
-    """Return what a row is called; ``alike``: the names of all layers of the network, by pattern."""
+    """Return the name of a row. ``alike`` has the names of all layers of the network, by pattern."""
     names = [called(layer) for layer in layers]
     if len(names) == 1:
         return names[0]
@@ -32,17 +32,17 @@ def row_name(layers: Sequence[Layer], alike: Mapping[str, Sequence[NumberedName]
 
 
 def tail(name: str) -> str:
-    """The end of the name from its last word on: ``emb.1`` of ``down.2.emb.1``."""
+    """Return the end of the name from its last word on: ``emb.1`` for ``down.2.emb.1``."""
     end = re.search(r"[^.]*(\.\d+)*$", name)
     return end[0] if end else name
 
 
 def _starred(names: Sequence[NumberedName], alike: Sequence[NumberedName]) -> str:
-    """The names as one, with ``*`` or a list for the numbers that vary.
+    """Return one name, with ``*`` or a list in place of the numbers that vary.
 
     Args:
-        names: that differ in numbers alone.
-        alike: those, and others that also do: if ``*`` stands for some of these too, a list says which are meant.
+        names: names that differ only in numbers.
+        alike: these names, and others with the same pattern: if ``*`` would match others, a list is used instead.
     """
     varying = differing([name.numbers for name in names])
     numbers = _masked(names[0], varying)
@@ -58,7 +58,7 @@ def _masked(name: NumberedName, places: Collection[int]) -> list[str]:
 
 
 def _ranges(numbers: Iterable[int]) -> str:
-    """``0-2,4``."""
+    """Return ``0-2,4``."""
     runs: list[list[int]] = []
     for number in sorted(numbers):
         if runs and number == runs[-1][-1] + 1:

@@ -13,7 +13,7 @@ class SourceLine(NamedTuple):
 
 
 def source_line(finding: Finding) -> SourceLine | None:
-    """Parse ``path:line``; None if the finding names no source that can be pointed at."""
+    """Parse ``path:line``; None if the finding has no source location."""
     path, colon, line = (finding.source or "").rpartition(":")
     number = int(line) if line.isascii() and line.isdigit() and len(line) < 10 else 0
     return SourceLine(path, number) if colon and path.strip() and number else None

@@ -1,4 +1,4 @@
-"""A report in one line and in one color, and the remarks at its end: shared by the formats for people."""
+"""One-line summaries and colors of a report, and its final remarks, for the text formats."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def health(report: Report) -> str:
 
 
 def verdict_style(report: Report) -> str:
-    """Return green if nothing was found, else the color of the worst cause that is not suppressed."""
+    """Return green without findings, else the color of the worst cause that is not suppressed."""
     worst = max((cause.severity for cause in report.causes if cause.suppressed is None), default=Severity.INFO)
     return "bold green" if worst == Severity.INFO else STYLES[worst]
 
 
 def counts(report: Report) -> str:
-    """Return how many causes there are, ``, 1 error, 2 warnings``; empty if there are none."""
+    """Return the number of causes, ``, 1 error, 2 warnings``; empty if there are none."""
     active = Counter(cause.severity for cause in report.causes if cause.suppressed is None)
     amounts = {"error": active[Severity.ERROR], "warning": active[Severity.WARNING]}
     found = [count(amount, noun) for noun, amount in amounts.items() if amount]
@@ -46,12 +46,12 @@ def summary(report: Report) -> str:
 
 
 def not_judged(report: Report) -> list[Skipped]:
-    """The rules that were selected and could not be judged."""
+    """Return the rules that were selected but could not be judged."""
     return [skipped for skipped in report.skipped if skipped.reason != "not selected"]
 
 
 def remarks(report: Report) -> list[str]:
-    """How the model was judged, what could not be measured, which rules were not judged."""
+    """Return how the model was judged, what could not be measured, and which rules were not judged."""
     skipped = not_judged(report)
     lines = list(report.notes)
     lines += [f"not measured: {what}" for what in report.not_measured]

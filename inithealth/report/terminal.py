@@ -1,4 +1,4 @@
-"""A report for a terminal: the verdict, the causes with what to type, the layers, and how it was measured."""
+"""A report for a terminal: the verdict, the causes with their fixes, the layers, and notes on the measurements."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from inithealth.report.summary import STYLES, remarks, verdict, verdict_style
 from inithealth.report.wrapped import Wrapped
 
 _LABEL = 8  # characters before each text: the severity, "cause:", "fix:"
-_MOST_STATEMENTS = 8  # of a fix; the JSON and the finding have all of it
-_WIDTHS = (60, 120)  # columns: the narrowest and the widest text that is made without a console
+_MOST_STATEMENTS = 8  # statements shown of a fix; the JSON has all of them
+_WIDTHS = (60, 120)  # columns: narrowest and widest text without a console
 _WITHOUT_TERMINAL = 100  # columns
 
 
 def renderable(report: Report, *, full: bool = False) -> RenderableType:
-    """What rich prints, at the width and in the colors of its console.
+    """Return a renderable for rich, which adapts to the width and colors of its console.
 
     Args:
-        report: what is shown.
-        full: a row for each layer; else layers of one role share a row.
+        report: the report.
+        full: a row for each layer; otherwise layers of one role share a row.
     """
     parts: list[RenderableType] = [Text(plain(verdict(report)), verdict_style(report)), Text()]
     for cause in report.causes:
@@ -42,12 +42,12 @@ def renderable(report: Report, *, full: bool = False) -> RenderableType:
 
 
 def text(report: Report, *, full: bool = False, width: int | None = None) -> str:
-    """The same in plain ASCII; only code that cannot be broken is wider than ``width``.
+    """Return the same text in plain ASCII. Only code that cannot be broken is wider than ``width``.
 
     Args:
-        report: what is shown.
-        full: a row for each layer; else layers of one role share a row.
-        width: in columns; None: that of the terminal between 60 and 120, and 100 without a terminal.
+        report: the report.
+        full: a row for each layer; otherwise layers of one role share a row.
+        width: width in columns; None uses the terminal's, limited to 60 to 120, or 100 without a terminal.
     """
     if width is None:
         low, high = _WIDTHS
@@ -56,7 +56,7 @@ def text(report: Report, *, full: bool = False, width: int | None = None) -> str
 
 
 def printed(shown: RenderableType, width: int) -> str:
-    """Return what a console without colors prints, without a newline at the end."""
+    """Return the output of a console without colors, without a newline at the end."""
     file = StringIO()
     console = Console(file=file, width=width, color_system=None, force_terminal=False, legacy_windows=False)
     console.print(shown, crop=False, overflow="ignore")
@@ -82,7 +82,7 @@ def _head(label: str) -> str:
 
 
 class _Fix:
-    """Code stays code: loops over the same numbers become one, and lines are broken only where Python allows it."""
+    """Formats code: equal loops are merged, and lines are broken only where Python allows it."""
 
     def __init__(self, fix: str) -> None:
         self._fix = fix
@@ -103,7 +103,7 @@ class _Fix:
 
 
 def _loop(statement: str) -> str:
-    """``for i in range(4):``; empty if the statement is no loop."""
+    """Return ``for i in range(4):``, or "" if the statement is not a loop."""
     head, colon, _ = statement.partition(": ")
     return head + colon.strip() if colon and statement.startswith("for ") else ""
 
@@ -124,7 +124,7 @@ def _statement_lines(statements: Iterable[str], room: int) -> Iterator[str]:
 
 
 def _call_lines(code: str, room: int) -> list[str]:
-    """The code, or if it is too long and that is enough, broken after its first parenthesis."""
+    """Return the code, broken after its first parenthesis if it is too long and that is sufficient."""
     head, parenthesis, arguments = code.partition("(")
     if len(code) <= room or '"' in head or not code.endswith(")") or len(arguments) > room - 4:
         return [code]

@@ -1,4 +1,4 @@
-"""Text for a terminal that is wrapped at spaces alone."""
+"""Text for a terminal that is wrapped only at spaces."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from rich.text import Text
 
 from inithealth.report.plain import plain
 
-_LEAST = 20  # columns for the text, however narrow the terminal
+_LEAST = 20  # minimum columns for the text, even on a narrow terminal
 
 
 class Wrapped:
-    """A text whose words stay whole, so that a layer's name can be searched for.
+    """A text whose words are not broken, so that layer names can be searched for.
 
     Args:
-        text: from findings, of any characters.
-        first: what precedes it in the first line.
-        later: what precedes it in the other lines.
-        style: of the text.
-        first_style: of ``first``.
+        text: the text, of any characters.
+        first: prefix of the first line.
+        later: prefix of the other lines.
+        style: style of the text.
+        first_style: style of ``first``.
     """
 
     def __init__(self, text: str, first: str = "", later: str = "", style: str = "", first_style: str = "") -> None:
@@ -29,7 +29,7 @@ class Wrapped:
         self._style, self._first_style = style, first_style or style
 
     def lines(self, width: int) -> Iterator[Text]:
-        """Yield the lines at that width; a word that is longer is wider."""
+        """Yield the lines at that width; a longer word exceeds it."""
         wrapper = textwrap.TextWrapper(
             max(width, _LEAST + max(len(self._first), len(self._later))),
             initial_indent=self._first,
@@ -46,7 +46,7 @@ class Wrapped:
 
 
 def packed(entries: Sequence[str], width: int) -> list[str]:
-    """Return the entries in as few lines as they need, with semicolons between them; none is broken."""
+    """Join entries with semicolons in as few lines as possible, without breaking them."""
     lines: list[str] = []
     for place, entry in enumerate(entries):
         text = entry if place == len(entries) - 1 else f"{entry};"

@@ -1,4 +1,4 @@
-"""One check, or one watched training, from the arguments to the report.
+"""One check, or one watched training run, from the arguments to the report.
 
-Measuring is in `record`, judging in `judge`.
+Measuring is in `record`, judging is in `judge`.
 """

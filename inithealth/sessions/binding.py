@@ -1,6 +1,6 @@
-"""How a batch is divided between a call of the model and a call of the loss.
+"""Divides a batch between the arguments of the model and those of the loss.
 
-A reading has to be the only one: where several fit, or none, TypeError says what to type.
+The assignment must be unique: if none or several are possible, TypeError suggests what to write.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from inithealth.sessions.signature import Signature
 
 __tracebackhide__ = True  # pytest shows the line that calls `check`, not these
 
-_TARGETS = frozenset({"label", "labels", "label_ids", "target", "targets", "y"})  # what a mapping calls its target
+_TARGETS = frozenset({"label", "labels", "label_ids", "target", "targets", "y"})  # usual keys of a target in a mapping
 
 
 @dataclass(frozen=True)
 class Bound:
-    """One reading of a batch.
+    """An assignment of the batch.
 
     Attributes:
-        inputs: what the model is called with, in a container as the batch is.
-        targets: what the loss receives after the output; empty where it receives the output alone.
-        places: of the targets in the batch, for the report.
+        inputs: arguments of the model, in a container of the batch's type.
+        targets: arguments of the loss after the output; empty if it only takes the output.
+        places: positions of the targets in the batch, for the report.
     """
 
     inputs: Any
@@ -36,16 +36,16 @@ class Bound:
 
 
 def bind(model: nn.Module, batch: Any, loss: Callable[..., Any] | None, *, drawn: bool = False) -> Bound:
-    """Return what the model is called with, and what the loss receives after its output.
+    """Return the arguments of the model, and those of the loss after its output.
 
-    A loss with one required parameter receives the output alone. One with several receives the output and the
-    elements of the batch that are left when the model's required forward parameters are bound.
+    A loss with one required parameter receives only the output. One with several receives the output and the elements
+    of the batch that remain after the model's required forward parameters are bound.
 
     Args:
-        drawn: whether the batch is a DataLoader's, where nobody has said that all of it are inputs.
+        drawn: whether the batch comes from a DataLoader, so that its elements are not necessarily all inputs.
 
     Raises:
-        TypeError: no reading fits, or several do.
+        TypeError: no assignment is possible, or several are.
     """
     forward, taken = Signature.of(model), None if loss is None else Signature.of(loss)
     items = tuple(batch) if _is_sequence(batch) else (batch,)
@@ -53,7 +53,7 @@ def bind(model: nn.Module, batch: Any, loss: Callable[..., Any] | None, *, drawn
         if loss is None and drawn and forward is not None and len(items) > 1:
             _refuse_optional_targets(forward, items)
         return Bound(batch)
-    if not taken.required and math.isinf(taken.most):  # *args of a decorator say nothing: the model decides
+    if not taken.required and math.isinf(taken.most):  # a decorator's *args show nothing: the model decides
         fits_whole = forward is None or forward.takes(len(items)) or not _is_sequence(batch)
         return Bound(batch) if fits_whole else _divided(batch, items, forward, taken, 1)
     if len(taken.required) < 2:
@@ -64,7 +64,7 @@ def bind(model: nn.Module, batch: Any, loss: Callable[..., Any] | None, *, drawn
 
 
 def _divided(batch: Any, items: Sequence[Any], forward: Signature | None, taken: Signature, needed: int) -> Bound:
-    """The last elements are the loss's, those before them the model's."""
+    """Assign the last elements to the loss, and those before them to the model."""
     count = len(items) - needed
     if isinstance(batch, Call) or count < 1 or not (forward is None or forward.takes(count)):
         raise TypeError(_misfit(f"{len(items)} element{'s' if len(items) > 1 else ''}", forward, taken))
@@ -79,7 +79,7 @@ def _divided(batch: Any, items: Sequence[Any], forward: Signature | None, taken:
 
 
 def _of_mapping(batch: Mapping[Any, Any], forward: Signature | None, taken: Signature) -> Bound:
-    """The targets by the names of the loss's parameters, else by a usual name, else what the model does not take."""
+    """Select the targets by the loss's parameter names, by common names, or as keys that the model does not take."""
     required = forward.required if forward is not None else ()
     known = set(batch) if forward is None or forward.any_keyword else set(forward.names)
     free = [key for key in batch if key not in required]
@@ -109,12 +109,12 @@ def _spelled(count: int, length: int) -> str:
 
 
 def _is_torchs(taken: Signature) -> bool:
-    """Whether the loss is one of torch's, whose further parameters are options and no data."""
+    """Return whether the loss is one of torch's, whose further parameters are options."""
     return hasattr(nn.functional, taken.name)
 
 
 def _refuse_named_inputs(items: Sequence[Any], forward: Signature | None) -> None:
-    """A mapping as the first of two elements: one argument, or one for each of its keys?"""
+    """Raise TypeError if the first of two elements is a mapping, which may be one argument or one per key."""
     first = items[0]
     if forward is not None and isinstance(first, Mapping) and forward.required and set(forward.required) <= set(first):
         raise TypeError(
@@ -124,7 +124,7 @@ def _refuse_named_inputs(items: Sequence[Any], forward: Signature | None) -> Non
 
 
 def _refuse_optional_targets(forward: Signature, items: Sequence[Any]) -> None:
-    """Without a loss, the target of a loader would be taken for an optional input of the model."""
+    """Raise TypeError if a loader's target would be passed to an optional input of the model without a loss."""
     count = len(items)
     if not len(forward.required) < count <= forward.most or math.isinf(forward.most):
         return
@@ -138,12 +138,12 @@ def _refuse_optional_targets(forward: Signature, items: Sequence[Any]) -> None:
 
 
 def _is_sequence(batch: Any) -> bool:
-    """Whether each element is an argument, as :meth:`Call.of` reads it."""
+    """Return whether each element is an argument, as in :meth:`Call.of`."""
     return isinstance(batch, (tuple, list)) and not hasattr(batch, "_fields")
 
 
 def batch_advice(loss: Callable[..., Any] | None) -> str:
-    """What to type where the whole batch does not fit the model's signature."""
+    """Return advice for a batch that does not match the model's signature."""
     targets = (
         "pass loss=torch.nn.functional.cross_entropy or another function of output and target, or the inputs alone"
         if loss is None

@@ -1,4 +1,4 @@
-"""The first batch of a DataLoader or a LightningDataModule, without a trace on either."""
+"""Takes the first batch of a DataLoader or a LightningDataModule without changing either."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __tracebackhide__ = True  # pytest shows the line that calls `check`, not these
 
 
 def first_batch(data: Any) -> tuple[Any, str]:
-    """Return one batch and what the report says of its origin; what is a batch already, as it is and "".
+    """Return one batch and a note on its origin for the report; a batch is returned unchanged, with "".
 
-    Random state, that of a loader's own generators too, is as before. A bare iterator advances.
+    Random state is restored, including the loader's own generators. A bare iterator advances.
 
     Raises:
         ValueError: the loader or iterator is empty.
-        Exception: whatever the dataset's own code raises, as it is.
+        Exception: errors of the dataset's own code, unchanged.
     """
     if isinstance(data, Iterator):
         batch = _next(data, data)
@@ -37,7 +37,7 @@ def first_batch(data: Any) -> tuple[Any, str]:
 
 
 def _gives_batches(data: Any) -> bool:
-    """Whether it is a loader, a data module, or several loaders in a mapping or list, as Lightning combines them."""
+    """Return whether it is a loader, a data module, or a mapping or list of loaders, as Lightning combines them."""
     if isinstance(data, Mapping) or type(data) in (list, tuple):
         parts = list(data.values() if isinstance(data, Mapping) else data)
         return bool(parts) and all(map(_gives_batches, parts))
@@ -45,21 +45,21 @@ def _gives_batches(data: Any) -> bool:
 
 
 def is_data_module(data: Any) -> bool:
-    """Whether it gives a training loader, and is no model."""
+    """Return whether it has a training loader and is not a model."""
     return hasattr(data, "train_dataloader") and not isinstance(data, (nn.Module, type))
 
 
 def _loader_of(data: Any) -> Any:
     if not is_data_module(data):
         return data
-    module = copy(data)  # what `setup` puts on it is not left on the caller's
+    module = copy(data)  # `setup` may set attributes, which the caller's object must not keep
     module.prepare_data()
     module.setup("fit")
     return module.train_dataloader()
 
 
 def _first(loader: Any) -> Any:
-    """Of several loaders, as Lightning combines them, one batch each."""
+    """Return one batch of each of several loaders, combined as in Lightning."""
     if isinstance(loader, Mapping):
         return {key: _first(each) for key, each in loader.items()}
     if isinstance(loader, (list, tuple)):
@@ -67,7 +67,7 @@ def _first(loader: Any) -> Any:
     restore = _generators(loader)
     try:
         if isinstance(loader, DataLoader):
-            # A copy has an iterator of its own: persistent workers of a running epoch go on undisturbed.
+            # A copy has its own iterator, so persistent workers of a running epoch are not disturbed.
             loader = copy(loader)
             vars(loader)["_iterator"] = None
         return _next(iter(loader), loader)
@@ -83,7 +83,7 @@ def _next(iterator: Iterator[Any], source: Any) -> Any:
 
 
 def _generators(loader: Any) -> list[tuple[torch.Generator, torch.Tensor]]:
-    """The generators that a loader and its samplers draw from, with their states."""
+    """Return the random generators of a loader and its samplers, with their states."""
     sampler = getattr(loader, "batch_sampler", None)
     holders = (loader, getattr(loader, "sampler", None), sampler, getattr(sampler, "sampler", None))
     found = {id(each): each for each in (getattr(holder, "generator", None) for holder in holders)}

@@ -1,4 +1,4 @@
-"""The early steps of any training loop, sampled at a small cost."""
+"""Samples the early steps of any training loop at a small cost."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _OF_THE_START = ("IH1", "IH2", "IH3", "IH401")  # codes of the rules that judge 
 class Monitor:
     """Watches a model's steps: hooks and gradients on scheduled steps, nothing on the others.
 
-    Use :func:`watch`, or the :class:`inithealth.InitHealth` callback. Never raises in the training loop:
-    what could not be measured is in the report.
+    Use :func:`watch`, or the :class:`inithealth.InitHealth` callback. Never raises in the training loop: the report
+    lists what could not be measured.
 
     Args:
-        model, optimizer, scaler, writer, settings: as :func:`watch` takes them.
+        model, optimizer, scaler, writer, settings: see :func:`watch`.
         on_alert: called with each new cause.
-        steps_taken: optimizer steps before this run; the initialization of trained weights is not judged.
-        history: the :attr:`recording` of the run that this one continues, whose verdict stays.
-        together: whether every process of a distributed run watches: then the numbers are those of the whole batch.
+        steps_taken: optimizer steps before this run; if there are any, the initialization is not judged.
+        history: the :attr:`recording` of the run that this one continues; its verdict is kept.
+        together: whether every process of a distributed run watches; then statistics are of the whole batch.
         verbose: False logs nothing.
 
     Raises:
@@ -62,13 +62,13 @@ class Monitor:
         self.model, self._outer = trainable_model(model), model
         self.optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer or ())
         self.scaler, self.index = scaler, steps_taken
-        self.batch: Any = None  # of the coming step, where no forward pass of the whole model shows it
+        self.batch: Any = None  # of the next step, if no forward pass of the whole model shows it
         self.alerts = Alerts(writer, on_alert, Log(verbose=verbose))
         self._meter = StepMeter(model, self.optimizers, scaler, self.settings.sample_bytes, together=together)
         self._recorder = self._meter.recorder
         self._history = History(self._recorder, self.optimizers, steps_taken, history, together=together)
         self.alerts.resumed = self._history.resumed > 0
-        if self.alerts.resumed:  # nothing is known of how these weights started
+        if self.alerts.resumed:  # the initialization of these weights is unknown
             self.settings = self.settings.model_copy(update={"ignore": (*self.settings.ignore, *_OF_THE_START)})
         self._verdicts = Verdicts(self._history, self.settings, self.alerts)
         self._handles: list[Any] = []
@@ -86,16 +86,16 @@ class Monitor:
 
     @property
     def watching(self) -> bool:
-        """Whether the coming step is measured."""
+        """Whether the next step is measured."""
         return self.settings.watches(self.index) or self._meter.losses.since is not None
 
     def take_news(self) -> bool:
-        """Whether the findings have changed since the last call."""
+        """Return whether the findings have changed since the last call."""
         return self._verdicts.take_news()
 
     @property
     def recorded(self) -> bool:
-        """Whether any step is."""
+        """Whether any step was measured."""
         return bool(self._history)
 
     @property
@@ -110,28 +110,28 @@ class Monitor:
 
     @property
     def recording(self) -> Recording:
-        """The numbers so far: the first steps, and the last ones."""
+        """The statistics so far: the first steps, and the last ones."""
         return self._history.recording
 
     def begin(self) -> None:
-        """Get ready for the coming step: what ran since the last one was no part of it."""
+        """Prepare for the next step: discard what ran since the last one."""
         self._meter.prepare(watching=self.watching)
 
     def pause(self, paused: bool) -> None:
-        """While paused, what runs is an evaluation and no part of the training."""
+        """Pause or resume the measurements, for evaluations that are not part of the training."""
         self._recorder.paused = paused
 
     def observe(self, loss: Tensor | float | None) -> None:
-        """Read the graph of a loss before its backward pass; the first one of a step counts."""
+        """Read the graph of a loss before its backward pass; only the first one of a step counts."""
         if self.watching and not self._meter.observed and isinstance(loss, Tensor) and loss.grad_fn is not None:
             self._observe(self._meter.observe, loss)
 
     def step(self, loss: Tensor | float | None = None, *, optimizer: Optimizer | None = None) -> None:
-        """Call it after ``backward`` and before ``optimizer.step``: the step is measured and judged.
+        """Measure and judge the step. Call it after ``backward`` and before ``optimizer.step``.
 
         Args:
-            loss: of this step; a scalar.
-            optimizer: the one that steps next, where several take turns.
+            loss: the loss of this step; a scalar.
+            optimizer: the optimizer that steps next, if there are several.
         """
         self._next = optimizer
         self._order.stepped()
@@ -152,7 +152,7 @@ class Monitor:
             self._recorder.detach()
 
     def close(self) -> None:
-        """Remove every hook; the report stays."""
+        """Remove every hook. The report remains available."""
         self._order.closed()
         self._recorder.close()
         while self._handles:
@@ -173,7 +173,7 @@ class Monitor:
     def _take(self, loss: Tensor | float | None) -> None:
         history = self._history
         if not self.watching:
-            if not history.kept.broken:  # the first broken step is located, later ones add nothing
+            if not history.kept.broken:  # only the first broken step is localized
                 self._meter.losses.add(self.index, loss)
             if history.trial is not None and history.waiting:
                 self._verdicts.discard()
@@ -181,17 +181,17 @@ class Monitor:
                 if history.try_on(norms, skipped=self._meter.skipped()):
                     self._verdicts.judge(self.index)
             return
-        self._guarded(self.observe, loss)  # for a model of which no forward pass as a whole has shown it
+        self._guarded(self.observe, loss)  # for a model whose forward pass was not seen as a whole
         measured = self._guarded(lambda: self._meter.measured(self.index, loss, first=not self._history))
         step, norms = measured or (None, {})
-        # The other processes get here too, whatever could be measured there or here.
+        # All processes must reach this point, whatever each could measure.
         if self.settings.watches(self.index):
             step = self._meter.joined(step, norms, history.weights)
         if step is not None:
             self._note(step)
 
     def _before_forward(self, module: nn.Module, args: Any, kwargs: Any) -> None:
-        self._recorder.paused = not torch.is_grad_enabled()  # an evaluation is no part of the training
+        self._recorder.paused = not torch.is_grad_enabled()  # an evaluation is not part of the training
         self._order.forward(training=module.training and not self._recorder.paused)
         if self.watching and not self._meter.observed and not self._recorder.paused:
             self.begin()
@@ -210,7 +210,7 @@ class Monitor:
             self._history.detached = self._meter.detached_layers()
 
     def _note(self, step: Step) -> None:
-        """One more step is known."""
+        """Process a measured step."""
         self._verdicts.discard()
         news = self._history.add(step, skipped=self._meter.skipped())
         if news or step.broken or (self._history.kept.due and self._verdicts.steps_have_changed()):

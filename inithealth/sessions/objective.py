@@ -1,4 +1,4 @@
-"""What a model trains on: one call that runs it on the batch and gives a scalar loss."""
+"""The training objective: runs the model on the batch and returns a scalar loss."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ LossFunction = Callable[..., Tensor]
 
 
 class Objective:
-    """Runs the model and gives the loss.
+    """Runs the model and returns the loss.
 
     Attributes:
-        batch: what the model is called with.
-        targets: what the loss receives after the output.
-        own_step: whether a LightningModule's ``training_step`` gives it.
-        note: which loss it is, for the report.
+        batch: arguments of the model.
+        targets: arguments of the loss after the output.
+        own_step: whether a LightningModule's ``training_step`` returns the loss.
+        note: describes the loss in the report.
         projected: whether a random projection replaces the loss, because none was given or found.
 
     Args:
-        drawn: whether the batch is a DataLoader's.
+        drawn: whether the batch comes from a DataLoader.
 
     Raises:
-        TypeError: the loss cannot be called, or the batch does not fit the calls of model and loss.
+        TypeError: `loss` is not callable, or the batch does not match the arguments of model and loss.
     """
 
     def __init__(self, model: nn.Module, batch: Any, loss: LossFunction | None, *, drawn: bool = False) -> None:
@@ -51,7 +51,7 @@ class Objective:
         self.note = " and ".join(("loss: as given, of the output", *bound.places)) if bound.places else "loss: as given"
 
     def lacks_start(self, error: Exception) -> bool:
-        """Whether ``training_step`` failed for lack of what the hooks before it may make, which have not run yet."""
+        """Return whether ``training_step`` may have failed because the hooks before it have not run."""
         lacking = isinstance(error, AttributeError) or (isinstance(error, TypeError) and "NoneType" in str(error))
         return lacking and self.own_step and not self._started and bool(start_hooks(self.model))
 
@@ -62,8 +62,8 @@ class Objective:
         self.note += f" after {', '.join(start_hooks(self.model))}"
 
     def __call__(self, *, needs_graph: bool = True) -> Tensor:
-        """One forward pass. Raises ValueError when what comes out is no loss; the model's own errors as they are."""
-        torch.clear_autocast_cache()  # within an autocast of the caller's it holds the weights as they were before
+        """Run one forward pass. Raises ValueError if the result is not a scalar loss, and the model's own errors."""
+        torch.clear_autocast_cache()  # the caller's autocast caches the previous weights
         loss, what = self._loss()
         return _scalar(loss, what, needs_graph)
 
@@ -81,7 +81,7 @@ class Objective:
         return _projection(output), "the output"
 
     def _output(self) -> Any:
-        """The model's output. Raises TypeError where what it received is no tensor and has to be one."""
+        """Return the model's output. Raises TypeError if an argument must be a tensor but is not."""
         call = Call.of(self.batch)
         try:
             return called(self.model, call, batch_advice(self.loss))
@@ -95,7 +95,7 @@ class Objective:
             ) from error
 
     def _given(self, output: Any) -> Any:
-        """The loss given. Raises TypeError where it wants a tensor and the output is something around one."""
+        """Return the given loss. Raises TypeError if it expects a tensor but the output is a container."""
         assert self.loss is not None
         try:
             return called(self.loss, Call(output, *self.targets), _LOSS_ADVICE)
@@ -109,7 +109,7 @@ class Objective:
         )
 
     def _unpacked_step(self) -> Any:
-        """The training step's loss. Raises ValueError for one tensor where it unpacks several."""
+        """Return the training step's loss. Raises ValueError if it unpacks a single tensor as several elements."""
         try:
             return self._training_step()
         except ValueError as error:
@@ -122,7 +122,7 @@ class Objective:
         step: Callable[..., Any] = self.model.training_step  # type: ignore[assignment]
         with backward_collected(self.model) as collected:
             result = step(self.batch, 0) if _takes_index(step) else step(self.batch)
-        if collected:  # manual optimization: what it would have run backward on
+        if collected:  # manual optimization: the losses on which it called backward
             return torch.stack([loss.reshape(()) for loss in collected]).sum()
         return result.get("loss") if isinstance(result, Mapping) else result
 
@@ -131,7 +131,7 @@ _LOSS_ADVICE = "it is called with the model's output alone: pass loss=lambda out
 
 
 def _refuse_loss(loss: Any) -> None:
-    """Raises TypeError for what cannot be called with an output."""
+    """Raise TypeError if `loss` is not callable with an output."""
     if isinstance(loss, type):
         raise TypeError(f"loss is the class {loss.__name__}: pass loss={loss.__name__}()")
     if loss is not None and not callable(loss):
@@ -141,13 +141,13 @@ def _refuse_loss(loss: Any) -> None:
 
 
 def _full_name(value: Any) -> str:
-    """The name of a value's class as torch's messages have it."""
+    """Return the name of a value's class, formatted as in torch's messages."""
     kind = type(value)
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def _takes_index(step: Callable[..., Any]) -> bool:
-    """Whether ``training_step`` wants the batch's index too: Lightning asks the same."""
+    """Return whether ``training_step`` takes the batch index, determined as in Lightning."""
     parameters = inspect.signature(step).parameters.values()
     return len(parameters) > 1 or any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
 
@@ -169,7 +169,7 @@ def _scalar(loss: Any, what: str, needs_graph: bool) -> Tensor:
 
 
 def _projection(output: Any) -> Tensor:
-    """A seeded random direction of all floating outputs, of unit length, in place of a loss."""
+    """Return a seeded random projection of all floating-point outputs, of unit length, as the loss."""
     generator = torch.Generator().manual_seed(0)
     tensors = list(floating_tensors(output))
     if not tensors:

@@ -1,4 +1,4 @@
-"""``check``: a model judged by one forward and backward pass, and left as it was found."""
+"""``check``: judges a model by one forward and backward pass, and restores it."""
 
 from __future__ import annotations
 
@@ -47,26 +47,25 @@ def check(
     random state and the optimizer are restored, also after an error.
 
     Args:
-        model: any module. A LightningModule runs ``training_step(batch, 0)`` with a Trainer in its first step, of 10
-            epochs of 100 batches where none is attached. Only if it fails without them, ``setup("fit")`` and the other
-            hooks that run before a first step run too; what they write or download stays.
-        batch: a tensor is ``model(batch)``, a tuple or list ``model(*batch)``, a mapping
-            ``model(**batch)``, an :class:`inithealth.Call` anything else. Moved to the model's device. Of a
-            DataLoader or LightningDataModule the first batch, random state restored; of an iterator the next one,
-            which is gone from it.
-        loss: gives a scalar from the output. With two required parameters, as ``F.cross_entropy`` has, it receives
-            the output and the one element of the batch that is left when the model's required parameters are
-            bound. Without one: ``output.loss``, else a random projection.
-        optimizer: what it is to be trained with, several in a list; a LightningModule's own by default, else
-            SGD with lr 0.01.
-        settings: which rules, their options, what fails; a mapping is validated.
+        model: any module. For a LightningModule, ``training_step(batch, 0)`` runs with a Trainer in its first step; if
+            none is attached, with one of 10 epochs of 100 batches. Only if the step fails, ``setup("fit")`` and the
+            other hooks before a first step run too; the files that they write or download are kept.
+        batch: a tensor is passed as ``model(batch)``, a tuple or list as ``model(*batch)``, a mapping as
+            ``model(**batch)``; use :class:`inithealth.Call` for anything else. It is moved to the model's device. For a
+            DataLoader or LightningDataModule the first batch is used, and random state is restored; for an iterator
+            the next batch is used and consumed.
+        loss: returns a scalar, given the output. With two required parameters, as ``F.cross_entropy`` has, it receives
+            the output and the one element of the batch that remains after the model's required parameters are bound.
+            Without a loss: ``output.loss``, else a random projection.
+        optimizer: the optimizer of the training, or a list of several. By default a LightningModule's own, else SGD
+            with lr 0.01.
+        settings: select the rules, their options and the severity that fails; a mapping is validated.
 
     Raises:
-        ValueError: there is nothing to judge, with what to do about it: no batch, NaN in the batch, no
-            parameters, all frozen, lazy or meta parameters, no scalar loss, unknown settings.
-        TypeError: an argument is unknown, `model` is not a module, `loss` is not callable, `optimizer` is not an
-            optimizer, or `batch` does not match the arguments of the model and the loss, or matches them in several
-            ways.
+        ValueError: there is nothing to judge (no batch, NaN in the batch, no parameters, all frozen, lazy or meta
+            parameters, no scalar loss), or a setting is unknown; the message suggests a fix.
+        TypeError: an argument is unknown, `model` is not a module, `loss` is not callable, `optimizer` is not an optimizer, or `batch`
+            does not match the arguments of the model and the loss, or matches them in several ways.
         Exception: an error in the model's code, unchanged.
     """
     if misplaced:
@@ -114,8 +113,8 @@ def _recorded(session: OnePass) -> Recording:
     if lacks_start:
         session.objective.start(first)
         return _recorded(session)
-    # Perhaps only because frozen parts and inputs were asked for gradients: run it as it is. Outside the handler,
-    # so that what the model raises itself is not shown as an error within an error.
+    # The run may have failed because gradients of frozen parameters and inputs were enabled: run it without. Outside
+    # the handler, the model's own error is not chained to the first one.
     recording = session.run(reveal=False)
     missing = f"inputs and frozen layers: with gradients asked of them the model raised {first}"
     return recording.model_copy(update={"not_measured": (*recording.not_measured, missing)})

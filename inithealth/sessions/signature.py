@@ -1,4 +1,4 @@
-"""What a function may be called with, asked before it is called."""
+"""The arguments that a function accepts, determined before it is called."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __tracebackhide__ = True  # pytest shows the line that calls `check`, not these
 
 @dataclass(frozen=True)
 class Signature:
-    """What a function may be called with.
+    """The arguments that a function accepts.
 
     Attributes:
-        name: for messages, as ``Net.forward`` or ``cross_entropy``.
+        name: name for messages, such as ``Net.forward`` or ``cross_entropy``.
         required: positional parameters without a default.
-        names: all parameters that a keyword may fill.
-        most: how many positional arguments it takes.
+        names: all parameters that can be passed by keyword.
+        most: maximum number of positional arguments.
         any_keyword: whether it takes ``**kwargs``.
     """
 
@@ -36,7 +36,7 @@ class Signature:
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> Signature | None:
-        """None for code that does not say: some built-in functions."""
+        """Return the signature; None if it is unknown, as for some built-in functions."""
         is_module = isinstance(function, nn.Module)
         named = function.func if isinstance(function, partial) else function
         try:
@@ -55,19 +55,19 @@ class Signature:
         )
 
     def takes(self, count: int) -> bool:
-        """Whether so many positional arguments fit."""
+        """Return whether this number of positional arguments is accepted."""
         return len(self.required) <= count <= self.most
 
 
 def called(function: Callable[..., Any], call: Call, advice: str) -> Any:
-    """The call's result; where the arguments do not fit the signature, TypeError with advice."""
+    """Return the result of the call. Raises TypeError with advice if the arguments do not match the signature."""
     try:
         return function(*call.args, **call.kwargs)
     except TypeError as error:
         if _fits(_called_part(function), call):
             raise
         misfit = f"{error}: {advice}"
-    raise TypeError(misfit)  # outside the handler: shown once, not as an error within an error
+    raise TypeError(misfit)  # outside the handler, so that it is not chained to another error
 
 
 def _fits(function: Callable[..., Any], call: Call) -> bool:
@@ -75,11 +75,11 @@ def _fits(function: Callable[..., Any], call: Call) -> bool:
         inspect.signature(function).bind(*call.args, **call.kwargs)
     except TypeError:
         return False
-    except ValueError:  # some built-in functions have no signature to ask
+    except ValueError:  # some built-in functions have no signature
         return True
     return True
 
 
 def _called_part(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function whose parameters count: a module's ``forward``."""
+    """Return the function that defines the parameters: a module's ``forward``."""
     return function.forward if isinstance(function, nn.Module) else function

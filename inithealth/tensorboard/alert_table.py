@@ -1,4 +1,4 @@
-"""The findings as Markdown for TensorBoard's Text dashboard: narrow, causes only, safe whatever layers are called."""
+"""The findings as Markdown for TensorBoard's Text dashboard: narrow, causes only, with escaped layer names."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _MARKUP = re.compile(r"([\\`*_\[\]|])")
 
 
 def alerts(report: Report, step: int) -> str:
-    """Verdict, table of the causes with what they explain, and what was not judged."""
+    """Return the verdict, a table of the causes with their consequences, and what was not judged."""
     lines = [f"**{health(report)}{counts(report)}** · {escaped(report.model)} · step {step}", ""]
     rows = _unexplained(report)
     if rows:
-        # Layer and rule share a cell: TensorBoard squeezes a column of short names until they break.
+        # Layer and rule share a cell: TensorBoard makes a column of short names so narrow that they break.
         lines += ["| S | Layer, rule | Problem | Fix |", "|---|---|---|---|"]
         lines += [_row(report, finding) for finding in rows[:MOST_ROWS]]
         lines += ["", "S: severity. E error, W warning, I info."]
@@ -34,13 +34,13 @@ def alerts(report: Report, step: int) -> str:
 
 
 def escaped(text: str) -> str:
-    """The text as Markdown that shows it letter by letter, on one line of a table."""
+    """Return Markdown that shows the text literally, in one table row."""
     safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "<br>".join(_MARKUP.sub(r"\\\1", line) for line in safe.splitlines())
 
 
 def _unexplained(report: Report) -> list[Finding]:
-    # A consequence whose cause is not among the findings must not vanish.
+    # A consequence whose cause is not in the report must still be shown.
     keys = {cause.key for cause in report.causes}
     return [finding for finding in report.findings if finding.role == "cause" or finding.explained_by not in keys]
 

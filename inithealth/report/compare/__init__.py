@@ -1,1 +1,1 @@
-"""Two reports: what is new, worse or fixed; baselines, and reading and writing report files."""
+"""Comparison of two reports: new, worse and fixed findings; baselines; reading and writing report files."""

@@ -1,4 +1,4 @@
-"""Findings that are known: a file that is committed, and only shrinks."""
+"""Known findings, in a committed file from which fixed ones are removed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KNOWN = "known: in the baseline"
 
 
 class Known(BaseModel):
-    """One finding, without what changes from day to day: lines and numbers."""
+    """One finding, without values that change between runs, such as line numbers and measurements."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,7 +30,7 @@ class Known(BaseModel):
         return cls(code=cause.code, rule=cause.rule, severity=cause.severity, layers=tuple(sorted(cause.layers)))
 
     def covers(self, cause: Finding) -> bool:
-        """Whether the cause is this finding, no worse and on no further layer."""
+        """Return whether the cause is this finding, with no higher severity and no additional layer."""
         return cause.severity <= self.severity and set(spots(cause)) <= set(spots(self))
 
     @property
@@ -39,7 +39,7 @@ class Known(BaseModel):
 
 
 class Baseline(BaseModel):
-    """What a model's report is compared with."""
+    """The known findings that a model's report is compared with."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,7 +49,7 @@ class Baseline(BaseModel):
 
     @classmethod
     def of(cls, report: Report) -> Baseline:
-        """Its warnings and errors, and what else fails, but for what somebody has given a reason for."""
+        """Return the report's warnings, errors and other failures, except suppressed ones."""
         least = Severity.INFO if report.fail_on == "info" else Severity.WARNING
         open_causes = [cause for cause in report.causes if cause.severity >= least and cause.suppressed is None]
         known = sorted(
@@ -60,7 +60,7 @@ class Baseline(BaseModel):
 
 
 def applied(report: Report, baseline: Baseline) -> Report:
-    """The report with its known causes suppressed; notes say which got worse and which are fixed."""
+    """Return the report with its known causes suppressed, and notes on worse and fixed ones."""
     at: dict[Spot, list[Known]] = {}
     for each in baseline.findings:
         for spot in spots(each):
@@ -86,17 +86,17 @@ def _extent(finding: Finding | Known) -> str:
 
 
 def pruned(baseline: Baseline, report: Report) -> Baseline:
-    """The baseline without what is fixed; nothing is added."""
+    """Return the baseline without fixed findings; nothing is added."""
     found = {spot for cause in report.causes for spot in spots(cause)}
     kept = tuple(each for each in baseline.findings if not found.isdisjoint(spots(each)))
     return baseline.model_copy(update={"findings": kept})
 
 
 def read(path: Path) -> Baseline:
-    """Raises ValueError, one line that names the file."""
+    """Read a baseline. Raises ValueError with a one-line message that names the file."""
     return saved.read(path, Baseline, "baseline", "made by --write-baseline")
 
 
 def text_of(baseline: Baseline) -> str:
-    """Sorted JSON, the same bytes for the same findings."""
+    """Return sorted JSON: equal findings give equal bytes."""
     return f"{baseline.model_dump_json(indent=2)}\n"

@@ -1,4 +1,4 @@
-"""What changed between two saved reports: schemes, sizes of weights and signals, verdicts."""
+"""The differences between two saved reports: schemes, scales of weights and signals, verdicts."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from inithealth.findings import Finding, Report
 from inithealth.recording import Layer, Signal, Weight
 from inithealth.report.identity import Spot, spots
 
-_SPREADS = 5.0  # of the std of so many random numbers: what another seed changes stays within
-_LEAST = 0.05  # of a std: smaller differences mean nothing, however sure they are
-_MANY = 2**53  # elements: more make no difference
-_LEVEL = 2.0  # factor of an activation's or a gradient's rms, which another batch changes too
+_SPREADS = 5.0  # standard deviations of the std of this many random numbers: another seed changes less
+_LEAST = 0.05  # smallest relevant relative difference of a std, however significant
+_MANY = 2**53  # elements: a larger count makes no difference
+_LEVEL = 2.0  # factor of an activation's or a gradient's rms, which also depends on the batch
 
 What = Literal["model", "layer", "scheme", "std", "gain", "output", "gradient", "verdict"]
 Size = Literal["std", "gain"]
 
 
 class Change(BaseModel):
-    """One thing that is different."""
+    """One difference."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     what: What
-    layer: str  # "" for the network as a whole
+    layer: str  # "" for the whole network
     old: str
     new: str
     worse: bool = False
 
 
 def changes(old: Report, new: Report) -> tuple[Change, ...]:
-    """What is different in the new report, verdicts first. Layers go by their names."""
+    """Return the differences of the new report, verdicts first. Layers are matched by name."""
     return (*_models(old, new), *_verdicts(old, new), *_layers(old, new), *_signals(old, new))
 
 
@@ -45,7 +45,7 @@ def _models(old: Report, new: Report) -> Iterator[Change]:
 
 
 def _verdicts(old: Report, new: Report) -> Iterator[Change]:
-    """Layers on which a cause came, went, or is worse or milder than it was: one change for those that share it."""
+    """Yield changes for new, resolved, worse and milder causes: one for all layers with the same change."""
     before, now = _worst(old), _worst(new)
     seen: set[tuple[Finding | None, Finding | None]] = set()
     for spot in dict.fromkeys([*now, *before]):
@@ -102,7 +102,7 @@ def _weights(old: Layer, new: Layer) -> Iterator[Change]:
 
 
 def _size_of(weight: Weight, what: Size) -> float | None:
-    """Of a file's numbers too, which may be such as no weight has."""
+    """Return the std or rms, also for values read from a file that no real weight has."""
     try:
         value = weight.std if what == "std" else weight.gain
     except OverflowError:
@@ -111,7 +111,7 @@ def _size_of(weight: Weight, what: Size) -> float | None:
 
 
 def _count(shape: Sequence[int]) -> int:
-    """Elements, of a file's shape too, which may be anything."""
+    """Return the number of elements of a shape, which may be invalid if it is read from a file."""
     total = 1
     for size in shape:
         total = min(total * max(size, 1), _MANY)
@@ -119,7 +119,7 @@ def _count(shape: Sequence[int]) -> int:
 
 
 def _drawn_alike(old: Weight, new: Weight) -> bool:
-    """Whether both may be draws of one initialization, which of so few numbers goes by one name or the other."""
+    """Return whether both may be samples of one initialization: a few numbers can match several names."""
     structure = [(w.constant, w.orthogonal, w.identity, w.zero_rows, w.duplicate_rows) for w in (old, new)]
     few = min(_count(old.shape), _count(new.shape))
     std = _alike(_size_of(old, "std") or 0.0, _size_of(new, "std") or 0.0, old, new)
@@ -129,7 +129,7 @@ def _drawn_alike(old: Weight, new: Weight) -> bool:
 
 
 def _alike(old: float, new: float, was: Weight, is_: Weight) -> bool:
-    """Whether two seeds of one initialization may differ by as much."""
+    """Return whether two seeds of one initialization may differ this much."""
     if not (math.isfinite(old) and math.isfinite(new)):
         return old == new or (old != old and new != new)
     few = min(_count(was.shape), _count(is_.shape))

@@ -1,4 +1,4 @@
-"""What changed between two reports, as people and machines read it."""
+"""The differences between two reports as a table or JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WIDTH = 100
 
 
 def changes_table(changes: Sequence[Change]) -> str:
-    """Plain text: what became worse first; layers with the same change share a line."""
+    """Return plain text: worse findings first; layers with the same change share a line."""
     if not changes:
         return "nothing changed"
     groups: dict[tuple[str, str, str, bool], list[str]] = {}
@@ -31,5 +31,5 @@ def _lines(what: str, old: str, new: str, worse: bool, layers: Sequence[str]) ->
 
 
 def changes_json(changes: Sequence[Change]) -> str:
-    """A list of objects, one for each change."""
+    """Return a JSON list with one object per change."""
     return json.dumps([change.model_dump() for change in changes], indent=2)

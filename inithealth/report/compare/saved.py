@@ -1,4 +1,4 @@
-"""Saved reports and baselines: JSON that anybody may have written, read into frozen models or refused in one line."""
+"""Saved reports and baselines: reads JSON of any origin into frozen models, or rejects it with one line."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_report(path: Path) -> Report:
-    """What ``Report.to_json`` has written. Raises ValueError, one line that names the file."""
+    """Read what ``Report.to_json`` wrote. Raises ValueError with a one-line message that names the file."""
     return read(path, Report, "report", "made by InitHealth(report_path=...) or --output-format json")
 
 
 def read(path: Path, kind: type[Model], what: str, origin: str) -> Model:
-    """A model from a file. Raises ValueError, one line: the file, what it should be, where such files come from."""
+    """Read a model. Raises ValueError with one line: the file, the expected content, and how to create it."""
     try:
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
@@ -43,12 +43,12 @@ def read(path: Path, kind: type[Model], what: str, origin: str) -> Model:
 
 
 def write(path: Path, text: str) -> None:
-    """All of it or nothing: a reader never sees half a file. Raises OSError."""
+    """Write the whole file or nothing: a reader never sees a partial file. Raises OSError."""
     data = text.encode()
-    if path.exists() and not path.is_file():  # /dev/null or a pipe, in whose place there must be no file
+    if path.exists() and not path.is_file():  # /dev/null or a pipe must not be replaced by a file
         path.write_bytes(data)
         return
-    path = Path(os.path.realpath(path))  # a link stays one
+    path = Path(os.path.realpath(path))  # keep a symbolic link
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(data)

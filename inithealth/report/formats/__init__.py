@@ -1,6 +1,6 @@
-"""The output formats, one module each: its name is the format's, its function ``render`` makes text of a report.
+"""The output formats, one module each, with the format's name. Its function ``render`` returns a report as text.
 
-A module is found by its file: a new format needs no other edit. None is imported before it is used.
+Modules are found by their files: a new format needs no other change. Each is imported only when it is used.
 """
 
 from __future__ import annotations

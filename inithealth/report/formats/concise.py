@@ -1,4 +1,4 @@
-"""One line for each cause, as compilers write them."""
+"""One line for each cause, in the format of compiler messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from inithealth.report.summary import verdict
 
 
 def render(report: Report) -> str:
-    """``models/net.py:12: IH201 vanishing-activations: what is wrong (error)``, then the verdict."""
+    """Return ``models/net.py:12: IH201 vanishing-activations: what is wrong (error)``, then the verdict."""
     return "\n".join([*(plain(_line(report, cause)) for cause in report.causes), verdict(report)])
 
 

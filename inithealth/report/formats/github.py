@@ -1,4 +1,4 @@
-"""GitHub's workflow commands: an annotation for each cause, at the line that builds the layer."""
+"""GitHub's workflow commands: an annotation for each cause, at the line that creates the layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}
 
 
 def render(report: Report) -> str:
-    """``::error file=net.py,line=12,title=IH201 ...::message``, at most ten of a level."""
+    """Return ``::error file=net.py,line=12,title=IH201 ...::message``, at most ten per level."""
     levels: dict[str, list[Finding]] = {}
     for cause in report.causes:
         level = "notice" if cause.suppressed is not None else _LEVELS[cause.severity]

@@ -12,11 +12,11 @@ from inithealth.report.identity import fingerprint
 from inithealth.report.source_line import SourceLine, source_line
 
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.INFO: "info"}
-_NOWHERE = SourceLine(".", 1)  # GitLab refuses an entry without a place
+_NOWHERE = SourceLine(".", 1)  # GitLab rejects an entry without a location
 
 
 def render(report: Report) -> str:
-    """Suppressed causes are left out: the widget has no word for them."""
+    """Return the JSON list, without suppressed causes, which the format does not support."""
     seen: Counter[str] = Counter()
     entries = []
     for cause in report.causes:
@@ -25,7 +25,7 @@ def render(report: Report) -> str:
         own = fingerprint(report, cause)
         seen[own] += 1
         where = source_line(cause) or _NOWHERE
-        where = _NOWHERE if PurePath(where.path).is_absolute() else where  # of a library, outside the repository
+        where = _NOWHERE if PurePath(where.path).is_absolute() else where  # a library's file, outside the repository
         entries.append(
             {
                 "description": headline(cause),

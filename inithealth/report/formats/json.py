@@ -1,4 +1,4 @@
-"""JSON, whose schema is docs/report.schema.json."""
+"""JSON. Its schema is docs/report.schema.json."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from inithealth.findings import Report
 
 
 def render(report: Report) -> str:
-    """Return what ``Report.from_json`` reads."""
+    """Return the JSON that ``Report.from_json`` reads."""
     return report.to_json()

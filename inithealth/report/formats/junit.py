@@ -1,4 +1,4 @@
-"""JUnit's XML: a test case for each layer, as GitLab and Jenkins read it."""
+"""JUnit XML for GitLab and Jenkins: a test case for each layer."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from inithealth.findings import Finding, Report
 from inithealth.report.finding_text import headline, labeled, title
 from inithealth.report.summary import not_judged
 
-# Control characters, and what XML 1.0 has no place for, not even escaped.
+# Control characters and other characters that XML 1.0 cannot contain, even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(report: Report) -> str:
-    """Layers pass, or fail by the causes that begin in them; rules that were not judged are skipped."""
+    """Return the XML: layers pass, or fail if they are the root cause of a finding; rules not judged are skipped."""
     causes: dict[str, list[Finding]] = {}
     for cause in report.causes:
         causes.setdefault(cause.layers[0] if cause.layers else cause.code, []).append(cause)
@@ -50,7 +50,7 @@ def render(report: Report) -> str:
 
 
 class _Cases:
-    """Test cases of unique names: GitLab drops those that repeat one."""
+    """Test cases with unique names: GitLab drops duplicates."""
 
     def __init__(self, suite: ET.Element, classname: str) -> None:
         self._suite, self._classname = suite, classname

@@ -10,13 +10,13 @@ from inithealth.report.finding_text import details, headline, title
 from inithealth.report.source_line import source_line
 from inithealth.report.summary import remarks, verdict
 
-_MOST_BYTES = 2**20 - 2**10  # GitHub shows 1 MiB of a step's summary
+_MOST_BYTES = 2**20 - 2**10  # GitHub shows at most 1 MiB of a step summary
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$@-])")
 _CUT = "(cut: the JSON report has all of it)"
 
 
 def render(report: Report) -> str:
-    """A heading with the verdict, a table of causes, each with its fix and what follows from it."""
+    """Return a heading with the verdict, and a table of the causes, each with its fix and its consequences."""
     parts = [f"## {_escaped(verdict(report))}"]
     if report.causes:
         parts.append(_table(report.causes))
@@ -36,7 +36,7 @@ def _table(causes: Sequence[Finding]) -> str:
         letter = cause.severity.value[0].upper() if cause.suppressed is None else "-"
         layers = ", ".join(cause.layers[:3]) + (f" and {len(cause.layers) - 3} more" if len(cause.layers) > 3 else "")
         rows.append("| " + " | ".join(map(_escaped, (letter, cause.code, layers, cause.message, where))) + " |")
-    return _within(rows, "\n", _MOST_BYTES // 2)  # half is left for the fixes
+    return _within(rows, "\n", _MOST_BYTES // 2)  # the other half is for the fixes
 
 
 def _cause(cause: Finding, consequences: Sequence[Finding]) -> str:
@@ -55,25 +55,25 @@ def _folded(title: str, lines: Sequence[str]) -> str:
 
 
 def _code(text: str) -> str:
-    """A block that no run of backticks in the text can end."""
+    """Return a code block that backticks in the text cannot end."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}python\n{_printable(text, keep=chr(10))}\n{fence}"
 
 
 def _escaped(text: str) -> str:
-    """The text as text: names come from a user's program, and may hold markup."""
+    """Return the text with markup escaped, because names come from a user's program."""
     entities = _printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _SPECIAL.sub(r"\\\1", entities)
 
 
 def _printable(text: str, keep: str = "") -> str:
-    """On one line, without control characters."""
+    """Return the text on one line, without control characters."""
     return "".join(letter if letter in keep or letter.isprintable() else " " for letter in text)
 
 
 def _within(parts: Sequence[str], separator: str, most: int) -> str:
-    """The first parts, each whole: what is cut inside a block of code would swallow all that comes after it."""
+    """Return as many whole parts as fit: a truncated code block would include all text after it."""
     left = most - len(_CUT)
     for place, part in enumerate(parts):
         left -= len(part.encode()) + len(separator)

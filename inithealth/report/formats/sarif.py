@@ -1,4 +1,4 @@
-"""SARIF 2.1.0, as GitHub's code scanning reads it."""
+"""SARIF 2.1.0 for GitHub's code scanning."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from inithealth.rules.catalogue import catalogue
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 _FORMS = (("why", "Why: {}."), ("fix", "Fix: {}"))
-_WIDEST = 120  # columns of a line that is pointed at as a whole
+_WIDEST = 120  # columns of a line that is marked as a whole
 
 
 def render(report: Report) -> str:
-    """One run; a result for each cause, a rule for each that was broken."""
+    """Return one run with a result for each cause, and the rules that have results."""
     codes = list(dict.fromkeys(cause.code for cause in report.causes))
-    # Code scanning drops a result without a place: it goes where the first one is, or else to the project's file.
+    # Code scanning drops results without a location: use that of the first result, or else the project's file.
     fallback = next(filter(None, map(source_line, report.causes)), SourceLine("pyproject.toml", 1))
     driver = {"name": "inithealth", "rules": [_rule(code, report.causes) for code in codes]}
     with suppress(PackageNotFoundError):  # run from a checkout
@@ -57,7 +57,7 @@ def _rule(code: str, causes: Sequence[Finding]) -> dict[str, Any]:
 
 
 def _first_section(page: str) -> str:
-    """What it checks, in one paragraph."""
+    """Return the first paragraph of what the rule checks."""
     section = page.partition("## What it checks")[2].partition("##")[0]
     return " ".join(section.split())
 
@@ -68,10 +68,10 @@ def _sentence(text: str) -> str:
 
 def _artifact(path: str) -> dict[str, str]:
     path = path.replace("\\", "/")
-    # A file name that is no UTF-8 comes with surrogates in it, which have no percent encoding.
+    # A file name that is not valid UTF-8 contains surrogates, which cannot be percent-encoded.
     uri = quote(path, safe="/", errors="replace")
     if path.startswith("/"):
-        # A library's file, outside the repository: nothing to be relative to.
+        # A library's file is outside the repository, so its path is absolute.
         return {"uri": f"file://{uri}"}
     if re.match("[A-Za-z]:/", path):
         return {"uri": f"file:///{uri.replace('%3A', ':', 1)}"}

@@ -1,4 +1,4 @@
-"""The report as people read it: verdict, causes, layers, in plain text."""
+"""The report as plain text: verdict, causes, layers."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from inithealth.report.terminal import text
 
 
 def render(report: Report) -> str:
-    """Return plain ASCII at the width of the terminal."""
+    """Return plain ASCII text with the width of the terminal."""
     return text(report)

@@ -11,7 +11,7 @@ from inithealth.rules.base import Rule, limit
 from inithealth.theory.activations import is_bounded
 
 _FLAT = 1e-6  # std over rms below fp32's resolution
-_ROUNDING = 1e-5  # of a mean in fp32
+_ROUNDING = 1e-5  # relative error of a mean in fp32
 _LARGE = frozenset("IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split())
 _SMALL = frozenset("IH201 IH206 IH301 IH406".split())
 
@@ -20,7 +20,7 @@ class InputScale(Rule):
     """The scale of the network's inputs is far from 1.
 
     ## What it checks
-    rms and largest element of the floating inputs; NaN and infinite elements; inputs that are one constant.
+    The rms and largest element of the floating-point inputs; NaN and infinite elements; constant inputs.
 
     ## Why it matters
     Initialization schemes assume inputs with an rms of about 1. With pixels from 0 to 255, all activations
@@ -113,9 +113,9 @@ class InputScale(Rule):
         )
 
     def _constant(self, recording: Recording) -> bool:
-        """Whether all inputs are constants, and what the first layer reads is one as well."""
+        """Return whether all inputs are constant, and so is the input of the first layer."""
         read = [m.input for _, m in signal_path.measured(recording) if m.input is not None]
-        alone = all(layer.kind != "embedding" for layer in recording.layers)  # tokens are no floating input
+        alone = all(layer.kind != "embedding" for layer in recording.layers)  # tokens are not floating-point inputs
         seen = bool(recording.inputs) and bool(read)
         return alone and seen and all(map(_is_constant, (*recording.inputs.values(), read[0])))
 
@@ -131,7 +131,7 @@ class InputScale(Rule):
         )
 
     def _fails(self, signal: Signal, recording: Recording) -> bool:
-        """Whether training fails: the input has an offset, or a scale that no activation or normalization bounds."""
+        """Return whether training fails: the input has an offset, or a scale that no activation or norm bounds."""
         readers = [
             layer
             for layer, m in signal_path.measured(recording)
@@ -140,7 +140,7 @@ class InputScale(Rule):
         normed = bool(readers) and all(layer.normed for layer in readers)
         if signal.std * self.max_offset < abs(signal.mean):
             return not normed or _samples_differ(recording) < self.min_between  # BatchNorm removes an offset
-        if signal.rms < self.lowest_rms:  # the epsilon of a normalization, or biases, outweigh it
+        if signal.rms < self.lowest_rms:  # the epsilon of a normalization, or biases, dominate
             return not normed or _samples_differ(recording) < self.min_between
         bounded = all(layer.kind == "rnn" or is_bounded(layer) for layer in readers)
         return signal.rms > self.highest_rms and not (normed or bounded)
@@ -165,7 +165,7 @@ class InputScale(Rule):
         return symptom.code in (_LARGE if (cause.measured or 0.0) > 1.0 else _SMALL)
 
     def _off(self, signal: Signal) -> bool:
-        if signal.rms == 0.0:  # an empty mask or an initial state: not a matter of scale
+        if signal.rms == 0.0:  # an empty mask or an initial state, which has no scale
             return False
         nonzero = signal.rms / math.sqrt(max(1.0 - signal.zero_share, _FLAT))  # a bag of words is mostly zeros
         return signal.rms > self.max_rms or nonzero < self.min_rms or signal.abs_max > self.max_abs
@@ -182,7 +182,7 @@ class InputScale(Rule):
         return (signal.rms, self.min_rms) if signal.rms < self.min_rms else (signal.abs_max, self.max_abs)
 
     def _is_read(self, signal: Signal, recording: Recording) -> bool:
-        """Whether some layer's input has that scale: a network may scale its inputs first."""
+        """Return whether some layer's input has that scale: a network may scale its inputs first."""
         inputs = [m.input for _, m in signal_path.measured(recording) if m.input is not None]
         read = [each for each in inputs if signal_path.usable(each)]
         return not read or any(self._as_large(signal, each) for each in read)
@@ -193,13 +193,13 @@ class InputScale(Rule):
 
 def _normalized(name: str, signal: Signal, inputs: int) -> str:
     x = "x" if inputs == 1 else name
-    if signal.std <= _FLAT * signal.rms:  # a constant: there is no spread to divide by
+    if signal.std <= _FLAT * signal.rms:  # a constant has no std to divide by
         return f"{x} = {x} / {signal.rms:.3g}"
     return f"{x} = ({x} - {signal.mean:.3g}) / {signal.std:.3g}"
 
 
 def _is_constant(signal: Signal) -> bool:
-    """Whether all elements are one value: the mean is as large as the largest, but for rounding."""
+    """Return whether all elements are equal up to rounding, because the mean is as large as the maximum."""
     return signal.numel > 1 and abs(signal.mean) >= signal.abs_max * (1 - _ROUNDING)
 
 
