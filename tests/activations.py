@@ -1,4 +1,4 @@
-"""All activations that torch has, read from torch: classes, functions, and what they need to be called."""
+"""All activations of torch: classes, functions, and the arguments that they need."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# All that torch has, but for the attention that it keeps in the same module.
+# All activations of torch, without the attention in the same module.
 CLASSES = sorted(set(torch.nn.modules.activation.__all__) - {"MultiheadAttention"})
 _NEEDED: dict[str, Any] = {"threshold": 0.1, "value": 0.0, "dim": 1, "weight": torch.tensor([0.25])}
 
 
 def module(name: str) -> nn.Module:
-    """An activation of torch.nn with torch's parameters."""
+    """Return an activation of torch.nn with torch's default parameters."""
     activation: nn.Module = getattr(nn, name)(**_arguments(getattr(nn, name)))
     return activation
 
 
 def twin(name: str) -> Callable[[Tensor], Tensor] | None:
-    """The function in torch.nn.functional of the same name; None for a class that has none."""
+    """Return the function of the same name in torch.nn.functional; None if there is none."""
     found = [each for each in dir(F) if each.replace("_", "") == name.lower() and not each.endswith("_")]
     if not found:
         return None
     function = getattr(F, found[0])
-    if name == "PReLU":  # a builtin, whose signature Python does not know
+    if name == "PReLU":  # a builtin without a signature
         return partial(_prelu, weight=nn.Parameter(torch.tensor([0.25])))
     return partial(function, **_arguments(function))
 

@@ -1,4 +1,4 @@
-"""Nets this small take ten times as long where several threads share them on a busy machine."""
+"""Use one thread: small networks take ten times as long if several threads share a busy machine."""
 
 from __future__ import annotations
 

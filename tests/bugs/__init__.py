@@ -1,1 +1,1 @@
-"""Initialization bugs that shipped, each beside the fixed network, and healthy networks that look faulty."""
+"""Published initialization bugs, each with the fixed network, and healthy networks that look faulty."""

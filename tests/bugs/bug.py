@@ -1,4 +1,4 @@
-"""A bug that shipped: the network with it, the network as upstream fixed it, and the expected finding."""
+"""A published bug: the network with it, the network with the upstream fix, and the expected finding."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ VOCABULARY = 96
 
 @dataclass(frozen=True)
 class Scene:
-    """A model, and the batch and loss it is judged on."""
+    """A model with the batch and loss for its check."""
 
     model: nn.Module
     batch: Any
     loss: Loss
-    adam: bool = False  # as what it was trained with, where that matters
+    adam: bool = False  # train with Adam, if that matters
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
@@ -34,7 +34,7 @@ class Scene:
         return inithealth.check(self.model, self.batch, loss=self.loss, optimizer=self.optimizer)
 
     def watched(self, steps: int = 5) -> Report:
-        """A short training loop, watched; it changes the model."""
+        """Return the report of a short watched training loop, which changes the model."""
         optimizer = self.optimizer
         with inithealth.watch(self.model, optimizer=optimizer) as monitor:
             for _ in range(steps):
@@ -48,14 +48,14 @@ class Scene:
 
 @dataclass(frozen=True)
 class Bug:
-    """``build(False)`` is the network as it shipped, ``build(True)`` as it was fixed."""
+    """``build(False)`` is the published network, ``build(True)`` the fixed one."""
 
     build: Callable[[bool], Scene]
-    codes: tuple[str, ...]  # any of which names it
+    codes: tuple[str, ...]  # each of them is a correct code
     severity: Severity
-    layers: Callable[[nn.Module], set[str]]  # modules that are named, all of them
+    layers: Callable[[nn.Module], set[str]]  # all modules in the finding
     typed: bool = True  # the fix is code that repairs the weights
-    watched: bool = True  # a short training loop shows it as well
+    watched: bool = True  # a short training loop shows it, too
 
     @property
     def name(self) -> str:
@@ -67,7 +67,7 @@ class Bug:
 
 
 def seeded(samples: int = 8, length: int = 16) -> tuple[Tensor, Tensor]:
-    """Tokens ``(samples, length)`` and those that follow them."""
+    """Return tokens ``(samples, length)`` and the next tokens."""
     tokens = torch.randint(VOCABULARY, (samples, length + 1), generator=torch.Generator().manual_seed(5))
     return tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
 
@@ -77,15 +77,15 @@ def next_token(targets: Tensor) -> Loss:
 
 
 def named(model: nn.Module, *ends: str) -> set[str]:
-    """Modules whose dotted name ends so."""
+    """Return the modules whose dotted name has one of these endings."""
     return {name for name, _ in model.named_modules() if name.endswith(ends)}
 
 
 def alarms(report: Report) -> list[Finding]:
-    """Causes above a note."""
+    """Return the causes above info."""
     return [cause for cause in report.causes if cause.severity > Severity.INFO]
 
 
 def typed(found: Finding, model: nn.Module) -> None:
-    """What the reader of a finding does: type its fix."""
+    """Run the fix of a finding, as a user would."""
     exec(found.fix, {"model": model, "nn": nn})

@@ -1,4 +1,4 @@
-"""Transformer encoders: norms drawn at random, layers that are clones of one, a packed projection."""
+"""Transformer encoders: randomly initialized norms, cloned layers, a packed projection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .language import HEADS, LENGTH, WIDTH
 
 
 class Encoder(nn.Module):
-    """Embeddings, ``nn.TransformerEncoder``, a head: post-norm, as BERT is."""
+    """Embeddings, ``nn.TransformerEncoder`` and a head: post-norm, like BERT."""
 
     def __init__(self, layers: int) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Encoder(nn.Module):
 
 
 def norms_drawn_at_random(fixed: bool) -> Scene:
-    """huggingface/transformers#143: BERT's loop drew the norms' weights and biases from N(0, 0.02) like matrices."""
+    """huggingface/transformers#143: BERT's loop drew norm weights and biases from N(0, 0.02), like matrices."""
     tokens, targets = seeded()
     model = Encoder(4)
     for module in model.modules():
@@ -42,7 +42,7 @@ def norms_drawn_at_random(fixed: bool) -> Scene:
 
 
 def cloned_encoder_layers(fixed: bool) -> Scene:
-    """pytorch/pytorch#72253: ``nn.TransformerEncoder`` deep-copies one layer, so all of them start bit-identical."""
+    """pytorch/pytorch#72253: ``nn.TransformerEncoder`` deep-copies one layer, so all layers start bit-identical."""
     tokens, targets = seeded()
     model = Encoder(4)
     if fixed:
@@ -54,7 +54,7 @@ def cloned_encoder_layers(fixed: bool) -> Scene:
 
 
 def packed_projection(fixed: bool) -> Scene:
-    """pytorch/pytorch#166378: Xavier of a packed ``(3E, E)`` query, key and value counts the outputs of all three."""
+    """pytorch/pytorch#166378: Xavier for a packed ``(3E, E)`` query, key and value counts the outputs of all three."""
     scene = cloned_encoder_layers(True)
     for module in scene.model.modules():
         if isinstance(module, nn.MultiheadAttention):

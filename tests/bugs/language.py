@@ -1,4 +1,4 @@
-"""Language models that were initialized wrongly by the loop over their names or modules."""
+"""Language models with a bug in the loop over their names or modules."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from .bug import VOCABULARY, Scene, next_token, seeded
 
 WIDTH, HEADS, LENGTH = 64, 4, 16
-STD = 0.02 * (768 / WIDTH) ** 0.5  # what 0.02 is at GPT-2's width: the same gain in every layer
+STD = 0.02 * (768 / WIDTH) ** 0.5  # 0.02 at GPT-2's width: the same gain in every layer
 
 
 def attended(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Causal attention of ``(samples, length, width)`` tensors over ``HEADS`` heads."""
+    """Return causal attention of ``(samples, length, width)`` tensors with ``HEADS`` heads."""
     heads = [x.unflatten(-1, (HEADS, -1)).transpose(1, 2) for x in (query, key, value)]
     return F.scaled_dot_product_attention(*heads, is_causal=True).transpose(1, 2).flatten(2)
 
@@ -63,7 +63,7 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """Pre-norm, learned positions, the embedding is the head."""
+    """Pre-norm, learned positions, the embedding is also the head."""
 
     def __init__(self, layers: int, width: int = WIDTH) -> None:
         super().__init__()
@@ -82,9 +82,9 @@ class GPT(nn.Module):
 
 
 def gpt2_scaling_by_a_short_name(fixed: bool) -> Scene:
-    """huggingface/transformers#47458: the scaled initialization asks for a name that no parameter has.
+    """huggingface/transformers#47458: the scaled initialization matches a name that no parameter has.
 
-    The loop had moved from each module to the whole model, whose names are longer than ``c_proj.weight``.
+    The loop was moved from each module to the whole model, whose names are longer than ``c_proj.weight``.
     """
     tokens, targets = seeded()
     model = GPT(24)
@@ -95,7 +95,7 @@ def gpt2_scaling_by_a_short_name(fixed: bool) -> Scene:
 
 
 def embedding_at_its_default(fixed: bool, tied: bool = True) -> Scene:
-    """huggingface/transformers#26441: the embedding kept N(0, 1), and so did the head that shares it."""
+    """huggingface/transformers#26441: the embedding kept N(0, 1), and so did the tied head."""
     tokens, targets = seeded()
     model = GPT(4, 256)
     if not tied:

@@ -1,4 +1,4 @@
-"""A llama: RMSNorm, no biases, SwiGLU, whose output projection is called ``w2``."""
+"""A llama: RMSNorm, no biases, SwiGLU with the output projection ``w2``."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class Llama(nn.Module):
 
 
 def swiglu_scaled_at_w3(fixed: bool) -> Scene:
-    """pytorch/torchtitan#3334: the scaling was put on ``w3``, which ends no branch, in place of ``w2``, which does.
+    """pytorch/torchtitan#3334: ``w3``, which does not end a branch, was scaled instead of ``w2``, which does.
 
-    So it is in karpathy/llama2.c#579 and jingyaogong/minimind#136.
+    The same bug is in karpathy/llama2.c#579 and jingyaogong/minimind#136.
     """
     tokens, targets = seeded()
     model = Llama(("wo.weight", "w2.weight") if fixed else ("wo.weight", "w3.weight"))
@@ -57,7 +57,7 @@ def swiglu_scaled_at_w3(fixed: bool) -> Scene:
 
 
 def swiglu_scaled_twice(fixed: bool) -> Scene:
-    """pytorch/torchtitan#3334 as it is there: ``w3`` was scaled by the depth too, besides ``w2``."""
+    """pytorch/torchtitan#3334 as reported there: ``w3`` was scaled by the depth, too, in addition to ``w2``."""
     tokens, targets = seeded()
     extra = () if fixed else ("w3.weight",)
     return Scene(Llama(("wo.weight", "w2.weight", *extra)), tokens, next_token(targets))

@@ -1,4 +1,4 @@
-"""Parameters that nothing was written to, holding what memory does hold, made so that it is the same every time."""
+"""Parameters that were never written, with reproducible contents of uninitialized memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .bug import Scene
 
 FEATURES, WIDTH, CLASSES, EXPERTS = 32, 48, 10, 4
-Words = Callable[[int], Tensor]  # so many 32-bit words
+Words = Callable[[int], Tensor]  # returns this many 32-bit words
 
 
 def generator() -> torch.Generator:
@@ -19,22 +19,22 @@ def generator() -> torch.Generator:
 
 
 def any_bits(amount: int) -> Tensor:
-    """All patterns alike, one of 256 of them NaN or infinite."""
+    """All bit patterns equally likely; one in 256 is NaN or infinite."""
     return torch.randint(-(2**31), 2**31, (amount,), generator=generator()).int()
 
 
 def finite_bits(amount: int) -> Tensor:
-    """The same without NaN or infinity: from 1e-38 to 1e38."""
+    """Random bits without NaN or infinity: from 1e-38 to 1e38."""
     return any_bits(amount) & ~(1 << 23)
 
 
 def counters(amount: int) -> Tensor:
-    """Small 64-bit integers: read as floats they are subnormal, and every other one is zero."""
+    """Small 64-bit integers: as floats they are subnormal, and every other one is zero."""
     return torch.randint(1000, (amount // 2 + 1,), generator=generator()).view(torch.int32)[:amount]
 
 
 def pointers(amount: int) -> Tensor:
-    """Addresses of one arena: the upper half of each is a subnormal."""
+    """Addresses in one arena: the upper half of each is subnormal."""
     places = torch.randint(2**24, (amount // 2 + 1,), generator=generator()) * 16
     return (0x7F3A_0000_0000 + places).view(torch.int32)[:amount]
 
@@ -45,7 +45,7 @@ def text(amount: int) -> Tensor:
 
 
 def blocks(amount: int) -> Tensor:
-    """Blocks of 16 words of any of these kinds, as a heap that was used for many things."""
+    """Blocks of 16 words of any of these kinds, as in a heap with various uses."""
     used = [words(amount) for words in (fresh_pages, any_bits, counters, pointers, text)]
     kinds = torch.stack([*used, torch.randn(amount, generator=generator()).view(torch.int32)])
     kind = torch.randint(len(kinds), (amount // 16 + 1,), generator=generator()).repeat_interleave(16)[:amount]
@@ -53,22 +53,22 @@ def blocks(amount: int) -> Tensor:
 
 
 def small_values(amount: int) -> Tensor:
-    """The same blocks without NaN and without any value beyond 1: some of it looks like weights."""
+    """The same blocks without NaN and without values above 1: some of them look like weights."""
     values = blocks(amount).view(torch.float32).nan_to_num(0.0, 0.0, 0.0)
     return values.masked_fill(values.abs() > 1, 0.0).view(torch.int32)
 
 
 def fresh_pages(amount: int) -> Tensor:
-    """What the operating system hands out: zeros."""
+    """Zeros, as the operating system provides them."""
     return torch.zeros(amount, dtype=torch.int32)
 
 
-WRITTEN: tuple[Words, ...] = (any_bits, finite_bits, counters, pointers, text, blocks)  # by somebody else, before
+WRITTEN: tuple[Words, ...] = (any_bits, finite_bits, counters, pointers, text, blocks)  # written by earlier uses
 MEMORY: tuple[Words, ...] = (*WRITTEN, fresh_pages)
 
 
 def leave(words: Words, tensor: Tensor) -> None:
-    """Puts those bytes where an allocator would have left them."""
+    """Write these bytes where an allocator would have left them."""
     tensor.data.view(torch.int32).copy_(words(tensor.numel()).view(tensor.shape))
 
 
@@ -87,14 +87,14 @@ def network() -> nn.Sequential:
 
 
 def to_empty() -> nn.Sequential:
-    """pytorch/torchtitan#4783, Lightning-AI/pytorch-lightning#17627: built without memory, then given some."""
+    """pytorch/torchtitan#4783, Lightning-AI/pytorch-lightning#17627: built without memory, which is allocated later."""
     with torch.device("meta"):
         model = network()
     return model.to_empty(device="cpu")
 
 
 def initialized(model: nn.Module) -> nn.Module:
-    """What was left out after ``to_empty``."""
+    """Apply the initialization that was missing after ``to_empty``."""
     torch.manual_seed(0)
     for module in model.modules():
         if isinstance(module, (nn.Linear, nn.LayerNorm)):
@@ -103,7 +103,7 @@ def initialized(model: nn.Module) -> nn.Module:
 
 
 class Experts(nn.Module):
-    """A mixture whose experts are one tensor a projection, as is done for speed."""
+    """A mixture of experts with one tensor per projection for all experts, for speed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class Mixture(nn.Module):
 
 
 def mixture(words: Words | None) -> Mixture:
-    """NVIDIA-NeMo/Automodel#2991: the loop knows linear layers, and passes by the experts' ``torch.empty``."""
+    """NVIDIA-NeMo/Automodel#2991: the loop initializes linear layers, but not the experts' ``torch.empty``."""
     torch.manual_seed(0)
     model = Mixture()
     for module in model.modules():

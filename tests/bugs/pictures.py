@@ -26,7 +26,7 @@ def classified(model: nn.Module) -> Scene:
 
 
 def normal_init(module: object, std: float) -> None:
-    """Does nothing, and says nothing, for whatever has no weight: so for a weight itself."""
+    """Do nothing, silently, for objects without a weight, such as a weight itself."""
     weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
     for parameter, draw in ((weight, lambda p: nn.init.normal_(p, std=std)), (bias, nn.init.zeros_)):
         if isinstance(parameter, Tensor):
@@ -34,7 +34,7 @@ def normal_init(module: object, std: float) -> None:
 
 
 class Classifier(nn.Module):
-    """A backbone at PyTorch's default, and a tower that has an initialization of its own."""
+    """A backbone with PyTorch's default, and a tower with its own initialization."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Classifier(nn.Module):
 
 
 def helper_handed_a_tensor(fixed: bool) -> Scene:
-    """open-mmlab/mmdetection#6432: an initialization helper was handed a weight where it wants the module."""
+    """open-mmlab/mmdetection#6432: an initialization function was called with a weight instead of its module."""
     model = Classifier()
     for number, conv in enumerate(each for each in model.tower if isinstance(each, nn.Conv2d)):
         normal_init(conv if fixed or number != 2 else conv.weight, std=0.01)
@@ -57,7 +57,7 @@ def helper_handed_a_tensor(fixed: bool) -> Scene:
 
 
 def depthwise_fan_out(fixed: bool, normed: bool = False) -> Scene:
-    """pytorch/pytorch#23854: fan_out of a depthwise weight counts every group's outputs: sqrt(channels) off."""
+    """pytorch/pytorch#23854: fan_out of a depthwise weight counts all groups: wrong by sqrt(channels)."""
     channels = 128
     layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, padding=1), nn.ReLU()]
     for _ in range(4):
@@ -98,12 +98,12 @@ class Detector(nn.Module):
 
 
 def rare_targets() -> Tensor:
-    """About one in a thousand is an object."""
+    """Return labels with about one object in a thousand."""
     return (torch.rand(8, ANCHORS * 20, 8, 8, generator=torch.Generator().manual_seed(3)) < 1e-3).float()
 
 
 def focal(logits: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
-    """Focal loss over the number of objects, as Lin et al. (2017) define it."""
+    """Focal loss divided by the number of objects (Lin et al. 2017)."""
     targets = rare_targets()
     error = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     chance = torch.exp(-error)
@@ -123,10 +123,10 @@ def detector(fixed: bool) -> nn.Module:
 
 
 def mean_over_rare_positives(fixed: bool) -> Scene:
-    """The same head under a mean: the loss is ln 2, its gradients are small, and published networks train so."""
+    """The same head with a mean: the loss is ln 2, its gradients are small, and published networks train like this."""
     return Scene(detector(fixed), images(), lambda z: F.binary_cross_entropy_with_logits(z, rare_targets()))
 
 
 def focal_loss_without_a_prior(fixed: bool) -> Scene:
-    """kuangliu/pytorch-retinanet#10: no prior in the last bias, so every one of the many background anchors counts."""
+    """kuangliu/pytorch-retinanet#10: no prior in the last bias, so each of the many background anchors contributes."""
     return Scene(detector(fixed), images(), focal)

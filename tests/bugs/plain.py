@@ -1,4 +1,4 @@
-"""Bugs that need little structure: adapters at zero, PyTorch's default in depth, a softmax too many."""
+"""Bugs in simple networks: zero adapters, PyTorch's default in deep networks, a second softmax."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def vectors(samples: int = 64) -> tuple[Tensor, Tensor]:
 
 
 class Adapted(nn.Module):
-    """A frozen layer and the product of two low-rank ones beside it."""
+    """A frozen layer in parallel with the product of two low-rank layers."""
 
     def __init__(self, base: nn.Linear) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Adapted(nn.Module):
 
 
 class Modulated(nn.Module):
-    """A residual block whose modulation starts at zero, as in diffusion transformers."""
+    """A residual block with a zero-initialized modulation, as in diffusion transformers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,9 +47,9 @@ class Modulated(nn.Module):
 
 
 def adapters_before_the_initialization(fixed: bool) -> Scene:
-    """nvidia-cosmos/cosmos-predict2.5#15: adapters were added before ``init_weights``, whose loop zeroed them.
+    """nvidia-cosmos/cosmos-predict2.5#15: adapters were added before ``init_weights``, whose loop set them to zero.
 
-    LoRA's A at zero beside its B: nothing of what trains ever gets a gradient.
+    LoRA's A is zero like its B, so no trainable parameter ever gets a gradient.
     """
     blocks = [Modulated() for _ in range(3)]
     model = nn.Sequential(nn.Linear(FEATURES, WIDTH), *blocks, nn.LayerNorm(WIDTH), nn.Linear(WIDTH, CLASSES))
@@ -78,13 +78,13 @@ def deep_relu(fixed: bool) -> nn.Sequential:
 
 
 def twenty_layers_at_the_default(fixed: bool) -> Scene:
-    """pytorch/pytorch#6950: twenty ReLU layers at PyTorch's default, each of which lets 0.41 of the signal pass."""
+    """pytorch/pytorch#6950: twenty ReLU layers with PyTorch's default, each of which preserves 0.41 of the signal."""
     x, y = vectors()
     return Scene(deep_relu(fixed), x, lambda output: F.cross_entropy(output, y))
 
 
 def softmax_twice(fixed: bool) -> Scene:
-    """Probabilities fed to ``cross_entropy``, which has a softmax inside."""
+    """Probabilities passed to ``cross_entropy``, which includes a softmax."""
     model = nn.Sequential(nn.Linear(FEATURES, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 1000))
     if not fixed:
         model.append(nn.Softmax(dim=1))

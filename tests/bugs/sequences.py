@@ -1,4 +1,4 @@
-"""A vocoder under weight_norm, and a selective state-space model."""
+"""A vocoder with weight_norm, and a selective state space model."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ CHANNELS, WIDTH, STATES, RANK = 64, 32, 16, 4
 
 
 def weight_norm(module: nn.Module) -> nn.Module:
-    """The one that hifi-gan used: ``weight`` is a plain tensor that every call makes anew."""
+    """The version used by hifi-gan: ``weight`` is a plain tensor that is recomputed in every call."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         return torch.nn.utils.weight_norm(module)
 
 
 class Residual(nn.Module):
-    """A residual block of HiFi-GAN: ``first`` draws before weight_norm is applied, as it should."""
+    """A residual block of HiFi-GAN: ``first`` is initialized correctly, before weight_norm is applied."""
 
     def __init__(self, channels: int, first: bool) -> None:
         super().__init__()
@@ -41,12 +41,12 @@ def drawn(conv: nn.Module, first: bool) -> nn.Module:
         conv.weight.data.normal_(0, 0.01)
         return weight_norm(conv)
     conv = weight_norm(conv)
-    conv.weight.data.normal_(0, 0.01)  # on what weight_norm has computed, and computes again
+    conv.weight.data.normal_(0, 0.01)  # written to the tensor that weight_norm recomputes
     return conv
 
 
 class Generator(nn.Module):
-    """Upsampling and residual blocks, all under weight_norm; the first layer is never drawn."""
+    """Upsampling and residual blocks, all with weight_norm; the first layer is never initialized."""
 
     def __init__(self, first: bool) -> None:
         super().__init__()
@@ -65,14 +65,14 @@ class Generator(nn.Module):
 
 
 def drawn_after_weight_norm(fixed: bool) -> Scene:
-    """jik876/hifi-gan#145: ``.data.normal_`` after ``weight_norm`` writes to a tensor that is computed anew."""
+    """jik876/hifi-gan#145: ``.data.normal_`` after ``weight_norm`` writes to a tensor that is recomputed."""
     model, mel = Generator(fixed), torch.randn(8, 16, 12)
     wave = torch.sin(torch.arange(48) / 5).expand(8, 1, -1)
     return Scene(model, mel, lambda out: F.l1_loss(out, wave), adam=True)
 
 
 class Mamba(nn.Module):
-    """A selective state-space mixer, the scan written as a loop."""
+    """A selective state space mixer with the scan written as a loop."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,8 +84,8 @@ class Mamba(nn.Module):
         self.A_log = nn.Parameter(torch.arange(1, STATES + 1.0).log().repeat(inner, 1))
         self.D = nn.Parameter(torch.ones(inner))
         nn.init.uniform_(self.dt_proj.weight, -(RANK**-0.5), RANK**-0.5)
-        steps = torch.exp(torch.rand(inner) * math.log(100) + math.log(1e-3))  # 0.001 to 0.1, evenly in the logarithm
-        self.dt_proj.bias.data.copy_(steps + torch.log(-torch.expm1(-steps)))  # softplus turned round
+        steps = torch.exp(torch.rand(inner) * math.log(100) + math.log(1e-3))  # 0.001 to 0.1, log-uniform
+        self.dt_proj.bias.data.copy_(steps + torch.log(-torch.expm1(-steps)))  # inverse of softplus
 
     def forward(self, x: Tensor) -> Tensor:
         x, gate = self.in_proj(x).chunk(2, -1)

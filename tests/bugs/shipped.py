@@ -1,4 +1,4 @@
-"""The bugs that shipped, and what a check has to report for each."""
+"""The published bugs, and the expected finding for each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def norms(model: nn.Module) -> set[str]:
 
 
 def drawn_in_vain(model: nn.Module) -> set[str]:
-    """What weight_norm computes anew; HiFi-GAN never drew its first convolution."""
+    """Return the weights that weight_norm recomputes; HiFi-GAN did not initialize its first convolution."""
     convs = {name for name, module in model.named_modules() if isinstance(module, (nn.Conv1d, nn.ConvTranspose1d))}
     return convs - {"conv_pre"}
 
@@ -35,11 +35,11 @@ def all_but_the_head(model: nn.Module) -> set[str]:
 
 
 BUGS: tuple[Bug, ...] = (
-    # Pre-norm networks train without the scaling (LLaMA's are published so): worth a note, and the loss is normal.
+    # Pre-norm networks train without the scaling (LLaMA's are published like this): info, with a normal loss.
     Bug(language.gpt2_scaling_by_a_short_name, ("IH108",), INFO, branch_ends, watched=False),
-    # Half of the network is scaled by depth, and half of it is not.
+    # Half of the network is scaled by depth, the other half is not.
     Bug(llama.swiglu_scaled_at_w3, ("IH108",), WARNING, lambda model: named(model, "w2", "w3")),
-    # The branch is smaller than intended, which costs little.
+    # The branch is smaller than intended, which does little harm.
     Bug(llama.swiglu_scaled_twice, ("IH108",), INFO, lambda model: named(model, "w3")),
     Bug(pictures.helper_handed_a_tensor, ("IH102",), WARNING, lambda model: {"tower.6"}),
     Bug(encoders.norms_drawn_at_random, ("IH106",), ERROR, norms),
@@ -47,12 +47,12 @@ BUGS: tuple[Bug, ...] = (
     Bug(language.untied_embedding_at_its_default, ("IH106",), ERROR, lambda model: {"lm_head"}),
     Bug(encoders.cloned_encoder_layers, ("IH107",), INFO, projections),
     Bug(pictures.depthwise_fan_out, ("IH106", "IH201"), ERROR, pictures.depthwise),
-    # It trains at PyTorch's default: the intended weights are lost, the network is not.
+    # It trains with PyTorch's default: only the intended initialization is lost.
     Bug(sequences.drawn_after_weight_norm, ("IH102",), WARNING, drawn_in_vain),
-    # Softplus of 0 is a time step of 0.69, times rates of 1 to 16: the state forgets within a step or two.
+    # Softplus of 0 is a time step of 0.69, with rates of 1 to 16: the state decays within one or two steps.
     Bug(sequences.time_steps_overwritten, ("IH205",), WARNING, lambda model: named(model, "dt_proj")),
     Bug(plain.adapters_before_the_initialization, ("IH103",), ERROR, lambda model: named(model, "lora_A", "lora_B")),
-    # The targets that tell how rare positives are have gone with the graph when a live step is judged.
+    # In a live step, the targets that show the rate of positives are freed with the graph before it is judged.
     Bug(pictures.focal_loss_without_a_prior, ("IH208",), WARNING, lambda model: {"cls_logits"}, watched=False),
     Bug(plain.twenty_layers_at_the_default, ("IH106", "IH201", "IH301"), ERROR, all_but_the_head),
     Bug(plain.softmax_twice, ("IH208",), ERROR, lambda model: {"2"}, typed=False),

@@ -1,4 +1,4 @@
-"""Memory that nothing was written to is found whatever it holds, unless it holds what looks like weights."""
+"""Uninitialized memory is found with any contents, except contents that look like weights."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def test_a_network_that_was_never_initialized_is_found(words: Words, watched: bo
 
 
 @CHECKS
-def test_resetting_it_repairs_it(watched: bool) -> None:
+def test_resetting_the_parameters_repairs_the_network(watched: bool) -> None:
     assert not alarms(judged(scene(initialized(to_empty())), watched))
 
 
 @pytest.mark.parametrize("words", MEMORY, ids=lambda words: words.__name__)
-def test_typing_the_fix_repairs_it(words: Words) -> None:
+def test_running_the_fix_repairs_the_network(words: Words) -> None:
     model = to_empty()
     for parameter in model.parameters():
         leave(words, parameter)
-    for _ in range(2):  # what NaN had hidden is found in the second check
+    for _ in range(2):  # NaN hides findings until the second check
         for cause in alarms(scene(model).checked()):
             typed(cause, model)
     assert not alarms(scene(model).checked()), str(scene(model).checked())
@@ -50,7 +50,7 @@ def test_typing_the_fix_repairs_it(words: Words) -> None:
 
 @CHECKS
 @pytest.mark.parametrize("words", [*WRITTEN, memory.small_values], ids=lambda words: words.__name__)
-def test_parameters_that_a_loop_passed_by_are_found_and_no_others(words: Words, watched: bool) -> None:
+def test_only_the_parameters_missed_by_a_loop_are_found(words: Words, watched: bool) -> None:
     report = judged(scene(mixture(words)), watched)
     assert [cause.code for cause in alarms(report)] == ["IH102"], str(report)
     assert alarms(report)[0].severity == Severity.ERROR
@@ -59,29 +59,29 @@ def test_parameters_that_a_loop_passed_by_are_found_and_no_others(words: Words, 
 
 
 @CHECKS
-def test_experts_that_got_fresh_pages_are_reported_as_zeros(watched: bool) -> None:
-    """Zeros may be intentional; that these never receive gradient is certain."""
+def test_experts_on_fresh_pages_are_reported_as_zeros(watched: bool) -> None:
+    """Zeros may be intentional, but these never receive gradient."""
     report = judged(scene(mixture(memory.fresh_pages)), watched)
     assert [(cause.code, cause.layers) for cause in alarms(report)] == [("IH103", ("experts",))], str(report)
 
 
 @CHECKS
-def test_experts_that_were_written_raise_no_alarm(watched: bool) -> None:
+def test_initialized_experts_raise_no_alarm(watched: bool) -> None:
     assert not alarms(judged(scene(mixture(None)), watched))
 
 
-def test_memory_that_held_ordinary_weights_cannot_be_recognized() -> None:
-    """A freed network's memory is as good as a network: nobody can know, and nothing is claimed."""
+def test_memory_of_freed_weights_cannot_be_recognized() -> None:
+    """The memory of a freed network looks like an initialized network, so nothing is reported."""
     before, model = initialized(to_empty()), to_empty()
     for old, parameter in zip(before.parameters(), model.parameters(), strict=True):
         parameter.data.copy_(old.data)
     assert scene(model).checked().findings == scene(before).checked().findings
 
 
-def test_whatever_the_allocator_gives_is_judged_by_what_it_is() -> None:
-    """The real thing, of which little can be promised: freed memory is mostly handed out again, but need not be.
+def test_real_allocations_are_judged_by_their_contents() -> None:
+    """Uses real allocations, which mostly, but not always, return freed memory.
 
-    So the expectation is taken from the bytes that came; where they look like ordinary weights there is none.
+    Therefore the expectation depends on the actual bytes; there is none if they look like ordinary weights.
     """
     for words in WRITTEN:
         used = [torch.empty_like(parameter) for parameter in memory.network().parameters()]

@@ -1,4 +1,4 @@
-"""Bugs that shipped: each is found with its layers, and the fixed network raises no alarm."""
+"""Published bugs: each is found with its layers, and the fixed network raises no alarm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHECKS = pytest.mark.parametrize("check", [Scene.checked, Scene.watched], ids=["
 
 
 def found(bug: Bug, report: Report) -> Finding:
-    """The one cause: alone at its severity or worse, and of the right code."""
+    """Return the only cause at its severity or above, and check its code."""
     causes = [cause for cause in report.causes if cause.severity >= bug.severity]
     assert [cause.code for cause in causes if cause.code in bug.codes] == [cause.code for cause in causes], str(report)
     assert len(causes) == 1, str(report)
@@ -35,7 +35,7 @@ def assert_silent(bug: Bug, report: Report) -> None:
 
 @NAME
 @pytest.mark.parametrize("seed", range(2))
-def test_the_bug_is_named_with_its_layers(bug: Bug, seed: int) -> None:
+def test_the_bug_is_found_with_its_layers(bug: Bug, seed: int) -> None:
     scene = bug.built(False, seed)
     cause = found(bug, scene.checked())
     assert cause.severity == bug.severity
@@ -53,14 +53,14 @@ def test_the_fixed_network_raises_no_alarm(bug: Bug, seed: int) -> None:
 
 
 @pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.typed], ids=lambda bug: bug.name)
-def test_typing_the_fix_repairs_the_network(bug: Bug) -> None:
+def test_running_the_fix_repairs_the_network(bug: Bug) -> None:
     scene = bug.built(False)
     typed(found(bug, scene.checked()), scene.model)
     assert_silent(bug, scene.checked())
 
 
 @WATCHED
-def test_a_watched_training_names_it_too(bug: Bug) -> None:
+def test_watching_the_training_finds_it_too(bug: Bug) -> None:
     scene = bug.built(False)
     cause = found(bug, scene.watched())
     assert cause.severity == bug.severity
@@ -68,7 +68,7 @@ def test_a_watched_training_names_it_too(bug: Bug) -> None:
 
 
 @WATCHED
-def test_a_watched_training_of_the_fixed_network_raises_no_alarm(bug: Bug) -> None:
+def test_watching_the_fixed_network_raises_no_alarm(bug: Bug) -> None:
     report = bug.built(True).watched()
     assert not alarms(report), str(report)
 
@@ -78,8 +78,8 @@ def packed(scene: Scene) -> nn.MultiheadAttention:
 
 
 @CHECKS
-def test_a_packed_projection_drawn_as_one_matrix_is_no_fault(check: Callable[[Scene], Report]) -> None:
-    """pytorch/pytorch#166378: smaller by the square root of two, which every published model has trained with."""
+def test_a_packed_projection_initialized_as_one_matrix_is_healthy(check: Callable[[Scene], Report]) -> None:
+    """pytorch/pytorch#166378: smaller by sqrt(2), as in every published model."""
     torch.manual_seed(0)
     shipped, fixed = encoders.packed_projection(False), encoders.packed_projection(True)
     stds = [float(packed(each).in_proj_weight.detach().std()) for each in (shipped, fixed)]
@@ -88,8 +88,8 @@ def test_a_packed_projection_drawn_as_one_matrix_is_no_fault(check: Callable[[Sc
         assert not alarms(check(scene))
 
 
-def test_a_packed_projection_is_reported_as_what_it_is() -> None:
-    """Its row of the table has the scheme, and the std that each of the three would have had."""
+def test_the_scheme_of_a_packed_projection_is_reported() -> None:
+    """Its row of the table has the scheme, and the std for each of the three projections."""
     torch.manual_seed(0)
     report = encoders.packed_projection(False).checked()
     assert [layer.packed for layer in report.layers if layer.module.endswith("self_attn")] == [3, 3, 3, 3]
@@ -103,15 +103,15 @@ def test_a_packed_projection_is_reported_as_what_it_is() -> None:
 
 @CHECKS
 @pytest.mark.parametrize("prior", [True, False])
-def test_a_mean_over_rare_positives_is_no_fault(prior: bool, check: Callable[[Scene], Report]) -> None:
-    """Without a prior the loss is 50 times that of the base rate here too, but it is ln 2, and so are its gradients."""
+def test_a_mean_over_rare_positives_is_healthy(prior: bool, check: Callable[[Scene], Report]) -> None:
+    """Without a prior the loss is 50 times that of the base rate, too, but it is ln 2, with small gradients."""
     torch.manual_seed(0)
     report = check(pictures.mean_over_rare_positives(prior))
     assert not alarms(report), str(report)
 
 
-def test_the_gradient_that_a_second_softmax_leaves_is_a_thousandth() -> None:
-    """The factor in the message, measured."""
+def test_a_second_softmax_reduces_the_gradient_a_thousandfold() -> None:
+    """Measures the factor in the message."""
     bug = next(bug for bug in BUGS if bug.name == "softmax_twice")
     norms = []
     for fixed in (False, True):

@@ -1,4 +1,4 @@
-"""Healthy networks that look faulty raise no alarm, and the fault that each looks like is found."""
+"""Healthy networks that look faulty raise no alarm, and the similar faults are found."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRAPS = (*VECTOR_TRAPS, *BLOCK_TRAPS)
 
 
 def cases(fault: bool) -> list[object]:
-    """(trap, seed, watched): a check with three seeds, a short training with one, and with the others if slow."""
+    """Return (trap, seed, watched): checks with three seeds, a short training run with one, or three if slow."""
     return [
         pytest.param(
             trap, seed, watched,
@@ -44,7 +44,7 @@ def test_the_trap_raises_no_alarm(trap: Trap, seed: int, watched: bool) -> None:
 
 
 @pytest.mark.parametrize(("trap", "seed", "watched"), cases(fault=True))
-def test_the_fault_in_that_very_spot_is_found(trap: Trap, seed: int, watched: bool) -> None:
+def test_the_fault_in_the_same_place_is_found(trap: Trap, seed: int, watched: bool) -> None:
     report = judged(trap, True, seed, watched)
     found = alarms(report)
     assert len(found) == 1, str(report)

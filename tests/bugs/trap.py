@@ -1,4 +1,4 @@
-"""A healthy network that looks faulty, the same network with a fault in that very spot, and parts of both."""
+"""A healthy network that looks faulty, the same network with a fault in that place, and shared components."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .plain import CLASSES, FEATURES, WIDTH, vectors
 
 @dataclass(frozen=True)
 class Trap:
-    """``build(False)`` is healthy, ``build(True)`` has the fault; without codes the network has no faulty twin."""
+    """``build(False)`` is healthy, ``build(True)`` has the fault. Without codes there is no faulty version."""
 
     build: Callable[[bool], Scene]
-    codes: tuple[str, ...] = ()  # any of which names the fault
-    layers: str = ""  # pattern of the modules that may be named, the first of them and all others
-    others: str = ""  # of modules that may be named besides, not first
-    watched: bool = True  # a short training shows the fault as well
+    codes: tuple[str, ...] = ()  # each of them is a correct code
+    layers: str = ""  # pattern of the modules in the finding, including the first
+    others: str = ""  # pattern of other modules in the finding, not first
+    watched: bool = True  # a short training run shows the fault, too
 
     @property
     def name(self) -> str:
@@ -38,14 +38,14 @@ class Trap:
 
 
 def scene(model: nn.Module, inputs: Tensor | None = None) -> Scene:
-    """A classification; of ``inputs`` the first dimension is the samples."""
+    """Return a classification scene; the first dimension of ``inputs`` is the samples."""
     x = vectors()[0] if inputs is None else inputs
     targets = torch.arange(len(x)) % CLASSES
     return Scene(model, x, lambda output: F.cross_entropy(output, targets))
 
 
 def he(model: nn.Module) -> nn.Module:
-    """Weights by He's rule, zero biases."""
+    """Apply He initialization, with zero biases."""
     for module in model.modules():
         if isinstance(module, (nn.Linear, nn.Conv2d)):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -55,7 +55,7 @@ def he(model: nn.Module) -> nn.Module:
 
 
 def perceptron(hidden: int = 4, norm: bool = False) -> nn.Sequential:
-    """Layers named 0, 2, 4 and so on, or 0, 3, 6 with norms; He's initialization, zero biases."""
+    """Return layers named 0, 2, 4 and so on, or 0, 3, 6 with norms; He initialization, zero biases."""
     model = nn.Sequential()
     for number in range(hidden):
         model.append(nn.Linear(WIDTH if number else FEATURES, WIDTH))

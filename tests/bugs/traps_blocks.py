@@ -15,7 +15,7 @@ from .trap import Trap, he, scene
 
 
 class Scaled(nn.Module):
-    """A pre-norm residual block whose branch ends in a learned scale."""
+    """A pre-norm residual block whose branch ends with a learned scale."""
 
     def __init__(self, scale: float) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Scaled(nn.Module):
 
 
 def layer_scale(fault: bool) -> Scene:
-    """A branch may start at a millionth of its size; with zeros twice in a row it never receives gradient."""
+    """A branch may start at a millionth of its scale; with two zeros in a row it never receives gradient."""
     blocks = [Scaled(1e-6) for _ in range(8)]
     if fault:
         for parameter in (blocks[2].scale, blocks[2].leave.weight, blocks[2].leave.bias):
@@ -36,7 +36,7 @@ def layer_scale(fault: bool) -> Scene:
 
 
 class Branch(nn.Module):
-    """A residual block whose branch ends in a norm weight of zero; the skip may be missing."""
+    """A residual block whose branch ends with a zero norm weight, optionally without the skip connection."""
 
     def __init__(self, skip: bool, channels: int = 16) -> None:
         super().__init__()
@@ -56,13 +56,13 @@ def pooled(*layers: nn.Module, channels: int, samples: int = 8, size: int = 16) 
 
 
 def zero_gamma(fault: bool) -> Scene:
-    """No gradient in any branch at the start is intentional; without a skip the whole network stays so."""
+    """No initial gradient in any branch is intentional; without skip connections the whole network stays without it."""
     blocks = [Branch(skip=not (fault and n == 2)) for n in range(4)]
     return pooled(nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), *blocks, channels=16)
 
 
 class Excited(nn.Module):
-    """Squeeze and excitation: a gate of few ReLU units, half of which die."""
+    """Squeeze-and-excitation: a gate with few ReLU units, half of which are dead."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Excited(nn.Module):
 
 
 def small_squeeze(fault: bool, samples: int = 8) -> Scene:
-    """Of eight units five may be shut for a batch of eight; all of them may not."""
+    """Five of eight units may be inactive in a batch of eight, but not all of them."""
     blocks = [Excited() for _ in range(3)]
     if fault:
         nn.init.constant_(blocks[1].squeeze.bias, -10.0)
@@ -88,7 +88,7 @@ def small_squeeze_of_four_samples(fault: bool) -> Scene:
 
 
 def equal_depthwise_filters(fault: bool) -> Scene:
-    """Channels that are filtered alike (a blur) still differ; channels that are filtered to zero are gone."""
+    """Channels with the same filter (a blur) still differ; channels with zero filters are lost."""
     blur = nn.Conv2d(32, 32, 3, padding=1, groups=32, bias=False)
     enter, mix = he(nn.Conv2d(3, 32, 3, padding=1)), he(nn.Conv2d(32, 32, 1))
     nn.init.constant_(blur.weight, 0.0 if fault else 1 / 9)
@@ -105,7 +105,7 @@ def separable(fault: bool) -> Scene:
 
 
 def wide_pictures_narrow_end(fault: bool) -> Scene:
-    """A gradient over thousands of pixels is small in each and large in total, unless it vanishes."""
+    """Per-pixel gradients of large images are small, but their total is large unless it vanishes."""
     pairs = pairwise((3, 8, 16, 32, 64))
     convs = [part for reads, gives in pairs for part in (nn.Conv2d(reads, gives, 3, 2, 1), nn.ReLU())]
     model = he(nn.Sequential(*convs, nn.Flatten(), nn.Linear(64 * 2 * 2, 64), nn.ReLU(), nn.Linear(64, CLASSES)))
@@ -125,7 +125,7 @@ class Attending(nn.Module):
 
 
 def attention_output(fault: bool) -> Scene:
-    """``out_proj`` is never called, since the attention uses its weight: no hook sees it, and it is judged anyway."""
+    """``out_proj`` is never called, because the attention uses its weight: no hook sees it, but it is judged."""
     blocks = [Attending() for _ in range(4)]
     if fault:
         nn.init.normal_(blocks[1].attention.out_proj.weight, std=10.0)
@@ -134,7 +134,7 @@ def attention_output(fault: bool) -> Scene:
 
 
 class Language(nn.Module):
-    """A tied embedding at GPT's 0.02, attention with a causal mask, a norm before the head."""
+    """A tied embedding with GPT's std of 0.02, causal attention, a norm before the head."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -150,14 +150,14 @@ class Language(nn.Module):
 
 
 def tied_embedding(fault: bool) -> Scene:
-    """One weight is the embedding and the head, and the head is small: the logits are too."""
+    """One small weight is both embedding and head, so the logits are small, too."""
     model = Language()
     tokens, targets = seeded(16, 12)
     return Scene(model, tokens, next_token(targets))
 
 
 class Mixture(nn.Module):
-    """Each sample goes to one expert of sixteen: some experts get none of a small batch."""
+    """Each sample is routed to one expert of sixteen, so some experts get no sample of a small batch."""
 
     def __init__(self, detached: bool = False) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ class Mixture(nn.Module):
 
 
 def unused_experts(fault: bool) -> Scene:
-    """An expert without tokens has no gradient; an expert with tokens and without gradient is faulty."""
+    """An expert without tokens has no gradient; an expert with tokens but without gradient is faulty."""
     model, x = Mixture(), vectors(16)[0]
     chosen = model.router(model.enter(x)).argmax(-1)
     assert len(chosen.unique()) < 16
@@ -191,7 +191,7 @@ def unused_experts(fault: bool) -> Scene:
 
 
 def detached_experts(fault: bool) -> Scene:
-    """Experts without tokens have no gradient in this batch; experts cut off from the loss have it in none."""
+    """Experts without tokens have no gradient in this batch; experts detached from the loss never have."""
     return scene(Mixture(detached=fault), vectors(8)[0])
 
 
@@ -206,6 +206,6 @@ BLOCK_TRAPS: tuple[Trap, ...] = (
     Trap(attention_output, ("IH106",), r"2\.attention\.out_proj"),
     Trap(tied_embedding),
     Trap(unused_experts, ("IH103",), r"experts\.\d+\.[02]"),
-    # The graph of a live step does not have detached layers: they look like experts without tokens.
+    # The graph of a live step does not contain detached layers: they look like experts without tokens.
     Trap(detached_experts, ("IH304",), r"experts\.\d+\.[02]", watched=False),
 )

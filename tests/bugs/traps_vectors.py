@@ -14,14 +14,14 @@ from .trap import Trap, he, perceptron, scene
 
 
 def huge_bias_before_batch_norm(fault: bool) -> Scene:
-    """BatchNorm removes any bias, except one so large that rounding loses the signal before the norm."""
+    """BatchNorm removes any bias, unless it is so large that rounding erases the signal before the norm."""
     model = perceptron(4, norm=True)
     nn.init.constant_(model.get_submodule("3").bias, 1e8 if fault else 10.0)
     return scene(model)
 
 
 def bias_before_batch_norm(fault: bool) -> Scene:
-    """BatchNorm removes the bias, and with it the bias's gradient; without the norm the bias closes every unit."""
+    """BatchNorm removes the bias and its gradient; without the norm the bias makes every unit inactive."""
     model = perceptron(3, norm=True)
     nn.init.constant_(model.get_submodule("3").bias, -20.0)
     if fault:
@@ -30,7 +30,7 @@ def bias_before_batch_norm(fault: bool) -> Scene:
 
 
 def zero_biases(fault: bool) -> Scene:
-    """Zero biases are healthy; zero weights with them let nothing pass, and no gradient comes back."""
+    """Zero biases are healthy; with zero weights they block the signal and the gradient."""
     model = perceptron()
     if fault:
         nn.init.zeros_(model.get_submodule("2").weight)
@@ -38,7 +38,7 @@ def zero_biases(fault: bool) -> Scene:
 
 
 def expected_constants(fault: bool) -> Scene:
-    """Biases that are all zero and norm weights that are all one; a matrix of one value makes its units alike."""
+    """Zero biases and norm weights of one are healthy; a constant matrix makes its units identical."""
     layers = [part for _ in range(3) for part in (nn.Linear(WIDTH, WIDTH), nn.LayerNorm(WIDTH), nn.GELU())]
     model = he(nn.Sequential(nn.Linear(FEATURES, WIDTH), *layers, nn.Linear(WIDTH, CLASSES)))
     if fault:
@@ -47,7 +47,7 @@ def expected_constants(fault: bool) -> Scene:
 
 
 def half_of_the_outputs_zero(fault: bool) -> Scene:
-    """ReLU makes half of its outputs zero, and all outputs of some units on eight samples; a bias of -8 kills all."""
+    """ReLU makes half of its outputs zero, and some units inactive on eight samples; a bias of -8 makes all dead."""
     model = he(nn.Sequential(nn.Linear(FEATURES, 8), nn.ReLU(), nn.Linear(8, WIDTH), nn.ReLU()))
     if fault:
         nn.init.constant_(model.get_submodule("2").bias, -8.0)
@@ -55,7 +55,7 @@ def half_of_the_outputs_zero(fault: bool) -> Scene:
 
 
 def gradient_growth(fault: bool) -> Scene:
-    """Gradients grow with depth behind BatchNorm and it trains; those of weights that are too large do not."""
+    """Gradients that grow with depth due to BatchNorm are healthy; those due to large weights are not."""
     model = perceptron(20, norm=not fault)
     for module in model.modules() if fault else ():
         if isinstance(module, nn.Linear):
@@ -64,7 +64,7 @@ def gradient_growth(fault: bool) -> Scene:
 
 
 def ten_classes(fault: bool) -> Scene:
-    """A head of ten classes may be as large as He's rule makes it, and not twenty times as large."""
+    """A head of ten classes may have He's scale, but not twenty times that."""
     model = perceptron(2)
     if fault:
         nn.init.normal_(model.get_submodule("4").weight, std=4.0)
@@ -72,12 +72,12 @@ def ten_classes(fault: bool) -> Scene:
 
 
 def ten_classes_of_wide_features(fault: bool) -> Scene:
-    """The same head on 1,024 features, whose fan_in and fan_out differ a hundredfold."""
+    """The same head on 1,024 features, where fan_in and fan_out differ by a factor of a hundred."""
     return scene(he(nn.Sequential(nn.Linear(FEATURES, 1024), nn.ReLU(), nn.Linear(1024, CLASSES))))
 
 
 def one_input(fault: bool) -> Scene:
-    """Units that read one number can point only two ways; units that read many should not point one way."""
+    """Units with one input have only two directions; units with many inputs should not have only one."""
     model = nn.Sequential(nn.Linear(1, WIDTH), nn.Tanh(), nn.Linear(WIDTH, WIDTH), nn.Tanh(), nn.Linear(WIDTH, CLASSES))
     if fault:
         row = torch.randn(1, WIDTH) / WIDTH**0.5
@@ -86,13 +86,13 @@ def one_input(fault: bool) -> Scene:
 
 
 def sigmoid_output(fault: bool) -> Scene:
-    """Ten probabilities that should all be one half: the loss starts where it ends."""
+    """Ten probabilities with targets of one half: the initial loss is the minimum."""
     model = perceptron().append(nn.Sigmoid())
     return Scene(model, vectors()[0], lambda output: F.binary_cross_entropy(output, torch.full_like(output, 0.5)))
 
 
 class Summed(nn.Module):
-    """Layers side by side, whose outputs are summed, some times over."""
+    """Parallel layers with summed outputs, some of them used several times."""
 
     def __init__(self, layers: list[nn.Linear], times: int) -> None:
         super().__init__()
@@ -107,14 +107,14 @@ class Summed(nn.Module):
 
 
 def tied_layers(fault: bool) -> Scene:
-    """One layer used four times is intentional; four copies of it that are read alike stay one layer."""
+    """One layer used four times is intentional; four identical copies with equal outgoing weights stay one layer."""
     layer = nn.Linear(WIDTH, WIDTH)
     nn.init.xavier_normal_(layer.weight)
     return scene(Summed([copy.deepcopy(layer) for _ in range(4)], 1) if fault else Summed([layer], 4))
 
 
 def frozen_backbone(fault: bool) -> Scene:
-    """Frozen layers need no gradient; they still carry the signal of the layers that train."""
+    """Frozen layers need no gradient, but they carry the signal to the layers that train."""
     model = perceptron(5)
     if fault:
         model.get_submodule("4").weight.data *= 1e-4
@@ -124,7 +124,7 @@ def frozen_backbone(fault: bool) -> Scene:
 
 
 class Backbone(nn.Module):
-    """A body that is run without a graph, and a head."""
+    """A body that runs without a graph, and a head."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class Backbone(nn.Module):
 
 
 def backbone_without_a_graph(fault: bool) -> Scene:
-    """A frozen backbone may run under ``no_grad``; a trainable one does not train there, without any error."""
+    """A frozen backbone may run in ``no_grad``; a trainable one does not train there, without any error."""
     model = Backbone()
     model.body.requires_grad_(fault)
     return scene(model)
@@ -155,7 +155,7 @@ VECTOR_TRAPS: tuple[Trap, ...] = (
     Trap(one_input, ("IH206",), "2"),
     Trap(sigmoid_output),
     Trap(tied_layers, ("IH107",), r"layers\.[0-3]"),
-    # A live step has no graph of frozen layers, so that the fading is named (IH201) and not the weights.
+    # A live step has no graph of frozen layers, so vanishing activations (IH201) are reported, not the weights.
     Trap(frozen_backbone, ("IH106",), "4", watched=False),
     Trap(backbone_without_a_graph, ("IH304",), r"body\.[024]"),
 )

@@ -1,4 +1,4 @@
-"""A folder with a small package in it, and the command line run there."""
+"""A folder with a small package, and the command line run in it."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ words = ["no", "model"]
 
 @dataclass
 class Line:
-    """What one command came to."""
+    """The result of one command."""
 
     status: int
     out: str
@@ -143,7 +143,7 @@ class Line:
 
     @property
     def error(self) -> str:
-        """The one line that says what is wrong with the input."""
+        """The one line that describes the invalid input."""
         [line] = [each for each in self.err.splitlines() if each.startswith("inithealth: error: ")]
         return line.removeprefix("inithealth: error: ")
 
@@ -153,7 +153,7 @@ Run = Callable[..., Line]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The current folder: a repository with a package ``mine``."""
+    """Change to a repository that contains a package ``mine``."""
     (tmp_path / ".git").mkdir()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "__init__.py").write_text("")
@@ -175,7 +175,7 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         capsys.readouterr()
         try:
             status = main([str(word) for word in words])
-        except SystemExit as left:  # argparse's
+        except SystemExit as left:  # raised by argparse
             status = left.code if isinstance(left.code, int) else 1
         shown = capsys.readouterr()
         return Line(status, shown.out, shown.err)

@@ -1,4 +1,4 @@
-"""``--arg name=value``: literals are Python's, the rest are strings."""
+"""``--arg name=value``: values are Python literals or strings."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def test_values(text: str, value: object) -> None:
     assert parsed([f"depth={text}"]) == {"depth": value}
 
 
-def test_any_argument_goes_where_the_function_takes_any() -> None:
+def test_any_argument_is_accepted_if_the_function_takes_kwargs() -> None:
     refuse_misfits("net", lambda **options: None, {"depth": 1})
 
 
-def test_an_argument_that_has_no_name() -> None:
+def test_an_argument_without_a_name_is_rejected() -> None:
     with pytest.raises(BadInput, match="net needs width: add --arg width=VALUE"):
         refuse_misfits("net", lambda width, /: None, {})

@@ -1,4 +1,4 @@
-"""``inithealth check``: the exit status, the worst of several seeds, one clear line for every wrong input."""
+"""``inithealth check``: exit status, worst of several seeds, one clear line for every invalid input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def report(text: str) -> Report:
     return Report.from_json(text)
 
 
-def test_a_healthy_model_is_0_and_what_the_user_prints_is_not_in_the_report(run: Run) -> None:
+def test_a_healthy_model_exits_with_0_and_its_prints_are_not_in_the_report(run: Run) -> None:
     done = run("check", "mine.nets:healthy", "--output-format", "json")
     assert done.status == 0
     assert report(done.out).ok
@@ -40,7 +40,7 @@ def test_only_the_table_on_a_terminal_has_colors(run: Run, folder: Path, monkeyp
     assert "\x1b" not in run("check", "mine.nets:healthy", "--output-format", "markdown").out
 
 
-def test_an_unhealthy_one_is_1_and_points_at_the_line(run: Run, folder: Path) -> None:
+def test_an_unhealthy_model_exits_with_1_and_shows_the_line(run: Run, folder: Path) -> None:
     done = run("check", "mine.nets:broken", "--output-format", "concise")
     assert done.status == 1
     lines = (folder / "mine" / "nets.py").read_text().splitlines()
@@ -48,7 +48,7 @@ def test_an_unhealthy_one_is_1_and_points_at_the_line(run: Run, folder: Path) ->
     assert done.out.startswith(f"mine/nets.py:{number}: IH101 ")
 
 
-def test_without_a_class_of_their_own_the_factory_is_pointed_at(run: Run, folder: Path) -> None:
+def test_the_factory_is_the_source_of_library_layers(run: Run, folder: Path) -> None:
     done = run("check", "mine.nets:plain", "--output-format", "concise")
     lines = (folder / "mine" / "nets.py").read_text().splitlines()
     assert done.out.startswith(f"mine/nets.py:{lines.index('def plain():') + 1}: IH101 ")
@@ -65,11 +65,11 @@ def test_without_a_class_of_their_own_the_factory_is_pointed_at(run: Run, folder
         (("--fail-on", "warning", "--select", "IH3", "--extend-select", "constant-weights"), 1),
     ],
 )
-def test_what_fails_can_be_chosen(options: tuple[str, ...], status: int, run: Run) -> None:
+def test_fail_on_selects_what_fails(options: tuple[str, ...], status: int, run: Run) -> None:
     assert run("check", "mine.nets:alike", *options).status == status
 
 
-def test_the_configuration_file_counts_and_what_is_typed_counts_more(run: Run, folder: Path) -> None:
+def test_options_override_the_configuration_file(run: Run, folder: Path) -> None:
     (folder / "pyproject.toml").write_text('[tool.inithealth]\nfail_on = "warning"\n')
     assert run("check", "mine.nets:alike").status == 1
     assert run("check", "mine.nets:alike", "--fail-on", "error").status == 0
@@ -78,14 +78,14 @@ def test_the_configuration_file_counts_and_what_is_typed_counts_more(run: Run, f
     assert run("check", "mine.nets:broken", "--config", "other.toml", "--ignore", "IH2").status == 1
 
 
-def test_memory_that_nobody_fills_is_certain_to_be_seen(run: Run) -> None:
+def test_uninitialized_memory_is_always_found(run: Run) -> None:
     done = run("check", "mine.nets:forgotten", "--output-format", "json")
     assert done.status == 1
     assert "mine" in done.out
     assert "middle" in report(done.out).causes[0].layers
 
 
-def test_of_several_seeds_the_worst_is_reported(run: Run) -> None:
+def test_the_worst_of_several_seeds_is_reported(run: Run) -> None:
     done = run("check", "mine.nets:at_random", "--seeds", "6", "--output-format", "json")
     assert done.status == 1
     found = report(done.out)
@@ -94,13 +94,13 @@ def test_of_several_seeds_the_worst_is_reported(run: Run) -> None:
 
 
 @pytest.mark.parametrize("target", ["mine.nets:Net", "mine.nets:made", "mine.nets:Alike"])
-def test_a_random_batch_of_a_shape_that_is_typed(target: str, run: Run) -> None:
+def test_a_random_batch_of_a_given_shape(target: str, run: Run) -> None:
     done = run("check", target, "--input", "8,16", "--output-format", "json")
     assert done.status == 0
     assert report(done.out).measurements
 
 
-def test_an_optimizer_that_is_typed(run: Run) -> None:
+def test_an_optimizer_by_name(run: Run) -> None:
     done = run("check", "mine.nets:healthy", "--optimizer", "adamw:0.01", "--output-format", "json")
     assert "optimizer: AdamW(lr=0.01)" in report(done.out).notes
 
@@ -160,16 +160,18 @@ def test_an_optimizer_that_is_typed(run: Run) -> None:
         (("timm:resnet18",), "timm is not installed"),
     ],
 )
-def test_a_wrong_input_is_2_with_one_clear_line(words: tuple[str, ...], says: str, run: Run, folder: Path) -> None:
+def test_an_invalid_input_exits_with_2_and_one_clear_line(
+    words: tuple[str, ...], says: str, run: Run, folder: Path
+) -> None:
     before = sorted(path.name for path in folder.iterdir())
     done = run("check", *words)
     assert done.status == 2
     assert says in done.error
     assert done.out == ""
-    assert sorted(path.name for path in folder.iterdir()) == before  # nothing half-written
+    assert sorted(path.name for path in folder.iterdir()) == before  # no partial file
 
 
-def test_whoever_waits_is_reported_for_what(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_step_is_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "inithealth: " not in run("check", "mine.nets:healthy").err
     monkeypatch.setattr(progress, "_PATIENCE", 0.0)
     shown = run("check", "mine.nets:healthy", "--seeds", "2").err
@@ -178,7 +180,7 @@ def test_whoever_waits_is_reported_for_what(run: Run, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("text", "dtype"), [("4,7:int64", torch.int64), ("4,7", torch.float32)])
-def test_a_random_input_is_of_that_shape_and_known_to_every_embedding(text: str, dtype: torch.dtype) -> None:
+def test_a_random_input_has_the_shape_and_is_valid_for_every_embedding(text: str, dtype: torch.dtype) -> None:
     model = nn.ModuleList([nn.Embedding(11, 2), nn.Embedding(5, 2)])
     batch = batch_of(Subject(model), None, [text])
     assert (tuple(batch.shape), batch.dtype) == ((4, 7), dtype)
@@ -187,7 +189,7 @@ def test_a_random_input_is_of_that_shape_and_known_to_every_embedding(text: str,
     assert two[1].dtype == torch.bool
 
 
-def test_their_traceback_shows_their_frames_alone(run: Run) -> None:
+def test_tracebacks_show_only_the_users_frames(run: Run) -> None:
     done = run("check", "mine.nets:raises")
     assert "mine/nets.py" in done.err
     assert "return 1 / 0" in done.err
@@ -205,14 +207,14 @@ def test_several_formats_in_one_run(run: Run, folder: Path) -> None:
     assert (folder / "out.xml").read_text().startswith("<?xml")
 
 
-def test_the_output_file_takes_what_would_be_printed(run: Run, folder: Path) -> None:
+def test_the_output_file_gets_the_printed_format(run: Run, folder: Path) -> None:
     done = run("check", "mine.nets:broken", "--output-file", "report.json", "--output-format", "json")
     assert (done.status, done.out) == (1, "")
     assert report((folder / "report.json").read_text()).failures
     assert sorted(path.name for path in folder.iterdir()) == [".git", "mine", "report.json"]
 
 
-def test_githubs_step_summary_is_added_to(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_githubs_step_summary_is_appended_to(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     summary = folder / "summary.md"
     summary.write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
@@ -220,7 +222,7 @@ def test_githubs_step_summary_is_added_to(run: Run, folder: Path, monkeypatch: p
     assert summary.read_text().startswith("before\n## inithealth: unhealthy at step 0, 1 error")
 
 
-def test_a_baseline_lets_what_is_known_pass_and_only_shrinks(run: Run, folder: Path) -> None:
+def test_a_baseline_passes_known_findings_and_only_shrinks(run: Run, folder: Path) -> None:
     assert run("check", "mine.nets:broken", "--write-baseline", "known.json").status == 0
     first = (folder / "known.json").read_bytes()
     again = run("check", "mine.nets:broken", "--baseline", "known.json")
@@ -237,7 +239,7 @@ def test_a_baseline_lets_what_is_known_pass_and_only_shrinks(run: Run, folder: P
     assert first != (folder / "known.json").read_bytes()
 
 
-def test_a_data_module_gives_the_batch(run: Run, folder: Path) -> None:
+def test_a_data_module_provides_the_batch(run: Run, folder: Path) -> None:
     (folder / "mine" / "data.py").write_text(
         "import pytorch_lightning as pl, torch\n"
         "from torch.utils.data import DataLoader, TensorDataset\n"
@@ -252,18 +254,18 @@ def test_a_data_module_gives_the_batch(run: Run, folder: Path) -> None:
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "mine.nets:criterion", "torch.nn:CrossEntropyLoss"])
 @pytest.mark.parametrize("data", [("--data", "mine.nets:LOADER"), ("--input", "8,16", "--input", "8:int64")])
-def test_a_loss_of_output_and_target(loss: str, data: tuple[str, ...], run: Run) -> None:
+def test_a_loss_with_output_and_target(loss: str, data: tuple[str, ...], run: Run) -> None:
     done = run("check", "mine.nets:Net", "--loss", loss, *data, "--output-format", "json")
     assert done.status == 0, done.err
     assert "loss: as given, of the output and batch[1]" in report(done.out).notes
 
 
-def test_random_targets_are_classes_of_any_classifier(run: Run) -> None:
+def test_random_targets_are_valid_classes(run: Run) -> None:
     words = ("--input", "32,20:int64", "--input", "32:int64", "--loss", "cross_entropy")
     assert run("check", "mine.nets:Words", *words).status == 0
 
 
-def test_a_lightning_modules_own_loader_gives_the_batch(run: Run) -> None:
+def test_a_lightning_modules_own_loader_provides_the_batch(run: Run) -> None:
     done = run("check", "mine.nets:Loading", "--output-format", "json")
     assert done.status == 0, done.err
     assert report(done.out).notes[:2] == ("batch: the first one of DataLoader", "loss: training_step's")

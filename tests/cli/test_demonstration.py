@@ -1,6 +1,6 @@
-"""A repository whose second commit has a bug that shipped: a check goes red on the line that builds the layer.
+"""A repository with a published bug in its second commit: the check fails at the line that creates the layer.
 
-huggingface/transformers#47458: residual branches were to start smaller, and the name that was asked for had moved.
+huggingface/transformers#47458: residual branches should start smaller, but the matched name has changed.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Repository:
         self.commit("nets/gpt.py", MODEL.replace("HERE", condition))
 
     def check(self, *options: str) -> int:
-        """In every format at once; the status."""
+        """Run the check in all formats and return the status."""
         words = [word for name in FORMATS for word in ("--output-format", f"{name}=out.{name}")]
         kept = {name: value for name, value in os.environ.items() if name != "GITHUB_STEP_SUMMARY"}
         command = [sys.executable, "-m", "inithealth", "check", "nets.gpt:build", *words, *options]
@@ -101,7 +101,7 @@ class Repository:
 
     @property
     def line(self) -> int:
-        """Of the layer that ought to be scaled down."""
+        """Return the line of the layer that should be scaled down."""
         lines = (self.folder / "nets" / "gpt.py").read_text().splitlines()
         return next(at for at, text in enumerate(lines, 1) if "_proj = nn.Linear" in text)
 
@@ -112,7 +112,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 
 @pytest.mark.slow
-def test_healthy_broken_suppressed_and_known(repository: Repository) -> None:
+def test_healthy_then_broken_then_suppressed_then_known(repository: Repository) -> None:
     repository.model(HEALTHY)
     assert repository.check() == 0, repository.out("table")
     assert repository.out("github") == "\n"

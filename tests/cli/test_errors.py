@@ -1,4 +1,4 @@
-"""What people read of an error in their own code."""
+"""The output for an error in the user's code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def raised_in_a_library() -> BaseException:
     raise AssertionError
 
 
-def test_only_the_frames_of_their_own_code_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_the_users_own_frames_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     error = raised_in_a_library()
     assert [frame.name for frame in their_frames(error)] == ["raised_in_a_library"]
     show_their_frames(error)
@@ -41,7 +41,7 @@ def test_only_the_frames_of_their_own_code_are_shown(capsys: pytest.CaptureFixtu
     assert "JSONDecodeError: " in shown.splitlines()[-1]
 
 
-def test_where_no_frame_is_theirs_the_last_one_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_last_frame_is_shown_if_none_is_the_users(capsys: pytest.CaptureFixture[str]) -> None:
     error = raised_in_a_library()
     assert error.__traceback__ is not None
     error.__traceback__ = error.__traceback__.tb_next

@@ -1,4 +1,4 @@
-"""The batch that a model is judged by."""
+"""The batch of a check."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ MODEL = nn.ModuleList([nn.Embedding(11, 2), nn.Embedding(5, 2)])
         ("8:bool", (8,), torch.bool),
     ],
 )
-def test_a_random_input_has_the_shape_that_was_typed(text: str, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+def test_a_random_input_has_the_given_shape(text: str, shape: tuple[int, ...], dtype: torch.dtype) -> None:
     found = batch_of(Subject(MODEL), None, [text])
     assert (tuple(found.shape), found.dtype) == (shape, dtype)
     assert torch.equal(found, batch_of(Subject(MODEL), None, [text]))
 
 
-def test_integers_are_known_to_every_embedding() -> None:
+def test_integers_are_valid_for_every_embedding() -> None:
     assert set(batch_of(Subject(MODEL), None, ["100:int64"]).tolist()) == set(range(5))
     assert set(batch_of(Subject(nn.Linear(2, 2)), None, ["100:int64"]).tolist()) == {0, 1}
 
@@ -44,12 +44,12 @@ def test_several_inputs_are_a_tuple() -> None:
     assert (tuple(one.shape), tuple(two.shape)) == ((4, 7), (3,))
 
 
-def test_what_was_typed_comes_before_what_came_with_the_model() -> None:
+def test_given_data_overrides_those_of_the_target() -> None:
     assert batch_of(Subject(MODEL, "batch"), None, []) == "batch"
     assert tuple(batch_of(Subject(MODEL, "batch"), None, ["4,7"]).shape) == (4, 7)
 
 
-def test_a_lightning_module_has_its_own_loader() -> None:
+def test_a_lightning_module_provides_its_own_loader() -> None:
     class Net(pytorch_lightning.LightningModule):
         def train_dataloader(self) -> Any:
             return DataLoader(torch.arange(6.0), batch_size=2)
@@ -67,6 +67,6 @@ def test_a_lightning_module_has_its_own_loader() -> None:
         (None, ["4:nn"], "nn is no dtype"),
     ],
 )
-def test_what_cannot_be_a_batch_is_refused(data: str | None, shapes: list[str], says: str) -> None:
+def test_invalid_batches_are_rejected(data: str | None, shapes: list[str], says: str) -> None:
     with pytest.raises(BadInput, match=says):
         batch_of(Subject(nn.Linear(2, 2)), data, shapes)

@@ -19,13 +19,13 @@ def installed(monkeypatch: pytest.MonkeyPatch, name: str, **contents: Any) -> No
 
 
 @pytest.mark.parametrize("library", ["timm", "torchvision"])
-def test_a_library_that_is_not_installed(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(BadInput, match=f"{library} is not installed: pip install {library}"):
         MAKERS[library]("resnet18", {})
 
 
-def test_a_model_of_timm_gets_pictures_of_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_timm_model_gets_images_of_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     def create(name: str, *, pretrained: bool) -> nn.Module:
         assert not pretrained
         model = nn.Linear(2, 2)
@@ -49,7 +49,7 @@ def test_a_model_of_timm_gets_pictures_of_its_size(monkeypatch: pytest.MonkeyPat
         ("fasterrcnn", 224, {"weights": None, "weights_backbone": None}),
     ],
 )
-def test_a_model_of_torchvision_downloads_nothing(
+def test_a_torchvision_model_downloads_nothing(
     name: str, size: int, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: dict[str, Any] = {}
@@ -66,7 +66,7 @@ def test_a_model_of_torchvision_downloads_nothing(
         MAKERS["torchvision"]("resnet81", {})
 
 
-def test_a_model_of_transformers_is_a_class_or_a_type(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transformers_model_is_given_by_class_or_type(monkeypatch: pytest.MonkeyPatch) -> None:
     class Model(nn.Module):
         config_class = dict
         dummy_inputs = {"input_ids": torch.arange(3)}  # noqa: RUF012

@@ -1,4 +1,4 @@
-"""Where a target is: a module, a dotted name, a file; the nearest name for a misspelled one."""
+"""Targets given as a module, a dotted name or a file; the nearest name for a misspelled one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NET = "from torch import nn\nclass Net(nn.Module):\n    pass\n"
 
 @pytest.fixture
 def files(folder: Path) -> Iterator[Path]:
-    """A file beside the package, one in `src` that imports its neighbor, one in a package with a relative import."""
+    """Create a file next to the package, one in `src` with an import, one in a package with a relative import."""
     (folder / "alone.py").write_text(f"{NET}class Block(nn.Module):\n    pass\n")
     (folder / "src").mkdir()
     (folder / "src" / "layers.py").write_text(NET)
@@ -47,7 +47,7 @@ def files(folder: Path) -> Iterator[Path]:
         ("alone:Net", "alone.Net"),
     ],
 )
-def test_the_object_of_a_name(name: str, found: str, files: Path) -> None:
+def test_an_object_is_loaded_by_its_name(name: str, found: str, files: Path) -> None:
     value = load(name)
     assert f"{value.__module__}.{value.__qualname__}" == found
     assert load(name) is value
@@ -74,13 +74,13 @@ def test_the_object_of_a_name(name: str, found: str, files: Path) -> None:
         ("mine.nets:", "is no target"),
     ],
 )
-def test_a_name_of_nothing(name: str, says: str, files: Path) -> None:
+def test_an_unknown_name_is_rejected(name: str, says: str, files: Path) -> None:
     with pytest.raises(BadInput) as raised:
         load(name)
     assert says in str(raised.value)
 
 
-def test_a_file_with_the_name_of_a_module_that_is_imported(files: Path) -> None:
+def test_a_file_with_the_name_of_an_imported_module(files: Path) -> None:
     (files / "json.py").write_text(NET)
     assert load("json.py").__module__ == "json_file"
     assert sys.modules["json"].dumps

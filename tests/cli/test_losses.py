@@ -1,4 +1,4 @@
-"""``--loss``: a function of torch, or of a module of the user's."""
+"""``--loss``: a function of torch, or of a user's module."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_a_name_is_a_function_of_torch() -> None:
     assert loss_of(None) is None
 
 
-def test_a_class_is_made() -> None:
+def test_a_class_is_instantiated() -> None:
     assert isinstance(loss_of("torch.nn:CrossEntropyLoss"), nn.CrossEntropyLoss)
     assert loss_of("torch.nn.functional:mse_loss") is nn.functional.mse_loss
 
@@ -28,7 +28,7 @@ def test_a_class_is_made() -> None:
         ("math:pi", "is a float: give a function of the output and the target"),
     ],
 )
-def test_what_is_no_loss_says_what_to_give(text: str, says: str) -> None:
+def test_an_invalid_loss_is_rejected_with_advice(text: str, says: str) -> None:
     with pytest.raises(BadInput) as error:
         loss_of(text)
     assert says in str(error.value)

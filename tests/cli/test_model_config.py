@@ -76,7 +76,7 @@ def written(content: object) -> str:
         ({"model": HYDRA, "data": {"_target_": "mine.parts.Data", "size": 2}}, ()),
     ],
 )
-def test_a_model_of_a_configuration(content: object, more: tuple[str, ...], run: Run) -> None:
+def test_the_model_of_a_configuration(content: object, more: tuple[str, ...], run: Run) -> None:
     done = run("check", "--model-config", written(content), *more, "--output-format", "json")
     assert done.status == 0, done.err
     report = Report.from_json(done.out)
@@ -84,7 +84,7 @@ def test_a_model_of_a_configuration(content: object, more: tuple[str, ...], run:
     assert not ("data" in str(content) or more[:1] == ("--data",)) or "optimizer: Adam(lr=0.002)" in report.notes
 
 
-def test_each_seed_makes_new_parts(run: Run) -> None:
+def test_each_seed_creates_new_objects(run: Run) -> None:
     config = written({"model": {"class_path": "mine.parts.Lit", "init_args": LIT}})
     done = run("check", "--model-config", config, "--data", "mine.nets:LOADER", "--seeds", "2")
     assert done.status == 0, done.err
@@ -106,11 +106,11 @@ def test_each_seed_makes_new_parts(run: Run) -> None:
         ({"class_path": "mine.parts.Mlp"}, "needs width: add --arg width=VALUE"),
     ],
 )
-def test_a_configuration_that_cannot_be_used(content: object, says: str, run: Run) -> None:
+def test_an_invalid_configuration_is_rejected(content: object, says: str, run: Run) -> None:
     done = run("check", "--model-config", written(content), "--input", "8,16")
     assert done.status == 2
     assert says in done.error
 
 
-def test_a_file_that_is_not_there(run: Run) -> None:
+def test_a_missing_file_is_rejected(run: Run) -> None:
     assert "none.yaml cannot be read" in run("check", "--model-config", "none.yaml").error

@@ -1,4 +1,4 @@
-"""The optimizer as it is typed."""
+"""The optimizer option."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_an_optimizer_with_its_rate(text: str, kind: type, rate: float) -> None:
     assert found.param_groups[0]["params"] == [net.weight]
 
 
-def test_without_a_word_or_a_parameter_there_is_none() -> None:
+def test_there_is_no_optimizer_without_an_option_or_a_parameter() -> None:
     assert optimizer_of(None, nn.Linear(2, 2)) is None
     assert optimizer_of("sgd", nn.Linear(2, 2).requires_grad_(False)) is None
 
@@ -31,6 +31,6 @@ def test_without_a_word_or_a_parameter_there_is_none() -> None:
 @pytest.mark.parametrize(
     ("text", "says"), [("adm", "did you mean 'adam'"), ("sgd:fast", "'fast' is no learning rate"), ("", "known: adam")]
 )
-def test_a_mistyped_one_is_refused(text: str, says: str) -> None:
+def test_a_misspelled_optimizer_is_rejected(text: str, says: str) -> None:
     with pytest.raises(BadInput, match=says):
         kind_of(text)

@@ -1,4 +1,4 @@
-"""Where a report goes, and the exit status."""
+"""The output of a report, and the exit status."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _no_summary(monkeypatch: pytest.MonkeyPatch) -> None:
         (["json=a", "json=b"], None, {"json": "b"}),
     ],
 )
-def test_each_format_has_its_place(formats: list[str] | None, file: str | None, places: dict[str, Any]) -> None:
+def test_each_format_has_its_file(formats: list[str] | None, file: str | None, places: dict[str, Any]) -> None:
     assert output(output_format=formats, output_file=file).places == places
 
 
@@ -51,7 +51,7 @@ def test_each_format_has_its_place(formats: list[str] | None, file: str | None, 
         (["json=a", "table=a"], "two formats would go to one file"),
     ],
 )
-def test_what_cannot_be_done_is_refused_at_once(formats: list[str], says: str) -> None:
+def test_invalid_options_are_rejected_first(formats: list[str], says: str) -> None:
     with pytest.raises(BadInput, match=says):
         output(output_format=formats)
 
@@ -60,11 +60,11 @@ def test_what_cannot_be_done_is_refused_at_once(formats: list[str], says: str) -
     ("options", "status"),
     [({}, 0), ({"fail_on": "warning"}, 1), ({"fail_on": "warning", "exit_zero": True}, 0), ({"fail_on": "never"}, 0)],
 )
-def test_the_status_follows_what_fails(options: dict[str, Any], status: int) -> None:
+def test_the_exit_status_follows_fail_on(options: dict[str, Any], status: int) -> None:
     assert output(**options).finish(WARNED) == status
 
 
-def test_files_are_written_and_the_rest_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_are_written_and_other_formats_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "report.json"
     output(output_format=[f"json={file}", "concise"]).finish(WARNED)
     assert Report.from_json(file.read_text()) == WARNED
@@ -73,7 +73,7 @@ def test_files_are_written_and_the_rest_is_printed(tmp_path: Path, capsys: pytes
         output(output_format=[f"json={tmp_path}"]).finish(WARNED)
 
 
-def test_a_summary_that_cannot_be_written_is_no_reason_to_fail(
+def test_an_unwritable_summary_does_not_fail_the_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
@@ -81,7 +81,7 @@ def test_a_summary_that_cannot_be_written_is_no_reason_to_fail(
     assert "no step summary" in capsys.readouterr().err
 
 
-def test_a_new_baseline_holds_what_is_found_and_an_old_one_only_shrinks(tmp_path: Path) -> None:
+def test_a_new_baseline_has_all_findings_and_an_old_one_only_shrinks(tmp_path: Path) -> None:
     file = str(tmp_path / "known.json")
     strict = {"fail_on": "warning"}
     assert output(write_baseline=file, **strict).finish(WARNED) == 0
@@ -89,4 +89,4 @@ def test_a_new_baseline_holds_what_is_found_and_an_old_one_only_shrinks(tmp_path
     other = Report(model="Net", findings=(finding(code="IH104", severity=Severity.WARNING),))
     assert output(baseline=file, **strict).finish(other) == 1
     assert output(baseline=file, write_baseline=file, **strict).finish(other) == 1
-    assert output(baseline=file, **strict).finish(WARNED) == 1  # what was fixed is gone from it
+    assert output(baseline=file, **strict).finish(WARNED) == 1  # fixed findings were removed from it

@@ -1,4 +1,4 @@
-"""The line that says what is running appears after two seconds."""
+"""The progress line appears after two seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from inithealth.cli import progress
 
 
 @pytest.mark.parametrize(("patience", "said"), [(0.0, "inithealth: checking net ...\n"), (60.0, "")])
-def test_only_after_a_while(
+def test_the_line_appears_only_after_a_delay(
     patience: float, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(progress, "_PATIENCE", patience)
@@ -19,7 +19,7 @@ def test_only_after_a_while(
     assert capsys.readouterr().err == said
 
 
-def test_an_error_ends_the_waiting(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_ends_the_progress_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(progress, "_PATIENCE", 0.1)
     with pytest.raises(KeyError), progress.telling("checking net"):
         raise KeyError

@@ -1,4 +1,4 @@
-"""``inithealth report`` and ``diff``: saved reports in any format; what became worse."""
+"""``inithealth report`` and ``diff``: saved reports in any format, and the differences between them."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from tests.cli.conftest import Run
 
 @pytest.fixture
 def saved(run: Run) -> dict[str, str]:
-    """Reports of the healthy and the broken net."""
+    """Save reports of the healthy and the broken network."""
     for name in ("healthy", "alike", "broken"):
         run("check", f"mine.nets:{name}", "--output-format", f"json={name}.json")
     return {name: f"{name}.json" for name in ("healthy", "alike", "broken")}
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_saved_report_says_what_the_check_said(name: str, run: Run, saved: dict[str, str]) -> None:
+def test_a_saved_report_equals_that_of_the_check(name: str, run: Run, saved: dict[str, str]) -> None:
     checked = run("check", "mine.nets:broken", "--output-format", name)
     again = run("report", saved["broken"], "--output-format", name)
     assert (again.status, again.out) == (checked.status, checked.out)
     assert again.status == 1
 
 
-def test_the_formats_that_can_be_typed_are_those_that_there_are() -> None:
+def test_the_choices_are_the_available_formats() -> None:
     assert formats.FORMATS == FORMATS
 
 
-def test_what_fails_can_be_chosen_later(run: Run, saved: dict[str, str]) -> None:
+def test_fail_on_can_be_changed_later(run: Run, saved: dict[str, str]) -> None:
     assert run("report", saved["alike"]).status == 0
     assert run("report", saved["alike"], "--fail-on", "warning").status == 1
     assert run("report", saved["broken"], "--fail-on", "never").status == 0
@@ -53,7 +53,7 @@ def test_what_fails_can_be_chosen_later(run: Run, saved: dict[str, str]) -> None
     ],
 )
 @pytest.mark.parametrize("command", [("report",), ("diff", "healthy.json")])
-def test_a_file_that_is_no_report(
+def test_a_file_that_is_not_a_report_is_rejected(
     command: tuple[str, ...], text: bytes | None, says: str, run: Run, saved: dict[str, str], folder: Path
 ) -> None:
     if text is not None:
@@ -64,7 +64,7 @@ def test_a_file_that_is_no_report(
     assert says in done.error
 
 
-def test_a_difference_for_the_worse_is_1(run: Run, saved: dict[str, str]) -> None:
+def test_a_worse_report_exits_with_1(run: Run, saved: dict[str, str]) -> None:
     done = run("diff", saved["healthy"], saved["broken"])
     assert done.status == 1
     assert done.out.startswith("WORSE verdict IH101 middle: not found -> error: ")

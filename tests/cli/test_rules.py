@@ -1,4 +1,4 @@
-"""``inithealth rules`` and ``explain``; ``--help`` costs nothing."""
+"""``inithealth rules`` and ``explain``; ``--help`` is fast."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_every_rule_is_listed(run: Run) -> None:
 
 
 @pytest.mark.parametrize("word", ["IH201", "ih201", "vanishing-activations"])
-def test_a_rule_is_explained_by_its_page_and_its_options(word: str, run: Run) -> None:
+def test_explain_shows_a_rules_documentation_and_options(word: str, run: Run) -> None:
     text = run("explain", word).out
     assert text.startswith("IH201 vanishing-activations (")
     assert "## How to fix" in text
@@ -39,7 +39,7 @@ def test_each_option_is_explained_with_its_default_unit_and_meaning(rule: type[R
         assert f"{name} = {field.default!r} # {unit_of(field)} {meaning}" in words
 
 
-def test_an_unknown_rule(run: Run) -> None:
+def test_an_unknown_rule_is_rejected(run: Run) -> None:
     done = run("explain", "IH210x")
     assert done.status == 2
     assert "did you mean 'IH210'?" in done.error
@@ -58,5 +58,5 @@ def test_help_imports_neither_torch_nor_pydantic(words: tuple[str, ...]) -> None
 
 
 @pytest.mark.parametrize("words", [(), ("chek",), ("check",), ("check", "a:b", "--seeds", "0"), ("check", "--nope")])
-def test_what_cannot_be_parsed_is_2(words: tuple[str, ...], run: Run) -> None:
+def test_unparsable_arguments_exit_with_2(words: tuple[str, ...], run: Run) -> None:
     assert run(*words).status == 2

@@ -1,4 +1,4 @@
-"""``package.module:name`` -> a model."""
+"""Loading a model from ``package.module:name``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from inithealth.cli.targets import find
 pytestmark = pytest.mark.usefixtures("folder")
 
 
-def test_a_class_and_a_function_make_a_new_model_each_time() -> None:
+def test_a_class_or_function_creates_a_new_model_each_time() -> None:
     for name in ("mine.nets:Net", "mine.nets:healthy"):
         target = find(name)
         assert target.fresh
@@ -22,14 +22,14 @@ def test_a_class_and_a_function_make_a_new_model_each_time() -> None:
         assert target.code is load(name)
 
 
-def test_a_model_is_the_same_each_time() -> None:
+def test_a_model_object_is_the_same_each_time() -> None:
     target = find("mine.nets:made")
     assert not target.fresh
     assert target.make().model is target.make().model is load("mine.nets:made")
     assert target.code is load("mine.nets:Net")
 
 
-def test_a_function_may_give_a_batch_and_a_loss() -> None:
+def test_a_function_may_return_a_batch_and_a_loss() -> None:
     subject = find("mine.nets:healthy").make()
     assert subject.batch is load("mine.nets:BATCH")
     assert subject.loss is load("mine.nets:loss")
@@ -37,12 +37,12 @@ def test_a_function_may_give_a_batch_and_a_loss() -> None:
     assert find("mine.nets:Net").make().batch is None
 
 
-def test_a_name_may_have_dots() -> None:
+def test_a_name_may_contain_dots() -> None:
     assert load("mine.nets:nn.Linear") is nn.Linear
 
 
 @pytest.mark.parametrize("name", ["nets", ":x", "mine.nets:"])
-def test_what_is_no_target_is_refused(name: str) -> None:
+def test_invalid_targets_are_rejected(name: str) -> None:
     with pytest.raises(BadInput, match="is no target: write package"):
         find(name)
 
@@ -51,19 +51,19 @@ def test_what_is_no_target_is_refused(name: str) -> None:
     ("returned", "says"),
     [("()", "nothing"), ("(Net(), 1, 2, 3)", "Net, int, int, int"), ("(1, Net())", "int, Net"), ("None", "NoneType")],
 )
-def test_a_function_that_returns_no_model_is_refused(returned: str, says: str, folder: Path) -> None:
+def test_a_function_that_returns_no_model_is_rejected(returned: str, says: str, folder: Path) -> None:
     (folder / "mine" / "odd.py").write_text(f"from mine.nets import Net\ndef build():\n    return {returned}\n")
     with pytest.raises(BadInput, match=f"returned {says}: it must return model"):
         find("mine.odd:build").make()
 
 
-def test_what_they_print_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_of_the_users_code_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     find("mine.nets:healthy").make()
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == ("", "made by a user who prints\n")
 
 
-def test_an_interrupt_is_passed_on() -> None:
+def test_an_interrupt_is_raised() -> None:
     with pytest.raises(KeyboardInterrupt), guarded("importing"):
         raise KeyboardInterrupt
     with pytest.raises(BadInput, match="said before"), guarded("importing"):

@@ -1,4 +1,4 @@
-"""A model with several faults, whose report has findings of every severity: for the validators of its formats."""
+"""A model with several faults and findings of every severity, used to validate the report formats."""
 
 from __future__ import annotations
 

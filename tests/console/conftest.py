@@ -23,13 +23,13 @@ def _usual_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def terminal() -> Terminal:
-    """What the test finds as ``sys.stderr``."""
+    """Return the object that the test finds as ``sys.stderr``."""
     return Terminal()
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Replace stderr within the test itself: pytest's capture replaces it after all fixtures."""
+    """Replace stderr inside the test, because pytest's capture replaces it after all fixtures."""
     terminal = getattr(item, "funcargs", {}).get("terminal")
     with redirect_stderr(sys.stderr if terminal is None else terminal):
         return (yield)
@@ -37,7 +37,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 
 @pytest.fixture
 def logger(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
-    """The logger ``inithealth`` as in a program that has configured no logging."""
+    """Return the logger ``inithealth`` as in a program that has configured no logging."""
     found = logging.getLogger("inithealth")
     monkeypatch.setattr(found, "parent", None)  # pytest adds its handler to loggers that do not propagate
     assert found.handlers == []

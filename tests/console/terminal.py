@@ -1,4 +1,4 @@
-"""A terminal without a device, and what is to be read on it in the end."""
+"""A fake terminal, and the text that is finally visible on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _STYLE = re.compile(r"\x1b\[[0-9;]*m|\x1b\[\?25[lh]")
 
 
 class Terminal(io.StringIO):
-    """Says that it is one."""
+    """A stream that reports to be a terminal."""
 
     encoding = "utf-8"
 
@@ -18,7 +18,7 @@ class Terminal(io.StringIO):
 
     @property
     def lines(self) -> list[str]:
-        """The lines on the screen, where carriage returns and the cursor's moves have acted; blank ones left out."""
+        """Return the visible lines, after carriage returns and cursor moves, without blank lines."""
         screen, row, column = [""], 0, 0
         for token in re.findall(r"\x1b\[\d*[AK]|[\r\n]|[^\x1b\r\n]+", _STYLE.sub("", self.getvalue())):
             if token == "\r":

@@ -1,4 +1,4 @@
-"""Text above progress bars: those of tqdm, and both of Lightning's in a run."""
+"""Text above progress bars: tqdm's, and both bars of Lightning."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from inithealth.console.above_bars import above_bars
 from tests.console.terminal import Terminal
 
 
-def test_bars_of_another_stream_are_left_alone() -> None:
+def test_bars_of_another_stream_are_not_cleared() -> None:
     terminal, other = Terminal(), Terminal()
     with tqdm(total=2, file=other, mininterval=0):
         before = other.getvalue()
@@ -29,7 +29,7 @@ def test_bars_of_another_stream_are_left_alone() -> None:
     assert terminal.lines == ["text"]
 
 
-def test_without_tqdm_nothing_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_imported_without_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "tqdm")
     terminal = Terminal()
     with above_bars(terminal):
@@ -42,7 +42,7 @@ def test_without_tqdm_nothing_is_imported(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("kind", ["TQDMProgressBar", "RichProgressBar"])
 @pytest.mark.parametrize("std", [0.3, 0.01], ids=["healthy", "vanishing"])
 @pytest.mark.usefixtures("logger")
-def test_bars_of_lightning_stay_whole(
+def test_lightnings_bars_are_not_broken(
     pl: ModuleType, kind: str, std: float, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", terminal)

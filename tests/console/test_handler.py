@@ -1,4 +1,4 @@
-"""What stderr shows: colors and widths of a terminal, plain text elsewhere, never half a progress bar."""
+"""The output on stderr: colors and width of a terminal, plain text elsewhere, intact progress bars."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _no_handlers(logger: logging.Logger) -> None:
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rendering that is easy to recognize."""
+    """Replace the rendering by one that is easy to recognize."""
     rendering = Text("a red report " * 10, style="red")
     monkeypatch.setattr("inithealth.report.terminal.renderable", lambda report, full=False: rendering)
 
@@ -75,7 +75,7 @@ def test_a_file_gets_plain_text_unless_colors_are_forced(monkeypatch: pytest.Mon
         (logging.WARNING, "[red]no markup[/red]", "warning: [red]no markup[/red]"),
     ],
 )
-def test_a_line_begins_with_the_name_and_the_level_unless_it_is_a_verdict(
+def test_a_line_starts_with_name_and_level_unless_it_is_a_verdict(
     level: int, text: str, expected: str, terminal: Terminal
 ) -> None:
     Log().line(level, text)
@@ -102,7 +102,7 @@ def test_a_traceback_follows_its_line(terminal: Terminal) -> None:
     assert terminal.lines[-1] == "OSError: the disk is full"
 
 
-def test_a_line_stands_above_the_bars_of_tqdm(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_is_printed_above_tqdm_bars(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", terminal)
     with (
         tqdm(total=2, desc="epochs", file=sys.stdout, ncols=60) as outer,
@@ -119,7 +119,7 @@ def test_a_line_stands_above_the_bars_of_tqdm(terminal: Terminal, monkeypatch: p
 
 
 @pytest.mark.parametrize("on_stderr", [False, True])
-def test_a_line_stands_above_the_bar_of_rich_in_color(
+def test_a_line_is_printed_above_a_rich_bar_in_color(
     on_stderr: bool, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", terminal)
@@ -134,7 +134,7 @@ def test_a_line_stands_above_the_bar_of_rich_in_color(
     assert terminal.lines[0] == HEALTHY
 
 
-def test_an_error_here_is_no_error_of_the_training(
+def test_an_error_here_does_not_end_the_training(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(report: Report) -> None:
@@ -145,6 +145,6 @@ def test_an_error_here_is_no_error_of_the_training(
     assert "ZeroDivisionError: mine" in terminal.getvalue()
 
 
-def test_a_program_without_stderr_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_without_stderr_prints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     healthy()

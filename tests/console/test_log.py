@@ -1,4 +1,4 @@
-"""Which records reach whom: the user's handlers, or else the terminal."""
+"""Records go to the user's handlers, or otherwise to the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FINDING = Finding(code="IH204", rule="dead-units", severity=Severity.ERROR, laye
 REPORT = Report(model="Net", findings=(FINDING,))
 
 
-def test_without_handlers_lines_are_shown_from_info_on(logger: logging.Logger, terminal: Terminal) -> None:
+def test_lines_are_shown_from_info_on_without_handlers(logger: logging.Logger, terminal: Terminal) -> None:
     log = Log()
     log.line(logging.DEBUG, "a detail")
     log.line(logging.INFO, "healthy at step 0 (Net, 3 layers)")
@@ -28,13 +28,13 @@ def test_without_handlers_lines_are_shown_from_info_on(logger: logging.Logger, t
     ]
 
 
-def test_nothing_is_left_on_the_logger(logger: logging.Logger, terminal: Terminal) -> None:
+def test_the_logger_is_not_changed(logger: logging.Logger, terminal: Terminal) -> None:
     Log().line(logging.INFO, "healthy")
     assert (logger.handlers, logger.filters, logger.level) == ([], [], logging.NOTSET)
 
 
 @pytest.mark.parametrize("level", [logging.WARNING, logging.CRITICAL])
-def test_a_level_that_the_user_set_counts(level: int, logger: logging.Logger, terminal: Terminal) -> None:
+def test_a_level_set_by_the_user_is_respected(level: int, logger: logging.Logger, terminal: Terminal) -> None:
     logger.setLevel(level)
     Log().line(logging.INFO, "healthy")
     Log().report(logging.ERROR, REPORT)
@@ -42,7 +42,7 @@ def test_a_level_that_the_user_set_counts(level: int, logger: logging.Logger, te
     assert ": healthy" not in terminal.getvalue()
 
 
-def test_so_does_one_of_the_root_logger_and_what_is_disabled(
+def test_the_root_loggers_level_and_disabling_are_respected(
     logger: logging.Logger, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger(), "level", logging.ERROR)
@@ -57,7 +57,7 @@ def test_so_does_one_of_the_root_logger_and_what_is_disabled(
     assert terminal.lines == ["inithealth: warning: step 3 could not be measured"]
 
 
-def test_notes_are_for_those_who_ask(logger: logging.Logger, terminal: Terminal) -> None:
+def test_notes_are_shown_only_on_request(logger: logging.Logger, terminal: Terminal) -> None:
     Log().line(logging.INFO, "IH109 pretrained-weights: trained", note=True)
     assert terminal.lines == []
     logger.setLevel(logging.INFO)
@@ -65,7 +65,7 @@ def test_notes_are_for_those_who_ask(logger: logging.Logger, terminal: Terminal)
     assert terminal.lines == ["inithealth: IH109 pretrained-weights: trained"]
 
 
-def test_a_handler_of_the_user_gets_plain_records_and_the_terminal_nothing(
+def test_a_users_handler_gets_plain_records_and_the_terminal_nothing(
     logger: logging.Logger, terminal: Terminal
 ) -> None:
     file = io.StringIO()
@@ -82,7 +82,7 @@ def test_a_handler_of_the_user_gets_plain_records_and_the_terminal_nothing(
     assert report == f"ERROR test_log {REPORT}\n"
 
 
-def test_records_carry_the_report_and_the_finding(logger: logging.Logger) -> None:
+def test_records_contain_the_report_and_the_finding(logger: logging.Logger) -> None:
     records: list[logging.LogRecord] = []
     handler = logging.Handler()
     handler.emit = records.append  # type: ignore[method-assign]
@@ -99,7 +99,7 @@ def test_a_null_handler_silences_it(logger: logging.Logger, terminal: Terminal) 
     assert terminal.getvalue() == ""
 
 
-def test_without_verbosity_and_on_other_ranks_nothing_is_logged(
+def test_nothing_is_logged_if_not_verbose_or_on_other_ranks(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Log(verbose=False).report(logging.ERROR, REPORT)
@@ -109,5 +109,5 @@ def test_without_verbosity_and_on_other_ranks_nothing_is_logged(
     assert caplog.records == []
 
 
-def test_it_can_be_copied_with_what_holds_it() -> None:
+def test_it_can_be_copied_with_its_owner() -> None:
     assert not pickle.loads(pickle.dumps(Log(verbose=False))).verbose

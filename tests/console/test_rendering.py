@@ -1,4 +1,4 @@
-"""A report for a stream: rendered for a terminal, plain for everything else."""
+"""A report for a stream: colored in a terminal, plain elsewhere."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ REPORT = Report(model="Net")
 LONG = f"nn.init.zeros_(model.{'encoder.' * 12}bias)"  # wider than the terminal
 
 
-def test_a_stream_that_is_no_terminal_gets_the_table() -> None:
+def test_a_stream_that_is_not_a_terminal_gets_the_plain_table() -> None:
     assert report_text(REPORT, io.StringIO()) == str(REPORT)
 
 
-def test_a_terminal_gets_what_rich_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_the_output_of_rich(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inithealth.report.terminal.renderable", lambda report, full: Text("red", style="red"))
     assert report_text(REPORT, Terminal()) == "\x1b[31mred\x1b[0m"
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert report_text(REPORT, io.StringIO()) == "\x1b[31mred\x1b[0m"
 
 
-def test_code_that_is_wider_than_the_terminal_is_whole() -> None:
+def test_code_wider_than_the_terminal_is_not_cut() -> None:
     assert LONG in report_text(report(cause("fc1", fix=LONG)), Terminal())

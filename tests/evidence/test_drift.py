@@ -1,4 +1,4 @@
-"""How much a layer has changed since the early steps."""
+"""The change of a layer since the early steps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(steps: int, *, broken: tuple[int, ...] = (), **outputs: float) -> Record
 @pytest.mark.parametrize(
     ("of", "fewest", "expected"),
     [
-        (run(12), 3, list(range(1, 10))),  # not the first step, and nine of the others
+        (run(12), 3, list(range(1, 10))),  # without the first step, and nine others
         (run(4), 3, [1, 2, 3]),
         (run(3), 3, []),
         (run(12, broken=(2, 5)), 3, [1, 3, 4, 6, 7, 8, 9]),
@@ -38,7 +38,7 @@ def test_the_baseline_is_the_early_steps_that_are_not_broken(of: Recording, fewe
 @pytest.mark.parametrize(
     ("of", "expected"), [(run(10), None), (run(11), 10), (run(12), 11), (run(12, broken=(11,)), None)]
 )
-def test_the_latest_step_is_beyond_the_early_ones_and_not_broken(of: Recording, expected: int | None) -> None:
+def test_the_latest_step_is_neither_early_nor_broken(of: Recording, expected: int | None) -> None:
     step = latest(of)
     assert (None if step is None else step.index) == expected
 
@@ -49,17 +49,17 @@ def test_a_drift_is_in_octaves() -> None:
 
 
 @pytest.mark.parametrize("of", [run(10, fc1=8.0), run(12, broken=tuple(range(1, 8))), run(12, broken=(11,))])
-def test_without_a_baseline_or_a_later_step_nothing_drifts(of: Recording) -> None:
+def test_nothing_drifts_without_a_baseline_or_a_later_step(of: Recording) -> None:
     assert drifts(of, output, 3) == {}
 
 
 @pytest.mark.parametrize("value", [0.0, math.inf, math.nan])
-def test_what_has_no_size_does_not_drift(value: float) -> None:
+def test_a_layer_without_a_level_does_not_drift(value: float) -> None:
     assert drifts(run(12, fc1=value), output, 3).keys() == {"fc0", "fc2", "fc3", "head"}
 
 
 @pytest.mark.parametrize(("known", "judged"), [(2, False), (3, True)])
-def test_a_layer_is_judged_by_as_many_early_steps_as_are_needed(known: int, judged: bool) -> None:
+def test_a_layer_needs_a_minimum_of_early_steps(known: int, judged: bool) -> None:
     of = run(12, fc1=4.0)
 
     def read(m: Measurement) -> float | None:
@@ -71,6 +71,6 @@ def test_a_layer_is_judged_by_as_many_early_steps_as_are_needed(known: int, judg
     assert ("fc1" in found) is judged
 
 
-def test_the_network_is_the_median() -> None:
+def test_the_change_of_the_network_is_the_median() -> None:
     assert beyond_the_network({"a": 1.0, "b": 2.0, "c": 7.0}) == {"a": -1.0, "b": 0.0, "c": 5.0}
     assert beyond_the_network({}) == {}

@@ -23,7 +23,7 @@ RAISED = {"pretrained-weights": {"max_random_edge": 2.0}}
 
 
 def body(**changes: Any) -> tuple[Layer, ...]:
-    """Four trained layers and a head."""
+    """Return four trained layers and a head."""
     return stack(**{**{f"fc{number}": {"weight": EDGE} for number in range(4)}, **changes})
 
 
@@ -40,7 +40,7 @@ def test_a_fact_is_computed_once() -> None:
     assert len(counted) == 1
 
 
-def test_a_copy_keeps_the_limits_and_computes_anew() -> None:
+def test_a_copy_keeps_the_limits_and_computes_again() -> None:
     of = with_limits(recording(body()), [TrainedLimits(max_random_edge=1.5)])
     assert len(trained_layers(of)) == 4
     fresh = of.model_copy(update={"layers": stack()})
@@ -66,7 +66,7 @@ def test_facts_are_not_serialized() -> None:
     assert of.model_dump_json() == before
 
 
-def test_the_last_limits_count_and_the_same_ones_make_no_copy() -> None:
+def test_the_last_limits_are_used_and_equal_ones_make_no_copy() -> None:
     plain, rule = recording(body()), PretrainedWeights(max_random_edge=2.0)
     of = with_limits(plain, [rule])
     assert with_limits(of, [rule]) is of
@@ -75,7 +75,7 @@ def test_the_last_limits_count_and_the_same_ones_make_no_copy() -> None:
     assert len(trained_layers(plain)) == 4
 
 
-def test_facts_keep_no_recording_alive() -> None:
+def test_facts_do_not_keep_a_recording_alive() -> None:
     of = recording(body())
     trained_layers(of)
     gc.disable()
@@ -97,7 +97,7 @@ def _alike() -> Recording:
 
 
 def _garbage() -> Recording:
-    """Tiny values that long training leaves in weights, and that no initialization draws."""
+    """Return tiny values as produced by long training, which no initialization draws."""
     return recording(body(fc1={"weight": {**EDGE, "tiny_share": 0.013}}))
 
 
@@ -114,7 +114,7 @@ def _known() -> Recording:
 
 
 def _by_depth() -> Recording:
-    """Branches whose inner layers are scaled by depth in place of their ends."""
+    """Return branches whose inner layers are scaled by depth instead of their ends."""
     layers = residual(12, enter={"weight": EDGE}, leave={"weight": EDGE})
     gates = [
         layer.model_copy(update={"name": f"{layer.name}.{role}", "module": f"{layer.name}.{role}", "feeds": "gate"})
@@ -148,19 +148,19 @@ def judged(of: Recording, rule: str, **settings: Any) -> list[Finding]:
 
 
 @pytest.mark.parametrize("name", ACTING)
-def test_the_limit_of_trained_layers_acts_in_every_rule_that_leaves_them_out(name: str) -> None:
+def test_the_limit_of_trained_layers_affects_every_rule_that_skips_them(name: str) -> None:
     of, rule = ACTING[name](), name.partition(" ")[0]
     assert judged(of, rule) != judged(of, rule, rules=RAISED)
 
 
 @pytest.mark.parametrize("layers", ["fc1", "fc2"])
-def test_a_shared_limit_of_some_layers_acts_in_the_findings_on_them(layers: str) -> None:
+def test_a_shared_limit_of_some_layers_affects_their_findings(layers: str) -> None:
     overrides = [{"layers": layers, "rules": RAISED}]
     assert bool(judged(_scale(), "weight-scale", overrides=overrides)) is (layers == "fc1")
 
 
-def test_overrides_of_one_layer_add_up() -> None:
-    """The later one sets another option: the earlier one's stays."""
+def test_overrides_of_one_layer_are_combined() -> None:
+    """The later one sets another option, so the earlier option is kept."""
     of = recording(body(fc1={"weight": {**EDGE, "row_cosine": 0.4}}))
     cosine = {"correlated-outputs": {"max_cosine": 0.35}}
     overrides = [{"layers": "fc*", "rules": RAISED}, {"layers": "fc1", "rules": cosine}]

@@ -1,4 +1,4 @@
-"""What a small batch cannot show is reported as not measured, with the batch that would do."""
+"""What a small batch cannot show is reported as not measured, with the required batch size."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ def test_a_batch_that_is_large_enough(shape: tuple[int, ...]) -> None:
     assert "IH207" not in [skipped.code for skipped in report.skipped]
 
 
-def test_positions_count_where_there_are_some() -> None:
+def test_positions_count_as_rows() -> None:
     report = inithealth.check(convolutional(), torch.randn(1, 3, 12, 12))
     assert [line.partition(":")[0] for line in report.not_measured] == ["used directions and dead units of layer 4"]
     assert "IH207" not in [skipped.code for skipped in report.skipped]
 
 
-def test_layers_of_few_units_need_no_more_rows() -> None:
+def test_layers_with_few_units_need_no_more_rows() -> None:
     torch.manual_seed(0)
     narrow = nn.Sequential(nn.Linear(20, 7), nn.Tanh(), nn.Linear(7, 3))
     assert inithealth.check(narrow, torch.randn(2, 20)).not_measured == ()
 
 
-def test_a_running_training_says_so_too() -> None:
+def test_a_watched_training_reports_it_too() -> None:
     model = perceptron()
     with inithealth.watch(model) as monitor:
         for _ in range(2):
@@ -65,7 +65,7 @@ def test_a_running_training_says_so_too() -> None:
     assert any(line.startswith(WIDE) for line in monitor.report.not_measured)
 
 
-def test_a_unit_that_no_sample_opens_is_found_all_the_same() -> None:
+def test_a_unit_that_no_sample_activates_is_still_found() -> None:
     model = perceptron()
     nn.init.constant_(model[0].bias, -100.0)
     report = inithealth.check(model, torch.randn(2, 20))

@@ -28,7 +28,7 @@ from tests.rules.recordings import layer, stack
         ("i.weight", "model.i.weight"),
     ],
 )
-def test_names_are_written_as_code(name: str, written: str) -> None:
+def test_names_are_converted_to_code(name: str, written: str) -> None:
     assert fixes.code(name) == written
     compile(written, "fix", "eval")
 
@@ -98,14 +98,14 @@ def test_layers_that_differ_in_one_number_make_a_loop() -> None:
     ]
 
 
-def test_other_layers_get_a_line_each() -> None:
+def test_other_layers_have_a_line_each() -> None:
     assert len(each("a", "b", "c")) == 3
     assert len(each("0", "2")) == 2
     assert len(each("a.0.b.1", "a.1.b.0", "a.1.b.1")) == 3
     assert len(each("h.0.fc", "h.1.fc", "h.2.fc", "h.0.out", "h.1.out", "h.2.out")) == 2
 
 
-def test_a_module_called_i_is_no_index() -> None:
+def test_a_module_called_i_is_not_an_index() -> None:
     assert each("i.0", "i.1", "i.2") == [
         'for i in range(3): nn.init.kaiming_normal_(model.i[i].weight, nonlinearity="relu")'
     ]
@@ -138,12 +138,12 @@ def test_weights_are_scaled() -> None:
     assert fixes.scale([named("fc")], [0.123456]) == "model.fc.weight.data.mul_(0.12)"
 
 
-def test_layers_without_a_weight_are_passed_over() -> None:
+def test_layers_without_a_weight_are_ignored() -> None:
     bare = named("fc").model_copy(update={"weight": None})
     assert fixes.each([bare]) == fixes.scale([bare], [0.5]) == ""
 
 
-def test_freezing_takes_the_module_or_the_one_parameter() -> None:
+def test_freezing_affects_the_module_or_a_single_parameter() -> None:
     assert fixes.freeze([named("fc")]) == "model.fc.requires_grad_(False)"
     alone = named("attention.in_proj_weight", module="attention").model_copy(
         update={"weight": _renamed(named("fc"), "attention.in_proj_weight")}
@@ -154,7 +154,7 @@ def test_freezing_takes_the_module_or_the_one_parameter() -> None:
 
 
 def test_the_fix_draws_the_given_std() -> None:
-    """The std that comes out of a typed fix is the wanted one, whichever way the weight is held."""
+    """The std after running a fix is the target one, for every kind of parametrization."""
     transposed = nn.Parameter(torch.empty(32, 256))
     model = nn.Module()
     model.weight = transposed
@@ -174,7 +174,7 @@ def test_a_parametrized_weight_is_assigned() -> None:
     assert float(model[0].weight.detach().std()) == pytest.approx((2 / 96) ** 0.5, rel=0.05)
 
 
-def test_weights_are_drawn_anew_at_the_size_they_have() -> None:
+def test_weights_are_redrawn_at_their_present_std() -> None:
     same = [named(f"h.{number}.fc", weight={"rms": 0.05}) for number in range(3)]
     other = named("out", weight={"rms": 0.2})
     assert fixes.redraw([*same, other]).splitlines() == [
@@ -185,7 +185,7 @@ def test_weights_are_drawn_anew_at_the_size_they_have() -> None:
     assert fixes.redraw([same[0].model_copy(update={"weight": None})]) == ""
 
 
-def test_branch_ends_are_divided_by_the_root_of_the_branches() -> None:
+def test_branch_ends_are_divided_by_the_square_root_of_the_branches() -> None:
     ends = [named(f"h.{number}.leave", index=number) for number in range(3)]
     loop = "for i in range(3): model.h[i].leave.weight.data"
     assert fixes.by_depth(ends, 6, 3) == f"import math\n{loop} /= math.sqrt(2 * 3)"
@@ -199,7 +199,7 @@ def test_branch_ends_are_divided_by_the_root_of_the_branches() -> None:
 
 
 @pytest.mark.parametrize("parametrized", [False, True])
-def test_dividing_keeps_the_parameter(parametrized: bool) -> None:
+def test_dividing_keeps_the_parameter_object(parametrized: bool) -> None:
     model = nn.Sequential(nn.Linear(96, 96))
     before = model[0].weight.detach().clone()
     place = named("0")
@@ -213,8 +213,8 @@ def test_dividing_keeps_the_parameter(parametrized: bool) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
-def test_the_size_of_a_weight_normed_weight_is_set_too() -> None:
-    """The older ``nn.utils.weight_norm`` computes the weight of a direction and a size in every call."""
+def test_the_magnitude_of_weight_norm_is_set_too() -> None:
+    """The older ``nn.utils.weight_norm`` computes the weight from a direction and a magnitude in every call."""
     model = nn.Sequential(nn.utils.weight_norm(nn.Linear(96, 96)))
     before = model(torch.eye(96)).detach() - model[0].bias.detach()
     place = named("0", type_name="Linear").model_copy(update={"weight": _renamed(named("0"), "0.weight_v")})

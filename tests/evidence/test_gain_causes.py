@@ -1,4 +1,4 @@
-"""Which layers' gains are the cause, as text and as a fix."""
+"""The layers whose gains are the cause, as text and as a fix."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LIMITS = gain_causes.GainLimits()
 
 
 def body(*factors: float, **more: object) -> list[Layer]:
-    """ReLU layers whose gain is so many times the right one."""
+    """Return ReLU layers with these multiples of the right gain."""
     return [layer(f"fc{n}", n, weight={"rms": RIGHT * factor}, **more) for n, factor in enumerate(factors)]
 
 
@@ -21,7 +21,7 @@ def names(layers: list[Layer]) -> list[str]:
     return [layer.name for layer in layers]
 
 
-def test_a_relative_gain_is_1_where_the_signal_is_kept() -> None:
+def test_a_relative_gain_of_1_preserves_the_signal() -> None:
     assert gain_causes.relative_gain(body(1.0)[0]) == pytest.approx(1.0, abs=1e-3)
     assert gain_causes.relative_gain(body(0.5)[0]) == pytest.approx(0.5, abs=1e-3)
     assert gain_causes.relative_gain(layer("e", 0, weight={"fan_in": None})) == 1.0
@@ -59,7 +59,7 @@ def test_branches_are_explained_and_scaled_by_their_number() -> None:
     assert gain_causes.fix(ends) == "for i in range(4): nn.init.normal_(model.h[i].out.weight, std=0.051)"
 
 
-def test_sigmoids_in_a_row_are_distinguished_from_small_weights() -> None:
+def test_consecutive_sigmoids_are_distinguished_from_small_weights() -> None:
     sigmoids = body(1.0, 1.0, 1.0, activation="sigmoid")
     assert "a quarter of the gradient, and the network has 3 in a row" in gain_causes.explain(sigmoids, LIMITS)
     assert gain_causes.fix(sigmoids).startswith("use tanh or ReLU")
@@ -89,11 +89,11 @@ def test_gains_are_explained(layers: list[Layer], shown: str) -> None:
     assert gain_causes.explain(layers, LIMITS) == shown
 
 
-def test_a_signal_that_an_activation_bends_is_followed_through_it() -> None:
+def test_a_signal_is_followed_through_a_nonlinear_activation() -> None:
     wanted = 1.5925 / 96**0.5
     weak = [layer(f"fc{n}", n, activation="tanh", weight={"rms": wanted / 2}) for n in range(20)]
     strong = [layer(f"fc{n}", n, activation="tanh", weight={"rms": wanted * 2}) for n in range(20)]
-    # A small signal passes tanh unbent: 0.8 a layer is left of it, not 0.5.
+    # tanh is nearly linear for a small signal: 0.8 per layer remains, not 0.5.
     assert 1000 * 0.5**20 < shown(gain_causes.explain(weak, LIMITS)) < (1.5925 / 2) ** 20
     assert shown(gain_causes.explain(strong, LIMITS)) < 4  # tanh bounds the signal, but not the gradient
     assert shown(gain_causes.explain(strong, LIMITS, of="gradient")) > 30
@@ -101,7 +101,7 @@ def test_a_signal_that_an_activation_bends_is_followed_through_it() -> None:
 
 
 def shown(explanation: str) -> float:
-    """The factor that an explanation ends with."""
+    """Return the factor at the end of an explanation."""
     return float(explanation.rpartition(" ")[2].rstrip("x"))
 
 

@@ -1,4 +1,4 @@
-"""Networks whose weights are all too large or too small, by their fans or by one std."""
+"""Networks whose weights are all too large or too small, relative to fan schemes or to one std."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def off(layers: Sequence[Layer], **limits: Any) -> dict[str, float]:
     [(1.0, None), (2.8, None), (2.9, 1.0356), (8.0, 2.5), (0.3, None), (0.28, -1.044), (0.1, -2.53)],
 )
 def test_layers_of_one_gain_are_compared_with_the_schemes_by_fan(gain: float, octaves: float | None) -> None:
-    """A layer before a ReLU has gains from 1 / sqrt(3) to sqrt(2) in use."""
+    """Before a ReLU, gains from 1 / sqrt(3) to sqrt(2) are common."""
     found = off(by_gain(gain))
     assert found == ({} if octaves is None else {f"l{at}": pytest.approx(octaves, abs=0.01) for at in range(5)})
 
@@ -44,21 +44,21 @@ def test_layers_of_one_gain_are_compared_with_the_schemes_by_fan(gain: float, oc
 @pytest.mark.parametrize(
     ("std", "octaves"), [(0.02, None), (0.1, None), (0.11, 1.1375), (0.4, 3.0), (0.005, None), (0.0045, -1.152)]
 )
-def test_layers_of_one_std_are_compared_with_the_stds_in_use(std: float, octaves: float | None) -> None:
+def test_layers_of_one_std_are_compared_with_the_common_stds(std: float, octaves: float | None) -> None:
     found = off(by_std(std))
     assert found == ({} if octaves is None else {f"l{at}": pytest.approx(octaves, abs=0.01) for at in range(5)})
 
 
-def test_where_the_fans_tell_nothing_the_nearer_counts() -> None:
+def test_the_nearer_reference_counts_if_the_fans_do_not_decide() -> None:
     fans = (96,) * 5
-    assert off(by_std(0.2, fans)) == {}  # 2 octaves above the stds in use, 0.5 above the gains
+    assert off(by_std(0.2, fans)) == {}  # 2 octaves above the common stds, 0.5 above the gains
     assert list(off(by_std(0.4, fans)).values()) == pytest.approx([math.log2(0.4 * 96**0.5 / 2**0.5)] * 5)
     assert off(by_std(0.008, fans)) == {}
     assert list(off(by_std(0.002, fans)).values()) == pytest.approx([math.log2(0.2)] * 5)
 
 
 @pytest.mark.parametrize(("others", "expected"), [(1, 4), (2, 0)])
-def test_nearly_all_layers_are_off_in_one_direction(others: int, expected: int) -> None:
+def test_nearly_all_layers_deviate_in_one_direction(others: int, expected: int) -> None:
     layers = [*by_gain(8.0)[others:], *by_gain(1.0)[:others]]
     assert len(off(layers, min_spread_of_law=9.0)) == expected
     assert len(off([*by_gain(8.0)[others:], *by_gain(0.1)[:others]], min_spread_of_law=9.0)) == expected
@@ -75,7 +75,7 @@ def test_nearly_all_layers_are_off_in_one_direction(others: int, expected: int) 
         {"weight": None},
     ],
 )
-def test_layers_that_tell_nothing_are_left_out(left_out: dict[str, Any]) -> None:
+def test_layers_without_evidence_are_ignored(left_out: dict[str, Any]) -> None:
     four = by_gain(8.0)[:4]
     assert len(off(four)) == 4
     one = four[0].model_copy(update=left_out)
@@ -84,7 +84,7 @@ def test_layers_that_tell_nothing_are_left_out(left_out: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("weight", [{"trainable": False}, {"rms": 0.0}, {"rms": math.inf}, {"fan_in": None}])
-def test_weights_that_were_not_drawn_are_left_out(weight: dict[str, Any]) -> None:
+def test_weights_not_initialized_at_random_are_ignored(weight: dict[str, Any]) -> None:
     four = by_gain(8.0)[:4]
     assert four[0].weight is not None
     odd = four[0].model_copy(update={"weight": four[0].weight.model_copy(update=weight)})
@@ -92,11 +92,11 @@ def test_weights_that_were_not_drawn_are_left_out(weight: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(("fan", "amount"), [(7, 0), (8, 4)])
-def test_narrow_layers_are_left_out(fan: int, amount: int) -> None:
+def test_narrow_layers_are_ignored(fan: int, amount: int) -> None:
     assert len(off(by_gain(8.0, (fan, 256, 64, 256)))) == amount
 
 
-def test_small_layers_within_branches_are_an_error_only_with_those_on_the_way() -> None:
+def test_small_layers_inside_branches_need_small_layers_outside() -> None:
     inside = by_gain(0.1, bypassable=True)
     assert off(inside) == {}
     assert len(off([*inside, square("stem", 64, 0.1 / 8)])) == 6
@@ -105,7 +105,7 @@ def test_small_layers_within_branches_are_an_error_only_with_those_on_the_way() 
     assert len(off(by_gain(8.0, bypassable=True))) == 5
 
 
-def test_a_law_by_fan_out_is_a_law_by_fan() -> None:
+def test_a_law_by_fan_out_is_a_fan_scheme() -> None:
     shapes = [(64, 256), (256, 64), (128, 64), (64, 128)]
     layers = [
         layer(f"l{at}", 0, weight={"shape": (b, a), "fan_in": a, "fan_out": b, "rms": 8.0 / math.sqrt(b)})

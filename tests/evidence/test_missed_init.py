@@ -22,7 +22,7 @@ def linear(name: str, scheme: Scheme | None, **more: Any) -> Layer:
 
 
 def network(followers: int = 4, missed: int = 1, scheme: Scheme = HE, **more: Any) -> Recording:
-    """Layers of one class in one module class, some at the default."""
+    """Return layers of one class in one module class, some with the default."""
     at_default = [linear(f"block.fc1_{at}", DEFAULT, **more) for at in range(missed)]
     others = [linear(f"block.fc2_{at}", scheme) for at in range(followers)]
     return recording((*at_default, *others), ())
@@ -32,7 +32,7 @@ def found(of: Recording, **limits: Any) -> list[Missed]:
     return list(missed_by_scheme(of, MissedLimits(**limits)))
 
 
-def test_the_group_shows_what_the_layer_should_have_been() -> None:
+def test_the_group_shows_the_expected_scheme() -> None:
     (one,) = found(network())
     assert [each.name for each in one.layers] == ["block.fc1_0"]
     assert [each.name for each in one.followers] == [f"block.fc2_{at}" for at in range(4)]
@@ -65,26 +65,26 @@ def test_layers_that_are_not_compared(more: dict[str, Any]) -> None:
     assert found(recording((one, *network(missed=0).layers), ())) == []
 
 
-def test_the_others_follow_one_scheme_in_the_most() -> None:
+def test_most_of_the_others_must_follow_one_scheme() -> None:
     xavier = Scheme(name="xavier", text="Xavier normal")
     others = [linear(f"block.fc3_{at}", xavier) for at in range(2)]
     mixed = recording((*network(4).layers, *others), ())
-    assert found(mixed) == []  # they would have to be all
+    assert found(mixed) == []  # all of them would have to
     assert len(found(network(4, 1))) == 1
 
 
-def test_zeros_are_no_scheme_to_follow() -> None:
+def test_zeros_are_not_a_scheme_to_follow() -> None:
     zeros = [linear(f"block.fc2_{at}", ZEROS, weight={"rms": 0.0}) for at in range(4)]
     assert found(recording((*network(0).layers, *zeros), ())) == []
 
 
 @pytest.mark.parametrize(("times", "amount"), [(1.0, 1), (1.01, 1), (1.02, 0)])
-def test_a_bias_beyond_the_default_was_set_by_somebody(times: float, amount: int) -> None:
+def test_a_bias_above_the_default_shows_a_custom_initialization(times: float, amount: int) -> None:
     bias = weight("bias", 0.05, shape=(96,), abs_max=times * 96**-0.5, fan_in=None).model_dump()
     assert len(found(network(bias=bias))) == amount
 
 
-def test_layers_with_a_bias_on_purpose_still_count_among_those_at_the_default() -> None:
+def test_layers_with_an_intentional_bias_count_as_default() -> None:
     bias = weight("bias", 1.0, shape=(96,), abs_max=3.0, fan_in=None).model_dump()
     deliberate = [linear(f"block.fc3_{at}", DEFAULT, bias=bias) for at in range(2)]
     assert found(recording((*network(4).layers, *deliberate), ())) == []
@@ -100,13 +100,13 @@ def test_layers_with_a_bias_on_purpose_still_count_among_those_at_the_default() 
         ([(96, 0.03), (96, 0.03), (96, 0.03)], 0.03),
     ],
 )
-def test_the_std_by_the_scheme_is_of_one_std_or_of_one_gain(sizes: list[tuple[int, float]], std: float) -> None:
+def test_the_expected_std_is_one_std_or_one_gain(sizes: list[tuple[int, float]], std: float) -> None:
     others = [linear(f"block.fc2_{at}", HE, weight={"fan_in": fan, "rms": rms}) for at, (fan, rms) in enumerate(sizes)]
     (one,) = found(recording((*network(0).layers, *others), ()), max_missed_share=0.5)
     assert one.stds == [pytest.approx(std)]
 
 
-def test_trained_layers_are_left_out() -> None:
+def test_trained_layers_are_ignored() -> None:
     spectrum = {"spectral_edge": 2.0}
     layers = [linear(f"block.fc2_{at}", HE, weight=spectrum) for at in range(4)]
     assert found(recording((*network(0).layers, *layers), ())) == []

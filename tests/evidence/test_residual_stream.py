@@ -22,7 +22,7 @@ def end(name: str, index: int, **more: Any) -> Layer:
 
 
 def numbers(*layers: Layer, **each: dict[str, Any]) -> Recording:
-    """Inputs and outputs of 1 but for what is given by name: {"input": signal(2.0)}."""
+    """Return inputs and outputs of 1, except those given by name: {"input": signal(2.0)}."""
     known = {name: {side: s and s.model_dump() for side, s in sides.items()} for name, sides in each.items()}
     return recording(layers, measured(layers, **known))
 
@@ -51,7 +51,7 @@ def test_a_branch_that_does_not_read_the_residual_stream_is_ignored() -> None:
     assert shape(numbers(*first, reader("c", 2), end("d", 3))) == [(["c", "d"], 1.0, 1.0)]
 
 
-def test_a_norm_ends_no_branch() -> None:
+def test_a_norm_does_not_end_a_branch() -> None:
     of = numbers(*BLOCK[:3], end("norm", 3, kind="norm"), end("leave", 4))
     assert shape(of) == [(["enter", "inner", "norm", "leave"], 1.0, 1.0)]
 
@@ -69,23 +69,23 @@ BROKEN = signal(3.0, non_finite=1)
         ({"enter": {"input": None}, "inner": {"input": None}}, None),
     ],
 )
-def test_the_level_is_what_the_first_measured_reader_reads(sides: dict[str, Any], level: float | None) -> None:
-    """Two layers read the trunk, as query and key do; the branch starts at the first of them either way."""
+def test_the_level_is_the_input_of_the_first_measured_reader(sides: dict[str, Any], level: float | None) -> None:
+    """Two layers read the trunk, like query and key; the branch starts at the first of them in both cases."""
     inner = reader("inner", 2)
     found = branches(numbers(BLOCK[1], inner, BLOCK[3], **sides))
     assert [(each.level, each.layers[0].name) for each in found] == ([(level, "enter")] if level else [])
 
 
-def test_a_reader_that_was_not_called_is_passed_over() -> None:
+def test_a_reader_that_was_not_called_is_ignored() -> None:
     layers = (BLOCK[1], reader("inner", 2), BLOCK[3])
     known = measured(layers[1:], inner={"input": signal(4.0).model_dump()})
     (found,) = branches(recording(layers, known))
     assert found.level == 4.0
-    assert branches(recording(layers, measured(layers[:2]))) == []  # what the branch adds is not known
+    assert branches(recording(layers, measured(layers[:2]))) == []  # the output of the branch is not known
 
 
 @pytest.mark.parametrize("output", [None, BROKEN, signal(math.inf)])
-def test_without_a_finite_output_there_is_no_branch(output: Any) -> None:
+def test_there_is_no_branch_without_a_finite_output(output: Any) -> None:
     second = (reader("enter2", 4), end("leave2", 5))
     found = branches(numbers(*BLOCK, *second, leave={"output": output}))
     assert [[each.name for each in one.layers] for one in found] == [["enter2", "leave2"]]
@@ -101,8 +101,8 @@ def test_without_a_finite_output_there_is_no_branch(output: Any) -> None:
         ({"rms": 0.5}, {"input": None, "output": None}, None),
     ],
 )
-def test_the_gain_of_a_norm_written_by_hand(gain: dict[str, Any], sides: dict[str, Any], level: float | None) -> None:
-    """It multiplies what the norm gives, and only its output is measured."""
+def test_the_gain_of_a_composed_norm(gain: dict[str, Any], sides: dict[str, Any], level: float | None) -> None:
+    """It multiplies the output of the norm, and only its output is measured."""
     own = reader("gain", 1, kind="scale", weight={"shape": (96,), "fan_in": None, "fan_out": None, **gain})
     found = branches(numbers(own, end("leave", 2), gain=sides))
     assert [each.level for each in found] == ([level] if level else [])
@@ -117,8 +117,8 @@ def test_only_a_scale_is_divided_by_its_weight() -> None:
 @pytest.mark.parametrize(
     ("scales", "added"), [((), 3.0), (("ls1",), 0.3), (("ls2.gamma",), 0.6), (("ls1", "ls2"), 0.06), (("other",), 3.0)]
 )
-def test_learned_scales_after_a_branch_make_it_smaller(scales: tuple[str, ...], added: float) -> None:
-    """They are known by the layer's name and by the parameter's."""
+def test_learned_scales_after_a_branch_reduce_it(scales: tuple[str, ...], added: float) -> None:
+    """They are found by the layer's name and by the parameter's."""
     gains = [
         layer("ls1", 8, kind="scale", weight={"rms": 0.1}),
         layer("ls2", 9, kind="scale").model_copy(update={"weight": weight("ls2.gamma", 0.2)}),
@@ -146,20 +146,20 @@ def line(*pairs: tuple[float, float]) -> list[Branch]:
     return [Branch((layer("end", 0),), level, added) for level, added in pairs]
 
 
-def test_growth_is_the_lesser_of_what_is_read_and_what_is_added() -> None:
+def test_growth_is_the_smaller_of_both_estimates() -> None:
     assert growth([]) == 1.0
     assert growth(line((3.0, 4.0))) == pytest.approx(5 / 3)
-    # All agree: 1, then 5/3, then 25/9.
+    # Both estimates agree: 1, then 5/3, then 25/9.
     assert growth(line((3.0, 4.0), (5.0, 20 / 3))) == pytest.approx(25 / 9)
-    # The trunk jumps by itself: only what is added counts.
+    # The trunk grows by itself: only what is added counts.
     assert growth(line((3.0, 4.0), (500.0, 0.0))) == pytest.approx(5 / 3)
-    # What the branches add does not arrive: only what is read counts, and the last branch's own.
+    # The output of the branches does not arrive: only the inputs count, and the last branch's output.
     assert growth(line((3.0, 400.0), (6.0, 8.0))) == pytest.approx(6 / 3 * 5 / 3)
     # The trunk is largest in the middle.
     assert growth(line((3.0, 400.0), (30.0, 0.0), (6.0, 8.0))) == pytest.approx(30 / 3 * 5 / 3)
 
 
-def test_growth_beyond_any_number_is_finite() -> None:
+def test_growth_beyond_the_float_range_is_finite() -> None:
     assert growth(line(*[(1.0, 1e30)] * 50)) == pytest.approx(1e30)
     assert growth(line((1e-150, 1e150), (1e150, 1e150))) == pytest.approx(math.exp(600))
 
@@ -172,8 +172,8 @@ def test_growth_if_each_branch_were_scaled(grown: float, amount: int, scaled: fl
     assert growth_if_scaled(grown, amount) == pytest.approx(scaled)
 
 
-def test_growth_is_that_of_independent_sums() -> None:
-    """Against a trunk of real random vectors."""
+def test_growth_is_that_of_uncorrelated_sums() -> None:
+    """Compared with a trunk of real random vectors."""
     torch.manual_seed(0)
     trunk, adds, readings = torch.randn(64, 96), [0.5, 2.0, 1.0, 4.0], {}
     start = trunk.square().mean().sqrt()
@@ -186,5 +186,5 @@ def test_growth_is_that_of_independent_sums() -> None:
     found = branches(recording(layers, measured(layers, **readings), branches=4))
     end = float(trunk.square().mean().sqrt())
     assert growth(found) == pytest.approx(end / float(start), rel=0.03)
-    scaled = math.sqrt(1 + sum((size / 2) ** 2 for size in adds))  # by the root of four branches
+    scaled = math.sqrt(1 + sum((size / 2) ** 2 for size in adds))  # by the square root of four branches
     assert growth_if_scaled(growth(found), 4) == pytest.approx(scaled, rel=0.03)

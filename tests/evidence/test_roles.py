@@ -15,12 +15,12 @@ def named(name: str, **fields: object) -> Layer:
     return layer(name, 0).model_copy(update={"place": place, **fields})
 
 
-def test_groups_keep_the_order_of_their_first() -> None:
+def test_groups_keep_the_order_of_their_first_layer() -> None:
     layers = [named("b.0"), named("a.0"), named("b.1")]
     assert [[each.name for each in group] for group in grouped(layers, block_role)] == [["b.0", "b.1"], ["a.0"]]
 
 
-def test_blocks_repeat_by_position_and_not_by_a_number_in_a_word() -> None:
+def test_blocks_repeat_by_position_not_by_a_number_in_a_word() -> None:
     assert block_role(named("blocks.0.fc1")) == block_role(named("blocks.7.fc1"))
     assert block_role(named("blocks.0.fc1")) != block_role(named("blocks.0.fc2"))
     assert block_role(named("blocks.0.fc1")) != block_role(named("blocks.0.fc1", type_name="Conv2d"))
@@ -34,7 +34,7 @@ def test_scales_are_compared_by_the_end_of_the_name_and_by_what_is_fed() -> None
     assert scale_role(one) == scale_role(named("stage1.conv1", feeds="activation", type_name="ParametrizedLinear"))
 
 
-def test_without_a_graph_the_position_in_a_block_counts() -> None:
+def test_the_position_in_a_block_counts_without_a_graph() -> None:
     unknown = {"feeds": "unknown"}
     assert scale_role(named("blocks.3.0", **unknown)) == scale_role(named("blocks.4.0", **unknown))
     assert scale_role(named("blocks.3.0", **unknown)) != scale_role(named("blocks.3.2", **unknown))
@@ -59,7 +59,7 @@ def test_a_wrapper_of_one_layer_has_no_author_of_its_own() -> None:
     ("change", "alike"),
     [({"weight": None}, True), ({"normed": True}, False), ({"head": True}, False), ({"bypassable": True}, False)],
 )
-def test_levels_are_compared_whatever_the_shape(change: dict[str, object], alike: bool) -> None:
+def test_levels_are_compared_regardless_of_the_shape(change: dict[str, object], alike: bool) -> None:
     assert (level_role(named("a.fc1")) == level_role(named("b.fc2", **change))) is alike
 
 

@@ -24,7 +24,7 @@ def network(outputs: float = 1.0, gradient: float = 1.0, **changes: dict[str, An
     ("octaves", "on_the_way", "beside", "expected"),
     [(-5.0, 2, 0, False), (-5.1, 2, 0, True), (5.1, 2, 0, True), (-5.1, 1, 5, False), (-10.1, 1, 0, True)],
 )
-def test_signal_is_lost_by_the_layers_on_the_way(octaves: float, on_the_way: int, beside: int, expected: bool) -> None:
+def test_layers_on_the_main_path_lose_the_signal(octaves: float, on_the_way: int, beside: int, expected: bool) -> None:
     layers = [layer(f"l{at}", at, bypassable=at >= on_the_way) for at in range(on_the_way + beside)]
     assert loses_signal(layers, octaves, LIMITS) is expected
 
@@ -39,11 +39,11 @@ def test_without_norms_a_network_fails_with_too_large_and_too_small_weights(octa
 @pytest.mark.parametrize(
     ("octaves", "expected"), [(5.0, False), (5.1, True), (-5.1, False), (-30.0, False), (0.5, False)]
 )
-def test_before_norms_only_large_weights_ruin_it(octaves: float, expected: bool) -> None:
+def test_before_norms_only_large_weights_prevent_training(octaves: float, expected: bool) -> None:
     assert prevents_training(octaves, network(**NORMED), LIMITS) is expected
 
 
-def test_a_strained_network_is_ruined_by_less() -> None:
+def test_a_network_with_a_symptom_fails_at_a_smaller_deviation() -> None:
     assert prevents_training(0.5, network(gradient=1e6), LIMITS) is True
     assert prevents_training(-0.5, network(gradient=1e6), LIMITS) is True
     has_symptom_with_norms = recording(stack(**NORMED), measured(stack(**NORMED), fc1={"attention_std": 12.0}))
@@ -60,20 +60,20 @@ def test_a_strained_network_is_ruined_by_less() -> None:
         (NORMED, 0.004, False),
         (NORMED, 0.0041, True),
         ({**NORMED, "fc0": {"reaches_loss": False}, "fc1": {"kind": "embedding"}}, 1.0, True),
-        ({"head": {"normed": True}, "fc0": {"normed": True}}, 1.0, False),  # the head's output is the network's
+        ({"head": {"normed": True}, "fc0": {"normed": True}}, 1.0, False),  # the head's output is the network's output
         ({f"fc{at}": {"kind": "embedding", "normed": True} for at in range(4)}, 1.0, False),
     ],
 )
-def test_what_is_normalized_again(changes: dict[str, Any], outputs: float, again: bool) -> None:
+def test_layers_right_before_a_norm(changes: dict[str, Any], outputs: float, again: bool) -> None:
     assert prevents_training(4.5, network(outputs, **changes), LIMITS) is not again
 
 
-def test_a_layer_whose_output_was_not_measured_is_taken_as_normalized() -> None:
+def test_a_layer_without_a_measured_output_counts_as_normalized() -> None:
     of = recording(stack(**NORMED), ())
     assert not prevents_training(4.5, of, LIMITS)
 
 
-def test_branches_are_silenced_where_all_norm_weights_are_small() -> None:
+def test_branches_are_disabled_if_all_norm_weights_are_small() -> None:
     norms = [layer(f"n{at}", 10 + at, kind="norm", weight={"shape": (96,), "rms": 0.01}) for at in range(2)]
     of = recording((*stack(), *norms))
     assert disables_branches(norms, of, LIMITS)

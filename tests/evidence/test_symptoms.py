@@ -30,17 +30,17 @@ from tests.rules.recordings import measured, recording, signal, stack
         (made(loss=Loss(logits_std=8.1), normalized=True), True),
     ],
 )
-def test_a_symptom_is_what_training_would_feel(of: Recording, shows: bool) -> None:
+def test_symptoms_are_what_affects_training(of: Recording, shows: bool) -> None:
     assert symptoms.has_symptom(of) is shows
 
 
-def test_an_output_that_is_not_finite_is_a_symptom() -> None:
+def test_a_non_finite_output_is_a_symptom() -> None:
     layers = stack()
     broken = measured(layers, fc1={"output": signal(1.0, non_finite=1).model_dump()})
     assert symptoms.has_symptom(recording(layers, broken))
 
 
-def test_nothing_measured_is_no_symptom() -> None:
+def test_there_is_no_symptom_without_measurements() -> None:
     bare = recording(steps=())
     assert not symptoms.has_symptom(bare)
     assert not symptoms.has_symptom_with_norms(bare)
@@ -69,7 +69,7 @@ def test_the_limits_of_the_rules_decide(of: Recording, limits: SharedLimits) -> 
         (made(gradients={"fc0": 100_000.5}, normalized=True), symptoms.GrowthLimits(high_growth_normalized=3e5)),
     ],
 )
-def test_normalization_does_not_take_all_that_follows_away(of: Recording, limits: SharedLimits) -> None:
+def test_normalization_does_not_remove_all_symptoms(of: Recording, limits: SharedLimits) -> None:
     assert symptoms.has_symptom_with_norms(of)
     assert not symptoms.has_symptom_with_norms(with_limits(of, [limits]))
 
@@ -82,7 +82,7 @@ def test_a_gradient_at_its_limit_is_no_symptom(gradient: float, limits: SharedLi
     assert not symptoms.has_symptom(with_limits(made(gradients={"fc0": gradient}), [limits]))
 
 
-def test_growth_at_its_limit_is_no_strain() -> None:
+def test_growth_at_its_limit_is_no_symptom_with_norms() -> None:
     of = made(gradients={"fc0": 4.0}, normalized=True)
     assert not symptoms.has_symptom_with_norms(with_limits(of, [symptoms.GrowthLimits(high_growth_normalized=4.0)]))
 
@@ -92,7 +92,7 @@ def attentive(std: float) -> Recording:
     return recording(layers, measured(layers, fc1={"attention_std": std, "attention_keys": 8}))
 
 
-def test_attention_that_chooses_one_key_is_a_strain() -> None:
+def test_attention_to_a_single_key_is_a_symptom_with_norms() -> None:
     assert not symptoms.has_symptom_with_norms(attentive(10.0))
     assert symptoms.has_symptom_with_norms(attentive(10.1))
     assert not symptoms.has_symptom_with_norms(with_limits(attentive(12.0), [symptoms.AttentionLimits(max_std=15.0)]))
@@ -105,13 +105,13 @@ def test_attention_that_chooses_one_key_is_a_strain() -> None:
     [
         ({"head": 8.0}, 1.0, False),
         ({"head": 8.1}, 1.0, True),
-        ({"head": 8.1}, 0.25, True),  # a small input asks for no smaller output
+        ({"head": 8.1}, 0.25, True),  # a small input does not require a smaller output
         ({"head": 16.0}, 2.0, False),  # a large one may come with large targets
         ({"head": 16.1}, 2.0, True),
         ({"fc3": 20.0}, 1.0, False),
     ],
 )
-def test_outputs_are_judged_as_logits_if_their_difference_to_the_targets_is_squared(
+def test_outputs_of_squared_losses_are_judged_like_logits(
     kind: str, outputs: dict[str, float], inputs: float, wide: bool
 ) -> None:
     of = made(outputs, inputs={"batch": signal(inputs)}, loss=Loss(kind=kind))
@@ -126,13 +126,13 @@ def test_a_head_without_a_finite_output_has_no_wide_logits(output: dict[str, obj
     assert not symptoms.wide_logits(of)
 
 
-def test_logits_that_were_not_measured_exceed_no_limit() -> None:
+def test_unmeasured_logits_exceed_no_limit() -> None:
     bare = recording(steps=(), loss=Loss(kind="mse"))
     assert not symptoms.wide_logits(with_limits(bare, [symptoms.LogitLimits(max_logits_std=0.5)]))
 
 
 def prenorm(level: float = 31.0, *, branches: int = 1, inputs: float = 1.0, **place: object) -> Recording:
-    """A network with normalized branches, one layer of which has an output of that size."""
+    """Return a network with normalized branches, and one layer with an output of that rms."""
     changes = {"fc1": place} if place else {}
     return made({"fc1": level}, None, changes, normalized=True, branches=branches, inputs={"batch": signal(inputs)})
 
@@ -152,19 +152,19 @@ def prenorm(level: float = 31.0, *, branches: int = 1, inputs: float = 1.0, **pl
         (prenorm().model_copy(update={"trunk_normalized": True}), False),
     ],
 )
-def test_a_trunk_that_starts_large_drowns_its_branches(of: Recording, drowns: bool) -> None:
+def test_a_trunk_that_starts_large_hides_its_branches(of: Recording, drowns: bool) -> None:
     assert symptoms.has_symptom(of) is drowns
 
 
 @pytest.mark.parametrize("output", [None, signal(31.0, non_finite=1).model_dump()])
-def test_a_trunk_without_a_finite_output_drowns_nothing(output: dict[str, object] | None) -> None:
+def test_a_trunk_without_a_finite_output_hides_nothing(output: dict[str, object] | None) -> None:
     layers = stack()
     assert not symptoms.has_symptom(
         recording(layers, measured(layers, fc1={"output": output}), normalized=True, branches=1)
     )
 
 
-def test_where_all_outputs_lie_on_branches_none_drowns_them() -> None:
+def test_no_output_hides_the_branches_if_all_are_on_branches() -> None:
     changes = {each.name: {"bypassable": True} for each in stack()}
     of = made(changes=changes, normalized=True, branches=1)
     assert not symptoms.has_symptom(with_limits(of, [symptoms.OutputLimits(high_rms=0.5)]))

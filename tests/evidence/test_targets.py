@@ -1,4 +1,4 @@
-"""What a layer's std and gain are compared with: free where many scales are healthy, the peers where one is wrong."""
+"""The targets of a layer's std and gain: free if many scales are healthy, the peers' if a scale is wrong."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def targets(*layers: Layer, **found: str) -> Targets:
     return Targets(layers, {name.replace("_", "."): {rule} for name, rule in found.items()})
 
 
-def test_a_layer_before_relu_is_to_keep_the_signal() -> None:
+def test_a_layer_before_relu_should_preserve_the_signal() -> None:
     xavier = layer("fc", 0, wants=0.1443, weight={"rms": XAVIER})
     assert targets(xavier).gain(xavier) == pytest.approx(math.sqrt(2), abs=1e-4)
     assert targets(xavier).std(xavier) == 0.1443
@@ -39,25 +39,25 @@ def test_a_layer_before_relu_is_to_keep_the_signal() -> None:
     ],
     ids=str,
 )
-def test_where_many_scales_are_healthy_they_are_free(place: dict[str, Any]) -> None:
+def test_the_target_is_free_if_many_scales_are_healthy(place: dict[str, Any]) -> None:
     free = layer("fc", 0, wants=0.1, scheme=Scheme(name="xavier", text="Xavier normal"), **place)
     assert (targets(free).std(free), targets(free).gain(free)) == (FREE, FREE)
 
 
 @pytest.mark.parametrize("kind", ["norm", "scale", "embedding", "other"])
-def test_what_multiplies_by_no_matrix_has_no_gain(kind: str) -> None:
+def test_a_layer_without_a_matrix_has_no_gain(kind: str) -> None:
     each = layer("x", 0, kind=kind)
     assert (targets(each).std(each), targets(each).gain(each)) == (FREE, None)
 
 
-def test_without_a_weight_there_is_no_std() -> None:
+def test_a_layer_without_a_weight_has_no_std() -> None:
     bare = layer("fc", 0).model_copy(update={"weight": None})
     assert targets(bare).std(bare) is None
     assert weight_size(bare) is None
 
 
-def test_a_wrong_layer_with_free_scale_is_compared_with_its_peers() -> None:
-    """In a normed network the peers' 0.02 is the measure, not what would keep the signal without norms."""
+def test_a_wrong_layer_with_a_free_scale_is_compared_with_its_peers() -> None:
+    """In a network with norms the target is the peers' 0.02, not the std that preserves the signal without norms."""
     peers = [layer(f"h.{n}.fc", n, reads_norm=True, wants=0.144, weight={"rms": 0.02}) for n in range(4)]
     wrong = layer("h.4.fc", 4, reads_norm=True, wants=0.144, weight={"rms": 0.6})
     judged = targets(*peers, wrong, h_4_fc="weight-scale")
@@ -66,7 +66,7 @@ def test_a_wrong_layer_with_free_scale_is_compared_with_its_peers() -> None:
     assert (judged.std(peers[0]), judged.gain(peers[0])) == (FREE, FREE)
 
 
-def test_without_peers_it_is_compared_with_what_keeps_the_signal() -> None:
+def test_without_peers_the_target_preserves_the_signal() -> None:
     alone = layer("fc", 0, reads_norm=True, wants=0.144, weight={"rms": 0.6})
     judged = targets(alone, fc="weight-scale")
     assert (judged.std(alone), judged.gain(alone)) == (0.144, pytest.approx(0.144 * math.sqrt(96)))
@@ -74,12 +74,12 @@ def test_without_peers_it_is_compared_with_what_keeps_the_signal() -> None:
     assert targets(unknown, fc="weight-scale").gain(unknown) == pytest.approx(math.sqrt(2), abs=1e-4)
 
 
-def test_a_rule_on_the_signal_leaves_the_scale_free() -> None:
+def test_a_rule_on_the_signal_does_not_change_a_free_target() -> None:
     inside = layer("fc", 0, bypassable=True, wants=0.144)
     assert targets(inside, fc="dead-units").std(inside) == FREE
 
 
-def test_branches_are_to_be_scaled_by_their_number() -> None:
+def test_branches_should_be_scaled_by_their_number() -> None:
     ends = [layer(f"h.{n}.out", n, ends_branch=True, wants=0.144, weight={"rms": 0.02}) for n in range(4)]
     misplaced = layer("fc", 4, wants=0.144, weight={"rms": 0.01})
     judged = targets(*ends, misplaced, h_0_out="unscaled-residual", fc="unscaled-residual")
@@ -100,7 +100,7 @@ def test_the_size_of_a_weight_is_its_std(changes: Mapping[str, Any], size: float
     assert weight_size(layer("fc", 0, weight=changes)) == pytest.approx(size)
 
 
-def test_the_size_of_what_multiplies_element_by_element_is_its_rms() -> None:
+def test_the_size_of_an_elementwise_weight_is_its_rms() -> None:
     assert weight_size(layer("norm", 0, kind="norm", weight={"rms": 1.0, "mean": 1.0, "constant": True})) == 1.0
 
 
@@ -118,18 +118,18 @@ def test_the_size_of_what_multiplies_element_by_element_is_its_rms() -> None:
         (5.0, None, False),
     ],
 )
-def test_a_value_is_outside_by_more_than_chance(value: float, target: Any, outside: bool) -> None:
+def test_a_value_is_outside_if_it_differs_by_more_than_chance(value: float, target: Any, outside: bool) -> None:
     assert is_outside(value, target) is outside
 
 
-def test_a_network_is_not_changed_by_what_it_is_asked() -> None:
+def test_computing_targets_does_not_change_the_network() -> None:
     layers = stack()
     judged = targets(*layers)
     assert [judged.std(each) for each in layers] == [judged.std(each) for each in layers]
     assert judged.std(layers[-1]) == FREE
 
 
-def test_where_it_is_not_known_what_a_layer_feeds_there_is_no_target() -> None:
+def test_there_is_no_target_if_the_fed_operation_is_unknown() -> None:
     unknown = layer("fc", 0, feeds="unknown", activation=None, wants=0.1)
     assert (targets(unknown).std(unknown), targets(unknown).gain(unknown)) == (None, None)
     wrong = targets(unknown, fc="weight-scale")
@@ -138,5 +138,5 @@ def test_where_it_is_not_known_what_a_layer_feeds_there_is_no_target() -> None:
     assert targets(head).std(head) == FREE
 
 
-def test_a_weight_that_is_not_finite_has_no_size() -> None:
+def test_a_non_finite_weight_has_no_size() -> None:
     assert math.isnan(weight_size(layer("fc", 0, weight={"non_finite": 1})) or 0.0)

@@ -25,7 +25,7 @@ def found(*layers: Layer, **limits: Any) -> set[str]:
 THREE = tuple(matrix(name) for name in ("q", "k", "v"))
 
 
-def test_three_matrices_with_the_edge_of_trained_ones() -> None:
+def test_three_matrices_with_the_spectral_edge_of_trained_ones() -> None:
     assert found(*THREE) == {"q", "k", "v"}
     assert found(*THREE[:2]) == set()
     assert found(*THREE[:2], min_matrices=2) == {"q", "k"}
@@ -50,8 +50,8 @@ def test_three_matrices_with_the_edge_of_trained_ones() -> None:
         {"kind": "embedding"},
     ],
 )
-def test_what_looks_otherwise_is_no_trained_matrix(odd: dict[str, Any]) -> None:
-    """With it there would be three of three."""
+def test_other_matrices_are_not_judged(odd: dict[str, Any]) -> None:
+    """With it, there would be three of three."""
     assert found(*THREE[:2], matrix("v", **odd)) == set()
 
 
@@ -73,12 +73,12 @@ def test_limits_are_inclusive(weight: dict[str, Any]) -> None:
         ((64, 8, 7), "bmm", False),
     ],
 )
-def test_small_sides_tell_nothing(shape: tuple[int, ...], kind: str, shows: bool) -> None:
+def test_small_matrices_are_no_evidence(shape: tuple[int, ...], kind: str, shows: bool) -> None:
     assert bool(found(*(matrix(name, shape=shape, kind=kind) for name in "qkv"))) is shows
 
 
 @pytest.mark.parametrize(("fresh", "expected"), [(2, {"q", "k", "v"}), (3, set()), (4, set())])
-def test_most_of_the_weights_are_in_trained_matrices(fresh: int, expected: set[str]) -> None:
+def test_most_of_the_weights_must_be_in_trained_matrices(fresh: int, expected: set[str]) -> None:
     others = [matrix(f"fresh_{word}", 1.0) for word in ("a", "b", "c", "d")[:fresh]]
     assert found(*THREE, *others) == expected
 
@@ -90,7 +90,7 @@ def test_a_shared_parameter_counts_once() -> None:
     assert found(*THREE, *tied) == set()
 
 
-def test_peers_follow_the_most_of_them() -> None:
+def test_small_layers_follow_most_of_their_peers() -> None:
     blocks = [matrix(f"blocks.{at}.fc", 1.0 if at == 2 else 2.0) for at in range(3)]
     assert found(*THREE, *blocks) == {"q", "k", "v", *(each.name for each in blocks)}
     even = [matrix(f"blocks.{at}.fc", 2.0 if at % 2 else 1.0) for at in range(2)]
@@ -107,6 +107,6 @@ def test_peers_follow_the_most_of_them() -> None:
         (layer("fresh", 0, weight={"spectral_edge": 1.0}), False),
     ],
 )
-def test_layers_that_tell_nothing(other: Layer, follows: bool) -> None:
+def test_layers_without_evidence(other: Layer, follows: bool) -> None:
     assert found(*THREE, other) == {"q", "k", "v"} | ({other.name} if follows else set())
     assert found(other) == set()

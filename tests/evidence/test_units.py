@@ -34,7 +34,7 @@ def test_few_units_of_a_bypassed_layer_may_be_inactive_by_chance(
     assert inactive_by_chance(OF, layer("fc", 0, bypassable=bypassable), m) is expected
 
 
-def test_how_few_is_an_option() -> None:
+def test_the_number_of_few_units_is_an_option() -> None:
     m, squeeze = Measurement(layer="fc", dead_share=1.0, units=7), layer("fc", 0, bypassable=True)
     assert not inactive_by_chance(with_limits(OF, [DeadLimits(min_units_beside=7)]), squeeze, m)
 
@@ -51,17 +51,17 @@ def test_most_units_are_dead_or_saturated(dead: float | None, flat: float | None
 
 
 @pytest.mark.parametrize(("units", "share"), [(4, 1.0), (16, 1.0), (25, 0.9), (64, 0.75), (100, 0.75), (10_000, 0.75)])
-def test_of_few_units_more_may_be_dead_by_chance(units: int, share: float) -> None:
-    """Half are, give or take four standard deviations."""
+def test_more_units_may_be_dead_by_chance_if_there_are_few(units: int, share: float) -> None:
+    """Half of them, plus four standard deviations."""
     assert DeadLimits().of(units) == pytest.approx(share)
 
 
-def test_a_lower_share_leaves_what_chance_does_alone() -> None:
+def test_a_lower_share_does_not_change_the_limit_by_chance() -> None:
     assert DeadLimits(max_share=0.6).of(100) == pytest.approx(0.7)
 
 
 def beyond(low: float | None, high: float | None, std: float = 3.0) -> float:
-    """Share of a normal distribution outside the edges."""
+    """Return the share of a normal distribution outside the edges."""
     normal = NormalDist(0.0, std)
     return (normal.cdf(low) if low is not None else 0.0) + (1.0 - normal.cdf(high) if high is not None else 0.0)
 
@@ -75,11 +75,11 @@ def beyond(low: float | None, high: float | None, std: float = 3.0) -> float:
         ("relu6", (), 0.1),
         ("hardtanh", (), beyond(-1.0, 1.0)),
         ("hardtanh", (-2.0, 0.5), beyond(-2.0, 0.5)),
-        ("hardtanh", (0.0, 1.0), beyond(None, 1.0)),  # below zero it is shut, as a ReLU
+        ("hardtanh", (0.0, 1.0), beyond(None, 1.0)),  # below zero it is off, like a ReLU
         ("hardsigmoid", (), beyond(-3.0, 3.0)),
     ],
 )
-def test_more_is_flat_by_right_where_the_edges_are_near_to_zero(
+def test_the_saturation_limit_is_higher_if_the_edges_are_near_zero(
     activation: str | None, parameters: tuple[float, ...], share: float
 ) -> None:
     of = layer("fc", 0, activation=activation, activation_parameters=parameters)
@@ -88,19 +88,19 @@ def test_more_is_flat_by_right_where_the_edges_are_near_to_zero(
 
 
 @pytest.mark.parametrize(("std", "share"), [(1.0, beyond(-1.0, 1.0, std=1.0)), (0.0, 0.1)])
-def test_how_wide_a_hard_tanh_may_read_is_an_option(std: float, share: float) -> None:
+def test_the_expected_input_range_of_a_hard_tanh_is_an_option(std: float, share: float) -> None:
     hard = layer("fc", 0, activation="hardtanh")
     assert SaturatedLimits(max_share=0.1, hard_std=std).of(hard) == pytest.approx(share)
 
 
-def test_a_hard_tanh_is_saturated_later_than_a_tanh() -> None:
+def test_a_hard_tanh_saturates_later_than_a_tanh() -> None:
     m = Measurement(layer="fc", saturated_share=0.7)
     assert dead_or_saturated(OF, layer("fc", 0, activation="tanh"), m)
     assert not dead_or_saturated(OF, layer("fc", 0, activation="hardtanh"), m)
 
 
 def place(activation: str | None, pinned: float = 0.0, *parameters: float) -> tuple[str, list[float]]:
-    """Where the units of a layer all of which are dead are, and the numbers in the reason."""
+    """Return on which side the units of a fully dead layer are, and the numbers in the reason."""
     of = layer("fc", 0, activation=activation, activation_parameters=parameters)
     where, why = flat_side(of, Measurement(layer="fc", dead_share=1.0, pinned_share=pinned))
     return where, [float(found) for found in re.findall(r"-?\d+(?:\.\d+)?", why)]
@@ -109,7 +109,7 @@ def place(activation: str | None, pinned: float = 0.0, *parameters: float) -> tu
 SHUT, LOW, HIGH = place("relu")[0], place("hardtanh")[0], place("hardtanh", 1.0)[0]
 
 
-def test_shut_at_the_minimum_and_at_the_maximum_are_three_places() -> None:
+def test_off_minimum_and_maximum_are_distinguished() -> None:
     assert len({SHUT, LOW, HIGH}) == 3
 
 
@@ -131,7 +131,7 @@ def test_shut_at_the_minimum_and_at_the_maximum_are_three_places() -> None:
         ("clamp_max", 0.5, (2.0,), HIGH, [2.0]),
     ],
 )
-def test_where_dead_units_are_follows_from_the_edges_of_their_activation(
+def test_the_side_of_dead_units_follows_from_the_activations_edges(
     activation: str | None, pinned: float, parameters: tuple[float, ...], where: str, numbers: list[float]
 ) -> None:
     assert place(activation, pinned, *parameters) == (where, numbers)

@@ -38,7 +38,7 @@ def test_large_embeddings(of: Recording, octaves: float | None) -> None:
     )
 
 
-def test_what_is_tolerated_and_what_is_usual() -> None:
+def test_the_tolerated_deviation_and_the_usual_scale() -> None:
     (plain,) = embedding_deviations(embedded(8.0), VectorLimits()).values()
     (tied,) = embedding_deviations(embedded(1.0, tied_to=("head.weight",), loss=WIDE), VectorLimits()).values()
     assert (plain.tolerated, plain.usual, plain.whole) == (2.0, "embeddings usually have", False)
@@ -76,7 +76,7 @@ def test_norm_weights_are_compared_with_their_median_or_with_one(
     assert {name: 2**off.octaves for name, off in found.items()} == pytest.approx(expected)
 
 
-def test_what_norms_are_compared_with_in_words() -> None:
+def test_the_reference_of_norms_as_text() -> None:
     (one,) = norm_deviations(norms(1.0, 1.0, 8.0), VectorLimits()).values()
     assert (one.tolerated, one.usual) == (2.0, "the median of the normalization weights is")
     assert {off.usual for off in norm_deviations(norms(0.01, 0.01), VectorLimits()).values()} == {

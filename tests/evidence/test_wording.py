@@ -56,7 +56,7 @@ def test_singular_and_plural() -> None:
     assert [verb(amount, "takes", "take") for amount in (1, 2)] == ["takes", "take"]
 
 
-def test_what_a_layer_is_called() -> None:
+def test_the_name_of_a_layer() -> None:
     assert called(layer("fc", 0)) == "fc"
     assert called(layer("layers.3", 0)) == "layers.3"
     assert called(layer("3", 0)) == "layer 3"

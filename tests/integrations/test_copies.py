@@ -16,11 +16,11 @@ from tests.integrations.test_lightning_callback import fit, healthy, module
 
 
 def alert(finding: Finding) -> None:
-    """A function that pickle finds again by its name."""
+    """Do nothing; pickle finds this function by its name."""
 
 
 class CopiesItself(pytorch_lightning.Callback):
-    """Copies the callback of a running training, as libraries do with their Trainers."""
+    """Copies the callback of a running training, as some libraries do with their Trainers."""
 
     def __init__(self, copied: Callable[[InitHealth], InitHealth]) -> None:
         self.copied, self.copies = copied, list[InitHealth]()
@@ -38,7 +38,7 @@ COPIES = pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy, pickled], 
 
 
 @COPIES
-def test_the_copy_of_a_running_callback_is_a_fresh_one(copied: Any, tmp_path: Path) -> None:
+def test_the_copy_of_a_running_callback_is_new(copied: Any, tmp_path: Path) -> None:
     callback = InitHealth("stop", tmp_path / "report.json", alert, {"ignore": ["IH210"]})
     copier = CopiesItself(copied)
     fit(module(healthy()), [callback, copier], steps=3)

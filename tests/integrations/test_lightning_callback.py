@@ -1,4 +1,4 @@
-"""``InitHealth`` in the Trainers of both namespaces, and in the company that it meets there."""
+"""``InitHealth`` in the Trainers of both namespaces, together with other callbacks and features."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def healthy() -> nn.Sequential:
 
 
 def vanishing() -> nn.Sequential:
-    """Wrong at once, and no worse by training on."""
+    """Return a network that is wrong from the start and does not get worse by training."""
     net = nn.Sequential(*(nn.Linear(8, 8) for _ in range(6)))
     for layer in net:
         nn.init.normal_(layer.weight, std=0.01)
@@ -46,7 +46,7 @@ def vanishing() -> nn.Sequential:
 
 
 def never_waking() -> nn.Sequential:
-    """All zero: after four steps it is known."""
+    """Return a network of zeros, which fails after four steps."""
     net = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 4))
     for parameter in net.parameters():
         nn.init.zeros_(parameter)
@@ -58,7 +58,7 @@ def cross_entropy(module: Any, batch: Any, index: int) -> Any:
 
 
 def validated(self: Any, batch: Any, batch_idx: int) -> None:
-    """On data that would be an alarm."""
+    """Validate on data that would raise an alarm."""
     self.log("validation", F.cross_entropy(self.net(batch[0] * 1000), batch[1]))
 
 
@@ -98,7 +98,7 @@ def fit(
     checkpoint: Path | None = None,
     **options: Any,
 ) -> Any:
-    """The Trainer after its fit; nothing hooked is left behind it, however it ends."""
+    """Return the Trainer after its fit, and check that no hook is left, however the fit ends."""
     if validation is not None:
         type(model).validation_step = validated
     trainer = pl.Trainer(max_steps=steps, callbacks=callbacks, **{**QUIET, **options})
@@ -126,7 +126,7 @@ def codes(report: Report | None, severity: str = "error") -> list[str]:
 
 @NAMESPACES
 @pytest.mark.parametrize("wrap", [lambda callback: callback, lambda callback: [callback]], ids=["bare", "list"])
-def test_a_healthy_run_is_left_alone(pl: ModuleType, wrap: Callable[[Any], Any]) -> None:
+def test_a_healthy_run_is_not_changed(pl: ModuleType, wrap: Callable[[Any], Any]) -> None:
     callback = InitHealth("raise")
     assert callback.report is None
     trainer = fit(module(healthy(), pl=pl), wrap(callback), pl=pl)
@@ -139,7 +139,7 @@ def test_a_healthy_run_is_left_alone(pl: ModuleType, wrap: Callable[[Any], Any])
 
 
 @NAMESPACES
-def test_raise_comes_before_the_first_optimizer_step(pl: ModuleType, tmp_path: Path) -> None:
+def test_raise_happens_before_the_first_optimizer_step(pl: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "reports" / "init.json"
     model, callback = module(vanishing(), pl=pl), InitHealth("raise", report_path=path)
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -160,7 +160,7 @@ def test_stop_ends_the_run_after_the_current_step(pl: ModuleType) -> None:
     assert trainer.should_stop
 
 
-def test_warn_goes_on_and_shows_the_table_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_warn_continues_and_shows_the_table_once(caplog: pytest.LogCaptureFixture) -> None:
     callback = InitHealth("warn")
     assert fit(module(vanishing()), [callback]).global_step == 6
     tables = [
@@ -181,7 +181,7 @@ UNHEALTHY = "unhealthy at step 0, 1 error (Net, 6 layers)"
         ("raise", []),
     ],
 )
-def test_the_log_says_each_thing_once_and_leaves_to_an_error_what_that_shows(
+def test_the_log_has_each_message_once_and_does_not_repeat_an_error(
     action: Any, expected: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(UnhealthyInit) if action == "raise" else nullcontext():
@@ -193,7 +193,7 @@ def test_the_log_says_each_thing_once_and_leaves_to_an_error_what_that_shows(
 
 
 @pytest.mark.parametrize("options", [{}, {"barebones": True}], ids=["without bar", "barebones"])
-def test_a_healthy_run_is_one_line(options: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_healthy_run_logs_one_line(options: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="inithealth")
     quiet = dict.fromkeys(QUIET, None) | {"accelerator": "cpu"} if options else {}
     fit(module(healthy()), [InitHealth("stop")], **options, **quiet)
@@ -201,7 +201,7 @@ def test_a_healthy_run_is_one_line(options: dict[str, Any], caplog: pytest.LogCa
     assert logged == ["inithealth: healthy at step 0 (Net, 2 layers)"]
 
 
-def test_without_verbosity_the_log_is_empty_and_the_report_is_there(
+def test_without_verbosity_the_log_is_empty_but_the_report_exists(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="inithealth")
@@ -214,7 +214,7 @@ def test_without_verbosity_the_log_is_empty_and_the_report_is_there(
     assert [record for record in caplog.records if record.name == "inithealth"] == []
 
 
-def test_what_only_time_shows_is_raised_when_it_is_known() -> None:
+def test_findings_of_later_steps_are_raised_once_known() -> None:
     callback = InitHealth("raise")
     with pytest.raises(UnhealthyInit):
         fit(module(never_waking()), [callback])
@@ -224,12 +224,12 @@ def test_what_only_time_shows_is_raised_when_it_is_known() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"schedule": 100}, {"until": 0}], ids=["every 100th", "step 0 only"])
-def test_what_only_time_shows_is_reported_on_steps_that_are_not_watched_too(settings: dict[str, Any]) -> None:
+def test_findings_of_later_steps_are_reported_on_unwatched_steps_too(settings: dict[str, Any]) -> None:
     with pytest.raises(UnhealthyInit):
         fit(module(never_waking()), [InitHealth("raise", settings=settings)])
 
 
-def test_on_alert_is_called_once_a_cause_and_may_fail() -> None:
+def test_on_alert_is_called_once_per_cause_and_may_fail() -> None:
     shown: list[Finding] = []
 
     def page(finding: Finding) -> None:
@@ -249,24 +249,22 @@ def test_on_alert_is_called_once_a_cause_and_may_fail() -> None:
         ({"settings": {"rules": {"dead-units": {"mx": 1}}}}, "unknown option of dead-units 'mx'"),
     ],
 )
-def test_misspelt_options_are_reported_at_once(options: dict[str, Any], says: str) -> None:
+def test_misspelled_options_are_rejected_immediately(options: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         InitHealth(**options)
 
 
-# --- the report's file ---
+# --- the report file ---
 
 
-def test_the_file_is_the_latest_report(tmp_path: Path) -> None:
+def test_the_file_contains_the_latest_report(tmp_path: Path) -> None:
     callback = InitHealth(report_path=str(tmp_path / "init.json"))
     fit(module(healthy()), [callback])
     assert Report.from_json((tmp_path / "init.json").read_bytes()) == callback.report
 
 
 @pytest.mark.parametrize("place", ["file/init.json", "folder"], ids=["below a file", "a folder"])
-def test_a_report_that_cannot_be_written_only_warns(
-    tmp_path: Path, place: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unwritable_report_only_warns(tmp_path: Path, place: str, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     assert fit(module(healthy()), [InitHealth(report_path=tmp_path / place)]).global_step == 6
@@ -274,7 +272,7 @@ def test_a_report_that_cannot_be_written_only_warns(
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder"]
 
 
-# --- what else goes on in a Trainer ---
+# --- other features of a Trainer ---
 
 
 @pytest.mark.parametrize(
@@ -286,7 +284,7 @@ def test_a_report_that_cannot_be_written_only_warns(
     ],
     ids=["sanity check", "clipping", "anomaly detection"],
 )
-def test_it_does_not_change_what_is_measured(options: dict[str, Any]) -> None:
+def test_the_training_is_not_changed(options: dict[str, Any]) -> None:
     plain, other = report_of(module(healthy()), steps=1), report_of(module(healthy()), steps=1, **options)
     assert other.measurements == plain.measurements
     assert other.findings == ()
@@ -312,7 +310,7 @@ def test_the_verdict_is_the_same(options: dict[str, Any], net: Callable[[], nn.M
     assert codes(report, "info") == codes(report, "warning") == []
 
 
-def test_the_neighbours_do_their_work(tmp_path: Path) -> None:
+def test_other_callbacks_still_work(tmp_path: Path) -> None:
     callbacks = pytorch_lightning.callbacks
     stopping, saving = callbacks.EarlyStopping("validation"), callbacks.ModelCheckpoint(tmp_path, "kept")
     trainer = fit(module(healthy()), [stopping, InitHealth(), saving], validation=loader(), enable_checkpointing=True)
@@ -320,7 +318,7 @@ def test_the_neighbours_do_their_work(tmp_path: Path) -> None:
     assert (tmp_path / "kept.ckpt").exists()
 
 
-def test_a_resumed_run_has_no_initialization_to_judge(tmp_path: Path) -> None:
+def test_a_resumed_run_without_a_recording_judges_no_initialization(tmp_path: Path) -> None:
     fit(module(healthy()), steps=6).save_checkpoint(tmp_path / "epoch.ckpt")
     callback = InitHealth("raise")
     trainer = fit(module(wrong_until_loaded()), [callback], 12, checkpoint=tmp_path / "epoch.ckpt")
@@ -331,7 +329,7 @@ def test_a_resumed_run_has_no_initialization_to_judge(tmp_path: Path) -> None:
     assert callback.report.step == 9
 
 
-def test_a_schedule_that_is_over_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_finished_schedule_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     fit(module(healthy()), steps=6).save_checkpoint(tmp_path / "epoch.ckpt")
     callback = InitHealth(until=3)
     fit(module(healthy()), [callback], 8, checkpoint=tmp_path / "epoch.ckpt")
@@ -339,11 +337,11 @@ def test_a_schedule_that_is_over_says_so(tmp_path: Path, caplog: pytest.LogCaptu
     assert "not watched: step 6 is past the last of the schedule: set schedule='every' and until=None" in caplog.text
 
 
-def test_a_resumed_run_goes_on_from_what_was_recorded(tmp_path: Path) -> None:
+def test_a_resumed_run_continues_from_its_recording(tmp_path: Path) -> None:
     fit(module(vanishing()), [InitHealth()], 6).save_checkpoint(tmp_path / "kept.ckpt")
     callback = InitHealth()
     fit(module(vanishing()), [callback], 12, checkpoint=tmp_path / "kept.ckpt")
-    assert codes(callback.report) == ["IH201"]  # how it started is not forgotten
+    assert codes(callback.report) == ["IH201"]  # the initialization is still known
     assert callback.report is not None
     assert callback.report.step == 9
     once = InitHealth()
@@ -353,7 +351,7 @@ def test_a_resumed_run_goes_on_from_what_was_recorded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("state", [{}, {"index": 6}, {"index": 6, "recording": "{"}, {"index": "?", "recording": "{}"}])
-def test_a_state_that_cannot_be_read_is_as_none(state: dict[str, Any], tmp_path: Path) -> None:
+def test_an_unreadable_state_is_ignored(state: dict[str, Any], tmp_path: Path) -> None:
     fit(module(healthy()), [InitHealth()], 6).save_checkpoint(tmp_path / "kept.ckpt")
     checkpoint = torch.load(tmp_path / "kept.ckpt", weights_only=False)
     checkpoint["callbacks"]["InitHealth"] = state
@@ -362,7 +360,7 @@ def test_a_state_that_cannot_be_read_is_as_none(state: dict[str, Any], tmp_path:
     assert fit(module(healthy()), [callback], 12, checkpoint=tmp_path / "kept.ckpt").global_step == 12
 
 
-def test_a_history_of_another_model_is_none(tmp_path: Path) -> None:
+def test_the_history_of_another_model_is_ignored(tmp_path: Path) -> None:
     fit(module(healthy()), [InitHealth()], 6).save_checkpoint(tmp_path / "kept.ckpt")
     checkpoint = torch.load(tmp_path / "kept.ckpt", weights_only=False)
     state = checkpoint["callbacks"]["InitHealth"]
@@ -374,7 +372,7 @@ def test_a_history_of_another_model_is_none(tmp_path: Path) -> None:
     assert callback.report.notes[0] == "resumed at step 6: the initialization is not judged"
 
 
-def test_a_checkpoint_is_the_same_but_for_one_key(tmp_path: Path) -> None:
+def test_a_checkpoint_differs_only_in_one_key(tmp_path: Path) -> None:
     fit(module(healthy())).save_checkpoint(tmp_path / "bare.ckpt")
     fit(module(healthy()), [InitHealth()]).save_checkpoint(tmp_path / "with.ckpt")
     bare, watched = (torch.load(tmp_path / f"{name}.ckpt", weights_only=False) for name in ("bare", "with"))
@@ -387,7 +385,7 @@ def test_a_checkpoint_is_the_same_but_for_one_key(tmp_path: Path) -> None:
 
 
 def wrong_until_loaded() -> nn.Module:
-    """Wrong weights in the shape of the checkpoint's, which replaces them."""
+    """Return a model with wrong weights, which loading the checkpoint replaces."""
     net = healthy()
     nn.init.normal_(net[0].weight, std=1000.0)
     return net
@@ -401,7 +399,7 @@ def test_testing_alone_judges_nothing() -> None:
     assert hooks(model) == 0
 
 
-def test_each_fit_is_judged_anew() -> None:
+def test_each_fit_is_judged_separately() -> None:
     callback = InitHealth()
     for net, expected in ((vanishing(), ["IH201"]), (healthy(), []), (vanishing(), ["IH201"])):
         fit(module(net), [callback], steps=2)
@@ -416,14 +414,14 @@ def test_a_fit_that_ends_before_its_first_step_has_no_report() -> None:
     assert callback.report is None
 
 
-def test_inithealth_0_switches_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inithealth_0_disables_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INITHEALTH", "0")
     callback = InitHealth("raise")
     assert fit(module(vanishing()), [callback]).global_step == 6
     assert callback.report is None
 
 
-def test_a_word_of_inithealth_that_is_not_known_is_reported_once_a_trainer(
+def test_an_unknown_value_of_inithealth_is_reported_once_per_trainer(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("INITHEALTH", "maybe")
@@ -478,21 +476,21 @@ def adversarial(*, toggle: bool, generator_first: bool = False) -> Any:
 
 
 @pytest.mark.parametrize("toggle", [False, True])
-def test_two_optimizers_that_take_turns_are_no_alarm(toggle: bool) -> None:
+def test_two_alternating_optimizers_raise_no_alarm(toggle: bool) -> None:
     report = report_of(adversarial(toggle=toggle))
     assert report.findings == ()
     assert any(line.startswith("generator.0") for line in report.not_measured)
 
 
-def test_a_schedule_in_step_with_the_turns_takes_nothing_for_stuck() -> None:
-    """Every second step is the same optimizer's: the other's weights are not seen to move."""
+def test_a_schedule_aligned_with_the_alternation_finds_no_stuck_weights() -> None:
+    """The same optimizer steps at every second step, so the weights of the other one are never seen to change."""
     callback = InitHealth(settings={"schedule": 2, "until": None})
     fit(adversarial(toggle=False, generator_first=True), [callback], 48)
     assert callback.report is not None
     assert callback.report.causes == ()
 
 
-def test_a_fault_is_named_before_the_first_of_two_optimizers_steps() -> None:
+def test_a_fault_is_raised_before_the_first_of_two_optimizers_steps() -> None:
     model = adversarial(toggle=True)
     nn.init.constant_(model.critic[0].weight, math.nan)
     before = {name: value.clone() for name, value in model.generator.state_dict().items()}
@@ -511,7 +509,7 @@ def test_manual_optimization_with_one_optimizer() -> None:
     assert manual.measurements == report_of(module(healthy()), steps=1).measurements
 
 
-# --- when something goes wrong ---
+# --- errors ---
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("mine"), KeyboardInterrupt()])
@@ -524,14 +522,14 @@ def test_an_error_in_the_run_leaves_no_hooks(error: BaseException) -> None:
         return loss
 
     callback = InitHealth()
-    with pytest.raises((ZeroDivisionError, SystemExit)):  # Lightning makes a SystemExit of the interrupt
-        fit(module(healthy(), step), [callback])  # fit looks for hooks
+    with pytest.raises((ZeroDivisionError, SystemExit)):  # Lightning converts the interrupt to a SystemExit
+        fit(module(healthy(), step), [callback])  # fit checks for hooks
     assert callback.report is not None
     assert callback.report.step == 1
 
 
 @pytest.mark.parametrize("first", [0, 2])
-def test_nan_in_a_batch_is_the_datas_fault_and_the_run_goes_on(first: int) -> None:
+def test_nan_in_a_batch_is_reported_as_an_input_fault_and_the_run_continues(first: int) -> None:
     inputs = INPUTS.clone()
     inputs[first * 16 : first * 16 + 16] = math.nan
     callback = InitHealth()
@@ -540,7 +538,7 @@ def test_nan_in_a_batch_is_the_datas_fault_and_the_run_goes_on(first: int) -> No
 
 
 @pytest.mark.filterwarnings("ignore:`training_step` returned `None`:UserWarning")
-def test_a_batch_that_training_step_leaves_out_is_not_judged() -> None:
+def test_a_batch_skipped_by_training_step_is_not_judged() -> None:
     def step(self: Any, batch: Any, index: int) -> Any:
         loss = cross_entropy(self, batch, index)
         return loss if bool(loss.isfinite()) else None
@@ -549,11 +547,11 @@ def test_a_batch_that_training_step_leaves_out_is_not_judged() -> None:
     inputs[:16] = math.nan
     report = report_of(module(healthy(), step), train=loader(inputs))
     assert report.findings == ()
-    assert report.step == 4  # of six batches one did not count
+    assert report.step == 4  # of six batches, one was skipped
     assert all(m.gradient is not None for m in report.measurements)
 
 
-def test_a_rule_that_fails_does_not_end_the_training(
+def test_a_failing_rule_does_not_end_the_training(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: Any) -> Report:
@@ -567,7 +565,7 @@ def test_a_rule_that_fails_does_not_end_the_training(
 
 
 @pytest.mark.filterwarnings("ignore:.*returned `None`:UserWarning")
-def test_a_module_with_nothing_to_judge_is_trained_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_module_with_nothing_to_judge_is_still_trained(caplog: pytest.LogCaptureFixture) -> None:
     callback = InitHealth("raise")
     model = module(nn.ReLU(), lambda self, batch, index: None, configure_optimizers=lambda self: None)
     fit(model, [callback], steps=2)

@@ -1,4 +1,4 @@
-"""What Lightning's loggers get: step 0, whatever ``log_every_n_steps`` is, and only what they can take."""
+"""The metrics in Lightning's loggers: step 0 for any ``log_every_n_steps``, and only supported values."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_csv_logger_gets_the_watched_steps_from_step_0(pl: ModuleType, tmp_pat
 
 
 @NAMESPACES
-def test_tensorboard_gets_the_stock_set(pl: ModuleType, tmp_path: Path) -> None:
+def test_tensorboard_gets_the_standard_set(pl: ModuleType, tmp_path: Path) -> None:
     fit(pl, module(pl, faulty=True), logger=pl.loggers.TensorBoardLogger(tmp_path))
     found = events(tmp_path)
     assert [event.step for event in found.Scalars(TAG)] == [0, 1, 2]
@@ -91,7 +91,7 @@ def test_tensorboard_gets_the_stock_set(pl: ModuleType, tmp_path: Path) -> None:
 
 
 @NAMESPACES
-def test_several_loggers_each_get_theirs(pl: ModuleType, tmp_path: Path) -> None:
+def test_each_of_several_loggers_gets_its_metrics(pl: ModuleType, tmp_path: Path) -> None:
     tensorboard, table = pl.loggers.TensorBoardLogger(tmp_path / "a"), pl.loggers.CSVLogger(tmp_path / "b")
     fit(pl, module(pl), logger=[tensorboard, table])
     values = [event.value for event in events(tmp_path / "a").Scalars(TAG)]
@@ -102,7 +102,7 @@ def test_several_loggers_each_get_theirs(pl: ModuleType, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "options", [{"logger": False}, {"logger": True, "fast_dev_run": True}], ids=["no logger", "fast_dev_run"]
 )
-def test_without_a_logger_it_is_judged_all_the_same(pl: ModuleType, options: dict[str, Any], tmp_path: Path) -> None:
+def test_a_run_without_a_logger_is_still_judged(pl: ModuleType, options: dict[str, Any], tmp_path: Path) -> None:
     report = fit(pl, module(pl, faulty=True), default_root_dir=tmp_path, **options).report
     assert report is not None
     assert "IH104" in {finding.code for finding in report.findings}
@@ -136,7 +136,7 @@ def test_wandb_offline_gets_the_watched_steps_from_step_0(tmp_path: Path, monkey
     assert all(math.isfinite(row[TAG]) for row in ours)
 
 
-def test_a_logger_that_fails_does_not_end_the_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_logger_does_not_end_the_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     class Offline(pytorch_lightning.loggers.CSVLogger):
         def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
             if any(name.startswith("init_health/") for name in metrics):

@@ -1,4 +1,4 @@
-"""The report of a running training as a file."""
+"""The report file of a running training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from inithealth.integrations.report_file import ReportFile
 from tests.report.hostile import EMPTY, EXAMPLE
 
 
-def test_the_file_is_the_last_report_and_its_folder_is_made(tmp_path: Path) -> None:
+def test_the_file_contains_the_last_report_and_its_folder_is_created(tmp_path: Path) -> None:
     path = tmp_path / "runs" / "one" / "report.json"
     file = ReportFile(path, Log())
     for report in (EMPTY, EXAMPLE):
@@ -21,13 +21,13 @@ def test_the_file_is_the_last_report_and_its_folder_is_made(tmp_path: Path) -> N
     assert [each.name for each in path.parent.iterdir()] == ["report.json"]
 
 
-def test_without_a_path_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_written_without_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     ReportFile(None, Log()).write(EXAMPLE)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_written_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_write_error_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = ReportFile(tmp_path, Log())
     file.write(EXAMPLE)
     file.write(EXAMPLE)
@@ -35,6 +35,6 @@ def test_what_cannot_be_written_is_logged_once(tmp_path: Path, caplog: pytest.Lo
     assert "could not be written" in caplog.text
 
 
-def test_a_name_that_is_no_text_does_not_end_the_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unencodable_path_does_not_end_the_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ReportFile(tmp_path / "report.json", Log()).write(Report(model="\ud800"))
     assert "could not be written" in caplog.text

@@ -1,4 +1,4 @@
-"""What ends a run, when, and what is said of it."""
+"""When a run ends, and what is logged."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ def action(kind: OnUnhealthy, **settings: Any) -> UnhealthyAction:
         (None, "another process found a cause"),
     ],
 )
-def test_a_stop_says_why_once(report: Report | None, why: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stop_logs_the_reason_once(report: Report | None, why: str, caplog: pytest.LogCaptureFixture) -> None:
     stop, run = action("stop"), trainer(elsewhere=True)
-    for step in (0, 1):  # min_steps lets the run go on
+    for step in (0, 1):  # min_steps continues the run
         stop.take(run, step, report)
     assert run.should_stop
     assert caplog.messages == [f'inithealth: stopped at step 0: {why} (on_unhealthy="stop")']
 
 
-def test_other_ranks_stop_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+def test_other_ranks_stop_silently(caplog: pytest.LogCaptureFixture) -> None:
     run = trainer(rank=1)
     action("stop").take(run, 0, BAD)
     assert run.should_stop
@@ -55,14 +55,14 @@ def test_other_ranks_stop_without_a_word(caplog: pytest.LogCaptureFixture) -> No
 
 
 @pytest.mark.parametrize("kind", ["warn", "stop", "raise"])
-def test_a_healthy_run_goes_on(kind: OnUnhealthy, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_healthy_run_continues(kind: OnUnhealthy, caplog: pytest.LogCaptureFixture) -> None:
     run = trainer()
     action(kind).take(run, 0, GOOD)
     assert not run.should_stop
     assert caplog.messages == []
 
 
-def test_raise_ends_the_bar_with_its_line() -> None:
+def test_raise_ends_the_progress_bars_line() -> None:
     closed: list[bool] = []
     run = trainer()
     run.progress_bar_callback = SimpleNamespace(train_progress_bar=SimpleNamespace(close=lambda: closed.append(True)))
@@ -72,13 +72,13 @@ def test_raise_ends_the_bar_with_its_line() -> None:
     assert closed == [True]
 
 
-def test_what_another_process_found_is_raised_without_a_report() -> None:
+def test_a_finding_of_another_process_is_raised_without_a_report() -> None:
     with pytest.raises(UnhealthyInit, match="another process") as raised:
         action("raise").take(trainer(elsewhere=True), 0, GOOD)
     assert raised.value.report is None
 
 
-def test_it_decides_on_watched_steps_and_on_probation() -> None:
+def test_it_decides_on_watched_steps_and_during_probation() -> None:
     raising = action("raise", schedule=20)
     assert [step for step in range(45) if raising.raises_at(step)] == [*range(10), 20, 40]
     assert not action("stop").raises_at(0)

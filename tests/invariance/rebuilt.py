@@ -1,4 +1,4 @@
-"""The zoo's networks, drawn with another seed or judged on a batch of another size."""
+"""The zoo's networks with another seed or another batch size."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tests.zoo.nets import transformer
 Builder = Callable[[], Case]
 BUILDERS: dict[str, Builder] = {build.__name__: build for build in (*HEALTHY, *FAULTY, *MORE_HEALTHY)}
 FAULTS = frozenset(build.__name__ for build in FAULTY)
-OWN_SEED = 7  # what the zoo's builders seed with
-# Pairs, ratings, collocation points and latents, whose number the builders write out.
+OWN_SEED = 7  # seed in the zoo's builders
+# Pairs, ratings, collocation points and latents, whose number is fixed in the builders.
 FIXED_SIZE = ("siamese", "recommender", "physics_informed", "siren", "dcgan")
-# One of each kind of network and of fault, for the properties that are not tried on the whole zoo.
+# One network of each kind, and one fault of each kind, for properties that are not tested on the whole zoo.
 KINDS = (
     "he_relu_10", "lecun_selu", "batch_norm", "zero_head", "zero_gamma_resnet", "frozen_backbone",
     "post_norm_transformer", "tied_gpt", "lstm", "unet", "lora", "gru_classifier", "mobile_net", "mixer", "siren",
@@ -34,7 +34,7 @@ ENCODERS = ("pre_norm_transformer", "post_norm_transformer")
 
 
 def rebuilt(name: str, seed: int = OWN_SEED, samples: int | None = None) -> Case:
-    """The zoo's case of that name, its weights and data drawn with ``seed``, ``samples`` of them in the batch.
+    """Return the zoo's case of that name, with weights and data drawn from ``seed``, and ``samples`` in the batch.
 
     Raises ValueError for another batch size of a case in :data:`FIXED_SIZE`.
     """

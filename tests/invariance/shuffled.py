@@ -13,7 +13,7 @@ from tests.zoo.case import Case
 
 
 def shuffled(case: Case, seed: int) -> Case:
-    """The case with its batch in another order; the outputs are put in the old one before they meet the targets."""
+    """Return the case with its batch in another order; outputs are reordered before the loss."""
     first = case.batch if isinstance(case.batch, Tensor) else case.batch[0]
     order = torch.randperm(len(first), generator=torch.Generator().manual_seed(seed))
     return replace(case, batch=_taken(case.batch, order), loss=_unshuffled(case.loss, order.argsort()))

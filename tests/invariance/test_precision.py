@@ -1,4 +1,4 @@
-"""A verdict is the same in float64 as in float32; bfloat16 autocast is among the ways of writing."""
+"""A verdict is the same in float64 as in float32; bfloat16 autocast is tested in test_writing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.zoo.case import Case
 
 
 def doubled(case: Case) -> Case:
-    """The case in float64, but for its loss."""
+    """Return the case in float64, except its loss."""
     single = case.loss
     return replace(
         case,

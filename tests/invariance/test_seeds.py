@@ -1,4 +1,4 @@
-"""A verdict does not depend on the seed: at least 19 of 20 draws of every network have the same."""
+"""A verdict does not depend on the seed: at least 19 of 20 initializations of every network have the same one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUICK = ("he_relu_10", "zero_head", "nan_weight", "loud_head")  # two healthy ne
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in BUILDERS]
 )
-def test_draws_of_a_network_have_the_same_verdict(name: str) -> None:
+def test_initializations_of_a_network_have_the_same_verdict(name: str) -> None:
     verdicts = Counter(shown(verdict(judged(rebuilt(name, seed)))) for seed in SEEDS)
     common, times = verdicts.most_common(1)[0]
     assert times >= len(SEEDS) - ALLOWED, verdicts

@@ -1,4 +1,4 @@
-"""A verdict does not change inside further containers, but for the names of the layers."""
+"""A verdict does not change in additional containers, except for the names of the layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.zoo.case import Case, original_layers
 
 
 def unwrapped(case: Case, wrapped: nn.Module) -> Verdict:
-    """The verdict on the wrapped model, its layers called by the names they had."""
+    """Return the verdict on the wrapped model, with the original layer names."""
 
     def original(layer: str) -> str:
         (name,) = original_layers(case, wrapped, layer)
@@ -46,7 +46,7 @@ def test_containers_around_some_layers(name: str, seed: int) -> None:
     assert shown(unwrapped(case, members_wrapped(case.model, seed))) == shown(own_verdict(name))
 
 
-# A weight eight times smaller than its peers', that a norm or a skip keeps from doing harm: a warning.
+# A weight eight times smaller than its peers', made harmless by a norm or a skip connection: a warning.
 ODD_LAYERS = {
     "batch_norm": "body.9",
     "zero_gamma_resnet": "blocks.2.conv2",
@@ -59,7 +59,7 @@ ODD_LAYERS = {
 @pytest.mark.parametrize(("name", "layer"), ODD_LAYERS.items())
 @few
 @given(seed=st.integers(0, 2**16))
-def test_an_odd_layer_is_odd_in_any_container(name: str, layer: str, seed: int) -> None:
+def test_an_outlier_layer_is_found_in_any_container(name: str, layer: str, seed: int) -> None:
     case = rebuilt(name)
     with torch.no_grad():
         case.model.get_parameter(f"{layer}.weight").mul_(1 / 8)

@@ -1,4 +1,4 @@
-"""A verdict is the same for in-place, checkpointed, compiled, frozen, autocast and weight-normed twins."""
+"""A verdict is the same for in-place, checkpointed, compiled, frozen, autocast and weight-normed versions."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tests.invariance.rebuilt import KINDS, rebuilt
 from tests.invariance.verdicts import judged, own_verdict, shown, verdict
 from tests.invariance.writing import WAYS
 
-# The length of a unit whose weights are zero has no direction: PyTorch's weight norm makes NaN of it.
+# Zero weights have no direction: PyTorch's weight norm returns NaN for them.
 ZERO_WEIGHTS = ("zero_head", "lora")
-FROZEN_FAULT = ("detached_body",)  # what is wrong with a frozen layer is no cause
+FROZEN_FAULT = ("detached_body",)  # a fault in a frozen layer is not a cause
 LEFT_OUT = {"weight_normed": ZERO_WEIGHTS, "frozen_prefix": FROZEN_FAULT}
 TWINS = [(name, way) for way in WAYS for name in KINDS if name not in LEFT_OUT.get(way, ())]
 
 
 @cache
 def runs_a_half_lstm() -> bool:
-    """Whether torch has an LSTM in bfloat16 for this processor: on one with AVX2 alone it raised."""
+    """Return whether torch has a bfloat16 LSTM for this processor; with only AVX2 it raises."""
     try:
         with torch.autocast("cpu", torch.bfloat16):
             nn.LSTM(8, 32)(torch.randn(4, 8, 8))
@@ -31,7 +31,7 @@ def runs_a_half_lstm() -> bool:
 
 
 @pytest.mark.parametrize(("name", "way"), TWINS)
-def test_a_twin_has_the_same_verdict(name: str, way: str) -> None:
+def test_a_rewritten_network_has_the_same_verdict(name: str, way: str) -> None:
     if (name, way) == ("lstm", "autocast") and not runs_a_half_lstm():
         pytest.skip("torch cannot run an LSTM in bfloat16 on this processor")
     case = rebuilt(name)

@@ -1,4 +1,4 @@
-"""What a report says, without its numbers: what must be the same however a network is written, drawn or fed."""
+"""The content of a report without its numbers, which must not depend on how a network is written or initialized."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.zoo.case import Case
 
 
 class Blame(NamedTuple):
-    """One cause: how bad it is, the layer it names first and all of them; an input's fault names none."""
+    """One cause: its severity, its root-cause layer and all its layers; an input fault has no layer."""
 
     code: str
     severity: Severity
@@ -28,12 +28,12 @@ HEALTHY: Verdict = frozenset()
 
 
 def judged(case: Case, model: nn.Module | None = None) -> Report:
-    """The report on the case, or on another model in the place of its own."""
+    """Return the report on the case, or on another model with the same data."""
     return inithealth.check(case.model if model is None else model, case.batch, loss=case.loss)
 
 
 def verdict(report: Report, original: Callable[[str], str] = str) -> Verdict:
-    """The causes that are more than a note, their layers called what ``original`` makes of their names."""
+    """Return the causes above info, with layer names mapped by ``original``."""
     causes = [cause for cause in report.causes if cause.severity > Severity.INFO]
     return frozenset(
         Blame(
@@ -48,11 +48,11 @@ def verdict(report: Report, original: Callable[[str], str] = str) -> Verdict:
 
 @cache
 def own_verdict(name: str) -> Verdict:
-    """On the zoo's network of that name, as it is."""
+    """Return the verdict on the zoo's unchanged network of that name."""
     return verdict(judged(rebuilt(name)))
 
 
 def shown(verdict: Iterable[Blame]) -> str:
-    """A verdict in one line, and in the same words for the same verdict."""
+    """Return a verdict as one line; equal verdicts give equal lines."""
     lines = (f"{b.code} {b.severity.value} {b.culprit} of {', '.join(sorted(b.layers))}" for b in verdict)
     return "; ".join(sorted(lines)) or "healthy"

@@ -1,4 +1,4 @@
-"""Which axes of which parameters count the same hidden units: permuted together, they leave the network as it is."""
+"""The parameter axes of the same hidden units: permuting them together does not change the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.zoo.nets import conv, gpt, mlp, recurrent, transformer
 
 
 class Axis(NamedTuple):
-    """An axis of ``copies`` times all units, each with ``span`` places that stay together."""
+    """An axis with ``copies`` of all units, each of which has ``span`` adjacent elements."""
 
     parameter: str
     dim: int
@@ -23,14 +23,14 @@ class Axis(NamedTuple):
 
 
 class Units(NamedTuple):
-    """Hidden units that can change places, and the axes they are counted by."""
+    """Interchangeable hidden units, and the axes that index them."""
 
     number: int
     axes: tuple[Axis, ...]
 
 
 def permuted(model: nn.Module, seed: int) -> nn.Module:
-    """A copy of the model, the hidden units of every layer in another order."""
+    """Return a copy of the model with the hidden units of every layer permuted."""
     model = deepcopy(model)
     parameters: Mapping[str, nn.Parameter] = dict(model.named_parameters())
     draw = torch.Generator().manual_seed(seed)
@@ -44,7 +44,7 @@ def permuted(model: nn.Module, seed: int) -> nn.Module:
 
 
 def wiring(model: nn.Module) -> list[Units]:
-    """All hidden units of one of the zoo's networks. Raises KeyError for one whose wiring is not known."""
+    """Return all hidden units of one of the zoo's networks. Raises KeyError if its wiring is not known."""
     return WIRINGS[type(model)](model)
 
 
@@ -108,7 +108,7 @@ def _gpt(model: nn.Module) -> list[Units]:
 
 
 def _transformer(outside: list[Axis], blocks: Iterable[str], attention: str, wide: str, narrow: str) -> list[Units]:
-    """The trunk's features, each block's heads and each block's inner units."""
+    """Return the trunk's features, each block's heads and each block's hidden units."""
     size = transformer.WIDTH // transformer.HEADS
     trunk, inner = list(outside), []
     for block in blocks:

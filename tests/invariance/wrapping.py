@@ -1,4 +1,4 @@
-"""The same network inside further containers: nothing but the names of its layers changes."""
+"""The same network in additional containers: only the names of its layers change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 
 class Container(nn.Module):
-    """Holds a model under a name of its own and adds nothing."""
+    """Contains a model under another name and adds nothing."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -25,12 +25,12 @@ def in_container(model: nn.Module) -> nn.Module:
 
 
 def in_sequential(model: nn.Module) -> nn.Module:
-    """Of one input."""
+    """Return a Sequential with the model, which has one input."""
     return nn.Sequential(nn.Identity(), deepcopy(model), nn.Identity())
 
 
 def members_wrapped(model: nn.Module, seed: int, share: float = 0.5) -> nn.Module:
-    """Some members of its sequences, chosen at random, in containers of their own."""
+    """Wrap randomly chosen members of the model's sequences in containers."""
     model = deepcopy(model)
     draw = random.Random(seed)
     for holder in [module for module in model.modules() if isinstance(module, (nn.Sequential, nn.ModuleList))]:
@@ -41,7 +41,7 @@ def members_wrapped(model: nn.Module, seed: int, share: float = 0.5) -> nn.Modul
 
 
 def halves_nested(model: nn.Module) -> nn.Module:
-    """Each of its sequences as a sequence of two."""
+    """Replace each sequence by a sequence of two halves."""
     model = deepcopy(model)
     for holder in list(model.modules()):
         for name, child in list(holder.named_children()):

@@ -1,4 +1,4 @@
-"""The same network written otherwise, by what is done to a copy of its model."""
+"""The same network written differently, by changing a copy of its model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SigmoidInPlace(nn.Module):
 
 
 class Called(nn.Module):
-    """Runs a model by some other means than a plain call; its layers are called ``model.…``."""
+    """Runs a model in another way than by a plain call; its layers have the prefix ``model.``."""
 
     def __init__(self, model: nn.Module, how: Callable[..., Any]) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Called(nn.Module):
 
 
 def in_place(model: nn.Module) -> nn.Module:
-    """Activations overwrite what they read."""
+    """Make activations operate in place."""
     model = deepcopy(model)
     for module in list(model.modules()):
         if hasattr(module, "inplace"):
@@ -53,9 +53,9 @@ def in_place(model: nn.Module) -> nn.Module:
 
 
 def checkpointed(model: nn.Module, reentrant: bool) -> nn.Module:
-    """Every block but the first is run again in the backward pass, its tensors thrown away in between.
+    """Recompute every block except the first in the backward pass.
 
-    The first would get no gradient from a reentrant checkpoint: the inputs of the network need none.
+    With a reentrant checkpoint the first one would get no gradient, because the network's inputs do not require it.
     """
     model = deepcopy(model)
     for block in blocks(model)[1:]:
@@ -75,7 +75,7 @@ def compiled_blocks(model: nn.Module) -> nn.Module:
 
 
 def functional_call(model: nn.Module) -> nn.Module:
-    """Parameters handed in from outside."""
+    """Pass the parameters from outside."""
 
     def how(model: nn.Module, *inputs: Any) -> Any:
         return torch.func.functional_call(model, dict(model.named_parameters()), inputs)
@@ -84,7 +84,7 @@ def functional_call(model: nn.Module) -> nn.Module:
 
 
 def autocast(model: nn.Module) -> nn.Module:
-    """In bfloat16 where PyTorch deems it safe; the loss in float32."""
+    """Run in bfloat16 autocast, with the loss in float32."""
 
     def how(model: nn.Module, *inputs: Any) -> Any:
         with torch.autocast("cpu", torch.bfloat16):
@@ -95,7 +95,7 @@ def autocast(model: nn.Module) -> nn.Module:
 
 
 def weight_normed(model: nn.Module) -> nn.Module:
-    """Direction and length of every unit's weights are parameters of their own; their product is as before."""
+    """Split every unit's weights into direction and magnitude parameters with the same product."""
     model = deepcopy(model)
     for module in list(model.modules()):
         if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d)) and not parametrize.is_parametrized(module):
@@ -104,7 +104,7 @@ def weight_normed(model: nn.Module) -> nn.Module:
 
 
 def frozen_prefix(model: nn.Module, share: float = 0.3) -> nn.Module:
-    """The first of the blocks are not trained."""
+    """Freeze the first blocks."""
     model = deepcopy(model)
     found = blocks(model)
     for block in found[: max(1, int(share * len(found)))]:
@@ -113,7 +113,7 @@ def frozen_prefix(model: nn.Module, share: float = 0.3) -> nn.Module:
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:
-    """The members of its sequences, outermost first come, and its other children: what people checkpoint."""
+    """Return the members of its sequences, outermost first, and its other children, which people checkpoint."""
     found: list[nn.Module] = []
     for child in model.children():
         inner = [b for b in child.children() if any(True for _ in b.parameters())] if _is_list(child) else [child]

@@ -25,7 +25,7 @@ def folded_roles(*pairs: tuple[Rule, Finding]) -> list[tuple[str, str, Severity]
     return [(each.code, each.role, each.severity) for each in folded(pairs)]
 
 
-def test_what_follows_is_folded_under_its_cause() -> None:
+def test_consequences_are_folded_under_their_cause() -> None:
     result = folded([found("IH301", WARNING, "fc0"), found("IH201", WARNING, "fc2"), small()])
     assert [(each.code, each.role, each.explained_by) for each in result] == [
         ("IH106", "cause", None),
@@ -34,7 +34,7 @@ def test_what_follows_is_folded_under_its_cause() -> None:
     ]
 
 
-def test_a_cause_takes_the_worst_severity_of_what_it_explains() -> None:
+def test_a_cause_gets_the_worst_severity_of_its_consequences() -> None:
     assert folded_roles(small(WARNING), found("IH201", ERROR), found("IH301", WARNING)) == [
         ("IH106", "cause", ERROR),
         ("IH201", "consequence", ERROR),
@@ -47,23 +47,23 @@ def test_an_info_explains_nothing() -> None:
     assert folded_roles(small(INFO), found("IH201", ERROR)) == [("IH201", "cause", ERROR), ("IH106", "cause", INFO)]
 
 
-def test_what_does_not_follow_stays_a_cause() -> None:
+def test_an_unrelated_finding_remains_a_cause() -> None:
     assert folded_roles(small(), found("IH202", ERROR)) == [("IH202", "cause", ERROR), ("IH106", "cause", WARNING)]
 
 
-def test_a_chain_ends_at_its_first_link() -> None:
-    """Zero weights explain dead units, which explain fading, which explains the gradient."""
+def test_a_chain_is_folded_under_its_first_finding() -> None:
+    """Zero weights explain dead units, which explain vanishing activations, which explain the gradient."""
     result = folded([found(code, WARNING, code) for code in ("IH301", "IH201", "IH204", "IH103")])
     assert [each.explained_by for each in result] == [None, "IH103 IH103", "IH103 IH103", "IH103 IH103"]
 
 
-def test_causes_come_worst_first_then_by_rank() -> None:
+def test_causes_are_sorted_by_severity_then_by_rank() -> None:
     pairs = [found("IH208", WARNING), found("IH305", WARNING), found("IH304", INFO, "fc9"), found("IH101", ERROR, "fc")]
     assert [each.code for each in folded(pairs)] == ["IH101", "IH208", "IH305", "IH304"]
     assert [each.code for each in folded(pairs[::-1])] == ["IH101", "IH208", "IH305", "IH304"]
 
 
-def test_a_cut_graph_is_a_cause_of_its_own() -> None:
+def test_a_cut_graph_is_a_separate_cause() -> None:
     zero = found("IH103", ERROR, "fc1")
     cut, without_gradient = found("IH304", ERROR, "fc2"), found("IH304", ERROR, "fc0", measured=0.0)
     assert folded_roles(zero, cut, without_gradient) == [
@@ -82,7 +82,7 @@ def test_a_later_finding_follows_from_an_earlier_one() -> None:
     assert folded_roles(later, first) == [("IH203", "cause", ERROR), ("IH210", "cause", ERROR)]
 
 
-def test_nothing_found_is_nothing_folded() -> None:
+def test_no_findings_fold_to_nothing() -> None:
     assert folded([]) == ()
 
 

@@ -1,4 +1,4 @@
-"""The report of a recording: selected rules, what fails, and what was not judged."""
+"""The report of a recording: selected rules, failures, and what was not judged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BY_CODE = {rule.code: rule for rule in catalogue()}
 
 
 def sick() -> Recording:
-    """One layer a hundred times too small, what that does, and a zero layer that a skip gets round."""
+    """Return a recording with one layer 100x too small, its consequences, and a zero layer that a skip bypasses."""
     zero = {"rms": 0.0, "abs_max": 0.0, "zero_share": 1.0, "zero_rows": 1.0}
     layers = stack(6, fc1={"weight": {"rms": 0.001}}, fc4={"weight": zero, "bypassable": True})
     trial = Probation(steps=4, settled=True, asleep=("fc4.weight",))
@@ -54,7 +54,7 @@ def test_a_recording_is_judged_by_all_rules() -> None:
     ],
 )
 def test_fail_on(fail_on: Any, severity: Severity, ok: bool) -> None:
-    """An input that is off: by a little, with what follows from it, or not at all but for a layer never used."""
+    """The input is slightly outside the expected range, with consequences, or fine except for an unused layer."""
     made_up = {
         ERROR: recording(measurements=measured(stack(), outputs={"fc2": 1e4})),
         WARNING: recording(
@@ -68,20 +68,20 @@ def test_fail_on(fail_on: Any, severity: Severity, ok: bool) -> None:
     assert report.fail_on == fail_on
 
 
-def test_selected_rules_alone_are_judged_and_the_others_named() -> None:
+def test_only_selected_rules_are_judged_and_the_others_are_listed() -> None:
     report = diagnose(sick(), Settings(select=("IH2", "no-gradient")))
     assert {found.code for found in report.findings} == {"IH201", "IH304"}
     left_out = {skipped.code for skipped in report.skipped if skipped.reason == "not selected"}
     assert left_out == {code for code in BY_CODE if not code.startswith("IH2") and code != "IH304"}
 
 
-def test_an_ignored_cause_leaves_what_it_explained() -> None:
+def test_consequences_of_an_ignored_cause_remain() -> None:
     report = diagnose(sick(), Settings(ignore=("weight-scale", "IH103")))
     assert [found.code for found in report.findings] == ["IH201", "IH304"]
     assert [cause.code for cause in report.causes] == ["IH201"]
 
 
-def test_a_rule_that_cannot_be_judged_says_why() -> None:
+def test_a_rule_that_cannot_be_judged_gives_the_reason() -> None:
     report = diagnose(recording(steps=(), loss=Loss(kind="mse")), Settings())
     reasons = {skipped.code: skipped.reason for skipped in report.skipped}
     assert reasons["IH208"] == "the expected value of this loss (mse) at initialization is not known"
@@ -102,7 +102,7 @@ def test_the_step_is_that_of_the_last_recorded_one() -> None:
     assert diagnose(recording(steps=steps), Settings()).step == 20
 
 
-def test_unknown_rules_and_options_never_get_this_far() -> None:
+def test_unknown_rules_and_options_are_rejected_earlier() -> None:
     with pytest.raises(ValueError, match="did you mean 'dead-units'"):
         diagnose(recording(), Settings(select="dead-unit"))
     unchecked = Settings().model_copy(update={"rules": {"dead-unit": {}}})
@@ -110,7 +110,7 @@ def test_unknown_rules_and_options_never_get_this_far() -> None:
         diagnose(recording(), unchecked)
 
 
-def test_a_broken_batch_explains_everything_that_is_not_finite() -> None:
+def test_a_broken_batch_explains_all_non_finite_findings() -> None:
     layers = stack()
     broken = {"output": signal(non_finite=3).model_dump()}
     made_up = recording(
@@ -123,8 +123,8 @@ def test_a_broken_batch_explains_everything_that_is_not_finite() -> None:
     assert {NonFiniteActivations.code, NonFiniteLoss.code} <= {each.code for each in report.findings}
 
 
-def test_a_real_network_keeps_its_verdict_when_rules_are_judged_apart() -> None:
-    """Each rule alone finds what it finds among all of them."""
+def test_rules_judged_separately_give_the_same_findings() -> None:
+    """Each rule alone finds the same as among all rules."""
     model = mlp(9)
     for place in (8, 10, 12):
         model[place].weight.data.mul_(0.02)

@@ -16,7 +16,7 @@ INPUTS = torch.randn(48, 8, generator=torch.Generator().manual_seed(1))
 
 
 def faulty(spread: float) -> nn.Sequential:
-    """One layer of nearly, or quite, constant weights."""
+    """Return one layer with nearly or exactly constant weights."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4))
     nn.init.normal_(net[2].weight, 0.1, spread)
@@ -34,22 +34,22 @@ def codes(report: Report) -> list[str]:
     return [cause.code for cause in report.causes]
 
 
-def test_without_exceptions_it_is_found() -> None:
+def test_the_finding_without_overrides() -> None:
     assert "IH104" in codes(judged())
 
 
 @pytest.mark.parametrize(("layers", "found"), [("2", False), ("[0-9]", False), ("head*", True)])
-def test_a_rule_may_be_ignored_on_some_layers(layers: str, found: bool) -> None:
+def test_a_rule_can_be_ignored_on_some_layers(layers: str, found: bool) -> None:
     assert ("IH104" in codes(judged(overrides=[{"layers": layers, "ignore": "IH104"}]))) is found
 
 
-def test_a_finding_on_more_layers_than_are_ignored_stays() -> None:
+def test_a_finding_that_includes_other_layers_remains() -> None:
     overrides = [{"layers": "0", "ignore": "IH1"}]
     assert codes(judged(overrides=overrides)) == codes(judged())
 
 
 @pytest.mark.parametrize(("layers", "found"), [("2", False), ("0", True)])
-def test_an_option_may_be_another_on_some_layers(layers: str, found: bool) -> None:
+def test_an_option_can_differ_on_some_layers(layers: str, found: bool) -> None:
     option = {"correlated-outputs": {"max_cosine": 1.1}}
     report = judged(spread=0.02, select=["IH206"], overrides=[{"layers": layers, "rules": option}])
     assert ("IH206" in codes(report)) is found
@@ -62,7 +62,7 @@ def test_the_last_override_counts() -> None:
     assert codes(judged(spread=0.02, select=["IH206"], overrides=both[::-1])) == []
 
 
-def test_what_is_meant_is_reported_with_the_reason_and_fails_nothing() -> None:
+def test_a_suppressed_finding_is_reported_with_the_reason_and_does_not_fail() -> None:
     before = judged(fail_on="warning")
     assert not before.ok
     report = judged(fail_on="warning", suppress=[{"rule": "IH104", "layers": "2", "reason": "a pooling, written so"}])
@@ -72,7 +72,7 @@ def test_what_is_meant_is_reported_with_the_reason_and_fails_nothing() -> None:
     assert "suppressed: a pooling, written so" in str(report)
 
 
-def test_a_suppression_that_nothing_needs_is_reported() -> None:
+def test_an_unused_suppression_is_reported() -> None:
     suppress = [{"rule": "zero-weights", "layers": "head", "reason": "starts at zero"}]
     report = judged(suppress=suppress)
     assert "unused suppression: zero-weights on head matches no finding" in report.notes
@@ -91,6 +91,6 @@ def test_a_suppression_that_nothing_needs_is_reported() -> None:
         ({"overrides": [{"layers": "2", "rules": {"dead-units": {"max_shar": 1}}}]}, "unknown option of dead-units"),
     ],
 )
-def test_a_mistake_is_named(settings: dict[str, Any], says: str) -> None:
+def test_an_invalid_override_is_rejected(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Settings.model_validate(settings)

@@ -1,4 +1,4 @@
-"""Trainings in several processes tell the numbers of the whole batch, end together, and leave no trace."""
+"""Training in several processes measures the whole batch, ends in all processes, and leaves no trace."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def weights(folder: Path, rank: int) -> str:
 
 
 def numbers(step: Step) -> dict[str, float]:
-    """What is exact, or taken of so few elements that it is."""
+    """Return values that are exact, or measured on all elements."""
     found = {"loss": step.loss, "norm": step.global_gradient_norm}
     for m in step.layers:
         for place, signal in (("input", m.input), ("output", m.output), ("gradient", m.gradient)):
@@ -64,7 +64,9 @@ def numbers(step: Step) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(("kind", "processes"), [("ddp", 2), ("ddp", 4), ("sharded", 2), ("sharded", 4)])
-def test_the_numbers_are_those_of_one_process_with_the_whole_batch(kind: str, processes: int, tmp_path: Path) -> None:
+def test_the_statistics_equal_those_of_one_process_with_the_whole_batch(
+    kind: str, processes: int, tmp_path: Path
+) -> None:
     single = alone(tmp_path)
     done = trained(kind, processes, tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -84,30 +86,32 @@ def test_the_numbers_are_those_of_one_process_with_the_whole_batch(kind: str, pr
 
 
 @pytest.mark.parametrize("kind", ["ddp", "sharded"])
-def test_all_processes_raise_together_and_soon(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_processes_raise_together_and_quickly(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     started = time.monotonic()
     done = trained(kind, 2, tmp_path, "raise")
     assert done.returncode != 0
-    assert time.monotonic() - started < MOST_SECONDS / 2  # of which all but a second or two is importing
+    assert time.monotonic() - started < MOST_SECONDS / 2  # almost all of it is importing
     assert "UnhealthyInit" in done.stderr
     report = Report.from_json((tmp_path / "report.json").read_text())
     assert [cause.code for cause in report.failures] == ["IH101"]
     assert main(["report", str(tmp_path / "report.json"), "--output-format", "github"]) == 1
     assert capsys.readouterr().out.startswith("::error file=tests/ranks/training.py,line=")
-    assert not list(tmp_path.glob("rank*.json"))  # none came to its end
+    assert not list(tmp_path.glob("rank*.json"))  # no process finished
 
 
-def test_a_process_that_is_killed_takes_nothing_of_what_was_measured(tmp_path: Path) -> None:
+def test_a_killed_process_does_not_affect_earlier_measurements(tmp_path: Path) -> None:
     done = trained("ddp", 2, tmp_path, "kill")
     assert done.returncode != 0
     report = Report.from_json((tmp_path / "report.json").read_text())
-    assert report.step == 1  # the last that both took
+    assert report.step == 1  # the last step of both processes
     assert len(report.layers) == 4
     assert not list(tmp_path.glob("*.part"))
 
 
 @pytest.mark.parametrize("kind", ["ddp", "sharded"])
-def test_the_weights_are_bit_for_bit_those_of_a_run_without_it(kind: str, tmp_path: Path) -> None:
+def test_the_weights_are_bit_identical_to_a_run_without_it(kind: str, tmp_path: Path) -> None:
     assert trained(kind, 2, tmp_path).returncode == 0
     watched = [weights(tmp_path, rank) for rank in range(2)]
     assert trained(kind, 2, tmp_path, "off").returncode == 0

@@ -1,9 +1,9 @@
-"""A training that a test starts in one process or several: what each of them saw goes to a file of its own.
+"""A training run that a test starts in one or several processes; each process writes its results to a file.
 
     python tests/ranks/training.py KIND PROCESSES FOLDER [ON_UNHEALTHY]
 
-KIND is "single", "ddp" or "sharded". The batch of a step is the same whatever the processes; each takes its part.
-ON_UNHEALTHY may also be "off", without the callback, or "kill": the second process is killed in its third step.
+KIND is "single", "ddp" or "sharded". The batch of a step does not depend on the number of processes; each takes its
+share. ON_UNHEALTHY may also be "off", without the callback, or "kill": the second process is killed in its third step.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TARGETS = torch.arange(96) % 5
 
 
 class Net(pl.LightningModule):
-    """Widths that no number of processes divides: the shards are uneven."""
+    """Widths that no number of processes divides, so the shards are uneven."""
 
     def __init__(self, kind: str, *, broken: bool, killed: bool) -> None:
         super().__init__()

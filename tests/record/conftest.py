@@ -1,4 +1,4 @@
-"""Properties are tried on the same examples in every run."""
+"""Hypothesis uses the same examples in every run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nets of a few layers, written out, and what is read of them."""
+"""Networks of a few layers with explicit forward functions, and values read from them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def parameter(*shape: int) -> nn.Parameter:
 
 
 def between(function: Callable[[Tensor], Tensor], width: int = 6) -> Written:
-    """Two layers with something between them."""
+    """Return two layers with a function between them."""
     return Written(lambda net, x: net.head(function(net.body(x))), body=linear(6, width), head=linear(6, 2))
 
 
@@ -65,7 +65,7 @@ def attention(attend: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Written:
 
 
 class Block(nn.Module):
-    """The parts of a transformer's block, to be put together in several ways."""
+    """The components of a transformer block, which can be combined in several ways."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ def leaf(*shape: int) -> Tensor:
 
 
 class Forked(nn.Module):
-    """Forks, joins, a weight used twice, two outputs."""
+    """A network with forks, joins, a weight used twice, and two outputs."""
 
     def __init__(self) -> None:
         super().__init__()

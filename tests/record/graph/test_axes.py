@@ -1,4 +1,4 @@
-"""Axes followed through views: back to the parameter's, forward to where they are parted."""
+"""Axes followed through views: back to the parameter, and forward to where they are split."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Change = Callable[[Tensor], Tensor]
 
 
 def graph(change: Change, *shape: int) -> tuple[Graph, int]:
-    """The graph of a changed parameter, and the node that changes it last."""
+    """Return the graph of a changed parameter, and its last node."""
     model = nn.Module()
     model.weight = nn.Parameter(torch.randn(shape))
     found = graph_of(model, change(model.weight))
@@ -39,7 +39,7 @@ BACK: dict[str, tuple[Change, tuple[int, ...], dict[int, int | None]]] = {
 
 
 @pytest.mark.parametrize("name", BACK)
-def test_an_axis_of_the_parameter(name: str) -> None:
+def test_the_axis_of_the_parameter(name: str) -> None:
     change, shape, expected = BACK[name]
     found, index = graph(change, *shape)
     assert {axis: axis_of_parameter(found, index, axis) for axis in expected} == expected
@@ -60,13 +60,13 @@ FORWARD: dict[str, tuple[Change, tuple[int, ...], dict[int, set[int]]]] = {
 
 
 @pytest.mark.parametrize("name", FORWARD)
-def test_where_an_axis_is_afterwards(name: str) -> None:
+def test_the_axes_after_a_view(name: str) -> None:
     change, shape, expected = FORWARD[name]
     found, index = graph(change, *shape)
     assert {axis: after(found, index, frozenset({axis}), shape) for axis in expected} == expected
     assert after(found, index, frozenset(), shape) == frozenset()
 
 
-def test_axes_are_followed_together() -> None:
+def test_several_axes_are_followed_together() -> None:
     found, index = graph(lambda x: x.view(3, 2, 2), 3, 4)
     assert after(found, index, frozenset({0, 1}), (3, 4)) == {0, 1, 2}

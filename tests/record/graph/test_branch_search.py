@@ -1,4 +1,4 @@
-"""Where a branch leaves the trunk; and what looks like a branch and is none."""
+"""Where a branch leaves the trunk, and structures that only look like a branch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.record.reading import Written
 
 
 def pieces(net: Any, x: Tensor) -> Tensor:
-    """Res2Net: what is added to a piece is made of another piece."""
+    """Res2Net: each piece is added to the result of the previous piece."""
     one, two = net.stem(x).chunk(2, -1)
     return torch.cat([one, two + net.small(one).relu()], -1)
 
@@ -30,7 +30,7 @@ def sliced_pieces(net: Any, x: Tensor) -> Tensor:
 
 
 def injected(net: Any, x: Tensor) -> Tensor:
-    """An embedding of the positions that every layer's keys get again."""
+    """A position embedding that is added to every layer's keys again."""
     position, y = net.other(torch.ones(3, 6)).expand(2, 3, 6), net.stem(x)
     for layer in (net.one, net.two):
         y = net.norm(y + layer(F.scaled_dot_product_attention(y + position, y + position, y)))
@@ -38,7 +38,7 @@ def injected(net: Any, x: Tensor) -> Tensor:
 
 
 def conditioned(net: Any, x: Tensor) -> Tensor:
-    """A condition that is projected and added in every layer; no layer has a skip."""
+    """A condition that is projected and added in every layer, without skip connections."""
     condition, y = net.other(x.mean(1, keepdim=True)), net.stem(x)
     for layer in (net.one, net.two):
         y = layer(y).relu() + net.time(condition)
@@ -46,13 +46,13 @@ def conditioned(net: Any, x: Tensor) -> Tensor:
 
 
 def gated(net: Any, x: Tensor) -> Tensor:
-    """A GRU's update: (h - n) z + n."""
+    """The update of a GRU: (h - n) z + n."""
     y, z = net.stem(x).tanh(), net.one(x).sigmoid()
     return cast(Tensor, (net.other(x) - y) * z + y)
 
 
 def biased_scores(net: Any, x: Tensor) -> Tensor:
-    """T5's: the same bias on the scores of every layer, made of what all layers read."""
+    """T5: the same bias, computed from the input of all layers, on the scores of every layer."""
     y = net.stem(x)
     bias = y @ y.mT
     for layer in (net.one, net.two):
@@ -70,19 +70,19 @@ NO_BRANCH: dict[str, Callable[[Any, Tensor], Tensor]] = {
 
 
 @pytest.mark.parametrize("name", NO_BRANCH)
-def test_what_looks_like_a_branch_and_is_none(name: str) -> None:
+def test_similar_structures_are_not_branches(name: str) -> None:
     found, layers = flow(small_net(NO_BRANCH[name]), SEQUENCES)
     assert found.branches == 0
     assert not [name for name, layer in layers.items() if layer.ends_branch or layer.reads_trunk]
 
 
-def test_positions_added_again_and_again_are_no_trunk() -> None:
+def test_positions_added_in_every_layer_are_not_a_trunk() -> None:
     found, layers = flow(small_net(injected), SEQUENCES)
     assert found.branches == 2
     assert {name for name, layer in layers.items() if layer.ends_branch} == {"one", "two"}
 
 
-def test_a_learned_trunk_is_one_too() -> None:
+def test_a_learned_trunk_is_a_trunk() -> None:
     """Queries that are parameters and read the input by attention."""
 
     def forward(net: Any, x: Tensor) -> Tensor:

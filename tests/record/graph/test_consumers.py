@@ -1,4 +1,4 @@
-"""What the output of a layer meets first, whatever way the net is written in."""
+"""The first target of a layer's output, for different ways of writing a network."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_clamp_at_zero_is_a_relu(clamp: Callable[[Tensor], Tensor]) -> None:
     assert reading.measured["body"].dead_share is not None
 
 
-def test_a_clamp_elsewhere_is_none() -> None:
+def test_other_clamps_are_not() -> None:
     assert read(between(lambda x: x.clamp(min=-1)), X).layers["body"].activation != "relu"
 
 
@@ -88,7 +88,7 @@ def test_a_clamp_elsewhere_is_none() -> None:
     ids=str,
 )
 @pytest.mark.parametrize("x", [X, IMAGES.mean(1)[:, :, :6]], ids=["rows", "sequences"])
-def test_an_activation_module_is_met_like_its_function(module: nn.Module, name: str, x: Tensor) -> None:
+def test_an_activation_module_is_found_like_its_function(module: nn.Module, name: str, x: Tensor) -> None:
     layers = read(nn.Sequential(linear(), module, linear(6, 2)), x).layers
     assert (layers["0"].feeds, layers["0"].activation) == ("activation", name)
 
@@ -113,7 +113,7 @@ def leaf_in_place() -> Tensor:
 
 
 @pytest.mark.parametrize("name", IN_PLACE)
-def test_an_activation_in_place_is_seen(name: str) -> None:
+def test_an_in_place_activation_is_found(name: str) -> None:
     build, x = IN_PLACE[name]
     reading = read(nn.Sequential(build(), nn.ReLU(inplace=True)), x)
     layer = reading.recorder.layers[0]
@@ -128,7 +128,7 @@ UNTOLD = pytest.mark.xfail(
 
 @UNTOLD
 @pytest.mark.parametrize("name", IN_PLACE_ON_A_VIEW)
-def test_an_activation_in_place_on_a_view_is_seen(name: str) -> None:
+def test_an_in_place_activation_on_a_view_is_found(name: str) -> None:
     build, x = IN_PLACE_ON_A_VIEW[name]
     reading = read(nn.Sequential(build(), nn.ReLU(inplace=True)), x)
     assert reading.recorder.layers[0].activation == "relu"
@@ -136,7 +136,7 @@ def test_an_activation_in_place_on_a_view_is_seen(name: str) -> None:
 
 @UNTOLD
 @pytest.mark.parametrize("name", IN_PLACE_ON_A_VIEW)
-def test_dead_units_of_an_activation_in_place_on_a_view_are_counted(name: str) -> None:
+def test_dead_units_of_an_in_place_activation_on_a_view_are_counted(name: str) -> None:
     build, x = IN_PLACE_ON_A_VIEW[name]
     (measured, *_) = read(nn.Sequential(build(), nn.ReLU(inplace=True)), x).step.layers
     assert measured.dead_share is not None
@@ -167,7 +167,7 @@ GATES: dict[str, Callable[[Any, Tensor], Tensor]] = {
 
 
 @pytest.mark.parametrize("name", GATES)
-def test_of_a_gate_one_side_is_activated_the_other_is_gated(name: str) -> None:
+def test_one_side_of_a_gate_is_activated_and_the_other_gated(name: str) -> None:
     net = Written(lambda net, x: net.down(GATES[name](net, x)), gate=linear(), up=linear(), down=linear(6, 2))
     layers = read(net, X).layers
     assert layers["gate"].feeds == "activation"
@@ -198,7 +198,7 @@ def test_a_squeeze_and_excitation_gates_the_channels() -> None:
     ],
     ids=["cross entropy", "mse", "bce", "sum"],
 )
-def test_the_last_layer_feeds_the_loss_whatever_it_is(loss: Callable[[Tensor], Tensor]) -> None:
+def test_the_last_layer_feeds_the_loss(loss: Callable[[Tensor], Tensor]) -> None:
     layers = read(nn.Sequential(linear(), nn.ReLU(), linear(6, 3)), X, loss=loss).layers
     assert (layers["2"].feeds, layers["2"].head) == ("loss", True)
     assert (layers["0"].feeds, layers["0"].head) == ("activation", False)

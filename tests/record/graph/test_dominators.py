@@ -1,4 +1,4 @@
-"""Dominators and what no skip gets round, against all paths of random graphs."""
+"""Dominators and essential nodes, compared with all paths of random graphs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.record.reading import flow_behind, graph_of, squares
 
 
 def made_up(edges: list[list[int]], names: list[str]) -> Graph:
-    """A graph of data nodes without torch behind it."""
+    """Return a graph of data nodes without torch nodes."""
     nodes = cast("list[Any]", [object() for _ in edges])
     return Graph(Order(nodes, names, [[(producer, 0) for producer in sources] for sources in edges]), {})
 
@@ -47,19 +47,19 @@ def paths_to_losses(graph: Graph, index: int) -> list[list[int]]:
 
 
 @given(graphs())
-def test_a_dominator_is_the_last_node_that_all_paths_share(graph: Graph) -> None:
+def test_a_dominator_is_the_last_node_shared_by_all_paths(graph: Graph) -> None:
     for index, found in enumerate(immediate_dominators(graph)):
         shared = set.intersection(*(set(path) for path in paths_from_inputs(graph, index))) - {index}
         assert found == max(shared, default=-1)
 
 
 @given(graphs())
-def test_essential_is_what_some_input_cannot_do_without(graph: Graph) -> None:
+def test_essential_nodes_are_on_all_paths_of_some_input(graph: Graph) -> None:
     wanted: set[int] = set()
     for index in range(len(graph)):
         if not graph.data(index):
             wanted |= set.intersection(*(set(path) for path in paths_to_losses(graph, index)))
-    for index in reversed(range(len(graph))):  # and what feeds nothing but an essential product
+    for index in reversed(range(len(graph))):  # and nodes that only feed an essential product
         reading = readers(graph, index)
         stops = len(reading) == 1 and (len(graph.data(reading[0])) < 2 or graph.names[reading[0]] == "Mul")
         if stops and reading[0] in wanted:
@@ -69,7 +69,7 @@ def test_essential_is_what_some_input_cannot_do_without(graph: Graph) -> None:
 
 @st.composite
 def long_graphs(draw: st.DrawFn) -> Graph:
-    """Long ones, with short and far skips: ancestors are found by jumps."""
+    """Return long graphs with short and long skips, whose ancestors are found by jump links."""
     edges: list[list[int]] = [[]]
     for at in range(1, draw(st.integers(40, 120))):
         back = draw(st.sampled_from([1, 1, 1, 2, 5, 30]))
@@ -80,8 +80,8 @@ def long_graphs(draw: st.DrawFn) -> Graph:
 
 
 @given(long_graphs())
-def test_dominators_of_long_graphs_are_those_of_all_paths(graph: Graph) -> None:
-    passed: list[set[int]] = []  # the nodes that all paths to each node share, by their definition
+def test_dominators_of_long_graphs_are_on_all_paths(graph: Graph) -> None:
+    passed: list[set[int]] = []  # nodes shared by all paths to each node, by definition
     for index, found in enumerate(immediate_dominators(graph)):
         sources = graph.data(index)
         shared = set.intersection(*(passed[source] for source in sources)) if sources else set()
@@ -89,7 +89,7 @@ def test_dominators_of_long_graphs_are_those_of_all_paths(graph: Graph) -> None:
         assert found == max(shared, default=-1)
 
 
-def test_a_chain_is_essential_and_a_branch_around_is_not() -> None:
+def test_a_chain_is_essential_and_a_parallel_branch_is_not() -> None:
     chain = made_up([[], [0], [1]], ["Relu"] * 3)
     assert essential_nodes(chain, immediate_post_dominators(chain)) == {0, 1, 2}
     skip = made_up([[], [0], [1, 0]], ["Relu", "Relu", "Add"])
@@ -98,7 +98,7 @@ def test_a_chain_is_essential_and_a_branch_around_is_not() -> None:
     assert essential_nodes(gate, immediate_post_dominators(gate)) == {0, 1, 2}
 
 
-def test_a_long_chain_is_no_recursion() -> None:
+def test_a_long_chain_does_not_recurse() -> None:
     count = 20_000
     graph = made_up([[at - 1] if at else [] for at in range(count)], ["Relu"] * count)
     assert immediate_dominators(graph)[-1] == count - 2
@@ -120,13 +120,13 @@ def test_peel_finds_the_node_that_computed_the_values(change: Callable[[Tensor],
     assert graph.names[peel(graph, len(graph) - 1)] == "Tanh"
 
 
-def test_peel_stops_where_values_join() -> None:
+def test_peel_stops_where_values_are_combined() -> None:
     x = torch.randn(3, 4, requires_grad=True)
     graph = graph_of(nn.Module(), torch.cat([x.tanh(), x.sin()]))
     assert graph.names[peel(graph, len(graph) - 1)] == "Cat"
 
 
-def test_in_a_net_the_branches_of_residual_blocks_are_not_essential() -> None:
+def test_the_branches_of_residual_blocks_are_not_essential() -> None:
     class Block(nn.Module):
         def __init__(self) -> None:
             super().__init__()

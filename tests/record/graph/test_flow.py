@@ -1,4 +1,4 @@
-"""What each layer feeds, whatever way the net is written in."""
+"""What each layer feeds, for different ways of writing a network."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tests.record.graph.small_nets import (
 from tests.record.reading import Written, flow_behind, read, squares
 
 
-def test_attention_is_read_alike_fused_and_by_hand() -> None:
-    """A zero value projection stops the signal in both."""
+def test_fused_and_composed_attention_have_the_same_flow() -> None:
+    """A zero value projection blocks the signal in both."""
     hand, fused = (read(attention(ATTENTION[name]), SEQUENCES).layers for name in list(ATTENTION)[:2])
     assert {name: place(layer) for name, layer in fused.items()} == {name: place(layer) for name, layer in hand.items()}
 
@@ -41,8 +41,8 @@ def test_multihead_attention_is_two_layers(weights: bool, cross: bool) -> None:
     assert reading.measured["attention.out_proj"].output is not None
 
 
-def test_what_a_concatenation_skips_can_be_gone_round() -> None:
-    """A U-Net: the path over the bottom, and the one across."""
+def test_layers_parallel_to_a_concatenation_are_bypassable() -> None:
+    """A U-Net with the path through the bottleneck and the skip connection."""
 
     def forward(net: Any, x: Tensor) -> Tensor:
         across = net.into(x).relu()
@@ -70,7 +70,7 @@ def test_a_tied_embedding_is_a_layer_for_each_use() -> None:
 
 
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
-def test_recurrent_layers_lead_on_to_what_reads_them(kind: type[nn.RNNBase]) -> None:
+def test_recurrent_layers_feed_the_layers_that_read_them(kind: type[nn.RNNBase]) -> None:
     net = Written(lambda net, x: net.head(net.cell(x)[0][:, -1]), cell=kind(6, 6, batch_first=True), head=linear(6, 2))
     layers = read(net, SEQUENCES).layers
     assert set(layers) == {"cell.weight_ih_l0", "cell.weight_hh_l0", "head"}
@@ -89,8 +89,8 @@ def test_two_heads_both_feed_the_loss() -> None:
     assert {layers[name].feeds for name in ("one", "two")} == {"loss"}
 
 
-def test_the_network_reads_the_leaves_whose_scale_reaches_a_weight() -> None:
-    """Not a target, that only the loss reads; nor what a norm comes before."""
+def test_the_inputs_are_the_leaves_whose_scale_reaches_a_weight() -> None:
+    """Without a target, which only the loss reads, and without an input that is normalized first."""
     net = Written(lambda net, x, normed, target: ((net.one(x) + net.two(F.layer_norm(normed, (6,))) - target) ** 2),
                   one=linear(), two=linear())  # fmt: skip
     leaves = [torch.randn(5, 6, requires_grad=True) for _ in range(3)]
@@ -105,7 +105,7 @@ def test_activations_are_reported_with_the_layers_that_feed_them() -> None:
     assert {flow.operations[source].weights for source in sources} == {("one.weight",), ("two.weight",)}
 
 
-def test_a_net_written_with_modules_and_its_twin_have_the_same_flow() -> None:
+def test_networks_with_modules_and_with_functions_have_the_same_flow() -> None:
     front = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()
     modules = nn.Sequential(*front, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 2))
 

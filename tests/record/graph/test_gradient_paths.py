@@ -1,4 +1,4 @@
-"""Which layers a gradient can reach, and which it reaches through the scores of an attention alone."""
+"""Layers that a gradient reaches, and layers that it reaches only through attention scores."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from tests.record.reading import graph_of, read
 
 
 @pytest.mark.parametrize("name", list(ATTENTION)[:2])
-def test_over_a_single_token_queries_and_keys_have_no_gradient_by_right(name: str) -> None:
+def test_queries_and_keys_have_no_gradient_with_a_single_token(name: str) -> None:
     reading = read(attention(ATTENTION[name]), SEQUENCES[:, :1])
     exempt = {part for part, layer in reading.layers.items() if layer.exempt_zero_gradient}
-    # The fused kernel leaves a rounding error there, depending on where the memory lies.
+    # The fused kernel leaves a rounding error, depending on memory alignment.
     sizes = {part: each.weight_gradient or 0.0 for part, each in reading.measured.items()}
     assert exempt == {part for part, size in sizes.items() if size < 1e-6 * max(sizes.values())} == {"q", "k"}
 
 
 def cut(way: Callable[[Tensor], Tensor], rule: Callable[..., bool]) -> list[str]:
-    """The nodes whose edges are cut."""
+    """Return the nodes with cut edges."""
     graph = graph_of(nn.Module(), way(torch.randn(2, 3, 4, requires_grad=True) * 2))
     return [name for at, name in enumerate(graph.names) if any(rule(graph, at, i) for i in range(len(graph.edges[at])))]
 
@@ -45,11 +45,13 @@ def cut(way: Callable[[Tensor], Tensor], rule: Callable[..., bool]) -> list[str]
     ],
     ids=["multiplied", "through a view", "a loss", "by a constant", "no softmax", "the output"],
 )
-def test_scores_are_what_a_softmax_makes_weights_of(way: Callable[[Tensor], Tensor], expected: list[str]) -> None:
+def test_scores_are_the_inputs_of_a_softmax_that_weighs_values(
+    way: Callable[[Tensor], Tensor], expected: list[str]
+) -> None:
     assert cut(way, scores) == expected
 
 
-def test_of_a_fused_attention_only_the_value_is_no_score() -> None:
+def test_only_the_value_of_a_fused_attention_is_not_a_score() -> None:
     x = torch.randn(2, 3, 4, requires_grad=True) * 2
     graph = graph_of(nn.Module(), F.scaled_dot_product_attention(x[:, None], x[:, None], x[:, None]))
     node = next(at for at, name in enumerate(graph.names) if name.startswith("ScaledDot"))
@@ -64,7 +66,7 @@ def test_a_softmax_over_one_element(dim: int, shape: tuple[int, ...], expected: 
     assert not over_one(graph, len(graph) - 2, 0)
 
 
-def test_a_node_reaches_the_loss_where_one_of_its_ways_is_not_cut() -> None:
+def test_a_node_reaches_the_loss_if_one_path_is_not_cut() -> None:
     x = torch.randn(2, 3, requires_grad=True) * 2
     graph = graph_of(nn.Module(), x.relu().sum() + x.tanh().exp().sum())
     names = graph.names

@@ -1,4 +1,4 @@
-"""The autograd graph as lists; and the names that torch gives its nodes, which all else rests on."""
+"""The autograd graph as lists, and torch's node names, on which everything else depends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.record.graph.small_nets import Forked, leaf
 from tests.record.reading import graph_of, squares
 
 
-def test_consumers_are_the_edges_turned() -> None:
+def test_consumers_are_the_reversed_edges() -> None:
     model = Forked()
     graph = graph_of(model, *model(torch.randn(3, 4)))
     wanted = [
@@ -37,7 +37,7 @@ def test_shapes_are_those_of_each_output() -> None:
     assert [graph.shape(split, output) for output in (0, 1, 2)] == [(3, 2), (3, 2), ()]
 
 
-def test_what_was_saved_is_detached_and_none_where_it_is_gone() -> None:
+def test_saved_values_are_detached_and_none_once_freed() -> None:
     x = leaf(2, 4)
     y = (x * 2).relu()
     graph = graph_of(nn.Module(), y)
@@ -54,7 +54,7 @@ def test_what_was_saved_is_detached_and_none_where_it_is_gone() -> None:
 
 
 class Made(nn.Module):
-    """A linear layer whose weight is made from parameters in some way."""
+    """A linear layer whose weight is computed from parameters."""
 
     def __init__(self, make: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Made(nn.Module):
         (lambda weight, scale: torch.cat([weight[:1], weight[1:]]), {"weight"}),
     ],
 )
-def test_what_is_made_of_parameters_alone_is_a_weight_not_data(
+def test_a_tensor_computed_only_from_parameters_is_a_weight(
     make: Callable[[Tensor, Tensor], Tensor], parameters: set[str]
 ) -> None:
     model = Made(make)
@@ -90,8 +90,8 @@ def test_what_is_made_of_parameters_alone_is_a_weight_not_data(
     assert graph.data(product) == [graph.edges[product][0][0]]
 
 
-def test_a_constant_that_a_parameter_scales_is_data() -> None:
-    """An input without gradient, times a learned scale: the signal is the constant's."""
+def test_a_constant_scaled_by_a_parameter_is_data() -> None:
+    """An input without gradient, times a learned scale: the constant is the signal."""
     model = nn.Module()
     model.scale = nn.Parameter(torch.ones(4))
     graph = graph_of(model, torch.randn(7, 4) * model.scale)
@@ -99,14 +99,14 @@ def test_a_constant_that_a_parameter_scales_is_data() -> None:
 
 
 @pytest.mark.parametrize("make", [parametrizations.weight_norm, parametrizations.spectral_norm])
-def test_a_normed_weight_is_made_of_parameters_alone(make: Callable[[nn.Linear], nn.Module]) -> None:
+def test_a_weight_normed_weight_is_computed_only_from_parameters(make: Callable[[nn.Linear], nn.Module]) -> None:
     model = make(nn.Linear(4, 3))
     graph = graph_of(model, squares(model(leaf(5, 4))))
     product = graph.names.index("Addmm")
     assert not graph.is_data(graph.edges[product][2][0])
 
 
-def test_readers_are_what_reads_the_signal() -> None:
+def test_readers_are_the_consumers_of_the_signal() -> None:
     model = nn.Module()
     x = leaf(3)
     y = x * 2
@@ -115,7 +115,7 @@ def test_readers_are_what_reads_the_signal() -> None:
     assert names == {"Relu", "Tanh"}
 
 
-def test_the_same_model_again_matches_and_takes_the_new_nodes() -> None:
+def test_the_same_model_matches_again_and_gets_the_new_nodes() -> None:
     model = Forked()
     first = graph_of(model, *model(torch.randn(3, 4)))
     outputs = model(torch.randn(5, 4))

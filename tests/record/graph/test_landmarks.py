@@ -1,4 +1,4 @@
-"""The node whose signal another passes on."""
+"""The node whose signal another node passes on."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def marks(way: Callable[[Tensor], Tensor], model: nn.Module | None = None) -> La
     ],
     ids=["one", "centered", "turned round", "another mean", "a sum", "a norm"],
 )
-def test_what_comes_before(way: Callable[[Tensor], Tensor], expected: str | None) -> None:
+def test_the_previous_node(way: Callable[[Tensor], Tensor], expected: str | None) -> None:
     found = marks(way)
     before = found.before(len(found.graph) - 1)
     assert (found.graph.names[before] if before >= 0 else None) == expected

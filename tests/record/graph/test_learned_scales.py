@@ -1,4 +1,4 @@
-"""Learned scales that a signal passes before the next layer."""
+"""Learned scales between a signal and the next layer."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ SCALES: dict[str, tuple[Callable[[Any, Tensor], Tensor], dict[str, tuple[str, ..
 
 
 @pytest.mark.parametrize("name", SCALES)
-def test_learned_scales_that_an_output_passes(name: str) -> None:
+def test_learned_scales_after_an_output(name: str) -> None:
     way, wanted = SCALES[name]
     linear = {part: nn.Linear(6, 6) for part in ("stem", "first", "last", "head")}
     scales = {"alpha": nn.Parameter(torch.zeros(1)), "gamma": nn.Parameter(torch.ones(6)), "norm": nn.LayerNorm(6)}
     model = Written(lambda net, x: net.head(way(net, net.stem(x))), **linear, **scales)
     _, layers = flow(model, SEQUENCES)
     assert {part: layers[part].scales for part in wanted} == wanted
-    assert layers["stem"].scales == layers["head"].scales == ()  # the trunk goes round them
+    assert layers["stem"].scales == layers["head"].scales == ()  # the trunk bypasses them

@@ -1,4 +1,4 @@
-"""The names that torch gives its nodes are those of the vocabulary."""
+"""Torch's node names match those of the vocabulary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.record.graph.small_nets import (
     leaf,
 )
 
-# What each operation is called in the graph: a new torch that renames one shows here.
+# The node name of each operation; a torch version that renames one fails here.
 CALLED: dict[str, Callable[[Tensor], Tensor]] = {
     "Relu": F.relu,
     "Gelu": F.gelu,
@@ -64,25 +64,25 @@ CALLED: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @pytest.mark.parametrize("name", CALLED)
-def test_torch_calls_its_nodes_as_the_vocabulary_does(name: str) -> None:
+def test_torchs_node_names_match_the_vocabulary(name: str) -> None:
     assert name in order([CALLED[name](leaf(2, 4)).grad_fn]).names
     assert vocab.known(name)
 
 
-def test_a_fused_lstm_is_called_as_the_vocabulary_does() -> None:
+def test_the_node_name_of_a_fused_lstm_matches_the_vocabulary() -> None:
     output = nn.LSTM(3, 4, batch_first=True)(torch.randn(2, 5, 3))[0]
     assert "MkldnnRnnLayer" in order([output.grad_fn]).names
 
 
-def test_the_private_attribute_that_shows_shapes_is_there() -> None:
-    """``_input_metadata`` is torch's own business: without it no fan is known."""
+def test_the_private_attribute_with_the_shapes_exists() -> None:
+    """``_input_metadata`` is private in torch; without it no fan is known."""
     node = F.linear(leaf(2, 4), leaf(3, 4)).grad_fn
     assert node is not None
     assert [tuple(output.shape) for output in node._input_metadata] == [(2, 3)]
 
 
-def test_a_parameter_behind_a_graph_is_the_parameter() -> None:
-    """Node -> ``.variable`` is how a name is known."""
+def test_the_leaf_of_a_graph_is_the_parameter() -> None:
+    """Names are found by the ``.variable`` of a node."""
     weight = leaf(3, 4)
     (accumulate, _), *_ = F.linear(torch.ones(2, 4), weight).grad_fn.next_functions[1][0].next_functions  # type: ignore[union-attr]
     assert accumulate.variable is weight  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""Every name of the node table is one that torch gives, or a library that is named; so is every saved operand."""
+"""Every name and every saved operand of the node table exists in torch or in a named library."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from inithealth.record.graph import node_table
 from inithealth.record.graph.node_table import NODES
 
 LIBRARIES = {"torchvision": "GeneratedBackwardFor_torchvision_"}
-# The nodes that torch's derivatives are generated into, and those it writes in C++: it registers a class for each.
+# The nodes generated from torch's derivatives, and those written in C++: torch registers a class for each.
 REGISTERED = [name for name in dir(torch._C._functions) if not name.startswith("__")]
 CALLED: dict[str, list[str]] = {}
 for registered in REGISTERED:
@@ -43,18 +43,18 @@ def test_no_name_is_in_two_rows() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, node in NODES.items() if any(node.saved)])
-def test_a_node_keeps_its_operands_by_these_names(name: str) -> None:
+def test_a_node_saves_its_operands_under_these_names(name: str) -> None:
     expected = {f"_saved_{each}" for each in NODES[name].saved if each}
     assert any(expected <= set(dir(getattr(torch._C._functions, variant))) for variant in CALLED[name])
 
 
 @pytest.mark.parametrize("name", [name for name in CALLED if not vocab.known(name)])
-def test_a_name_that_is_not_in_the_table_is_unknown(name: str) -> None:
+def test_a_name_outside_the_table_is_unknown(name: str) -> None:
     assert vocab.node(name).kind == "unknown"
 
 
 def test_more_than_a_third_of_torchs_nodes_are_known() -> None:
-    """Backward passes and copies of views apart, which are nodes of their own in torch's list."""
+    """Without backward passes and copies of views, which are separate nodes in torch's list."""
     forward = [name for name in CALLED if "Backward" not in name]
     assert sum(vocab.known(name) for name in forward) > len(forward) / 3
 
@@ -83,6 +83,6 @@ def test_a_node_has_an_edge_for_each_operand(name: str) -> None:
     assert NODES[name].operands == roles
 
 
-def test_a_backward_pass_in_the_graph_is_known_by_its_forward_one() -> None:
+def test_a_backward_node_is_known_by_its_forward_node() -> None:
     assert vocab.known("TanhBackward")
     assert not vocab.known("MineBackward")

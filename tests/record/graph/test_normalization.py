@@ -1,4 +1,4 @@
-"""Norms, torch's own and those written by hand."""
+"""Norms: torch's own and composed ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NORMS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @pytest.mark.parametrize("name", NORMS)
 @pytest.mark.parametrize("activation", [torch.relu, torch.tanh])
-def test_a_norm_is_met_and_looked_through(name: str, activation: Callable[[Tensor], Tensor]) -> None:
+def test_a_norm_is_found_and_looked_through(name: str, activation: Callable[[Tensor], Tensor]) -> None:
     body = read(between(lambda x: activation(NORMS[name](x))), X).layers["body"]
     assert (body.feeds, body.normed, body.activation) == ("norm", True, activation.__name__)
 
@@ -45,12 +45,12 @@ def test_a_norm_is_met_and_looked_through(name: str, activation: Callable[[Tenso
 @pytest.mark.parametrize(
     "norm", [nn.BatchNorm2d(4), nn.GroupNorm(2, 4), nn.InstanceNorm2d(4), nn.LayerNorm([4, 6, 6])], ids=str
 )
-def test_a_norm_module_behind_a_convolution(norm: nn.Module) -> None:
+def test_a_norm_module_after_a_convolution(norm: nn.Module) -> None:
     layers = read(nn.Sequential(nn.Conv2d(3, 4, 3), norm, nn.ReLU(), nn.Conv2d(4, 2, 1)), IMAGES).layers
     assert place(layers["0"]) == ("norm", "relu", True, False, False, False)
 
 
-def test_a_learned_gain_behind_a_norm_by_hand_is_a_layer_of_its_own() -> None:
+def test_the_learned_gain_of_a_composed_norm_is_a_separate_layer() -> None:
     net = Written(
         lambda net, x: net.head((rms_norm(net.body(x)) * net.gain).relu()),
         body=linear(), gain=parameter(6), head=linear(6, 2),

@@ -1,4 +1,4 @@
-"""Operations that use a weight: their fans, unit axis and groups, counted by brute force."""
+"""Operations that use a weight: fans, unit axis and groups, compared with brute-force counts."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def operation(model: nn.Module, x: Tensor) -> Operation:
 
 
 def counted(model: nn.Module, x: Tensor) -> tuple[int, int]:
-    """How many inputs meet in an output, and how many outputs an input goes to, away from the borders."""
+    """Return how many inputs an output depends on, and how many outputs an input affects, away from the borders."""
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(torch.ones_like(parameter) if parameter is model.weight else torch.zeros_like(parameter))
@@ -94,15 +94,15 @@ def counted(model: nn.Module, x: Tensor) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_fans_are_those_counted(name: str) -> None:
+def test_fans_equal_the_counts(name: str) -> None:
     build, shape = ALL[name]
     found = operation(build(), torch.randn(shape))
     assert (found.fan_in, found.fan_out) == counted(build(), torch.randn(shape))
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_scale_of_the_output_is_that_of_the_fan_in(name: str) -> None:
-    """rms(out) = rms(x) rms(w) sqrt(fan_in), for independent values and away from the borders."""
+def test_the_output_scale_follows_from_fan_in(name: str) -> None:
+    """rms(out) = rms(x) rms(w) sqrt(fan_in) for uncorrelated values, away from the borders."""
     build, shape = ALL[name]
     model, x = build(), torch.randn(64, *shape[1:])
     with torch.no_grad():
@@ -121,7 +121,7 @@ def test_the_scale_of_the_output_is_that_of_the_fan_in(name: str) -> None:
 
 
 def moved_features(model: nn.Module, x: Tensor, axis: int, unit: int) -> set[int]:
-    """The output features that change when one slice of the weight does."""
+    """Return the output features that change when one slice of the weight changes."""
     channels = 1 if isinstance(model, nn.modules.conv._ConvNd) or model.weight.ndim > 3 else -1
     with torch.no_grad():
         before = model(x)
@@ -131,7 +131,7 @@ def moved_features(model: nn.Module, x: Tensor, axis: int, unit: int) -> set[int
 
 
 @pytest.mark.parametrize("name", {**MATRICES, **CONVOLUTIONS, **TRANSPOSED})
-def test_a_slice_on_the_unit_axis_is_a_unit(name: str) -> None:
+def test_a_slice_along_the_unit_axis_is_a_unit(name: str) -> None:
     build, shape = ALL[name]
     model, x = build(), torch.rand(shape) + 0.5
     found = operation(model, x)
@@ -153,7 +153,7 @@ def test_a_matrix_in_an_einsum_has_its_unit_axis(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_where_several_axes_count_units_none_is_named(name: str) -> None:
+def test_there_is_no_unit_axis_if_several_axes_index_units(name: str) -> None:
     build, shape = HEADS[name]
     assert operation(build(), torch.randn(shape)).unit_axis is None
 
@@ -164,7 +164,7 @@ def test_groups(name: str, groups: int) -> None:
     assert operation(build(), torch.randn(shape)).groups == groups
 
 
-def test_experts_are_groups_that_read_inputs_of_their_own() -> None:
+def test_experts_are_groups_with_their_own_inputs() -> None:
     model = Function((3, 4, 7), lambda x, w, b: torch.bmm(x, w))
     found = operation(model, torch.randn(3, 5, 4))
     assert (found.kind, found.groups, found.fan_in, found.fan_out) == ("bmm", 3, 4, 7)
@@ -177,7 +177,7 @@ def test_the_bias_belongs_to_its_weight(name: str) -> None:
     assert operation(build(), torch.randn(shape)).bias == "bias"
 
 
-def test_the_weights_that_only_an_operation_of_their_own_reads() -> None:
+def test_weights_that_only_a_custom_operation_reads() -> None:
     embedding = nn.Embedding(9, 3)
     found = operation(embedding, torch.arange(5))
     assert (found.kind, found.fan_in, found.fan_out, found.unit_axis) == ("embedding", 1, 3, 0)
@@ -188,7 +188,7 @@ def test_the_weights_that_only_an_operation_of_their_own_reads() -> None:
     assert (operation_of(flow, "weight").kind, operation_of(flow, "weight").fan_in) == ("bilinear", 20)
 
 
-def test_a_fused_recurrent_layer_is_one_operation_a_direction() -> None:
+def test_a_fused_recurrent_layer_is_one_operation_per_direction() -> None:
     model = nn.LSTM(4, 6, num_layers=2, bidirectional=True, batch_first=True)
     flow = flow_behind(model, squares(model(torch.randn(2, 3, 4))))
     assert {(each.kind, each.weights[0], each.fan_in) for each in flow.operations.values()} == {
@@ -226,7 +226,7 @@ def test_a_weight_computed_from_parameters_is_one_operation(name: str) -> None:
     assert (found.kind, found.fan_in, found.fan_out, found.bias) == ("linear", 7, 7, "0.bias")
 
 
-def test_an_orthogonal_weight_that_is_made_of_a_product_is_one_operation() -> None:
+def test_an_orthogonal_weight_computed_as_a_product_is_one_operation() -> None:
     model = nn.Sequential(parametrizations.orthogonal(nn.Linear(4, 7)), nn.ReLU())
     (found,) = flow_behind(model, squares(model(torch.randn(3, 4, requires_grad=True)))).operations.values()
     assert found.weights == ("0.parametrizations.weight.original",)
@@ -251,7 +251,7 @@ def test_norms_and_learned_scales_are_operations_too() -> None:
     assert found["norm.weight",].bias == "norm.bias"
 
 
-def test_two_signals_multiplied_are_no_operation() -> None:
+def test_a_product_of_two_signals_is_not_an_operation() -> None:
     class Similar(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -266,7 +266,7 @@ def test_two_signals_multiplied_are_no_operation() -> None:
         assert sorted(weights) == [("key.weight",), ("query.weight",)]
 
 
-def test_half_precision_under_autocast_is_seen_through_the_cast() -> None:
+def test_half_precision_autocast_is_looked_through() -> None:
     model = nn.Linear(4, 7)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = operation(model, torch.randn(5, 4))

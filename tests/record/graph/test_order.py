@@ -1,4 +1,4 @@
-"""The nodes of an autograd graph in order, and what they are called."""
+"""The order and the names of the nodes of an autograd graph."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.record.graph.small_nets import Forked, leaf
 from tests.record.reading import graph_of
 
 
-def test_a_name_loses_what_torch_adds() -> None:
+def test_torchs_prefix_and_suffix_are_removed() -> None:
     assert base_name("AddmmBackward0") == "Addmm"
     assert base_name("torch::autograd::AccumulateGrad") == "AccumulateGrad"
     assert base_name("MaxPool2DWithIndicesBackward12") == "MaxPool2DWithIndices"
@@ -21,7 +21,7 @@ def test_a_name_loses_what_torch_adds() -> None:
 
 
 def naive(roots: list[Node]) -> dict[Node, list[tuple[Node | None, int]]]:
-    """Every node that the roots depend on, with its operands; recursively."""
+    """Return every node that the roots depend on, with its operands, recursively."""
     found: dict[Node, list[tuple[Node | None, int]]] = {}
 
     def visit(node: Node | None) -> None:
@@ -36,7 +36,7 @@ def naive(roots: list[Node]) -> dict[Node, list[tuple[Node | None, int]]]:
 
 
 @pytest.mark.parametrize("both", [True, False])
-def test_order_is_every_node_once_inputs_first_with_its_operands(both: bool) -> None:
+def test_the_order_has_every_node_once_inputs_first_with_its_operands(both: bool) -> None:
     outputs = Forked()(torch.randn(3, 4))
     roots = [output.grad_fn for output in outputs[: 2 if both else 1] if output.grad_fn is not None]
     wanted, found = naive(roots), order(roots)
@@ -48,7 +48,7 @@ def test_order_is_every_node_once_inputs_first_with_its_operands(both: bool) -> 
         assert found.names[index] == base_name(node.name())
 
 
-def test_a_graph_of_thousands_of_nodes_in_a_row_is_no_recursion() -> None:
+def test_a_chain_of_thousands_of_nodes_does_not_recurse() -> None:
     x = leaf(1)
     y = x
     for _ in range(20_000):
@@ -65,5 +65,5 @@ def in_place_on_a_view() -> Tensor:
 @pytest.mark.xfail(
     not hasattr(in_place_on_a_view().grad_fn, "_wrapped_node"), reason="torch before 2.14 does not tell what is inside"
 )
-def test_an_in_place_operation_on_a_view_goes_by_its_own_name() -> None:
+def test_an_in_place_operation_on_a_view_has_its_own_name() -> None:
     assert "Relu" in graph_of(nn.Module(), in_place_on_a_view()).names

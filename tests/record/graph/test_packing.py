@@ -1,4 +1,4 @@
-"""How many projections a matrix holds side by side, and the fan_out of one of them."""
+"""The number of packed projections in a matrix, and the fan_out of one of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def by_heads(packed: Tensor) -> Tensor:
-    """timm's way: [batch, length, 3, heads, features], then the three first."""
+    """Split as timm does: [batch, length, 3, heads, features], with the three moved to the front."""
     return packed.reshape(2, 3, 3, 2, 3).permute(2, 0, 3, 1, 4)
 
 
@@ -37,7 +37,7 @@ def merged(mixed: Tensor) -> Tensor:
 
 
 def turned(x: Tensor) -> Tensor:
-    """A rotation within each half: two halves that come together again."""
+    """Return a rotation within each half: two halves that are combined again."""
     one, other = x.chunk(2, -1)
     return torch.cat([one * 0.6 - other * 0.8, other * 0.6 + one * 0.8], -1)
 
@@ -79,7 +79,7 @@ ALONE: dict[str, tuple[int, Way]] = {
 
 class Split(Written):
     def normed(self) -> Tensor:
-        """A signal from elsewhere, normalized."""
+        """A normalized signal from elsewhere."""
         return F.layer_norm(cast(nn.Linear, self.other)(X), (6,))
 
 
@@ -93,7 +93,7 @@ def net(width: int, way: Way, *, bias: bool = True) -> Split:
 
 @pytest.mark.parametrize("name", PACKED)
 @pytest.mark.parametrize("bias", [True, False])
-def test_projections_side_by_side(name: str, bias: bool) -> None:
+def test_packed_projections(name: str, bias: bool) -> None:
     width, parts, way = PACKED[name]
     layer = read(net(width, way, bias=bias), X).layers["layer"]
     assert layer.weight is not None
@@ -109,8 +109,8 @@ def test_one_projection(name: str) -> None:
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["self", "cross"])
-def test_multihead_attention_holds_three(same: bool) -> None:
-    """Given other keys it cuts its matrix into three; the parameter is the same."""
+def test_multihead_attention_packs_three(same: bool) -> None:
+    """With other keys it splits its matrix into three; the parameter is the same."""
     model = Written(
         lambda net, x: net.attention(x, *[x if same else x * 2] * 2)[0],
         attention=nn.MultiheadAttention(6, 2, batch_first=True),
@@ -120,8 +120,8 @@ def test_multihead_attention_holds_three(same: bool) -> None:
     assert (weight.packed, weight.weight.fan_in, weight.weight.fan_out) == (3, 6, 6)
 
 
-def test_a_gated_convolution_holds_two() -> None:
-    """Groups that are dealt out whole keep their outputs: each input goes to one half alone."""
+def test_a_gated_convolution_packs_two() -> None:
+    """If whole groups are split off, each input affects only one half."""
 
     def forward(net: Any, x: Tensor) -> Tensor:
         one, other = net.conv(x).chunk(2, 1)
@@ -142,7 +142,7 @@ def test_the_gates_of_a_recurrent_layer(kind: Callable[..., nn.Module], gates: i
 
 
 @pytest.mark.parametrize(("kind", "gates"), [(nn.LSTMCell, 4), (nn.GRUCell, 3), (nn.RNNCell, 1)])
-def test_the_gates_of_a_cell_in_a_loop(kind: Callable[..., nn.Module], gates: int) -> None:
+def test_the_gates_of_an_unrolled_cell(kind: Callable[..., nn.Module], gates: int) -> None:
     def forward(net: Any, x: Tensor) -> Tensor:
         state: Any = None
         for step in x.unbind(1):

@@ -1,4 +1,4 @@
-"""Residual branches: how they come back to the trunk, and which layers end them."""
+"""Residual branches: how they are added to the trunk, and which layers end them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.record.graph.small_nets import (
 )
 from tests.record.reading import Written, read
 
-# Residual blocks: a stem, a branch of two layers, a head; and how the branch comes back.
+# Residual blocks with a stem, a branch of two layers and a head, and different ways to add the branch.
 JOINS: dict[str, Callable[[Any, Tensor, Tensor], Tensor]] = {
     "x + f": lambda net, x, f: x + f,
     "f + x": lambda net, x, f: f + x,
@@ -61,7 +61,7 @@ def test_a_raw_input_is_a_trunk_too() -> None:
     assert place(read(net, X).layers["last"]) == ("residual", None, False, True, True, False)
 
 
-def test_both_sides_of_a_projection_shortcut_can_be_gone_round() -> None:
+def test_both_sides_of_a_projection_shortcut_are_bypassable() -> None:
     def forward(net: Any, x: Tensor) -> Tensor:
         x = net.stem(x)
         return net.head((net.shortcut(x) + net.last(net.first(x).relu())).relu())
@@ -74,7 +74,7 @@ def test_both_sides_of_a_projection_shortcut_can_be_gone_round() -> None:
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["pre-norm", "post-norm"])
-def test_in_a_transformer_each_branch_ends_where_it_is_added(first: bool) -> None:
+def test_in_a_transformer_each_branch_ends_at_its_add(first: bool) -> None:
     layer = nn.TransformerEncoderLayer(6, 2, 12, dropout=0.1, batch_first=True, norm_first=first)
     net = nn.Sequential(nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), linear(6, 2))
     layers = read(net, SEQUENCES).layers
@@ -87,8 +87,8 @@ def test_in_a_transformer_each_branch_ends_where_it_is_added(first: bool) -> Non
 
 
 @pytest.mark.parametrize("gate", ["sigmoid", "softmax"])
-def test_what_opens_a_gate_ends_no_branch(gate: str) -> None:
-    """Squeeze and excitation, an expert's share: they weigh what the branch brings."""
+def test_layers_that_compute_a_gate_do_not_end_a_branch(gate: str) -> None:
+    """Squeeze-and-excitation and expert weights: they scale the branch's signal."""
 
     def forward(net: Any, x: Tensor) -> Tensor:
         x = net.stem(x)

@@ -1,4 +1,4 @@
-"""Parts of a signal: which part a node takes, and whether two of them share anything."""
+"""Parts of a signal: which part a node selects, and whether two parts overlap."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.record.reading import graph_of
 
 
 def graph(way: Callable[[Tensor], Tensor]) -> Graph:
-    """Of what is made of one signal of 2 x 6 elements."""
+    """Return the graph of a function of one signal of 2 x 6 elements."""
     return graph_of(nn.Module(), way(torch.randn(2, 6, requires_grad=True) * 2))
 
 
@@ -32,7 +32,7 @@ def graph(way: Callable[[Tensor], Tensor]) -> Graph:
         (lambda x: x.chunk(2, -1)[0], None),
     ],
 )
-def test_what_a_node_takes(way: Callable[[Tensor], Tensor], expected: tuple[int, int, int] | None) -> None:
+def test_the_selection_of_a_node(way: Callable[[Tensor], Tensor], expected: tuple[int, int, int] | None) -> None:
     found = graph(way)
     assert taken(found, len(found) - 1) == expected
 
@@ -48,7 +48,7 @@ def test_the_pieces_of_a_split() -> None:
 
 
 def siblings(one: Callable[[Tensor], Tensor], other: Callable[[Tensor], Tensor]) -> bool:
-    """Whether what the second reads is another part than what the first selects."""
+    """Return whether the second function selects another part than the first."""
     found = graph(lambda x: one(x).sum() + other(x).sum())
     first, second = (found.edges[at][0][0] for at, name in enumerate(found.names) if name == "Sum")
     return is_other_part(found, [Selection(first, 0)], second, *found.edges[second][0])
@@ -66,7 +66,7 @@ def siblings(one: Callable[[Tensor], Tensor], other: Callable[[Tensor], Tensor])
         (lambda x: x[:, :3], lambda x: x.relu(), False),
     ],
 )
-def test_parts_of_one_signal(
+def test_disjoint_parts_of_one_signal(
     one: Callable[[Tensor], Tensor], other: Callable[[Tensor], Tensor], expected: bool
 ) -> None:
     assert siblings(one, other) is expected

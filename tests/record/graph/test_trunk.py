@@ -1,4 +1,4 @@
-"""What reads the trunk or a norm, how many branches the trunk gets, whether norms lie on it."""
+"""What reads the trunk or a norm, the number of branches, and norms on the trunk."""
 
 from __future__ import annotations
 
@@ -66,8 +66,7 @@ def without_residual(b: Block, x: Tensor, memory: Tensor) -> Tensor:
     return b.mlp(b.attend(b.one(x)))
 
 
-# How a block is put together: branches of each, whether the trunk is normalized, what ends a branch, what reads
-# the trunk.
+# Block structure: branches per block, whether the trunk is normalized, what ends a branch, what reads the trunk.
 Way = Callable[[Block, Tensor, Tensor], Tensor]
 
 
@@ -95,12 +94,12 @@ def test_branches_of_a_transformer_block(name: str) -> None:
     assert {n.removeprefix("blocks.1.") for n, layer in inner.items() if layer.reads_trunk} == set(readers.split())
 
 
-def test_a_norm_behind_the_last_block_is_no_norm_on_the_trunk() -> None:
+def test_a_norm_after_the_last_block_is_not_on_the_trunk() -> None:
     model = Written(lambda net, x, memory: net.norm(net.body(x, memory)), body=network(pre_norm), norm=nn.LayerNorm(2))
     assert not flow(model, SEQUENCES, MEMORY)[0].trunk_normalized
 
 
-def test_a_conformer_normalizes_its_trunk_once_a_block() -> None:
+def test_a_conformer_normalizes_its_trunk_once_per_block() -> None:
     def block(b: Block, x: Tensor, memory: Tensor) -> Tensor:
         x = x + 0.5 * b.mlp(b.one(x))
         x = x + b.attend(b.two(x))
@@ -111,7 +110,7 @@ def test_a_conformer_normalizes_its_trunk_once_a_block() -> None:
     assert (found.branches, found.trunk_normalized) == (12, True)
 
 
-def test_branches_within_a_branch_are_not_those_of_the_trunk() -> None:
+def test_nested_branches_are_not_counted() -> None:
     def forward(net: Any, x: Tensor) -> Tensor:
         x = net.stem(x)
         y = net.one(x)

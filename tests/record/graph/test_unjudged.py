@@ -1,4 +1,4 @@
-"""Functions of each value behind a layer: an activation of the table, or reported; never taken for nothing."""
+"""An elementwise function after a layer is an activation of the table or reported, and never ignored."""
 
 from __future__ import annotations
 
@@ -81,18 +81,18 @@ def test_an_activation_without_a_certain_gain_is_reported(name: str) -> None:
         lambda x: x,
     ],
 )
-def test_known_functions_are_not(function: Function) -> None:
+def test_known_functions_are_not_reported(function: Function) -> None:
     assert recorded(Between(function)).not_measured == ()
 
 
-def test_nor_is_what_comes_before_the_first_layer() -> None:
+def test_functions_before_the_first_layer_are_not_reported() -> None:
     model = Between(F.relu, before=lambda x: torch.log1p(x.abs()))
     model.register_parameter("shift", nn.Parameter(torch.zeros(8)))
     model.before = lambda x: torch.log1p((x + model.shift).abs())
     assert recorded(model).not_measured == ()
 
 
-def test_nor_what_follows_the_last_layer() -> None:
+def test_functions_after_the_last_layer_are_not_reported() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -104,6 +104,6 @@ def test_nor_what_follows_the_last_layer() -> None:
     assert recorded(Net()).not_measured == ()
 
 
-def test_a_log_softmax_at_the_end_is_a_loss() -> None:
+def test_a_final_log_softmax_is_a_loss() -> None:
     model = nn.Sequential(nn.Linear(8, 8), nn.LogSoftmax(1))
     assert recorded(model).layers[0].activation is None

@@ -1,4 +1,4 @@
-"""A class as it is written, and the path that people are shown."""
+"""The definition of a class, and the path shown to users."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_class_is_found_by_its_qualified_name(kind: type) -> None:
     assert Path(__file__).read_text(encoding="utf-8").splitlines()[statement.lineno - 1].strip().startswith("class ")
 
 
-def test_a_class_without_a_file_is_not() -> None:
+def test_a_class_without_a_file_is_not_found() -> None:
     assert ClassSources().of(int) is None
     assert ClassSources().of(type("Made", (), {"__module__": "typed"})) is None
 
@@ -65,7 +65,7 @@ def test_a_definition_is_a_path_and_a_line() -> None:
     assert definition(len) is None
 
 
-def test_a_path_is_that_from_the_root_of_its_repository_or_the_current_folder(
+def test_a_path_is_relative_to_its_repository_or_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "repository" / ".git").mkdir(parents=True)
@@ -76,6 +76,6 @@ def test_a_path_is_that_from_the_root_of_its_repository_or_the_current_folder(
     assert relative(str(tmp_path / "there" / "c.py")) == (tmp_path / "there" / "c.py").as_posix()
 
 
-def test_a_name_that_is_no_text_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_undecodable_file_name_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert relative(str(tmp_path / "a\udcff.py")) == "a\\udcff.py"

@@ -1,4 +1,4 @@
-"""The layers of a network: what they are called, their weights and biases, the duplicates among their units."""
+"""The layers of a network: names, weights and biases, duplicate units."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def layers(model: nn.Module, *args: Any) -> dict[str, Layer]:
     return read(model, *args).layers
 
 
-def test_a_layer_is_called_by_its_module() -> None:
+def test_a_layer_has_the_name_of_its_module() -> None:
     model = nn.Sequential(nn.Linear(4, 3), nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2)))
     assert list(layers(model, X)) == ["0", "1.0", "1.1"]
 
 
-def test_where_a_module_has_several_matrices_by_its_parameters() -> None:
+def test_layers_of_a_module_with_several_matrices_have_parameter_names() -> None:
     lstm = Written(lambda net, x: net.cell(x)[0], cell=nn.LSTM(4, 3, batch_first=True))
     assert set(layers(lstm, X[None])) == {"cell.weight_ih_l0", "cell.weight_hh_l0"}
     free = Written(lambda net, x: x @ net.one @ net.two, one=parameter(4, 4), two=parameter(4, 2))
@@ -42,14 +42,14 @@ def test_where_a_module_has_several_matrices_by_its_parameters() -> None:
     assert list(layers(listed, X)) == ["all.0", "all.1"]
 
 
-def test_layers_come_in_the_order_in_which_the_signal_passes_them() -> None:
+def test_layers_are_in_forward_order() -> None:
     model = Written(lambda net, x: net.a(net.c(net.b(x))), a=nn.Linear(4, 4), b=nn.Linear(4, 4), c=nn.Linear(4, 4))
     found = read(model, X).recorder.layers
     assert [layer.name for layer in found] == ["b", "c", "a"]
     assert [layer.index for layer in found] == [0, 1, 2]
 
 
-def test_a_layer_that_takes_no_part_is_there_too() -> None:
+def test_an_unused_layer_is_included() -> None:
     model = Written(lambda net, x: net.used(x), used=nn.Linear(4, 2), spare=nn.Linear(4, 3))
     found = layers(model, X)
     assert (found["used"].called, found["used"].reaches_loss) == (True, True)
@@ -58,7 +58,7 @@ def test_a_layer_that_takes_no_part_is_there_too() -> None:
     assert (found["spare"].weight.fan_in, found["spare"].weight.fan_out) == (4, 3)
 
 
-def test_a_called_layer_whose_output_is_dropped_does_not_reach_the_loss() -> None:
+def test_a_called_layer_with_an_unused_output_does_not_reach_the_loss() -> None:
     def forward(net: Any, x: Tensor) -> Tensor:
         net.dropped(x)
         output: Tensor = net.used(x)
@@ -98,21 +98,21 @@ def test_the_bias_is_part_of_its_layer(bias: bool) -> None:
         assert named is None or named.name == f"{name}.bias"
 
 
-def test_a_bias_added_by_hand_is_part_of_its_layer() -> None:
+def test_a_separately_added_bias_is_part_of_its_layer() -> None:
     found = layers(Written(lambda net, x: x @ net.weight + net.offset, weight=parameter(4, 3), offset=parameter(3)), X)
     assert list(found) == ["weight"]
     assert found["weight"].bias is not None
     assert found["weight"].bias.name == "offset"
 
 
-def test_a_frozen_layer_is_there_and_reported_as_frozen() -> None:
+def test_a_frozen_layer_is_included_and_marked() -> None:
     model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
     model[0].weight.requires_grad_(False)
     found = layers(model, X)
     assert {name: layer.weight and layer.weight.trainable for name, layer in found.items()} == {"0": False, "1": True}
 
 
-def test_the_factors_of_a_weight_norm_are_one_layer_with_the_weight_as_used() -> None:
+def test_weight_norm_factors_are_one_layer_with_the_computed_weight() -> None:
     model = nn.Sequential(parametrizations.weight_norm(nn.Linear(4, 3)), nn.Linear(3, 2))
     with torch.no_grad():
         model[0].parametrizations.weight.original0.mul_(5)
@@ -124,7 +124,7 @@ def test_the_factors_of_a_weight_norm_are_one_layer_with_the_weight_as_used() ->
     assert (weight.fan_in, weight.fan_out) == (4, 3)
 
 
-def test_a_module_called_by_two_names_is_one_layer_tied() -> None:
+def test_a_module_with_two_names_is_one_tied_layer() -> None:
     shared = nn.Linear(4, 4)
     found = layers(nn.Sequential(shared, nn.ReLU(), shared), X)
     assert list(found) == ["0"]
@@ -158,7 +158,7 @@ def _linear(w: Tensor) -> nn.Module:
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_duplicates_and_zeros_among_the_units_are_found_whatever_the_way_of_writing(name: str) -> None:
+def test_duplicate_and_zero_units_are_found_for_every_way_of_writing(name: str) -> None:
     units = torch.randn(7, 4)
     units[3], units[5], units[6] = units[0], units[0], 0.0
     (layer,) = read(WRITTEN[name](units.clone()), X).recorder.layers
@@ -169,7 +169,7 @@ def test_duplicates_and_zeros_among_the_units_are_found_whatever_the_way_of_writ
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_alike_inputs_are_no_duplicate_units(name: str) -> None:
+def test_similar_inputs_are_not_duplicate_units(name: str) -> None:
     units = torch.randn(7, 4)
     units[:, 1] = units[:, 0]
     (layer,) = read(WRITTEN[name](units), X).recorder.layers
@@ -178,7 +178,7 @@ def test_alike_inputs_are_no_duplicate_units(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_repeated_gradients_are_found_whatever_the_way_of_writing(name: str) -> None:
+def test_repeated_gradients_are_found_for_every_way_of_writing(name: str) -> None:
     units = torch.randn(7, 4)
     units[3] = units[0]
     reading = read(WRITTEN[name](units), X)
@@ -186,7 +186,7 @@ def test_repeated_gradients_are_found_whatever_the_way_of_writing(name: str) -> 
     assert measured.gradient_duplicates == pytest.approx(1 / 7)
 
 
-def test_units_with_other_biases_are_no_duplicates() -> None:
+def test_units_with_different_biases_are_not_duplicates() -> None:
     model = nn.Linear(4, 3)
     nn.init.ones_(model.weight)
     (layer,) = read(model, X).recorder.layers
@@ -199,7 +199,7 @@ def test_units_with_other_biases_are_no_duplicates() -> None:
 
 
 @pytest.mark.parametrize(("groups", "share"), [(1, 3 / 4), (2, 2 / 4), (4, 0.0)])
-def test_units_of_other_groups_are_no_duplicates(groups: int, share: float) -> None:
+def test_units_of_different_groups_are_not_duplicates(groups: int, share: float) -> None:
     model = nn.Conv2d(4, 4, 3, groups=groups, bias=False)
     nn.init.constant_(model.weight, 0.1)
     (layer,) = read(model, torch.randn(2, 4, 6, 6)).recorder.layers
@@ -207,7 +207,7 @@ def test_units_of_other_groups_are_no_duplicates(groups: int, share: float) -> N
     assert (layer.groups, layer.weight.duplicate_rows) == (groups, share)
 
 
-def test_experts_that_are_alike_are_no_duplicate_units() -> None:
+def test_identical_experts_are_not_duplicate_units() -> None:
     alike = nn.Parameter(torch.randn(4, 7).expand(3, 4, 7).clone())
     model = Written(lambda net, x: torch.bmm(x, net.experts), experts=alike)
     (layer,) = read(model, torch.randn(3, 5, 4)).recorder.layers
@@ -215,7 +215,7 @@ def test_experts_that_are_alike_are_no_duplicate_units() -> None:
     assert layer.weight.duplicate_rows == 0
 
 
-def test_tokens_alike_are_reported_of_an_embedding() -> None:
+def test_identical_tokens_are_reported_for_an_embedding() -> None:
     model = nn.Embedding(6, 4)
     with torch.no_grad():
         model.weight[3] = model.weight[1]
@@ -224,7 +224,7 @@ def test_tokens_alike_are_reported_of_an_embedding() -> None:
     assert layer.weight.duplicate_rows == pytest.approx(1 / 6)
 
 
-def test_a_lone_vector_or_scalar_is_a_scale_where_it_multiplies_and_no_layer_where_it_is_added() -> None:
+def test_a_vector_or_scalar_is_a_scale_if_it_multiplies_and_no_layer_if_it_is_added() -> None:
     model = Written(
         lambda net, x: net.body(x) * net.gain * net.factor + net.token,
         body=nn.Linear(4, 3), gain=parameter(3), factor=parameter(), token=parameter(3),

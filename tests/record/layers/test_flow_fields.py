@@ -1,4 +1,4 @@
-"""The fields of a layer that the flow shows."""
+"""The fields of a layer that come from the flow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ X = torch.randn(2, 3, 6)
 
 
 def fields(way: Callable[[Any, Tensor], Tensor], of: str = "body") -> dict[str, object]:
-    """Those of one layer of a net."""
+    """Return the fields of one layer of a network."""
     linear = {name: nn.Linear(6, 6) for name in ("body", "other", "head")}
     model = Written(lambda net, x: net.head(way(net, x)), **linear, norm=nn.LayerNorm(6))
     flow = flow_behind(model, model(X))
@@ -25,7 +25,7 @@ def fields(way: Callable[[Any, Tensor], Tensor], of: str = "body") -> dict[str, 
     return {**place_in_flow(flow, nodes), **ways_to_loss(flow, nodes)}
 
 
-def test_without_a_flow_or_a_place_in_it_nothing_is_known() -> None:
+def test_nothing_is_known_without_a_flow_or_a_node_in_it() -> None:
     model = nn.Linear(6, 6)
     for flow in (None, flow_behind(model, model(X))):
         assert place_in_flow(flow, []) == ways_to_loss(flow, []) == {}
@@ -42,14 +42,14 @@ def test_without_a_flow_or_a_place_in_it_nothing_is_known() -> None:
         (lambda net, x: net.body(x) * net.other(x).sigmoid(), "gate", None, False),
     ],
 )
-def test_the_most_telling_of_what_an_output_meets(
+def test_the_most_informative_target_is_used(
     way: Callable[[Any, Tensor], Tensor], feeds: str, activation: str | None, normed: bool
 ) -> None:
     found = fields(way)
     assert (found["feeds"], found["activation"], found["normed"]) == (feeds, activation, normed)
 
 
-def test_a_trunk_that_norms_read_is_not_normed_itself() -> None:
+def test_a_trunk_read_by_norms_is_not_normed() -> None:
     assert fields(lambda net, x: (lambda y: y + net.other(net.norm(y)))(net.body(x)))["normed"] is False
 
 
@@ -64,7 +64,7 @@ def test_only_the_last_layer_is_a_head() -> None:
     assert fields(lambda net, x: net.body(x).relu())["head"] is False
 
 
-def test_a_key_reaches_the_loss_through_scores_alone() -> None:
+def test_a_key_reaches_the_loss_only_through_scores() -> None:
     def attend(net: Any, x: Tensor) -> Tensor:
         return F.scaled_dot_product_attention(x, net.body(x), net.other(x))
 
@@ -73,7 +73,7 @@ def test_a_key_reaches_the_loss_through_scores_alone() -> None:
     assert fields(attend)["exempt_zero_gradient"] is False
 
 
-def test_over_one_key_it_has_no_gradient() -> None:
+def test_a_key_has_no_gradient_if_there_is_only_one() -> None:
     def attend(net: Any, x: Tensor) -> Tensor:
         return F.scaled_dot_product_attention(x, net.body(x[:, :1]), net.other(x[:, :1]))
 

@@ -1,4 +1,4 @@
-"""The layers as they are known so far."""
+"""The layers of one model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def found(model: nn.Module, *, flow: bool = True, called: tuple[str, ...] = ("0"
     return own
 
 
-def test_before_the_first_step_no_layer_is_known() -> None:
+def test_no_layer_is_known_before_the_first_step() -> None:
     assert Inventory(net(), Failures()).layers == ()
 
 
@@ -37,7 +37,7 @@ def test_layers_are_found_with_and_without_a_graph(flow: bool) -> None:
     assert [layer.feeds for layer in layers] == (["activation", "loss"] if flow else ["unknown", "unknown"])
 
 
-def test_where_the_flow_cannot_be_read_the_weights_are_described(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_described_if_the_flow_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     real = inventory.layers_of
 
     def broken(naming: object, flow: object, called: object) -> object:
@@ -61,13 +61,13 @@ class Lines(nn.Module):
         return y
 
 
-def test_layers_have_the_line_that_makes_them() -> None:
+def test_layers_have_the_line_that_creates_them() -> None:
     (layer,) = found(Lines(), called=("fc",)).layers
     assert layer.source is not None
     assert "test_inventory.py:" in layer.source
 
 
-def test_layers_that_are_known_already_stay() -> None:
+def test_known_layers_are_kept() -> None:
     own = found(net())
     before = own.layers
     own.describe(before)
@@ -82,7 +82,7 @@ def test_a_layer_whose_weight_has_a_gradient_reaches_the_loss() -> None:
     assert [what for what in own._failures if what == "0"] == ["0"]
 
 
-def test_what_was_written_to_a_weight_that_is_made_anew_is_known() -> None:
+def test_writes_to_a_recomputed_weight_are_found() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch advises its parametrization
         model = nn.utils.weight_norm(nn.Linear(40, 30))

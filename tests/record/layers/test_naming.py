@@ -1,4 +1,4 @@
-"""Which layer a parameter or an operation belongs to, and the place that it has."""
+"""The layer of a parameter or an operation, and its place."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_lazy_parameter_has_no_dimensions_yet() -> None:
 
 
 class Block(nn.Module):
-    """One matrix in a module of its own, two in another, and one that is tied."""
+    """One matrix in a module, two in another, and a tied one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Block(nn.Module):
         self.fc.bias.requires_grad_(False)
 
 
-def test_a_layer_is_its_module_or_its_parameter_where_there_are_several_matrices() -> None:
+def test_a_layer_is_its_module_or_its_parameter_if_there_are_several_matrices() -> None:
     naming = Naming(nn.Sequential(Block()))
     assert naming.layer("0.fc.weight") == naming.layer("0.fc.bias") == "0.fc"
     assert naming.layer("0.cell.weight_ih") == "0.cell.weight_ih"
@@ -91,7 +91,7 @@ def test_vectors_beside_another_weight_are_layers_of_their_own() -> None:
         ("head.weight", "head.weight"),
     ],
 )
-def test_a_place_has_neither_numbers_nor_containers_of_one_module(parameter: str, place: str) -> None:
+def test_a_place_has_neither_numbers_nor_single_module_containers(parameter: str, place: str) -> None:
     model = nn.Module()
     inner = nn.ModuleDict({"fc1": nn.Linear(2, 2), "out": nn.Linear(2, 2)})
     model.blocks = nn.ModuleList([nn.ModuleDict({"body": inner}), nn.ModuleDict(dict(inner.items()))])
@@ -110,7 +110,7 @@ def test_a_parametrized_weight_has_the_place_of_a_plain_one() -> None:
 
 
 def layers(model: nn.Module, *args: Any) -> dict[str, str]:
-    """The layer of each operation, by the operation's node."""
+    """Return the layer of each operation by node."""
     flow = flow_behind(model, model(*args))
     return {flow.graph.names[node]: layer for node, layer in Naming(model).layers(flow).items()}
 
@@ -121,7 +121,7 @@ def test_a_tied_weight_is_a_layer_for_each_use() -> None:
     assert set(layers(net, torch.arange(4)).values()) == {"block.embedding", "block.fc", "block.head"}
 
 
-def test_a_use_without_a_module_of_its_own_has_both_words() -> None:
+def test_a_use_without_a_module_has_name_and_kind() -> None:
     def forward(net: Any, x: Tensor) -> Tensor:
         return F.linear(net.embedding(x).relu(), net.embedding.weight)
 
@@ -129,7 +129,7 @@ def test_a_use_without_a_module_of_its_own_has_both_words() -> None:
     assert set(found.values()) == {"embedding", "embedding (as linear)"}
 
 
-def test_of_the_factors_of_a_weight_the_larger_one_is_the_weight() -> None:
+def test_the_larger_factor_is_the_weight() -> None:
     model = nn.utils.parametrizations.weight_norm(nn.Linear(3, 4))
     flow = flow_behind(model, model(torch.randn(2, 3)))
     naming = Naming(model)

@@ -1,4 +1,4 @@
-"""What is written to a weight that every call makes anew."""
+"""Writes to a weight that every call recomputes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from inithealth.record.layers.overwritten_weights import lost_writes
 
 def normed() -> nn.Module:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch advises its parametrization, which keeps no such trace
+        warnings.simplefilter("ignore", FutureWarning)  # torch recommends its parametrization, which stores no tensor
         return nn.utils.weight_norm(nn.Conv1d(4, 6, 3))
 
 
-def test_what_was_written_behind_a_weight_norm_is_found_until_the_first_call() -> None:
+def test_writes_after_weight_norm_are_found_until_the_first_call() -> None:
     model = nn.Sequential(normed(), nn.ReLU(), normed())
     model[2].weight.data.normal_(0.0, 0.01)
     written = float(model[2].weight.detach().std())
@@ -28,7 +28,7 @@ def test_what_was_written_behind_a_weight_norm_is_found_until_the_first_call() -
     assert lost_writes(model, dict(model.named_parameters())) == {}
 
 
-def test_untouched_and_plain_layers_lose_nothing() -> None:
+def test_unchanged_and_plain_layers_have_no_lost_writes() -> None:
     model = nn.Sequential(normed(), nn.Conv1d(6, 6, 3))
     model[1].weight.data.normal_(0.0, 0.01)
     assert lost_writes(model, dict(model.named_parameters())) == {}

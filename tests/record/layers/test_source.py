@@ -1,4 +1,4 @@
-"""The line that builds each layer: in its parent's class, else the container's, else the class's."""
+"""The line that creates each layer: in its parent's class, its container's, or the class itself."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def of(model: nn.Module, *names: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_each_layer_is_found_where_it_is_written(newline: str, repository: Path) -> None:
+def test_the_line_of_each_layer(newline: str, repository: Path) -> None:
     module = loaded(repository / "pack" / f"written{len(newline)}.py", CODE.replace("\n", newline))
     wanted = {
         name: f"pack/written{len(newline)}.py:{number}"
@@ -181,7 +181,7 @@ def test_each_layer_is_found_where_it_is_written(newline: str, repository: Path)
     assert of(module.Net(), *wanted) == wanted
 
 
-def test_what_no_line_names_is_found_by_its_class(repository: Path) -> None:
+def test_a_layer_without_an_assignment_has_the_line_of_its_class(repository: Path) -> None:
     module = loaded(repository / "classes.py")
     line = next(number for number, text in enumerate(CODE.splitlines(), 1) if text.startswith("@decorated"))
     assert of(module.Net(), "made1")["made1"] in (f"classes.py:{line}", f"classes.py:{line + 1}")
@@ -208,7 +208,7 @@ def test_a_class_without_a_source_has_no_line(make: str, repository: Path) -> No
     assert of(model, "plain", "net.0") == {}
 
 
-def test_outside_a_repository_the_path_is_that_from_the_current_folder(
+def test_outside_a_repository_the_path_is_relative_to_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inside, outside = loaded(tmp_path / "here" / "near.py").Net(), loaded(tmp_path / "there" / "far.py").Net()
@@ -229,7 +229,7 @@ class Deep(nn.Module):
         self.body = nn.ModuleList(nn.Linear(1, 1) for _ in range(layers))
 
 
-def test_many_layers_read_their_class_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_class_of_many_layers_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from inithealth.record.layers import source
 
     read: list[str] = []
@@ -254,11 +254,11 @@ def test_long_containers_are_read_once(repository: Path) -> None:
     model = loaded(repository / "long.py", "\n".join(lines)).Long()
     started = time.process_time()
     found = of(model, *(f"body.{number}" for number in range(1000)))
-    assert time.process_time() - started < 0.5  # 0.02 s; 1 s where each element walks the container
+    assert time.process_time() - started < 0.5  # 0.02 s; 1 s if each element traverses the container
     assert found["body.999"] == f"long.py:{len(lines) - 1}"
 
 
-def test_base_classes_are_read_only_for_what_the_class_does_not_assign(
+def test_base_classes_are_read_only_if_the_class_does_not_assign_the_layer(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from inithealth.record.layers import source
@@ -280,7 +280,7 @@ def test_base_classes_are_read_only_for_what_the_class_does_not_assign(
     assert of(model, "plain")["plain"].startswith("written_base.py:")
 
 
-def test_a_lightning_module_is_the_class_pointed_at(repository: Path) -> None:
+def test_the_line_is_in_the_lightning_modules_class(repository: Path) -> None:
     code = "import pytorch_lightning as pl\nfrom torch import nn\n\n\nclass Lit(pl.LightningModule):\n"
     code += "    def __init__(self):\n        super().__init__()\n        self.fc = nn.Linear(2, 2)\n"
     code += "        for name in ['looped']:\n            setattr(self, name, nn.Linear(2, 2))\n"
@@ -308,7 +308,7 @@ def test_each_parameter_that_is_a_layer_has_its_own_line(repository: Path) -> No
     assert not failures
 
 
-def test_findings_carry_it() -> None:
+def test_findings_have_the_line() -> None:
     import inithealth
 
     class Faulty(nn.Module):

@@ -1,4 +1,4 @@
-"""Names as users know them."""
+"""Names without wrapper prefixes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch.nn.utils import parametrizations
 
 from inithealth.record.layers.wrapper_prefixes import owner, parameter_names, strip, tied_names, unwrapped
 
-# Torch's compiler uses what torch deprecates.
+# Torch's compiler uses deprecated functions of torch.
 compiles = pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated")
 
 
-def test_wrapper_prefixes_are_no_part_of_a_name() -> None:
+def test_wrapper_prefixes_are_removed() -> None:
     assert strip("_orig_mod.layers.0.weight") == "layers.0.weight"
     assert strip("layers._checkpoint_wrapped_module.0._fsdp_wrapped_module.weight") == "layers.0.weight"
     assert strip("_orig_mod") == ""
@@ -22,27 +22,27 @@ def test_wrapper_prefixes_are_no_part_of_a_name() -> None:
 
 
 @compiles
-def test_the_users_model_is_found_inside_any_wrappers() -> None:
+def test_the_users_model_is_found_in_any_wrapper() -> None:
     model = nn.Sequential(nn.Linear(2, 2))
     assert unwrapped(model) is model
     assert unwrapped(torch.compile(model)) is model
     assert unwrapped(DataParallel(torch.compile(model))) is model
 
 
-def test_a_model_that_calls_a_part_of_it_module_is_not_unwrapped() -> None:
+def test_a_model_with_a_submodule_called_module_is_not_unwrapped() -> None:
     model = nn.Module()
     model.module = nn.Linear(2, 2)
     assert unwrapped(model) is model
 
 
 @compiles
-def test_a_compiled_part_keeps_its_name() -> None:
+def test_a_compiled_submodule_keeps_its_name() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     model[1] = torch.compile(model[1])
     assert set(parameter_names(model).values()) == {"0.weight", "0.bias", "1.weight", "1.bias"}
 
 
-def test_a_tied_parameter_goes_by_its_first_name() -> None:
+def test_a_tied_parameter_has_its_first_name() -> None:
     model = nn.Module()
     model.embedding, model.body, model.head = nn.Embedding(5, 3), nn.Linear(3, 3), nn.Linear(3, 5, bias=False)
     model.head.weight = model.embedding.weight
@@ -59,7 +59,7 @@ def test_a_shared_module_ties_all_its_parameters() -> None:
     assert tied_names(nn.Linear(2, 2)) == {}
 
 
-def test_a_parameter_is_owned_by_its_module_or_by_itself_where_that_names_no_layer() -> None:
+def test_a_parameter_belongs_to_its_module_or_to_itself_if_that_is_no_layer() -> None:
     model = nn.Module()
     model.body = nn.Linear(2, 2)
     model.free = nn.Parameter(torch.ones(2, 2))
@@ -76,7 +76,7 @@ def test_a_parameter_is_owned_by_its_module_or_by_itself_where_that_names_no_lay
     }
 
 
-def test_a_parametrization_belongs_to_the_layer_that_it_shapes() -> None:
+def test_a_parametrization_belongs_to_the_layer_it_modifies() -> None:
     model = nn.Sequential(parametrizations.weight_norm(nn.Linear(2, 2)))
     modules = dict(model.named_modules())
     assert {owner(name, modules) for name, _ in model.named_parameters()} == {"0"}

@@ -1,4 +1,4 @@
-"""Layers inside compiled code: measured by hooks that are compiled with them, which cost no graph break."""
+"""Layers in compiled code, measured by hooks that are compiled with them, without graph breaks."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ import inithealth
 from inithealth import InitHealth, Monitor, Settings
 from inithealth.record.live.compiled_hooks import CompiledTap
 
-# Torch's compiler uses what torch deprecates, and asks for gradients that are not kept.
+# Torch's compiler uses deprecated functions, and reads gradients that are not kept.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated"),
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
 ]
-ROWS = 12  # so few that no output is larger than a sample
+ROWS = 12  # so few that every output fits in a sample
 INPUTS, TARGETS = torch.randn(ROWS, 8, generator=torch.Generator().manual_seed(1)), torch.arange(ROWS) % 4
 
 
@@ -104,7 +104,7 @@ def outputs(monitor: Monitor, step: int) -> dict[str, float]:
 
 
 @WAYS
-def test_each_layers_output_is_that_of_the_eager_twin(way: Callable[[Net], nn.Module]) -> None:
+def test_each_layers_output_equals_that_of_the_eager_model(way: Callable[[Net], nn.Module]) -> None:
     compiled, plain = train(way(Net())), train(Net())
     assert outputs(compiled, 0).keys() == outputs(plain, 0).keys()
     for step in range(3):
@@ -112,7 +112,7 @@ def test_each_layers_output_is_that_of_the_eager_twin(way: Callable[[Net], nn.Mo
 
 
 @WAYS
-def test_no_graph_breaks_and_none_is_compiled_twice(way: Callable[[Net], nn.Module]) -> None:
+def test_there_are_no_graph_breaks_and_no_recompilations(way: Callable[[Net], nn.Module]) -> None:
     train(way(Net()), steps=12)
     assert not counters["graph_break"]
     assert counters["stats"]["unique_graphs"] == 1
@@ -126,7 +126,7 @@ def step(model: nn.Module, monitor: Monitor) -> None:
 
 
 @pytest.mark.slow
-def test_the_hooks_stay_on_unwatched_steps_and_go_once_none_is_to_come() -> None:
+def test_hooks_stay_on_unwatched_steps_and_are_removed_at_the_end() -> None:
     net = Net()
     model = whole(net)
     with inithealth.watch(model, settings=Settings(schedule=4, until=4)) as monitor:
@@ -137,12 +137,12 @@ def test_the_hooks_stay_on_unwatched_steps_and_go_once_none_is_to_come() -> None
         assert not any(module._forward_hooks for module in net.modules())
         for _ in range(3):
             step(model, monitor)
-        assert counters["stats"]["unique_graphs"] == 2  # once more, without them
+        assert counters["stats"]["unique_graphs"] == 2  # one more, without them
     assert [len(outputs(monitor, place)) for place in (0, 1)] == [32, 32]
 
 
 @pytest.mark.slow
-def test_they_are_there_before_the_first_call_of_a_run_that_goes_on() -> None:
+def test_hooks_are_attached_before_the_first_call_of_a_resumed_run() -> None:
     model = whole(Net())
     with Monitor(model, steps_taken=6, settings=Settings(schedule=4)) as monitor:
         for _ in range(4):
@@ -152,29 +152,29 @@ def test_they_are_there_before_the_first_call_of_a_run_that_goes_on() -> None:
 
 
 @pytest.mark.slow
-def test_checkpoints_inside() -> None:
+def test_checkpoints_in_compiled_code() -> None:
     compiled, plain = train(whole(Net(checkpointed=True))), train(Net())
     assert outputs(compiled, 2) == pytest.approx(outputs(plain, 2), rel=1e-5)
 
 
 @pytest.mark.slow
-def test_batches_of_another_size() -> None:
+def test_batches_of_different_sizes() -> None:
     def size(step: int) -> int:
         return ROWS - step
 
     compiled = train(torch.compile(Net(), backend="aot_eager"), steps=4, batch=size)  # type: ignore[arg-type]
     plain = train(Net(), steps=4, batch=size)
     assert outputs(compiled, 3) == pytest.approx(outputs(plain, 3), rel=1e-5)
-    assert counters["stats"]["unique_graphs"] <= 2  # of one size, then of any
+    assert counters["stats"]["unique_graphs"] <= 2  # one for the first size, one for any size
 
 
-def test_what_a_compiled_layer_does_not_show_is_said() -> None:
+def test_missing_measurements_of_compiled_layers_are_reported() -> None:
     shown = train(whole(Net())).report.not_measured
     assert any("gradient at its output" in line and "32 such layers" in line for line in shown)
     assert any("inithealth.check(model, batch)" in line for line in shown)
 
 
-def test_a_model_that_was_compiled_before_is_said_to_show_only_its_weights() -> None:
+def test_a_model_compiled_before_is_reported_as_only_having_weights() -> None:
     net = whole(Net())
     net(INPUTS).sum().backward()
     report = train(net).report
@@ -182,7 +182,7 @@ def test_a_model_that_was_compiled_before_is_said_to_show_only_its_weights() -> 
     assert "IH409" in {finding.code for finding in report.findings}
 
 
-def test_an_exploding_output_is_found_there() -> None:
+def test_an_exploding_output_is_found() -> None:
     net = Net()
     nn.init.normal_(net.stem.weight, std=100.0)
     report = train(whole(net)).report
@@ -206,7 +206,7 @@ class Lit(pytorch_lightning.LightningModule):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("outer", [False, True], ids=["its net", "the module"])
-def test_under_lightning_a_validation_first_is_no_harm(outer: bool) -> None:
+def test_a_validation_before_the_training_does_no_harm_in_lightning(outer: bool) -> None:
     lit = Lit()
     if outer:
         model: Any = torch.compile(lit, backend="aot_eager")
@@ -231,7 +231,7 @@ def test_under_lightning_a_validation_first_is_no_harm(outer: bool) -> None:
 
 
 @pytest.mark.parametrize("shape", [(4, 8), (1,), (64, 100), (3, 5000)])
-def test_a_tap_keeps_what_an_output_holds(shape: tuple[int, ...]) -> None:
+def test_a_tap_copies_the_output(shape: tuple[int, ...]) -> None:
     tap = CompiledTap(torch.zeros(1), most=1024)
     output = torch.randn(shape, generator=torch.Generator().manual_seed(2)) + 1
     tap(nn.Identity(), (), output.to(torch.bfloat16))
@@ -244,13 +244,13 @@ def test_a_tap_keeps_what_an_output_holds(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("output", [None, "text", (), torch.arange(3), torch.empty(0), {"a": torch.ones(2)}])
-def test_a_tap_leaves_alone_what_it_can_t_read(output: Any) -> None:
+def test_a_tap_ignores_unreadable_outputs(output: Any) -> None:
     tap = CompiledTap(torch.zeros(1), most=8)
     assert tap(nn.Identity(), (), output) is None
     assert int(tap.numel) == 0
 
 
-def test_sampled_places_are_not_in_step_with_the_features() -> None:
+def test_sampled_positions_are_not_aligned_with_the_features() -> None:
     tap = CompiledTap(torch.zeros(1), most=1024)
     tap(nn.Identity(), (), torch.arange(64.0).repeat(1024))
     assert float(tap.values.mean()) == pytest.approx(31.5, abs=1.0)
@@ -260,7 +260,7 @@ def test_sampled_places_are_not_in_step_with_the_features() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_machine_code_trains_to_the_same_bits(precision: torch.dtype) -> None:
+def test_compiled_training_is_bit_identical(precision: torch.dtype) -> None:
     def weights(*, watched: bool) -> list[Tensor]:
         torch._dynamo.reset()
         net = Net()

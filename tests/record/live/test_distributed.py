@@ -1,4 +1,4 @@
-"""One sum a step makes the numbers of all processes those of the whole batch."""
+"""One sum per step combines the statistics of all processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def step(values: Tensor, loss: float, norm: float) -> Step:
 
 @pytest.fixture
 def sums(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
-    """What the other process has put into the sum, for the next call."""
+    """Provide the other process's part of the sum for the next call."""
     others: list[Tensor] = []
     monkeypatch.setattr(distributed.dist, "is_initialized", lambda: True)
     monkeypatch.setattr(distributed.dist, "get_world_size", lambda: 2)
@@ -49,7 +49,7 @@ def pair(sums: list[Tensor], mine: Step | None, other: Step | None, sharded: tup
     return both.joined(mine, norms[0], {"fc": "fc.weight"})
 
 
-def test_uneven_parts_make_the_moments_of_the_whole(sums: list[Tensor]) -> None:
+def test_moments_of_uneven_parts_are_those_of_the_whole(sums: list[Tensor]) -> None:
     one, two = torch.randn(48, dtype=torch.float64), torch.zeros(16, dtype=torch.float64)
     whole = pair(sums, step(one, 1.0, 3.0), step(two, 2.0, 4.0))
     assert whole is not None
@@ -60,17 +60,17 @@ def test_uneven_parts_make_the_moments_of_the_whole(sums: list[Tensor]) -> None:
     assert whole.loss == 1.5
     assert whole.layers[0].gradient is not None
     assert whole.layers[0].gradient.rms == pytest.approx(expected.rms / 2, rel=1e-12)
-    assert whole.layers[0].weight_gradient == 3.0  # averaged already: each process holds the whole
+    assert whole.layers[0].weight_gradient == 3.0  # already averaged: each process has the whole gradient
 
 
-def test_the_norm_of_a_sharded_gradient_is_that_of_its_parts(sums: list[Tensor]) -> None:
+def test_the_norm_of_a_sharded_gradient_combines_its_shards(sums: list[Tensor]) -> None:
     values = torch.ones(4, dtype=torch.float64)
     whole = pair(sums, step(values, 1.0, 3.0), step(values, 1.0, 4.0), sharded=("fc.weight",))
     assert whole is not None
     assert whole.layers[0].weight_gradient == whole.global_gradient_norm == 5.0
 
 
-def test_a_process_that_measured_nothing_takes_part_all_the_same(sums: list[Tensor]) -> None:
+def test_a_process_without_measurements_takes_part(sums: list[Tensor]) -> None:
     values = torch.ones(4, dtype=torch.float64)
     whole = pair(sums, step(values, 1.0, 3.0), None)
     assert whole is not None
@@ -79,7 +79,7 @@ def test_a_process_that_measured_nothing_takes_part_all_the_same(sums: list[Tens
     assert sums == []  # it has called the sum
 
 
-def test_a_process_that_watches_alone_waits_for_nobody(sums: list[Tensor]) -> None:
+def test_a_process_that_watches_alone_does_not_wait(sums: list[Tensor]) -> None:
     alone = Ranks(together=False, layers=["fc"], device=CPU)
     mine = step(torch.ones(4), 1.0, 3.0)
     sums.append(torch.full((1,), math.nan))
@@ -88,12 +88,12 @@ def test_a_process_that_watches_alone_waits_for_nobody(sums: list[Tensor]) -> No
     assert alone.bytes == 0
 
 
-def test_what_a_sum_moves_grows_with_the_layers_and_not_with_the_processes(sums: list[Tensor]) -> None:
+def test_the_size_of_a_sum_depends_on_the_layers_not_the_processes(sums: list[Tensor]) -> None:
     large = Ranks(together=True, layers=[f"layer{number}" for number in range(10_000)], device=CPU)
-    assert large.bytes == 8 * (2 + 18 * 10_000)  # 1.4 MB a watched step
+    assert large.bytes == 8 * (2 + 18 * 10_000)  # 1.4 MB per watched step
 
 
-def test_numbers_beyond_a_floats_square_do_not_keep_the_others_waiting(sums: list[Tensor]) -> None:
+def test_numbers_whose_squares_overflow_do_not_block_the_others(sums: list[Tensor]) -> None:
     values = torch.ones(4, dtype=torch.float64)
     whole = pair(sums, step(values, 1.0, 1e200), step(values, 1.0, 4.0), sharded=("fc.weight",))
     assert whole is not None

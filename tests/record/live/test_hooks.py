@@ -1,4 +1,4 @@
-"""Hooks see what modules put out, and take nothing from the training."""
+"""Hooks measure the outputs of modules without changing the training."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_inputs_outputs_and_gradients_of_modules_with_a_weight() -> None:
 
 
 @pytest.mark.parametrize(("exact", "first", "expected"), [(True, False, 1), (False, True, 1), (False, False, 0)])
-def test_inputs_are_measured_exactly_or_at_first(exact: bool, first: bool, expected: int) -> None:
+def test_inputs_are_measured_if_exact_or_in_the_first_step(exact: bool, first: bool, expected: int) -> None:
     model = nn.Linear(4, 3)
     hooks = hooked(model, exact=exact, first=first)
     model(X)
     assert len([kind for kind, _ in signals(hooks) if kind == "input"]) == expected
 
 
-def test_what_is_measured_once_is_measured_at_first() -> None:
+def test_values_measured_once_are_measured_in_the_first_step() -> None:
     model = nn.Linear(4, 3)
     first, later = hooked(model), hooked(model, first=False)
     model(X)
@@ -63,7 +63,7 @@ def test_what_is_measured_once_is_measured_at_first() -> None:
     assert later.buffer.output_rank == {}
 
 
-def test_a_paused_or_detached_hook_sees_nothing() -> None:
+def test_a_paused_or_detached_hook_measures_nothing() -> None:
     model = nn.Linear(4, 3)
     hooks = hooked(model)
     hooks.paused = True
@@ -75,20 +75,20 @@ def test_a_paused_or_detached_hook_sees_nothing() -> None:
     assert not model._forward_hooks
 
 
-def test_attached_twice_a_module_has_one_hook() -> None:
+def test_attaching_twice_adds_one_hook() -> None:
     model = nn.Linear(4, 3)
     hooked(model).attach()
     assert len(model._forward_hooks) == 1
 
 
-def test_compiled_and_parametrizing_modules_get_none() -> None:
+def test_compiled_and_parametrizing_modules_get_no_hook() -> None:
     model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)), nn.Linear(3, 2))
     hooks = hooked(model, compiled=("1",))
     model(X)
     assert list(hooks.buffer.called) == ["0"]
 
 
-def test_an_error_while_measuring_is_noted_and_the_output_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_while_measuring_is_recorded_and_the_output_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*args: Any) -> None:
         raise RuntimeError("no room")
 
@@ -103,14 +103,14 @@ def test_an_error_while_measuring_is_noted_and_the_output_is_as_before(monkeypat
 
 
 @pytest.mark.parametrize(("output", "says"), [("words", "no"), (torch.empty(0, 2), "only empty")])
-def test_an_output_without_numbers_is_noted(output: Any, says: str) -> None:
+def test_an_output_without_numbers_is_recorded(output: Any, says: str) -> None:
     model = Written(lambda net, x: output, weight=nn.Parameter(torch.ones(2)))
     hooks = hooked(model)
     model(X)
     assert hooks.failures == {"": f"its output has {says} floating-point tensors"}
 
 
-def test_the_first_filled_tensor_of_several_is_the_output() -> None:
+def test_the_first_non_empty_tensor_is_the_output() -> None:
     parts = Written(
         lambda net, x: {"empty": x[:0], "whole": x * net.weight}, weight=nn.Parameter(torch.full((4,), 3.0))
     )

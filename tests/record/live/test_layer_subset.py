@@ -1,4 +1,4 @@
-"""Of very many layers some stand for all: evenly over the depth, and it is said."""
+"""In very deep networks an evenly spaced subset of the layers is measured, with a note."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from inithealth.record.live.layer_subset import layer_subset
 
 
 @pytest.mark.parametrize(("count", "most"), [(0, 4), (3, 4), (4, 4), (5, 4), (1000, 7), (10_000, 512)])
-def test_evenly_and_never_more(count: int, most: int) -> None:
+def test_the_subset_is_even_and_bounded(count: int, most: int) -> None:
     taken = list(layer_subset(range(count), most))
     assert len(taken) == min(count, most)
     assert taken == sorted(set(taken))
@@ -25,11 +25,11 @@ def test_evenly_and_never_more(count: int, most: int) -> None:
     assert max(gaps, default=1) - min(gaps, default=1) <= 1
 
 
-def test_a_stride_does_not_meet_the_same_place_of_every_block() -> None:
+def test_a_stride_does_not_select_the_same_position_in_every_block() -> None:
     assert {layer % 6 for layer in layer_subset(range(6000), 512)} == set(range(6))
 
 
-def test_a_deep_network_is_measured_whole_once_and_then_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deep_network_is_measured_completely_once_and_then_partially(monkeypatch: pytest.MonkeyPatch) -> None:
     def few(items: list[object]) -> list[object]:
         return list(layer_subset(items, 4))
 

@@ -1,4 +1,4 @@
-"""The first loss that is not finite, of steps that nothing else is measured of."""
+"""The first non-finite loss of steps without other measurements."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_first_broken_loss_is_known(bad: float) -> None:
     assert watched(1.0, 2.0) is None
 
 
-def test_a_missing_loss_says_nothing() -> None:
+def test_a_missing_loss_is_ignored() -> None:
     assert watched(None, math.nan) == 11
     assert watched(None) is None
 
@@ -38,8 +38,8 @@ def test_it_is_reported_once() -> None:
     assert monitor.taken() == 4
 
 
-def test_losses_that_have_to_be_waited_for_are_looked_at_together() -> None:
-    """As those on a device; here one of several elements."""
+def test_losses_that_need_synchronization_are_checked_together() -> None:
+    """As for losses on a device; here, losses with several elements."""
     fine, bad = torch.ones(2), torch.tensor([1.0, math.nan])
     assert watched(*[fine] * 3, bad, bad) is None
     assert watched(*[fine] * 3, bad, *[fine] * 20) is None

@@ -1,4 +1,4 @@
-"""Mixed precision: by how much gradients are too large, and which steps are skipped."""
+"""Mixed precision: the scale of the gradients, and skipped steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_without_a_scaler_the_scale_is_one() -> None:
         assert (scale.at_backward(), scale.now(), scale.skipped(), scale.skipped()) == (1.0, 1.0, False, False)
 
 
-def test_gradients_are_too_large_until_they_are_unscaled() -> None:
+def test_gradients_are_scaled_until_they_are_unscaled() -> None:
     amp, weight = scaler(), nn.Parameter(torch.ones(2))
     optimizer, scale = SGD([weight], lr=0.1), LossScale(amp)
     amp.scale(weight.sum()).backward()
@@ -34,7 +34,7 @@ def test_gradients_are_too_large_until_they_are_unscaled() -> None:
 
 
 @pytest.mark.parametrize(("gradient", "skips"), [(math.inf, True), (1.0, False)])
-def test_a_step_was_skipped_where_the_scale_went_down(gradient: float, skips: bool) -> None:
+def test_a_step_was_skipped_if_the_scale_decreased(gradient: float, skips: bool) -> None:
     amp, weight = scaler(), nn.Parameter(torch.ones(2))
     optimizer, scale = SGD([weight], lr=0.1), LossScale(amp)
     assert not scale.skipped()
@@ -45,7 +45,7 @@ def test_a_step_was_skipped_where_the_scale_went_down(gradient: float, skips: bo
     assert not scale.skipped()
 
 
-def test_a_finite_loss_whose_gradients_are_not_is_an_overflow() -> None:
+def test_a_finite_loss_with_non_finite_gradients_is_an_overflow() -> None:
     overflows = Overflows()
     assert not overflows.note(1.0, [1.0, 2.0])
     assert overflows.note(1.0, [1.0, math.inf])
@@ -53,7 +53,7 @@ def test_a_finite_loss_whose_gradients_are_not_is_an_overflow() -> None:
     assert not overflows.note(math.nan, [math.nan])
 
 
-def test_overflows_in_a_row_are_counted_up_to_twenty() -> None:
+def test_consecutive_overflows_are_counted_up_to_twenty() -> None:
     overflows = Overflows()
     assert [overflows.note(1.0, [math.inf]) for _ in range(21)] == [True] * 20 + [False]
     assert overflows.before == 20

@@ -1,4 +1,4 @@
-"""One measurement for each layer, from what modules, operations and weights have shown."""
+"""One measurement per layer, combined from modules, operations and weights."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_every_layer_has_one_in_the_order_of_the_operations() -> None:
     assert list(measured(buffer(), at={3: "b", 5: "a"})) == ["b", "a"]
 
 
-def test_a_modules_output_is_that_of_its_last_layer() -> None:
+def test_a_modules_output_belongs_to_its_last_layer() -> None:
     of = buffer()
     of.readings.take("output", ("module", "block"), torch.full((4,), 3.0))
     of.readings.take("output", ("layer", "a"), torch.full((4,), 2.0))
@@ -47,8 +47,8 @@ def test_a_modules_output_is_that_of_its_last_layer() -> None:
     assert {name: m.output.rms for name, m in found.items() if m.output} == pytest.approx({"a": 2.0, "b": 3.0})
 
 
-def test_a_module_that_the_graph_does_not_show_is_its_own_layer() -> None:
-    """Unless one of its weights is in the graph: then it is a module around several operations."""
+def test_a_module_that_is_not_in_the_graph_is_its_own_layer() -> None:
+    """Unless one of its weights is in the graph: then the module contains several operations."""
     of = buffer()
     of.readings.take("output", ("module", "a"), torch.ones(4))
     of.readings.take("output", ("module", "other"), torch.ones(4))
@@ -57,7 +57,7 @@ def test_a_module_that_the_graph_does_not_show_is_its_own_layer() -> None:
     assert list(measured(of)) == ["a", "b"]
 
 
-def test_the_loss_scale_is_taken_out_of_the_gradient_alone() -> None:
+def test_the_loss_scale_is_removed_only_from_the_gradient() -> None:
     of = buffer()
     for kind in ("input", "output", "gradient"):
         of.readings.take(kind, ("layer", "a"), torch.full((4,), 8.0))  # type: ignore[arg-type]
@@ -68,7 +68,7 @@ def test_the_loss_scale_is_taken_out_of_the_gradient_alone() -> None:
     assert found.gradient.abs_max == 2.0
 
 
-def test_norms_repeats_and_units_are_those_of_the_layer() -> None:
+def test_norms_repeats_and_units_belong_to_the_layer() -> None:
     of = buffer()
     of.first_step_stats["a"] = {"predicted": 5.0}
     of.output_rank["block"] = {"effective": 2.0, "width": 7}
@@ -78,7 +78,7 @@ def test_norms_repeats_and_units_are_those_of_the_layer() -> None:
     assert (found["a"].predicted, found["a"].effective, found["a"].width) == (5.0, 2.0, 7)
 
 
-def test_of_a_head_the_input_says_how_its_samples_differ() -> None:
+def test_the_input_of_a_head_has_the_difference_between_samples() -> None:
     of = buffer()
     of.readings.take("input", ("layer", "b"), torch.ones(4))
     found = measured(of, between={"b": 0.5, "a": 0.5})

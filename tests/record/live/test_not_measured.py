@@ -1,4 +1,4 @@
-"""What a report says that it could not see."""
+"""The report's list of what was not measured."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def test_layers_that_run_compiled() -> None:
     assert "before it was watched (2 such layers)" in found["one"]
 
 
-def test_of_compiled_layers_that_are_measured_all_the_same_only_the_gradient_is_missing() -> None:
+def test_measured_compiled_layers_lack_only_the_gradient() -> None:
     found = not_measured([ONE, TWO], ("two",), (), None, NAMING)
     assert found["one"].startswith("only its weights")
     assert found["two"].startswith("the gradient at its output")
     assert "before it was watched" not in found["two"]
 
 
-def test_what_the_graph_shows_is_measured() -> None:
+def test_layers_in_the_graph_are_measured() -> None:
     assert not_measured([ONE], (), ("one (as linear)",), None, NAMING) == {}
     assert not_measured([], (), (), None, NAMING) == {}
 
@@ -41,7 +41,7 @@ def unread(way: Callable[[Tensor], Tensor]) -> dict[str, str]:
     return not_measured([], (), (), flow, Naming(model))
 
 
-def test_an_operation_that_is_not_known_is_named() -> None:
+def test_an_unknown_operation_is_listed() -> None:
     class Odd(torch.autograd.Function):
         @staticmethod
         def forward(ctx: object, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the graph shows of a step: flow, predicted scale, directions, attention."""
+"""What the graph of a step shows: flow, predicted scale, directions, attention."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def net(functional: bool) -> nn.Module:
 
 
 @pytest.mark.parametrize("functional", [True, False])
-def test_what_the_weights_predict_is_what_they_put_out(functional: bool) -> None:
+def test_the_prediction_from_the_weights_equals_the_output(functional: bool) -> None:
     for measured in read(net(functional), X).measured.values():
         assert measured.output is not None
         assert measured.predicted == pytest.approx(measured.output.rms, rel=0.1)
@@ -33,7 +33,7 @@ def test_what_the_weights_predict_is_what_they_put_out(functional: bool) -> None
 
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("functional", [True, False])
-def test_the_directions_of_a_layer_are_counted_at_the_first_step_alone(functional: bool, exact: bool) -> None:
+def test_the_directions_of_a_layer_are_counted_only_in_the_first_step(functional: bool, exact: bool) -> None:
     model = net(functional)
     with torch.no_grad():
         model.one.weight.copy_(torch.randn(48, 1) @ torch.randn(1, 24))
@@ -44,7 +44,7 @@ def test_the_directions_of_a_layer_are_counted_at_the_first_step_alone(functiona
 
 
 @pytest.mark.parametrize("large", [1.0, 40.0])
-def test_the_layers_that_make_queries_and_keys_know_how_sharp_their_attention_is(large: float) -> None:
+def test_the_layers_of_queries_and_keys_have_their_attentions_sharpness(large: float) -> None:
     def forward(net: nn.Module, x: Tensor) -> Tensor:
         attended = F.scaled_dot_product_attention(net.query(x), net.key(x), net.value(x))
         output: Tensor = net.head(attended)
@@ -64,7 +64,7 @@ def test_the_layers_that_make_queries_and_keys_know_how_sharp_their_attention_is
     assert found["value"].attention_std is None
 
 
-def test_an_error_in_a_measurement_is_reported_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_a_measurement_is_reported_and_not_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*args: object) -> None:
         raise ZeroDivisionError("mine")
 

@@ -1,4 +1,4 @@
-"""Which optimizer a network is judged for."""
+"""The optimizer that a network is judged for."""
 
 from __future__ import annotations
 
@@ -31,16 +31,18 @@ class MySGD(optim.SGD):
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
-def test_an_adaptive_optimizer_makes_full_steps_of_small_gradients(kind: type[optim.Optimizer], adaptive: bool) -> None:
+def test_an_adaptive_optimizer_takes_full_steps_for_small_gradients(
+    kind: type[optim.Optimizer], adaptive: bool
+) -> None:
     assert is_adaptive([kind(PARAMETERS, lr=0.1)]) is adaptive
 
 
-def test_no_optimizer_is_judged_as_sgd_and_one_plain_one_of_several_as_plain() -> None:
+def test_no_optimizer_means_sgd_and_one_plain_optimizer_makes_all_plain() -> None:
     assert not is_adaptive([])
     assert not is_adaptive([optim.Adam(PARAMETERS), optim.SGD(PARAMETERS, lr=0.1)])
 
 
-def test_an_optimizer_is_reported_with_its_rates() -> None:
+def test_an_optimizer_is_described_with_its_rates() -> None:
     groups = [{"params": PARAMETERS}, {"params": [nn.Parameter(torch.ones(1))], "lr": 0.5}]
     assert describe_optimizers([optim.SGD(groups, lr=0.01)]) == "SGD(lr=0.01, 0.5)"
     assert describe_optimizers([optim.Adam(PARAMETERS, lr=torch.tensor(1e-3))]) == "Adam(lr=0.001)"

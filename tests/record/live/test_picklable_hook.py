@@ -1,4 +1,4 @@
-"""A model that is copied or saved in the middle of a watched step is a model without hooks of ours."""
+"""A model that is copied or saved during a watched step has no hooks of this package."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INPUTS = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
 def saved(model: nn.Module) -> nn.Module:
     data = io.BytesIO()
     torch.save(model, data)
-    assert b"inithealth" not in data.getvalue()  # whoever loads it needs none of this package
+    assert b"inithealth" not in data.getvalue()  # loading does not need this package
     data.seek(0)
     loaded: nn.Module = torch.load(data, weights_only=False)
     return loaded
@@ -34,7 +34,7 @@ def pickled(model: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, pickled, saved], ids=lambda way: way.__name__)
-def test_a_copy_works_and_is_not_taken_for_the_model(again: Callable[[nn.Module], Any]) -> None:
+def test_a_copy_works_and_is_not_measured(again: Callable[[nn.Module], Any]) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     plain = model(INPUTS).detach()
@@ -51,7 +51,7 @@ def test_a_copy_works_and_is_not_taken_for_the_model(again: Callable[[nn.Module]
 @pytest.mark.parametrize("again", [copy.deepcopy, pickled])
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated")
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
-def test_a_compiled_tap_stays_too(again: Callable[[nn.Module], Any]) -> None:
+def test_a_compiled_tap_is_not_copied(again: Callable[[nn.Module], Any]) -> None:
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     model[0].compile(backend="aot_eager")
     with inithealth.watch(model) as monitor:

@@ -1,4 +1,4 @@
-"""Suspects on probation, against brute-force twins of what they do over a few optimizer steps."""
+"""Suspects on probation, compared with brute-force results over a few optimizer steps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IMAGES = torch.randn(8, 4, 6, 6, generator=torch.Generator().manual_seed(4))
 
 
 def error(output: Tensor) -> Tensor:
-    """Of targets that tell units apart."""
+    """Return the error for targets that make units diverge."""
     target = torch.randn(output.shape, generator=torch.Generator().manual_seed(5)).to(output.dtype)
     return ((output - target) ** 2).float().mean()
 
@@ -32,7 +32,7 @@ def norms(reading: Reading) -> dict[str, float]:
 def tried(
     model: nn.Module, x: Tensor, steps: int = STEPS, loss: Callable[[Tensor], Tensor] = error
 ) -> tuple[Trial, Reading]:
-    """A trial over some steps of plain SGD."""
+    """Return a trial over several steps of plain SGD."""
     reading = read(model, x, loss=loss)
     trial = Trial(reading.recorder.naming, reading.recorder.layers, norms(reading))
     optimizer = SGD(model.parameters(), lr=0.1)
@@ -45,7 +45,7 @@ def tried(
 
 
 def units(layer: Layer, model: nn.Module) -> list[list[float]]:
-    """A layer's units with their bias, as lists."""
+    """Return a layer's units with their bias, as lists."""
     parameters = dict(model.named_parameters())
     assert layer.weight is not None
     rows = unit_rows(parameters[layer.weight.name], layer.unit_axis)
@@ -54,14 +54,14 @@ def units(layer: Layer, model: nn.Module) -> list[list[float]]:
     return [[*row, offset] for row, offset in zip(rows.tolist(), bias.tolist(), strict=True)]
 
 
-def test_nothing_is_suspected_of_a_random_net() -> None:
+def test_a_random_network_has_no_suspects() -> None:
     trial, _ = tried(nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)), X, steps=1)
     assert not trial.needed
     assert trial.names == []
     assert trial.result().asleep == ()
 
 
-def test_a_zero_head_wakes_what_is_behind_it() -> None:
+def test_layers_upstream_of_a_zero_head_start_receiving_gradient() -> None:
     model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
     nn.init.zeros_(model[2].weight)
     before, _ = tried(model, X, steps=0)
@@ -74,7 +74,7 @@ def test_a_zero_head_wakes_what_is_behind_it() -> None:
     assert after.result().duplicates == {"2.weight": 0.0}
 
 
-def test_a_net_of_zeros_never_wakes() -> None:
+def test_a_network_of_zeros_never_receives_gradient() -> None:
     model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
     for parameter in model.parameters():
         nn.init.zeros_(parameter)
@@ -87,10 +87,10 @@ def test_a_net_of_zeros_never_wakes() -> None:
     assert result.settled
 
 
-def test_units_that_stay_alike_are_those_that_are_alike() -> None:
+def test_units_that_stay_duplicates_are_the_identical_ones() -> None:
     model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
     with torch.no_grad():
-        for copy in (1, 5):  # with the weights that leave it: nothing shows the copies apart
+        for copy in (1, 5):  # with equal outgoing weights, which keep the copies identical
             model[0].weight[copy], model[0].bias[copy] = model[0].weight[0], model[0].bias[0]
             model[2].weight[:, copy] = model[2].weight[:, 0]
     trial, reading = tried(model, X)
@@ -100,7 +100,7 @@ def test_units_that_stay_alike_are_those_that_are_alike() -> None:
     assert trial.result().duplicates == {"0.weight": 2 / 8}
 
 
-def test_copies_that_are_reported_apart_by_what_reads_them_part() -> None:
+def test_copies_with_different_outgoing_weights_diverge() -> None:
     model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
     nn.init.constant_(model[0].weight, 0.1)
     nn.init.zeros_(model[0].bias)
@@ -108,8 +108,8 @@ def test_copies_that_are_reported_apart_by_what_reads_them_part() -> None:
     assert trial.result().duplicates == {"0.weight": 0.0}
 
 
-def test_units_of_other_groups_are_no_duplicates_and_hide_none() -> None:
-    """Two groups, each of two copies: the second group's move with each other, not with the first's."""
+def test_units_of_different_groups_are_not_duplicates_and_hide_none() -> None:
+    """Two groups of two copies each: the second group's copies move together, but not with the first group's."""
     model = nn.Sequential(nn.Conv2d(4, 4, 3, groups=2), nn.Tanh(), nn.Conv2d(4, 2, 1))
     with torch.no_grad():
         model[0].weight.copy_(torch.randn(1, 2, 3, 3).expand_as(model[0].weight))
@@ -121,7 +121,7 @@ def test_units_of_other_groups_are_no_duplicates_and_hide_none() -> None:
 
 
 @pytest.mark.parametrize(("apart", "share"), [(0.0, 0.5), (5e-4, 0.5), (5e-3, 0.0)])
-def test_copies_that_move_together_are_alike_up_to_a_thousandth_of_their_way(apart: float, share: float) -> None:
+def test_copies_that_move_together_are_equal_up_to_a_thousandth_of_their_change(apart: float, share: float) -> None:
     model = nn.Linear(6, 2)
     with torch.no_grad():
         model.weight[1], model.bias[1] = model.weight[0], model.bias[0]
@@ -142,7 +142,7 @@ def test_copies_stay_copies_in_any_precision(dtype: torch.dtype) -> None:
     assert trial.result().duplicates["0.weight"] == 3 / 4
 
 
-def test_rounding_in_half_precision_does_not_part_copies() -> None:
+def test_rounding_in_half_precision_does_not_make_copies_diverge() -> None:
     model = nn.Sequential(nn.Linear(6, 2), nn.Tanh(), nn.Linear(2, 3)).bfloat16()
     with torch.no_grad():
         model[0].weight[1] = model[0].weight[0]
@@ -154,7 +154,7 @@ def test_rounding_in_half_precision_does_not_part_copies() -> None:
     assert trial.result().duplicates == {"0.weight": 0.5}
 
 
-def test_a_gradient_that_comes_once_has_woken_and_a_frozen_or_detached_layer_sleeps_by_right() -> None:
+def test_one_gradient_clears_a_suspect_and_frozen_or_detached_layers_are_exempt() -> None:
     model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
     reading = read(model, X)
     layers = reading.recorder.layers
@@ -177,7 +177,7 @@ def test_a_gradient_that_comes_once_has_woken_and_a_frozen_or_detached_layer_sle
     assert suspects(read(frozen, X).recorder.layers, zero)[0] == []
 
 
-def test_complex_weights_are_tried_too() -> None:
+def test_complex_weights_are_supported() -> None:
     model = nn.Sequential(nn.Linear(3, 4, dtype=torch.complex64), nn.Linear(4, 2, dtype=torch.complex64))
     with torch.no_grad():
         for layer in (model[0], model[1]):

@@ -1,4 +1,4 @@
-"""Tensors become numbers by kind and layer, whether they were sampled or measured exactly."""
+"""Tensors are reduced to statistics by kind and layer, sampled or exact."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def layer_at(place: Place) -> str | None:
 
 
 @pytest.mark.parametrize("most", [None, 100_000])
-def test_calls_of_one_place_are_combined(most: int | None) -> None:
+def test_calls_at_one_place_are_combined(most: int | None) -> None:
     one, two = torch.randn(4, 6), torch.randn(10, 6) + 2
     readings = Readings(most)
     readings.take("output", PLACE, one)
@@ -30,7 +30,7 @@ def test_calls_of_one_place_are_combined(most: int | None) -> None:
 
 
 @pytest.mark.parametrize("most", [None, 64])
-def test_of_many_calls_the_first_eight_count(most: int | None) -> None:
+def test_only_the_first_eight_calls_count(most: int | None) -> None:
     readings = Readings(most)
     for number in range(12):
         readings.take("output", PLACE, torch.full((4,), 1.0 if number < 8 else 100.0))
@@ -38,7 +38,7 @@ def test_of_many_calls_the_first_eight_count(most: int | None) -> None:
     assert readings.signals(layer_at)["output", "fc"].numel == 32
 
 
-def test_kinds_and_layers_are_apart() -> None:
+def test_kinds_and_layers_are_separate() -> None:
     readings = Readings(None)
     readings.take("output", PLACE, torch.ones(3))
     readings.take("gradient", PLACE, torch.ones(3) * 2)
@@ -48,7 +48,7 @@ def test_kinds_and_layers_are_apart() -> None:
     assert found == pytest.approx({("output", "fc"): 1.0, ("gradient", "fc"): 2.0, ("output", "other"): 3.0})
 
 
-def test_what_holds_no_numbers_is_left_out() -> None:
+def test_tensors_without_numbers_are_ignored() -> None:
     for most in (None, 64):
         readings = Readings(most)
         readings.take("output", PLACE, torch.arange(3))
@@ -65,7 +65,7 @@ def test_a_sample_taken_elsewhere_replaces_the_others() -> None:
     assert readings.signals(layer_at)["output", "fc"].rms == pytest.approx(2.0)
 
 
-def test_the_bytes_held_are_those_of_the_samples() -> None:
+def test_nbytes_is_the_size_of_the_samples() -> None:
     readings = Readings(64)
     readings.take("output", PLACE, torch.randn(1000))
     readings.take("gradient", PLACE, torch.randn(10))

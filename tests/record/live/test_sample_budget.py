@@ -1,4 +1,4 @@
-"""How many elements are sampled, so that all layers together keep to their budget."""
+"""The number of sampled elements, limited by the budget of all layers."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def test_layers_share_the_budget(budget: int, layers: int, first: bool, expected
 
 
 @pytest.mark.parametrize("layers", [1, 7, 100, 2000])
-def test_an_output_and_a_gradient_of_each_layer_fit_into_it(layers: int) -> None:
+def test_an_output_and_a_gradient_per_layer_fit_into_the_budget(layers: int) -> None:
     assert layers * 2 * 4 * sample_size(MB, layers, first=True) <= MB

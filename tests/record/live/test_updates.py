@@ -1,4 +1,4 @@
-"""What an optimizer step makes of the weights."""
+"""The change of the weights by an optimizer step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.rules.recordings import layer
 
 
 class Nets:
-    """Two parameters of four elements, and the layers that are named after them."""
+    """Two parameters of four elements, and layers with their names."""
 
     def __init__(self) -> None:
         self.parameters = {f"{name}.weight": nn.Parameter(torch.full((2, 2), 2.0)) for name in "ab"}
@@ -41,20 +41,20 @@ def test_the_change_is_that_of_the_elements() -> None:
     assert found["b"].model_dump() == pytest.approx({"weight": 2.0, "change": 0.0, "unmoved": 1.0, "rate": 0.1})
 
 
-def test_without_an_optimizer_the_rate_is_not_known() -> None:
+def test_the_rate_is_unknown_without_an_optimizer() -> None:
     assert {name: update.rate for name, update in Nets().around([]).items()} == {"a": None, "b": None}
 
 
-def test_of_several_optimizers_only_the_one_that_steps_counts() -> None:
+def test_only_the_optimizer_that_steps_counts() -> None:
     nets = Nets()
     one, other = nets.sgd("a"), nets.sgd("b", 0.2)
     assert nets.around([one, other]) == {}
     assert set(nets.around([one, other], one)) == {"a"}
     assert {name: each.rate for name, each in nets.around([one, other], other).items()} == {"b": 0.2}
-    assert set(nets.around([one, other], SimpleNamespace(optimizer=other))) == {"b"}  # as Lightning wraps it
+    assert set(nets.around([one, other], SimpleNamespace(optimizer=other))) == {"b"}  # wrapped as in Lightning
 
 
-def test_frozen_layers_and_layers_without_a_weight_are_not_awaited() -> None:
+def test_frozen_layers_and_layers_without_a_weight_are_not_expected() -> None:
     nets = Nets()
     frozen = layer("a", 0, weight={"trainable": False})
     nets.layers = [frozen, layer("b", 1).model_copy(update={"weight": None})]
@@ -70,7 +70,7 @@ def test_a_step_is_measured_once() -> None:
     assert updates.after() == {}
 
 
-def test_parameters_that_no_optimizer_holds() -> None:
+def test_parameters_in_no_optimizer() -> None:
     nets = Nets()
     names = sorted(nets.parameters)
     assert left_out(names, nets.parameters, [nets.sgd("a")]) == {"b.weight"}
