@@ -1,4 +1,4 @@
-"""What cannot be judged is refused with what to do about it, and nothing is left behind."""
+"""Invalid input is rejected with advice, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TARGETS = torch.arange(16) % 4
 
 
 def perceptron() -> nn.Module:
-    """With everything that a forward pass changes: dropout's random state, BatchNorm's buffers."""
+    """Return a network with everything that a forward pass changes: dropout's random state, BatchNorm's buffers."""
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.Dropout(), nn.ReLU(), nn.Linear(16, 4))
 
@@ -49,7 +49,7 @@ class Changed(nn.Module):
 
 
 def footprint(model: nn.Module) -> list[Any]:
-    """All that must be as it was: weights, buffers, gradients, flags, modes, hooks, attributes, random state."""
+    """Return what must be restored: weights, buffers, gradients, flags, modes, hooks, attributes, random state."""
     tensors = [*model.named_parameters(), *model.named_buffers()]
     modules = list(model.modules())
     return [
@@ -64,7 +64,7 @@ def footprint(model: nn.Module) -> list[Any]:
 
 
 def lived_in(model: nn.Module) -> nn.Module:
-    """As a model may be in the middle of someone's work: partly in eval mode, with gradients, a frozen part, a hook."""
+    """Put a model in a typical state of use: partly in eval mode, with gradients, a frozen layer and a hook."""
     parts = list(model.modules())
     parts[-1].eval()
     parts[0].register_forward_hook(lambda module, args, output: None)
@@ -101,7 +101,7 @@ def test_a_model_that_cannot_be_judged(model: Callable[[], Any], kind: type[Exce
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-def test_a_scripted_model_is_refused() -> None:
+def test_a_scripted_model_is_rejected() -> None:
     with pytest.raises(TypeError, match="check the module that it was scripted from"):
         inithealth.check(torch.jit.script(nn.Linear(8, 4)), INPUTS)
 
@@ -149,7 +149,7 @@ def test_a_batch_that_cannot_be_judged(batch: Any, kind: type[Exception], says: 
     "batch",
     [torch.ones(16, 8), torch.zeros(16, 8), (torch.full((16, 8), 0.1),), {"input": torch.ones(16, 8)}],
 )
-def test_inputs_that_are_one_constant(batch: Any) -> None:
+def test_constant_inputs(batch: Any) -> None:
     model = lived_in(perceptron())
     before = footprint(model)
     with pytest.raises(
@@ -159,7 +159,7 @@ def test_inputs_that_are_one_constant(batch: Any) -> None:
     assert footprint(model) == before
 
 
-def test_a_target_or_a_mask_that_is_constant_is_none_of_them() -> None:
+def test_a_constant_target_or_mask_is_allowed() -> None:
     assert inithealth.check(
         perceptron(), (INPUTS, torch.zeros(16, dtype=torch.long)), loss=F.cross_entropy
     ).measurements
@@ -189,12 +189,12 @@ def test_a_lightning_batch_of_constants_and_labels() -> None:
     assert inithealth.check(Lit(), (INPUTS, torch.zeros(16, dtype=torch.long))).measurements
 
 
-def test_one_sample_where_a_network_normalizes_over_the_batch() -> None:
+def test_one_sample_for_a_network_with_batch_normalization() -> None:
     with pytest.raises(ValueError, match="BatchNorm needs several samples, pass a batch of 8 or more"):
         inithealth.check(perceptron(), INPUTS[:1])
 
 
-def test_without_a_batch_python_says_so() -> None:
+def test_a_missing_batch_is_a_python_type_error() -> None:
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'batch'"):
         inithealth.check(perceptron())
 
@@ -223,7 +223,7 @@ def test_without_a_batch_python_says_so() -> None:
         (lambda output: output + "a", TypeError, "unsupported operand"),
     ],
 )
-def test_a_loss_that_is_none(loss: Any, kind: type[Exception], says: str) -> None:
+def test_an_invalid_loss(loss: Any, kind: type[Exception], says: str) -> None:
     model = lived_in(perceptron())
     before = footprint(model)
     with pytest.raises(kind, match=says):
@@ -241,7 +241,7 @@ def test_a_loss_that_is_none(loss: Any, kind: type[Exception], says: str) -> Non
         (lambda output: {"loss": output}, r"output.loss must give a scalar, not shape \(16, 4\)"),
     ],
 )
-def test_an_output_that_no_loss_can_be_made_of(change: Callable[[Tensor], Any], says: str) -> None:
+def test_an_output_without_a_possible_loss(change: Callable[[Tensor], Any], says: str) -> None:
     model = Changed(change)
     before = footprint(model)
     with pytest.raises(ValueError, match=says):
@@ -250,7 +250,7 @@ def test_an_output_that_no_loss_can_be_made_of(change: Callable[[Tensor], Any], 
 
 
 @pytest.mark.parametrize("error", [KeyError("mine"), ValueError("mine"), KeyboardInterrupt(), SystemExit(3)])
-def test_what_the_model_raises_is_raised_as_it_is(error: BaseException) -> None:
+def test_an_error_of_the_model_is_raised_unchanged(error: BaseException) -> None:
     model = lived_in(Failing(error))
     before = footprint(model)
     with pytest.raises(type(error)) as raised:
@@ -260,11 +260,11 @@ def test_what_the_model_raises_is_raised_as_it_is(error: BaseException) -> None:
     assert footprint(model) == before
 
 
-def test_what_the_model_raises_is_shown_once() -> None:
+def test_an_error_of_the_model_is_shown_once() -> None:
     with pytest.raises(KeyError) as raised:
         inithealth.check(Changed(lambda output: {}["missing"]), INPUTS)
     assert raised.traceback[-1].name == "<lambda>"
-    assert raised.value.__context__ is None  # not "During handling of the above exception, another one occurred"
+    assert raised.value.__context__ is None  # no "During handling of the above exception, another one occurred"
 
 
 @pytest.mark.parametrize(
@@ -275,12 +275,12 @@ def test_what_the_model_raises_is_shown_once() -> None:
         (torch.optim.Adam(perceptron().parameters()), ValueError, "Adam has no parameter of the model"),
     ],
 )
-def test_an_optimizer_of_something_else(optimizer: Any, kind: type[Exception], says: str) -> None:
+def test_an_optimizer_of_another_model(optimizer: Any, kind: type[Exception], says: str) -> None:
     with pytest.raises(kind, match=says):
         inithealth.check(perceptron(), INPUTS, optimizer=optimizer)
 
 
-def test_a_misspelt_setting_is_reported_before_the_model_runs() -> None:
+def test_a_misspelled_setting_is_reported_before_the_model_runs() -> None:
     model = Failing(AssertionError("it ran"))
     with pytest.raises(ValueError, match="unknown rule 'dead-unit'; did you mean 'dead-units'"):
         inithealth.check(model, INPUTS, settings={"ignore": "dead-unit"})
@@ -288,7 +288,7 @@ def test_a_misspelt_setting_is_reported_before_the_model_runs() -> None:
         inithealth.check(model, INPUTS, settings={"selct": "IH1"})
 
 
-def test_a_check_that_succeeds_leaves_nothing_behind_either() -> None:
+def test_a_successful_check_changes_nothing_either() -> None:
     model = lived_in(perceptron())
     nn.init.zeros_(model[1].weight)
     before = footprint(model)

@@ -1,4 +1,4 @@
-"""How a batch becomes a call of the model."""
+"""The conversion of a batch to a call of the model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Pair = namedtuple("Pair", "x y")
         (None, (None,), {}),
     ],
 )
-def test_what_a_batch_stands_for(batch: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def test_the_call_of_a_batch(batch: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     call = Call.of(batch)
     assert len(call.args) == len(args)
     assert all(one is other for one, other in zip(call.args, args, strict=True))
@@ -38,16 +38,16 @@ def test_a_named_tuple_is_one_argument() -> None:
     assert Call.of(pair).args == (pair,)
 
 
-def test_a_call_is_itself() -> None:
+def test_a_call_is_returned_unchanged() -> None:
     call = Call(X, mask=Y)
     assert Call.of(call) is call
 
 
-def test_a_mapping_whose_keys_are_no_names_is_refused() -> None:
+def test_a_mapping_with_keys_that_are_not_strings_is_rejected() -> None:
     with pytest.raises(TypeError, match=r"inithealth\.Call\(batch\)"):
         Call.of({0: X})
 
 
-def test_it_is_shown_as_it_is_written() -> None:
+def test_its_representation_is_its_code() -> None:
     assert repr(Call(1, "a", mask=None)) == "Call(1, 'a', mask=None)"
     assert repr(Call()) == "Call()"

@@ -1,4 +1,4 @@
-"""Whatever breaks around a training that is watched, its result is the same, and what was measured is kept."""
+"""If anything around a watched training fails, its result is unchanged, and the measurements are kept."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Net(pytorch_lightning.LightningModule):
 
 
 def result(callbacks: list[Any], logger: Any = False, steps: int = STEPS) -> list[Tensor]:
-    """The weights that a training ends with."""
+    """Return the weights after a training run."""
     model = Net()
     inputs = torch.randn(96, 8, generator=torch.Generator().manual_seed(0))
     batches = DataLoader(TensorDataset(inputs, torch.arange(96) % 4), batch_size=16)
@@ -80,7 +80,7 @@ PLACES = [
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(("owner", "name"), PLACES, ids=[name for _, name in PLACES])
-def test_exceptions_at_random_in_what_measures(
+def test_random_exceptions_in_the_measurements(
     owner: Any, name: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bare, chance, real = result([]), random.Random(seed), getattr(owner, name)
@@ -127,7 +127,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: py
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_report_that_is_no_text(
+def test_an_unencodable_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     bare = result([])
@@ -152,7 +152,7 @@ pytorch_lightning.Trainer(max_steps=10**7, max_epochs=-1, callbacks=[InitHealth(
 
 
 @pytest.mark.slow
-def test_what_was_measured_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
+def test_the_measurements_survive_a_killed_process(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     code = KILLED.format(root=str(Path(__file__).parents[1]), path=str(path))
     running = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stderr=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""The settings of a project: found upwards, or refused with the file, the key and what was meant."""
+"""The settings of a project: found in parent folders, or rejected with the file, the key and a suggestion."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def written(folder: Path, name: str, text: str) -> Path:
     return file
 
 
-def test_the_nearest_file_that_says_something_counts(tmp_path: Path) -> None:
+def test_the_nearest_file_with_settings_is_used(tmp_path: Path) -> None:
     written(tmp_path, "pyproject.toml", '[tool.inithealth]\nignore = ["IH3"]')
     written(tmp_path / "a", "pyproject.toml", "[tool.other]\nx = 1")
     assert load(start=tmp_path / "a").ignore == ("IH3",)
@@ -26,7 +26,7 @@ def test_the_nearest_file_that_says_something_counts(tmp_path: Path) -> None:
     assert load(start=tmp_path / "a", isolated=True) == Settings()
 
 
-def test_all_that_settings_know_can_be_written(tmp_path: Path) -> None:
+def test_all_settings_can_be_in_a_file(tmp_path: Path) -> None:
     text = """
         select = ["IH1", "IH2"]
         [rules.dead-units]
@@ -46,7 +46,7 @@ def test_all_that_settings_know_can_be_written(tmp_path: Path) -> None:
     assert found.suppress[0].reason == "starts alike by design"
 
 
-def test_a_section_of_a_file_that_is_named(tmp_path: Path) -> None:
+def test_the_section_of_a_given_file(tmp_path: Path) -> None:
     file = written(tmp_path, "other.toml", '[tool.inithealth]\nfail_on = "never"')
     assert load(file).fail_on == "never"
 
@@ -63,7 +63,7 @@ def test_a_section_of_a_file_that_is_named(tmp_path: Path) -> None:
         ("tool = {inithealth = 3}", "must be a table"),
     ],
 )
-def test_a_mistake_is_reported_with_the_file(text: str, says: str, tmp_path: Path) -> None:
+def test_an_error_is_reported_with_the_file(text: str, says: str, tmp_path: Path) -> None:
     file = written(tmp_path, "inithealth.toml", text)
     with pytest.raises(ValueError, match=says) as raised:
         load(file)
@@ -71,7 +71,7 @@ def test_a_mistake_is_reported_with_the_file(text: str, says: str, tmp_path: Pat
     assert "\n" not in str(raised.value)
 
 
-def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_not_text(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be read: No such file"):
         load(tmp_path / "none.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")

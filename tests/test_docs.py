@@ -27,7 +27,7 @@ HEADINGS = ["What it checks", "Why it matters", "How to fix", "When to ignore", 
 
 
 def blocks(language: str) -> list[str]:
-    """The fenced code of all pages, the README's first."""
+    """Return the fenced code of all pages, starting with the README."""
     fenced = rf"^```{language}\n(.*?)^```$"
     return [code for text in PAGES.values() for code in re.findall(fenced, text, flags=re.MULTILINE | re.DOTALL)]
 
@@ -48,7 +48,7 @@ def test_every_pip_install_is_constrained() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
-def test_links_and_pictures_are_there(page: Path) -> None:
+def test_links_and_pictures_exist(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", PAGES[page])
     assert [each for each in targets if "://" not in each and not (page.parent / each).is_file()] == []
 
@@ -59,14 +59,14 @@ def test_the_readme_shows_a_picture_first_and_links_every_page() -> None:
     assert [page for page in pages if f"({page})" not in README] == []
 
 
-def test_paths_named_in_the_text_are_there() -> None:
+def test_paths_in_the_text_exist() -> None:
     named = re.findall(r"`((?:examples|docs|tests|benchmarks|\.ci)/[\w./-]+)`", "\n".join(PAGES.values()))
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 class Classifier(pl.LightningModule):
-    """The stand-in for the reader's own model."""
+    """A substitute for the reader's own model."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Classifier(pl.LightningModule):
 
 
 def readers_own() -> dict[str, Any]:
-    """The names that the code of the pages assumes."""
+    """Return the names that the code of the pages uses without defining them."""
     torch.manual_seed(0)
     model = Classifier()
     data = [(torch.randn(8), torch.tensor(index % 4)) for index in range(32)]
@@ -108,7 +108,7 @@ def test_the_code_of_the_pages_runs(
 
 
 def examples() -> list[tuple[str, str]]:
-    """Every example in a docstring: what is indented under ``::``, what is fenced, what has a prompt."""
+    """Return every example in a docstring: indented after ``::``, fenced, or with a prompt."""
     found = []
     for path in sorted((ROOT / "inithealth").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -122,7 +122,7 @@ def examples() -> list[tuple[str, str]]:
     return found
 
 
-def test_the_entrances_have_an_example() -> None:
+def test_the_public_functions_have_an_example() -> None:
     assert {name for name, _ in examples()} >= {"oneshot.check", "watching.watch"}
 
 
@@ -138,7 +138,7 @@ def test_the_examples_in_docstrings_run(
 
 
 @pytest.mark.parametrize("text", blocks("toml"))
-def test_the_settings_of_the_pages_are_settings(text: str, tmp_path: Path) -> None:
+def test_the_settings_in_the_pages_exist(text: str, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
     assert load(start=tmp_path) != Settings()
 
@@ -146,7 +146,7 @@ def test_the_settings_of_the_pages_are_settings(text: str, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "command", re.findall(r"(?:^|`)(inithealth (?:check|report|diff|explain) [^`\n]+)", "\n".join(PAGES.values()), re.M)
 )
-def test_the_commands_of_the_pages_can_be_typed(command: str) -> None:
+def test_the_commands_in_the_pages_are_valid(command: str) -> None:
     parser().parse_args(shlex.split(command)[1:])
 
 

@@ -11,7 +11,7 @@ from inithealth import environment
     ("value", "meant"),
     [("1", True), ("true", True), (" ON ", True), ("0", False), ("No", False), ("", None), ("maybe", None)],
 )
-def test_a_word_in_the_environment(
+def test_the_values_of_the_environment_variable(
     value: str, meant: bool | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("INITHEALTH", value)

@@ -1,4 +1,4 @@
-"""Every example runs, a few steps, as its reader would run it."""
+"""Every example runs for a few steps, as a reader would run it."""
 
 import os
 import subprocess
@@ -11,13 +11,13 @@ ROOT = Path(__file__).parents[1]
 
 
 def run(example: str, logdir: Path, steps: int) -> str:
-    """What the terminal shows of the example; fails with it unless the example exits with status 0."""
+    """Return the terminal output of an example, and assert that its exit status is 0."""
     command = [sys.executable, str(ROOT / "examples" / example), "--steps", str(steps), "--logdir", str(logdir)]
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     done = subprocess.run(
         command,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,  # where the log goes
+        stderr=subprocess.STDOUT,  # the log goes to stderr
         text=True,
         cwd=logdir,
         env=one_thread,
@@ -52,7 +52,7 @@ def test_digits_is_healthy(tmp_path: Path) -> None:
     assert "Accuracy on unseen digits" in printed
 
 
-def test_plain_loop_stops_at_the_default_init_and_trains_the_mended_one(tmp_path: Path) -> None:
+def test_plain_loop_stops_at_the_default_init_and_trains_the_fixed_one(tmp_path: Path) -> None:
     refused, mended = run("plain_loop.py", tmp_path, steps=3).split("Once more, with He initialization:")
     assert "IH301" in refused
     assert "inithealth: healthy at step" in mended
@@ -64,7 +64,7 @@ def test_the_trainer_of_transformers_is_watched_through_its_callbacks(tmp_path: 
 
 
 @pytest.mark.parametrize("example", sorted(ROOT.glob("examples/*.py")), ids=lambda path: path.name)
-def test_an_example_is_short_and_says_what_it_shows(example: Path) -> None:
+def test_an_example_is_short_and_explains_what_it_shows(example: Path) -> None:
     text = example.read_text(encoding="utf-8")
     assert text.startswith('"""')
     assert len(text.splitlines()) <= 100

@@ -41,7 +41,7 @@ SCRIPT = """
     [("1", "", 1), ("", "", 0), ("1", ", callbacks=__import__('inithealth').InitHealth()", 1)],
     ids=["asked for", "not asked for", "there already"],
 )
-def test_the_environment_adds_it_without_any_code(
+def test_the_environment_adds_it_without_code(
     namespace: str, value: str, more: str, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("INITHEALTH", value)
@@ -51,7 +51,7 @@ def test_the_environment_adds_it_without_any_code(
 
 
 @pytest.mark.parametrize(("value", "count"), [("1", 1), ("yes", 1), ("0", 0), ("", 0), ("maybe", 0)])
-def test_one_callback_where_it_is_asked_for(value: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_callback_if_requested(value: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INITHEALTH", value)
     found = factory.callbacks()
     assert len(found) == count

@@ -1,4 +1,4 @@
-"""Severities that compare, reports that survive JSON, errors that survive a process boundary."""
+"""Severities can be compared, reports survive JSON, and errors survive pickling."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def report(*findings: Finding, fail_on: Literal["error", "warning", "info", "nev
     return Report(model="MLP", findings=findings, fail_on=fail_on)
 
 
-def test_severities_compare_by_badness() -> None:
+def test_severities_are_ordered() -> None:
     order = [Severity.INFO, Severity.WARNING, Severity.ERROR]
     for (worse, high), (better, low) in itertools.product(enumerate(order), repeat=2):
         assert (high > low) is (worse > better)
@@ -33,7 +33,7 @@ def test_severities_compare_by_badness() -> None:
     assert sorted([Severity.ERROR, Severity.INFO, Severity.WARNING]) == order
 
 
-def test_a_severity_is_its_word() -> None:
+def test_a_severity_equals_its_string() -> None:
     assert Severity.ERROR == "error"
     assert f"{Severity.WARNING}" == str(Severity.WARNING) == "warning"
     assert Severity("info") is Severity.INFO
@@ -51,7 +51,7 @@ FAILING = {
 
 @pytest.mark.parametrize("severity", Severity)
 @pytest.mark.parametrize("fail_on", FAILING)
-def test_what_fails_is_the_settings_choice(severity: Severity, fail_on: Any) -> None:
+def test_fail_on_determines_what_fails(severity: Severity, fail_on: Any) -> None:
     judged = report(made(severity), fail_on=fail_on)
     assert judged.ok is (severity not in FAILING[fail_on])
     assert judged.failures == (() if judged.ok else judged.findings)
@@ -62,7 +62,7 @@ def test_what_fails_is_the_settings_choice(severity: Severity, fail_on: Any) -> 
             judged.raise_if_unhealthy()
 
 
-def test_a_consequence_fails_nothing_by_itself() -> None:
+def test_a_consequence_alone_does_not_fail() -> None:
     cause = made(Severity.WARNING, "IH106", "fc")
     consequence = made(Severity.ERROR, "IH201", "fc", role="consequence", explained_by=cause.key)
     judged = report(cause, consequence)
@@ -72,7 +72,7 @@ def test_a_consequence_fails_nothing_by_itself() -> None:
     assert judged.consequences(consequence) == ()
 
 
-def test_the_key_is_code_and_culprit() -> None:
+def test_the_key_is_code_and_root_cause_layer() -> None:
     assert made(Severity.ERROR, "IH106", "fc1", "fc2").key == "IH106 fc1"
     assert made(Severity.ERROR, "IH405").key == "IH405"
 
@@ -86,7 +86,7 @@ def test_the_error_shows_the_whole_table() -> None:
     assert isinstance(raised.value, RuntimeError)
 
 
-def test_the_error_crosses_processes() -> None:
+def test_the_error_can_be_pickled() -> None:
     error = UnhealthyInit(report(made(Severity.ERROR, "IH106", "fc1")))
     again = pickle.loads(pickle.dumps(error))
     assert isinstance(again, UnhealthyInit)
@@ -96,7 +96,7 @@ def test_the_error_crosses_processes() -> None:
     assert str(once_more) == str(error)
 
 
-def test_an_error_from_text_alone_pickles_as_it_is() -> None:
+def test_an_error_created_from_text_can_be_pickled() -> None:
     error = UnhealthyInit("the table")
     again = pickle.loads(pickle.dumps(error))
     assert again.report is None
@@ -121,7 +121,7 @@ def full() -> Report:
 
 
 @pytest.mark.parametrize("indent", [None, 2])
-def test_a_report_survives_json_with_what_is_not_finite(indent: int | None) -> None:
+def test_a_report_with_non_finite_values_survives_json(indent: int | None) -> None:
     before = full()
     text = before.to_json(indent=indent)
     after = Report.from_json(text)
@@ -137,8 +137,8 @@ def test_a_report_survives_json_with_what_is_not_finite(indent: int | None) -> N
     assert Report.from_json(text.encode()).fail_on == "warning"
 
 
-def test_json_is_for_every_reader() -> None:
-    """No bare NaN, which only Python's own parser takes."""
+def test_the_json_is_standard() -> None:
+    """It contains no bare NaN, which only Python's own parser accepts."""
     import json
 
     def refuse(constant: str) -> float:
@@ -148,7 +148,7 @@ def test_json_is_for_every_reader() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"model": "MLP", "surprise": 1}', '{"model": "MLP", "step": "x"}'])
-def test_other_json_is_refused(text: str) -> None:
+def test_other_json_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="validation error"):
         Report.from_json(text)
 
@@ -175,7 +175,7 @@ def test_the_representation_is_two_lines() -> None:
     assert repr(report()) == "<inithealth: healthy at step 0 (MLP)\n print(report) shows the causes and the layers>"
 
 
-def test_text_is_ascii_whatever_layers_are_called() -> None:
+def test_text_is_ascii_for_any_layer_names() -> None:
     judged = report(made(Severity.ERROR, "IH106", "sch\u00f6n\u2028\x1b[31m"))
     assert str(judged).isascii()
     assert repr(judged).isascii()

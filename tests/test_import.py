@@ -1,4 +1,4 @@
-"""What `import inithealth` costs, what it offers, and what its wheel holds."""
+"""The cost of `import inithealth`, its public names, and the content of its wheel."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ HEAVY = {"torch", "pytorch_lightning", "lightning", "pydantic", "pydantic_core",
 
 
 def modules_after(code: str) -> set[str]:
-    """Top-level names of the modules that a new interpreter holds after that code."""
+    """Return the top-level names of the modules that a new interpreter has loaded after running the code."""
     program = f"import json, sys\n{code}\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     return set(json.loads(done.stdout.splitlines()[-1]))
@@ -29,16 +29,16 @@ def test_a_public_name_loads_its_module_when_first_used() -> None:
     loaded = modules_after("import inithealth\ninithealth.Report")
     assert "pydantic" in loaded
     without = {"torch", "pytorch_lightning", "lightning", "rich"}
-    assert not loaded & without  # a report is read where no torch is installed
+    assert not loaded & without  # a report can be read without torch
 
 
 @pytest.mark.parametrize("name", inithealth.__all__)
-def test_every_public_name_is_there(name: str) -> None:
+def test_every_public_name_exists(name: str) -> None:
     assert getattr(inithealth, name).__name__ == name
     assert name in dir(inithealth)
 
 
-def test_public_names_are_those_of_the_documentation() -> None:
+def test_public_names_are_documented() -> None:
     documented = "Call Finding InitHealth Monitor Report Rule Settings Severity UnhealthyInit check watch"
     assert inithealth.__all__ == documented.split()
 
@@ -48,7 +48,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         inithealth.chekc  # noqa: B018  the access itself is under test
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
+def test_the_wheel_contains_only_the_package(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
     [wheel] = tmp_path.glob("*.whl")

@@ -1,4 +1,4 @@
-"""Dotted names taken apart into text and numbers."""
+"""Dotted names split into text and numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAMES = st.lists(st.from_regex(r"[a-z_0-9]{1,4}", fullmatch=True), min_size=1, m
 
 
 @given(NAMES)
-def test_a_name_is_its_parts_put_together(name: str) -> None:
+def test_a_name_is_the_concatenation_of_its_parts(name: str) -> None:
     for split in (split_numbers(name), split_positions(name)):
         assert split.filled(split.numbers) == name
         assert len(split.texts) == len(split.numbers) + 1
@@ -42,7 +42,7 @@ def test_patterns(name: str, numbers: str, positions: str, bare: str) -> None:
     assert without_numbers(name) == bare
 
 
-def test_another_amount_of_numbers_does_not_fit() -> None:
+def test_a_different_count_of_numbers_is_rejected() -> None:
     assert split_numbers("a1.b2").filled(["7", "8"]) == "a7.b8"
     with pytest.raises(ValueError, match="zip"):
         split_numbers("a1.b2").filled(["7"])

@@ -1,4 +1,4 @@
-"""Who may import whom: from higher floors to lower ones, without circles; a file is one idea, and has its tests."""
+"""Imports go from higher floors to lower ones, without cycles; a file is one idea and has its tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "inithealth"
-# From the top; a module imports from its own floor and from lower ones. What is not named is on the lowest.
+# From the top. A module imports from its own floor and from lower ones. Unlisted modules are on the lowest floor.
 FLOORS = (
     ("integrations", "cli", "pytest_plugin", "factory", "__main__", "__init__"),
     ("sessions",),
@@ -30,12 +30,12 @@ RECORD_FLOORS = (
     ("saved",),
     ("graph", "statistics"),
 )
-# A report prints itself: `Report.__str__`, `summary` and `_repr_html_` import what makes text of it when called.
+# A report prints itself: `Report.__str__`, `summary` and `_repr_html_` import the formatting code when called.
 LAZY = tuple(("inithealth.findings", f"inithealth.report.{text}") for text in ("terminal", "summary", "notebook"))
-# Inside `record` everything may be used; outside it only these, or what is in them.
+# Inside `record` everything may be imported; outside it only these modules and packages.
 DOORS = ("recorder", "step_meter", "tensors", "sandbox", "live.optimizers", "live.probation", "live.picklable_hook")
 DOORS += ("live.distributed", "live.updates", "layers.class_source")
-# Modules without a test file of their own: the file that tests them, or the reason.
+# Modules without their own test file: the file that tests them, or the reason.
 WITHOUT_TEST = {
     "__main__": "tests/cli/test_demonstration.py",
     "cli.diff": "tests/cli/test_report.py",
@@ -64,7 +64,7 @@ MODULES = {name_of(path): path for path in PACKAGE.rglob("*.py")}
 
 
 def imports(path: Path) -> Iterator[str]:
-    """The package's modules that a file imports, also within functions, but not for type checking alone."""
+    """Yield the package's modules that a file imports, also inside functions, but not only for type checking."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     typing_only = {
         inner
@@ -95,12 +95,12 @@ def test_no_module_imports_from_a_higher_floor() -> None:
     assert [pair for pair in ARROWS if floor(pair[0], FLOORS, 1) > floor(pair[1], FLOORS, 1)] == []
 
 
-def test_within_record_neither() -> None:
+def test_no_module_in_record_imports_from_a_higher_floor() -> None:
     inside = [pair for pair in ARROWS if all(each.startswith("inithealth.record.") for each in pair)]
     assert [pair for pair in inside if floor(pair[0], RECORD_FLOORS, 2) > floor(pair[1], RECORD_FLOORS, 2)] == []
 
 
-def test_there_is_no_circle() -> None:
+def test_there_is_no_import_cycle() -> None:
     sorter = TopologicalSorter({name: {other for one, other in ARROWS if one == name} for name in MODULES})
     try:
         sorter.prepare()
@@ -108,7 +108,7 @@ def test_there_is_no_circle() -> None:
         pytest.fail(f"circle: {' -> '.join(error.args[1])}")
 
 
-def test_the_inner_parts_of_the_recorder_are_reached_from_nowhere_else() -> None:
+def test_internal_modules_of_record_are_not_imported_elsewhere() -> None:
     inner = [pair for pair in ARROWS if pair[1].startswith("inithealth.record.")]
     outside = [pair for pair in inner if not pair[0].startswith("inithealth.record")]
     doors = tuple(f"inithealth.record.{door}" for door in DOORS)
@@ -126,7 +126,7 @@ def test_a_file_is_one_idea(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, path in MODULES.items() if path.name == "__init__.py"])
-def test_a_package_says_what_is_in_it(name: str) -> None:
+def test_a_package_has_a_docstring(name: str) -> None:
     assert ast.get_docstring(ast.parse(MODULES[name].read_text(encoding="utf-8")))
 
 
@@ -138,5 +138,5 @@ def test_each_module_has_its_test_file_or_a_reason() -> None:
 
 
 @pytest.mark.parametrize("reason", [reason for reason in WITHOUT_TEST.values() if reason.startswith("tests/")])
-def test_a_test_file_that_is_named_is_there(reason: str) -> None:
+def test_listed_test_files_exist(reason: str) -> None:
     assert (TESTS.parent / reason).is_file()

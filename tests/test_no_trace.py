@@ -1,4 +1,4 @@
-"""Watching a run changes nothing of it: bit for bit the same weights, losses, random numbers, optimizer."""
+"""Watching a run does not change it: weights, losses, random numbers and optimizer are bit-identical."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import inithealth
 from inithealth import InitHealth
 
-# Torch's compiler uses what torch deprecates, and asks for gradients that are not kept.
+# Torch's compiler uses deprecated functions, and reads gradients that are not kept.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated"),
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
@@ -62,7 +62,7 @@ def convolutional() -> nn.Module:
 
 
 def zero_head() -> nn.Module:
-    """With suspects: probation reads gradients on more steps."""
+    """Return a network with suspects: probation reads gradients at more steps."""
     net = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 4))
     nn.init.zeros_(net[2].weight)
     return net
@@ -135,12 +135,12 @@ def seed() -> None:
 
 
 def drawn() -> tuple[float, float, float]:
-    """The next number of every generator: equal only if each was used as often."""
+    """Return the next number of every generator: equal only if each was used equally often."""
     return float(torch.rand(())), random.random(), float(np.random.random())
 
 
 def flat(value: Any) -> list[Any]:
-    """All that is in nested dicts and lists, tensors as bytes with their dtype."""
+    """Return all values in nested dicts and lists, with tensors as bytes with their dtype."""
     if isinstance(value, Tensor):
         return [str(value.dtype), value.detach().reshape(-1).view(torch.uint8).numpy().tobytes()]
     if isinstance(value, dict):
@@ -151,7 +151,7 @@ def flat(value: Any) -> list[Any]:
 
 
 class Net(pytorch_lightning.LightningModule):
-    """Draws from every generator in each step, and keeps what it saw."""
+    """Draws from every generator in each step, and stores the results."""
 
     def __init__(self, run: Run) -> None:
         super().__init__()
@@ -176,7 +176,7 @@ class Net(pytorch_lightning.LightningModule):
 
 
 def fitted(run: Run, callbacks: list[Any], *, before: Callable[[Net, Any], Any] = lambda net, batch: None) -> list[Any]:
-    """Everything that a fit leaves behind."""
+    """Return all effects of a fit."""
     seed()
     model = Net(run)
     options = {name: value() if callable(value) else value for name, value in run.options.items() if name != "manual"}
@@ -198,7 +198,7 @@ def fitted(run: Run, callbacks: list[Any], *, before: Callable[[Net, Any], Any] 
 
 
 def checkpoint_of(trainer: Any) -> dict[str, Any]:
-    """What is saved, without our own entry and the wall-clock times of the loops."""
+    """Return the saved state, without this package's entry and the wall-clock times of the loops."""
     with tempfile.TemporaryDirectory() as folder:
         trainer.save_checkpoint(f"{folder}/last.ckpt")
         saved: dict[str, Any] = torch.load(f"{folder}/last.ckpt", weights_only=False)
@@ -212,7 +212,7 @@ def test_the_callback_leaves_no_trace(name: str) -> None:
     callback = InitHealth()
     watched = fitted(RUNS[name], [callback])
     assert callback.report is not None
-    assert callback.report.measurements  # else there was nothing to leave a trace
+    assert callback.report.measurements  # otherwise nothing could have left a trace
     assert watched == fitted(RUNS[name], [])
 
 
@@ -223,7 +223,7 @@ def test_a_check_before_the_fit_leaves_no_trace(name: str) -> None:
 
 
 def looped(run: Run, watcher: Callable[[nn.Module, Optimizer], Any] | None) -> list[Any]:
-    """Everything that a loop without Lightning leaves behind."""
+    """Return all effects of a loop without Lightning."""
     seed()
     model = run.net()
     optimizer = run.optimizer(model.parameters())
@@ -257,7 +257,7 @@ def test_watch_leaves_no_trace(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["perceptron, SGD", "LSTM", "transformer"])
 def test_hooks_return_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hook that returns a value replaces the output or the gradient."""
+    """A hook that returns a value would replace the output or the gradient."""
     returned: list[Any] = []
 
     def telling(hook: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""The pytest plugin: a fixture, a check with no test written, and no cost for those who use neither."""
+"""The pytest plugin: a fixture, checks without a test, and no cost if neither is used."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_fixture_fails_a_test_with_the_table(project: Path, more: tuple[str,
 
 
 @pytest.mark.slow
-def test_a_target_is_checked_with_no_test_written(project: Path) -> None:
+def test_a_target_is_checked_without_a_test(project: Path) -> None:
     (project / "test_mine.py").unlink()
     done = run(project, "--inithealth-target=mine.nets:healthy", "-n0")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -83,7 +83,7 @@ def test_check():
 
 
 @pytest.mark.slow
-def test_a_call_that_does_not_fit_is_shown_in_three_lines(project: Path) -> None:
+def test_an_invalid_call_is_shown_in_three_lines(project: Path) -> None:
     (project / "test_mine.py").write_text(MISFITS)
     done = run(project, "-n0", "-q")
     assert "2 failed" in done.stdout
@@ -106,7 +106,7 @@ def test_a_target_with_a_loss_and_a_loader(project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_ini_chooses_for_all(project: Path) -> None:
+def test_the_ini_file_applies_to_all_tests(project: Path) -> None:
     (project / "pyproject.toml").write_text(
         "[tool.pytest.ini_options]\npythonpath = ['.']\ninithealth_target = ['mine.nets:alike']\n"
         "[tool.inithealth]\nfail_on = 'warning'\n"
@@ -117,7 +117,7 @@ def test_the_ini_chooses_for_all(project: Path) -> None:
     assert run(project, "-n0", "--inithealth-fail-on=error").returncode == 0
 
 
-def test_who_does_not_use_it_does_not_pay_for_it() -> None:
+def test_the_plugin_costs_nothing_if_unused() -> None:
     code = (
         "import sys, inithealth.pytest_plugin\n"
         "assert not {'torch', 'pydantic', 'numpy', 'pytorch_lightning', 'inithealth.findings'} & sys.modules.keys()"

@@ -1,4 +1,4 @@
-"""The ready-made pieces for CI say what the command line knows."""
+"""The CI templates use valid commands of the command line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def commands(value: Any) -> list[str]:
-    """Every command of inithealth in a file, wherever it stands."""
+    """Return every inithealth command in a file, at any position."""
     if isinstance(value, dict):
         return [found for item in value.values() for found in commands(item)]
     if isinstance(value, list):
@@ -24,7 +24,7 @@ def commands(value: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["examples/ci/github.yml", "examples/ci/gitlab.yml", ".pre-commit-hooks.yaml"])
-def test_each_command_can_be_typed(name: str) -> None:
+def test_each_command_is_valid(name: str) -> None:
     found = commands(yaml.safe_load((ROOT / name).read_text()))
     assert found
     for command in found:
@@ -33,7 +33,7 @@ def test_each_command_can_be_typed(name: str) -> None:
         assert {text.partition("=")[0] for text in options.output_format or ()} <= set(FORMATS)
 
 
-def test_the_training_job_keeps_the_trainings_status(tmp_path: Path) -> None:
+def test_the_training_job_keeps_the_exit_status_of_the_training(tmp_path: Path) -> None:
     import subprocess
 
     script = (ROOT / "examples" / "ci" / "training.sh").read_text()

@@ -1,4 +1,4 @@
-"""Numbers that follow from the frozen ones of a tensor."""
+"""Values derived from the frozen statistics of a tensor."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ def test_a_norm_is_that_of_the_whole_tensor() -> None:
 
 @pytest.mark.parametrize(("mean", "rms", "std"), [(0.0, 2.0, 2.0), (3.0, 5.0, 4.0), (1.0, 1.0, 0.0), (1.0, 0.999, 0.0)])
 def test_a_std_is_the_deviation_from_the_mean(mean: float, rms: float, std: float) -> None:
-    """Rounding may make a mean a little larger than the rms."""
+    """Rounding may make a mean slightly larger than the rms."""
     assert signal(rms, mean=mean).std == std
     assert weight("w", rms, mean=mean).std == std
 
 
-def test_a_gain_needs_a_fan() -> None:
+def test_a_gain_needs_a_fan_in() -> None:
     assert weight("w", 0.5, fan_in=16).gain == 2.0
     assert weight("w", 0.5, fan_in=None).gain is None
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_numbers_that_are_not_finite_survive_json(value: float) -> None:
+def test_non_finite_numbers_survive_json(value: float) -> None:
     again = Signal.model_validate_json(signal(value).model_dump_json())
     assert repr(again.rms) == repr(value)
 
 
-def test_they_are_frozen_and_take_no_other_field() -> None:
+def test_they_are_frozen_and_reject_other_fields() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         signal().rms = 1.0  # type: ignore[misc]
     with pytest.raises(ValidationError, match="surprise"):

@@ -1,4 +1,4 @@
-"""Numbers that follow from a frozen recording."""
+"""Values derived from a frozen recording."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ FULL = pair("fc", weight("fc.weight", 0.5, shape=(8, 4)))
 EMPTY = pair("packed", None)
 
 
-def test_layers_without_a_weight_are_left_out_and_the_order_stays() -> None:
+def test_layers_without_a_weight_are_omitted_and_the_order_is_kept() -> None:
     last = pair("out", weight("out.weight", 0.5, shape=(2, 8)))
     assert weighted([last, EMPTY, FULL]) == [(last, last.weight), (FULL, FULL.weight)]
 
 
-def test_those_of_a_recording_are_in_forward_order() -> None:
+def test_weighted_layers_of_a_recording_are_in_forward_order() -> None:
     found = recording(stack())
     assert found.weighted == weighted(found.layers)
     assert [layer.name for layer, _ in found.weighted] == [layer.name for layer in found.layers]
@@ -36,7 +36,7 @@ def test_a_layer_has_the_name_shape_and_gain_of_its_weight() -> None:
     assert (EMPTY.parameter, EMPTY.shape, EMPTY.gain) == ("", (), None)
 
 
-def test_none_of_them_is_saved() -> None:
+def test_derived_values_are_not_serialized() -> None:
     found = recording(stack())
     saved = json.loads(found.model_dump_json())
     assert "weighted" not in saved
@@ -53,7 +53,7 @@ def test_a_gain_is_the_output_over_the_input() -> None:
     "change",
     [{"input": None}, {"input": signal(0.0)}, {"input": signal(math.nan)}, {"output": None, "predicted": None}],
 )
-def test_without_both_there_is_none(change: dict[str, object]) -> None:
+def test_there_is_no_gain_without_both(change: dict[str, object]) -> None:
     known = {"layer": "fc", "input": signal(2.0), "output": signal(3.0), "predicted": 5.0}
     m = Measurement.model_validate({**known, **change})
     assert m.gain is m.predicted_gain is None
@@ -63,7 +63,7 @@ def test_without_both_there_is_none(change: dict[str, object]) -> None:
     ("loss", "norm", "broken"),
     [(1.0, 1.0, False), (None, None, False), (math.nan, 1.0, True), (1.0, math.inf, True), (None, math.nan, True)],
 )
-def test_a_step_is_broken_where_a_loss_or_a_gradient_is(loss: float | None, norm: float | None, broken: bool) -> None:
+def test_a_step_is_broken_if_a_loss_or_a_gradient_is(loss: float | None, norm: float | None, broken: bool) -> None:
     assert Step(index=0, loss=loss, global_gradient_norm=norm).broken is broken
 
 

@@ -1,4 +1,4 @@
-"""Settings: what is watched, what is judged, and a clear word for every mistake."""
+"""Settings: watched steps, selected rules, and a clear message for every error."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def test_schedule(settings: dict[str, Any], steps: list[int]) -> None:
         ({"schedule": 400}, 1000),
     ],
 )
-def test_a_schedule_that_is_over_says_so(settings: dict[str, Any], last: int) -> None:
+def test_a_finished_schedule_gives_the_reason(settings: dict[str, Any], last: int) -> None:
     made = Settings.model_validate(settings)
     assert not made.finished(last)
     assert made.finished(last + 1)
 
 
 @pytest.mark.parametrize("schedule", ["every", 3])
-def test_a_schedule_without_an_end_is_never_over(schedule: Any) -> None:
+def test_a_schedule_without_an_end_never_finishes(schedule: Any) -> None:
     assert not Settings(schedule=schedule, until=None).finished(10**9)
 
 
@@ -107,12 +107,12 @@ def test_a_schedule_without_an_end_is_never_over(schedule: Any) -> None:
         ({"select": "IH1", "rules": {"dead-units": {"max_share": "many"}}}, "max_share"),
     ],
 )
-def test_a_mistake_is_named_with_what_was_meant(settings: dict[str, Any], shown: str) -> None:
+def test_an_error_suggests_the_valid_name(settings: dict[str, Any], shown: str) -> None:
     with pytest.raises(ValueError, match=re.escape(shown)):
         Settings(**settings)
 
 
-def test_one_word_stands_for_a_tuple_of_one() -> None:
+def test_one_word_is_a_tuple_of_one() -> None:
     assert Settings(select="IH1").select == ("IH1",)
     assert Settings(ignore=["IH1", "dead-units"]).ignore == ("IH1", "dead-units")
 
@@ -140,13 +140,13 @@ def test_settings_are_frozen() -> None:
         Settings().until = 3  # type: ignore[misc]
 
 
-def test_settings_are_kept_in_json_and_python() -> None:
+def test_settings_are_restored_from_json_and_python() -> None:
     settings = Settings(schedule=7, until=None, select="IH1", rules={"zero-weights": {"max_zero_units": 0.4}})
     assert Settings.model_validate_json(settings.model_dump_json()) == settings
     assert Settings.model_validate(settings.model_dump()) == settings
 
 
-def test_the_defaults_need_neither_torch_nor_the_rules() -> None:
+def test_the_defaults_import_neither_torch_nor_the_rules() -> None:
     made = "import sys; from inithealth import Settings; Settings(until=3)"
     code = f"{made}; print({{'torch', 'inithealth.rules'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -173,7 +173,7 @@ def test_a_misspelled_keyword_is_rejected_with_the_nearest(keyword: str, near: s
             inithealth.watch(nn.Linear(2, 2), **{keyword: "every"})
 
 
-def test_the_entrances_take_mappings_and_keywords() -> None:
+def test_public_functions_accept_mappings_and_keywords() -> None:
     net = nn.Linear(2, 2)
     assert inithealth.watch(net, settings={"schedule": "every"}).settings.schedule == "every"
     assert inithealth.watch(net, schedule="every", until=3).settings.until == 3

@@ -11,5 +11,5 @@ from inithealth.suggest import unknown
     ("word", "hint"),
     [("evry", "; did you mean 'every'?"), ("zzz", "; known: auto, every"), ("", "; known: auto, every")],
 )
-def test_the_nearest_name_or_all_of_them(word: str, hint: str) -> None:
+def test_the_nearest_name_or_all_names(word: str, hint: str) -> None:
     assert unknown("schedule", word, iter(["every", "auto"])) == f"unknown schedule {word!r}{hint}"

@@ -1,4 +1,4 @@
-"""Whatever else Trainers do in a company: tuning, layers that come late, the command line, no code at all."""
+"""Other features of Trainers: tuning, late layers, the command line, the environment variable."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def loader() -> DataLoader[Any]:
 
 
 class Net(pytorch_lightning.LightningModule):
-    """Healthy, or of a std so small that nothing comes through."""
+    """A healthy network, or one with such a small std that no signal remains."""
 
     def __init__(self, std: float | None = None, lr: float = 0.1) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Net(pytorch_lightning.LightningModule):
 
 
 class Late(Net):
-    """Its layers come in ``configure_model``."""
+    """Creates its layers in ``configure_model``."""
 
     def __init__(self) -> None:
         pytorch_lightning.LightningModule.__init__(self)
@@ -73,13 +73,13 @@ def hooks(model: nn.Module) -> int:
     return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
 
 
-def test_layers_that_come_late_are_judged() -> None:
+def test_layers_created_late_are_judged() -> None:
     callback = InitHealth()
     pytorch_lightning.Trainer(max_steps=3, callbacks=[callback], **QUIET).fit(Late())
     assert errors(callback.report) == ["IH201"]
 
 
-def test_a_learning_rate_finder_before_the_fit_is_no_part_of_it(tmp_path: Path) -> None:
+def test_a_learning_rate_finder_before_the_fit_is_not_part_of_it(tmp_path: Path) -> None:
     callback, model = InitHealth(), Net(std=0.01)
     trainer = pytorch_lightning.Trainer(
         max_steps=3, callbacks=[callback], default_root_dir=tmp_path, **{**QUIET, "enable_checkpointing": True}
@@ -95,7 +95,7 @@ def test_a_learning_rate_finder_before_the_fit_is_no_part_of_it(tmp_path: Path) 
 
 
 def command_line(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """LightningCLI. Lightning calls what jsonargparse 4.53 deprecated: when it is used, before 2.5.2 when imported."""
+    """LightningCLI. Lightning uses deprecated functions of jsonargparse 4.53: when used, and before 2.5.2 on import."""
     monkeypatch.setattr(sys, "argv", ["train.py"])
     monkeypatch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     from pytorch_lightning.cli import LightningCLI
@@ -103,7 +103,7 @@ def command_line(monkeypatch: pytest.MonkeyPatch) -> Any:
     return LightningCLI
 
 
-def test_the_command_line_sets_it_up_from_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_configures_it_from_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, report = tmp_path / "config.yaml", tmp_path / "report.json"
     path.write_text(
         f"""
@@ -134,7 +134,7 @@ def test_the_command_line_sets_it_up_from_yaml(tmp_path: Path, monkeypatch: pyte
     assert [skipped.code for skipped in shown.skipped if skipped.reason == "not selected"] == ["IH301"]
 
 
-def test_a_misspelt_setting_ends_the_command_line_before_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_misspelled_setting_ends_the_command_line_before_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     cli = command_line(monkeypatch)
     arguments = ["fit", "--trainer.callbacks=inithealth.InitHealth", "--trainer.callbacks.settings.schedule=evry"]
     with pytest.raises(ValueError, match="unknown schedule 'evry'; did you mean 'every'"):
@@ -150,11 +150,11 @@ def test_it_can_be_sent_to_other_processes() -> None:
         assert twin.report.causes == ()
 
 
-# --- strategies that keep weights or gradients to themselves ---
+# --- strategies that store weights or gradients separately ---
 
 
 class Keeping(Net):
-    """As DeepSpeed does: when the callbacks look, no parameter has a gradient."""
+    """Like DeepSpeed: when the callbacks run, no parameter has a gradient."""
 
     def on_after_backward(self) -> None:
         self.kept = [parameter.grad for parameter in self.parameters()]
@@ -167,7 +167,7 @@ class Keeping(Net):
 
 
 @pytest.mark.parametrize(("std", "codes"), [(None, set()), (1e-3, {"IH106"})])
-def test_gradients_that_are_kept_elsewhere_are_said_not_to_be_measured(std: float | None, codes: set[str]) -> None:
+def test_gradients_stored_separately_are_reported_as_not_measured(std: float | None, codes: set[str]) -> None:
     callback = InitHealth()
     pytorch_lightning.Trainer(max_steps=12, callbacks=[callback], **QUIET).fit(Keeping(std))
     report = callback.report
@@ -187,7 +187,7 @@ def process_group(tmp_path: Path) -> Iterator[None]:
 @pytest.mark.parametrize("use_orig_params", [False, True])
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 @pytest.mark.usefixtures("process_group")
-def test_weights_in_flat_pieces_are_said_not_to_be_measured(use_orig_params: bool) -> None:
+def test_flattened_weights_are_reported_as_not_measured(use_orig_params: bool) -> None:
     from torch.distributed.fsdp import FullyShardedDataParallel
 
     net = nn.Sequential(nn.Linear(8, 17), nn.ReLU(), nn.Linear(17, 5))

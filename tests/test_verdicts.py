@@ -1,4 +1,4 @@
-"""The zoo before the judge: healthy nets pass, faults are named, whatever way the net is written in."""
+"""The verdicts on the zoo: healthy networks pass and faults are found, for every way of writing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BUILDERS: dict[str, Builder] = {build.__name__: build for build in (*HEALTHY, *F
 
 
 class Blame(NamedTuple):
-    """A cause, its layers named as in the net written with modules."""
+    """A cause, with the layer names of the version written with modules."""
 
     code: str
     severity: Severity
@@ -55,7 +55,7 @@ def verdict(name: str, way: str) -> frozenset[Blame]:
 
 
 def ways(builders: tuple[Builder, ...], *left_out: str) -> list[tuple[str, str]]:
-    """Every case by its name, in every way it is written in."""
+    """Return every case by name, with every way of writing it."""
     names = [build.__name__ for build in builders]
     return [(name, way) for name in names for way in built(name).ways if way not in left_out]
 
@@ -71,14 +71,14 @@ def test_an_everyday_network_raises_no_alarm(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "way"), ways((*HEALTHY, *MORE_HEALTHY)))
-def test_a_verdict_is_not_blindness(name: str, way: str) -> None:
+def test_healthy_verdicts_are_based_on_measurements(name: str, way: str) -> None:
     _, report = judged(name, way)
     assert not report.not_measured
     assert report.measurements
 
 
 @pytest.mark.parametrize(("name", "way"), ways(FAULTY))
-def test_a_fault_is_named(name: str, way: str) -> None:
+def test_a_fault_is_found(name: str, way: str) -> None:
     case, blames = built(name), verdict(name, way)
     culprits = frozenset(case.culprit or ())
     named = [blame for blame in blames if blame.code in case.codes and blame.first and blame.first <= culprits]
@@ -86,7 +86,7 @@ def test_a_fault_is_named(name: str, way: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "way"), ways(FAULTY))
-def test_nothing_but_the_fault_is_a_cause(name: str, way: str) -> None:
+def test_only_the_fault_is_a_cause(name: str, way: str) -> None:
     case = built(name)
     alarms = {blame for blame in verdict(name, way) if blame.severity > Severity.INFO}
     assert not {blame for blame in alarms if not blame.first <= frozenset(case.culprit or ())}

@@ -1,4 +1,4 @@
-"""Five networks as people write them, small, and ways to write them otherwise."""
+"""Five small networks as people write them, and different ways of writing them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WORDS, WIDTH, HEADS, BLOCKS = 11, 8, 2, 2
 
 
 class GPTBlock(nn.Module):
-    """nanoGPT's: packed queries, keys and values, fused attention, pre-norm."""
+    """nanoGPT's block: packed queries, keys and values, fused attention, pre-norm."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class GPT(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """ResNet-50's block, written by hand."""
+    """ResNet-50's block, written without torchvision."""
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Bottleneck(nn.Module):
         return cast(Tensor, self.relu(out + (x if self.downsample is None else self.downsample(x))))
 
 
-RESNET_50 = (3, 4, 6, 3)  # blocks of each stage
+RESNET_50 = (3, 4, 6, 3)  # blocks per stage
 
 
 class ResNet(nn.Module):
@@ -93,7 +93,7 @@ class ResNet(nn.Module):
 
 
 class RMSNorm(nn.Module):
-    """Llama's, which leaves no node of its own."""
+    """Llama's norm, which has no autograd node of its own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class RMSNorm(nn.Module):
 
 
 def rotated(x: Tensor) -> Tensor:
-    """Rotary position embedding of [batch, heads, positions, features]."""
+    """Return the rotary position embedding of [batch, heads, positions, features]."""
     half = x.shape[-1] // 2
     angles = torch.arange(x.shape[-2])[:, None] / 100 ** (torch.arange(half) / half)
     angles = torch.cat([angles, angles], -1)
@@ -186,7 +186,7 @@ class UNet(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Words, two LSTM layers, the last state."""
+    """An embedding, two LSTM layers, and a classifier on the last state."""
 
     def __init__(self) -> None:
         super().__init__()

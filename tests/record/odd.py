@@ -1,4 +1,4 @@
-"""Tensors of any dtype, shape, layout and size of number, for properties that hold for all of them."""
+"""Tensors of any dtype, shape, layout and magnitude, for properties that hold for all of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ODD = (math.nan, math.inf, -math.inf, 0.0, -0.0)
 
 @st.composite
 def tensors(draw: st.DrawFn, most: int = 60) -> Tensor:
-    """Tensors of any dtype and shape, from tiny to huge, with odd values here and there, laid out in any way."""
+    """Tensors of any dtype, shape and layout, from tiny to huge, with special values in some places."""
     shape = draw(st.lists(st.integers(1, 5), max_size=3))
     count = math.prod(shape)
     values = draw(st.lists(st.floats(-8, 8, width=32), min_size=count, max_size=count))
@@ -44,13 +44,13 @@ LAYOUTS: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda t: t.flip(0) if t.ndim else t,
 )
 
-# Few values make many duplicates; the odd sizes must not make any.
+# Few values produce many duplicates; the special sizes must not produce any.
 VALUES = (0.0, -0.0, 1.0, -1.0, 0.5, 1e-30, -1e-30, 1e30)
 
 
 @st.composite
 def units(draw: st.DrawFn) -> tuple[Tensor, Tensor | None, int]:
-    """Rows with many duplicates, perhaps a bias, and a number of groups that divides them."""
+    """Rows with many duplicates, optionally a bias, and a number of groups that divides them."""
     groups, size = draw(st.sampled_from([1, 1, 1, 2, 3])), draw(st.integers(1, 5))
     columns = draw(st.sampled_from([1, 2, 3, 20]))
     row = st.lists(st.sampled_from(VALUES), min_size=columns, max_size=columns)

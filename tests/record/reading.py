@@ -1,4 +1,4 @@
-"""A small model read once: its layers, its flow, what was measured."""
+"""Reads a small model once: its layers, its flow and its measurements."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from inithealth.sessions.assembly import Assembly, Training
 
 
 class Written(nn.Module):
-    """Named parts and how they are called; a part that is a plain tensor is a buffer."""
+    """A model with named parts and a forward function; a part that is a plain tensor is a buffer."""
 
     def __init__(self, forward: Callable[..., Any], **parts: Any) -> None:
         super().__init__()
@@ -54,17 +54,17 @@ class Reading:
 
     @property
     def recording(self) -> Recording:
-        """The numbers as a session assembles them."""
+        """Return the recording as a session assembles it."""
         return Assembly(self.recorder).recording((self.step,), Training(optimizer="SGD(lr=0.01)", adaptive=False))
 
     @property
     def flow(self) -> Flow | None:
-        """The flow that the recorder has read, one of its inner parts."""
+        """Return the flow that the recorder has read."""
         return self.recorder._observer.flow
 
 
 def squares(output: Any) -> Tensor:
-    """A loss of any output: the sum of all squares."""
+    """Return a loss for any output: the sum of all squares."""
     parts = [torch.view_as_real(t) if t.is_complex() else t for t in floating_tensors(output)]
     return torch.stack([(part.float() ** 2).sum() for part in parts]).sum()
 
@@ -76,7 +76,7 @@ def read(
     exact: bool = True,
     recorder: Recorder | None = None,
 ) -> Reading:
-    """One recorded forward and backward pass; an exact one with the inputs in the graph, as a check has them."""
+    """Record one forward and backward pass; an exact one has the inputs in the graph, as in a check."""
     recorder = recorder or Recorder(model, exact=exact)
     call, inputs = revealed(Call(*args)) if exact else (Call(*args), dict(named_tensors(Call(*args))))
     recorder.attach()
@@ -90,7 +90,7 @@ def read(
 
 
 def graph_of(model: nn.Module, *roots: Tensor) -> Graph:
-    """The graph behind some tensors, its nodes alive."""
+    """Return the graph of some tensors, and keep its nodes alive."""
     return Graph(order([root.grad_fn for root in roots if root.grad_fn is not None]), parameter_names(model))
 
 
@@ -99,6 +99,6 @@ def flow_behind(model: nn.Module, *roots: Tensor) -> Flow:
 
 
 def operation_of(flow: Flow, weight: str) -> Operation:
-    """The only operation of a weight."""
+    """Return the only operation of a weight."""
     (found,) = [operation for operation in flow.operations.values() if weight in operation.weights]
     return found

@@ -1,4 +1,4 @@
-"""Everything of a model, an optimizer and the process that must be found as it was left."""
+"""The state of a model, an optimizer and the process that must be restored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 
 def bits(tensor: Tensor) -> tuple[object, ...]:
-    """A tensor's values bit for bit, whatever its layout."""
+    """Return a tensor's values bit for bit, for any layout."""
     dense = tensor.detach()
     if dense.is_nested:
         dense = dense.values()
@@ -23,7 +23,7 @@ def bits(tensor: Tensor) -> tuple[object, ...]:
 
 
 def of_model(model: nn.Module) -> dict[str, object]:
-    """By what it is: values bit for bit, objects by identity, in their order."""
+    """Return a model's state: values bit for bit, and objects by identity, in order."""
     found: dict[str, object] = {}
     for name, module in model.named_modules():
         found[f"{name} is"] = id(module)

@@ -1,9 +1,9 @@
-"""The flow of a network as a table: one line a layer, to be written out and compared.
+"""The flow of a network as a table with one line per layer, for comparisons.
 
-A line reads ``name kind fan_in>fan_out feeds marks scales``. ``feeds`` is what the output meets first, and the
-activation behind it after a colon. ``scales`` are the learned scales it passes, the layer's own parent left out.
-The marks: ``N`` reads a norm, ``T`` reads the trunk, ``E`` ends a branch, ``B`` can be gone round, ``H`` is a head,
-``x3`` holds three projections.
+A line reads ``name kind fan_in>fan_out feeds marks scales``. ``feeds`` is the first target of the output, with the
+activation after it behind a colon. ``scales`` are the learned scales after it, without the name of the layer's parent.
+The marks: ``N`` reads a norm, ``T`` reads the trunk, ``E`` ends a branch, ``B`` is bypassable, ``H`` is a head, ``x3``
+packs three projections.
 """
 
 from __future__ import annotations
@@ -39,6 +39,6 @@ def table(layers: Sequence[Layer]) -> list[Line]:
 
 
 def written(text: str) -> list[Line]:
-    """A table written out; scales may be left away where there are none."""
+    """Return the lines of a table; scales may be omitted."""
     lines = [row.split() for row in text.strip().splitlines()]
     return [(*row, "") if len(row) == 5 else tuple(row) for row in lines]

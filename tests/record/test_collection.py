@@ -1,4 +1,4 @@
-"""Garbage collection is paused and goes on."""
+"""Garbage collection is paused and resumed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from inithealth.record.collection import collection_paused
 
 
-def test_collection_is_as_it_was_also_after_an_error() -> None:
+def test_collection_is_restored_also_after_an_error() -> None:
     states = []
     with suppress(KeyError), collection_paused():
         states.append(gc.isenabled())

@@ -1,4 +1,4 @@
-"""What could not be measured is noted once, and nothing is raised."""
+"""Failed measurements are recorded once, and nothing is raised."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from inithealth.record.failures import Failures
 
 
-def test_the_first_reason_counts() -> None:
+def test_the_first_reason_is_kept() -> None:
     failures = Failures()
     failures.note("fc", ValueError("one"))
     failures.note("fc", ValueError("two"))
@@ -15,7 +15,7 @@ def test_the_first_reason_counts() -> None:
     assert failures == {"fc": "ValueError: one", "model": "KeyError: 'three'"}
 
 
-def test_a_guarded_call_raises_nothing_but_what_ends_a_process() -> None:
+def test_a_guarded_call_raises_only_what_ends_a_process() -> None:
     failures, called = Failures(), []
     failures.guard("fine", called.append, 1)
     failures.guard("broken", lambda: 1 // 0)

@@ -1,4 +1,4 @@
-"""What a recording says of the network as a whole."""
+"""The properties of the whole network in a recording."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def test_learned_scales_that_start_near_zero(scale: float, expected: bool) -> No
 
 
 @pytest.mark.parametrize(("part", "expected"), [("last", True), ("first", False), ("head", False)])
-def test_a_branch_end_of_zeros_is_one_too(part: str, expected: bool) -> None:
+def test_a_zero_branch_end_counts_as_one(part: str, expected: bool) -> None:
     model = network()
     nn.init.zeros_(getattr(model, part).weight)
     assert read(model, X).recording.layer_scale is expected
 
 
-def test_a_loss_made_of_derivatives() -> None:
+def test_a_loss_with_derivatives() -> None:
     def penalty(output: Tensor) -> Tensor:
         (slope,) = torch.autograd.grad(F.softplus(output).sum(), x, create_graph=True)
         return slope.square().sum()

@@ -1,4 +1,4 @@
-"""The same network written, run or trained otherwise has the same flow."""
+"""The same network has the same flow if it is written, run or trained differently."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ FUNCTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {
 
 
 def by_functions(model: nn.Module) -> None:
-    """Layers computed by functions of their parameters."""
+    """Replace layers by functions of their parameters."""
     for module in model.modules():
         if type(module) in FUNCTIONS:
             compute(module, partial(FUNCTIONS[type(module)], module))
@@ -94,7 +94,7 @@ def frozen(model: nn.Module) -> None:
         parameter.requires_grad_(False)
 
 
-Way = tuple[Callable[[nn.Module], Any], Callable[[], Any]]  # what is done to the model, and what it runs within
+Way = tuple[Callable[[nn.Module], Any], Callable[[], Any]]  # what is done to the model, and the context it runs in
 
 WAYS: dict[str, Way] = {
     "by functions": (by_functions, nullcontext),
@@ -125,6 +125,6 @@ def flow_table(name: str, way: Way) -> list[Line]:
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("way", WAYS)
-def test_a_twin_has_the_same_flow(name: str, way: str) -> None:
+def test_a_rewritten_network_has_the_same_flow(name: str, way: str) -> None:
     plain = flow_table(name, (lambda model: None, nullcontext))
     assert sorted(flow_table(name, WAYS[way])) == sorted(plain)

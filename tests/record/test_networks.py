@@ -1,4 +1,4 @@
-"""The flow of five networks written out, layer by layer."""
+"""The flow of five networks, layer by layer."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def resnet_table() -> list[Line]:
 
 @pytest.mark.parametrize("zero_gamma", [False, True])
 def test_resnet_50(zero_gamma: bool) -> None:
-    """With the last norm of each branch at zero the place of every layer is the same."""
+    """With the last norm of each branch at zero, the position of every layer is the same."""
     model = ResNet()
     for name, parameter in model.named_parameters():
         if zero_gamma and name.endswith("bn3.weight"):
@@ -153,7 +153,7 @@ UNET_TABLE = written("""
 
 
 def test_u_net() -> None:
-    """Skips by concatenation, a transposed convolution, the time added within each residual branch."""
+    """Skips by concatenation, a transposed convolution, the time added inside each residual branch."""
     reading = read(UNet(), IMAGES[:, :, :8, :8], torch.rand(2, 2))
     assert table(reading.recorder.layers) == UNET_TABLE
     assert flow_facts(reading) == (3, False)
@@ -170,7 +170,7 @@ LSTM_TABLE = written("""
 
 
 def test_lstm() -> None:
-    """The four gates that a matrix holds are four projections."""
+    """The four gates of a matrix are four projections."""
     reading = read(Classifier(), TOKENS)
     assert table(reading.recorder.layers) == LSTM_TABLE
     assert flow_facts(reading) == (0, False)

@@ -1,4 +1,4 @@
-"""Whatever a layer returns or holds is measured, or shown as not measured; and the run goes on."""
+"""Every value that a layer returns or holds is measured or reported as not measured, and the run continues."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Output:
 
 
 class Odd(nn.Module):
-    """A layer whose product is returned as something odd."""
+    """A layer that returns an unusual type."""
 
     def __init__(self, wrap: Callable[[Tensor], Any]) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Odd(nn.Module):
 
 
 class Net(nn.Module):
-    """The odd layer, what makes a plain tensor of its output, a plain layer."""
+    """The unusual layer, a conversion of its output to a plain tensor, and a plain layer."""
 
     def __init__(self, wrap: Callable[[Tensor], Any], unwrap: Callable[[Any], Tensor]) -> None:
         super().__init__()
@@ -99,14 +99,14 @@ both = pytest.mark.parametrize("way", WAYS)
 
 @pytest.fixture(autouse=True)
 def _warned_each_time() -> Iterator[None]:
-    """What torch warns of once a process would be seen by the first test alone."""
+    """Reset torch's once-per-process warnings; otherwise only the first test would see them."""
     torch.set_warn_always(True)
     yield
     torch.set_warn_always(False)
 
 
 def silent(report: Report) -> set[str]:
-    """Layers that take part, of which some number is missing without a word."""
+    """Return the used layers that lack some value without being reported."""
     measured = {m.layer: m for m in report.measurements}
     shown = {line.partition(":")[0] for line in report.not_measured}
     found = set()
@@ -120,7 +120,7 @@ def silent(report: Report) -> set[str]:
 
 @both
 @pytest.mark.parametrize("name", MEASURED)
-def test_an_odd_output_is_measured(way: str, name: str) -> None:
+def test_an_unusual_output_is_measured(way: str, name: str) -> None:
     model = Net(*MEASURED[name])
     report = WAYS[way](model, X)
     assert not silent(report)
@@ -144,7 +144,7 @@ def test_an_output_without_real_values_is_reported(way: str, name: str) -> None:
 
 
 @both
-def test_of_several_tensors_the_first_that_holds_values_is_measured(way: str) -> None:
+def test_the_first_tensor_with_values_is_measured(way: str) -> None:
     report = WAYS[way](Net(lambda y: (y[:0], y), lambda o: o[1]), X)
     assert not silent(report)
 
@@ -164,7 +164,7 @@ def layer(*widths: int, **options: Any) -> nn.Linear:
 
 
 def free(dtype: torch.dtype = torch.float32) -> nn.Parameter:
-    """A parameter of no module of torch; trained where its type can be."""
+    """A parameter that belongs to no torch module; trainable if its type can be."""
     return nn.Parameter(torch.randn(6, 6).to(dtype), requires_grad=dtype == torch.float32)
 
 
@@ -234,7 +234,7 @@ NETS: dict[str, Callable[[], tuple[nn.Module, Any]]] = {
 
 @both
 @pytest.mark.parametrize("name", NETS)
-def test_an_odd_net_is_measured_or_reported(way: str, name: str) -> None:
+def test_an_unusual_network_is_measured_or_reported(way: str, name: str) -> None:
     report = WAYS[way](*NETS[name]())
     assert not silent(report)
     assert any(measurement.output for measurement in report.measurements)
@@ -242,7 +242,7 @@ def test_an_odd_net_is_measured_or_reported(way: str, name: str) -> None:
 
 @both
 @pytest.mark.parametrize("name", ["bf16 weights", "fp16 weights", "fp64 weights"])
-def test_the_numbers_do_not_depend_on_the_precision(way: str, name: str) -> None:
+def test_the_statistics_do_not_depend_on_the_precision(way: str, name: str) -> None:
     model, x = NETS[name]()
     twin = nn.Sequential(layer(), nn.ReLU(), layer(6, 2))
     twin.load_state_dict(model.state_dict())
@@ -255,7 +255,7 @@ def test_the_numbers_do_not_depend_on_the_precision(way: str, name: str) -> None
         assert found[name].weight_gradient == pytest.approx(wanted.weight_gradient, rel=0.03)
 
 
-def test_a_lazy_or_meta_parameter_is_refused_with_what_to_do() -> None:
+def test_a_lazy_or_meta_parameter_is_rejected_with_advice() -> None:
     for model, message in ((nn.LazyLinear(3), "run one batch first"), (layer(device="meta"), "materialize")):
         for look in (lambda model: inithealth.check(model, X), inithealth.watch):
             with pytest.raises(ValueError, match=message):
@@ -264,7 +264,7 @@ def test_a_lazy_or_meta_parameter_is_refused_with_what_to_do() -> None:
 
 @both
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
-def test_a_scripted_part_is_reported_and_the_rest_measured(way: str) -> None:
+def test_a_scripted_module_is_reported_and_the_rest_measured(way: str) -> None:
     model = nn.Sequential(layer(), torch.jit.script(nn.Sequential(layer(), nn.ReLU())), layer(6, 2))
     report = WAYS[way](model, X)
     assert any(line.startswith("1") and "script" in line for line in report.not_measured)
@@ -288,14 +288,14 @@ OUTPUTS: dict[str, Callable[[Tensor], Any]] = {
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_a_check_without_a_loss_makes_one_of_any_output(name: str) -> None:
+def test_a_check_without_a_loss_accepts_any_output(name: str) -> None:
     report = inithealth.check(Written(lambda net, x: OUTPUTS[name](net.head(x)), head=layer(6, 2)), X)
     assert [m.layer for m in report.measurements if m.gradient is not None] == ["head"]
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_a_watched_model_may_return_anything(name: str) -> None:
-    """What cannot be read of it is no business of the training loop."""
+    """Unreadable outputs must not affect the training loop."""
     model = Written(lambda net, x: OUTPUTS[name](net.head(x)), head=layer(6, 2))
     with inithealth.watch(model) as monitor:
         model(X)

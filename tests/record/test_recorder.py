@@ -1,4 +1,4 @@
-"""What is recorded of a pass, against the tensors themselves; and that recording changes nothing."""
+"""The recording of a pass, compared with the tensors themselves; recording changes nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ X = torch.randn(8, 6, generator=torch.Generator().manual_seed(2))
 
 
 class Seen(nn.Module):
-    """Two layers, written with modules or with functions, that keep all their tensors."""
+    """Two layers, written with modules or with functions, that store all their tensors."""
 
     def __init__(self, functional: bool = False) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def test_inputs_outputs_and_gradients_are_those_of_the_tensors(functional: bool)
         assert measured.weight_gradient == pytest.approx(math.hypot(*numbers(weight.grad)), rel=1e-5)
 
 
-def test_the_step_holds_the_loss_and_the_norm_of_all_gradients() -> None:
+def test_the_step_has_the_loss_and_the_norm_of_all_gradients() -> None:
     model = Seen()
     reading = read(model, X)
     found = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
@@ -87,7 +87,7 @@ def test_the_networks_inputs_are_measured_and_targets_are_not() -> None:
     assert_shows(inputs["batch[0]"], numbers(X))
 
 
-def test_of_the_head_it_is_reported_how_its_input_differs_between_samples() -> None:
+def test_the_head_has_the_difference_of_its_input_between_samples() -> None:
     same = torch.ones(8, 6)
     model = Seen()
     for x, wanted in ((same, 0.0), (X, None)):
@@ -100,7 +100,7 @@ def test_of_the_head_it_is_reported_how_its_input_differs_between_samples() -> N
         assert share == pytest.approx(wanted, abs=1e-12) if wanted is not None else 0 < share < 1
 
 
-# One layer used in many ways: the numbers are those of all its calls.
+# One layer used in several ways: its statistics are those of all calls.
 class Repeated(nn.Module):
     def __init__(self, calls: int, functional: bool) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ def test_a_layer_called_several_times_is_measured_over_all_calls(calls: int, fun
     assert_shows(measured.gradient, [value for gradient in coming for value in numbers(gradient)])
 
 
-def test_of_a_layer_called_endlessly_some_calls_are_measured() -> None:
+def test_only_some_calls_of_a_layer_in_a_long_loop_are_measured() -> None:
     measured = read(Repeated(40, functional=False), X).measured["layer"]
     assert measured.output is not None
     assert measured.gradient is not None
@@ -134,7 +134,7 @@ def test_of_a_layer_called_endlessly_some_calls_are_measured() -> None:
     assert measured.gradient.numel <= 8 * X.numel()
 
 
-def test_a_module_in_two_places_and_its_unshared_twin_have_the_same_numbers() -> None:
+def test_a_shared_module_has_the_statistics_of_its_unshared_version() -> None:
     shared = nn.Linear(6, 6)
     tied = nn.Sequential(shared, nn.Tanh(), shared)
     apart = nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6))
@@ -180,7 +180,7 @@ def test_an_output_is_measured_before_it_is_changed_in_place(name: str, exact: b
 
 
 class Blocks(nn.Module):
-    """Two blocks, run through or computed again in the backward pass."""
+    """Two blocks, run normally or checkpointed."""
 
     def __init__(self, reentrant: bool | None, norm: Callable[[int], nn.Module] = lambda width: nn.Identity()) -> None:
         super().__init__()
@@ -210,7 +210,7 @@ def assert_alike(found: dict[str, Measurement], wanted: dict[str, Measurement], 
 
 
 @pytest.mark.parametrize("reentrant", [True, False])
-def test_a_check_sees_through_checkpoints(reentrant: bool) -> None:
+def test_a_check_handles_checkpoints(reentrant: bool) -> None:
     model = Blocks(reentrant)
     checked, twin = (inithealth.check(each, X, loss=squares) for each in (model, plain_twin(model)))
     assert checked.measurements == twin.measurements
@@ -232,12 +232,12 @@ def test_a_live_step_measures_checkpointed_layers_once(reentrant: bool, exact: b
 
 
 def live(model: nn.Module, exact: bool = False) -> Reading:
-    """A step in which nothing is revealed and checkpoints work."""
+    """Record a step in which nothing is revealed and checkpoints are active."""
     return read(model, X, exact=exact) if not exact else read(model, X.clone().requires_grad_(), exact=True)
 
 
 @pytest.mark.parametrize("reentrant", [True, False])
-def test_where_a_checkpoint_hides_the_gradients_it_is_reported(reentrant: bool) -> None:
+def test_gradients_hidden_by_a_checkpoint_are_reported(reentrant: bool) -> None:
     model = Blocks(reentrant)
     with inithealth.watch(model) as monitor:
         loss = squares(model(X))
@@ -251,7 +251,7 @@ def test_where_a_checkpoint_hides_the_gradients_it_is_reported(reentrant: bool) 
 
 
 def run(model: nn.Module, x: Tensor, recorder: Recorder | None) -> list[Tensor]:
-    """A step: the loss, all gradients, all buffers, and the random state that is left."""
+    """Run a step; return the loss, all gradients and buffers, and the random state."""
     torch.manual_seed(3)
     model.zero_grad()
     if recorder is not None:
@@ -292,7 +292,7 @@ def test_recording_changes_no_bit_of_a_step(name: str, exact: bool) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_detached_nothing_of_a_recorder_is_left_on_the_model(name: str) -> None:
+def test_a_detached_recorder_leaves_nothing_on_the_model(name: str) -> None:
     model, x = MODELS[name]()
     model(x)
     before = {key: value for key, value in state.of_model(model).items() if "hooks" in key}
@@ -314,7 +314,7 @@ def test_attached_twice_a_call_is_measured_once() -> None:
     assert measured.output.numel == 8 * 5
 
 
-def test_an_error_in_a_hook_is_reported_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_a_hook_is_reported_and_not_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*args: Any) -> None:
         raise ZeroDivisionError("mine")
 
@@ -327,7 +327,7 @@ def test_an_error_in_a_hook_is_reported_and_ends_nothing(monkeypatch: pytest.Mon
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-def test_an_error_in_the_graph_leaves_the_weights_described(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_described_after_an_error_in_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*args: Any) -> None:
         raise ZeroDivisionError("mine")
 
@@ -338,7 +338,7 @@ def test_an_error_in_the_graph_leaves_the_weights_described(monkeypatch: pytest.
     assert any("ZeroDivisionError" in line for line in recording.not_measured)
 
 
-def test_each_step_has_its_own_numbers() -> None:
+def test_each_step_has_its_own_statistics() -> None:
     model = Seen()
     recorder = Recorder(model, exact=True)
     first = read(model, X, recorder=recorder).measured["one"]
@@ -349,7 +349,7 @@ def test_each_step_has_its_own_numbers() -> None:
     assert second.input.numel == first.input.numel
 
 
-def test_a_graph_that_changes_from_step_to_step_is_read_anew() -> None:
+def test_a_graph_that_changes_between_steps_is_read_again() -> None:
     class Growing(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -370,7 +370,7 @@ def test_a_graph_that_changes_from_step_to_step_is_read_anew() -> None:
 
 
 @pytest.mark.parametrize("layers", [2, 40])
-def test_samples_keep_to_their_budget_whatever_the_number_of_layers(layers: int) -> None:
+def test_samples_stay_within_their_budget_for_any_number_of_layers(layers: int) -> None:
     model = nn.Sequential(*(nn.Linear(64, 64) for _ in range(layers)))
     recorder = Recorder(model, exact=False, sample_bytes=2**16)
     x = torch.randn(256, 64)
@@ -385,7 +385,7 @@ def test_samples_keep_to_their_budget_whatever_the_number_of_layers(layers: int)
         assert recorder.nbytes == 0
 
 
-def test_sampled_numbers_are_near_the_exact_ones() -> None:
+def test_sampled_statistics_are_near_the_exact_ones() -> None:
     model = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10))
     x = torch.randn(512, 64)
     exact, sampled = (read(model, x, exact=each) for each in (True, False))
@@ -403,7 +403,7 @@ def test_sampled_numbers_are_near_the_exact_ones() -> None:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 @pytest.mark.parametrize("exact", [True, False])
-def test_numbers_that_are_not_finite_are_counted_where_they_arise(bad: float, exact: bool) -> None:
+def test_non_finite_values_are_counted_where_they_arise(bad: float, exact: bool) -> None:
     model = Seen()
     with torch.no_grad():
         model.one.bias[2] = bad
@@ -417,7 +417,7 @@ def test_numbers_that_are_not_finite_are_counted_where_they_arise(bad: float, ex
 
 
 class Marked(torch.autograd.Function):
-    """A node that can be looked after."""
+    """A node with a weak reference."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -429,7 +429,7 @@ class Marked(torch.autograd.Function):
 
 
 class Ending(nn.Module):
-    """Its output is a marked node's."""
+    """A layer whose output has a marked node."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -441,8 +441,8 @@ class Ending(nn.Module):
 
 
 @pytest.mark.parametrize("backward", [True, False])
-def test_once_observed_nothing_of_a_graph_is_held(backward: bool) -> None:
-    """Also where its backward pass never came."""
+def test_no_graph_is_kept_after_it_was_observed(backward: bool) -> None:
+    """Also if its backward pass never ran."""
     model = Ending()
     recorder = Recorder(model, exact=False)
     recorder.attach()
@@ -459,7 +459,7 @@ def test_once_observed_nothing_of_a_graph_is_held(backward: bool) -> None:
     assert recorder.layers
 
 
-def test_what_a_recording_says_of_the_whole_net() -> None:
+def test_the_recording_has_properties_of_the_whole_network() -> None:
     normed = nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 2))
     assert read(normed, X).recording.normalized
     assert not read(Seen(), X).recording.normalized
@@ -481,7 +481,7 @@ def test_what_a_recording_says_of_the_whole_net() -> None:
     assert not read(Scaled(1.0), X).recording.layer_scale
 
 
-def test_attention_is_measured_though_no_hook_sees_its_output_projection() -> None:
+def test_attention_is_measured_although_no_hook_sees_its_output_projection() -> None:
     class Attending(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -499,8 +499,8 @@ def test_attention_is_measured_though_no_hook_sees_its_output_projection() -> No
         assert measured["attention"].output.numel == 8 * 18
 
 
-def test_a_function_of_a_modules_weight_and_the_module_itself_are_both_seen() -> None:
-    """``.forward`` called directly passes every hook by."""
+def test_a_module_and_a_direct_call_of_its_forward_are_both_measured() -> None:
+    """``.forward`` called directly bypasses every hook."""
 
     class Direct(nn.Module):
         def __init__(self) -> None:

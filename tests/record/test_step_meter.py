@@ -1,4 +1,4 @@
-"""The steps of a live training, each measured after its backward pass."""
+"""The steps of a live training, measured after their backward pass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ X = torch.randn(6, 4)
 
 
 class Training:
-    """A small net, its optimizer, and the meter that watches it."""
+    """A small network, its optimizer, and its meter."""
 
     def __init__(self, scaler: Any = None) -> None:
         self.net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -25,7 +25,7 @@ class Training:
         self.scale = 1.0 if scaler is None else float(scaler.get_scale())
 
     def backward(self, x: Tensor = X) -> Tensor:
-        """One forward and backward pass; the gradients are as large as the scaler makes them."""
+        """Run one forward and backward pass with scaled gradients."""
         self.meter.prepare(watching=True)
         self.meter.take_batch(x)
         self.optimizer.zero_grad()
@@ -52,7 +52,7 @@ def test_a_step_has_the_loss_and_the_gradients() -> None:
     assert (step.overflows, step.since, step.broken_inputs) == (0, None, {})
 
 
-def test_the_loss_scale_is_taken_out_of_the_gradients() -> None:
+def test_the_loss_scale_is_removed_from_the_gradients() -> None:
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     scaler.scale(torch.ones(1))
     training = Training(scaler)
@@ -61,7 +61,7 @@ def test_the_loss_scale_is_taken_out_of_the_gradients() -> None:
     assert step.loss_scale == 1024.0
 
 
-def test_an_overflow_is_one_of_the_scaler() -> None:
+def test_an_overflow_is_due_to_the_scaler() -> None:
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     scaler.scale(torch.ones(1))
     for training, overflows in ((Training(scaler), True), (Training(), False)):
@@ -71,7 +71,7 @@ def test_an_overflow_is_one_of_the_scaler() -> None:
         assert training.meter.overflowed(loss) is overflows
 
 
-def test_what_the_optimizer_changes_is_measured_around_its_step() -> None:
+def test_updates_are_measured_around_the_optimizers_step() -> None:
     training = Training()
     training.meter.measured(0, training.backward(), first=True)
     assert training.meter.after_update() == {}
@@ -91,7 +91,7 @@ def test_a_broken_batch_is_named() -> None:
     assert [signal.non_finite for signal in step.broken_inputs.values()] == [1]
 
 
-def test_gradients_that_are_kept_elsewhere_are_not_measured() -> None:
+def test_gradients_stored_elsewhere_are_not_measured() -> None:
     training = Training()
     loss = training.backward()
     training.optimizer.zero_grad()
@@ -99,7 +99,7 @@ def test_gradients_that_are_kept_elsewhere_are_not_measured() -> None:
     assert "gradients of the weights" in " ".join(training.meter.recorder.not_measured)
 
 
-def test_a_loss_that_broke_before_is_reported_with_the_step() -> None:
+def test_a_loss_that_broke_earlier_is_reported_with_its_step() -> None:
     training = Training()
     training.meter.losses.add(2, math.nan)
     step, _ = training.meter.measured(3, training.backward(), first=True)

@@ -1,4 +1,4 @@
-"""The real values in whatever a module takes or returns."""
+"""The real values in a module's arguments and results."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_tensors_in_any_output(output: Any, expected: list[Tensor]) -> None:
     assert all(one is other for one, other in zip(found, expected, strict=True))
 
 
-def test_complex_and_packed_ones_too() -> None:
+def test_complex_and_packed_tensors() -> None:
     assert len(list(floating_tensors(torch.complex(A, A)))) == 1
     packed = pack_sequence([B, A])
     assert [each.tolist() for each in floating_tensors(packed)] == [packed.data.tolist()]
@@ -63,19 +63,19 @@ def test_complex_and_packed_ones_too() -> None:
         (torch.ones(2, device="meta"), None),
     ],
 )
-def test_the_real_values_behind_any_tensor(tensor: Tensor, expected: list[float] | None) -> None:
+def test_the_real_values_of_any_tensor(tensor: Tensor, expected: list[float] | None) -> None:
     found = plain(tensor)
     assert (None if found is None else found.flatten().tolist()) == expected
 
 
-def test_what_is_read_is_no_part_of_the_graph() -> None:
+def test_the_values_are_not_part_of_the_graph() -> None:
     found = plain(A.clone().requires_grad_() * 2)
     assert found is not None
     assert not found.requires_grad
 
 
 class Sharded:
-    """What of a DTensor is asked for."""
+    """The attributes of a DTensor that are used."""
 
     def full_tensor(self) -> Tensor:
         return torch.cat([A, B])
@@ -84,7 +84,7 @@ class Sharded:
         return A
 
 
-def test_of_a_sharded_tensor_a_process_holds_a_part() -> None:
+def test_a_process_has_a_shard_of_a_sharded_tensor() -> None:
     sharded: Any = Sharded()
     assert is_sharded(sharded)
     assert local_shard(sharded) is A

@@ -1,4 +1,4 @@
-"""Brute-force twins: every statistic once more, in plain Python and float64."""
+"""Brute-force versions of every statistic, in plain Python and float64."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from inithealth.recording import Signal
 
 
 def numbers(tensor: Tensor) -> list[float]:
-    """All real numbers of a tensor, those of a complex one in pairs."""
+    """Return all real numbers of a tensor; complex ones as pairs."""
     dense = tensor.detach().resolve_conj()
     dense = torch.view_as_real(dense) if dense.is_complex() else dense
-    wide = dense.double() if dense.dtype.itemsize > 1 else dense.float().double()  # fp8 casts to float alone
+    wide = dense.double() if dense.dtype.itemsize > 1 else dense.float().double()  # fp8 can only be cast to float
     return list(wide.reshape(-1).tolist())
 
 
 def lists(rows: Tensor) -> list[list[float]]:
-    """Rows as lists of numbers."""
+    """Return rows as lists of numbers."""
     return [list(row) for row in rows.double().tolist()]
 
 
 def statistics(values: Sequence[float]) -> dict[str, float]:
-    """The fields of a Signal."""
+    """Return the fields of a Signal."""
     finite = [value for value in values if math.isfinite(value)]
     top = max((abs(value) for value in finite), default=math.nan)
     scale = top or 1.0
@@ -41,10 +41,10 @@ def statistics(values: Sequence[float]) -> dict[str, float]:
 
 
 def assert_shows(signal: Signal | None, values: Sequence[float], numel: int | None = None) -> None:
-    """The signal is that of these values, sampled from ``numel`` ones."""
+    """Assert that a signal has the statistics of these values, sampled from ``numel`` ones."""
     assert signal is not None
     wanted = statistics(values)
-    # A mean near zero is what fp32 leaves of the cancellation.
+    # A mean near zero has fp32's cancellation error.
     tolerance = 2e-6 * wanted["abs_max"] if values and math.isfinite(wanted["abs_max"]) else 0.0
     assert signal.mean == pytest.approx(wanted["mean"], rel=1e-5, abs=tolerance, nan_ok=True)
     assert signal.rms == pytest.approx(wanted["rms"], rel=1e-5, abs=0, nan_ok=True)
@@ -56,7 +56,7 @@ def assert_shows(signal: Signal | None, values: Sequence[float], numel: int | No
 
 
 def first_equal(rows: list[list[float]], bias: Sequence[float] | None, groups: int) -> list[int]:
-    """For each row the first one of its group that equals it, with its bias; by comparing all pairs."""
+    """Return the index of the first equal row of its group for each row, with its bias, by comparing all pairs."""
     size = max(1, len(rows) // max(1, groups))
     if size == 1:
         return list(range(len(rows)))
@@ -65,7 +65,7 @@ def first_equal(rows: list[list[float]], bias: Sequence[float] | None, groups: i
 
 
 def cosine(rows: list[list[float]]) -> float:
-    """Mean cosine over all pairs of rows that are not zero."""
+    """Return the mean cosine over all pairs of non-zero rows."""
     lengths = [math.sqrt(math.fsum(v * v for v in row)) for row in rows]
     alive = [[v / length for v in row] for row, length in zip(rows, lengths, strict=True) if length > 0]
     pairs = [(a, b) for at, a in enumerate(alive) for b in alive[at + 1 :]]

@@ -1,4 +1,4 @@
-"""Reports that a program with strange names makes, for formats that must carry them."""
+"""Reports with unusual names, which the formats must handle."""
 
 from __future__ import annotations
 

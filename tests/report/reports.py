@@ -1,4 +1,4 @@
-"""Reports made up from a few layers and findings, for tests of how they are shown."""
+"""Synthetic reports of a few layers and findings, to test how they are shown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def report(*findings: Finding, **more: Any) -> Report:
 
 
 def blocks(amount: int, **changes: dict[str, Any]) -> tuple[Layer, ...]:
-    """Blocks of a norm and two linear layers; ``changes`` by layer name, with ``_`` for dots."""
+    """Return blocks of a norm and two linear layers; ``changes`` are by layer name, with ``_`` for dots."""
     layers: list[Layer] = []
     for number in range(amount):
         for last in ("norm", "attn.qkv", "attn.proj"):

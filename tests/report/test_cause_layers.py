@@ -1,4 +1,4 @@
-"""Which layers are causes: those of errors and warnings, never those in which something only follows."""
+"""Root-cause layers are those of errors and warnings, without layers that only have consequences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LSTM = (
 )
 
 
-def test_a_cause_has_its_rule_and_those_of_what_follows_in_it() -> None:
+def test_a_cause_has_its_rule_and_those_of_consequences_in_it() -> None:
     found = cause("fc1", "fc2")
     judged = report(found, follows(found, "fc2", "fc3"))
     assert rules_of_causes(judged) == {
@@ -28,7 +28,7 @@ def test_two_rules_in_one_layer() -> None:
     assert rules_of_causes(judged) == {"fc1": {"weight-scale", "dead-units"}}
 
 
-def test_what_only_informs_or_is_suppressed_is_no_cause() -> None:
+def test_info_and_suppressed_findings_are_no_causes() -> None:
     judged = report(
         cause("fc0", severity=Severity.INFO),
         cause("fc1", suppressed="known"),
@@ -38,7 +38,7 @@ def test_what_only_informs_or_is_suppressed_is_no_cause() -> None:
     assert [each.name for each in first_layers(judged)] == ["fc2"]
 
 
-def test_of_a_module_with_several_weights_those_are_meant_that_the_message_names() -> None:
+def test_of_a_module_with_several_weights_those_in_the_message_count() -> None:
     named = report(cause("lstm", message="lstm.weight_hh_l0: weights 12x too large"), layers=LSTM)
     assert set(rules_of_causes(named)) == {"lstm.weight_hh_l0"}
     assert [each.name for each in first_layers(named)] == ["lstm.weight_hh_l0"]
@@ -48,6 +48,6 @@ def test_of_a_module_with_several_weights_those_are_meant_that_the_message_names
     assert set(rules_of_causes(span)) == {"lstm.weight_ih_l0", "lstm.weight_hh_l0"}
 
 
-def test_a_finding_on_nothing_that_was_recorded() -> None:
+def test_a_finding_on_an_unrecorded_layer() -> None:
     assert rules_of_causes(report(cause(), cause("gone"))) == {}
     assert first_layers(report(cause(), cause("gone"))) == []

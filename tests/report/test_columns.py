@@ -1,4 +1,4 @@
-"""The columns of the layer table: each reads a field of the report and writes it, with its target and its rules."""
+"""The columns of the layer table: each reads and formats a field of the report, with its target and its rules."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ BARE = Measurement(layer="fc")
 
 
 @pytest.mark.parametrize("column", TABLE, ids=lambda column: column.heading)
-def test_a_column_stands_for_a_field_of_the_json(column: Column) -> None:
+def test_a_column_corresponds_to_a_field_of_the_json(column: Column) -> None:
     assert column.field in {*Layer.model_fields, *Measurement.model_fields}
 
 
 @pytest.mark.parametrize("column", TABLE, ids=lambda column: column.heading)
-def test_without_its_field_there_is_no_value(column: Column) -> None:
+def test_there_is_no_value_without_the_field(column: Column) -> None:
     bare = layer("fc", 0).model_copy(update={"weight": None, "activation": None, "feeds": ""})
     assert column.text([column.read(bare, BARE)]) == column.missing
 
@@ -53,7 +53,7 @@ def test_headings_are_unique() -> None:
     assert len(set(headings)) == len(headings)
 
 
-def test_the_columns_with_a_target_show_what_is_expected() -> None:
+def test_the_columns_with_a_target_show_it() -> None:
     assert [column.heading for column in TABLE if column.target is not None] == ["std", "gain"]
     relu, head = layer("fc", 0, wants=0.144), layer("head", 1, head=True)
     targets = Targets([relu, head], {})
@@ -63,12 +63,12 @@ def test_the_columns_with_a_target_show_what_is_expected() -> None:
     assert (STD.target(targets, head), GAIN.target(targets, head)) == (FREE, FREE)
 
 
-def test_what_a_narrow_table_leaves_out_is_in_the_table() -> None:
+def test_the_columns_that_a_narrow_table_omits_exist() -> None:
     assert set(LEFT_OUT) < set(TABLE)
     assert STD not in LEFT_OUT
 
 
-def test_one_value_is_written_with_three_digits() -> None:
+def test_one_value_has_three_digits() -> None:
     m = Measurement(layer="fc", input=signal(2.0), output=signal(3.0), effective=12.345, width=64, dead_share=0.254)
     fc = layer("fc", 0)
     values = [column.text([column.read(fc, m)]) for column in (SHAPE, SCHEME, FEEDS, STD, GAIN, RANK, DEAD)]
@@ -95,7 +95,7 @@ def test_one_value_is_written_with_three_digits() -> None:
         ([], "-"),
     ],
 )
-def test_several_values_are_one_or_a_range(values: list[Any], text: str) -> None:
+def test_several_values_are_one_value_or_a_range(values: list[Any], text: str) -> None:
     assert STD.text(values) == text
 
 
@@ -103,24 +103,24 @@ def test_shares_are_percentages_also_in_a_range() -> None:
     assert DEAD.text([0.25, 1.0]) == "25%..100%"
 
 
-def test_several_words_are_one_if_they_are_equal() -> None:
+def test_equal_texts_are_shown_once() -> None:
     assert SCHEME.text(["zeros", "zeros", None]) == "zeros"
     assert SCHEME.text(["zeros", "ones"]) == "several"
 
 
 @pytest.mark.parametrize("kind", ["norm", "embedding", "other"])
-def test_what_multiplies_by_no_matrix_has_no_gain(kind: str) -> None:
+def test_a_layer_without_a_matrix_has_no_gain(kind: str) -> None:
     m = Measurement(layer="x", input=signal(2.0), output=signal(3.0))
     assert GAIN.read(layer("x", 0, kind=kind), m) is None
 
 
-def test_a_constant_has_no_std_and_a_norm_shows_its_rms() -> None:
+def test_a_constant_has_std_zero_and_a_norm_shows_its_rms() -> None:
     constant = {"constant": True, "mean": 0.1, "rms": 0.1}
     assert STD.read(layer("fc", 0, weight=constant), BARE) == 0.0
     assert STD.read(layer("norm", 0, kind="norm", weight=constant), BARE) == 0.1
 
 
-def test_a_signal_that_is_not_finite_has_no_size() -> None:
+def test_a_non_finite_signal_has_no_size() -> None:
     broken = Measurement(layer="fc", output=signal(3.0, non_finite=1), gradient=signal(1.0, non_finite=1))
     assert (OUTPUT.text([OUTPUT.read(layer("fc", 0), broken)]), GRADIENT.text([math.nan])) == ("nan", "nan")
     assert OUTPUT_RMS(layer("fc", 0), broken) == 3.0

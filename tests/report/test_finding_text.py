@@ -12,7 +12,7 @@ def test_a_headline_is_the_title_and_what_was_found() -> None:
     assert headline(finding()) == "IH103 zero-weights: net.0: all zero"
 
 
-def test_details_come_in_reading_order_where_they_are_known() -> None:
+def test_details_are_in_reading_order_if_known() -> None:
     whole = finding(suppressed="meant")
     assert list(details(whole).items()) == [
         ("suppressed", "meant"), ("why", "zeros stay"), ("fix", "draw them"), ("at", "nets/a.py:12"),
@@ -20,10 +20,10 @@ def test_details_come_in_reading_order_where_they_are_known() -> None:
     assert details(finding(cause="", fix="", source=None)) == {}
 
 
-def test_a_suppression_without_a_reason_is_one() -> None:
+def test_a_suppression_with_an_empty_reason_counts() -> None:
     assert details(finding(suppressed=""))["suppressed"] == ""
 
 
-def test_labels_are_chosen() -> None:
+def test_labels_select_details() -> None:
     assert labeled(finding(), "fix", "suppressed", "why") == ["why: zeros stay", "fix: draw them"]
     assert labeled(finding()) == []

@@ -1,4 +1,4 @@
-"""Every format carries what a report says, whatever the names in it are."""
+"""Every format contains the content of a report, for any names."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ WRITE_SCHEMA = (
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_each_shows_of_nothing_too(name: str) -> None:
+def test_each_format_renders_an_empty_report(name: str) -> None:
     rendered(EMPTY, name)
 
 
 @pytest.mark.parametrize("name", ["table", "concise", "markdown", "github", "gitlab", "junit", "sarif", "json"])
-def test_each_names_the_causes(name: str) -> None:
+def test_each_format_names_the_causes(name: str) -> None:
     text = rendered(EXAMPLE, name).replace("\\", "")
     assert "IH103" in text
     assert "all zero" in text
-    assert ("IH105" in text) is (name != "gitlab")  # which knows no suppression
+    assert ("IH105" in text) is (name != "gitlab")  # GitLab's format does not support suppression
 
 
 @given(REPORTS)
 def test_no_name_breaks_a_format(report: Report) -> None:
     for name in FORMATS:
-        if name != "json":  # of text that is no text, such as half a surrogate, JSON cannot be made at all
+        if name != "json":  # invalid text, such as half a surrogate pair, cannot be encoded as JSON at all
             text = rendered(report, name)
             assert not re.search("[\x00-\x08\x0e-\x1f\x7f]", text if name != "table" else ""), name
     json.loads(rendered(report, "gitlab"))

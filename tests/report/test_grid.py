@@ -1,4 +1,4 @@
-"""Cells in columns: aligned, as narrow as their words, names whole."""
+"""Columns of cells: aligned, narrow, with whole names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_words_are_aligned_to_the_left_and_numbers_to_the_right() -> None:
     ]
 
 
-def test_where_room_is_short_the_words_of_a_heading_are_stacked() -> None:
+def test_the_words_of_a_heading_are_stacked_if_space_is_short() -> None:
     shown = drawn(["a"], column("out rms", "1"), column("std", "2"), width=14)
     assert shown == [
         "      out",
@@ -34,7 +34,7 @@ def test_where_room_is_short_the_words_of_a_heading_are_stacked() -> None:
     assert width_of([column("out rms", "1"), column("std", "2")]) == 8
 
 
-def test_a_long_name_is_on_a_line_of_its_own() -> None:
+def test_a_long_name_has_its_own_line() -> None:
     shown = drawn(["encoder.layers.fc (12)", "fc"], column("std", "0.02", "1"), width=20)
     assert shown == [
         "layer            std",
@@ -45,7 +45,7 @@ def test_a_long_name_is_on_a_line_of_its_own() -> None:
     ]
 
 
-def test_without_columns_there_are_the_names() -> None:
+def test_without_columns_only_the_names_are_shown() -> None:
     assert drawn(["fc"], width=20) == ["layer", "fc"]
 
 
@@ -59,7 +59,7 @@ def test_styles_are_those_of_the_cells() -> None:
     ]
 
 
-def test_cells_are_no_markup() -> None:
+def test_cells_are_not_interpreted_as_markup() -> None:
     assert drawn(["[red]a[/red]"], column("std", "[b]1"), width=60)[1] == "[red]a[/red] [b]1"
 
 

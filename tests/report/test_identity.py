@@ -1,4 +1,4 @@
-"""What identifies a finding across runs."""
+"""The identity of a finding across runs."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def test_a_finding_has_a_spot_for_each_layer() -> None:
 @pytest.mark.parametrize(
     "change", [{"source": "b.py:3"}, {"message": "else"}, {"measured": 3.0}, {"severity": Severity.INFO}, {"fix": ""}]
 )
-def test_it_is_the_same_whatever_the_line_and_the_numbers(change: dict[str, object]) -> None:
+def test_it_does_not_depend_on_line_and_numbers(change: dict[str, object]) -> None:
     assert own(finding(**change)) == own(finding())
 
 
-def test_it_differs_by_model_rule_and_layers() -> None:
+def test_it_depends_on_model_rule_and_layers() -> None:
     every = [own(finding()), own(finding(), "Other"), own(finding(code="IH104")), own(finding(layers=("net.1",)))]
     assert len(set(every)) == 4
     assert all(len(each) == 32 and int(each, 16) >= 0 for each in every)

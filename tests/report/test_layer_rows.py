@@ -1,4 +1,4 @@
-"""Which layers share a row: repeated blocks do, causes, their neighbors and what differs do not."""
+"""Layers that share a row: repeated blocks, except causes, their neighbors and outliers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_repeated_blocks_share_rows_in_forward_order() -> None:
     ]
 
 
-def test_the_layers_of_a_plain_stack_have_rows_of_their_own_while_there_is_room() -> None:
+def test_layers_of_a_plain_stack_have_their_own_rows_if_there_is_space() -> None:
     assert rows(report()) == ["fc0", "fc1", "fc2", "fc3", "head"]
     sequential = tuple(layer(str(2 * number), number) for number in range(31))
     assert rows(report(layers=sequential[:30])) == [str(2 * number) for number in range(30)]
@@ -49,7 +49,7 @@ def test_a_cause_is_shown_with_its_neighbors() -> None:
     assert [row.name for row in shown if row.is_cause] == ["blocks.3.attn.qkv"]
 
 
-def test_causes_have_rows_of_their_own_while_there_is_room() -> None:
+def test_causes_have_their_own_rows_if_there_is_space() -> None:
     few = cause(*(f"blocks.{number}.attn.qkv" for number in range(2, 6)))
     shown = next(folded(report(few, layers=blocks(6)), MOST))
     assert [row.name for row in shown if row.is_cause] == [*few.layers]
@@ -63,13 +63,13 @@ def test_causes_at_both_ends_have_one_neighbor() -> None:
     assert rows(report(cause("fc0"), cause("head"), layers=stack(3))) == ["fc0", "fc1", "head"]
 
 
-def test_layers_in_which_something_follows_are_no_causes() -> None:
+def test_layers_with_consequences_only_are_not_causes() -> None:
     found = cause("blocks.1.attn.qkv")
     shown = next(folded(report(found, follows(found, "blocks.1.attn.proj"), layers=blocks(6)), MOST))
     assert [row.name for row in shown if row.is_cause] == ["blocks.1.attn.qkv"]
 
 
-def test_what_only_informs_folds_as_if_it_were_not_there() -> None:
+def test_info_findings_do_not_affect_the_rows() -> None:
     found = cause("blocks.1.attn.qkv", severity=Severity.INFO)
     assert rows(report(found, layers=blocks(6))) == rows(report(layers=blocks(6)))
 
@@ -85,19 +85,19 @@ def test_what_only_informs_folds_as_if_it_were_not_there() -> None:
     ],
     ids=str,
 )
-def test_a_member_that_differs_has_a_row_of_its_own(difference: dict[str, object]) -> None:
+def test_an_outlier_has_its_own_row(difference: dict[str, object]) -> None:
     shown = rows(report(layers=blocks(6, blocks_2_attn_qkv=difference)))
     assert "blocks.2.attn.qkv" in shown
     assert "blocks.{0-1,3-5}.attn.qkv (5)" in shown
 
 
-def test_members_that_chance_makes_different_do_not_differ() -> None:
+def test_random_differences_are_not_outliers() -> None:
     shown = rows(report(layers=blocks(6, blocks_2_attn_qkv={"weight": {"rms": 0.13}})))
     assert "blocks.*.attn.qkv (6)" in shown
 
 
 def stages(amount: int) -> tuple[Layer, ...]:
-    """A network like a ResNet: stages of blocks with shapes of their own."""
+    """Return a network like a ResNet: stages of blocks with different shapes."""
     names = [f"stage{s}.{b}.{last}" for s in range(amount) for b in range(3) for last in ("conv1", "norm1", "conv2")]
     return tuple(
         layer(
@@ -110,7 +110,7 @@ def stages(amount: int) -> tuple[Layer, ...]:
     )
 
 
-def test_stages_stay_apart_as_long_as_there_is_room_without_the_norms() -> None:
+def test_stages_are_separate_while_there_is_space_without_the_norms() -> None:
     assert rows(report(layers=stages(9)))[:4] == [
         "stage0.*.conv1 (3)",
         "stage0.*.norm1 (3)",
@@ -127,7 +127,7 @@ def test_stages_stay_apart_as_long_as_there_is_room_without_the_norms() -> None:
     ]
 
 
-def test_ever_wider_rows_end_with_one_for_each_kind() -> None:
+def test_increasingly_wide_rows_end_with_one_per_kind() -> None:
     of = report(layers=(*stages(9), layer("odd", 99, kind="conv")))
     sizes = [len(shown) for shown in folded(of, 1000)]
     assert [row.name for row in [*folded(of, 1000)][-1]] == ["conv layers (55)", "stage*.*.norm1 (27)"]
@@ -142,7 +142,7 @@ def test_layers_with_different_findings_never_share_a_row() -> None:
         assert {"blocks.1.attn.qkv", "blocks.5.attn.qkv"} <= {row.name for row in shown if row.is_cause}
 
 
-def test_without_layers_there_is_no_row() -> None:
+def test_there_is_no_row_without_layers() -> None:
     assert unfolded(report(layers=())) == []
     assert [*folded(report(layers=()), MOST)][-1] == []
 
@@ -153,6 +153,6 @@ def test_unfolded_has_a_row_for_each_layer() -> None:
     assert [row.name for row in unfolded(of) if row.is_cause] == ["blocks.1.norm"]
 
 
-def test_two_weights_of_one_name_are_two_rows_unless_they_repeat() -> None:
+def test_two_weights_of_one_module_are_two_rows_unless_they_repeat() -> None:
     twice = (layer("mixer", 0), layer("mixer", 1, kind="norm"))
     assert rows(report(layers=twice)) == ["mixer", "mixer"]

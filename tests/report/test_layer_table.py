@@ -1,4 +1,4 @@
-"""The layer table: at most 30 lines, whole names, targets beside values, and marks on causes alone."""
+"""The layer table: at most 30 lines, whole names, targets next to values, and marks only on causes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def table(of: Report, width: int = 100, full: bool = False) -> list[str]:
 
 
 def row(of: Report, name: str, width: int = 100) -> list[str]:
-    """The cells of the row that starts with the name."""
+    """Return the cells of the row that starts with the name."""
     [line] = [line for line in table(of, width) if line.removeprefix("> ").strip().startswith(f"{name} ")]
     return line.split()
 
@@ -62,7 +62,7 @@ def test_marks_have_the_color_of_the_verdict(severity: Severity, style: str) -> 
     assert {str(span.style) for span in marked.spans if span.style} == {style, "dim"}
 
 
-def test_numbers_stay_aligned_beside_marks() -> None:
+def test_numbers_stay_aligned_next_to_marks() -> None:
     of = report(cause("fc1"), layers=stack(3, fc1={"weight": {"rms": 4.3}}))
     values = [line[: line.index("1.41")] for line in table(of) if "1.41" in line]
     assert len({len(value.rstrip("! ").rstrip()) for value in values if "0.144" in value}) == 1
@@ -73,26 +73,26 @@ def test_numbers_stay_aligned_beside_marks() -> None:
     [(Severity.INFO, {}), (Severity.ERROR, {"suppressed": "known"})],
     ids=["info", "suppressed"],
 )
-def test_what_does_not_alarm_marks_nothing(severity: Severity, more: dict[str, Any]) -> None:
+def test_findings_below_warning_mark_nothing(severity: Severity, more: dict[str, Any]) -> None:
     text = "\n".join(table(report(cause("fc1", severity=severity, **more))))
     assert ">" not in text
     assert "!" not in text
 
 
-def test_rows_in_which_something_follows_are_not_marked() -> None:
+def test_rows_with_consequences_only_are_not_marked() -> None:
     found = cause("fc1")
     of = report(found, follows(found, "fc2", "fc3"))
     assert [line[0] for line in table(of)[1:6]] == [" ", ">", " ", " ", " "]
     assert "!" not in "".join(row(of, "fc2"))
 
 
-def test_what_follows_in_the_cause_itself_is_marked_there() -> None:
+def test_consequences_in_the_root_cause_layer_are_marked() -> None:
     found = cause("fc1")
     assert row(report(found, follows(found, "fc1", "fc2")), "fc1")[-2:] == ["1!", "78.4"]
 
 
-def test_of_a_cause_every_value_outside_its_target_is_marked() -> None:
-    """Weights that let the signal vanish: the rule judges the signal, the std says why."""
+def test_every_value_of_a_cause_outside_its_target_is_marked() -> None:
+    """Weights that make the signal vanish: the rule judges the signal, the std is the cause."""
     layers = stack(3, fc0={"wants": 0.144, "weight": {"rms": 0.05}}, fc1={"wants": 0.144, "weight": {"rms": 0.144}})
     vanishing = cause("fc0", "fc1", code="IH201", rule="vanishing-activations")
     of = report(vanishing, layers=layers)
@@ -101,27 +101,27 @@ def test_of_a_cause_every_value_outside_its_target_is_marked() -> None:
     assert row(of, "fc1")[-2] == "1!"
 
 
-def test_a_rule_that_says_nothing_of_sizes_marks_none() -> None:
-    """Copied units in a network of torch's defaults: the std is what it is elsewhere."""
+def test_a_rule_that_is_not_about_scale_marks_no_scale() -> None:
+    """Duplicate units in a network with torch's defaults: the std is the usual one."""
     layers = stack(3, fc0={"wants": 0.144, "weight": {"rms": 0.05}})
     of = report(cause("fc0", code="IH105", rule="duplicate-neurons"), layers=layers)
     assert row(of, "fc0")[:2] == [">", "fc0"]
     assert "!" not in "".join(row(of, "fc0"))
 
 
-def test_a_healthy_value_off_its_target_is_not_marked() -> None:
-    """Xavier before ReLU: the gain is 1.0, expected is 1.41; few layers train so."""
+def test_a_healthy_value_outside_its_target_is_not_marked() -> None:
+    """Xavier before ReLU: the gain is 1.0, the target is 1.41; networks with few layers train."""
     of = report(layers=stack(3, fc0={"wants": 0.144, "weight": {"rms": 96**-0.5}}))
     assert row(of, "fc0")[-6:-2] == ["0.102", "0.144", "1", "1.41"]
 
 
-def test_what_is_not_known_is_a_dash_and_never_marked() -> None:
+def test_an_unknown_value_is_a_dash_and_never_marked() -> None:
     bare = layer("fc", 0).model_copy(update={"weight": None})
     of = Report(model="MLP", layers=(bare,), findings=(cause("fc"),))
     assert row(of, "fc") == [">", "fc", "-", "relu", *["-"] * 6]
 
 
-def test_values_that_are_not_finite() -> None:
+def test_non_finite_values() -> None:
     layers = stack(3, fc1={"weight": {"rms": math.nan, "mean": math.nan}})
     of = report(
         cause("fc1", rule="non-finite-weights"), layers=layers, measurements=measured(layers, {"fc1": math.inf})
@@ -129,7 +129,7 @@ def test_values_that_are_not_finite() -> None:
     assert row(of, "fc1")[-6:] == ["nan!", "-", "inf!", "1.41", "inf", "78.4"]
 
 
-def test_values_of_the_first_step_are_not_marked_for_what_was_not_finite_later() -> None:
+def test_values_of_the_first_step_are_not_marked_for_later_non_finite_ones() -> None:
     found = cause("fc1", code="IH402", rule="update-ratio", step=2)
     nan = follows(found, "fc1", code="IH203", rule="non-finite-activations", step=2)
     of = report(found, nan, step=2)
@@ -147,7 +147,7 @@ def test_values_of_the_first_step_are_not_marked_for_what_was_not_finite_later()
         ("saturated-units", {"saturated_share": 0.6}, "saturated", "60%!"),
     ],
 )
-def test_columns_that_come_with_a_finding(rule: str, more: dict[str, Any], heading: str, cell: str) -> None:
+def test_columns_that_are_shown_only_with_a_finding(rule: str, more: dict[str, Any], heading: str, cell: str) -> None:
     layers = stack(3)
     measurements = measured(layers, fc1=more)
     of = report(cause("fc1", rule=rule), layers=layers, measurements=measurements)
@@ -176,7 +176,7 @@ def test_layers_of_a_row_have_the_range_of_their_values() -> None:
 
 
 def wide(*findings: Finding) -> Report:
-    """Long names and schemes, and a signal that grows."""
+    """Return a report with long names and schemes, and a growing signal."""
     scheme = Scheme(name="truncated_normal", text="truncated normal 0.02")
     layers = tuple(layer(f"transformer.blocks.attention.{n}", n, scheme=scheme) for n in range(40))
     outputs = {each.name: 1.23 + each.index for each in layers}
@@ -191,7 +191,7 @@ def test_narrow_tables_have_fewer_columns() -> None:
     assert "rms" not in words[60]
 
 
-def test_a_gradient_in_which_nothing_was_found_makes_room_for_names() -> None:
+def test_the_gradient_column_is_omitted_for_names_if_nothing_was_found_in_it() -> None:
     layers = tuple(layer(f"blocks.{'abc'[n]}.attention_output", n) for n in range(3))
     assert "norm" in " ".join(table(report(layers=layers), 80)[:2])
     shown = table(report(layers=layers), 60)
@@ -201,19 +201,19 @@ def test_a_gradient_in_which_nothing_was_found_makes_room_for_names() -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_entries_of_the_legend_are_whole(width: int) -> None:
+def test_entries_of_the_legend_are_not_broken(width: int) -> None:
     shown = table(report(cause("fc1"), layers=stack(3)), width)
     for entry in ("target: what keeps the signal's size", "> cause", "! outside the expected range"):
         assert any(entry in line for line in shown)
 
 
-def test_columns_with_findings_stay() -> None:
+def test_columns_with_findings_are_kept() -> None:
     found = cause("transformer.blocks.attention.3", rule="exploding-gradients")
     assert "norm" in " ".join(table(wide(found), 60)[:2])
     assert "norm" not in " ".join(table(wide(), 60)[:2])
 
 
-def test_without_layers_there_is_nothing() -> None:
+def test_there_is_no_table_without_layers() -> None:
     assert table(report(layers=())) == [""]
     assert table(report(layers=()), full=True) == [""]
 
@@ -223,7 +223,7 @@ def deep(amount: int, prefix: str = "layers") -> tuple[Layer, ...]:
 
 
 def distinct(amount: int) -> tuple[Layer, ...]:
-    """Names without anything in common."""
+    """Return layers with unrelated names."""
     return tuple(layer(f"{chr(97 + n % 26)}{'xyz'[n % 3]}" + "q" * (n // 26), n) for n in range(amount))
 
 
@@ -246,13 +246,13 @@ def test_no_table_is_longer_than_30_lines_or_wider_than_the_terminal(name: str, 
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("layers", [distinct(500), deep(300, "encoder.stages.blocks.attention.projection" * 2)])
-def test_whatever_the_layers_are_called(layers: tuple[Layer, ...], width: int) -> None:
+def test_any_layer_names_are_handled(layers: tuple[Layer, ...], width: int) -> None:
     shown = table(report(layers=layers), width)
     assert len(shown) <= 30
     assert max(map(len, shown)) <= width
 
 
-def test_what_cannot_be_shown_is_counted() -> None:
+def test_omitted_rows_are_counted() -> None:
     shown = table(report(*SICK["forty rules"], layers=deep(200)))
     more = int(shown[-1].split()[1])
     rows = sum("layers." in line or "layers (" in line for line in shown)
@@ -262,7 +262,7 @@ def test_what_cannot_be_shown_is_counted() -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("full", [False, True])
-def test_names_are_whole(width: int, full: bool) -> None:
+def test_names_are_not_cut(width: int, full: bool) -> None:
     names = [
         f"encoder.stages.{n}.blocks.{17 + n}.attention.self_attention.query_key_value_projection" for n in range(4)
     ]
@@ -282,7 +282,7 @@ def test_full_has_a_row_for_each_layer() -> None:
 
 
 @pytest.mark.parametrize("name", ["[red]x[/red]", "a\x1b[31m", "a\nb", "ä", "<b>", "a b", "*", "{0}"])
-def test_names_are_text_whatever_is_in_them(name: str) -> None:
+def test_names_are_shown_literally(name: str) -> None:
     of = report(cause(name), layers=(layer(name, 0), layer("head", 1)))
     text = "\n".join(table(of))
     assert text.isascii()
@@ -290,7 +290,7 @@ def test_names_are_text_whatever_is_in_them(name: str) -> None:
     assert name.encode("unicode_escape").decode() in text
 
 
-def test_of_a_module_with_several_weights_the_others_are_not_marked() -> None:
+def test_other_weights_of_a_module_are_not_marked() -> None:
     layers = (
         layer("lstm.weight_ih_l0", 0, module="lstm", kind="rnn"),
         layer("lstm.weight_hh_l0", 1, module="lstm", kind="rnn", weight={"rms": 4.0}),

@@ -1,4 +1,4 @@
-"""A report in a notebook: a small static table, safe whatever layers are called."""
+"""A report in a notebook: a small static table, safe for any layer names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TAGS = {"div", "p", "b", "table", "tr", "th", "td", "pre", "details", "summary"}
 
 
 class Tree(HTMLParser):
-    """Collects the text, and asserts that the tags are ours, without scripts, and closed."""
+    """Collects the text, and asserts that the tags are expected ones, without scripts, and closed."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Tree(HTMLParser):
         self.words.append(data)
 
 
-def test_the_verdict_the_causes_and_the_layers_behind_a_fold() -> None:
+def test_the_verdict_the_causes_and_the_collapsed_layers() -> None:
     words = "".join(Tree(html(report(cause("fc1", message="30x too large", fix="draw it anew")))).words)
     for part in (
         "unhealthy at step 0, 1 error",
@@ -52,7 +52,7 @@ def test_the_verdict_the_causes_and_the_layers_behind_a_fold() -> None:
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "</pre><img src=x onerror=y>", "&lt;", '"><b', "a\nb"])
-def test_markup_in_names_is_text(name: str) -> None:
+def test_markup_in_names_is_escaped(name: str) -> None:
     of = report(cause(name, message=name, fix=name), model=name, notes=(name,))
     assert name.splitlines()[0] in "".join(Tree(html(of)).words)
 
@@ -78,14 +78,14 @@ def test_the_color_is_that_of_the_worst_cause(of: Report, color: str) -> None:
     assert first[1] == color
 
 
-def test_a_long_list_of_causes_is_cut_and_says_so() -> None:
+def test_a_long_list_of_causes_is_truncated_with_a_note() -> None:
     many = report(*(cause(f"l{number}") for number in range(25)))
     assert html(many).count("weight-scale</td>") == 20
     assert "and 5 more: print(report)" in html(many)
     assert "more:" not in html(report(*(cause(f"l{number}") for number in range(20))))
 
 
-def test_a_suppressed_cause_says_why() -> None:
+def test_a_suppressed_cause_shows_the_reason() -> None:
     words = "".join(Tree(html(report(cause("a", suppressed="averages on purpose")))).words)
     assert "averages on purpose" in words
 
@@ -96,5 +96,5 @@ def test_without_causes_or_layers_there_is_no_table() -> None:
     assert "<details" in html(report())
 
 
-def test_it_is_what_a_notebook_asks_for() -> None:
+def test_a_notebook_uses_it() -> None:
     assert EXAMPLE._repr_html_() == html(EXAMPLE)

@@ -1,4 +1,4 @@
-"""Text from a user's program, made safe to print."""
+"""Text from a user's program is made safe to print."""
 
 from __future__ import annotations
 

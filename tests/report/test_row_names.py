@@ -1,4 +1,4 @@
-"""Names of rows: whole, with ``*`` for what all share, and a list of numbers where others are elsewhere."""
+"""Names of rows: with ``*`` for numbers that all share, and a list of numbers if others are in another row."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def row(*names: str, others: tuple[str, ...] = (), kind: str = "linear") -> str:
         (("same", "same"), "same (2)"),
     ],
 )
-def test_a_row_is_called_by_what_its_names_share(names: tuple[str, ...], called: str) -> None:
+def test_a_row_has_the_common_part_of_its_names(names: tuple[str, ...], called: str) -> None:
     assert row(*names, kind="norm" if "norm" in called else "linear") == called
 
 
@@ -50,18 +50,18 @@ def test_a_row_is_called_by_what_its_names_share(names: tuple[str, ...], called:
         (tuple(range(0, 60, 2)), tuple(range(1, 60, 2)), "blocks.*.fc (30)"),
     ],
 )
-def test_where_others_are_elsewhere_the_numbers_are_listed(
+def test_the_numbers_are_listed_if_others_are_in_another_row(
     numbers: tuple[int, ...], others: tuple[int, ...], called: str
 ) -> None:
     elsewhere = tuple(f"blocks.{number}.fc" for number in others)
     assert row(*(f"blocks.{number}.fc" for number in numbers), others=elsewhere) == called
 
 
-def test_layers_of_another_place_in_the_block_are_not_elsewhere() -> None:
+def test_layers_at_another_position_in_the_block_do_not_count() -> None:
     assert row("b.0.fc1", "b.1.fc1", others=("b.0.fc2", "b.1.fc2")) == "b.*.fc1 (2)"
 
 
-def test_a_parameter_beside_the_layers_of_a_module_is_called_by_its_own_name() -> None:
+def test_a_parameter_next_to_a_modules_layers_has_its_own_name() -> None:
     positions = layer("encoder", 0, kind="other")
     positions = positions.model_copy(update={"weight": weight("encoder.positions")})
     assert called(positions) == "encoder.positions"

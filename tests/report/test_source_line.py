@@ -1,4 +1,4 @@
-"""Where a finding points to: a file and a line, or nowhere."""
+"""The location of a finding: a file and a line, or none."""
 
 from __future__ import annotations
 

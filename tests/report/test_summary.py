@@ -1,4 +1,4 @@
-"""A report in one line, and the remarks at its end."""
+"""One-line summaries of a report, and its remarks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_verdict_counts_causes(findings: tuple[Finding, ...], expected: str)
     assert verdict(of) == f"inithealth: {health(of)} at step 3{counts(of)} (MLP, 5 layers)"
 
 
-def test_the_verdict_follows_the_setting() -> None:
+def test_the_verdict_depends_on_fail_on() -> None:
     assert verdict(report(WARNING, fail_on="warning")).startswith("inithealth: unhealthy at step 0, 1 warning")
     assert verdict(report(cause("a"), fail_on="never")).startswith("inithealth: healthy at step 0, 1 error")
 
@@ -63,7 +63,7 @@ def test_the_summary_is_one_line_of_plain_ascii() -> None:
     assert summary(of).isprintable()
 
 
-def test_remarks_say_how_it_was_judged_and_what_was_not() -> None:
+def test_remarks_explain_how_it_was_judged_and_what_was_not() -> None:
     skipped = (
         Skipped(code="IH208", rule="loss-at-init", reason="no known value"),
         Skipped(code="IH101", rule="non-finite-weights", reason="not selected"),

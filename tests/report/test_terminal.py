@@ -1,4 +1,4 @@
-"""A report in a terminal: colors and its width there, plain ASCII elsewhere."""
+"""A report in a terminal with colors and its width, and plain ASCII elsewhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def lines(of: Report, width: int = 100) -> list[str]:
     return text(of, width=width).split("\n")
 
 
-def test_the_whole_of_a_report() -> None:
+def test_the_complete_report() -> None:
     model = mlp(3)
     model[2].weight.data.mul_(0.0)
     shown = lines(judged(model))
@@ -44,21 +44,21 @@ def test_the_whole_of_a_report() -> None:
     assert shown[-1].startswith("not judged: IH302 exploding-gradients: ")
 
 
-def test_the_source_is_shown_where_it_is_known() -> None:
+def test_the_source_is_shown_if_known() -> None:
     assert "  at:   net.py:12" in lines(report(cause("fc0", source="net.py:12")))
 
 
-def test_a_suppressed_cause_says_by_whom() -> None:
+def test_a_suppressed_cause_shows_the_reason() -> None:
     assert "  suppressed: averages on purpose" in lines(report(cause("fc0", suppressed="averages on purpose")))
 
 
-def test_what_follows_is_below_its_cause() -> None:
+def test_consequences_are_below_their_cause() -> None:
     found = cause("fc0")
     shown = lines(report(found, cause("fc3", code="IH204"), follows(found, "fc1", message="grows")))
     assert shown.index("  ->    IH202 exploding-activations: grows") < shown.index("ERROR   IH204 weight-scale")
 
 
-def test_a_report_without_layers_is_its_verdict() -> None:
+def test_a_report_without_layers_is_only_its_verdict() -> None:
     assert lines(report(layers=())) == ["inithealth: healthy at step 0 (MLP)"]
 
 
@@ -78,7 +78,7 @@ def test_a_loop_is_broken_at_its_colon_and_other_code_is_not() -> None:
     exec("\n".join(code[:2]), {"model": model, "nn": nn})
 
 
-def test_a_call_that_is_too_long_is_broken_after_its_parenthesis_if_that_is_enough() -> None:
+def test_a_long_call_is_broken_after_its_parenthesis_if_that_is_enough() -> None:
     call = 'nn.init.kaiming_normal_(model.blocks[20].conv1.weight, nonlinearity="relu")'
     shown = lines(report(cause("fc0", fix=f"{call}\nfor i in range(4): {call}")), 80)
     at = shown.index("  fix:  nn.init.kaiming_normal_(")
@@ -102,7 +102,7 @@ def test_a_name_with_a_parenthesis_is_not_broken() -> None:
     assert f"        {named}" in shown
 
 
-def test_neighboring_loops_over_the_same_numbers_are_one() -> None:
+def test_adjacent_loops_over_the_same_numbers_are_merged() -> None:
     loops = [
         f"for i in range(4): nn.init.ones_(model.blocks[i].{name}.weight)" for name in ("norm", "attention", "mlp")
     ]
@@ -125,7 +125,7 @@ def test_neighboring_loops_over_the_same_numbers_are_one() -> None:
         (50, "# and 42 more lines: finding.fix"),
     ],
 )
-def test_a_long_fix_is_cut_and_says_where_the_rest_is(statements: int, last: str) -> None:
+def test_a_long_fix_is_truncated_with_a_note(statements: int, last: str) -> None:
     fix = "\n".join(f"nn.init.ones_(model.norm{number}.weight)" for number in range(statements))
     shown = [line for line in lines(report(cause("fc0", fix=fix))) if "model.norm" in line or "more line" in line]
     assert len(shown) == min(statements, 9)
@@ -133,7 +133,7 @@ def test_a_long_fix_is_cut_and_says_where_the_rest_is(statements: int, last: str
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_but_code_is_wider_than_the_terminal(width: int) -> None:
+def test_only_code_is_wider_than_the_terminal(width: int) -> None:
     found = cause(
         "blocks.3.attn.qkv",
         message="word " * 60,
@@ -147,7 +147,7 @@ def test_nothing_but_code_is_wider_than_the_terminal(width: int) -> None:
         assert sum(line.split().count(word) for line in shown) == amount
 
 
-def test_control_characters_in_names_break_no_line() -> None:
+def test_control_characters_in_names_do_not_break_lines() -> None:
     wild = "a\nb\x1b[31mc\r\u2028d\u00e4\x00"
     layers = (layer(wild, 0), layer("head", 1))
     of = report(
@@ -163,7 +163,7 @@ def test_control_characters_in_names_break_no_line() -> None:
     assert r"a\nb\x1b[31mc\r\u2028d\xe4\x00" in shown
 
 
-def test_markup_in_names_is_shown_letter_by_letter() -> None:
+def test_markup_in_names_is_shown_literally() -> None:
     wild = "[red]a[/red][link=x]"
     of = report(cause(wild, message=wild, cause=wild, fix=wild, source=wild), layers=(), model=wild, notes=(wild,))
     assert text(of, width=100).count(wild) == 6
@@ -176,7 +176,7 @@ def test_full_has_a_row_for_each_layer() -> None:
 
 
 @pytest.mark.parametrize(("columns", "width"), [(40, 60), (70, 70), (300, 120)])
-def test_the_width_of_the_terminal_counts_within_limits(
+def test_the_width_of_the_terminal_is_used_within_limits(
     columns: int, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
@@ -184,7 +184,7 @@ def test_the_width_of_the_terminal_counts_within_limits(
     assert str(of) == text(of, width=width)
 
 
-def test_without_a_terminal_it_is_100_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_width_is_100_columns_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr(os, "get_terminal_size", lambda *_: (_ for _ in ()).throw(OSError))
     of = report(cause("fc0", message="word " * 100))
@@ -197,7 +197,7 @@ def colored(of: Report) -> str:
     return file.getvalue()
 
 
-def test_a_terminal_gets_colors_and_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_the_same_text_with_colors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     of = report(cause("fc1", fix="nn.init.ones_(x)"), layers=blocks(8))
     shown = colored(of)
@@ -207,7 +207,7 @@ def test_a_terminal_gets_colors_and_the_same_words(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("variable", ["NO_COLOR", "FORCE_COLOR"])
-def test_text_is_plain_whatever_the_environment_says(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_is_plain_in_any_environment(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = text(report(cause("fc1")), width=100)
     monkeypatch.setenv(variable, "1")
     assert text(report(cause("fc1")), width=100) == before

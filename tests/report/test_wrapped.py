@@ -1,4 +1,4 @@
-"""Text for a terminal: as wide as that, words whole, nothing taken for markup."""
+"""Text for a terminal: limited to its width, with unbroken words and literal markup."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def printed(shown: Wrapped, width: int = 100) -> list[str]:
 NAME = "encoder.layers.17.self_attention.query-key-value"
 
 
-def test_lines_start_with_what_precedes_them() -> None:
+def test_lines_start_with_their_prefix() -> None:
     shown = printed(Wrapped("word " * 12, "  why:  ", "        "), width=40)
     assert shown == ["  why:  word word word word word word", "        word word word word word word"]
 
 
-def test_each_line_has_the_room_that_what_precedes_it_leaves() -> None:
+def test_each_line_uses_the_space_after_its_prefix() -> None:
     assert printed(Wrapped("word " * 12, later="    "), width=24) == [
         "word word word word word",
         "    word word word word",
@@ -39,17 +39,17 @@ def test_a_word_is_never_broken() -> None:
     assert any(NAME in line for line in printed(Wrapped(f"in {NAME}"), width=30))
 
 
-def test_control_characters_and_markup_are_shown_letter_by_letter() -> None:
+def test_control_characters_and_markup_are_shown_literally() -> None:
     assert printed(Wrapped("[red]a[/red] \x1b[31m\n\u00e4")) == [r"[red]a[/red] \x1b[31m\n\xe4"]
 
 
-def test_styles_of_the_start_and_of_the_text() -> None:
+def test_styles_of_the_prefix_and_the_text() -> None:
     first, second = Wrapped("word " * 12, "fix: ", style="dim", first_style="bold").lines(40)
     assert [span.style for span in first.spans] == ["bold", "dim"]
     assert [span.style for span in second.spans if span.style] == ["dim"]
 
 
-def test_entries_that_share_lines_are_whole() -> None:
+def test_entries_are_not_broken() -> None:
     entries = ["std: of the weight", "> cause", "! outside the expected range"]
     assert packed(entries, 28) == ["std: of the weight; > cause;", "! outside the expected range"]
     assert packed(entries, 27) == ["std: of the weight;", "> cause;", "! outside the expected range"]

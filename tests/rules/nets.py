@@ -1,4 +1,4 @@
-"""Small seeded networks, a batch for them, and functions that look up a finding and run its fix."""
+"""Small seeded networks with a batch, and functions that look up a finding and run its fix."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cross_entropy(output: Tensor) -> Tensor:
 
 
 def he(model: nn.Module) -> nn.Module:
-    """Every linear and convolution layer normal with std ``sqrt(2 / fan_in)``, every bias zero."""
+    """Initialize every linear and convolution layer with std ``sqrt(2 / fan_in)``, and every bias with zero."""
     torch.manual_seed(4)
     for module in model.modules():
         if isinstance(module, (nn.Linear, nn.Conv2d)):
@@ -42,7 +42,7 @@ def he(model: nn.Module) -> nn.Module:
 
 
 def mlp(hidden: int = 4, activation: type[nn.Module] = nn.ReLU, width: int = WIDTH) -> nn.Sequential:
-    """``hidden`` layers, named 0, 2, 4 and so on, and a head; healthy for ReLU."""
+    """Return ``hidden`` layers, named 0, 2, 4 and so on, and a head; healthy for ReLU."""
     widths = [FEATURES, *[width] * hidden]
     layers = [part for reads, gives in pairwise(widths) for part in (nn.Linear(reads, gives), activation())]
     model = nn.Sequential(*layers, nn.Linear(widths[-1], CLASSES))
@@ -59,19 +59,19 @@ def zeroed(model: nn.Module) -> nn.Module:
 def judged(
     model: nn.Module, batch: Any = None, loss: Loss | None = cross_entropy, *, optimizer: Any = None, **options: Any
 ) -> Report:
-    """A check; ``options`` are fields of Settings."""
+    """Run a check; ``options`` are fields of Settings."""
     batch = vectors() if batch is None else batch
     settings = Settings.model_validate(options)
     return inithealth.check(model, batch, loss=loss, optimizer=optimizer, settings=settings)
 
 
 def with_options(rule: str, **options: Any) -> dict[str, Any]:
-    """The setting that gives one rule its options."""
+    """Return the setting with the options of one rule."""
     return {"rules": {rule: options}}
 
 
 def finding(report: Report, code: str) -> Finding:
-    """The one finding of that code, cause or consequence."""
+    """Return the only finding of that code, a cause or a consequence."""
     found = [each for each in report.findings if each.code == code]
     assert len(found) == 1, f"{code} found {len(found)} times:\n{report}"
     return found[0]
@@ -82,12 +82,12 @@ def codes(report: Report) -> list[str]:
 
 
 def typed(found: Finding, model: nn.Module) -> None:
-    """What the reader of a finding does: type its fix, ``model`` being the model."""
+    """Run the fix of a finding on ``model``, as a user would."""
     exec(found.fix, {"model": model, "nn": nn})
 
 
 def fixed(model: nn.Module, code: str, batch: Any = None, loss: Loss | None = cross_entropy) -> Report:
-    """The report after the fix of that code's finding; no finding of that code is left in it."""
+    """Return the report after the fix of that code's finding, and assert that the finding is gone."""
     typed(finding(judged(model, batch, loss), code), model)
     report = judged(model, batch, loss)
     assert code not in codes(report), str(report)

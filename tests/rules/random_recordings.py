@@ -17,7 +17,7 @@ _MOST_LAYERS = 10
 
 
 def random_recording(seed: int) -> Recording:
-    """Return a network of up to ten layers, at one step or at 24; most numbers are usual, some are far off."""
+    """Return a network of up to ten layers, with one step or 24; most values are normal, some extreme."""
     rng = random.Random(seed)
     layers = tuple(_layer(rng, place) for place in range(rng.randint(3, _MOST_LAYERS)))
     count = rng.choice([1, 1, 24])
@@ -89,7 +89,7 @@ def _step(rng: random.Random, layers: tuple[Layer, ...], index: int) -> Step:
 
 
 def _model(rng: random.Random, model: type[BaseModel], **known: Any) -> Any:
-    """A model whose fields are known or random."""
+    """Return a model with the known fields, and random values for the others."""
     fields = {name: _value(rng, name, field.annotation) for name, field in model.model_fields.items()}
     return model(**{**fields, **known})
 

@@ -16,7 +16,7 @@ def signal(rms: float = 1.0, **more: Any) -> Signal:
 
 
 def weight(name: str, rms: float = (2 / 96) ** 0.5, **more: Any) -> Weight:
-    """A matrix of 96 units that read 96 inputs, initialized by He's rule."""
+    """Return a matrix of 96 units with 96 inputs, with He initialization."""
     known: dict[str, Any] = {
         "shape": (96, 96),
         "trainable": True,
@@ -32,7 +32,7 @@ def weight(name: str, rms: float = (2 / 96) ** 0.5, **more: Any) -> Weight:
 
 
 def layer(name: str, index: int, **more: Any) -> Layer:
-    """A linear layer that feeds a ReLU. ``weight`` is a dict of what is special about its weight."""
+    """Return a linear layer that feeds a ReLU; ``weight`` is a dict of changed fields of its weight."""
     changes = more.pop("weight", {})
     known: dict[str, Any] = {
         "module": name,
@@ -50,7 +50,7 @@ def layer(name: str, index: int, **more: Any) -> Layer:
 
 
 def stack(count: int = 5, **changes: dict[str, Any]) -> tuple[Layer, ...]:
-    """Layers fc0, fc1 ... and a head; ``changes`` by layer name."""
+    """Return layers fc0, fc1 ... and a head; ``changes`` by layer name."""
     names = [f"fc{number}" for number in range(count - 1)]
     body = [layer(name, index, **changes.get(name, {})) for index, name in enumerate(names)]
     right = {"rms": 96**-0.5}
@@ -64,7 +64,7 @@ def measured(
     gradients: dict[str, float] | None = None,
     **more: dict[str, Any],
 ) -> tuple[Measurement, ...]:
-    """What each layer did: the rms of its output and of the gradient there, 1 where not given; ``more`` by name."""
+    """Return measurements with the rms of each layer's output and its gradient, by default 1; ``more`` by name."""
     return tuple(
         Measurement.model_validate(
             {
@@ -83,7 +83,7 @@ def measured(
 def recording(
     layers: tuple[Layer, ...] | None = None, measurements: tuple[Measurement, ...] | None = None, **more: Any
 ) -> Recording:
-    """One step of a healthy net of five layers, but for what is given."""
+    """Return one step of a healthy network of five layers, with the given changes."""
     layers = stack() if layers is None else layers
     measurements = measured(layers) if measurements is None else measurements
     steps = more.pop("steps", (Step(index=0, loss=2.3, layers=measurements),))
@@ -93,12 +93,12 @@ def recording(
 
 
 def judge(rule: type[Rule], of: Recording, **options: Any) -> list[Finding]:
-    """What one rule says of a recording."""
+    """Return the findings of one rule for a recording."""
     return list(rule(**options).check(of))
 
 
 def residual(blocks: int, *, std: float = 0.02, norm: bool = True, **changes: dict[str, Any]) -> tuple[Layer, ...]:
-    """Blocks of a norm, an entering and a leaving layer around a trunk; ``changes`` by role: norm, enter, leave."""
+    """Return blocks of a norm, a first and a last layer around a trunk; ``changes`` by role: norm, enter, leave."""
     layers: list[Layer] = [layer("stem", 0, feeds="layer", activation=None, weight={"rms": 0.1})]
     for number in range(blocks):
         roles: dict[str, dict[str, Any]] = {
@@ -118,7 +118,7 @@ def residual(blocks: int, *, std: float = 0.02, norm: bool = True, **changes: di
 def gpt(
     blocks: int = 12, *, attention: float, output: float, gate: float = 0.02, gates: bool = True
 ) -> tuple[Layer, ...]:
-    """Pre-norm blocks of attention and a gated layer at std 0.02, but for what is given."""
+    """Return pre-norm blocks of attention and a gated layer with std 0.02, with the given changes."""
     layers: list[Layer] = []
     for number in range(blocks):
         roles: dict[str, dict[str, Any]] = {

@@ -26,7 +26,7 @@ def trained(
     between: Callable[[int, nn.Module], None] | None = None,
     **options: Any,
 ) -> Report:
-    """The report of a watched run on one batch; ``between`` is called after each step, to break something."""
+    """Return the report of a watched run on one batch; ``between`` is called after each step, to break something."""
     make = optimizer or (lambda parameters: SGD(parameters, lr=0.01))
     descent = make(model.parameters())
     settings = Settings.model_validate({"schedule": "every", "until": None, **options})
@@ -53,7 +53,7 @@ def several(
     apart: int = 1,
     **more: Any,
 ) -> Recording:
-    """Equal steps except the last, which :func:`measured` makes from ``later``."""
+    """Return equal steps except the last, which :func:`measured` creates from ``later``."""
     layers = stack() if layers is None else layers
     every = [
         Step(

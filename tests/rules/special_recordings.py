@@ -1,4 +1,4 @@
-"""Recordings with one special property each, which independent random numbers do not have."""
+"""Recordings with one special property each, which independent random values do not have."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _SHAPES = ((64, 64), (96, 64), (64, 256))
 
 
 def special_recording(seed: int) -> Recording:
-    """Return a network in which most layers share one peculiarity, which independent numbers do not show."""
+    """Return a network in which most layers share one special property."""
     rng = random.Random(seed)
     return _KINDS[seed % len(_KINDS)](rng)
 
 
 def _plain(rng: random.Random, count: int, **changes: Any) -> tuple[Layer, ...]:
-    """Linear layers on one line, of various shapes and by He's rule, and a head; ``changes`` are called for each."""
+    """Return linear layers of various shapes with He initialization, and a head; ``changes`` are called for each."""
     layers = []
     for place in range(count):
         name, shape = f"blocks.{place}.fc", rng.choice(_SHAPES)
@@ -33,7 +33,7 @@ def _plain(rng: random.Random, count: int, **changes: Any) -> tuple[Layer, ...]:
 
 
 def _deep(rng: random.Random) -> Recording:
-    """Directions and gradients that fade with depth, a loss that stays where it was."""
+    """Return directions and gradients that decrease with depth, and a loss that does not change."""
     layers = _plain(rng, rng.choice([8, 60]))
     fade, fall, start = rng.choice([1.0, 0.7, 0.9]), rng.choice([0.75, 0.3, 0.2]), rng.choice([40.0, 3.0])
     line, end = rng.choice([1.02, 1.05]), rng.choice([1.05, 1.15, 5.0])
@@ -55,7 +55,7 @@ def _deep(rng: random.Random) -> Recording:
 
 
 def _scaled(rng: random.Random) -> Recording:
-    """All weights scaled by one factor, or of one std whatever their shapes."""
+    """Return weights that are all scaled by one factor, or have one std for any shape."""
     factor, std = 2 ** rng.uniform(-8, 8), rng.choice([None, 0.005, 0.02, 0.03, 0.2, 1.0])
     size = lambda rng, place: {"rms": std or factor * 0.1 * rng.uniform(0.9, 1.1)}  # noqa: E731
     layers = _plain(rng, rng.choice([5, 8]), weight=size, normed=lambda rng, place: factor > 1)
@@ -63,7 +63,7 @@ def _scaled(rng: random.Random) -> Recording:
 
 
 def _residual(rng: random.Random) -> Recording:
-    """Branches some of whose ends are scaled down by the depth."""
+    """Return residual branches; some of their ends are scaled down by the depth."""
     blocks, smaller = rng.choice([2, 3, 6]), rng.choice([0.9, 1.1, 1.0])
     names = ("qkv", "out", "fc", "proj")
     left_out = rng.choice(["out", "proj", "none"])
@@ -81,7 +81,7 @@ def _residual(rng: random.Random) -> Recording:
 
 
 def _trained(rng: random.Random) -> Recording:
-    """Spectra as training leaves them in some of the layers, some of which would be faults in fresh ones."""
+    """Return layers of which some have spectra of trained weights, and some would be faulty if they were new."""
     share, shape = rng.choice([0.3, 0.6, 0.9]), rng.choice(_SHAPES[:2])
     weight = lambda rng, place: {  # noqa: E731
         "spectral_edge": rng.uniform(1.2, 3.0) if rng.random() < share else 1.0,
@@ -95,7 +95,7 @@ def _trained(rng: random.Random) -> Recording:
 
 
 def _missed(rng: random.Random) -> Recording:
-    """Some layers at the default where the others follow one scheme; values that stand out."""
+    """Return layers of which some have the default and the others one scheme, and some extreme values."""
     scheme = lambda rng, place: {"name": rng.choice(["kaiming"] * 3 + ["torch_default"]), "text": "some scheme"}  # noqa: E731
     bias = lambda rng, place: {  # noqa: E731
         "name": "bias", "shape": (64,), "trainable": True, "mean": 0.0, "rms": 0.1, "zero_share": 0.0,
@@ -107,7 +107,7 @@ def _missed(rng: random.Random) -> Recording:
 
 
 def _constant(rng: random.Random) -> Recording:
-    """Weights that are constant, or point one way, nearly throughout; tied embeddings; wide logits."""
+    """Return weights that are mostly constant or one-sided, tied embeddings, and wide logits."""
     share = rng.choice([0.0, 0.9])
     alike = lambda rng, place: {  # noqa: E731
         "constant": rng.random() < share, "row_cosine": 0.9, "duplicate_rows": rng.choice([0.0] * 9 + [1.0]),
@@ -120,7 +120,7 @@ def _constant(rng: random.Random) -> Recording:
 
 
 def _half(rng: random.Random) -> Recording:
-    """Half precision: gradients that float16 rounds to zero, updates that change nothing, outputs near its end."""
+    """Return half precision: gradients rounded to zero, updates without effect, outputs close to an overflow."""
     layers = _plain(rng, 6, weight=lambda rng, place: {"half_precision": True})
     steps = []
     for index in range(6):

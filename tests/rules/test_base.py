@@ -15,7 +15,7 @@ from tests.rules.recordings import layer, recording
 
 
 class LoudLayers(Rule):
-    """Layers that are loud."""
+    """Layers are loud."""
 
     code = "XY001"
     name = "loud-layers"
@@ -30,7 +30,7 @@ class LoudLayers(Rule):
 
 
 class Early(LoudLayers):
-    """The same, looked for early."""
+    """The same rule with a lower rank."""
 
     rank = 3
 
@@ -45,7 +45,7 @@ def test_a_finding_has_the_rules_name_and_severity() -> None:
     assert found(layer("a", 0), severity=Severity.INFO).severity is Severity.INFO
 
 
-def test_a_finding_takes_what_is_measured() -> None:
+def test_a_finding_has_the_measured_value() -> None:
     one = found(layer("a", 0), measured=3.0, limit=2.0, cause="a large weight", fix="scale it")
     assert (one.measured, one.limit, one.cause, one.fix) == (3.0, 2.0, "a large weight", "scale it")
     with pytest.raises(ValidationError, match="surprise"):
@@ -85,7 +85,7 @@ def test_a_rule_accounts_for_the_codes_that_it_explains() -> None:
     assert Rule.explains == frozenset()
 
 
-def test_a_limit_is_an_option_and_decides() -> None:
+def test_a_limit_is_an_option_with_an_effect() -> None:
     loud = recording((layer("a", 0, weight={"rms": 3.0}), layer("b", 1, weight={"rms": 2.0})), ())
     assert [each.layers for each in LoudLayers().check(loud)] == [("a",)]
     assert list(LoudLayers(max_rms=3.0).check(loud)) == []
@@ -103,6 +103,6 @@ def test_a_rule_is_frozen() -> None:
         LoudLayers().max_rms = 3.0  # type: ignore[misc]
 
 
-def test_a_rule_has_to_check_something() -> None:
+def test_a_rule_must_define_check() -> None:
     with pytest.raises(TypeError, match="check"):
         Rule()  # type: ignore[abstract]

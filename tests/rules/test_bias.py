@@ -14,7 +14,7 @@ from tests.rules.recordings import layer, signal, weight
 
 
 class Shut(BiasAware):
-    """Units that are shut."""
+    """Units are inactive."""
 
     code = "XY001"
     name = "shut-units"
@@ -26,7 +26,7 @@ class Shut(BiasAware):
 
 
 def biased(rms: float, *, mean: float = 0.0, **more: Any) -> Layer:
-    """A layer whose weights have a gain of 1, and its bias."""
+    """Return a layer whose weights have a gain of 1, with a bias."""
     bias = weight("fc.bias", rms, shape=(96,), mean=mean, fan_in=None, fan_out=None).model_dump()
     return layer("fc", 0, **{"weight": {"rms": 96**-0.5}, "bias": bias, **more})
 
@@ -37,46 +37,46 @@ def ruled(one: Layer, reads: Any = 1.0, **options: Any) -> bool:
 
 
 @pytest.mark.parametrize(("rms", "expected"), [(5.1, True), (4.9, False)])
-def test_a_bias_outweighs_the_weights_from_five_times_on(rms: float, expected: bool) -> None:
+def test_a_bias_dominates_if_it_is_more_than_five_times_as_large(rms: float, expected: bool) -> None:
     assert ruled(biased(rms)) is expected
     assert ruled(biased(2 * rms), 2.0) is expected
     assert ruled(biased(2 * rms, weight={"rms": 2 * 96**-0.5})) is expected
     assert ruled(biased(2 * rms), bias_dominance=10.0) is expected
 
 
-def test_as_much_is_not_more() -> None:
-    one = biased(8.0, weight={"rms": 1.0, "fan_in": 4})  # a gain of 2 exactly
+def test_a_bias_at_the_limit_does_not_dominate() -> None:
+    one = biased(8.0, weight={"rms": 1.0, "fan_in": 4})  # a gain of exactly 2
     assert not ruled(one, 2.0, bias_dominance=2.0)
     assert ruled(one, 2.0, bias_dominance=1.99)
 
 
 @pytest.mark.parametrize(("rms", "expected"), [(3.0, False), (3.1, True)])
-def test_a_bias_that_is_not_large_decides_nothing(rms: float, expected: bool) -> None:
-    """However small the weights."""
+def test_a_small_bias_never_dominates(rms: float, expected: bool) -> None:
+    """However small the weights are."""
     assert ruled(biased(rms), 1e-3) is expected
     assert ruled(biased(rms), 1e-3, max_bias_rms=2.9) is True
     assert ruled(biased(rms), 1e-3, max_bias_rms=3.2) is False
 
 
-def test_a_bias_that_is_not_finite_decides_nothing() -> None:
+def test_a_non_finite_bias_is_not_judged() -> None:
     assert not ruled(biased(float("nan")))
 
 
 @pytest.mark.parametrize(("rms", "expected"), [(0.9e6, False), (1.1e6, True)])
-def test_a_normalization_takes_all_but_a_huge_one_away(rms: float, expected: bool) -> None:
+def test_a_normalization_removes_all_but_a_huge_bias(rms: float, expected: bool) -> None:
     assert ruled(biased(rms, normed=True)) is expected
     assert ruled(biased(rms, normed=True), bias_dominance_normed=1e3)
     assert ruled(biased(rms, normed=True), bias_dominance=1e9) is expected
 
 
 @pytest.mark.parametrize("reads", [None, signal(1e-3, non_finite=1), signal(float("inf"))])
-def test_an_input_that_was_not_measured_counts_as_one(reads: Any) -> None:
+def test_an_unmeasured_input_counts_as_one(reads: Any) -> None:
     assert ruled(biased(5.1), reads)
     assert not ruled(biased(4.9), reads)
 
 
 def test_weights_without_a_gain_count_as_one() -> None:
-    """Those of a vector, that has no fan_in."""
+    """A vector has no fan_in."""
     vector = {"fan_in": None, "fan_out": None, "shape": (96,), "rms": 100.0}
     assert ruled(biased(5.1, weight=vector))
     assert not ruled(biased(4.9, weight=vector))
@@ -111,6 +111,6 @@ def test_a_finding_is_caused_by_a_bias_if_its_cause_starts_with_it() -> None:
     assert not caused_by_bias(found(""))
 
 
-def test_a_bias_is_looked_for_before_everything_else_of_the_rule() -> None:
+def test_a_bias_precedes_other_causes_of_the_rule() -> None:
     assert Shut().order(found(bias_cause([biased(5.0)]))) == Shut.bias_rank == 3
     assert Shut().order(found("weights")) == 20

@@ -20,13 +20,13 @@ from inithealth.rules.catalogue import catalogue, refuse_unknown_options, refuse
 from tests.rules.folding import explains, found_by
 from tests.rules.recordings import recording
 
-# The codes as the package's files have them, whatever the catalogue finds.
+# The codes in the package's files, independent of the catalogue.
 BUILT_IN = sorted(
     code
     for path in Path(inithealth.rules.__path__[0]).glob("*/*.py")
     for code in re.findall(r'^    code = "(IH\d{3})"$', path.read_text(encoding="utf-8"), re.MULTILINE)
 )
-SCHEDULED = ("IH203", "IH303", "IH304")  # found at later steps too, where what was found before may explain them
+SCHEDULED = ("IH203", "IH303", "IH304")  # also found at later steps, where earlier findings may explain them
 
 
 def test_the_rules_of_the_package_are_found_by_code() -> None:
@@ -51,7 +51,7 @@ def test_a_rule_is_complete(rule: type[Rule]) -> None:
 
 
 @pytest.mark.parametrize(("cause", "symptom"), [(each, code) for each in catalogue() for code in sorted(each.explains)])
-def test_a_cause_is_looked_for_before_what_it_explains(cause: type[Rule], symptom: str) -> None:
+def test_a_cause_has_a_lower_rank_than_its_consequences(cause: type[Rule], symptom: str) -> None:
     follower = {rule.code: rule for rule in catalogue()}[symptom]
     later = f"{inithealth.rules.__name__}.steps." in follower.__module__ or symptom in SCHEDULED
     first = min(getattr(cause, name, cause.rank) for name in ("rank", "bias_rank", "missed_rank"))
@@ -60,8 +60,8 @@ def test_a_cause_is_looked_for_before_what_it_explains(cause: type[Rule], sympto
 
 
 @pytest.mark.parametrize(("cause", "symptom"), [(each, code) for each in catalogue() for code in sorted(each.explains)])
-def test_what_a_rule_explains_is_folded_under_it(cause: type[Rule], symptom: str) -> None:
-    """By one of its findings, at the same step or at a later one."""
+def test_consequences_of_a_rule_are_folded_under_it(cause: type[Rule], symptom: str) -> None:
+    """Tested for one of its findings, at the same step or at a later one."""
     causes = [found_by(cause), found_by(cause, cause=bias_cause([]))]
     assert any(explains(cause, found, symptom, step=step) for found in causes for step in (0, 1))
 
@@ -82,7 +82,7 @@ def test_a_rule_is_frozen_and_validates_its_options() -> None:
 
 
 class TooManyLayers(Rule):
-    """A rule of somebody else's."""
+    """A third-party rule."""
 
     code = "XY001"
     name = "too-many-layers"
@@ -95,7 +95,7 @@ class TooManyLayers(Rule):
 
 
 def installed(monkeypatch: pytest.MonkeyPatch, *points: EntryPoint) -> None:
-    """As if a package with these entry points were installed."""
+    """Simulate an installed package with these entry points."""
     monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints(points).select(group=group))
     catalogue.cache_clear()
 
@@ -107,7 +107,7 @@ def _own_catalogue() -> Iterator[None]:
 
 
 def point(name: str, group: str = "inithealth.rules") -> EntryPoint:
-    # A test module has no importable name under importlib mode; a rule's home is found by an entry point all the same.
+    # A test module has no importable name in importlib mode, so the entry point returns the class itself.
     class Loaded(EntryPoint):
         def load(self) -> Any:
             return globals()[name]
@@ -115,7 +115,7 @@ def point(name: str, group: str = "inithealth.rules") -> EntryPoint:
     return Loaded(name=name.lower(), value=f"somewhere:{name}", group=group)
 
 
-def test_rules_of_other_packages_are_judged_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rules_of_other_packages_are_applied(monkeypatch: pytest.MonkeyPatch) -> None:
     installed(monkeypatch, point("TooManyLayers"), point("Other", "another.group"))
     settings = Settings(select="XY", rules={"too-many-layers": {"most": 4}})
     report = diagnose(recording(), settings)
@@ -132,13 +132,13 @@ class SameName(TooManyLayers):
 
 
 @pytest.mark.parametrize("other", ["SameCode", "SameName"])
-def test_two_rules_with_one_code_or_name_are_refused(monkeypatch: pytest.MonkeyPatch, other: str) -> None:
+def test_two_rules_with_the_same_code_or_name_are_rejected(monkeypatch: pytest.MonkeyPatch, other: str) -> None:
     installed(monkeypatch, point("TooManyLayers"), point(other))
     with pytest.raises(ValueError, match=rf"{other} \(.*\) and TooManyLayers \(.*needs its own code and name"):
         catalogue()
 
 
-def test_a_rule_named_twice_by_one_package_is_one_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rule_with_two_entry_points_is_one_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     installed(monkeypatch, point("TooManyLayers"), point("TooManyLayers"))
     assert [rule.code for rule in catalogue()].count("XY001") == 1
 
@@ -157,19 +157,19 @@ def test_a_rule_named_twice_by_one_package_is_one_rule(monkeypatch: pytest.Monke
         ({"select": "IH1", "ignore": "IH10"}, [code for code in BUILT_IN if code.startswith("IH11")]),
     ],
 )
-def test_rules_are_chosen_by_code_prefix_and_name(settings: dict[str, Any], chosen: list[str]) -> None:
+def test_rules_are_selected_by_code_prefix_and_name(settings: dict[str, Any], chosen: list[str]) -> None:
     found = [rule.code for rule in Settings.model_validate(settings).selected_rules()]
     assert [code for code in found if code in BUILT_IN] == chosen
 
 
 @pytest.mark.parametrize("word", ["dead-units", "IH204", "ih204", "IH2", "XY"])
-def test_a_word_names_a_rule_or_is_the_beginning_of_a_code(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+def test_a_word_is_the_name_of_a_rule_or_a_prefix_of_a_code(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
     installed(monkeypatch, point("TooManyLayers"))
     refuse_unknown_rules([word])
 
 
 @pytest.mark.parametrize(("word", "near"), [("dead-unit", "dead-units"), ("IH2040", "IH204"), ("initial-scale", None)])
-def test_another_word_is_refused_with_the_nearest_name_or_code(word: str, near: str | None) -> None:
+def test_an_unknown_word_is_rejected_with_the_nearest_name_or_code(word: str, near: str | None) -> None:
     with pytest.raises(ValueError, match=f"{word}.*{near or ''}") as refused:
         refuse_unknown_rules(["weight-scale", word])
     assert near is None or f"did you mean {near!r}" in str(refused.value)
@@ -185,23 +185,23 @@ def test_another_word_is_refused_with_the_nearest_name_or_code(word: str, near: 
         ({"weight-scale": {}, "dead-units": {"max_share": "most"}}, "max_share"),
     ],
 )
-def test_options_that_do_not_fit_are_refused_with_what_is_right(rules: dict[str, Any], hint: str) -> None:
+def test_invalid_options_are_rejected_with_the_valid_ones(rules: dict[str, Any], hint: str) -> None:
     with pytest.raises(ValueError, match=rf"\b{hint}\b") as refused:
         refuse_unknown_options(rules)
     assert "weight-scale" not in str(refused.value)  # no list of all names
 
 
-def test_options_that_fit_are_not() -> None:
+def test_valid_options_are_accepted() -> None:
     refuse_unknown_options({"dead-units": {"max_share": 0.5}, "weight-scale": {}})
 
 
-def test_options_reach_their_rule_alone() -> None:
+def test_options_affect_only_their_rule() -> None:
     rules = {rule.name: rule for rule in Settings(rules={"dead-units": {"max_share": 0.9}}).selected_rules()}
     assert rules["dead-units"].model_dump()["max_share"] == 0.9
     assert rules["symmetric-gradients"].model_dump()["max_share"] == 0.5
 
 
-def test_the_package_walked_is_this_one() -> None:
+def test_the_catalogue_walks_this_package() -> None:
     homes = {rule.__module__.rpartition(".")[0].rpartition(".")[2] for rule in catalogue()}
     assert homes == {"weights", "forward", "backward", "steps"}
     assert inithealth.rules.Rule is Rule

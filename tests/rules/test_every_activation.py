@@ -38,7 +38,7 @@ def activation(name: str, way: str = "module") -> nn.Module:
 
 
 def passed_on(name: str) -> int:
-    """Of 16 channels, those that the activation gives."""
+    """Return how many of 16 channels the activation outputs."""
     return int(module(name)(torch.zeros(1, 16, 1, 1)).shape[1])
 
 
@@ -65,9 +65,9 @@ def conv(name: str, way: str = "module", norm: bool = True) -> nn.Sequential:
 
 
 def fitting(model: nn.Sequential, name: str) -> nn.Sequential:
-    """Every layer but the head drawn with the gain that keeps a normal signal, measured on torch's own function.
+    """Initialize every layer except the head with the gain that preserves a normal signal, using torch's own function.
 
-    What a softmax gives is not meant to keep it: its weights add up to 1.
+    A softmax is not expected to preserve it: its outputs sum to 1.
     """
     with torch.no_grad():
         rms = float(module(name)(torch.randn(64, 64, 4, 4)).square().mean().sqrt())
@@ -85,7 +85,7 @@ def severe(report: Report) -> list[str]:
 
 
 @pytest.mark.parametrize(("name", "way"), WAYS)
-def test_a_healthy_convolutional_network_is_silent(name: str, way: str) -> None:
+def test_a_healthy_convolutional_network_has_no_finding(name: str, way: str) -> None:
     report = judged(fitting(conv(name, way), name), pictures())
     assert severe(report) == []
     assert report.layers[0].activation == row(name).name
@@ -94,8 +94,8 @@ def test_a_healthy_convolutional_network_is_silent(name: str, way: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "way"), [each for each in WAYS if each[0] not in OF_PICTURES])
-def test_a_healthy_mlp_is_silent(name: str, way: str) -> None:
-    hidden = 1 if row(name).name == "softmax" else 2  # two in a row lose the signal whatever the weights are
+def test_a_healthy_mlp_has_no_finding(name: str, way: str) -> None:
+    hidden = 1 if row(name).name == "softmax" else 2  # two in a row lose the signal with any weights
     assert severe(judged(fitting(mlp(name, way, hidden=hidden), name))) == []
 
 
@@ -109,19 +109,21 @@ INITIALIZATIONS: dict[str, Callable[[Tensor], Any]] = {
 @pytest.mark.parametrize("norm", [True, False])
 @pytest.mark.parametrize("initialization", INITIALIZATIONS)
 @pytest.mark.parametrize("name", ["Hardtanh", "Hardsigmoid", "ReLU6", "Hardswish"])
-def test_hard_activations_are_silent_by_usual_initializations(name: str, initialization: str, norm: bool) -> None:
+def test_hard_activations_with_usual_initializations_have_no_finding(
+    name: str, initialization: str, norm: bool
+) -> None:
     for model, batch in ((mlp(name, norm=norm), vectors()), (conv(name, norm=norm), pictures())):
         for layer in model:
             if isinstance(layer, (nn.Linear, nn.Conv2d)):
                 INITIALIZATIONS[initialization](layer.weight)
         found = [each for each in judged(model, batch).findings if each.severity >= Severity.WARNING]
-        # Small weights let the signal fade behind hard sigmoids, as behind sigmoids, unless it is normalized.
+        # With small weights the signal vanishes after hard sigmoids, as after sigmoids, unless it is normalized.
         fades = {"IH201", "IH301"} if name == "Hardsigmoid" and not norm else set()
         assert {each.code for each in found} <= fades
 
 
 def sides(name: str) -> list[str]:
-    """The flat sides that the row knows."""
+    """Return the flat sides of the activation's row."""
     known = row(name)
     if known.hole:
         return ["middle"]
@@ -133,7 +135,7 @@ def sides(name: str) -> list[str]:
 @pytest.mark.parametrize("image", [False, True])
 @pytest.mark.parametrize(("name", "side"), [(name, side) for name in CLASSES for side in sides(name)])
 def test_units_on_a_flat_side_are_found(name: str, side: str, image: bool) -> None:
-    """62 of 64 units: by their bias, or, where the flat part is in the middle, by weights that are too small."""
+    """Makes 62 of 64 units dead by their bias or, if the flat range is in the middle, by small weights."""
     model, batch = mlp(name, hidden=1), vectors()
     if image:
         batch = pictures()
@@ -156,6 +158,6 @@ def test_units_on_a_flat_side_are_found(name: str, side: str, image: bool) -> No
 
 
 @pytest.mark.parametrize("name", [name for name in CLASSES if sides(name)])
-def test_their_healthy_twins_are_silent(name: str) -> None:
+def test_healthy_versions_have_no_finding(name: str) -> None:
     codes = {each.code for each in judged(fitting(mlp(name, hidden=1), name)).findings}
     assert not codes & {"IH204", "IH205"}

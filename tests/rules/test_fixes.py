@@ -13,7 +13,7 @@ from inithealth import Finding
 from tests.zoo.case import Case
 from tests.zoo.faulty import FAULTY
 
-ADVICE = {"detached_body", "sigmoid_20"}  # the code of the network has to change, not its weights
+ADVICE = {"detached_body", "sigmoid_20"}  # the code of the network must change, not its weights
 TYPED = [build for build in FAULTY if build.__name__ not in ADVICE]
 
 
@@ -30,14 +30,14 @@ def test_the_fixes_make_the_network_healthy(build: Callable[[], Case]) -> None:
         exec(cause.fix, {"model": case.model, "nn": nn})
     second = alarms(case.model, case)
     assert not {cause.key for cause in first} & {cause.key for cause in second}
-    for cause in second:  # what the first fault had hidden
+    for cause in second:  # findings that the first fault had hidden
         exec(cause.fix, {"model": case.model, "nn": nn})
     assert alarms(case.model, case) == ()
 
 
 @pytest.mark.parametrize("build", FAULTY, ids=lambda build: build.__name__)
-def test_every_finding_speaks_to_a_stranger(build: Callable[[], Case]) -> None:
-    """Layer, measured value and limit are in the message; there is a reason and something to do."""
+def test_every_finding_is_self_contained(build: Callable[[], Case]) -> None:
+    """The message contains layer, measured value and limit; there is a cause and a fix."""
     case = build()
     report = inithealth.check(case.model, case.batch, loss=case.loss)
     names = {layer.name for layer in report.layers}

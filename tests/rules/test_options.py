@@ -30,9 +30,9 @@ def pool() -> tuple[Recording, ...]:
 
 
 def extremes(rule: type[Rule], option: str) -> Iterator[Rule]:
-    """The rule with the option at values far below and far above its default, as far as it takes them."""
+    """Yield the rule with the option far below and far above its default, within its valid range."""
     default, unit = rule.model_fields[option].default, unit_of(rule.model_fields[option])
-    most = 100.0 if unit.startswith("octaves") else 1e12  # two to the power of more leaves the range of floats
+    most = 100.0 if unit.startswith("octaves") else 1e12  # larger powers of two exceed the range of floats
     numbers = (-most, 0, 1e-12, 0.3, 1, 2, 5, 50, most)
     values: Sequence[Any] = (True, False) if isinstance(default, bool) else numbers
     for value in values:
@@ -52,7 +52,7 @@ def usual(rule: type[Rule]) -> tuple[list[Finding] | None, ...]:
 
 
 def acts(changed: Rule, judges: type[Rule], recordings: Sequence[Recording], before: Sequence[Any]) -> bool:
-    """Whether a rule with changed options, or another one that shares its limits, finds something else."""
+    """Return whether a rule with changed options, or another one that shares its limits, finds something else."""
     judge = changed if judges is type(changed) else judges()
     return any(
         found(judge, with_limits(recording, [changed])) != known
@@ -61,7 +61,7 @@ def acts(changed: Rule, judges: type[Rule], recordings: Sequence[Recording], bef
 
 
 @pytest.mark.parametrize(("rule", "option"), OPTIONS, ids=IDS)
-def test_an_option_acts(rule: type[Rule], option: str) -> None:
+def test_an_option_has_an_effect(rule: type[Rule], option: str) -> None:
     changed = list(extremes(rule, option))
     assert len(changed) > 1
     assert any(acts(each, rule, pool(), usual(rule)) for each in changed)
@@ -86,12 +86,12 @@ class Idle(Rule):
         yield from ()
 
 
-def test_an_option_without_an_effect_does_not_pass() -> None:
+def test_an_option_without_an_effect_fails() -> None:
     before = [found(Idle(), recording) for recording in pool()]
     assert not any(acts(each, Idle, pool(), before) for each in extremes(Idle, "most"))
 
 
-# A limit of one rule that acts in others: each of them has to follow it.
+# Limits of one rule that affect others, each of which must use it.
 SHARED = {
     ("pretrained-weights", "max_random_edge"): "weight-scale uninitialised-weights correlated-outputs",
     ("pretrained-weights", "min_share"): "weight-scale uninitialised-weights correlated-outputs",
@@ -112,7 +112,7 @@ SHARED = {
 
 
 @pytest.mark.parametrize(("owner", "option", "other"), [(*k, o) for k, each in SHARED.items() for o in each.split()])
-def test_a_shared_limit_acts_in_every_rule_that_uses_it(owner: str, option: str, other: str) -> None:
+def test_a_shared_limit_affects_every_rule_that_uses_it(owner: str, option: str, other: str) -> None:
     rules = {rule.name: rule for rule in catalogue()}
     assert issubclass(rules[owner], SharedLimits)
     assert any(acts(each, rules[other], pool(), usual(rules[other])) for each in extremes(rules[owner], option))

@@ -15,7 +15,7 @@ Start = Callable[[], tuple[nn.Module, Any, Loss]]
 
 
 class LowRank(nn.Module):
-    """A frozen layer and what LoRA adds to it: ``b(a(x))``."""
+    """A frozen layer and LoRA's addition to it: ``b(a(x))``."""
 
     def __init__(self, reads: int, gives: int, both: bool) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ def lora(both: bool = False) -> nn.Sequential:
 
 
 class Gated(nn.Module):
-    """ReZero: ``x + alpha * branch(x)`` with alpha zero at first."""
+    """ReZero: ``x + alpha * branch(x)`` with an initial alpha of zero."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Gated(nn.Module):
 
 
 class Control(nn.Module):
-    """ControlNet: a trainable copy joined to a frozen network by 1x1 convolutions at zero."""
+    """ControlNet: a trainable copy connected to a frozen network by zero 1x1 convolutions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ def adaln_zero() -> tuple[nn.Module, Any, Loss]:
 
 
 def zero_gamma() -> tuple[nn.Module, Any, Loss]:
-    """The last norm of each residual branch at zero, as ResNets start."""
+    """The last norm of each residual branch is zero, a common start for ResNets."""
 
     class Branch(nn.Module):
         def __init__(self) -> None:

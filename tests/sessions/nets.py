@@ -1,4 +1,4 @@
-"""A small classifier, its batch, and nets of zeros."""
+"""A small classifier, its batch, and networks of zeros."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def perceptron() -> nn.Sequential:
 
 
 def zero_head() -> nn.Sequential:
-    """Legitimate: the head wakes with the first step, the body with the second."""
+    """Return a healthy network: the head gets a gradient at the first step, the body at the second."""
     net = perceptron()
     nn.init.zeros_(net[2].weight)
     return net

@@ -1,4 +1,4 @@
-"""Who gets which alert, and how often."""
+"""Which alerts are reported, where, and how often."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def judge(alerts: Alerts, *findings: Finding, **fields: Any) -> None:
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
-    """The log's lines with their levels, without what they all begin with; reports are left out."""
+    """Return the log's lines with their levels, without the common prefix and without reports."""
     found = [(each.levelno, each.getMessage()) for each in caplog.records if not hasattr(each, "report")]
     assert all(text.startswith("inithealth: ") for _, text in found)
     return [(level, text.removeprefix("inithealth: ")) for level, text in found]
@@ -75,7 +75,7 @@ def test_each_cause_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_while_a_run_goes_on_one_alert_is_the_same_whichever_layer_is_worst(caplog: pytest.LogCaptureFixture) -> None:
+def test_one_alert_stays_the_same_for_any_worst_layer(caplog: pytest.LogCaptureFixture) -> None:
     alerts = Alerts()
     for layer in ("body.0", "body.2", "body.0"):
         judge(alerts, cause("IH402", layer=layer))
@@ -108,7 +108,7 @@ def test_no_line_is_logged_twice(caplog: pytest.LogCaptureFixture) -> None:
     judge(alerts, cause(layer="third"))
     logged = [line for record in caplog.records for line in record.getMessage().splitlines() if "is wrong" in line]
     assert sorted(line.split()[-3] for line in logged) == ["body.0", "first", "first", "second", "third"]
-    assert len(set(logged)) == len(logged)  # "first" was a note before it was an error
+    assert len(set(logged)) == len(logged)  # "first" was info before it was an error
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_no_line_is_logged_twice(caplog: pytest.LogCaptureFixture) -> None:
         ((), {"not_measured": ("a: b",)}, False, "Net, 0 layers; not everything was measured: see the report"),
     ],
 )
-def test_a_healthy_start_is_one_line_that_claims_no_more_than_was_judged(
+def test_a_healthy_start_is_one_line_that_lists_what_is_missing(
     findings: tuple[str, ...],
     fields: dict[str, Any],
     resumed: bool,
@@ -142,18 +142,18 @@ def test_a_healthy_start_is_one_line_that_claims_no_more_than_was_judged(
     assert reports(caplog) == []
 
 
-def test_of_many_notes_the_healthy_line_names_two(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_healthy_line_has_two_of_many_notes(caplog: pytest.LogCaptureFixture) -> None:
     judge(Alerts(), *(cause(code, severity=Severity.INFO) for code in ("IH1", "IH2", "IH3", "IH4")))
     assert "info: IH1 some-rule, IH2 some-rule and 2 more)" in lines(caplog)[0][1]
 
 
-def test_a_note_that_fails_the_report_is_not_healthy(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_info_finding_that_fails_the_report_is_not_healthy(caplog: pytest.LogCaptureFixture) -> None:
     judge(Alerts(), cause(severity=Severity.INFO), fail_on="info")
     assert lines(caplog) == []
     assert [level for level, _ in reports(caplog)] == [logging.WARNING]
 
 
-def test_a_report_that_is_raised_is_not_logged_as_well(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_raised_report_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     alarms: list[Finding] = []
     alerts, sink = Alerts(on_alert=alarms.append), Sink()
     alerts.raised_at, alerts.sinks = (lambda index: index == 0), [sink]
@@ -162,7 +162,7 @@ def test_a_report_that_is_raised_is_not_logged_as_well(caplog: pytest.LogCapture
     assert (alarms, sink.calls) == ([cause()], ["report"])
 
 
-def test_without_verbosity_nothing_is_logged_and_the_others_get_all(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_verbosity_nothing_is_logged_but_sinks_get_everything(caplog: pytest.LogCaptureFixture) -> None:
     alarms: list[Finding] = []
     alerts, sink = Alerts(on_alert=alarms.append, log=Log(verbose=False)), Sink(OSError("the disk is full"))
     alerts.sinks = [sink]
@@ -172,7 +172,7 @@ def test_without_verbosity_nothing_is_logged_and_the_others_get_all(caplog: pyte
     assert (alarms, sink.calls) == ([cause()], ["report", "report"])
 
 
-def test_a_cause_that_gets_worse_is_reported_again_and_one_that_gets_better_is_not() -> None:
+def test_a_worse_cause_is_reported_again_and_a_better_one_is_not() -> None:
     shown: list[Finding] = []
     alerts = Alerts(on_alert=shown.append)
     for severity in (Severity.WARNING, Severity.ERROR, Severity.WARNING, Severity.ERROR):
@@ -180,7 +180,7 @@ def test_a_cause_that_gets_worse_is_reported_again_and_one_that_gets_better_is_n
     assert [finding.severity for finding in shown] == [Severity.WARNING, Severity.ERROR]
 
 
-def test_a_note_rings_no_pager(caplog: pytest.LogCaptureFixture) -> None:
+def test_info_findings_do_not_call_the_callback(caplog: pytest.LogCaptureFixture) -> None:
     shown: list[Finding] = []
     with caplog.at_level(logging.INFO, "inithealth"):
         judge(Alerts(on_alert=shown.append), cause(severity=Severity.INFO))
@@ -188,7 +188,7 @@ def test_a_note_rings_no_pager(caplog: pytest.LogCaptureFixture) -> None:
     assert cause().code in caplog.text
 
 
-def test_consequences_are_left_to_their_cause() -> None:
+def test_consequences_are_not_reported_separately() -> None:
     shown: list[Finding] = []
     follows = cause("IH304").model_copy(update={"role": "consequence", "explained_by": "IH204 body.0"})
     judge(Alerts(on_alert=shown.append), cause(), follows)
@@ -224,7 +224,7 @@ def test_ranks_other_than_0_are_quiet(caplog: pytest.LogCaptureFixture) -> None:
     assert (shown, sink.calls, caplog.records) == ([], [], [])
 
 
-def test_every_sink_hears_of_every_step_and_report() -> None:
+def test_every_sink_gets_every_step_and_report() -> None:
     alerts, sinks = Alerts(), [Sink(), Sink()]
     alerts.sinks = list(sinks)
     judge(alerts, cause())
@@ -241,7 +241,7 @@ def test_without_a_sink_no_recording_is_made() -> None:
     Alerts().measured(costly, RECORDING.steps[0])
 
 
-def test_what_fails_is_logged_and_the_others_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_sink_is_logged_and_the_others_are_called(caplog: pytest.LogCaptureFixture) -> None:
     def pager(finding: Finding) -> Any:
         raise ConnectionError("the pager is down")
 
@@ -257,7 +257,7 @@ def test_what_fails_is_logged_and_the_others_are_reported(caplog: pytest.LogCapt
     assert "pager failed; the training continues" in caplog.text
 
 
-def test_an_interrupt_is_not_swallowed() -> None:
+def test_an_interrupt_is_raised() -> None:
     def interrupted(finding: Finding) -> None:
         raise KeyboardInterrupt
 
@@ -265,11 +265,11 @@ def test_an_interrupt_is_not_swallowed() -> None:
         judge(Alerts(on_alert=interrupted), cause())
 
 
-def test_what_is_shown_of_the_steps_does_not_grow_with_a_run() -> None:
+def test_the_number_of_written_steps_is_bounded() -> None:
     alerts, sink = Alerts(), Sink()
     alerts.sinks.append(sink)
     for index in range(20_000):
         alerts.measured(lambda: RECORDING, Step(index=index))
     assert len(sink.calls) == 999 + 900 + 101
-    alerts.measured(lambda: RECORDING, Step(index=20_000, loss=float("nan")))  # one that is broken always is
+    alerts.measured(lambda: RECORDING, Step(index=20_000, loss=float("nan")))  # a broken step is always written
     assert len(sink.calls) == 999 + 900 + 101 + 1

@@ -1,4 +1,4 @@
-"""The recording that is judged: the recorder's numbers, what the session knows, a name for each initialization."""
+"""The assembled recording: the recorder's measurements, the session's information, and initialization names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.sessions.nets import INPUTS, perceptron
 TRAINING = Training(optimizer="Adam(lr=0.1)", adaptive=True, probation=Probation(steps=4, settled=True), notes=("so",))
 
 
-def test_it_has_what_the_recorder_and_the_session_know() -> None:
+def test_it_has_the_data_of_the_recorder_and_the_session() -> None:
     reading = read(perceptron(), INPUTS)
     found = Assembly(reading.recorder).recording((reading.step,), TRAINING)
     assert (found.optimizer, found.adaptive, found.probation, found.notes) == (
@@ -35,7 +35,7 @@ def test_layers_have_a_scheme_and_matrices_an_expected_std() -> None:
     assert [layer.wants for layer in layers] == [target_std(layers[0]), None, target_std(layers[2])]
 
 
-def test_a_projection_is_said_to_be_the_loss() -> None:
+def test_a_projection_is_reported_as_the_loss() -> None:
     reading = read(perceptron(), INPUTS)
     of = Assembly(reading.recorder)
     assert of.recording((), TRAINING, projected=True).loss.kind == "projection"
@@ -51,7 +51,7 @@ def test_schemes_are_named_once_until_the_layers_change(monkeypatch: pytest.Monk
     assert len(named) == 1
 
 
-def test_without_names_the_numbers_are_still_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_statistics_remain_if_naming_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(layers: object) -> None:
         raise RuntimeError("no name")
 

@@ -1,4 +1,4 @@
-"""A batch is divided between model and loss where one reading fits; otherwise the message says what to type."""
+"""A batch is divided between model and loss if only one way is possible; otherwise the message has advice."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Optional(One):
 
 
 class AllOptional(One):
-    """As transformers' models are."""
+    """Like transformers' models."""
 
     def forward(self, x: Tensor | None = None, mask: Tensor | None = None) -> Any:
         assert x is not None
@@ -112,7 +112,7 @@ def undeclared(*args: Any) -> Tensor:
         (AllOptional, [X], None, [X], ()),
     ],
 )
-def test_the_only_reading(net: Any, batch: Any, loss: Any, inputs: Any, places: tuple[str, ...]) -> None:
+def test_the_only_possible_assignment(net: Any, batch: Any, loss: Any, inputs: Any, places: tuple[str, ...]) -> None:
     bound = bind(net(), batch, loss, drawn=True)
     assert type(bound.inputs) is type(inputs)
     assert repr(bound.inputs) == repr(inputs)
@@ -143,16 +143,16 @@ def test_the_only_reading(net: Any, batch: Any, loss: Any, inputs: Any, places: 
         (Optional, (X, Y), None, "the loader gives 2 elements .* if it is mask, pass next"),
     ],
 )
-def test_no_reading_or_several(net: Any, batch: Any, loss: Any, says: str) -> None:
+def test_none_or_several_possible_assignments(net: Any, batch: Any, loss: Any, says: str) -> None:
     with pytest.raises(TypeError, match=says):
         bind(net(), batch, loss, drawn=True)
 
 
-def test_a_tuple_given_by_hand_is_all_inputs() -> None:
+def test_a_tuple_passed_directly_is_all_inputs() -> None:
     assert bind(Optional(), (X, MASK), None) == Bound((X, MASK))
 
 
-def test_the_calls_that_are_proposed_run() -> None:
+def test_the_suggested_calls_run() -> None:
     with pytest.raises(TypeError) as raised:
         inithealth.check(Optional(), (X, MASK, Y), loss=weighted)
     calls = str(raised.value).partition("write ")[2].split(" or ")
@@ -162,20 +162,20 @@ def test_the_calls_that_are_proposed_run() -> None:
 
 
 @pytest.mark.parametrize("loss", [F.cross_entropy, nn.CrossEntropyLoss()])
-def test_the_report_says_what_the_loss_received(loss: Callable[..., Tensor]) -> None:
+def test_the_report_shows_the_arguments_of_the_loss(loss: Callable[..., Tensor]) -> None:
     report = inithealth.check(One(), (X, Y), loss=loss)
     by_hand = inithealth.check(One(), X, loss=lambda output: F.cross_entropy(output, Y))
     assert report.notes[0] == "loss: as given, of the output and batch[1]"
     assert len(report.measurements) == len(by_hand.measurements)
 
 
-def test_targets_are_no_inputs() -> None:
-    """A regression target of a large scale is not judged as an input of the network."""
+def test_targets_are_not_inputs() -> None:
+    """A regression target with a large scale is not judged as an input of the network."""
     report = inithealth.check(One(), (X, 1e6 * torch.randn(6, 3)), loss=F.mse_loss)
     assert "IH210" not in [finding.code for finding in report.findings]
 
 
-def test_a_training_step_that_unpacks_more_than_a_tensor() -> None:
+def test_a_training_step_that_unpacks_several_elements() -> None:
     class Lit(pl.LightningModule):
         def __init__(self) -> None:
             super().__init__()
@@ -189,7 +189,7 @@ def test_a_training_step_that_unpacks_more_than_a_tensor() -> None:
         inithealth.check(Lit(), X)
 
 
-def test_an_output_around_a_tensor() -> None:
+def test_an_output_container() -> None:
     class Wrapped(One):
         def forward(self, x: Tensor) -> Any:
             return (self.net(x), x)
@@ -200,12 +200,12 @@ def test_an_output_around_a_tensor() -> None:
 
 
 @pytest.mark.parametrize("batch", [X.numpy(), (20,), [(X, Y), (X, Y)]])
-def test_something_else_than_tensors(batch: Any) -> None:
+def test_batches_without_tensors(batch: Any) -> None:
     loss = F.cross_entropy if isinstance(batch, list) else None
     with pytest.raises(TypeError, match=r"where the model takes a tensor: pass torch.as_tensor\(array\), torch.randn"):
         inithealth.check(One(), batch, loss=loss)
 
 
-def test_inputs_and_targets_apart_from_one_batch() -> None:
+def test_separate_inputs_and_targets_instead_of_one_batch() -> None:
     with pytest.raises(TypeError, match=r"pass \(inputs, targets\) as the batch"):
         inithealth.check(One(), X, Y, loss=F.cross_entropy)  # type: ignore[arg-type]

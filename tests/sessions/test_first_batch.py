@@ -1,4 +1,4 @@
-"""A loader in place of a batch: its first one, and nothing else in the process has moved."""
+"""A loader instead of a batch: its first batch is used, and nothing else in the process changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DATA = TensorDataset(torch.randn(12, 4), torch.arange(12) % 3)
 
 
 class Noisy(Dataset[Any]):
-    """Augmentations draw from every generator."""
+    """A dataset whose augmentations draw from every generator."""
 
     def __len__(self) -> int:
         return 12
@@ -48,7 +48,7 @@ def loader(**options: Any) -> DataLoader[Any]:
 
 
 @pytest.mark.parametrize("options", [{}, {"generator": torch.Generator().manual_seed(1)}], ids=["global", "own"])
-def test_nothing_is_drawn(options: dict[str, Any]) -> None:
+def test_random_state_is_not_changed(options: dict[str, Any]) -> None:
     data = loader(**options)
     before = state()
     batch, origin = first_batch(data)
@@ -59,7 +59,7 @@ def test_nothing_is_drawn(options: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_workers() -> None:
-    """A running epoch of persistent workers goes on."""
+    """A running epoch of persistent workers continues."""
     data = DataLoader(DATA, batch_size=4, num_workers=2, persistent_workers=True)
     epoch = iter(data)
     first = next(epoch)
@@ -71,7 +71,7 @@ def test_workers() -> None:
     assert data._iterator is epoch
 
 
-def test_a_data_module_is_left_as_it_was() -> None:
+def test_a_data_module_is_not_changed() -> None:
     data = Module()
     before = state()
     batch, origin = first_batch(data)
@@ -80,7 +80,7 @@ def test_a_data_module_is_left_as_it_was() -> None:
     assert not hasattr(data, "data")
 
 
-def test_several_loaders_give_a_batch_each() -> None:
+def test_several_loaders_return_one_batch_each() -> None:
     class Several(Module):
         def train_dataloader(self) -> Any:
             return {"a": DataLoader(DATA, 4), "b": [DataLoader(DATA, 2)]}
@@ -89,7 +89,7 @@ def test_several_loaders_give_a_batch_each() -> None:
     assert (len(batch["a"][0]), len(batch["b"][0][0])) == (4, 2)
 
 
-def test_an_iterator_advances_and_the_report_says_so() -> None:
+def test_an_iterator_advances_and_the_report_has_a_note() -> None:
     batches = iter([(torch.randn(8, 4), torch.arange(8) % 3)] * 2)
     report = inithealth.check(nn.Linear(4, 3), batches, loss=F.cross_entropy)
     assert report.notes[0] == "batch: the next one of the list_iterator given, which has advanced by it"
@@ -106,7 +106,7 @@ def test_a_stream() -> None:
 
 
 @pytest.mark.parametrize("data", [iter([]), DataLoader(DATA, batch_size=99, drop_last=True)])
-def test_nothing_in_it(data: Any) -> None:
+def test_an_empty_loader_is_rejected(data: Any) -> None:
     with pytest.raises(ValueError, match="gives no batch: it is empty, or drop_last"):
         inithealth.check(nn.Linear(4, 3), data)
 
@@ -117,5 +117,5 @@ def test_inputs_and_targets_without_a_loss() -> None:
 
 
 @pytest.mark.parametrize("batch", [torch.ones(2), (torch.ones(2),), {"x": torch.ones(2)}, inithealth.Call()])
-def test_a_batch_is_returned_as_it_is(batch: Any) -> None:
+def test_a_batch_is_returned_unchanged(batch: Any) -> None:
     assert first_batch(batch) == (batch, "")

@@ -1,4 +1,4 @@
-"""The history of one run: how it goes on from an earlier one, what its recording says of the training."""
+"""The history of one run: its continuation of an earlier run, and its recording of the training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.sessions.nets import INPUTS, perceptron, zero_head
 def started(
     model: nn.Module, *optimizers: Optimizer, taken: int = 0, earlier: Recording | None = None
 ) -> tuple[History, Step]:
-    """A history of one step, as it was measured."""
+    """Return a history with one measured step."""
     reading = read(model, INPUTS, exact=False)
     history = History(reading.recorder, optimizers, taken, earlier)
     history.add(reading.step, skipped=False)
@@ -33,12 +33,12 @@ def test_a_run_starts_empty() -> None:
     history = History(reading.recorder, (), 0, None)
     assert not history
     assert not history.waiting
-    assert history.add(reading.step, skipped=False)  # the first one
+    assert history.add(reading.step, skipped=False)  # the first step
     assert history
     assert history.weights == {"0": "0.weight", "2": "2.weight"}
 
 
-def test_suspects_are_settled_after_four_steps_that_moved_something() -> None:
+def test_suspects_are_settled_after_four_steps_that_changed_weights() -> None:
     history, _ = started(zero_head(), SGD(perceptron().parameters(), lr=0.1))
     assert history.waiting
     assert not history.try_on(norms(1.0), skipped=True)
@@ -47,13 +47,13 @@ def test_suspects_are_settled_after_four_steps_that_moved_something() -> None:
     assert not history.try_on(norms(1.0), skipped=False)
 
 
-def test_a_learning_rate_of_zero_moves_nothing() -> None:
+def test_a_learning_rate_of_zero_changes_nothing() -> None:
     history, _ = started(zero_head(), SGD(perceptron().parameters(), lr=0.0))
     assert not any(history.try_on(norms(1.0), skipped=False) for _ in range(8))
     assert history.waiting
 
 
-def test_the_recording_shows_how_it_is_trained() -> None:
+def test_the_recording_describes_the_training() -> None:
     net = perceptron()
     found = started(net, Adam(net[0].parameters(), lr=0.01))[0].recording
     assert (found.optimizer, found.adaptive, found.probation) == ("Adam(lr=0.01)", True, None)
@@ -64,7 +64,7 @@ def test_the_recording_shows_how_it_is_trained() -> None:
 
 
 class Parts(nn.Module):
-    """One of two layers takes part in the loss."""
+    """One of two layers is part of the loss."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,14 +81,14 @@ def test_layers_that_no_gradient_reaches_are_unused_or_detached() -> None:
     assert (history.recording.unused, history.recording.detached) == ((), ("two",))
 
 
-def test_of_several_losses_the_others_layers_are_not_unused() -> None:
+def test_layers_of_other_losses_are_not_unused() -> None:
     net = Parts()
     found = started(net, SGD(net.one.parameters(), lr=0.1), SGD(net.two.parameters(), lr=0.1))[0].recording
     assert found.unused == found.detached == ()
     assert any(each.startswith("two: ") for each in found.not_measured)
 
 
-def test_a_run_that_goes_on_has_the_earlier_steps() -> None:
+def test_a_resumed_run_has_the_earlier_steps() -> None:
     earlier = started(perceptron())[0].recording
     history, step = started(perceptron(), taken=7, earlier=earlier)
     assert history.resumed == 0
@@ -96,7 +96,7 @@ def test_a_run_that_goes_on_has_the_earlier_steps() -> None:
     assert history.recording.layers == earlier.layers
 
 
-def test_a_run_of_which_nothing_is_known_says_where_it_begins() -> None:
+def test_a_run_without_an_earlier_recording_reports_its_first_step() -> None:
     other = started(nn.Sequential(nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 5), nn.ReLU(), nn.Linear(5, 4)))[0].recording
     for earlier in (None, other):
         history, step = started(perceptron(), taken=7, earlier=earlier)

@@ -1,4 +1,4 @@
-"""The steps that a run holds on to, and when they are judged."""
+"""The steps that a run keeps, and when they are judged."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ def kept(indices: Iterable[int], layers: int = 1) -> list[int]:
     return [each.index for each in KeptSteps(step(index, layers) for index in indices).steps]
 
 
-def test_a_short_run_is_kept_whole() -> None:
+def test_a_short_run_is_kept_completely() -> None:
     assert kept(range(74)) == list(range(74))
     assert kept([]) == []
     assert not KeptSteps()
     assert KeptSteps([step(0)])
 
 
-def test_of_a_long_run_the_first_ones_and_the_last_ones() -> None:
+def test_of_a_long_run_the_first_and_last_steps_are_kept() -> None:
     assert kept(range(1000)) == [*range(EARLY + 1), *range(936, 1000)]
 
 
 @pytest.mark.parametrize(("layers", "later"), [(64, 64), (128, 32), (5000, 1)])
-def test_of_many_layers_fewer_steps_are_kept(layers: int, later: int) -> None:
+def test_fewer_steps_are_kept_with_many_layers(layers: int, later: int) -> None:
     assert len(kept(range(100), layers)) == EARLY + 1 + later
 
 
-def test_what_becomes_known_later_is_added_to_the_last_step() -> None:
+def test_later_measurements_are_added_to_the_last_step() -> None:
     for count in (1, 3, 20):
         steps = KeptSteps(map(step, range(count)))
         steps.change_last(loss=7.0)

@@ -1,4 +1,4 @@
-"""LightningModules that need their Trainer: every one of these is a pattern of a library."""
+"""LightningModules that need their Trainer; each is a pattern used by a library."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ QUIET: dict[str, Any] = {
 
 
 def module(pl: Any = pytorch_lightning, step: Callable[..., Any] | None = None, **methods: Any) -> Any:
-    """A LightningModule of that namespace with these methods; its loss is the cross entropy."""
+    """Return a LightningModule of that namespace with these methods; its loss is the cross-entropy."""
 
     class Net(pl.LightningModule):
         def __init__(self) -> None:
@@ -64,7 +64,7 @@ def module(pl: Any = pytorch_lightning, step: Callable[..., Any] | None = None, 
 
 
 def check(model: nn.Module, batch: Any = BATCH) -> Report:
-    """Lightning warns of much that is called outside of a Trainer."""
+    """Run a check without Lightning's warnings about calls outside a Trainer."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return inithealth.check(model, batch)
@@ -139,7 +139,7 @@ def test_optimizers_may_depend_on_the_length_of_the_training() -> None:
 
 
 @pytest.mark.parametrize(("weight", "found"), [("epoch", []), ("step", []), ("zero", ["IH103"])])
-def test_zeros_behind_a_loss_whose_weight_grows_from_zero_are_no_error(weight: str, found: list[str]) -> None:
+def test_zeros_before_a_loss_with_an_increasing_weight_are_no_error(weight: str, found: list[str]) -> None:
     def training_step(self: Any, batch: Any) -> Tensor:
         factor = {"epoch": self.current_epoch / 400, "step": self.global_step / 400, "zero": 0}[weight]
         return self.loss(batch) + factor * F.linear(batch[0], self.efficiency).exp().mean()
@@ -149,7 +149,7 @@ def test_zeros_behind_a_loss_whose_weight_grows_from_zero_are_no_error(weight: s
     assert [cause.code for cause in check(net).causes if cause.severity == "error"] == found
 
 
-def test_a_part_that_is_a_lightning_module_has_the_trainer_too() -> None:
+def test_a_submodule_that_is_a_lightning_module_has_the_trainer() -> None:
     part = module(step=lambda self, batch: self.log("part", self.trainer.max_epochs))
     whole = module(step=lambda self, batch: self.part.training_step(batch, 0))
     whole.part = part
@@ -157,7 +157,7 @@ def test_a_part_that_is_a_lightning_module_has_the_trainer_too() -> None:
     assert "_trainer" not in {name for name, value in part.__dict__.items() if value is not None}
 
 
-def test_a_plain_module_around_one_has_it_too() -> None:
+def test_a_lightning_module_in_a_plain_module_has_the_trainer() -> None:
     class Inner(pytorch_lightning.LightningModule):
         def __init__(self) -> None:
             super().__init__()
@@ -169,7 +169,7 @@ def test_a_plain_module_around_one_has_it_too() -> None:
     assert check(nn.Sequential(nn.Linear(8, 8), Inner()), INPUTS).ok
 
 
-# --- Trainers that were there before ---
+# --- Trainers that were attached before ---
 
 
 class Data(pytorch_lightning.LightningDataModule):
@@ -179,7 +179,7 @@ class Data(pytorch_lightning.LightningDataModule):
         return DataLoader(list(zip(*BATCH, strict=True)), batch_size=16)  # type: ignore[arg-type]
 
 
-def test_what_a_finished_trainer_knows_is_used() -> None:
+def test_the_data_of_a_finished_trainer_are_used() -> None:
     def step(self: Any, batch: Any) -> Any:
         if self.checked:
             assert (self.global_step, self.trainer.training) == (0, True)
@@ -216,7 +216,7 @@ def test_a_trainer_in_the_middle_of_its_training() -> None:
     assert trainer.callback_metrics["step"] == 1
 
 
-def test_a_trainer_that_the_library_takes_away_after_fit() -> None:
+def test_a_trainer_that_the_library_detaches_after_fit() -> None:
     net = module(step=lambda self, batch: self.log("loss", self.global_step + self.trainer.max_epochs))
     pytorch_lightning.Trainer(max_steps=1, **QUIET).fit(net, Data().train_dataloader())
     net.__dict__.pop("_trainer")
@@ -224,7 +224,7 @@ def test_a_trainer_that_the_library_takes_away_after_fit() -> None:
     assert "_trainer" not in net.__dict__
 
 
-def test_a_stand_in_of_the_users_own_is_used() -> None:
+def test_a_users_substitute_trainer_is_used() -> None:
     class Mine:
         global_step, temperature = 5, 2.0
 
@@ -259,19 +259,21 @@ def test_a_subclass_of_the_trainer_has_its_own_attributes() -> None:
         (lambda self, batch: self.trainer.datamodule or self.absent, AttributeError, "no attribute 'absent'"),
     ],
 )
-def test_what_is_not_there_says_what_to_do(step: Callable[..., Any], error: type[Exception], says: str) -> None:
+def test_a_missing_attribute_is_reported_with_advice(
+    step: Callable[..., Any], error: type[Exception], says: str
+) -> None:
     with pytest.raises(error, match=says):
         check(module(step=step))
 
 
 @pytest.mark.parametrize("name", ["datamodule", "own_thing"])
-def test_what_a_property_of_the_module_does_not_find_is_named_too(name: str) -> None:
+def test_a_missing_attribute_in_a_property_is_reported_too(name: str) -> None:
     scale = property(lambda self: getattr(self.trainer, name).scale)
     with pytest.raises(ValueError, match=rf"Net uses trainer\.{name}, which a check does not have \(.*'scale'\)"):
         check(module(step=lambda self, batch: self.scale, scale=scale))
 
 
-def test_the_error_of_configure_optimizers_is_the_modules_own() -> None:
+def test_the_error_of_configure_optimizers_is_not_changed() -> None:
     net = module(
         step=lambda self, batch: self.optimizers().param_groups[0]["lr"],
         configure_optimizers=lambda self: SGD(self.parameters(), lr=self.rate),
@@ -300,7 +302,7 @@ HOOKS = ["setup", "on_fit_start", "on_train_start", "on_train_epoch_start", "on_
 
 
 @pytest.mark.parametrize("name", [*HOOKS, "configure_optimizers"])
-def test_state_that_a_hook_makes(name: str) -> None:
+def test_state_created_by_a_hook(name: str) -> None:
     net = module(step=needs_state, **made_in(name))
     before = dict(net.__dict__)
     note = check(net).notes[0]
@@ -309,7 +311,7 @@ def test_state_that_a_hook_makes(name: str) -> None:
     assert dict(net.__dict__) == before
 
 
-def test_hooks_are_left_alone_where_the_step_runs_without_them() -> None:
+def test_hooks_do_not_run_if_the_step_works_without_them() -> None:
     def fails(self: Any, *arguments: Any) -> None:
         pytest.fail("a hook has run")
 
@@ -330,13 +332,13 @@ def test_hooks_run_in_the_order_of_a_training() -> None:
     assert order == [("setup", "fit"), *((name,) for name in HOOKS[1:4]), ("on_train_batch_start", 0)]
 
 
-def test_a_hook_that_fails_is_named() -> None:
+def test_a_failing_hook_is_named() -> None:
     net = module(step=needs_state, setup=lambda self, stage: 1 / 0)
     with pytest.raises(ValueError, match=r"setup, which .* raised ZeroDivisionError.*call it before the check"):
         check(net)
 
 
-def test_a_hook_that_makes_layers_is_to_be_called_before() -> None:
+def test_a_hook_that_creates_layers_must_be_called_before() -> None:
     def setup(self: Any, stage: str) -> None:
         self.factor, self.seen, self.more = 1.0, [], nn.Linear(2, 2)
 
@@ -374,7 +376,7 @@ def metered(pl: Any) -> Any:
 
 
 def state(value: Any) -> Any:
-    """Everything that a module holds, for a comparison."""
+    """Return everything that a module holds, for a comparison."""
     if isinstance(value, nn.Module):
         return {name: state(each) for name, each in value.__dict__.items()}
     if isinstance(value, dict):
@@ -386,7 +388,7 @@ def state(value: Any) -> Any:
 
 @contextmanager
 def process_unchanged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Fails where the environment, random state, files or loggers differ, or something was logged."""
+    """Fail if the environment, random state, files or loggers differ, or if something was logged."""
     before = (dict(os.environ), random.getstate(), torch.get_rng_state().tolist(), os.listdir())
     level, filters = logging.root.level, list(logging.getLogger("pytorch_lightning").filters)
     with caplog.at_level(logging.DEBUG):
@@ -398,7 +400,7 @@ def process_unchanged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @NAMESPACES
 @pytest.mark.parametrize("ends", ["well", "in an error"])
-def test_nothing_is_left_behind(
+def test_nothing_is_left(
     pl: Any,
     ends: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -420,7 +422,7 @@ def test_nothing_is_left_behind(
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_model_is_freed_when_its_owner_drops_it() -> None:
+def test_the_model_is_freed_when_it_is_deleted() -> None:
     net = module(step=lambda self, batch: self.log("step", self.trainer.global_step))
     check(net)
     gc.collect()
@@ -442,13 +444,13 @@ def test_a_lightning_module_without_parameters_in_a_plain_one() -> None:
     assert check(nn.Sequential(Scale(), nn.Linear(8, 8)), INPUTS).ok
 
 
-def test_variables_of_the_environment_do_not_change_the_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_do_not_change_the_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"INITHEALTH": "1", "PL_TRAINER_DEVICES": "4", "SLURM_NTASKS": "2"}.items():
         monkeypatch.setenv(name, value)
     assert check(module(step=strategies)).ok
 
 
-def test_many_optimizers_answer_as_a_list() -> None:
+def test_several_optimizers_are_returned_as_a_list() -> None:
     def both(self: Any) -> list[Optimizer]:
         return [SGD(self.net[0].parameters(), lr=0.1), SGD(self.net[2].parameters(), lr=0.2)]
 

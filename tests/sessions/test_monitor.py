@@ -1,4 +1,4 @@
-"""``watch`` in loops as people write them: what is hooked when, what counts as a step, what is reported."""
+"""``watch`` in common training loops: which steps are measured and counted, and what is reported."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def perceptron() -> nn.Sequential:
 
 
 def zero_head() -> nn.Sequential:
-    """Legitimate: the body's gradient is exactly zero at step 0, and wakes."""
+    """Return a healthy network: the body's gradient is exactly zero only at step 0."""
     net = perceptron()
     nn.init.zeros_(net[2].weight)
     return net
 
 
 def never_waking() -> nn.Sequential:
-    """Zero as well, without a ReLU that would be dead at once: only time can tell."""
+    """Return a network of zeros without a ReLU, which would be dead immediately: only later steps show the fault."""
     net = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 4))
     for parameter in net.parameters():
         nn.init.zeros_(parameter)
@@ -47,7 +47,7 @@ def hooks(model: nn.Module) -> int:
 
 
 def layer_hooks(model: nn.Module) -> int:
-    """Hooks on the parts: what costs time."""
+    """Return the number of hooks on submodules, which take time."""
     return hooks(model) - len(model._forward_hooks) - len(model._forward_pre_hooks)
 
 
@@ -64,7 +64,7 @@ def train(
     batch: Callable[[int], Tensor] = lambda index: INPUTS,
     **options: Any,
 ) -> Monitor:
-    """The loop of the README; nothing hooked is left behind it."""
+    """Run the loop of the README, and check that no hook is left."""
     optimizer = optimizer or SGD(model.parameters(), lr=0.1)
     with inithealth.watch(model, optimizer=optimizer, **options) as monitor:
         for index in range(steps):
@@ -78,7 +78,7 @@ def train(
     return monitor
 
 
-# --- what is measured when ---
+# --- measured steps ---
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,11 @@ def test_only_watched_steps_are_hooked_and_recorded(settings: Settings, watched:
     model, hooked = perceptron(), []
     monitor = train(model, 12, settings=settings, before_step=lambda index: hooked.append(layer_hooks(model)))
     assert [index for index, count in enumerate(hooked) if count] == watched
-    assert len(set(hooked) - {0}) == 1  # the same hooks each time: none pile up
+    assert len(set(hooked) - {0}) == 1  # the same hooks each time: they do not accumulate
     assert [step.index for step in monitor.recording.steps] == watched
 
 
-def test_the_numbers_are_those_of_the_step() -> None:
+def test_the_measurements_are_those_of_the_step() -> None:
     model = perceptron()
     with torch.no_grad():
         hidden = model[0](INPUTS)
@@ -114,7 +114,7 @@ def test_the_numbers_are_those_of_the_step() -> None:
     assert monitor.index == 2
 
 
-def test_a_loss_as_a_number_and_no_loss_at_all() -> None:
+def test_a_loss_as_a_number_and_no_loss() -> None:
     model = perceptron()
     with inithealth.watch(model) as monitor:
         F.cross_entropy(model(INPUTS), TARGETS).backward()
@@ -130,7 +130,7 @@ def test_memory_does_not_grow_with_the_run() -> None:
     assert kept == [*range(10), *range(36, 100)]  # the first ones, and the last 64
 
 
-def test_no_tensor_of_the_training_is_held() -> None:
+def test_no_tensor_of_the_training_is_kept() -> None:
     def alive() -> int:
         gc.collect()
         return sum(issubclass(type(thing), Tensor) for thing in gc.get_objects())
@@ -144,14 +144,14 @@ def test_no_tensor_of_the_training_is_held() -> None:
 def test_a_report_before_any_step_judges_nothing() -> None:
     with inithealth.watch(perceptron()) as monitor:
         assert codes(monitor.report) == []
-        assert codes(monitor.report, "warning") == ["IH409"]  # nothing recorded: silence would look like a pass
+        assert codes(monitor.report, "warning") == ["IH409"]  # nothing recorded, which must not look like a pass
         assert monitor.report.measurements == ()
 
 
 # --- probation: settled by the run's own steps ---
 
 
-def test_a_zero_head_wakes_within_the_run() -> None:
+def test_a_zero_head_receives_gradient_within_the_run() -> None:
     monitor = train(zero_head())
     assert codes(monitor.report) == []
     trial = monitor.recording.probation
@@ -172,7 +172,7 @@ def test_probation_ends_on_steps_that_are_not_watched_too(settings: Settings) ->
     assert codes(train(never_waking(), 8, settings=settings).report) == ["IH103"]
 
 
-def test_steps_that_move_nothing_do_not_count() -> None:
+def test_steps_that_change_nothing_do_not_count() -> None:
     model = never_waking()
     monitor = train(model, 8, optimizer=SGD(model.parameters(), lr=0.0))
     assert codes(monitor.report) == []
@@ -193,7 +193,7 @@ def with_scaler(model: nn.Module, scale: float, steps: int, factor: float = 1.0)
     return monitor
 
 
-def test_the_loss_scale_is_taken_out_of_the_gradients() -> None:
+def test_the_loss_scale_is_removed_from_the_gradients() -> None:
     scaled, plain = with_scaler(perceptron(), 2.0**16, 1).recording.steps[0], train(perceptron(), 1).recording.steps[0]
     assert scaled.global_gradient_norm == pytest.approx(plain.global_gradient_norm)
     for one, other in zip(scaled.layers, plain.layers, strict=True):
@@ -203,8 +203,8 @@ def test_the_loss_scale_is_taken_out_of_the_gradients() -> None:
         assert one.gradient.rms == pytest.approx(other.gradient.rms)
 
 
-def test_steps_that_the_scaler_skips_do_not_count_and_are_no_alarm() -> None:
-    # float32 ends at 2^128; the scaler halves its scale at every step that overflows.
+def test_steps_skipped_by_the_scaler_do_not_count_and_raise_no_alarm() -> None:
+    # float32 overflows at 2^128; the scaler halves its scale at every step that overflows.
     monitor = with_scaler(zero_head(), 2.0**127, steps=4, factor=2.0**10)
     assert codes(monitor.report) == []
     assert monitor.recording.steps == ()
@@ -215,7 +215,7 @@ def test_steps_that_the_scaler_skips_do_not_count_and_are_no_alarm() -> None:
     assert longer.index < 16
 
 
-# --- loops of other shapes ---
+# --- other loops ---
 
 
 def test_gradient_accumulation_is_one_step_with_all_its_batches() -> None:
@@ -237,8 +237,8 @@ def test_gradient_accumulation_is_one_step_with_all_its_batches() -> None:
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
-def test_a_forward_pass_without_gradients_is_not_the_training(mode: str) -> None:
-    """An evaluation before each step, on other data, is no part of what is judged."""
+def test_a_forward_pass_without_gradients_is_not_part_of_the_training(mode: str) -> None:
+    """An evaluation before each step, on other data, is not judged."""
     model = perceptron()
 
     def evaluate(index: int) -> None:
@@ -268,7 +268,7 @@ def test_several_optimizers_in_one_loop() -> None:
 
 
 class Parts(nn.Module):
-    """Called part by part: ``model(x)`` itself never runs."""
+    """A model that is called by its submodules: ``model(x)`` itself never runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -291,7 +291,7 @@ def test_a_model_never_called_as_a_whole_is_judged_by_its_loss() -> None:
     assert codes(monitor.report) == ["IH103"]
 
 
-def test_a_model_never_called_as_a_whole_shows_its_graph_by_observe() -> None:
+def test_the_graph_of_a_model_never_called_as_a_whole_is_read_by_observe() -> None:
     model = Parts()
     optimizer = SGD(model.parameters(), lr=0.1)
     with inithealth.watch(model, optimizer=optimizer) as monitor:
@@ -316,7 +316,7 @@ class DetachedBody(nn.Module):
         return self.head(F.relu(self.body(x).detach()))
 
 
-def test_a_detached_body_is_named() -> None:
+def test_a_detached_body_is_found() -> None:
     report = train(DetachedBody()).report
     assert codes(report) == ["IH304"]
     assert set(report.causes[0].layers) == {"body.0", "body.2"}
@@ -328,7 +328,7 @@ def test_a_compiled_model_gets_the_same_verdict(build: Callable[[], nn.Module]) 
     assert [(c.code, c.layers) for c in compiled.report.causes] == [(c.code, c.layers) for c in plain.report.causes]
 
 
-# --- when something goes wrong ---
+# --- errors ---
 
 
 @pytest.mark.parametrize("error", [KeyError("mine"), KeyboardInterrupt()])
@@ -347,20 +347,20 @@ def test_an_error_in_the_loop_leaves_no_hooks(error: BaseException) -> None:
     assert hooks(model) == 0
 
 
-def test_nan_in_the_first_batch_is_the_datas_fault() -> None:
+def test_nan_in_the_first_batch_is_reported_as_an_input_fault() -> None:
     report = train(perceptron(), batch=lambda index: INPUTS * math.nan).report
     assert codes(report) == ["IH210"]
 
 
-def test_nan_in_a_later_batch_is_the_datas_fault_too() -> None:
+def test_nan_in_a_later_batch_is_reported_as_an_input_fault() -> None:
     model = perceptron()
-    frozen_in_time = SGD(model.parameters(), lr=0.0)  # else the weights are NaN from there on
+    frozen_in_time = SGD(model.parameters(), lr=0.0)  # otherwise the weights are NaN afterwards
     report = train(model, optimizer=frozen_in_time, batch=lambda i: INPUTS * (math.nan if i == 2 else 1)).report
     assert "IH210" in codes(report)
     assert {cause.step for cause in report.causes} == {2}
 
 
-def test_a_step_that_cannot_be_measured_is_reported_and_the_loop_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_step_that_cannot_be_measured_is_reported_and_the_loop_continues(caplog: pytest.LogCaptureFixture) -> None:
     model = perceptron()
     with inithealth.watch(model) as monitor:
         F.cross_entropy(model(INPUTS), TARGETS).backward()
@@ -379,12 +379,14 @@ def test_a_step_that_cannot_be_measured_is_reported_and_the_loop_goes_on(caplog:
         (lambda: perceptron().to("meta"), ValueError, "meta device"),
     ],
 )
-def test_what_cannot_be_watched_is_refused_at_once(model: Callable[[], Any], kind: type[Exception], says: str) -> None:
+def test_models_that_cannot_be_watched_are_rejected_immediately(
+    model: Callable[[], Any], kind: type[Exception], says: str
+) -> None:
     with pytest.raises(kind, match=says):
         inithealth.watch(model())
 
 
-def test_misspelt_settings_are_refused_at_once() -> None:
+def test_misspelled_settings_are_rejected_immediately() -> None:
     with pytest.raises(ValueError, match="unknown rule 'dead-unit'; did you mean 'dead-units'"):
         inithealth.watch(perceptron(), settings=Settings(ignore="dead-unit"))
 
@@ -392,7 +394,7 @@ def test_misspelt_settings_are_refused_at_once() -> None:
 # --- TensorBoard ---
 
 
-def test_a_summary_writer_gets_the_stock_set_and_stays_open(tmp_path: Path) -> None:
+def test_a_summary_writer_gets_the_standard_set_and_stays_open(tmp_path: Path) -> None:
     with SummaryWriter(str(tmp_path)) as writer:
         monitor = train(never_waking(), writer=writer)
         writer.add_scalar("still", 1.0)
@@ -403,7 +405,7 @@ def test_a_summary_writer_gets_the_stock_set_and_stays_open(tmp_path: Path) -> N
     assert codes(monitor.report) == ["IH103"]
 
 
-def test_a_writer_that_fails_does_not_end_the_training(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_writer_does_not_end_the_training(caplog: pytest.LogCaptureFixture) -> None:
     class Full:
         def _get_file_writer(self) -> Any:
             raise OSError("no space left on device")
@@ -413,7 +415,7 @@ def test_a_writer_that_fails_does_not_end_the_training(caplog: pytest.LogCapture
     assert "the training continues" in caplog.text
 
 
-def test_what_a_step_changed_is_known_at_the_next_one() -> None:
+def test_the_update_of_a_step_is_known_at_the_next_one() -> None:
     monitor = train(perceptron(), 5, settings=Settings(schedule="every", until=None))
     *watched, last = monitor.recording.steps
     assert last.updates == {}
@@ -423,7 +425,7 @@ def test_what_a_step_changed_is_known_at_the_next_one() -> None:
 
 
 @pytest.mark.parametrize("unwatched", [15, 34])
-def test_a_loss_that_breaks_on_an_unwatched_step_is_located_on_the_next(unwatched: int) -> None:
+def test_a_loss_that_breaks_on_an_unwatched_step_is_localized_at_the_next(unwatched: int) -> None:
     model = perceptron()
     first = next(iter(model.parameters()))
 

@@ -1,4 +1,4 @@
-"""What a check trains on: the loss of a plain module, and LightningModules of both names without a Trainer."""
+"""The objective of a check: the loss of a plain module, and LightningModules of both namespaces without a Trainer."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def loss_of(output: Any) -> Objective:
     ],
     ids=["mapping", "attribute"],
 )
-def test_the_loss_in_the_output_is_taken(output: Callable[[Tensor], Any]) -> None:
+def test_the_loss_in_the_output_is_used(output: Callable[[Tensor], Any]) -> None:
     objective = loss_of(output)
     assert torch.equal(objective(), F.cross_entropy(objective.model.net(INPUTS), TARGETS))
     assert objective.note == "loss: the output's own"
@@ -69,7 +69,7 @@ def test_the_loss_in_the_output_is_taken(output: Callable[[Tensor], Any]) -> Non
     "output",
     [
         lambda y: y,
-        lambda y: {"logits": y, "loss": None},  # as Hugging Face's models answer without labels
+        lambda y: {"logits": y, "loss": None},  # the output of Hugging Face's models without labels
         lambda y: (y[:, :2], [y[:, 2:]], TARGETS),
         lambda y: Output(y),
         lambda y: torch.complex(y, y),
@@ -77,7 +77,7 @@ def test_the_loss_in_the_output_is_taken(output: Callable[[Tensor], Any]) -> Non
     ],
     ids=["tensor", "mapping", "nested", "dataclass", "complex", "bfloat16"],
 )
-def test_without_a_loss_a_fixed_random_projection_stands_in(output: Callable[[Tensor], Any]) -> None:
+def test_without_a_loss_a_fixed_random_projection_is_used(output: Callable[[Tensor], Any]) -> None:
     objective = loss_of(output)
     first = objective()
     torch.manual_seed(99)
@@ -87,7 +87,7 @@ def test_without_a_loss_a_fixed_random_projection_stands_in(output: Callable[[Te
     assert objective.note == "loss: a random projection of the outputs (none given)"
 
 
-def test_the_projection_weighs_every_output_alike() -> None:
+def test_the_projection_weights_all_outputs_equally() -> None:
     """Its gradient is a random direction of about unit length over all outputs together."""
     y = INPUTS.clone().requires_grad_(True)
     Objective(nn.Identity(), y, None)().backward()
@@ -105,7 +105,7 @@ def cross_entropy(module: Any, batch: Any) -> Tensor:
 def module(
     pl: Any, step: Callable[..., Any], optimizers: Callable[[Any], Any] | None = None, *, manual: bool = False
 ) -> Any:
-    """A LightningModule of that namespace with these two methods."""
+    """Return a LightningModule of that namespace with these two methods."""
 
     class Net(pl.LightningModule):
         def __init__(self) -> None:
@@ -124,7 +124,7 @@ def module(
 
 
 def silent_check(model: nn.Module, batch: Any) -> Report:
-    """Lightning has a warning for everything that is called outside of a Trainer."""
+    """Run a check without Lightning's warnings about calls outside a Trainer."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return inithealth.check(model, batch)
@@ -178,7 +178,7 @@ SHAPES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_optimizers_in_every_shape(shape: str) -> None:
+def test_optimizers_in_every_format(shape: str) -> None:
     automatic = module(pytorch_lightning, lambda self, batch: cross_entropy(self, batch), SHAPES[shape])
     assert silent_check(automatic, BATCH).notes[1] == "optimizer: SGD(lr=0.1)"
 
@@ -202,21 +202,21 @@ def test_optimizers_in_every_shape(shape: str) -> None:
     ],
     ids=["none", "needs a data module", "fails"],
 )
-def test_without_optimizers_it_is_judged_as_sgd_and_says_so(optimizers: Callable[[Any], Any], why: str) -> None:
+def test_without_optimizers_it_is_judged_as_sgd_with_a_note(optimizers: Callable[[Any], Any], why: str) -> None:
     net = module(pytorch_lightning, lambda self, batch: cross_entropy(self, batch), optimizers)
     report = silent_check(net, BATCH)
     assert report.notes[1].startswith("optimizer: SGD(lr=0.01) (")
     assert why in report.notes[1]
 
 
-def test_the_modules_own_optimizer_counts_with_a_loss_of_ones_own_too() -> None:
+def test_the_modules_own_optimizer_is_used_with_a_given_loss_too() -> None:
     net = module(pytorch_lightning, lambda self, batch: 1 / 0, lambda m: Adam(m.parameters()))
     report = inithealth.check(net, INPUTS, loss=lambda output: F.cross_entropy(output, TARGETS))
     assert report.notes == ("loss: as given", "optimizer: Adam(lr=0.001)")
 
 
 @NAMESPACES
-def test_without_a_training_step_it_is_a_module_like_any_other(pl: Any) -> None:
+def test_without_a_training_step_it_is_a_plain_module(pl: Any) -> None:
     class Net(pl.LightningModule):
         def __init__(self) -> None:
             super().__init__()
@@ -238,12 +238,12 @@ def test_without_a_training_step_it_is_a_module_like_any_other(pl: Any) -> None:
         (lambda self, batch: self.trainer.max_steps, "training_step must give a scalar tensor, not int"),
     ],
 )
-def test_a_training_step_that_gives_no_loss(step: Callable[..., Any], says: str) -> None:
+def test_a_training_step_that_returns_no_loss(step: Callable[..., Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         inithealth.check(module(pytorch_lightning, step), BATCH)
 
 
-def test_layers_still_to_be_made_by_configure_model() -> None:
+def test_layers_not_yet_created_by_configure_model() -> None:
     class Late(pytorch_lightning.LightningModule):
         def configure_model(self) -> None:
             self.net = perceptron()
@@ -295,7 +295,7 @@ def with_raw_optimizer(self: Any, batch: Any, batch_idx: int) -> None:
 
 @NAMESPACES
 @pytest.mark.parametrize("step", [plain, with_closure, with_tensor_backward, with_raw_optimizer])
-def test_manual_optimization_is_judged_as_automatic_is(pl: Any, step: Callable[..., Any]) -> None:
+def test_manual_optimization_is_judged_like_automatic(pl: Any, step: Callable[..., Any]) -> None:
     automatic = silent_check(module(pl, lambda self, batch: cross_entropy(self, batch)), BATCH)
     manual = silent_check(module(pl, step, manual=True), BATCH)
     assert manual.measurements == automatic.measurements
@@ -303,7 +303,7 @@ def test_manual_optimization_is_judged_as_automatic_is(pl: Any, step: Callable[.
 
 def gan(pl: Any) -> Any:
     class Gan(pl.LightningModule):
-        """Two optimizers and all that Lightning offers with them."""
+        """Two optimizers, with all related methods of Lightning."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -319,7 +319,7 @@ def gan(pl: Any) -> Any:
             fakes = self.critic(self.generator(noise).detach())
             self._descend(to_judge, F.softplus(-self.critic(batch)).mean() + F.softplus(fakes).mean())
             self.untoggle_optimizer(to_judge)
-            toggled = getattr(self, "toggled_optimizer", nullcontext)  # Lightning 2.5.2 and newer have it
+            toggled = getattr(self, "toggled_optimizer", nullcontext)  # available since Lightning 2.5.2
             with toggled(to_generate), to_generate.toggle_model():
                 self._descend(to_generate, F.softplus(-self.critic(self.generator(noise))).mean())
             for scheduler in self.lr_schedulers():
@@ -340,7 +340,7 @@ def gan(pl: Any) -> Any:
 
 
 @NAMESPACES
-def test_two_optimizers_a_gan(pl: Any) -> None:
+def test_a_gan_with_two_optimizers(pl: Any) -> None:
     net = gan(pl)
     before = {name: value.clone() for name, value in net.state_dict().items()}
     report = silent_check(net, INPUTS)
@@ -350,14 +350,14 @@ def test_two_optimizers_a_gan(pl: Any) -> None:
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
 
 
-def test_a_fault_in_a_gan_is_named() -> None:
+def test_a_fault_in_a_gan_is_found() -> None:
     net = gan(pytorch_lightning)
     nn.init.constant_(net.generator[0].weight, 0.1)
     nn.init.zeros_(net.generator[0].bias)
     assert [(cause.code, cause.layers[0]) for cause in silent_check(net, INPUTS).causes] == [("IH104", "generator.0")]
 
 
-def test_mapping_batches_of_a_lightning_module_are_not_taken_apart() -> None:
+def test_mapping_batches_of_a_lightning_module_are_not_unpacked() -> None:
     def step(self: Any, batch: Mapping[str, Tensor]) -> Tensor:
         return F.cross_entropy(self(batch["x"]), batch["y"])
 

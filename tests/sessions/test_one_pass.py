@@ -1,4 +1,4 @@
-"""One recorded pass, and what it says of layers without a gradient."""
+"""One recorded pass, and layers without a gradient."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from inithealth.sessions.one_pass import OnePass
 from tests.sessions.nets import INPUTS, cross_entropy, never_waking, perceptron, zero_head
 
 
-def test_where_frozen_parts_take_no_gradient_the_rest_is_judged_and_that_is_reported() -> None:
+def test_if_frozen_parameters_cannot_be_revealed_the_rest_is_judged_with_a_note() -> None:
     class Averaging(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -24,7 +24,7 @@ def test_where_frozen_parts_take_no_gradient_the_rest_is_judged_and_that_is_repo
 
         def forward(self, x: Tensor) -> Tensor:
             y = self.net(x)
-            self.average.mul_(0.9).add_(0.1 * y.detach().mean(0))  # fails where the parameter requires grad
+            self.average.mul_(0.9).add_(0.1 * y.detach().mean(0))  # fails if the parameter requires grad
             return y - self.average.detach()
 
     report = inithealth.check(Averaging(), INPUTS)
@@ -38,7 +38,7 @@ def passed(model: nn.Module, loss: Callable[[Any], Tensor] | None = cross_entrop
     return OnePass(Objective(model, INPUTS, loss), []).run(reveal=reveal)
 
 
-def test_the_numbers_are_those_of_one_step() -> None:
+def test_the_measurements_are_those_of_one_step() -> None:
     net = perceptron()
     found = passed(net)
     loss = cross_entropy(net(INPUTS))
@@ -51,12 +51,12 @@ def test_the_numbers_are_those_of_one_step() -> None:
     assert (found.optimizer, found.adaptive) == ("SGD(lr=0.01) (none given)", False)
 
 
-def test_a_random_projection_is_said_to_be_the_loss() -> None:
+def test_a_random_projection_is_reported_as_the_loss() -> None:
     assert passed(perceptron(), None).loss.kind == "projection"
     assert passed(perceptron()).loss.kind == "cross_entropy"
 
 
-def test_suspects_are_tried_and_the_weights_are_theirs_again_after_the_check() -> None:
+def test_suspects_are_tried_and_the_weights_are_restored_after_the_check() -> None:
     waking = passed(zero_head()).probation
     assert waking is not None
     assert (waking.steps, waking.settled, waking.asleep) == (4, True, ())
@@ -67,7 +67,7 @@ def test_suspects_are_tried_and_the_weights_are_theirs_again_after_the_check() -
 
 
 class Parts(nn.Module):
-    """A layer that is used by its values alone, one that is not used, and one that is trained."""
+    """A layer of which only the values are used, an unused one, and a trained one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ def test_layers_without_a_gradient_are_detached_or_unused() -> None:
     assert (found.detached, found.unused, found.idle) == (("cut",), ("unused",), ())
 
 
-def test_a_layer_whose_gradient_stays_zero_and_changes_nothing_is_idle() -> None:
+def test_a_layer_with_zero_gradient_and_no_effect_is_idle() -> None:
     class Switched(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -98,14 +98,14 @@ def test_a_layer_whose_gradient_stays_zero_and_changes_nothing_is_idle() -> None
     assert passed(Switched()).idle == ("expert",)
 
 
-def test_a_loss_that_no_parameter_is_part_of_is_refused() -> None:
+def test_a_loss_without_any_parameter_is_rejected() -> None:
     other = torch.ones(3, requires_grad=True)
     with pytest.raises(ValueError, match="does not depend on any trainable parameter"):
         passed(perceptron(), lambda output: other.sum() + 0.0)
 
 
 @pytest.mark.parametrize("reveal", [True, False])
-def test_frozen_parameters_have_no_gradient_of_their_own(reveal: bool) -> None:
+def test_frozen_parameters_have_no_gradient(reveal: bool) -> None:
     net = perceptron()
     net[0].requires_grad_(False)
     found = passed(net, reveal=reveal)

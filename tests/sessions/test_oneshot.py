@@ -1,4 +1,4 @@
-"""``check``: every kind of batch, optimizer, wrapper and context comes to the same verdict on the same network."""
+"""``check``: every kind of batch, optimizer, wrapper and context gives the same verdict on the same network."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def detached() -> nn.Sequential:
 
 
 class Reading(nn.Module):
-    """Finds its input in the call's arguments with a function."""
+    """Gets its input from the call's arguments by a function."""
 
     def __init__(self, read: Callable[..., Tensor]) -> None:
         super().__init__()
@@ -72,14 +72,14 @@ class Sample:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_every_kind_of_batch_reaches_the_model(batch: Any, read: Callable[..., Tensor]) -> None:
+def test_every_kind_of_batch_is_passed_to_the_model(batch: Any, read: Callable[..., Tensor]) -> None:
     report = inithealth.check(Reading(read), batch)
     assert [layer.name for layer in report.layers] == ["net.0", "net.2"]
     assert report.measurements[0].input is not None
     assert report.not_measured == ()
 
 
-def test_a_packed_sequence_goes_through_a_recurrent_net() -> None:
+def test_a_packed_sequence_is_passed_to_a_recurrent_network() -> None:
     report = inithealth.check(nn.LSTM(8, 16), pack_sequence([INPUTS[:5], INPUTS[5:8]]))
     assert report.ok
     assert report.layers
@@ -91,7 +91,7 @@ def test_nan_is_found_in_a_field(batch: Any) -> None:
         inithealth.check(Reading(lambda batch: batch.image), batch)
 
 
-# --- the way the network is wrapped, and the context of the call ---
+# --- wrappers of the network, and the context of the call ---
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,9 @@ def test_the_context_of_the_call_does_not_change_the_verdict(
     ],
     ids=["data parallel", "compiled", "both"],
 )
-def test_a_wrapper_does_not_show(build: Callable[[], nn.Module], wrap: Callable[[nn.Module], nn.Module]) -> None:
+def test_a_wrapper_does_not_change_the_report(
+    build: Callable[[], nn.Module], wrap: Callable[[nn.Module], nn.Module]
+) -> None:
     bare = inithealth.check(build(), INPUTS, loss=cross_entropy)
     wrapped = inithealth.check(wrap(build()), INPUTS, loss=cross_entropy)
     assert wrapped.model == bare.model == "Sequential"
@@ -134,7 +136,7 @@ def test_a_wrapper_does_not_show(build: Callable[[], nn.Module], wrap: Callable[
     assert wrapped.measurements == bare.measurements
 
 
-def test_a_compiled_part_runs_eagerly_and_keeps_its_name() -> None:
+def test_a_compiled_submodule_runs_eagerly_and_keeps_its_name() -> None:
     net = perceptron()
     net[0].compile(backend="eager")
     net[2] = torch.compile(net[2], backend="eager")
@@ -143,7 +145,7 @@ def test_a_compiled_part_runs_eagerly_and_keeps_its_name() -> None:
     assert report.measurements == inithealth.check(perceptron(), INPUTS).measurements
 
 
-def test_the_same_network_gets_the_same_report_whatever_the_random_state() -> None:
+def test_the_same_network_gets_the_same_report_for_any_random_state() -> None:
     net = nn.Sequential(perceptron(), nn.Dropout(0.9), nn.Linear(4, 4))
     first = inithealth.check(net, INPUTS)
     torch.manual_seed(1)
@@ -153,7 +155,7 @@ def test_the_same_network_gets_the_same_report_whatever_the_random_state() -> No
 # --- settings ---
 
 
-def test_settings_choose_what_is_judged_and_what_fails() -> None:
+def test_settings_select_the_rules_and_what_fails() -> None:
     net = never_waking()
 
     def causes(**settings: Any) -> tuple[Finding, ...]:

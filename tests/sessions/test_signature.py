@@ -1,4 +1,4 @@
-"""What a function may be called with is known before it is called."""
+"""The arguments that a function accepts are known before it is called."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ def test_a_loss_of_torch_needs_output_and_target() -> None:
     assert [signature.takes(count) for count in (1, 2, 3)] == [False, True, True]
 
 
-def test_of_a_module_its_forward_counts() -> None:
+def test_the_signature_of_a_module_is_that_of_forward() -> None:
     signature = Signature.of(nn.CrossEntropyLoss(weight=torch.ones(3)))
     assert signature is not None
     assert (signature.name, signature.required, signature.most) == ("CrossEntropyLoss.forward", ("input", "target"), 2)
 
 
-def test_a_partial_is_called_as_its_function() -> None:
+def test_a_partial_has_the_signature_of_its_function() -> None:
     signature = Signature.of(partial(F.cross_entropy, label_smoothing=0.1))
     assert signature is not None
     assert signature.name == "cross_entropy"
 
 
-def test_anything_goes() -> None:
+def test_any_arguments_are_accepted() -> None:
     signature = Signature.of(lambda *args, **kwargs: None)
     assert signature is not None
     assert (signature.name, signature.most, signature.any_keyword) == ("the loss", math.inf, True)
 
 
-def test_code_that_does_not_say() -> None:
+def test_functions_without_a_signature() -> None:
     assert Signature.of(torch.sigmoid) is None
 
 
-def test_advice_is_for_arguments_that_do_not_fit() -> None:
+def test_advice_is_given_for_arguments_that_do_not_match() -> None:
     def inner(x: Any) -> Any:
         return x + "text"
 

@@ -1,4 +1,4 @@
-"""A monitor whose step is forgotten, or called after the optimizer's, says so; other orders are in order."""
+"""A monitor reports a step that is missing or that comes after the optimizer's step; other orders are valid."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def evaluated(model: nn.Module, optimizer: Any, monitor: Monitor) -> None:
 
 
 def by_turns(model: nn.Module, optimizer: Any, monitor: Monitor) -> None:
-    """Another optimizer of a part of the model steps in between."""
+    """Run a loop in which another optimizer of a submodule steps in between."""
     other = SGD(model[0].parameters(), lr=0.1)
     for loss in losses(model):
         loss.backward()
@@ -92,7 +92,7 @@ def run(loop: Callable[..., None], kind: Any = SGD, **options: Any) -> tuple[str
 
 @pytest.mark.parametrize("loop", [right, accumulated, evaluated, by_turns])
 @pytest.mark.parametrize("kind", [SGD, AdamW])
-def test_what_is_in_order(loop: Callable[..., None], kind: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_valid_orders(loop: Callable[..., None], kind: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert [line for line in run(loop, kind) if "monitor.step was" in line] == []
     assert "monitor.step was" not in caplog.text
 
@@ -106,13 +106,13 @@ def test_what_is_in_order(loop: Callable[..., None], kind: Any, caplog: pytest.L
         (forgotten, "training steps: monitor.step was never called in 3 forward passes: call monitor.step(loss) after"),
     ],
 )
-def test_what_is_not(loop: Callable[..., None], says: str, kind: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_orders(loop: Callable[..., None], says: str, kind: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert any(line.startswith(says) for line in run(loop, kind))
     warned = [record for record in caplog.records if record.getMessage().startswith("inithealth: monitor.step was")]
     assert [record.levelname for record in warned] == ["WARNING"]
 
 
-def test_a_run_past_its_schedule(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_after_its_schedule(caplog: pytest.LogCaptureFixture) -> None:
     monitor = Monitor(perceptron(), steps_taken=5000)
     assert "step 5000 is past the last of the schedule: set schedule='every' and until=None" in caplog.text
     assert any("is past the last of the schedule" in line for line in monitor.report.not_measured)

@@ -1,4 +1,4 @@
-"""The optimizers that a check takes its steps with, and how they are left."""
+"""The optimizers for the steps of a check, and their restoration."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_suspects_are_settled_with_the_users_optimizer(
     assert blamed(report(never_waking())) == [("IH103", "error", ("0",))]
 
 
-def test_a_warm_up_that_starts_at_zero_still_wakes_a_zero_head() -> None:
+def test_a_warm_up_from_zero_still_gives_a_zero_head_gradient() -> None:
     net = zero_head()
     optimizer = Adam(net.parameters(), lr=1e-3)
     LambdaLR(optimizer, lambda step: step / 100)
@@ -55,7 +55,7 @@ def state(optimizer: Optimizer) -> Any:
 
 
 @pytest.mark.parametrize("used", [False, True], ids=["fresh", "in use"])
-def test_the_optimizer_is_left_as_it_was(used: bool) -> None:
+def test_the_optimizer_is_restored(used: bool) -> None:
     net = never_waking()
     optimizer = Adam(net.parameters(), lr=0.1)
     if used:
@@ -70,7 +70,7 @@ def test_the_optimizer_is_left_as_it_was(used: bool) -> None:
     assert all(torch.equal(new[key], old[key]) for new, old in zip(states, before[1], strict=True) for key in old)
 
 
-def test_optimizers_that_are_none_of_this_model_are_refused() -> None:
+def test_optimizers_of_another_model_are_rejected() -> None:
     net = perceptron()
     own = SGD(net.parameters(), lr=0.1)
     assert refuse_optimizers(None, net) == []
@@ -83,7 +83,7 @@ def test_optimizers_that_are_none_of_this_model_are_refused() -> None:
         refuse_optimizers(SGD(perceptron().parameters(), lr=0.1), net)
 
 
-def test_without_an_optimizer_it_is_sgd_on_what_is_trained() -> None:
+def test_the_default_is_sgd_on_the_trainable_parameters() -> None:
     net = perceptron()
     [default], note = optimizers_of(net, [], [net[2].weight])
     assert note == "SGD(lr=0.01) (none given)"
@@ -105,7 +105,7 @@ def test_a_learning_rate_of_zero_is_replaced_by_the_initial_one() -> None:
 
 
 @pytest.mark.parametrize(("kind", "runs"), [(lambda p: SGD(p, lr=0.1), 0), (lambda p: LBFGS(p, max_iter=2), 2)])
-def test_only_an_optimizer_that_needs_it_runs_the_model(kind: Callable[[Any], Optimizer], runs: int) -> None:
+def test_only_an_optimizer_with_a_closure_runs_the_model(kind: Callable[[Any], Optimizer], runs: int) -> None:
     net, called = perceptron(), []
 
     def closure() -> float:

@@ -1,4 +1,4 @@
-"""When a running training is judged again, and what is reported then."""
+"""When a running training is judged again, and what is reported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BROKEN = recording(stack(fc1={"weight": {"non_finite": 3}}))
 
 
 class Listening(Alerts):
-    """Remembers the reports that it is given."""
+    """Stores the reports that it receives."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ def verdicts(of: Recording, **settings: Any) -> tuple[Any, Verdicts, Listening]:
     return history, Verdicts(history, Settings(**settings), alerts), alerts  # type: ignore[arg-type]
 
 
-def test_a_report_stays_until_the_numbers_change() -> None:
+def test_a_report_is_kept_until_the_recording_changes() -> None:
     history, found, _ = verdicts(recording())
     first = found.report
     assert first.ok
@@ -41,12 +41,12 @@ def test_a_report_stays_until_the_numbers_change() -> None:
     assert [cause.code for cause in found.report.causes] == ["IH101"]
 
 
-def test_the_settings_decide() -> None:
+def test_the_settings_are_used() -> None:
     _, found, _ = verdicts(BROKEN, ignore=("IH101",))
     assert "IH101" not in [cause.code for cause in found.report.causes]
 
 
-def test_a_judgement_is_reported_and_is_news_once() -> None:
+def test_a_verdict_is_reported_and_is_news_once() -> None:
     _, found, alerts = verdicts(BROKEN)
     assert not found.take_news()
     found.judge(3)
@@ -55,7 +55,7 @@ def test_a_judgement_is_reported_and_is_news_once() -> None:
     assert not found.take_news()
 
 
-def test_the_steps_have_changed_when_their_rules_find_something_else() -> None:
+def test_the_steps_have_changed_if_their_rules_find_something_else() -> None:
     history, found, _ = verdicts(several())
     assert not found.steps_have_changed()
     history.recording = several(losses=[2.3] * 11 + [float("nan")])

@@ -1,4 +1,4 @@
-"""Recordings made up from a few numbers: a plain net, level by level, step by step."""
+"""Synthetic recordings of a plain network, from levels by layer and step."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def plain(
     naming: str = "layers.{}",
     input_rms: float = 1.0,
 ) -> Recording:
-    """A net without norms. The layers in ``shrinking`` scale what passes them, either way, by the factor given."""
+    """Return a network without norms. The layers in ``shrinking`` scale signal and gradient by the given factor."""
     factors = shrinking or {}
     names = [naming.format(number) for number in range(count)]
     forward = [math.prod(factors.get(at, 1.0) for at in range(number + 1)) for number in range(count)]
@@ -51,7 +51,7 @@ def plain(
 
 
 def changed(recording: Recording, name: str, step: int | None = None, **what: object) -> Recording:
-    """The recording with other numbers for one layer, at one step or at all."""
+    """Return the recording with changed measurements for one layer, at one step or at all."""
     steps = tuple(
         each.model_copy(
             update={
@@ -67,7 +67,7 @@ def changed(recording: Recording, name: str, step: int | None = None, **what: ob
 
 
 def relabelled(recording: Recording, name: str, **what: object) -> Recording:
-    """The recording with another place in the network for one layer."""
+    """Return the recording with changed fields of one layer."""
     layers = tuple(each.model_copy(update=what) if each.name == name else each for each in recording.layers)
     return recording.model_copy(update={"layers": layers})
 

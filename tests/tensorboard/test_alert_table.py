@@ -15,14 +15,14 @@ from tests.tensorboard.recordings import report, weight_scale
 def rendered(judged: Report) -> str:
     markdown = alerts(judged, 3)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of TensorBoard's own copy of html5lib
+        warnings.simplefilter("ignore", DeprecationWarning)  # from TensorBoard's copy of html5lib
         from tensorboard.plugin_util import markdown_to_safe_html
 
         return str(markdown_to_safe_html(markdown))
 
 
 def rows(html: str) -> list[list[str]]:
-    """Text of the table's cells, row by row, without the head."""
+    """Return the text of the table's cells, row by row, without the header."""
     body = re.search(r"<tbody>(.*)</tbody>", html, re.DOTALL)
     assert body
     return [re.findall(r"<td>(.*?)</td>", row, re.DOTALL) for row in re.findall(r"<tr>(.*?)</tr>", body[1], re.DOTALL)]
@@ -81,7 +81,7 @@ def test_a_consequence_without_its_cause_is_shown() -> None:
 @pytest.mark.parametrize(
     "name", ["a|b", "__init__", "*x*", "`code`", "<script>alert(1)</script>", "[link](javascript:x)", "a\\|b", "&lt;"]
 )
-def test_markup_in_names_is_shown_letter_by_letter(name: str) -> None:
+def test_markup_in_names_is_shown_literally(name: str) -> None:
     judged = report(weight_scale(name).model_copy(update={"message": name, "fix": name}))
     [row] = rows(rendered(judged))
     shown = name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -103,13 +103,13 @@ def test_a_finding_without_layer_or_fix_fills_its_cells() -> None:
     assert (row[1], row[3]) == ("IH106 weight-scale", "-")
 
 
-def test_a_long_list_is_cut_and_says_so() -> None:
+def test_a_long_list_is_truncated_with_a_note() -> None:
     html = rendered(report(*(weight_scale(f"layers.{number}") for number in range(MOST_ROWS + 7))))
     assert len(rows(html)) == MOST_ROWS
     assert "7 more causes are not shown." in html
 
 
-def test_what_was_not_judged_is_reported() -> None:
+def test_rules_not_judged_are_reported() -> None:
     skipped = (Skipped(code="IH208", rule="loss-at-init", reason="the loss is unknown"),)
     html = rendered(report(skipped=skipped, not_measured=("lstm: packed",), notes=("optimizer: SGD",)))
     for words in ("IH208 loss-at-init: the loss is unknown", "lstm: packed", "optimizer: SGD"):

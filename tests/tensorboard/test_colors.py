@@ -1,4 +1,4 @@
-"""Which color a ratio gets."""
+"""The color of a ratio."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from inithealth.tensorboard.colors import LEGEND, classes
         (math.nan, "NaN"),
     ],
 )
-def test_classes_begin_where_the_legend_says(ratio: float, name: str) -> None:
+def test_classes_begin_at_the_values_in_the_legend(ratio: float, name: str) -> None:
     [place] = classes([ratio])
     assert place is not None
     assert LEGEND[place][0] == name

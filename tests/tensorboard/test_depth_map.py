@@ -1,4 +1,4 @@
-"""Layer x step, folded so that one bad layer stays visible."""
+"""Layers x steps, folded so that a single faulty layer stays visible."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from inithealth.tensorboard.expected import FORWARD, GRADIENT
 from tests.tensorboard.recordings import changed, layer, plain, relabelled, signal
 
 
-def test_each_cell_is_log2_of_measured_over_wanted() -> None:
+def test_each_cell_is_log2_of_measured_over_expected() -> None:
     drawn = depth_map(plain(4, steps=(0, 5), shrinking={2: 0.25}), FORWARD)
     assert drawn.rows == ("layers.0", "layers.1", "layers.2", "layers.3")
     assert drawn.steps == (0, 5)
@@ -19,19 +19,19 @@ def test_each_cell_is_log2_of_measured_over_wanted() -> None:
     assert drawn.reference == "the input's rms 1"
 
 
-def test_the_gradient_falls_above_the_layer_that_shrinks_it() -> None:
+def test_the_gradient_is_small_upstream_of_the_layer_that_shrinks_it() -> None:
     drawn = depth_map(plain(4, steps=(0,), shrinking={2: 0.25}), GRADIENT)
     assert drawn.cells == ((-2,), (-2,), (0,), (0,))
     assert drawn.reference == "the last layer's"
 
 
 @pytest.mark.parametrize("cause", ["layers.1", "block"], ids=["by layer", "by module"])
-def test_the_row_of_a_cause_is_marked(cause: str) -> None:
+def test_the_row_of_a_root_cause_layer_is_marked(cause: str) -> None:
     recording = relabelled(plain(3), "layers.1", module="block")
     assert depth_map(recording, FORWARD, [cause]).marked == {1}
 
 
-def test_one_bad_layer_of_a_thousand_stays_visible_and_named() -> None:
+def test_one_faulty_layer_of_a_thousand_stays_visible_and_named() -> None:
     recording = changed(plain(1000, steps=(0,)), "layers.617", output=signal(2.0**-9))
     drawn = depth_map(recording, FORWARD, ["layers.617"])
     [row] = drawn.marked
@@ -43,7 +43,7 @@ def test_one_bad_layer_of_a_thousand_stays_visible_and_named() -> None:
     assert drawn.layers_per_row == 17
 
 
-def test_many_layers_fold_into_the_blocks_that_names_tell() -> None:
+def test_many_layers_fold_into_blocks_by_name() -> None:
     parts = ("norm", "attention.qkv", "attention.out", "mlp")
     names = ["embed", *(f"blocks.{block}.{part}" for block in range(24) for part in parts), "head"]
     made = plain(len(names), steps=(0,))
@@ -63,38 +63,38 @@ def test_many_layers_fold_into_the_blocks_that_names_tell() -> None:
     assert rows == ("embed", *(f"blocks.{block}" for block in range(24)), "head")
 
 
-def test_many_steps_fold_and_the_one_bad_step_stays() -> None:
+def test_many_steps_fold_and_a_single_faulty_step_stays_visible() -> None:
     recording = changed(plain(2, steps=range(1000)), "layers.1", step=501, output=signal(2.0**9))
     drawn = depth_map(recording, FORWARD)
     assert len(drawn.steps) <= MOST_COLUMNS
     assert [step for step, ratio in zip(drawn.steps, drawn.cells[1], strict=True) if ratio == 9] == [500]
 
 
-def test_worst_is_what_is_furthest_and_nan_before_all() -> None:
+def test_worst_is_the_furthest_ratio_and_nan_is_worst() -> None:
     assert worst([0.5, -3.0, 2.0, None]) == -3
     assert worst([-math.inf, 1.0]) == -math.inf
     assert math.isnan(worst([1.0, math.nan, -math.inf]) or 0.0)
     assert worst([None, None]) is None
 
 
-def test_a_zero_by_intent_is_not_judged_until_it_should_have_woken() -> None:
+def test_an_intentional_zero_is_not_judged_until_it_should_have_changed() -> None:
     recording = relabelled(plain(3, steps=(0, 1, 2)), "layers.1", ends_branch=True)
     assert depth_map(changed(recording, "layers.1", output=signal(0.0)), FORWARD).cells[1] == (None, None, -math.inf)
 
 
-def test_a_zero_in_the_body_is_shown_at_once() -> None:
+def test_a_zero_in_the_body_is_shown_immediately() -> None:
     recording = changed(plain(3, steps=(0,)), "layers.1", output=signal(0.0))
     assert depth_map(recording, FORWARD).cells[1] == (-math.inf,)
 
 
-def test_a_gradient_that_is_zero_by_structure_is_not_judged() -> None:
+def test_a_structurally_zero_gradient_is_not_judged() -> None:
     recording = relabelled(plain(3, steps=(5,)), "layers.1", exempt_zero_gradient=True)
     recording = changed(recording, "layers.1", output=signal(0.0), gradient=signal(0.0))
     assert depth_map(recording, GRADIENT).cells[1] == (None,)
     assert depth_map(recording, FORWARD).cells[1] == (-math.inf,)
 
 
-def test_what_was_not_measured_and_what_is_not_finite_stay_apart() -> None:
+def test_unmeasured_and_non_finite_values_are_distinguished() -> None:
     recording = changed(plain(3, steps=(0, 1)), "layers.0", step=0, output=None)
     recording = changed(recording, "layers.2", step=1, output=signal(1.0, non_finite=3))
     cells = depth_map(recording, FORWARD).cells

@@ -1,4 +1,4 @@
-"""Summary protos: what TensorBoard reads back is what was written."""
+"""Summary protos: TensorBoard reads back what was written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_scalars_are_in_one_proto_with_their_descriptions() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_number_that_is_not_finite_is_refused(bad: float) -> None:
+def test_a_non_finite_number_is_rejected(bad: float) -> None:
     with pytest.raises(ValueError, match="b is "):
         scalars_event({"a": 1.0, "b": bad})
 
@@ -42,7 +42,7 @@ def test_a_text_is_one_string() -> None:
     assert value.metadata.plugin_data.plugin_name == "text"
 
 
-def test_a_layout_comes_back_as_it_was() -> None:
+def test_a_layout_is_read_back_unchanged() -> None:
     layout = Layout(category=[Category(title="one")])
     [value] = layout_event(layout).value
     assert Layout.FromString(value.tensor.string_val[0]) == layout

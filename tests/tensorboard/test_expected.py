@@ -1,4 +1,4 @@
-"""What level is wanted at a layer, and what starts at zero by intent."""
+"""The expected level of a layer, and intentional zero starts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from inithealth.tensorboard.log2_levels import forward_level, gradient_level
 from tests.tensorboard.recordings import changed, plain, relabelled, signal
 
 
-def test_without_norms_the_inputs_rms_is_wanted_everywhere() -> None:
+def test_without_norms_the_inputs_rms_is_expected_everywhere() -> None:
     recording = plain(4, shrinking={2: 0.1}, input_rms=4.0)
     reference = FORWARD.reference(recording, recording.steps[0])
     assert reference.source == "the input's rms"
@@ -19,14 +19,14 @@ def test_without_norms_the_inputs_rms_is_wanted_everywhere() -> None:
 
 
 @pytest.mark.parametrize("inputs", [{}, {"batch": signal(0.0)}, {"batch": signal(math.nan)}], ids=repr)
-def test_without_a_usable_input_the_first_layers_rms_is_wanted(inputs: object) -> None:
+def test_without_a_usable_input_the_first_layers_rms_is_expected(inputs: object) -> None:
     recording = plain(3, shrinking={0: 0.5, 2: 0.1}).model_copy(update={"inputs": inputs})
     reference = FORWARD.reference(recording, recording.steps[0])
     assert reference.source == "the first layer's rms"
     assert set(reference.levels.values()) == {-1.0}
 
 
-def test_the_wanted_activation_is_that_of_the_first_step_and_the_wanted_gradient_that_of_each() -> None:
+def test_expected_activations_are_from_the_first_step_and_gradients_from_each() -> None:
     recording = plain(3).model_copy(update={"inputs": {}})
     drifting = changed(recording, "layers.0", step=2, output=signal(8.0))
     shrinking = changed(drifting, "layers.2", step=2, gradient=signal(2.0**-12))
@@ -35,7 +35,7 @@ def test_the_wanted_activation_is_that_of_the_first_step_and_the_wanted_gradient
     assert levels == [-3, -3, -5]
 
 
-def test_behind_norms_layers_are_compared_with_their_like_and_a_norm_with_one() -> None:
+def test_with_norms_layers_are_compared_with_their_peers_and_a_norm_with_one() -> None:
     recording = plain(6, shrinking={0: 0.25}).model_copy(update={"normalized": True})
     recording = relabelled(recording, "layers.5", kind="norm")
     recording = changed(recording, "layers.3", output=signal(2.0**-6))
@@ -45,7 +45,7 @@ def test_behind_norms_layers_are_compared_with_their_like_and_a_norm_with_one() 
 
 
 @pytest.mark.parametrize("place", [{"head": True}, {"bypassable": True}, {"ends_branch": True}, {"feeds": "residual"}])
-def test_a_branch_or_head_at_zero_sleeps_and_is_later_compared_with_its_like(place: dict[str, object]) -> None:
+def test_a_zero_branch_or_head_is_intentional_and_later_compared_with_its_peers(place: dict[str, object]) -> None:
     recording = plain(4)
     for name in ("layers.1", "layers.3"):
         recording = changed(relabelled(recording, name, **place), name, step=0, output=signal(0.0))
@@ -54,11 +54,11 @@ def test_a_branch_or_head_at_zero_sleeps_and_is_later_compared_with_its_like(pla
     assert FORWARD.reference(recording, recording.steps[1]).levels["layers.1"] == -9
 
 
-def test_a_zero_in_the_body_does_not_sleep() -> None:
+def test_a_zero_in_the_body_is_not_intentional() -> None:
     assert zero_starts(changed(plain(4), "layers.1", output=signal(0.0)), forward_level) == frozenset()
 
 
-def test_gradients_above_a_head_of_zeros_sleep() -> None:
+def test_zero_gradients_upstream_of_a_zero_head_are_intentional() -> None:
     recording = relabelled(plain(3), "layers.2", head=True)
     for name in ("layers.0", "layers.1"):
         recording = changed(recording, name, step=0, gradient=signal(0.0))
@@ -67,7 +67,7 @@ def test_gradients_above_a_head_of_zeros_sleep() -> None:
     assert zero_starts(silent, gradient_level) == {"layers.0", "layers.1"}
 
 
-def test_nothing_measured_wants_nothing() -> None:
+def test_there_is_no_expected_level_without_measurements() -> None:
     recording = changed(plain(2), "layers.0", output=None, gradient=None)
     recording = changed(recording, "layers.1", output=None, gradient=None).model_copy(update={"inputs": {}})
     for quantity in (FORWARD, GRADIENT):

@@ -1,4 +1,4 @@
-"""The picture: decoded, and looked at where the fault is."""
+"""The picture: decoded, and checked where the fault is."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def picture(recording: Recording, quantity: Quantity = FORWARD, causes: tuple[st
 
 
 def colors(image: Image.Image) -> dict[object, int]:
-    """How many pixels of each color."""
+    """Return the number of pixels of each color."""
     return {color: count for count, color in image.getcolors(image.width * image.height) or ()}
 
 
@@ -38,14 +38,14 @@ def row_color(image: Image.Image, row: int, rows: int, x: int = WIDTH - 20) -> o
 
 
 @pytest.mark.parametrize("count", [12, 50])
-def test_the_rows_below_a_shrinking_layer_are_blue_and_those_above_grey(count: int) -> None:
+def test_rows_downstream_of_a_shrinking_layer_are_blue_and_upstream_ones_gray(count: int) -> None:
     fault = count // 2
     image = picture(plain(count, shrinking={fault: 1 / 300}))
     seen = [row_color(image, row, count) for row in range(count)]
     assert seen == [COLORS["ok"]] * fault + [COLORS["/256"]] * (count - fault)
 
 
-def test_the_gradient_is_blue_above_the_shrinking_layer() -> None:
+def test_the_gradient_is_blue_upstream_of_the_shrinking_layer() -> None:
     image = picture(plain(12, shrinking={6: 1 / 20}), GRADIENT)
     assert [row_color(image, row, 12) for row in range(12)] == [COLORS["/16"]] * 6 + [COLORS["ok"]] * 6
 
@@ -55,14 +55,14 @@ def test_growth_is_red() -> None:
     assert row_color(image, 3, 4) == COLORS["x16"]
 
 
-def test_a_nan_is_magenta_from_the_step_where_it_came() -> None:
+def test_a_nan_is_magenta_from_its_step_on() -> None:
     recording = changed(plain(4, steps=range(4)), "layers.3", step=3, output=signal(math.nan))
     image = picture(recording)
     assert row_color(image, 3, 4) == COLORS["NaN"]
     assert row_color(image, 3, 4, x=WIDTH // 2) == COLORS["ok"]
 
 
-def test_what_was_not_measured_is_hatched_on_white() -> None:
+def test_unmeasured_cells_are_hatched_on_white() -> None:
     image = picture(changed(plain(4), "layers.2", output=None))
     top, bottom = row_span(2, 4)
     seen = colors(image.crop((WIDTH // 2, top + 4, WIDTH - 20, bottom - 4)))
@@ -71,7 +71,7 @@ def test_what_was_not_measured_is_hatched_on_white() -> None:
     assert not seen.keys() & set(COLORS.values())
 
 
-def test_one_bad_layer_of_a_thousand_can_be_seen() -> None:
+def test_one_faulty_layer_of_a_thousand_is_visible() -> None:
     recording = changed(plain(1000), "layers.617", output=signal(2.0**-9))
     image = picture(recording)
     rows = len(depth_map(recording, FORWARD).rows)
@@ -102,5 +102,5 @@ def test_the_legend_shows_every_class() -> None:
     ids=["no layers", "no steps", "one cell", "long names", "odd names", "infinite"],
 )
 @pytest.mark.parametrize("quantity", [FORWARD, GRADIENT], ids=["forward", "gradient"])
-def test_odd_recordings_still_give_a_picture(recording: Recording, quantity: Quantity) -> None:
+def test_unusual_recordings_give_a_picture(recording: Recording, quantity: Quantity) -> None:
     picture(recording, quantity)

@@ -11,7 +11,7 @@ from tests.tensorboard.recordings import changed, plain
 from tests.tensorboard.test_summaries import written
 
 
-def test_the_layout_parses_and_names_tags_that_are_there(tmp_path: Path) -> None:
+def test_the_layout_is_valid_and_its_tags_exist(tmp_path: Path) -> None:
     accumulator = written(tmp_path, plain(5))
     [event] = accumulator.Tensors("custom_scalars__config__")
     layout = Layout.FromString(event.tensor_proto.string_val[0])
@@ -25,7 +25,7 @@ def test_the_layout_parses_and_names_tags_that_are_there(tmp_path: Path) -> None
             assert {series.value, series.lower, series.upper} <= tags
 
 
-def test_the_charts_of_a_quantity_are_shown_last_first() -> None:
+def test_the_charts_of_a_quantity_are_in_reverse_order() -> None:
     categories = layout(plain(5)).category
     assert len(categories) == 2
     for category in categories:
@@ -33,8 +33,8 @@ def test_the_charts_of_a_quantity_are_shown_last_first() -> None:
     assert "at step 0," in categories[0].title
 
 
-def test_what_the_weights_predict_is_a_band_of_its_own() -> None:
-    """Only where there is a prediction, and of no gradient."""
+def test_the_prediction_is_a_separate_band() -> None:
+    """Only if there is a prediction, and not for gradients."""
     recording = plain(5)
     assert [len(chart.margin.series) for chart in layout(recording).category[0].chart] == [1, 1]
     predicted = changed(recording, "layers.1", predicted=2.0)
@@ -44,7 +44,7 @@ def test_what_the_weights_predict_is_a_band_of_its_own() -> None:
     assert "predicted from the weights" not in gradient.title
 
 
-def test_the_spread_is_a_margin_around_the_median() -> None:
+def test_the_range_over_layers_is_a_margin_around_the_median() -> None:
     chart = layout(plain(5)).category[1].chart[1]
     [series] = chart.margin.series
     assert (series.value, series.lower, series.upper) == tuple(

@@ -1,4 +1,4 @@
-"""The stock set, written by a SummaryWriter and read back as TensorBoard reads it."""
+"""The standard set, written by a SummaryWriter and read back as TensorBoard reads it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STEPS = (*range(10), 20, 50, 100)
 
 
 def written(folder: Path, recording: Recording, *findings: Finding, report_first: bool = True) -> EventAccumulator:
-    """A watched run of the recording's steps, the report made at its first."""
+    """Write a watched run with the recording's steps, with the report at its first step."""
     writer = SummaryWriter(str(folder))
     summaries = Summaries(writer)
     for count, step in enumerate(recording.steps, start=1):
@@ -57,7 +57,7 @@ def values(accumulator: EventAccumulator, tag: str) -> dict[int, float]:
     return {event.step: event.value for event in accumulator.Scalars(GROUP + tag)}
 
 
-def test_at_most_twelve_scalars_a_step_in_one_proto_and_step_zero_is_there(tmp_path: Path) -> None:
+def test_at_most_twelve_scalars_per_step_in_one_proto_starting_at_step_zero(tmp_path: Path) -> None:
     recording = changed(plain(12, STEPS), "layers.3", saturated_share=0.5)
     accumulator = written(tmp_path, recording, weight_scale("layers.5"))
     over_steps = {tag for tag in accumulator.Tags()["scalars"] if tag.startswith(GROUP)}
@@ -83,7 +83,7 @@ def test_only_finite_numbers_are_written(tmp_path: Path, rms: float | None) -> N
     assert len(accumulator.Images(PICTURES["forward"])) == 2
 
 
-def test_counts_are_left_out_as_long_as_nothing_was_judged(tmp_path: Path) -> None:
+def test_counts_are_omitted_before_the_first_verdict(tmp_path: Path) -> None:
     with SummaryWriter(str(tmp_path)) as writer:
         recording = plain(2, (0,))
         Summaries(writer).step(recording, recording.steps[0])
@@ -92,7 +92,7 @@ def test_counts_are_left_out_as_long_as_nothing_was_judged(tmp_path: Path) -> No
     assert f"{GROUP}error_causes" not in tags
 
 
-def test_the_depth_profile_has_the_layer_as_its_step_and_leaves_the_band_at_the_fault(tmp_path: Path) -> None:
+def test_the_depth_profile_uses_the_layer_as_its_step_and_leaves_the_band_at_the_fault(tmp_path: Path) -> None:
     accumulator = written(tmp_path, plain(12, STEPS, {6: 2.0**-6}))
     forward, gradient = PROFILES
     assert [(event.step, event.value) for event in accumulator.Scalars(forward.measured)] == [
@@ -121,7 +121,7 @@ def test_pictures_are_drawn_at_round_numbers_of_steps_and_at_the_end(tmp_path: P
             assert picture.width > picture.height
 
 
-def test_pictures_go_on_when_only_the_last_steps_are_kept(tmp_path: Path) -> None:
+def test_pictures_continue_if_only_the_last_steps_are_kept(tmp_path: Path) -> None:
     with SummaryWriter(str(tmp_path)) as writer:
         summaries = Summaries(writer)
         for index in range(100):
@@ -158,7 +158,7 @@ def test_the_alert_table_is_a_text_summary(tmp_path: Path) -> None:
     assert event.tensor_proto.string_val[0].decode().startswith("**unhealthy, 1 error**")
 
 
-def test_the_same_findings_are_reported_once_and_new_ones_again(tmp_path: Path) -> None:
+def test_equal_findings_are_written_once_and_new_ones_again(tmp_path: Path) -> None:
     recording, first, second = plain(3, (0,)), weight_scale("layers.1"), weight_scale("layers.2")
     with SummaryWriter(str(tmp_path)) as writer:
         summaries = Summaries(writer)
@@ -184,7 +184,7 @@ def test_no_histograms(tmp_path: Path) -> None:
     assert tags["distributions"] == []
 
 
-def test_a_report_without_any_step_is_written_as_text_alone(tmp_path: Path) -> None:
+def test_a_report_without_steps_is_written_only_as_text(tmp_path: Path) -> None:
     with SummaryWriter(str(tmp_path)) as writer:
         summaries = Summaries(writer)
         summaries.report(plain(0, ()), report(weight_scale("a")), 0)
@@ -194,7 +194,7 @@ def test_a_report_without_any_step_is_written_as_text_alone(tmp_path: Path) -> N
     assert ALERTS in tags["tensors"]
 
 
-def test_lightnings_logger_serves_as_a_writer(tmp_path: Path) -> None:
+def test_lightnings_logger_can_be_the_writer(tmp_path: Path) -> None:
     from pytorch_lightning.loggers import TensorBoardLogger
 
     logger = TensorBoardLogger(str(tmp_path), name="run", version=0)

@@ -1,4 +1,4 @@
-"""Layers whose weights are drawn by torch, in the places that a weight can have, and what their scheme is called."""
+"""Layers with weights initialized by torch, at different positions, and the names of their schemes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLACES: dict[str, tuple[tuple[int, ...], str, int, int]] = {
 
 
 def layer(weight: Tensor, place: str = "linear", name: str = "fc", **more: Any) -> Layer:
-    """One layer of a network, in its place."""
+    """Return one layer of a network at a position."""
     _, kind, axis, groups = PLACES[place]
     rows = unit_rows(weight, axis)
     assert rows is not None
@@ -53,7 +53,7 @@ def drawn(draw: Draw, place: str, seed: int, **more: Any) -> Layer:
 
 
 def gpt(scale: Callable[[int], float], blocks: int = 6, std: float = 0.02, width: int = 64) -> list[Layer]:
-    """Two residual branches a block; the last layer of each has its std times ``scale`` (place among them)."""
+    """Return two residual branches per block; the last layer of each has its std times ``scale`` of its position."""
     torch.manual_seed(0)
     layers = []
     for place in range(2 * blocks):

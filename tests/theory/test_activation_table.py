@@ -1,4 +1,4 @@
-"""One row for every activation of torch: recognized in a network, with its gains and the places of zero slope."""
+"""One row for every activation of torch: recognized in a network, with its gains and its flat ranges."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Net(nn.Module):
 
 
 def activation_of(activation: Callable[[Tensor], Tensor], image: bool = False) -> tuple[str | None, tuple[str, ...]]:
-    """The name by which a layer's activation is recorded, and what is reported as not measured."""
+    """Return the recorded name of a layer's activation, and what is reported as not measured."""
     torch.manual_seed(0)
     x = torch.randn(8, 3, 4, 4) if image else torch.randn(64, 16)
     recording = record(Net(activation, image), x)
@@ -48,7 +48,7 @@ def test_every_activation_class_of_torch_is_known(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted({name for row in ROWS for name in row.functions}))
-def test_functional_twins_are_the_same(name: str) -> None:
+def test_functional_versions_have_the_same_row(name: str) -> None:
     function = getattr(F, name, None) or getattr(torch, name)
     more: dict[str, tuple[Any, ...]] = {
         "threshold": (0.1, 0.0), "clamp": (0.0, 6.0), "clamp_min": (0.0,), "softmax": (1,), "softmin": (1,),
@@ -89,12 +89,12 @@ def test_functional_twins_are_the_same(name: str) -> None:
         (lambda x: x - 0.5 * x.tanh(), "tanh"),
     ],
 )  # fmt: skip
-def test_a_row_is_recognized_by_its_node_and_by_what_the_node_has_saved(activation: Any, name: str | None) -> None:
+def test_a_row_is_recognized_by_its_node_and_saved_values(activation: Any, name: str | None) -> None:
     assert activation_of(activation)[0] == name
 
 
 @pytest.mark.parametrize("name", WITH_GAINS)
-def test_outputs_are_bounded_where_the_row_says_so(name: str) -> None:
+def test_outputs_are_bounded_as_the_row_says(name: str) -> None:
     largest = np.abs(function_of(name)(np.array([-1e4, 1e4]))).max()
     assert bool(largest < 10) is BY_NAME[name].bounded
 
@@ -116,7 +116,7 @@ OWN: dict[str, tuple[Callable[[Tensor], Tensor], tuple[float, ...]]] = {
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_a_gain_is_that_of_the_parameters_in_use(name: str) -> None:
+def test_a_gain_depends_on_the_parameters_in_use(name: str) -> None:
     function, expected = OWN[name]
     layer = record(Net(function), torch.randn(64, 16)).layers[0]
     assert layer.activation_parameters == pytest.approx(expected)
@@ -126,12 +126,12 @@ def test_a_gain_is_that_of_the_parameters_in_use(name: str) -> None:
     assert target_gain(layer) * rms == pytest.approx(1.0, abs=0.01)
 
 
-def test_torchs_parameters_are_not_recorded() -> None:
+def test_default_parameters_are_not_recorded() -> None:
     for function in (nn.ELU(), nn.Hardtanh(), nn.LeakyReLU(), nn.PReLU(), nn.RReLU(), nn.Softplus(), F.relu6):
         assert record(Net(function), torch.randn(64, 16)).layers[0].activation_parameters == ()
 
 
-def test_the_slopes_of_several_channels_count_by_their_root_mean_square() -> None:
+def test_slopes_per_channel_count_by_their_root_mean_square() -> None:
     prelu = nn.PReLU(32)
     with torch.no_grad():
         prelu.weight.copy_(torch.tensor([0.3, -0.4]).repeat(16))
@@ -140,7 +140,7 @@ def test_the_slopes_of_several_channels_count_by_their_root_mean_square() -> Non
 
 
 @pytest.mark.parametrize(("name", "known"), [("hardshrink", False), ("exp", False), ("elu", True), ("threshold", True)])
-def test_what_has_no_gain_is_not_said_to_have_one(name: str, known: bool) -> None:
+def test_functions_without_a_gain_have_none(name: str, known: bool) -> None:
     function = getattr(F, name, None) or getattr(torch, name)
     more = (0.1, 0.0) if name == "threshold" else ()
     layer = record(Net(lambda x: function(x, *more)), torch.randn(64, 16)).layers[0]
@@ -148,7 +148,7 @@ def test_what_has_no_gain_is_not_said_to_have_one(name: str, known: bool) -> Non
     assert has_gain(layer) is known
 
 
-def test_a_node_that_is_no_activation() -> None:
+def test_a_node_that_is_not_an_activation() -> None:
     assert by_node("Addmm", lambda name: None) is None
 
 
@@ -161,7 +161,7 @@ def test_gains_are_what_mean_field_computes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_GAINS)
-def test_the_slope_is_zero_where_the_row_says_so(name: str) -> None:
+def test_the_slope_is_zero_in_the_ranges_of_the_row(name: str) -> None:
     row = BY_NAME[name]
     x = np.linspace(-9.9, 9.9, 397) + 1e-4
     function = function_of(name)
@@ -172,11 +172,11 @@ def test_the_slope_is_zero_where_the_row_says_so(name: str) -> None:
     limits = 0.0 if row.dies else 1e-12
     assert (np.abs(slope[flat]) <= limits).all()
     if row.dies:
-        assert (np.abs(slope[~flat]) > 0).mean() > 0.97  # but for single points, such as a hardswish's minimum
+        assert (np.abs(slope[~flat]) > 0).mean() > 0.97  # except single points, such as a hardswish's minimum
 
 
 @pytest.mark.parametrize("name", [name for name, row in BY_NAME.items() if row.gain_name])
-def test_torch_has_a_gain_by_that_name(name: str) -> None:
+def test_torch_has_a_gain_with_that_name(name: str) -> None:
     row = BY_NAME[name]
     gain = nn.init.calculate_gain(row.gain_name)  # type: ignore[arg-type]
     assert gain == pytest.approx(row.advised or row.forward, rel=0.035) or row.scheme == "lecun"

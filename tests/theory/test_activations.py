@@ -1,4 +1,4 @@
-"""Every named activation against torch's own."""
+"""Every named activation, compared with torch's own."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TORCH: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @pytest.mark.parametrize("name", names())
-def test_a_name_means_what_torch_means_by_it(name: str) -> None:
+def test_a_named_activation_equals_torchs(name: str) -> None:
     x = np.linspace(-40.0, 40.0, 401)
     expected = TORCH[name](torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(function_of(name)(x), expected, rtol=1e-6, atol=1e-8)

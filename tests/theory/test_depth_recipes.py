@@ -1,4 +1,4 @@
-"""Recipes that the depth of a network makes possible: GPT's, DeepNorm, Fixup."""
+"""Recipes that depend on the depth of a network: GPT's, DeepNorm, Fixup."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.theory.drawn_layers import gpt, layer, text
     ],
     ids=["branches", "blocks", "not scaled", "by depth"],
 )
-def test_branch_ends_over_the_root_of_the_depth(scale: Callable[[int], float], wanted: str) -> None:
+def test_branch_ends_over_the_square_root_of_the_depth(scale: Callable[[int], float], wanted: str) -> None:
     layers = with_schemes(gpt(scale))
     for place, found in enumerate(each for each in layers if each.ends_branch):
         assert found.scheme is not None
@@ -54,7 +54,7 @@ def test_deepnorm_scales_xavier_by_the_depth() -> None:
     assert text(*layers) == "DeepNorm gain 0.32"
 
 
-def test_fixup_has_silent_ends_and_scaled_insides() -> None:
+def test_fixup_has_zero_ends_and_scaled_inner_layers() -> None:
     torch.manual_seed(0)
     layers = []
     for block in range(16):
@@ -66,7 +66,7 @@ def test_fixup_has_silent_ends_and_scaled_insides() -> None:
 
 
 def offered(layers: Sequence[Layer], base: str = "normal 0.02") -> tuple[dict[str, float], ...]:
-    """The recipes that the depth adds for each layer, where all other matrices are called by one."""
+    """Return the depth-dependent recipes of each layer, if all other matrices have the base recipe."""
     weights = [each.weight for each in layers if each.weight is not None]
     chosen = [None if each.ends_branch else Recipe("normal", base, 0.02, 0.5) for each in layers]
     found = depth_scaled(weighted(layers), [distribution(weight) for weight in weights], chosen)
@@ -74,7 +74,7 @@ def offered(layers: Sequence[Layer], base: str = "normal 0.02") -> tuple[dict[st
 
 
 def test_an_end_may_be_scaled_by_the_branches_the_blocks_or_those_so_far() -> None:
-    """Twelve branches, or six, where those of one number are side by side: their number, twice and half of it."""
+    """Twelve branches, or six if those of one number are parallel: their number, twice and half of it."""
     ends = offered(gpt(lambda place: 1.0))[1::2]
     texts = {text: std for text, std in ends[0].items() if "sqrt(d)" not in text and "DeepNorm" not in text}
     assert texts == {f"normal 0.02/sqrt({count})": pytest.approx(0.02 / count**0.5) for count in (2, 24, 6, 12, 3)}
@@ -83,26 +83,26 @@ def test_an_end_may_be_scaled_by_the_branches_the_blocks_or_those_so_far() -> No
     assert ends[0]["normal 2/(6*sqrt(d))"] == pytest.approx(2 / 6 / 8)
 
 
-def test_only_deepnorm_is_offered_within_a_branch() -> None:
+def test_only_deepnorm_is_possible_inside_a_branch() -> None:
     inner = offered(gpt(lambda place: 1.0))[0]
     assert inner == {
         "DeepNorm gain 0.38": pytest.approx(48**-0.25 * (2 / 256) ** 0.5),  # six blocks
-        "DeepNorm gain 0.45": pytest.approx(24**-0.25 * (2 / 256) ** 0.5),  # three
+        "DeepNorm gain 0.45": pytest.approx(24**-0.25 * (2 / 256) ** 0.5),  # three blocks
     }
 
 
-def test_without_two_branches_the_depth_says_nothing() -> None:
-    """One block has two branches, of which one is left here."""
+def test_there_are_no_recipes_without_two_branches() -> None:
+    """One block has two branches, one of which is removed here."""
     assert any(offered(gpt(lambda place: 1.0, blocks=1)))
     assert offered(gpt(lambda place: 1.0, blocks=1)[:3]) == ({}, {}, {})
 
 
-def test_a_base_that_most_layers_do_not_have_is_none() -> None:
+def test_a_base_needs_most_of_the_layers() -> None:
     layers = gpt(lambda place: 1.0)
     weights = [each.weight for each in layers if each.weight is not None]
 
     def scaled(share: int) -> bool:
-        """With the base for so many of the twelve layers within the branches."""
+        """Return whether ends are scaled if this many of the twelve inner layers have the base."""
         recipes = [Recipe("normal", "normal 0.02" if at < share else f"normal {at}", 0.02, 0.5) for at in range(12)]
         chosen = [recipes[at // 2] if at % 2 == 0 else None for at in range(24)]
         found = depth_scaled(weighted(layers), [distribution(weight) for weight in weights], chosen)
@@ -113,8 +113,8 @@ def test_a_base_that_most_layers_do_not_have_is_none() -> None:
     assert not scaled(5)
 
 
-def test_experts_side_by_side_are_one_branch() -> None:
-    """Six blocks of two branches, the second of which is that of three experts."""
+def test_parallel_experts_are_one_branch() -> None:
+    """Six blocks of two branches; the second branch has three experts."""
     layers = [each for each in gpt(lambda place: 1.0) if each.ends_branch]
     more = [
         each.model_copy(update={"name": f"h.{at // 2}.mlp.{expert}.out" if at % 2 else each.name})
@@ -124,11 +124,11 @@ def test_experts_side_by_side_are_one_branch() -> None:
     assert "normal 0.02/sqrt(12)" in offered([*gpt(lambda place: 1.0)[:1], *more])[1]
 
 
-def test_fixup_is_offered_where_every_end_is_silent() -> None:
+def test_fixup_is_possible_if_every_end_is_zero() -> None:
     torch.manual_seed(0)
     inner = layer(init.kaiming_normal_(torch.empty(300, 112)), name="0.in", activation="relu")
     silent = [layer(torch.zeros(112, 300), name=f"{block}.out", ends_branch=True) for block in range(16)]
     found = offered([inner, *silent])[0]
-    assert found["Fixup Kaiming normal"] == pytest.approx((2 / 112) ** 0.5 * 16**-0.25)  # the last of two depths
+    assert found["Fixup Kaiming normal"] == pytest.approx((2 / 112) ** 0.5 * 16**-0.25)  # the second of two depths
     loud = [*silent[:-1], layer(torch.randn(112, 300), name="15.out", ends_branch=True)]
     assert not any("Fixup" in each for each in offered([inner, *loud])[0])

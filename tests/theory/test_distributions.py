@@ -1,4 +1,4 @@
-"""The distribution that a weight was drawn from, by its largest element and its kurtosis."""
+"""The distribution of a weight, estimated from its largest element and its kurtosis."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def of(values: Tensor) -> Drawn:
 
 
 def made(kind: str, count: int, seed: int = 0) -> Tensor:
-    """Elements of mean 0; the std of the normal ones is 2, before the cut at two stds."""
+    """Return elements of mean 0; the std of the normal ones is 2, before truncation at two stds."""
     torch.manual_seed(seed)
     if kind == "truncated":
         return nn.init.trunc_normal_(torch.empty(count // 8, 8), std=2.0, a=-4.0, b=4.0)
@@ -30,13 +30,13 @@ def made(kind: str, count: int, seed: int = 0) -> Tensor:
 
 @pytest.mark.parametrize("count", [600, 4096, 100_000])
 @pytest.mark.parametrize("kind", ["normal", "uniform", "truncated"])
-def test_a_distribution_is_named(kind: str, count: int) -> None:
+def test_a_distribution_is_recognized(kind: str, count: int) -> None:
     right = sum(of(made(kind, count, seed)).kind == kind for seed in range(20))
     assert right >= 19
 
 
 @pytest.mark.parametrize(("kind", "std"), [("normal", 2.0), ("uniform", 3**-0.5), ("truncated", 2 * TRUNCATED_STD)])
-def test_its_std_is_known_within_its_error(kind: str, std: float) -> None:
+def test_its_std_is_within_its_error(kind: str, std: float) -> None:
     found = of(made(kind, 100_000))
     assert found.mean == 0.0
     assert abs(found.std / std - 1) < 4 * found.error < 0.02
@@ -53,19 +53,19 @@ def test_its_std_is_known_within_its_error(kind: str, std: float) -> None:
     ],
     ids=["heavy tails", "one side", "two values", "an outlier"],
 )
-def test_what_is_none_of_them_is_unknown(values: Tensor) -> None:
+def test_other_distributions_are_unknown(values: Tensor) -> None:
     assert of(values.reshape(64, 64)).kind == "unknown"
 
 
 @pytest.mark.parametrize("changes", [{"non_finite": 1}, {"constant": True}, {"shape": (7, 9)}, {"zero_share": 0.995}])
-def test_too_little_to_tell(changes: dict[str, Any]) -> None:
+def test_too_few_elements_are_unknown(changes: dict[str, Any]) -> None:
     found = drawn(weight("w", 1.0, **{"kurtosis": 3.0, "abs_max": 4.0, **changes}))
     assert (found.kind, found.error) == ("unknown", math.inf)
     assert drawn(weight("w", 1.0, kurtosis=3.0, abs_max=4.0)).kind == "normal"
 
 
 def test_a_mean_within_chance_is_zero() -> None:
-    """Its standard error is 1/96 here; four of them are left to chance."""
+    """Its standard error is 1/96 here; up to four of them are chance."""
     assert drawn(weight("w", 1.0, mean=0.041)).mean == 0.0
     assert drawn(weight("w", 1.0, mean=0.041)).std == 1.0
     shifted = drawn(weight("w", 1.0, mean=0.043))
@@ -73,7 +73,7 @@ def test_a_mean_within_chance_is_zero() -> None:
     assert shifted.std == pytest.approx(math.sqrt(1 - 0.043**2))
 
 
-def test_zeros_among_them_count_for_nothing() -> None:
+def test_zeros_among_the_elements_are_ignored() -> None:
     torch.manual_seed(0)
     values = made("normal", 4096)
     values[torch.rand(512, 8) < 0.6] = 0.0
@@ -96,7 +96,7 @@ def test_half_precision_rounds_more() -> None:
     assert drawn(weight("w", 1.0)).rounding == 1e-6
 
 
-def test_an_error_shrinks_with_the_root_of_the_number() -> None:
+def test_an_error_decreases_with_the_square_root_of_the_number() -> None:
     small, large = of(made("normal", 1024)), of(made("normal", 102_400))
     assert small.error / large.error == pytest.approx(10.0)
     assert large.error == pytest.approx(1 / math.sqrt(2 * 102_400), rel=1e-3)

@@ -1,4 +1,4 @@
-"""Tables against mean field theory, figures against networks, recipes against torch.nn.init."""
+"""Tables compared with mean field theory, numbers with networks, and recipes with torch.nn.init."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from tests.rules.recordings import layer, signal, weight
 
 
 @pytest.mark.parametrize("name", ["leaky_relu", "relu6", "hardtanh", "hardswish", "celu", "hardsigmoid", "softsign"])
-def test_a_gain_keeps_the_size_of_a_normal_signal(name: str) -> None:
+def test_a_gain_preserves_the_rms_of_a_normal_signal(name: str) -> None:
     z = torch.randn(400_000, generator=torch.Generator().manual_seed(0))
     rms = getattr(F, name)(z).square().mean().sqrt()
     assert (BY_NAME[name].forward or 0.0) * float(rms) == pytest.approx(1.0, abs=0.01)
 
 
-def test_without_an_activation_the_signal_is_kept_by_1() -> None:
+def test_the_gain_is_1_without_an_activation() -> None:
     assert target_gain(layer("fc", 0, activation=None)) == 1.0
     assert target_gain(layer("fc", 0, activation="softmax")) == 1.0
     assert target_gain(layer("fc", 0, activation="relu")) == BY_NAME["relu"].forward
     assert target_gain(layer("fc", 0, activation="sin", multiplied=30.0)) == pytest.approx(1.5209 / 30)
 
 
-def test_the_wanted_std_is_the_gain_over_the_root_of_the_fan() -> None:
+def test_the_target_std_is_the_gain_over_the_square_root_of_the_fan() -> None:
     assert target_std(layer("fc", 0)) == pytest.approx(math.sqrt(2 / 96), rel=1e-3)
     assert target_std(layer("fc", 0, weight={"fan_in": None})) is None
     assert target_std(layer("fc", 0).model_copy(update={"weight": None})) is None
 
 
-def test_the_critical_std_is_that_of_chi_1() -> None:
+def test_the_critical_std_has_chi_1() -> None:
     assert critical_std(layer("fc", 0)) == pytest.approx(math.sqrt(2 / 96), rel=1e-3)
     assert critical_std(layer("fc", 0, activation="tanh")) == pytest.approx(96**-0.5)
     assert critical_std(layer("fc", 0, activation=None)) == pytest.approx(96**-0.5)
@@ -54,7 +54,7 @@ def test_the_critical_std_is_that_of_chi_1() -> None:
     assert critical_std(layer("fc", 0, weight={"fan_in": None})) is None
 
 
-def test_the_depth_scale_is_that_of_the_layers_gain_and_bias() -> None:
+def test_the_depth_scale_depends_on_the_layers_gain_and_bias() -> None:
     assert depth_scale(layer("fc", 0, weight={"rms": 96**-0.5})) == pytest.approx(1 / math.log(2), rel=1e-3)
     assert depth_scale(layer("fc", 0, weight={"rms": (2 / 96) ** 0.5})) > 1e3
     saturated = layer("fc", 0, activation="tanh", bias=weight("fc.bias", 2.0).model_dump())
@@ -64,7 +64,7 @@ def test_the_depth_scale_is_that_of_the_layers_gain_and_bias() -> None:
 
 
 def deep(name: str, gain: float, count: int = 8, width: int = 512) -> tuple[list[Layer], list[Tensor]]:
-    """Layers of one gain as a recording has them, and their weights."""
+    """Return layers of one gain as in a recording, and their weights."""
     torch.manual_seed(0)
     rms = gain / width**0.5
     places = [layer(f"fc{n}", n, activation=name, weight={"rms": rms, "fan_in": width}) for n in range(count)]
@@ -72,7 +72,7 @@ def deep(name: str, gain: float, count: int = 8, width: int = 512) -> tuple[list
 
 
 @pytest.mark.parametrize(("name", "gain"), [("relu", 1.0), ("tanh", 0.8), ("tanh", 3.0), ("gelu", 2.5), ("silu", 1.2)])
-def test_signal_and_gradient_go_through_layers_as_in_a_network(name: str, gain: float) -> None:
+def test_signal_and_gradient_through_layers_agree_with_a_network(name: str, gain: float) -> None:
     places, weights = deep(name, gain)
     start = torch.randn(32, 512, requires_grad=True)
     value = start
@@ -84,14 +84,14 @@ def test_signal_and_gradient_go_through_layers_as_in_a_network(name: str, gain: 
     assert gradient_through(places) == pytest.approx(float(gradient.norm() / seen.norm()), rel=0.2)
 
 
-def test_layers_without_a_gain_or_a_known_activation_are_passed_as_they_are() -> None:
+def test_layers_without_a_gain_or_a_known_activation_do_not_change_the_signal() -> None:
     places = [layer("a", 0, activation="softmax", weight={"rms": 96**-0.5}), layer("b", 1, weight={"fan_in": None})]
     assert signal_through(places[:1]) == pytest.approx(1.0)
     assert gradient_through(places[:1]) == pytest.approx(1.0)
     assert signal_through([]) == gradient_through([]) == 1.0
 
 
-def test_structured_weights_exceed_what_uncorrelated_ones_put_out() -> None:
+def test_structured_weights_exceed_the_uncorrelated_rms() -> None:
     place = layer("fc", 0, weight={"rms": 0.1}, bias=weight("fc.bias", 0.5).model_dump())
     assert uncorrelated_rms(place, signal(2.0)) == pytest.approx(math.hypot(0.2 * 96**0.5, 0.5))
     positive = torch.randn(256, 96).relu()
@@ -105,7 +105,7 @@ def test_structured_weights_exceed_what_uncorrelated_ones_put_out() -> None:
 
 
 def drawn(initialize: str, activation: str, fan_in: int, fan_out: int) -> Tensor:
-    """A weight that one of torch's initializations draws."""
+    """Return a weight initialized by one of torch's functions."""
     torch.manual_seed(0)
     weight = torch.empty(fan_out, fan_in)
     if initialize == "xavier":
@@ -133,7 +133,7 @@ def test_torchs_initializations_are_among_the_recipes(
     assert abs(octaves_off(gain, recipe_gains(place, place.weight))) < 0.1
 
 
-def test_octaves_off_is_zero_within_and_signed_outside() -> None:
+def test_octaves_off_is_zero_inside_and_signed_outside() -> None:
     assert octaves_off(1.0, [0.5, 2.0]) == 0.0
     assert octaves_off(8.0, [0.5, 2.0]) == 2.0
     assert octaves_off(0.125, [0.5, 2.0]) == -2.0

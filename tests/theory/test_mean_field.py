@@ -1,4 +1,4 @@
-"""Mean field theory against the published table, closed forms, simulated networks and brute force."""
+"""Mean field theory, compared with the published table, closed forms, simulated networks and brute force."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TABLE = {
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_the_published_table_comes_out(name: str) -> None:
+def test_the_published_table_is_reproduced(name: str) -> None:
     found = (
         mean_field.mean_square(name),
         mean_field.mean_square_slope(name),
@@ -54,7 +54,7 @@ def test_the_quadrature_agrees_with_torchs_functions_and_slopes(name: str, varia
     )
 
 
-def test_a_function_of_ones_own_is_as_good_as_a_name() -> None:
+def test_a_custom_function_is_equivalent_to_a_name() -> None:
     assert mean_field.mean_square(lambda x: np.maximum(x, 0.2 * x)) == pytest.approx(0.52, abs=1e-4)
     assert mean_field.backward_gain(lambda x: 3 * x) == pytest.approx(1 / 3)
     assert mean_field.forward_gain(lambda x: x * 0) == math.inf
@@ -64,14 +64,14 @@ def test_a_function_of_ones_own_is_as_good_as_a_name() -> None:
 
 
 @pytest.mark.parametrize("variance", [1e-300, 1e-30, 1e30])
-def test_beyond_all_reason_an_activation_is_straight_or_flat(variance: float) -> None:
+def test_activations_are_linear_or_constant_for_extreme_inputs(variance: float) -> None:
     assert mean_field.mean_square("relu", variance) == pytest.approx(variance / 2, rel=1e-3)
     assert mean_field.mean_square("tanh", variance) == pytest.approx(min(1.0, variance), rel=1e-3)
     assert mean_field.mean_square("sigmoid", variance) == pytest.approx(0.25 if variance < 1 else 0.5, rel=1e-3)
 
 
 @pytest.mark.parametrize(("name", "gain", "bias"), [("relu", 1.2, 0.1), ("tanh", 2.0, 0.3), ("gelu", 1.5, 0.0)])
-def test_variance_and_correlation_follow_a_wide_network(name: str, gain: float, bias: float) -> None:
+def test_variance_and_correlation_agree_with_a_wide_network(name: str, gain: float, bias: float) -> None:
     torch.manual_seed(0)
     width, correlation = 2000, 0.4
     first = torch.randn(width)
@@ -87,7 +87,7 @@ def test_variance_and_correlation_follow_a_wide_network(name: str, gain: float, 
 
 
 def brute_product(name: str, correlation: float, variance: float = 1.0) -> float:
-    """E[phi(u) phi(v)] on a grid of two dimensions."""
+    """Return E[phi(u) phi(v)] on a two-dimensional grid."""
     z = np.linspace(-7, 7, 1401)
     density = np.exp(-(z**2) / 2) * (z[1] - z[0]) / math.sqrt(2 * math.pi)
     function, scale = function_of(name), math.sqrt(variance)
@@ -97,7 +97,9 @@ def brute_product(name: str, correlation: float, variance: float = 1.0) -> float
 
 @pytest.mark.parametrize("correlation", [-0.5, 0.0, 0.3, 0.9])
 @pytest.mark.parametrize(("name", "gain", "bias"), [("relu", 2**0.5, 0.0), ("tanh", 1.5, 0.2), ("silu", 1.2, 0.1)])
-def test_the_correlation_map_against_two_dimensions(name: str, gain: float, bias: float, correlation: float) -> None:
+def test_the_correlation_map_agrees_with_a_two_dimensional_grid(
+    name: str, gain: float, bias: float, correlation: float
+) -> None:
     settled = mean_field.fixed_variance(name, gain, bias)
     expected = (gain**2 * brute_product(name, correlation, settled) + bias**2) / settled
     assert mean_field.next_correlation(name, correlation, gain, bias) == pytest.approx(expected, abs=1e-3)
@@ -111,7 +113,7 @@ def test_the_relu_correlation_has_its_closed_form() -> None:
 
 
 @pytest.mark.parametrize(("name", "gain", "bias"), [("tanh", 1.5, 0.0), ("tanh", 0.9, 0.3), ("sigmoid", 2.0, 0.1)])
-def test_a_fixed_variance_is_where_layers_lead(name: str, gain: float, bias: float) -> None:
+def test_layers_converge_to_the_fixed_variance(name: str, gain: float, bias: float) -> None:
     variance = 1.0
     for _ in range(300):
         variance = mean_field.next_variance(name, variance, gain, bias)
@@ -127,7 +129,7 @@ def test_a_variance_without_a_fixed_point_vanishes_or_explodes() -> None:
     assert mean_field.fixed_variance("relu", 1.0, bias_std=1.0) == pytest.approx(2.0)
 
 
-def test_chi_shows_order_from_chaos() -> None:
+def test_chi_distinguishes_order_and_chaos() -> None:
     assert mean_field.chi("relu", 1.2) == pytest.approx(0.72, rel=1e-3)
     assert mean_field.chi("relu", 2.0) == pytest.approx(2.0, rel=1e-3)
     assert mean_field.chi("tanh", 0.8) == pytest.approx(0.64, rel=1e-3)
@@ -140,7 +142,7 @@ def test_chi_shows_order_from_chaos() -> None:
     assert mean_field.next_correlation("tanh", ordered, 1.5, 0.3) == pytest.approx(ordered, abs=1e-6)
 
 
-def test_a_depth_scale_is_where_a_gradient_loses_a_factor_e() -> None:
+def test_a_gradient_changes_by_a_factor_e_over_the_depth_scale() -> None:
     assert mean_field.depth_scale(math.exp(-1 / 7)) == pytest.approx(7.0)
     assert mean_field.depth_scale(math.exp(1 / 7)) == pytest.approx(7.0)
     assert mean_field.depth_scale(1.0) == math.inf
@@ -158,14 +160,14 @@ def test_the_critical_gain_has_chi_1() -> None:
     assert mean_field.critical_std("sigmoid", 128) is None
 
 
-def test_the_signal_after_layers_is_their_product_where_the_activation_is_straight() -> None:
+def test_the_signal_is_a_product_of_gains_for_a_linear_activation() -> None:
     assert mean_field.signal_after("relu", 2**0.5 / 2, 20) == pytest.approx(2.0**-20, rel=1e-3)
     assert mean_field.signal_after("relu", 2**1.5, 200) == pytest.approx(2.0**200, rel=0.05)
     assert mean_field.signal_after("tanh", 5.0, 50) == pytest.approx(mean_field.fixed_variance("tanh", 5.0) ** 0.5)
     assert mean_field.signal_after("relu", 1.0, 0) == 1.0
 
 
-def test_importing_it_takes_neither_numpy_nor_torch() -> None:
+def test_importing_it_imports_neither_numpy_nor_torch() -> None:
     code = (
         "import sys, inithealth.theory.mean_field\nprint([name for name in ('numpy', 'torch') if name in sys.modules])"
     )

@@ -1,4 +1,4 @@
-"""Initializations that a weight's structure shows: constants, orthogonal ones, tables of sines, trained ones."""
+"""Initializations recognized by the structure of a weight: constants, orthogonal, sinusoidal, trained."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.rules.recordings import layer as made_up
 from tests.theory.drawn_layers import layer, text
 
 
-def test_trained_weights_have_directions_that_stand_out() -> None:
+def test_trained_weights_have_dominant_directions() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(64, 96), nn.ReLU(), nn.Linear(96, 96), nn.ReLU(), nn.Linear(96, 16))
     inputs = torch.randn(256, 16) @ torch.randn(16, 64)
@@ -29,21 +29,21 @@ def test_trained_weights_have_directions_that_stand_out() -> None:
     assert [each.scheme.text for each in body if each.scheme] == ["trained", "trained"]
 
 
-def test_repeated_units_are_no_sign_of_training() -> None:
+def test_repeated_units_do_not_show_training() -> None:
     torch.manual_seed(0)
     rows = torch.randn(25, 112).repeat(4, 1)
     assert text(layer(rows)) != "trained"
     assert text(layer(torch.randn(1, 112) + 0.3 * torch.randn(100, 112))) != "trained"
 
 
-def test_a_table_of_sines_is_named() -> None:
+def test_a_sinusoidal_table_is_recognized() -> None:
     angles = torch.arange(200.0)[:, None] / 10000 ** (torch.arange(0, 64, 2) / 64)
     table = torch.stack([angles.sin(), angles.cos()], 2).flatten(1)
     assert text(layer(table, "embedding")) == "sinusoidal"
 
 
 def named(changes: dict[str, object], kind: str = "linear") -> str | None:
-    """What a made-up weight is called."""
+    """Return the scheme of a synthetic weight."""
     one = made_up("fc", 0, kind=kind, weight=changes)
     assert one.weight is not None
     found = plain_scheme(one, one.weight)
@@ -77,7 +77,7 @@ def named(changes: dict[str, object], kind: str = "linear") -> str | None:
     ],
     ids=str,
 )
-def test_a_structure_has_a_name(changes: dict[str, object], expected: str | None) -> None:
+def test_a_structure_is_recognized(changes: dict[str, object], expected: str | None) -> None:
     assert named(changes) == expected
 
 
@@ -97,5 +97,7 @@ SINES = {"spectral_edge": 2.0, "rms": 0.5**0.5, "abs_max": 1.0}
         ("norm", {"rms": 2.0}, "unknown"),
     ],
 )
-def test_a_table_of_sines_is_reported_by_its_size(kind: str, changes: dict[str, object], expected: str | None) -> None:
+def test_a_sinusoidal_table_is_recognized_by_its_scale(
+    kind: str, changes: dict[str, object], expected: str | None
+) -> None:
     assert named({**SINES, **changes}, kind) == expected

@@ -1,4 +1,4 @@
-"""The std that each recipe gives a layer, and how likely it is there."""
+"""The std that each recipe gives a layer, and its likelihood for that layer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def kinds(module: nn.Module) -> str:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
-def test_layers_that_pytorch_has_initialized_are_named_so(module: nn.Module) -> None:
+def test_pytorchs_default_is_recognized(module: nn.Module) -> None:
     for seed in range(20):
         torch.manual_seed(seed)
         module.reset_parameters()  # type: ignore[operator]
@@ -49,7 +49,7 @@ def test_layers_that_pytorch_has_initialized_are_named_so(module: nn.Module) -> 
             assert is_torch_default(found)
 
 
-def test_t5_divides_the_query_by_the_head_too() -> None:
+def test_t5_also_divides_the_query_by_the_head_size() -> None:
     torch.manual_seed(0)
     query = layer(torch.randn(256, 160) * (160 * 64) ** -0.5, name="q", feeds="attention")
     inner = layer(torch.randn(300, 160) * 160**-0.5, name="wi", activation="relu")
@@ -57,7 +57,7 @@ def test_t5_divides_the_query_by_the_head_too() -> None:
     assert text(query, inner, at=1) == "LeCun normal"
 
 
-def test_the_readout_of_a_head_over_its_width() -> None:
+def test_the_readout_recipe_of_a_head_divides_by_its_width() -> None:
     torch.manual_seed(0)
     head = torch.randn(300, 112) / 112
     assert text(layer(head, head=True)) == "muP readout 1/fan_in"
@@ -81,7 +81,7 @@ def test_stds_are_those_of_the_papers() -> None:
     assert "PyTorch default" not in found
 
 
-def test_a_bound_is_the_root_of_three_stds() -> None:
+def test_a_uniform_bound_is_the_square_root_of_three_stds() -> None:
     found = stds(layer(torch.randn(300, 112)), "uniform")
     assert found["PyTorch default"] == pytest.approx((3 * 112) ** -0.5)
     assert found["uniform 0.1"] == pytest.approx(0.1 / 3**0.5)
@@ -89,15 +89,15 @@ def test_a_bound_is_the_root_of_three_stds() -> None:
     assert "normal 0.02" not in found
 
 
-def test_what_is_cut_off_is_widened_again_or_not() -> None:
+def test_a_truncated_std_may_be_rescaled() -> None:
     found = stds(layer(torch.randn(300, 112)), "truncated")
     assert found["Kaiming trunc normal cut"] / found["Kaiming trunc normal"] == pytest.approx(0.8796)
     assert found["trunc normal 0.02"] == pytest.approx(0.02 * 0.8796)
 
 
-def test_fans_of_groups_are_a_recipe_of_their_own() -> None:
+def test_fans_of_groups_are_a_separate_recipe() -> None:
     grouped = stds(layer(torch.randn(192, 1, 3, 3), "depthwise"), "normal")
-    assert grouped["Kaiming normal fan_out"] == pytest.approx((2 / (192 * 9)) ** 0.5)  # as torch takes it
+    assert grouped["Kaiming normal fan_out"] == pytest.approx((2 / (192 * 9)) ** 0.5)  # as torch computes it
     assert grouped["Kaiming normal fan_out true fans"] == pytest.approx((2 / 9) ** 0.5)
     assert not any("true fans" in each for each in stds(layer(torch.randn(300, 112)), "normal"))
 
@@ -105,7 +105,7 @@ def test_fans_of_groups_are_a_recipe_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("activation", "likeliest"), [("relu", "Kaiming"), ("tanh", "Xavier"), ("selu", "LeCun"), (None, "Xavier")]
 )
-def test_the_recipe_that_is_for_an_activation_is_the_likeliest(activation: str | None, likeliest: str) -> None:
+def test_the_recipe_for_an_activation_is_the_likeliest(activation: str | None, likeliest: str) -> None:
     one = layer(torch.randn(300, 112), activation=activation)
     assert one.weight is not None
     found = recipes(one, one.weight, Drawn("normal", 0.0, 1.0, 4.0, 30_000, 0.004, 1e-6))
@@ -117,7 +117,7 @@ def test_the_recipe_that_is_for_an_activation_is_the_likeliest(activation: str |
     ("change", "text"),
     [({"head": True}, "muP readout 1/fan_in"), ({"feeds": "attention"}, "T5 query 1/sqrt(d*64)")],
 )
-def test_what_only_one_place_has(change: dict[str, object], text: str) -> None:
+def test_recipes_for_special_layers(change: dict[str, object], text: str) -> None:
     assert text in stds(layer(torch.randn(300, 112), **change), "normal")
     assert text not in stds(layer(torch.randn(300, 112)), "normal")
     assert text not in stds(layer(torch.randn(300, 112), **change), "uniform")
@@ -132,7 +132,7 @@ def test_vectors_have_no_fans() -> None:
     assert {each.name for each in recipes(vector, vector.weight, Drawn("normal", 0, 1, 4, 64, 0.1, 0))} == {"normal"}
 
 
-def test_the_fans_are_torchs_whatever_the_groups() -> None:
+def test_the_fans_are_torchs_for_any_groups() -> None:
     for shape in ((300, 112), (40, 16, 3, 3), (8, 4, 5)):
         weight = describe("w", torch.randn(shape))
         assert weight is not None

@@ -1,4 +1,4 @@
-"""Initializations by name: every function of torch.nn.init, PyTorch's own layers, and what only a network shows."""
+"""Names of initializations: every function of torch.nn.init, PyTorch's own layers, and network-wide schemes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ FUNCTIONS: list[tuple[str, Draw, str]] = [
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(("draw", "wanted"), [case[1:] for case in FUNCTIONS], ids=[case[0] for case in FUNCTIONS])
 def test_every_initialization_of_torch_is_named(draw: Draw, wanted: str, place: str) -> None:
-    activation = "tanh" if "Xavier" in wanted else "relu"  # what the recipe is for: of a tie that decides
+    activation = "tanh" if "Xavier" in wanted else "relu"  # the recipe's usual activation, which decides a tie
     right = sum(text(drawn(draw, place, seed, activation=activation)).startswith(wanted) for seed in SEEDS)
     assert right >= 19
 
@@ -76,7 +76,7 @@ def test_other_precisions_do_not_change_the_name(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("factor", [0.8, 1.2])
 @pytest.mark.parametrize("place", ["linear", "transposed", "embedding"])
-def test_a_std_that_is_a_fifth_off_is_given_as_a_number(factor: float, place: str) -> None:
+def test_a_std_that_differs_by_a_fifth_is_reported_as_a_number(factor: float, place: str) -> None:
     for draw in (init.xavier_normal_, init.xavier_uniform_, init.kaiming_normal_, init.kaiming_uniform_):
         for seed in range(5):
             found = drawn(lambda w, draw=draw: draw(w).mul_(factor), place, seed, activation="relu")
@@ -86,7 +86,7 @@ def test_a_std_that_is_a_fifth_off_is_given_as_a_number(factor: float, place: st
             assert not is_torch_default(found)
 
 
-def test_an_untouched_network_is_at_the_default_everywhere() -> None:
+def test_an_unchanged_network_has_the_default_everywhere() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Embedding(50, 64), nn.TransformerEncoderLayer(64, 4, 256, batch_first=True), nn.Linear(64, 10)
@@ -96,22 +96,22 @@ def test_an_untouched_network_is_at_the_default_everywhere() -> None:
     assert {texts[name] for name in texts if "norm" not in name} == {"PyTorch default"}
     assert {texts[name] for name in texts if "norm" in name} == {"ones"}
     certain = [name for name, found in layers.items() if is_torch_default(found)]
-    assert certain == ["1.self_attn.out_proj", "1.linear1", "1.linear2", "2"]  # the others are what people choose too
+    assert certain == ["1.self_attn.out_proj", "1.linear1", "1.linear2", "2"]  # the others may be chosen explicitly
 
 
-def test_what_other_recipes_draw_as_well_is_not_surely_the_default() -> None:
+def test_a_default_that_equals_other_recipes_is_uncertain() -> None:
     torch.manual_seed(0)
     shared = layer(init.xavier_uniform_(torch.empty(320, 64)))  # 6 / (64 + 320) = 1 / 64
     assert not is_torch_default(shared)
-    assert not is_torch_default(layer(torch.randn(96, 64) / math.sqrt(3 * 64)))  # its std, but not uniform
+    assert not is_torch_default(layer(torch.randn(96, 64) / math.sqrt(3 * 64)))  # the same std, but not uniform
     assert not is_torch_default(layer(nn.Linear(64, 96).weight * 1.02))
-    assert not is_torch_default(layer(nn.Linear(4, 4).weight))  # too few elements to tell
+    assert not is_torch_default(layer(nn.Linear(4, 4).weight))  # too few elements to decide
     assert not is_torch_default(layer(torch.full((96, 64), math.nan)))
     assert not is_torch_default(layer(torch.ones(96, 64)))
 
 
-def test_the_other_layers_decide_between_names_that_agree() -> None:
-    """Of a square matrix Xavier, LeCun and Kaiming without a gain are the same."""
+def test_other_layers_decide_between_equal_candidates() -> None:
+    """For a square matrix, Xavier, LeCun and Kaiming without a gain are equal."""
     torch.manual_seed(0)
     square = layer(init.xavier_normal_(torch.empty(100, 100)), name="square")
     wide = [torch.empty(300, 112) for _ in range(3)]
@@ -123,7 +123,7 @@ def test_the_other_layers_decide_between_names_that_agree() -> None:
     assert text(square, *lecun) == "LeCun normal"
 
 
-def test_a_small_layer_is_called_like_the_others_or_by_its_number() -> None:
+def test_a_small_layer_is_named_like_the_others_or_by_its_std() -> None:
     torch.manual_seed(0)
     small = layer(init.kaiming_normal_(torch.empty(10, 10)), name="small", activation="relu")
     large = layer(init.kaiming_normal_(torch.empty(300, 112)), name="large", activation="relu")
@@ -146,14 +146,14 @@ def test_layers_without_readable_weights_have_no_scheme() -> None:
     assert with_schemes([]) == ()
 
 
-def test_values_that_differ_by_rounding_alone_keep_no_other_layer_from_its_name() -> None:
+def test_values_that_differ_only_by_rounding_do_not_affect_other_layers() -> None:
     ones = torch.ones(4, 4)
     ones[0, 0] += 1e-7
     assert text(layer(ones), layer(torch.zeros(9, 9), name="whole"), at=0) == "unknown"
     assert text(layer(ones), layer(torch.zeros(9, 9), name="whole"), at=1) == "zeros"
 
 
-def test_texts_fit_a_column_and_layers_keep_their_order() -> None:
+def test_names_fit_in_a_column_and_layers_keep_their_order() -> None:
     layers = gpt(lambda place: 12**-0.5)
     found = with_schemes(layers)
     assert [each.name for each in found] == [each.name for each in layers]
@@ -161,6 +161,6 @@ def test_texts_fit_a_column_and_layers_keep_their_order() -> None:
     assert with_schemes(found) == found
 
 
-def test_kaiming_is_known_by_the_slope_of_a_leaky_relu() -> None:
+def test_kaiming_is_recognized_by_the_slope_of_a_leaky_relu() -> None:
     more = {"activation": "leaky_relu", "feeds": "activation", "activation_parameters": (0.5,)}
     assert text(drawn(lambda w: init.kaiming_normal_(w, a=0.5), "linear", 0, **more)) == "Kaiming normal gain 1.26"

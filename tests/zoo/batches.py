@@ -1,4 +1,4 @@
-"""Seeded synthetic data with something to learn in it."""
+"""Seeded synthetic data with a learnable structure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _generator() -> torch.Generator:
 
 
 def vectors(samples: int = 64, features: int = FEATURES, classes: int = CLASSES) -> tuple[Tensor, Tensor]:
-    """Standard normal ``(samples, features)`` and the class a random linear teacher gives each, ``(samples,)``."""
+    """Return standard normal ``(samples, features)`` and classes by a random linear teacher, ``(samples,)``."""
     generator = _generator()
     inputs = torch.randn(samples, features, generator=generator)
     teacher = torch.randn(features, classes, generator=generator)
@@ -23,7 +23,7 @@ def vectors(samples: int = 64, features: int = FEATURES, classes: int = CLASSES)
 
 
 def pictures(samples: int = 32, channels: int = 3, size: int = 16) -> tuple[Tensor, Tensor]:
-    """Noise upon one smooth pattern a class: ``(samples, channels, size, size)``, standardized, and ``(samples,)``."""
+    """Return noisy patterns, one per class: ``(samples, channels, size, size)``, standardized, and ``(samples,)``."""
     generator = _generator()
     classes = torch.arange(samples) % CLASSES
     coarse = torch.randn(CLASSES, channels, 4, 4, generator=generator)
@@ -33,7 +33,7 @@ def pictures(samples: int = 32, channels: int = 3, size: int = 16) -> tuple[Tens
 
 
 def series(samples: int = 32, length: int = 24, features: int = 8) -> tuple[Tensor, Tensor]:
-    """Noisy sines ``(samples, length, features)``, unit variance, and the class of their frequency ``(samples,)``."""
+    """Return noisy sines ``(samples, length, features)``, unit variance, and their frequency class ``(samples,)``."""
     generator = _generator()
     classes = torch.arange(samples) % CLASSES
     time = torch.arange(length) / length
@@ -44,7 +44,7 @@ def series(samples: int = 32, length: int = 24, features: int = 8) -> tuple[Tens
 
 
 def tokens(samples: int = 16, length: int = 24) -> tuple[Tensor, Tensor]:
-    """Arithmetic progressions ``(samples, length)`` of token numbers, and the same one step on."""
+    """Return arithmetic progressions of tokens ``(samples, length)``, and the same shifted by one."""
     generator = _generator()
     start = torch.randint(VOCABULARY, (samples, 1), generator=generator)
     stride = torch.randint(1, CLASSES, (samples, 1), generator=generator)

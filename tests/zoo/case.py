@@ -1,4 +1,4 @@
-"""A network, the batch and the loss it is judged on, and what a judge must say of it."""
+"""A network, its batch and loss, and the expected verdict."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODULES = "modules"
 
 @runtime_checkable
 class Reordered(Protocol):
-    """A way of writing that holds its parameters in another order than the one written with modules."""
+    """A version of a network with another parameter order than the one written with modules."""
 
     def parameter_order(self) -> list[str]: ...
 
@@ -25,16 +25,16 @@ class Reordered(Protocol):
 class Case:
     """One network and its verdict.
 
-    ``model`` is written with modules. Each entry of ``twins`` builds the same network written otherwise;
-    :func:`rewritten` gives it the very same weights, so its verdict must be the same.
+    ``model`` is written with modules. Each entry of ``twins`` builds the same network written differently;
+    :func:`rewritten` copies the weights to it, so its verdict must be the same.
     """
 
     name: str
     model: nn.Module
     batch: Any
     loss: Callable[[Any], Tensor]
-    culprit: tuple[str, ...] | None = None  # layers that may come first in the blame; None: nothing to blame
-    codes: tuple[str, ...] = ()  # codes that may name the cause
+    culprit: tuple[str, ...] | None = None  # layers that may be the root cause; None: healthy
+    codes: tuple[str, ...] = ()  # correct codes of the cause
     severity: Severity | None = None  # of the cause; None: healthy
     twins: Mapping[str, Callable[[], nn.Module]] = field(default_factory=dict)
 
@@ -44,7 +44,7 @@ class Case:
 
 
 def rewritten(case: Case, way: str) -> nn.Module:
-    """The model of the case in that way of writing, its weights and frozen flags copied from the original."""
+    """Return the model in that way of writing, with the weights and frozen flags of the original."""
     if way == MODULES:
         return case.model
     twin = case.twins[way]()
@@ -60,14 +60,14 @@ def rewritten(case: Case, way: str) -> nn.Module:
 
 
 def parameter_names(model: nn.Module) -> list[str]:
-    """Names of the parameters in the order in which the network written with modules has them."""
+    """Return the parameter names in the order of the network written with modules."""
     if isinstance(model, Reordered):
         return model.parameter_order()
     return [name for name, _ in model.named_parameters()]
 
 
 def original_layers(case: Case, model: nn.Module, layer: str) -> frozenset[str]:
-    """Modules of ``case.model`` that hold the weights which ``model``, a twin of it, calls ``layer``."""
+    """Return the modules of ``case.model`` that have the weights of ``layer`` in ``model``, a rewritten version."""
     pairs = list(zip(parameter_names(case.model), parameter_names(model), strict=True))
     owners = {source.rpartition(".")[0] for source, name in pairs if layer in (name, name.rpartition(".")[0])}
     return frozenset(owners or {layer})

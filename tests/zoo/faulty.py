@@ -1,4 +1,4 @@
-"""Networks with something wrong: a judge must name the layer and how bad it is."""
+"""Faulty networks: the report must name the layer and the severity."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .case import Case
 from .healthy import classifying, deep, perceptron
 from .nets import conv, mlp
 
-SCALE = ("IH106", "IH201", "IH202", "IH205", "IH301", "IH302")  # what may name weights that are all equally off
+SCALE = ("IH106", "IH201", "IH202", "IH205", "IH301", "IH302")  # correct codes if all weights have the same wrong scale
 
 
 def he_perceptron(name: str, hidden: int = 9, activation: str = "relu") -> tuple[mlp.ModuleMLP, Case]:
-    """The healthy host of most faults."""
+    """Return the healthy base network of most faults."""
     model, case = perceptron(name, mlp.Plan(deep(hidden), activation))
     inits.scaled(model, 2**0.5 if activation == "relu" else 1.0)
     return model, case
@@ -46,7 +46,7 @@ def all_constant() -> Case:
 
 
 def duplicated_units() -> Case:
-    """Half of a layer's units are copies, read alike: their gradients are equal forever."""
+    """Half of a layer's units are copies with equal outgoing weights, so their gradients stay equal."""
     model, case = he_perceptron("duplicated_units", 4)
     inits.duplicate(model.linears[1], model.linears[2])
     return faulty(case, (model.names[1],), "IH105")
@@ -84,7 +84,7 @@ def default_relu_50() -> Case:
 
 
 def twice_he_40() -> Case:
-    """He's variance doubled: each layer amplifies by the square root of two."""
+    """Twice He's variance: each layer amplifies the signal by the square root of two."""
     model, case = he_perceptron("twice_he_40", 39)
     inits.scaled(model, 2.0)
     return faulty(case, everywhere(model), *SCALE)
@@ -138,14 +138,14 @@ def sigmoid_20() -> Case:
 
 
 def constant_between_random() -> Case:
-    """One constant layer: its readers differ, so its units part at the first step."""
+    """One constant layer: the outgoing weights differ, so its units diverge at the first step."""
     model, case = he_perceptron("constant_between_random", 4)
     nn.init.constant_(model.linears[1].weight, 0.05)
     return faulty(case, (model.names[1],), "IH104", "IH105", severity=Severity.WARNING)
 
 
 def trainable_saturation() -> Case:
-    """Most tanh units of the first layer are on their flat part; the others learn."""
+    """Most tanh units of the first layer are saturated; the others train."""
     model, case = he_perceptron("trainable_saturation", 2, "tanh")
     inits.scaled(model.linears[0], 5.0)
     return faulty(case, (model.names[0],), "IH205", "IH106", severity=Severity.WARNING)

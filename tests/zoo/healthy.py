@@ -1,4 +1,4 @@
-"""Networks that train: a judge must not find an error in any of them."""
+"""Networks that train: the report must not have an error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def deep(hidden: int, width: int = 96) -> tuple[int, ...]:
 
 
 def perceptron(name: str, plan: mlp.Plan) -> tuple[mlp.ModuleMLP, Case]:
-    """A seeded MLP at PyTorch's default initialization, to be initialized further, and its case."""
+    """Return a seeded MLP with PyTorch's default initialization, and its case."""
     torch.manual_seed(7)
     model = mlp.ModuleMLP(plan)
     return model, classifying(name, model, batches.vectors(), mlp.twins(plan))
@@ -118,7 +118,7 @@ def unet() -> Case:
 
 
 def dcgan() -> Case:
-    """The generator's step: it wants the discriminator to say 1."""
+    """The generator's step: the discriminator should output 1."""
     torch.manual_seed(7)
     model = generative.ModuleGAN()
     inits.normal(model, 0.02)

@@ -1,4 +1,4 @@
-"""Initializations, right and wrong, written into a model in place."""
+"""Correct and wrong initializations, applied to a model in place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import nn
 
 
 def scaled(model: nn.Module, gain: float) -> None:
-    """Every weight normal with ``std = gain / sqrt(fan_in)``, every bias zero; norms are left alone."""
+    """Initialize every weight with ``std = gain / sqrt(fan_in)``, and every bias with zero; norms are unchanged."""
     for module in model.modules():
         if isinstance(module, (nn.Linear, nn.Conv2d)):
             fan_in = module.weight[0].numel()
@@ -23,7 +23,7 @@ def xavier(model: nn.Module, gain: float = 1.0) -> None:
 
 
 def normal(model: nn.Module, std: float) -> None:
-    """Every weight normal with that ``std`` whatever its fan, every bias zero."""
+    """Initialize every weight with that ``std`` for any fan, and every bias with zero."""
     for module in model.modules():
         if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)):
             nn.init.normal_(module.weight, std=std)
@@ -39,7 +39,7 @@ def fill(model: nn.Module, weight: float, bias: float = 0.0) -> None:
 
 
 def duplicate(layer: nn.Linear | nn.Conv2d, reader: nn.Linear | nn.Conv2d) -> None:
-    """Make the second half of the layer's units copies of the first, and let ``reader`` read both alike."""
+    """Make the second half of the layer's units copies of the first, with equal weights in ``reader``."""
     half = layer.weight.shape[0] // 2
     with torch.no_grad():
         layer.weight[half:] = layer.weight[:half]

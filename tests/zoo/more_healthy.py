@@ -1,4 +1,4 @@
-"""Further everyday networks that train: neither an error nor a warning is due."""
+"""More networks that train: the report must have neither an error nor a warning."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def siren() -> Case:
 
 
 def physics_informed() -> Case:
-    """The equation u'' = -pi^2 sin(pi x), u = sin(pi x) at the first and last points."""
+    """The equation u'' = -pi^2 sin(pi x), with u = sin(pi x) at the first and last points."""
     points = torch.linspace(-1, 1, 64)[:, None]
 
     def loss(out: tuple[Tensor, Tensor]) -> Tensor:
@@ -127,7 +127,7 @@ def shared_encoder() -> Case:
 
 
 def translator() -> Case:
-    """``nn.Transformer`` clones its layers: they start alike, and part."""
+    """``nn.Transformer`` clones its layers: they start identical, and diverge."""
     inputs, following = batches.tokens()
     loss = lambda out: F.cross_entropy(out.flatten(0, 1), following.flatten())  # noqa: E731
     return Case("translator", seeded(signals.Translator), (inputs, inputs), loss)
@@ -183,7 +183,7 @@ def ten_class_vgg() -> Case:
 
 
 def unscaled_regression() -> Case:
-    """Targets around 300: a large loss and a large gradient, nothing that the initialization is to blame for."""
+    """Targets around 300: a large loss and gradient, which the initialization does not cause."""
     inputs, _ = batches.vectors()
     targets = 300 + 50 * inputs[:, :1]
     return Case("unscaled_regression", seeded(equations.Regressor), inputs, lambda out: F.mse_loss(out, targets))

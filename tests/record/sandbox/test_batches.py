@@ -1,4 +1,4 @@
-"""The batch: changed in its containers, named by place, refused when nothing can be said with it."""
+"""The batch: transferred with its containers, named tensors, rejected if it cannot be judged."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def doubled(value: Any) -> Any:
     return transferred(value, lambda tensor: tensor * 2)
 
 
-def test_containers_keep_their_kind_and_other_objects_are_let_be() -> None:
+def test_containers_keep_their_type_and_other_objects_are_unchanged() -> None:
     one, thing = torch.ones(1), object()
     assert doubled((one, [one], {"a": one}, "text", 3, None, thing)) == (2, [2], {"a": 2}, "text", 3, None, thing)
     assert type(doubled(Pair(one, (one,)))) is Pair
@@ -53,7 +53,7 @@ def test_containers_keep_their_kind_and_other_objects_are_let_be() -> None:
     assert (sample.image, sample.label, sample.name) == (2, 2, "a")
 
 
-def test_what_the_caller_holds_is_not_changed() -> None:
+def test_the_callers_objects_are_not_changed() -> None:
     one = torch.ones(1)
     held: list[Any] = [{"a": one}, OrderedDict(b=one), Sample(one, one)]
     changed = doubled(held)
@@ -63,7 +63,7 @@ def test_what_the_caller_holds_is_not_changed() -> None:
     assert changed is not held
 
 
-def test_a_packed_sequence_changes_its_data_alone() -> None:
+def test_only_the_data_of_a_packed_sequence_changes() -> None:
     packed = pack_sequence([torch.ones(3, 2), torch.ones(1, 2)])
     changed = doubled(packed)
     assert type(changed) is PackedSequence
@@ -71,7 +71,7 @@ def test_a_packed_sequence_changes_its_data_alone() -> None:
     assert torch.equal(changed.batch_sizes, packed.batch_sizes)
 
 
-def test_tensors_are_named_by_their_place() -> None:
+def test_tensors_are_named_by_their_position() -> None:
     x, label = torch.ones(2), torch.ones(2, dtype=torch.int64)
     batch = {"image": x, "pair": (x, [label, x]), "named": Pair(x, label), "sample": Sample(x, label)}
     assert [name for name, _ in named_tensors(batch)] == [
@@ -99,7 +99,7 @@ def test_revealed_inputs_are_leaves_that_the_model_may_change_in_place() -> None
     assert x.grad is None
 
 
-def test_the_same_tensor_given_twice_stays_one() -> None:
+def test_the_same_tensor_twice_stays_one_tensor() -> None:
     x = torch.ones(3)
     batch, leaves = revealed((x, x))
     assert batch[0] is batch[1]
@@ -125,24 +125,24 @@ class Lazy(nn.Module):
         (lambda: nn.Linear(2, 2).requires_grad_(False), ValueError, "every parameter is frozen"),
     ],
 )
-def test_a_model_that_cannot_be_judged_is_refused(model: Any, kind: type[Exception], message: str) -> None:
+def test_a_model_that_cannot_be_judged_is_rejected(model: Any, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         trainable_model(model())
 
 
-def test_a_lazy_module_that_has_seen_a_batch_is_judged() -> None:
+def test_an_initialized_lazy_module_is_judged() -> None:
     model = Lazy()
     model.layer(torch.ones(1, 3))
     assert trainable_model(model) is model
 
 
 @pytest.mark.parametrize("batch", [None, (), [], {}], ids=repr)
-def test_no_batch_is_refused(batch: Any) -> None:
+def test_no_batch_is_rejected(batch: Any) -> None:
     with pytest.raises(ValueError, match="no batch"):
         refuse_batch(batch)
 
 
-def test_what_makes_batches_is_no_batch() -> None:
+def test_a_loader_is_not_a_batch() -> None:
     data = TensorDataset(torch.ones(4, 2))
     for maker in (data, DataLoader(data), iter(DataLoader(data))):
         with pytest.raises(TypeError, match="not one batch"):
@@ -151,7 +151,7 @@ def test_what_makes_batches_is_no_batch() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_values_that_are_not_finite_are_named_and_counted(bad: float) -> None:
+def test_non_finite_values_are_named_and_counted(bad: float) -> None:
     image = torch.ones(4, 2)
     image[1, 1] = image[2, 0] = bad
     with pytest.raises(ValueError, match=r"batch\['x'\]\[1\] has 2 NaN or infinite of 8 elements"):
@@ -161,11 +161,11 @@ def test_values_that_are_not_finite_are_named_and_counted(bad: float) -> None:
 def test_an_empty_tensor_is_named() -> None:
     with pytest.raises(ValueError, match=r"batch\[1\] is empty \(shape \(0, 2\)\)"):
         refuse_values((torch.ones(1), torch.empty(0, 2)))
-    refuse_values((torch.ones(1), torch.empty(0, dtype=torch.int64)))  # no labels may be right
+    refuse_values((torch.ones(1), torch.empty(0, dtype=torch.int64)))  # an empty label tensor may be correct
 
 
 @pytest.mark.parametrize("batch", [torch.full((3, 2), math.nan), torch.empty(0, 2), None])
-def test_a_check_refuses_the_same(batch: Any) -> None:
+def test_check_rejects_the_same_batches(batch: Any) -> None:
     with pytest.raises(ValueError, match="batch"):
         inithealth.check(nn.Linear(2, 2), batch)
 
@@ -181,7 +181,7 @@ class Masked(nn.Module):
 
 
 @pytest.mark.parametrize("low", [-math.inf, torch.finfo(torch.float32).min, -1e9])
-def test_an_additive_mask_is_no_broken_input_and_takes_no_gradient(low: float) -> None:
+def test_an_additive_mask_is_valid_and_gets_no_gradient(low: float) -> None:
     x, mask = torch.randn(2, 5, 4), torch.full((5, 5), low).triu(1)
     assert list(revealed((x, mask))[1]) == ["batch[0]"]
     report = inithealth.check(Masked(), (x, mask))

@@ -1,4 +1,4 @@
-"""Weights that the autograd graph does not show, seen in the dispatcher."""
+"""Weights that are not in the autograd graph, found in the dispatcher."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ WRITTEN: dict[str, tuple[tuple[int, ...], Callable[[Any, Tensor], Tensor], Tenso
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_a_use_is_reported_as_the_graph_shows_it(name: str) -> None:
+def test_a_use_equals_that_of_the_graph(name: str) -> None:
     shape, function, x = WRITTEN[name]
     model = Written(lambda net, x: function(net, x), w=parameter(*shape))
     (wanted,) = flow_behind(model, squares(model(x))).operations.values()
@@ -68,7 +68,7 @@ def test_input_and_output_are_measured(name: str) -> None:
     assert use.output.numel == output.numel()
 
 
-def test_uses_come_in_order_and_calls_are_counted() -> None:
+def test_uses_are_in_order_and_calls_are_counted() -> None:
     def forward(net: Any, tokens: Tensor) -> Tensor:
         x = net.norm(net.embedding(tokens))
         for _ in range(10):
@@ -90,7 +90,7 @@ def test_uses_come_in_order_and_calls_are_counted() -> None:
 
 
 class Double(torch.autograd.Function):
-    """A linear layer that writes its own backward pass."""
+    """A linear layer with its own backward pass."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ HIDDEN = {"a function of its own": hidden_by_function, "no_grad": hidden_by_no_g
 
 
 @pytest.mark.parametrize("name", HIDDEN)
-def test_what_the_graph_does_not_show_is_seen(name: str) -> None:
+def test_weights_missing_in_the_graph_are_found(name: str) -> None:
     model = Written(lambda net, x: net.head(HIDDEN[name](net, x)), w=parameter(7, 6), head=nn.Linear(7, 2))
     flow = flow_behind(model, squares(model(X)))
     assert not [operation for operation in flow.operations.values() if "w" in operation.weights]
@@ -124,7 +124,7 @@ def test_what_the_graph_does_not_show_is_seen(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
-def test_a_scripted_module_is_seen() -> None:
+def test_a_scripted_module_is_traced() -> None:
     model = torch.jit.script(nn.Sequential(nn.Linear(6, 7), nn.ReLU(), nn.Linear(7, 2)))
     assert [(name, use.fan_in, use.fan_out) for name, use in uses(model, X).items()] == [
         ("0.weight", 6, 7),
@@ -132,14 +132,14 @@ def test_a_scripted_module_is_seen() -> None:
     ]
 
 
-def test_the_factors_of_a_weight_are_reported_as_such() -> None:
+def test_the_factors_of_a_weight_are_reported_as_transformed() -> None:
     model = nn.Sequential(parametrizations.weight_norm(nn.Linear(6, 7)))
     found = uses(model, X)
     assert set(found) == {"0.parametrizations.weight.original0", "0.parametrizations.weight.original1"}
     assert all(use.transformed and (use.fan_in, use.fan_out) == (6, 7) for use in found.values())
 
 
-def test_a_tensor_that_is_made_like_a_parameter_is_none() -> None:
+def test_a_new_tensor_like_a_parameter_is_not_a_weight() -> None:
     model = Written(
         lambda net, x: F.linear(net.w.new_zeros(2, 6), net.w) + torch.zeros_like(net.w)[0, 0], w=parameter(7, 6)
     )
@@ -148,7 +148,7 @@ def test_a_tensor_that_is_made_like_a_parameter_is_none() -> None:
     assert use.input.rms == 0
 
 
-def test_parameters_that_share_one_memory_are_reported_apart() -> None:
+def test_parameters_that_share_a_storage_are_separate() -> None:
     flat = torch.randn(6 * 7 + 7 * 2)
     one, two = nn.Parameter(flat[: 6 * 7].view(7, 6)), nn.Parameter(flat[6 * 7 :].view(2, 7))
     found = uses(Written(lambda net, x: F.linear(F.linear(x, net.one), net.two), one=one, two=two), X)
@@ -157,7 +157,7 @@ def test_parameters_that_share_one_memory_are_reported_apart() -> None:
 
 @pytest.mark.parametrize(("kind", "rows"), [(nn.LSTM, 5), (nn.GRU, 15)])
 def test_recurrent_layers(kind: Callable[..., nn.Module], rows: int) -> None:
-    """A fused one shows how many gates it has; an unrolled one is a product of matrices."""
+    """A fused layer shows its number of gates; an unrolled one is a product of matrices."""
     model = Written(lambda net, x: net.cell(x)[0], cell=kind(6, 5, batch_first=True))
     found = uses(model, SEQUENCES)
     assert {name: (use.fan_in, use.fan_out) for name, use in found.items()} == {
@@ -166,7 +166,7 @@ def test_recurrent_layers(kind: Callable[..., nn.Module], rows: int) -> None:
     }
 
 
-def test_random_numbers_are_drawn_as_without_it() -> None:
+def test_random_state_is_not_affected() -> None:
     model = Written(lambda net, x: F.dropout(net.layer(x), 0.5), layer=nn.Linear(6, 7))
     torch.manual_seed(3)
     wanted = model(X)

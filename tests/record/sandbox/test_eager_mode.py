@@ -1,4 +1,4 @@
-"""The forward pass as one plain graph: no dropout, no checkpoints, frozen parts visible, and nothing left changed."""
+"""The forward pass as one plain graph: no dropout or checkpoints, with frozen parameters, and all restored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ X = torch.randn(4, 6, 8, generator=torch.Generator().manual_seed(2))
 
 
 class Functional(nn.Module):
-    """A layer, then a function."""
+    """A layer, followed by a function."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Recurrent(nn.Module):
 
 
 def attended(x: Tensor) -> Tensor:
-    """Multi-head attention by its function, all arguments by place."""
+    """Return multi-head attention by its function, with all arguments by position."""
     weights = torch.ones(24, 8) / 8, torch.zeros(24), None, None, False, 0.5, torch.eye(8), torch.zeros(8)
     output: Tensor = F.multi_head_attention_forward(x, x, x, 8, 2, *weights)[0]
     return output
@@ -90,7 +90,7 @@ def plain(model: nn.Module, *, reveal_frozen: bool = False) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", DROPPING)
-def test_nothing_is_dropped(name: str) -> None:
+def test_no_dropout_is_applied(name: str) -> None:
     model = DROPPING[name]()
     assert not torch.equal(model(X), model(X)), "this way of dropping drops nothing"
     with plain(model):
@@ -101,7 +101,7 @@ def test_nothing_is_dropped(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in DROPPING if name.startswith(("nn.", "a module"))])
-def test_without_dropout_a_training_pass_is_an_evaluating_one(name: str) -> None:
+def test_without_dropout_training_and_evaluation_are_equal(name: str) -> None:
     model = DROPPING[name]()
     with plain(model):
         assert model.training
@@ -117,7 +117,7 @@ def test_norms_are_in_training_mode() -> None:
 
 
 class Checkpointed(nn.Module):
-    """Two blocks whose activations are computed again in the backward pass."""
+    """Two blocks whose activations are recomputed in the backward pass."""
 
     def __init__(self, reentrant: bool | None) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class Checkpointed(nn.Module):
 
 @pytest.mark.parametrize("reentrant", [True, False])
 @pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad=True:UserWarning")
-def test_a_checkpoint_is_run_through_once(reentrant: bool) -> None:
+def test_a_checkpointed_block_runs_once(reentrant: bool) -> None:
     model, twin = Checkpointed(reentrant), Checkpointed(None)
     twin.load_state_dict(model.state_dict())
     calls: list[str] = []
@@ -146,7 +146,7 @@ def test_a_checkpoint_is_run_through_once(reentrant: bool) -> None:
     assert order([output.grad_fn]).names == order([twin(X).grad_fn]).names
 
 
-def test_a_checkpointed_sequence_is_seen_too() -> None:
+def test_a_checkpointed_sequence_is_handled() -> None:
     model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8))
     with plain(model):
         output = checkpoint_sequential(model, 2, X, use_reentrant=False)
@@ -166,7 +166,7 @@ def test_checkpointing_works_again_afterwards() -> None:
 
 
 @pytest.mark.parametrize("reveal", [True, False])
-def test_frozen_parts_are_in_the_graph_where_wanted(reveal: bool) -> None:
+def test_frozen_parameters_are_in_the_graph_if_requested(reveal: bool) -> None:
     model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
     model[0].requires_grad_(False)
     with plain(model, reveal_frozen=reveal):
@@ -175,7 +175,7 @@ def test_frozen_parts_are_in_the_graph_where_wanted(reveal: bool) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated")
-def test_compiled_parts_run_as_they_are_written() -> None:
+def test_compiled_modules_run_eagerly() -> None:
     def backend(graph: object, inputs: object) -> None:
         raise AssertionError("compiled")
 

@@ -1,4 +1,4 @@
-"""Layers that no gradient reaches: detached or not used at all."""
+"""Layers that no gradient reaches: detached or unused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ X = torch.randn(8, 6, generator=torch.Generator().manual_seed(3))
 
 
 class Body(nn.Module):
-    """A body, a head, and a layer that is never called; ``way`` is how the body's values get to the head."""
+    """A body, a head, and a layer that is never called; ``way`` connects the body's values to the head."""
 
     def __init__(self, way: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ def test_values_that_do_not_reach_the_loss_are_unused() -> None:
     assert split(Body(lambda x: torch.ones(8, 5))) == ((), ("body.0", "body.2", "spare"))
 
 
-def test_where_every_layer_is_reached_nothing_is_run_again() -> None:
+def test_nothing_runs_again_if_every_layer_is_reached() -> None:
     model = nn.Sequential(nn.Linear(6, 2))
     recorder = read(model, X).recorder
 
@@ -70,7 +70,7 @@ def test_where_every_layer_is_reached_nothing_is_run_again() -> None:
     assert split_by_values(unreached(recorder.layers), recorder.naming, 1.0, never) == ((), ())
 
 
-def test_zeros_are_reported_from_unused_and_doubling_behind_a_norm_too() -> None:
+def test_zeros_and_scaling_before_a_norm_are_detected_too() -> None:
     zeros = Body(CUTS["detach"])
     for parameter in zeros.body.parameters():
         nn.init.zeros_(parameter)
@@ -80,7 +80,7 @@ def test_zeros_are_reported_from_unused_and_doubling_behind_a_norm_too() -> None
 
 
 class Counting(nn.Module):
-    """Its loss changes with every call; one of its layers is not used."""
+    """A model whose loss changes in every call, with an unused layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,13 +95,13 @@ class Counting(nn.Module):
         return output
 
 
-def test_a_model_whose_loss_changes_by_itself_is_compared_from_the_same_state() -> None:
+def test_a_model_with_changing_losses_is_compared_from_the_same_state() -> None:
     assert split(Counting()) == ((), ("spare",))
     report = inithealth.check(Counting(), X)
     assert [(finding.code, finding.severity.value) for finding in report.findings] == [("IH304", "info")]
 
 
-def test_the_model_is_put_back_also_after_an_error() -> None:
+def test_the_model_is_restored_also_after_an_error() -> None:
     model = Body(CUTS["detach"])
     recorder = read(model, X).recorder
     before = state.of_model(model)
@@ -117,14 +117,14 @@ def test_the_model_is_put_back_also_after_an_error() -> None:
     assert state.of_model(model) == before
 
 
-def test_a_loss_that_is_nan_whatever_the_weights_are_shows_nothing() -> None:
+def test_a_loss_that_is_always_nan_shows_nothing() -> None:
     model = Body(CUTS["detach"])
     recorder = read(model, X).recorder
     found = split_by_values(unreached(recorder.layers), recorder.naming, float("nan"), lambda: float("nan"))
     assert found == ((), ("body.0", "body.2", "spare"))
 
 
-def test_of_many_unreached_parts_each_is_reported_apart() -> None:
+def test_many_unreached_modules_are_reported_individually() -> None:
     model = Body(CUTS["detach"])
     model.spares = nn.ModuleList(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)) for _ in range(12))
     detached, unused = split(model)
@@ -140,7 +140,7 @@ def test_frozen_layers_are_expected_to_be_unreached() -> None:
 
 
 @pytest.mark.parametrize("way", [*CUTS, "nothing"])
-def test_in_a_live_step_the_constant_that_an_operation_reads_shows(way: str) -> None:
+def test_in_a_live_step_a_constant_operand_is_the_evidence(way: str) -> None:
     model = Body(CUTS.get(way, lambda x: x))
     recorder = Recorder(model, exact=False)
     recorder.attach()

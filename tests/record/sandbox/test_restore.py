@@ -1,4 +1,4 @@
-"""After a check everything is as before, bit for bit; also after an error."""
+"""After a check everything is restored bit for bit, also after an error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BATCH = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
 
 
 class Busy(nn.Module):
-    """Changes all that a forward pass can change."""
+    """Changes everything that a forward pass can change."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Busy(nn.Module):
         self.drop = nn.Dropout(0.5)
         self.frozen = nn.Linear(8, 8).requires_grad_(False)
         self.frozen.eval()
-        self.gate = nn.Parameter(torch.zeros(8))  # asleep: the check takes optimizer steps to see it wake
+        self.gate = nn.Parameter(torch.zeros(8))  # without gradient at first: the check takes optimizer steps
         self.last = nn.Linear(8, 3)
         self.register_buffer("seen", torch.zeros(3, dtype=torch.int64))
         self.register_buffer("broken", torch.tensor([float("nan"), 1.0]))
@@ -88,8 +88,8 @@ def left_as_found(model: nn.Module, *optimizers: Optimizer) -> Iterator[None]:
         assert [key for key in kept if found[key] != kept[key]] == []
 
 
-def test_the_watcher_of_these_tests_sees_every_change() -> None:
-    """A forward pass alone changes all of this; else the tests below could not fail."""
+def test_the_comparison_of_these_tests_detects_every_change() -> None:
+    """A plain forward pass changes all of this; otherwise the tests below could not fail."""
     model = busy()
     before = {**state.of_process(), **state.of_model(model)}
     model(BATCH).sum().backward()
@@ -103,7 +103,7 @@ def test_the_watcher_of_these_tests_sees_every_change() -> None:
 
 @pytest.mark.parametrize("optimizer", [None, SGD, Adam, LBFGS], ids=lambda kind: getattr(kind, "__name__", "none"))
 @pytest.mark.parametrize("training", [True, False])
-def test_a_check_leaves_all_as_it_was(optimizer: type[Optimizer] | None, training: bool) -> None:
+def test_a_check_restores_everything(optimizer: type[Optimizer] | None, training: bool) -> None:
     model = busy().train(training)
     model.norm.train(not training)
     mine = optimizer([p for p in model.parameters() if p.requires_grad], lr=0.1) if optimizer else None
@@ -113,7 +113,7 @@ def test_a_check_leaves_all_as_it_was(optimizer: type[Optimizer] | None, trainin
 
 
 def stepped(kind: Callable[[list[nn.Parameter]], Optimizer], model: nn.Module) -> Optimizer:
-    """An optimizer in the middle of a run."""
+    """Return an optimizer that has taken steps."""
     optimizer = kind([p for p in model.parameters() if p.requires_grad])
     for _ in range(3):
 
@@ -139,17 +139,17 @@ OPTIMIZERS: dict[str, Callable[[list[nn.Parameter]], Optimizer]] = {
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_an_optimizer_in_the_middle_of_a_run_is_left_as_it_was(name: str) -> None:
+def test_an_optimizer_with_state_is_restored(name: str) -> None:
     model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2))
     optimizer = stepped(OPTIMIZERS[name], model)
-    nn.init.zeros_(model[2].weight)  # something to try the optimizer on
+    nn.init.zeros_(model[2].weight)  # a reason to run optimizer steps
     with left_as_found(model, optimizer):
         report = inithealth.check(model, BATCH, optimizer=optimizer)
     assert report.measurements
 
 
-def test_a_schedulers_count_of_steps_is_not_moved() -> None:
-    """A scheduler warns when it steps before the optimizer: the check's steps must not pass for the user's."""
+def test_a_schedulers_step_count_is_not_changed() -> None:
+    """A scheduler warns if it steps before the optimizer: the check's steps must not count."""
     model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2))
     nn.init.zeros_(model[2].weight)
     optimizer = SGD(model.parameters(), lr=0.1)
@@ -161,7 +161,7 @@ def test_a_schedulers_count_of_steps_is_not_moved() -> None:
     assert any("before `optimizer.step()`" in str(warning.message) for warning in caught)
 
 
-def test_what_an_optimizer_did_within_is_undone() -> None:
+def test_changes_by_an_optimizer_are_undone() -> None:
     model = nn.Linear(4, 2)
     optimizer = Adam(model.parameters(), lr=0.1)
     with left_as_found(model, optimizer), undisturbed(model), optimizer_undisturbed(optimizer):
@@ -203,14 +203,14 @@ def raising(output: Tensor) -> Tensor:
     ],
     ids=["forward", "loss", "backward"],
 )
-def test_an_error_comes_through_as_it_is_and_leaves_all_as_it_was(kind: type[Busy], loss: Any) -> None:
+def test_an_error_is_raised_unchanged_and_everything_is_restored(kind: type[Busy], loss: Any) -> None:
     model = kind()
     model.last.weight.grad = torch.ones_like(model.last.weight)
     with left_as_found(model), pytest.raises(KeyError, match="mine"):
         inithealth.check(model, BATCH, loss=loss)
 
 
-def test_an_interrupt_leaves_all_as_it_was() -> None:
+def test_an_interrupt_restores_everything() -> None:
     model = busy()
 
     def interrupted(output: Tensor) -> Tensor:
@@ -220,8 +220,8 @@ def test_an_interrupt_leaves_all_as_it_was() -> None:
         inithealth.check(model, BATCH, loss=interrupted)
 
 
-def test_a_graph_of_the_callers_goes_backward_as_if_nothing_had_been() -> None:
-    """Also where the check took optimizer steps and ran the norm again."""
+def test_a_graph_of_the_caller_can_still_run_backward() -> None:
+    """Also if the check took optimizer steps and ran the norm again."""
 
     def gradients(check: bool) -> list[Tensor]:
         torch.manual_seed(0)
@@ -240,7 +240,7 @@ def test_a_graph_of_the_callers_goes_backward_as_if_nothing_had_been() -> None:
     assert all(torch.equal(one, other) for one, other in zip(plain, checked, strict=True))
 
 
-def test_a_real_change_of_a_weight_is_still_seen_by_the_callers_graph() -> None:
+def test_a_real_change_of_a_weight_is_still_detected_by_the_callers_graph() -> None:
     model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
     loss = model(BATCH).square().mean()
     with torch.no_grad():
@@ -267,7 +267,7 @@ BUFFERS: dict[str, Callable[[], Tensor]] = {
 
 @pytest.mark.parametrize("name", BUFFERS)
 @pytest.mark.filterwarnings("ignore:Sparse CS. tensor support is in beta state:UserWarning")
-def test_any_buffer_is_let_be(name: str) -> None:
+def test_unusual_buffers_are_supported(name: str) -> None:
     buffer, model = BUFFERS[name](), nn.Sequential(nn.Linear(4, 2))
     model.register_buffer("odd", buffer)
     report = inithealth.check(model, BATCH)
@@ -277,7 +277,7 @@ def test_any_buffer_is_let_be(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["coo", "csr", "mkldnn", "nested", "complex"])
 @pytest.mark.filterwarnings("ignore:Sparse CS. tensor support is in beta state:UserWarning")
-def test_any_buffer_changed_in_place_is_put_back(name: str) -> None:
+def test_unusual_buffers_changed_in_place_are_restored(name: str) -> None:
     model, buffer = nn.Linear(2, 2), BUFFERS[name]()
     model.register_buffer("odd", buffer)
     before = state.bits(buffer)
@@ -288,7 +288,7 @@ def test_any_buffer_changed_in_place_is_put_back(name: str) -> None:
     assert model.odd is buffer
 
 
-def test_parameters_replaced_swapped_and_frozen_within_are_put_back() -> None:
+def test_replaced_swapped_and_frozen_parameters_are_restored() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
     model[0].bias.requires_grad_(False)
     with left_as_found(model), undisturbed(model):
@@ -311,7 +311,7 @@ def test_a_nan_keeps_its_bits() -> None:
     assert torch.equal(model.weight.detach().view(torch.int32), payload.view(torch.int32))
 
 
-def test_hooks_added_within_are_gone_and_handles_from_before_still_work() -> None:
+def test_added_hooks_are_removed_and_old_handles_still_work() -> None:
     model = nn.Linear(4, 2)
     fired: list[str] = []
     handle = model.register_forward_hook(lambda *_: fired.append("mine"))
@@ -329,7 +329,7 @@ def test_hooks_added_within_are_gone_and_handles_from_before_still_work() -> Non
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
-def test_a_scripted_modules_mode_is_put_back() -> None:
+def test_a_scripted_modules_mode_is_restored() -> None:
     model = nn.Sequential(nn.Linear(4, 4), torch.jit.script(nn.BatchNorm1d(4)))
     model.eval()
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
@@ -339,7 +339,7 @@ def test_a_scripted_modules_mode_is_put_back() -> None:
     assert all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers())
 
 
-def test_random_state_is_that_of_every_library() -> None:
+def test_random_state_includes_every_library() -> None:
     restore = random_state()
     first = torch.rand(3).tolist(), random.random(), np.random.rand()
     restore()
@@ -347,7 +347,7 @@ def test_random_state_is_that_of_every_library() -> None:
 
 
 def test_nothing_of_the_graph_stays_alive() -> None:
-    """What a forward pass keeps of its graph (a cached output) goes with it."""
+    """References that a forward pass keeps to its graph (a cached output) are removed."""
     import weakref
 
     class Caching(nn.Module):

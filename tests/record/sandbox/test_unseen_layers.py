@@ -1,4 +1,4 @@
-"""Weights that neither the graph nor a hook shows are filled from a trace; where all is seen none is run."""
+"""Weights seen neither in the graph nor by a hook are measured by a trace; otherwise no trace runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ X = torch.randn(16, 6, generator=torch.Generator().manual_seed(5))
 
 
 class Hidden(nn.Module):
-    """A frozen body written with functions under ``no_grad``: no node, no module that is called."""
+    """A frozen body of functions in ``no_grad``: without a node, and without a module call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Hidden(nn.Module):
         return output
 
 
-def test_a_check_describes_what_runs_without_a_graph() -> None:
+def test_a_check_describes_layers_without_a_graph() -> None:
     model = Hidden()
     report = inithealth.check(model, X)
     layers = {layer.name: layer for layer in report.layers}
@@ -53,7 +53,7 @@ def test_a_check_describes_what_runs_without_a_graph() -> None:
     assert not report.not_measured
 
 
-def test_where_everything_is_seen_nothing_is_run_again() -> None:
+def test_nothing_runs_again_if_every_layer_was_seen() -> None:
     reading = read(nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2)), X)
     layers, step = reading.recorder.layers, reading.step
 

@@ -1,4 +1,4 @@
-"""Attentions of one layer each, and how sharp they are: as it is read, and written out for every query."""
+"""Attentions of one layer, and their sharpness: as read, and computed from every query."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def composed(hide: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tens
 
 
 def attention(way: Callable[..., Tensor] = fused, gain: float = 1.0, **parts: Any) -> Written:
-    """Queries, keys and values of the input, each by a layer of its own; ``gain`` is that of queries and keys."""
+    """Return queries, keys and values of the input from separate layers; ``gain`` is that of queries and keys."""
     torch.manual_seed(0)
     layers = {name: nn.Linear(WIDTH, WIDTH) for name in "qkvo"}
     for name in "qk":
@@ -56,7 +56,7 @@ def read(model: nn.Module, *args: Any) -> dict[str, tuple[float, float, int]]:
 
 
 def by_hand(model: Any, x: Tensor, visible: Tensor | None = None, fewest: int = 4) -> tuple[float, float, int]:
-    """The same from every query."""
+    """Return the sharpness computed from every query."""
     q, k = split(model.q(x)), split(model.k(x))
     scores = (q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])).detach()
     visible = torch.ones(TOKENS, TOKENS, dtype=torch.bool) if visible is None else visible

@@ -1,4 +1,4 @@
-"""How sharp attention is, against logits written out for every query; and what is no attention."""
+"""The sharpness of attention, compared with logits computed for every query; and other operations."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ MASKED: dict[str, Callable[..., Tensor]] = {
 
 @pytest.mark.parametrize("gain", [0.5, 1.0, 3.0])
 @pytest.mark.parametrize("way", FULL)
-def test_every_way_of_writing_it_gives_the_logits(way: str, gain: float) -> None:
+def test_every_way_of_writing_gives_the_logits(way: str, gain: float) -> None:
     model, x = attention(FULL[way], gain), tokens()
     found = read(model, x)
     assert set(found) == {"q", "k"}
@@ -76,8 +76,8 @@ def test_masked_keys_do_not_count(way: str, gain: float) -> None:
     assert abs(keys - right[2]) <= 1
 
 
-def test_of_small_tensors_every_query_counts() -> None:
-    """Twelve heads of the batch, eight queries: nothing is left to chance."""
+def test_small_tensors_are_not_sampled() -> None:
+    """There are twelve heads in the batch and eight queries, so nothing is left to chance."""
     for way in (fused, FULL["composed"]):
         model, x = attention(way), tokens(6, 8)
         q, k = split(model.q(x)), split(model.k(x))
@@ -89,7 +89,7 @@ def test_of_small_tensors_every_query_counts() -> None:
 
 
 @pytest.mark.parametrize("way", ["fused", "composed"])
-def test_logits_that_leave_nothing_but_one_key_are_still_reported(way: str) -> None:
+def test_logits_that_select_a_single_key_are_still_reported(way: str) -> None:
     model, x = attention(FULL[way], gain=30.0), tokens()
     std, top, keys = read(model, x)["q"]
     assert std == pytest.approx(by_hand(model, x)[0], rel=0.25)
@@ -99,7 +99,7 @@ def test_logits_that_leave_nothing_but_one_key_are_still_reported(way: str) -> N
 
 
 @pytest.mark.parametrize("way", ["fused", "composed"])
-def test_few_keys_say_nothing(way: str) -> None:
+def test_few_keys_are_not_judged(way: str) -> None:
     model = attention(fused if way == "fused" else composed(lambda scores: scores))
     assert read(model, tokens(length=3)) == {}
     assert read(model, tokens(length=1)) == {}
@@ -120,7 +120,7 @@ def test_the_sharpest_of_several_uses_is_reported() -> None:
     assert shared == pytest.approx(read(alone, tokens())["p"], rel=1e-3)
 
 
-def test_what_is_gone_is_not_made_up() -> None:
+def test_freed_tensors_give_no_reading() -> None:
     """After the backward pass the saved tensors are freed."""
     for way in ("fused", "composed"):
         model, x = attention(FULL[way]), tokens()
@@ -130,7 +130,7 @@ def test_what_is_gone_is_not_made_up() -> None:
         assert sharpness(flow, Naming(model).layers(flow)).readings == {}
 
 
-def test_broken_logits_are_no_reading() -> None:
+def test_broken_logits_give_no_reading() -> None:
     for way in ("fused", "composed"):
         model = attention(FULL[way])
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""How sharp an attention is on some of its queries."""
+"""The sharpness of an attention on some of its queries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from inithealth.record.saved.attention_logits import MASKED, products_of, summary, taken
 
 
-def test_the_spread_the_largest_weights_and_the_keys() -> None:
+def test_the_std_the_largest_weights_and_the_keys() -> None:
     logits = torch.randn(3, 5, 8)
     found = summary(logits, logits.softmax(-1), torch.ones(3, 5, 8, dtype=torch.bool))
     assert found is not None
@@ -30,18 +30,18 @@ def test_hidden_keys_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(("keys", "read"), [(3, False), (4, True)])
-def test_of_few_keys_nothing_is_said(keys: int, read: bool) -> None:
+def test_few_keys_give_no_reading(keys: int, read: bool) -> None:
     logits, visible = torch.randn(1, 4, 8), torch.zeros(1, 4, 8, dtype=torch.bool)
     visible[..., :keys] = True
     assert (summary(logits, logits.softmax(-1), visible) is not None) is read
-    visible[0, 0] = True  # one query that sees all of them
+    visible[0, 0] = True  # one query that can attend to all of them
     found = summary(logits, logits.softmax(-1), visible)
     assert found is not None
     assert found[2] == (keys if read else 8)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_what_is_not_finite_is_no_reading(bad: float) -> None:
+def test_non_finite_logits_give_no_reading(bad: float) -> None:
     logits = torch.full((1, 4, 8), bad)
     assert summary(logits, torch.ones(1, 4, 8) / 8, torch.ones(1, 4, 8, dtype=torch.bool)) is None
 
@@ -59,7 +59,7 @@ def test_what_is_not_finite_is_no_reading(bad: float) -> None:
         (4, 8, 2**30, ([0], [7])),
     ],
 )
-def test_heads_and_queries_are_spread_and_the_last_query_is_one(
+def test_sampled_heads_and_queries_are_spread_and_include_the_last_query(
     heads: int, queries: int, products: int, expected: tuple[list[int], list[int]]
 ) -> None:
     some, rows = taken(heads, queries, products)
@@ -74,7 +74,7 @@ def test_products_are_those_of_queries_and_keys(lead: tuple[int, ...]) -> None:
     assert torch.allclose(found.logits.reshape(right.shape), right)
 
 
-def test_heads_of_queries_share_one_of_keys() -> None:
+def test_several_query_heads_share_one_key_head() -> None:
     query, key = torch.randn(1, 4, 5, 3), torch.randn(1, 2, 5, 3)
     right = query @ key.repeat_interleave(2, 1).mT
     assert torch.allclose(products_of(query, key, 1.0).logits, right[0])

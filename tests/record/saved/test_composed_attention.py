@@ -1,4 +1,4 @@
-"""The logits of an attention that is written out, and what is none."""
+"""The logits of a composed attention, and operations that are not attention."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.record.saved.attentions import (
 
 
 def test_a_learned_temperature_and_a_rotation_are_looked_through() -> None:
-    """Cosine attention: the logits are ten times a cosine, and of each head its own."""
+    """Cosine attention: the logits are ten times a cosine, with a factor per head."""
     temperature = nn.Parameter(torch.full((HEADS, 1, 1), 10.0))
     turn = torch.tensor([1.0, -1.0] * (WIDTH // HEADS // 2))
 
@@ -38,8 +38,8 @@ def test_a_learned_temperature_and_a_rotation_are_looked_through() -> None:
     assert keys == TOKENS
 
 
-def test_what_is_no_attention() -> None:
-    """Gates, routers, a softmax over classes, talking heads: no product of two signals is weighed."""
+def test_operations_that_are_not_attention() -> None:
+    """Gates, routers, a softmax over classes, talking heads: no product of two signals weighs values."""
     torch.manual_seed(0)
     router = Written(lambda self, x: self.gate(x).softmax(-1) * x, gate=nn.Linear(WIDTH, WIDTH))
     gates = Written(lambda self, x: (self.a(x) * self.b(x)).softmax(-1), a=nn.Linear(16, 16), b=nn.Linear(16, 16))
@@ -62,7 +62,7 @@ def test_what_is_no_attention() -> None:
     ],
     ids=["product", "last axis", "other axis", "scaled", "masked", "not linear", "turned", "a sum"],
 )
-def test_a_softmax_that_weighs_a_product_of_two_signals(way: Callable[[Tensor, Tensor], Tensor], found: bool) -> None:
+def test_a_softmax_of_a_product_of_two_signals(way: Callable[[Tensor, Tensor], Tensor], found: bool) -> None:
     model = Written(lambda net, x: way(net.q(x), net.k(x)), q=nn.Linear(WIDTH, WIDTH), k=nn.Linear(WIDTH, WIDTH))
     flow = flow_behind(model, model(tokens()))
     softmax = flow.graph.names.index("Softmax")
@@ -71,7 +71,7 @@ def test_a_softmax_that_weighs_a_product_of_two_signals(way: Callable[[Tensor, T
     assert scores is None or flow.graph.names[scores.node] == "Bmm"
 
 
-def test_what_a_product_is_multiplied_by_is_known() -> None:
+def test_the_factors_of_a_product_are_known() -> None:
     model = Written(
         lambda net, x: (net.q(x) @ net.k(x).mT * 3.0 / 4.0).softmax(-1), q=nn.Linear(16, 16), k=nn.Linear(16, 16)
     )

@@ -1,6 +1,6 @@
-"""Flex attention is an attention like the others: its roles are known and its logits read, or the report says why not.
+"""Flex attention: its roles are known and its logits are read, or the report gives the reason.
 
-Torch refuses its backward pass on a CPU, where it works all the same: the check for that is taken out here.
+Torch rejects its backward pass on a CPU, although it works: that check is disabled here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 @pytest.fixture(autouse=True)
 def backward_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(flex, "_validate_device", lambda *_: None)
-    monkeypatch.setattr(flex, "_warn_once", lambda **_: None)  # that it is slow unless compiled
+    monkeypatch.setattr(flex, "_warn_once", lambda **_: None)  # a warning that it is slow unless compiled
     with torch.compiler.set_stance("force_eager"):
         yield
 
@@ -91,7 +91,7 @@ TWINS: dict[str, tuple[Attention, Attention]] = {
 
 @pytest.mark.parametrize("gain", [1.0, 4.0])
 @pytest.mark.parametrize("name", TWINS)
-def test_its_logits_are_those_of_its_twin(name: str, gain: float) -> None:
+def test_its_logits_equal_those_of_composed_attention(name: str, gain: float) -> None:
     found, twin = (sharp(net(attention, gain)) for attention in TWINS[name])
     assert set(found.readings) == {"q", "k"}
     assert found.readings["q"] == pytest.approx(twin.readings["q"], rel=1e-4)
@@ -107,14 +107,14 @@ def test_a_soft_cap_bounds_the_logits() -> None:
     assert sharp(model).readings["q"][2] == TOKENS
 
 
-def test_a_bias_by_the_head_counts_among_the_logits() -> None:
-    """As it does where attention is written out."""
+def test_a_bias_per_head_is_part_of_the_logits() -> None:
+    """As in a composed attention."""
     found = sharp(net(flexible(score_mod=lambda s, b, h, q, k: s + TABLE[h, q, k])))
     written = sharp(net(lambda q, k, v: (q @ k.mT * q.shape[-1] ** -0.5 + TABLE).softmax(-1) @ v))
     assert found.readings["q"] == pytest.approx(written.readings["q"], rel=1e-4)
 
 
-def test_heads_of_queries_that_share_one_of_keys() -> None:
+def test_query_heads_that_share_one_key_head() -> None:
     found = sharp(net(flexible(enable_gqa=True), key_heads=2))
     twin = sharp(net(fused(enable_gqa=True), key_heads=2))
     assert found.readings["q"] == pytest.approx(twin.readings["q"], rel=1e-4)
@@ -122,8 +122,8 @@ def test_heads_of_queries_that_share_one_of_keys() -> None:
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")
 @pytest.mark.parametrize("place", ["score", "mask"])
-def test_functions_that_torch_has_traced(place: str) -> None:
-    """Called without ``force_eager`` flex attention traces its functions; what they hold becomes arguments."""
+def test_functions_traced_by_torch(place: str) -> None:
+    """Without ``force_eager`` flex attention traces its functions; captured values become arguments."""
     limit = torch.full((HEADS,), 5)
     options: dict[str, Any] = (
         {"score_mod": lambda s, b, h, q, k: s + TABLE[h, q, k]}
@@ -145,7 +145,7 @@ def test_query_key_and_value_are_known() -> None:
     }
 
 
-def test_layers_around_it_are_described_as_around_a_fused_one() -> None:
+def test_layers_around_it_are_described_as_for_fused_attention() -> None:
     layers, twin = (reading.read(net(way()), tokens()).layers for way in (flexible, fused))
     assert {name: (each.feeds, each.scores_only, each.head) for name, each in layers.items()} == {
         name: (each.feeds, each.scores_only, each.head) for name, each in twin.items()
@@ -158,7 +158,7 @@ def test_sharp_attention_is_found_in_a_check() -> None:
     assert not report.not_measured
 
 
-def test_logits_that_cannot_be_read_are_reported() -> None:
+def test_unreadable_logits_are_reported() -> None:
     fails: list[str] = []
 
     def odd(s: Tensor, b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
@@ -167,7 +167,7 @@ def test_logits_that_cannot_be_read_are_reported() -> None:
         return s
 
     model = net(flexible(score_mod=odd))
-    model.o.register_forward_hook(lambda *_: fails.append("mine"))  # once the attention is past
+    model.o.register_forward_hook(lambda *_: fails.append("mine"))  # fails after the attention
     report = inithealth.check(model, tokens())
     assert not fails
     assert "the logits of the attention that q feeds: RuntimeError: mine" in report.not_measured

@@ -1,4 +1,4 @@
-"""The logits of an attention that is one node, computed again."""
+"""The recomputed logits of an attention that is one node."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.record.saved.attentions import (
 )
 
 
-def test_padding_is_not_seen() -> None:
+def test_padding_is_not_attended_to() -> None:
     padded = torch.zeros(2, TOKENS, dtype=torch.bool)
     padded[:, 6:] = True
     torch.manual_seed(0)
@@ -35,7 +35,7 @@ def test_padding_is_not_seen() -> None:
 
 
 @pytest.mark.parametrize("need_weights", [True, False])
-def test_a_packed_projection_makes_queries_and_keys(need_weights: bool) -> None:
+def test_a_packed_projection_gives_queries_and_keys(need_weights: bool) -> None:
     torch.manual_seed(0)
     packed = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)
     model = Written(lambda self, x: self.a(x, x, x, need_weights=need_weights)[0], a=packed)
@@ -66,7 +66,7 @@ def node_of(*inputs: Tensor, **options: Any) -> tuple[Any, int]:
 
 
 @pytest.mark.parametrize("scale", [None, 0.7])
-def test_the_scale_is_the_one_given_or_that_of_the_width(scale: float | None) -> None:
+def test_the_scale_is_given_or_follows_from_the_width(scale: float | None) -> None:
     q, k, v = (torch.randn(1, 2, 6, 4, generator=torch.Generator().manual_seed(seed)) for seed in range(3))
     found = fused_reading(*node_of(q, k, v, scale=scale))
     assert found is not None
@@ -76,7 +76,7 @@ def test_the_scale_is_the_one_given_or_that_of_the_width(scale: float | None) ->
     assert found[2] == 6
 
 
-def test_what_is_freed_cannot_be_computed_again() -> None:
+def test_freed_tensors_cannot_be_recomputed() -> None:
     q, k, v = (torch.randn(1, 1, 5, 4, requires_grad=True) * 1 for _ in range(3))
     output = fused(q, k, v)
     graph = graph_of(nn.Module(), output)

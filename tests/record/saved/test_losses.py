@@ -1,4 +1,4 @@
-"""Which loss a graph ends in, against what was written."""
+"""The loss at the end of a graph."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def test_the_kind_of_a_loss_after_its_backward_pass(name: str) -> None:
 
 
 def spread(logits: list[list[float]]) -> float:
-    """sqrt of the mean variance over the classes of each sample."""
+    """Return the square root of the mean variance over the classes of each sample."""
     variances = [sum((v - sum(row) / len(row)) ** 2 for v in row) / len(row) for row in logits]
     return math.sqrt(sum(variances) / len(variances))
 
 
-def test_classes_and_spread_of_the_logits() -> None:
+def test_classes_and_std_of_the_logits() -> None:
     model = nn.Linear(4, 3)
     output = model(torch.randn(5, 4))
     value = F.cross_entropy(output, LABELS)
@@ -68,8 +68,8 @@ def test_classes_and_spread_of_the_logits() -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 5), (2, 3, 4, 4)])
-def test_classes_are_counted_where_they_are(shape: tuple[int, ...]) -> None:
-    """Of images and sequences the classes are on axis 1."""
+def test_classes_are_counted_along_their_axis(shape: tuple[int, ...]) -> None:
+    """For images and sequences the classes are axis 1."""
     model = nn.Linear(shape[-1], shape[-1])
     output = model(torch.randn(shape))
     value = F.cross_entropy(output, torch.zeros((shape[0], *shape[2:]), dtype=torch.int64))
@@ -78,7 +78,7 @@ def test_classes_are_counted_where_they_are(shape: tuple[int, ...]) -> None:
     assert found.logits_std == pytest.approx(spread(output.movedim(1, -1).reshape(-1, 3).tolist()), rel=1e-4)
 
 
-def test_probabilities_given_for_logits_are_reported() -> None:
+def test_probabilities_instead_of_logits_are_reported() -> None:
     model = nn.Sequential(nn.Linear(4, 3), nn.Softmax(-1))
     value = F.cross_entropy(model(torch.randn(5, 4)), LABELS)
     assert losses.loss_of(flow_behind(model, value), None).sums_to_one

@@ -1,4 +1,4 @@
-"""What an operation was fed, from what its node saved."""
+"""The operands of an operation, read from its saved tensors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from inithealth.record.saved import operands
 from tests.record.reading import flow_behind, operation_of, squares
 
 
-def test_the_weight_as_it_was_used_is_the_normed_one() -> None:
+def test_the_weight_in_use_is_the_normalized_one() -> None:
     model = parametrizations.weight_norm(nn.Linear(4, 7))
     with torch.no_grad():
         model.parametrizations.weight.original0.mul_(3)
@@ -22,8 +22,8 @@ def test_the_weight_as_it_was_used_is_the_normed_one() -> None:
     assert torch.allclose(used.t(), model.weight)
 
 
-def test_the_inputs_between_share_is_that_of_what_the_head_reads() -> None:
-    """All samples alike but for a little noise: (noise^2) of the mean square differs."""
+def test_the_share_between_samples_is_that_of_the_heads_input() -> None:
+    """All samples are equal except for a little noise: noise^2 of the mean square differs."""
     x = torch.ones(64, 50) + 0.1 * torch.randn(64, 50)
     model = nn.Linear(50, 3)
     flow = flow_behind(model, squares(model(x)))
@@ -34,7 +34,7 @@ def test_the_inputs_between_share_is_that_of_what_the_head_reads() -> None:
     assert share == pytest.approx(0.01, rel=0.1)
 
 
-def test_constants_are_the_signals_that_take_no_gradient() -> None:
+def test_constants_are_signals_without_gradient() -> None:
     x = torch.randn(5, 4)
     model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
     hidden = model[0](x).detach()

@@ -1,4 +1,4 @@
-"""What a node computed, against what the module gave."""
+"""Recomputed outputs, compared with the modules' outputs."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def same_values(one: Tensor, other: Tensor) -> bool:
     return one.numel() == other.numel() and torch.allclose(one.reshape(-1), other.detach().reshape(-1), atol=1e-6)
 
 
-# Of a constant input torch saves the weight no more: one made from parameters is gone.
+# For a constant input torch does not save the weight, so one computed from parameters is freed.
 KEPT = [(name, revealed) for name in BUILDS for revealed in (True, False) if revealed or name[-4:] != "norm"]
 
 
 @pytest.mark.parametrize(("name", "revealed"), [*KEPT, ("layer norm", False)])
-def test_an_operation_computed_again_gives_what_its_module_gave(name: str, revealed: bool) -> None:
+def test_a_recomputed_operation_gives_its_modules_output(name: str, revealed: bool) -> None:
     build, shape = BUILDS[name]
     model, x = build(), torch.randn(shape, requires_grad=revealed)
     output = model(x)
@@ -57,7 +57,7 @@ def test_an_operation_computed_again_gives_what_its_module_gave(name: str, revea
 
 
 @pytest.mark.parametrize("name", ["linear", "convolution"])
-def test_of_some_rows_the_first_are_computed(name: str) -> None:
+def test_only_the_first_rows_are_computed_if_requested(name: str) -> None:
     build, shape = BUILDS[name]
     model, x = build(), torch.randn(shape)
     output = model(x)
@@ -80,7 +80,7 @@ TAKEN = [(way, revealed) for way in WAYS for revealed in (True, False)]
 
 
 @pytest.mark.parametrize(("way", "revealed"), TAKEN)
-def test_products_written_in_other_ways_are_computed_again_too(way: str, revealed: bool) -> None:
+def test_products_written_differently_are_recomputed(way: str, revealed: bool) -> None:
     model = nn.Module()
     model.w = nn.Parameter(torch.randn(7, 4))
     output = WAYS[way](torch.randn(5, 4, requires_grad=revealed), model.w)
@@ -89,15 +89,15 @@ def test_products_written_in_other_ways_are_computed_again_too(way: str, reveale
     assert sorted(numbers(found.output)) == pytest.approx(sorted(numbers(output)), abs=1e-5)
 
 
-def test_an_embedding_is_looked_up_again() -> None:
+def test_an_embedding_lookup_is_repeated() -> None:
     model, tokens = nn.Embedding(9, 3), torch.tensor([[1, 2], [3, 3]])
     output = model(tokens)
     flow = flow_behind(model, squares(output))
     assert same_values(replayed(flow, operation_of(flow, "weight"), model).output, output)
 
 
-def test_what_was_not_saved_is_not_made_up() -> None:
-    """A fused recurrent layer; a tensor that was changed in place since."""
+def test_operands_that_were_not_saved_give_no_result() -> None:
+    """A fused recurrent layer, or a tensor that was changed in place."""
     lstm = nn.LSTM(4, 3)
     flow = flow_behind(lstm, squares(lstm(torch.randn(2, 5, 4))))
     for node in flow.operations:

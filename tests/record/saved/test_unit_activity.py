@@ -1,4 +1,4 @@
-"""Dead and saturated units against counts by hand."""
+"""Dead and saturated units, compared with direct counts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.record.reading import read
 
 
 class Activated(nn.Module):
-    """A layer, an activation."""
+    """A layer and an activation."""
 
     def __init__(self, layer: nn.Module, activation: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ def measured(layer: nn.Module, activation: Callable[[Tensor], Tensor], x: Tensor
 
 
 def identity(width: int) -> nn.Linear:
-    """A layer that gives what it gets."""
+    """Return a layer that returns its input."""
     layer = nn.Linear(width, width, bias=False)
     nn.init.eye_(layer.weight)
     return layer
@@ -39,7 +39,7 @@ def identity(width: int) -> nn.Linear:
 
 @st.composite
 def batches(draw: st.DrawFn) -> Tensor:
-    """Batches of which some units are shut for every sample."""
+    """Return batches in which some units are inactive for every sample."""
     rows, units = draw(st.integers(1, 6)), draw(st.integers(1, 6))
     values = draw(st.lists(st.sampled_from((-3.0, -0.5, 0.0, 0.5, 3.0)), min_size=rows * units, max_size=rows * units))
     table = torch.tensor(values).view(rows, units)
@@ -57,7 +57,7 @@ RELUS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @given(batches(), st.sampled_from(sorted(RELUS)))
-def test_a_unit_that_no_sample_opens_is_dead(x: Tensor, name: str) -> None:
+def test_a_unit_that_no_sample_activates_is_dead(x: Tensor, name: str) -> None:
     found = measured(identity(x.shape[1]), RELUS[name], x)
     dead = sum(all(value <= 0 for value in column) for column in zip(*x.tolist(), strict=True))
     assert found.dead_share == pytest.approx(dead / x.shape[1])
@@ -66,7 +66,7 @@ def test_a_unit_that_no_sample_opens_is_dead(x: Tensor, name: str) -> None:
 
 
 @given(batches())
-def test_a_tanh_is_saturated_where_it_is_flat(x: Tensor) -> None:
+def test_a_tanh_saturates_in_its_flat_range(x: Tensor) -> None:
     found = measured(identity(x.shape[1]), torch.tanh, x)
     values = [abs(value) > 0.97 for value in torch.tanh(x).flatten().tolist()]
     assert found.saturated_share == pytest.approx(sum(values) / len(values))
@@ -98,13 +98,13 @@ def test_units_of_a_sequence_are_its_features() -> None:
     assert (found.dead_share, found.units, found.dead_samples) == (2 / 6, 6, 35)
 
 
-def test_units_of_a_convolution_that_is_flattened_are_features() -> None:
+def test_units_of_a_flattened_convolution_are_features() -> None:
     layer = nn.Conv1d(2, 3, 2)
     found = measured(layer, lambda x: x.flatten(1).relu(), torch.randn(4, 2, 5))
     assert (found.units, found.dead_samples) == (12, 4)
 
 
-def test_in_a_live_step_some_of_the_units_stand_for_all() -> None:
+def test_in_a_live_step_only_some_units_are_read() -> None:
     layer = nn.Linear(8, 1024)
     nn.init.constant_(layer.bias, 5.0)
     with torch.no_grad():
@@ -115,8 +115,8 @@ def test_in_a_live_step_some_of_the_units_stand_for_all() -> None:
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_of_several_calls_the_liveliest_counts(exact: bool) -> None:
-    """A unit that one call opens and another does not is no dead one."""
+def test_the_call_with_the_fewest_dead_units_counts(exact: bool) -> None:
+    """A unit that is active in one call is not dead."""
 
     class Twice(nn.Module):
         def __init__(self) -> None:
@@ -132,13 +132,13 @@ def test_of_several_calls_the_liveliest_counts(exact: bool) -> None:
     assert found.dead_samples == 4
 
 
-def test_what_neither_dies_nor_saturates_is_not_counted() -> None:
+def test_activations_that_cannot_die_or_saturate_are_not_counted() -> None:
     for activation in (F.gelu, F.silu, F.leaky_relu, lambda x: x):
         found = measured(nn.Linear(4, 4), activation, torch.randn(5, 4))
         assert (found.dead_share, found.saturated_share, found.units) == (None, None, 0)
 
 
-def test_behind_a_norm_the_units_are_still_the_layers() -> None:
+def test_units_after_a_norm_belong_to_the_layer() -> None:
     found = measured(nn.Linear(4, 6), lambda x: F.layer_norm(x, (6,)).relu(), torch.randn(5, 4))
     assert (found.units, found.dead_samples) == (6, 5)
 

@@ -42,11 +42,11 @@ def kinds(loss: Callable[[Tensor], Tensor]) -> set[str]:
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_loss_is_known_by_its_differences(name: str) -> None:
+def test_a_loss_is_recognized_by_its_differences(name: str) -> None:
     kind, loss = LOSSES[name]
     assert kinds(loss) == {kind}
 
 
 @pytest.mark.parametrize("name", NO_LOSSES)
-def test_what_is_no_such_loss(name: str) -> None:
+def test_other_operations_are_not_losses(name: str) -> None:
     assert kinds(NO_LOSSES[name]) == set()

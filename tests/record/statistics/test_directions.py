@@ -1,4 +1,4 @@
-"""How many directions a batch uses, against a singular value decomposition and against what is known."""
+"""The effective rank of a batch, compared with a singular value decomposition and with known values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 
 def by_singular_values(x: Tensor) -> float:
-    """The same estimate from the singular values of the centred samples, and from one sample's length after another."""
+    """Return the same estimate from the singular values of the centered samples, and the lengths of single samples."""
     centred = x.double() - x.double().mean(0)
     values = torch.linalg.svdvals(centred).square()
     total, squares = float(values.sum()), float(values.square().sum())
@@ -44,18 +44,18 @@ def test_the_ratio_is_that_of_the_singular_values(spectrum: list[float], shift: 
 
 
 @pytest.mark.parametrize("count", [1, 2, 8, 32])
-def test_equal_directions_are_counted_though_the_samples_are_few(count: int) -> None:
+def test_equal_directions_are_counted_with_few_samples(count: int) -> None:
     turned, _ = torch.linalg.qr(normal(128, count, seed=2))
     found = [shown(normal(256, count, seed=seed) @ turned.t())[0] for seed in range(20)]
     assert sum(found) / len(found) == pytest.approx(count, rel=0.05)
 
 
 @pytest.mark.parametrize("samples", [3, 8, 48])
-def test_one_direction_is_reported_exactly(samples: int) -> None:
+def test_one_direction_is_exact(samples: int) -> None:
     assert shown(normal(samples, 1) @ normal(1, 64, seed=1))[0] == pytest.approx(1.0, abs=1e-4)
 
 
-def test_no_more_is_claimed_than_the_samples_can_show() -> None:
+def test_the_maximum_follows_from_the_samples() -> None:
     assert shown(normal(8, 256)) == (7.0, 7)
     assert shown(normal(256, 256)) == (47.0, 47)
     directions, seen = shown(normal(256, 5))
@@ -63,13 +63,13 @@ def test_no_more_is_claimed_than_the_samples_can_show() -> None:
     assert 4 < directions <= 5
 
 
-def test_the_mean_is_no_direction() -> None:
+def test_the_mean_is_not_a_direction() -> None:
     x = normal(40, 6)
     assert shown(x + 100.0)[0] == pytest.approx(shown(x)[0], rel=1e-3)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 1e25, 3e-20])
-def test_outputs_that_are_all_alike_use_none(value: float) -> None:
+def test_identical_outputs_have_none(value: float) -> None:
     assert shown(torch.full((20, 6), value)) == (0.0, 6)
 
 
@@ -92,7 +92,7 @@ def test_differences_of_some_epsilons_are_rounding(noise: float, directions: boo
     assert (shown(1.0 + torch.finfo(torch.float32).eps * steps)[0] > 0) is directions
 
 
-def test_two_samples_tell_one_direction() -> None:
+def test_two_samples_have_one_direction() -> None:
     assert shown(normal(2, 30)) == (pytest.approx(1.0), 1)
 
 
@@ -101,7 +101,7 @@ def test_only_real_numbers_have_directions(dtype: torch.dtype) -> None:
     assert effective(normal(40, 30).to(dtype)) is None
 
 
-def test_where_nothing_can_be_told() -> None:
+def test_no_result_for_too_few_or_non_finite_samples() -> None:
     broken = normal(40, 30)
     broken[3, 5] = math.nan
     infinite = normal(40, 30)
@@ -110,8 +110,8 @@ def test_where_nothing_can_be_told() -> None:
         assert effective(output) is None
 
 
-def test_maps_count_positions_as_samples() -> None:
-    """In each memory layout, two channels of eight carry signals of their own."""
+def test_feature_maps_count_positions_as_samples() -> None:
+    """In each memory layout, two channels of eight have independent signals."""
     signals = normal(8, 2, 6, 6)
     maps = torch.einsum("bkhw,kc->bchw", signals, normal(2, 8, seed=3))
     everything = maps.permute(0, 2, 3, 1).reshape(-1, 8)
@@ -123,50 +123,50 @@ def test_maps_count_positions_as_samples() -> None:
 
 
 @pytest.mark.parametrize("shape", [(64, 10, 8), (2, 500, 8), (300, 7, 8), (5, 3, 4, 8)])
-def test_tokens_of_all_texts_and_places_have_their_turn(shape: tuple[int, ...]) -> None:
-    """The first token of every text is the same; what follows differs."""
+def test_all_texts_and_positions_are_sampled(shape: tuple[int, ...]) -> None:
+    """The first token of every text is the same; later tokens differ."""
     output = normal(*shape)
     output[:, 0] = 1.0
     directions, _ = shown(output)
     assert directions > 4
     texts, places = shape[0], math.prod(shape[1:-1])
-    by_text = shown(normal(texts, *(1 for _ in shape[1:-1]), 8).expand(shape))[0]  # all places of a text alike
-    by_place = shown(normal(1, *shape[1:]).expand(shape))[0]  # all texts alike
+    by_text = shown(normal(texts, *(1 for _ in shape[1:-1]), 8).expand(shape))[0]  # all positions of a text are equal
+    by_place = shown(normal(1, *shape[1:]).expand(shape))[0]  # all texts are equal
     assert by_text > min(texts, 8) / 3
     assert by_place > min(places, 8) / 3
 
 
 @pytest.mark.parametrize("axis", [1, 2])
 @pytest.mark.parametrize("size", [1, 2])
-def test_what_a_slice_leaves_out_is_not_read(axis: int, size: int) -> None:
+def test_elements_outside_a_slice_are_not_read(axis: int, size: int) -> None:
     everything = torch.full((40, 6, 6, 8), math.nan)
     part = everything.narrow(axis, 0, size)
     part.copy_(normal(*part.shape))
     assert shown(part) == shown(part.contiguous())
 
 
-def test_a_wide_tensor_is_reported_by_some_of_its_units() -> None:
+def test_a_wide_tensor_is_measured_by_some_of_its_units() -> None:
     x = normal(40, 1000)
     x[:, ::2] = 0.0
     assert shown(x)[0] > 30
 
 
-def test_the_units_may_lie_on_any_axis() -> None:
+def test_the_units_may_be_any_axis() -> None:
     y = normal(40, 30)
     assert shown(y.t(), 0)[0] == pytest.approx(shown(y)[0], rel=1e-6)
 
 
-def test_it_costs_as_much_as_a_small_matrix_product() -> None:
+def test_the_cost_is_that_of_a_small_matrix_product() -> None:
     x = normal(256, 128)
     times = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
         effective(x)
         times.append(time.perf_counter() - start)
-    assert min(times) < 1e-3  # 35 microseconds where nothing else runs
+    assert min(times) < 1e-3  # 35 microseconds on an idle machine
 
 
-def test_the_tensor_and_its_graph_are_left_alone() -> None:
+def test_the_tensor_and_its_graph_are_unchanged() -> None:
     x = normal(40, 30).requires_grad_()
     before = x.detach().clone()
     effective(x * 1.0)

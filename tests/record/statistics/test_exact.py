@@ -1,4 +1,4 @@
-"""Statistics of every element against their brute-force twins."""
+"""Statistics of every element, compared with brute-force results."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.record.twins import assert_shows, numbers, statistics
 
 
 @given(tensors())
-def test_exact_shows_every_element(tensor: Tensor) -> None:
+def test_exact_measures_every_element(tensor: Tensor) -> None:
     assert_shows(exact(tensor), numbers(tensor))
 
 
-def test_a_norm_of_millions_adds_up() -> None:
+def test_the_norm_of_millions_of_elements() -> None:
     values = torch.full((12 * LONG + 5,), 0.1)
     assert float(norm_of(values)) == pytest.approx(math.sqrt(0.01 * len(values)), rel=1e-5)
     signal = exact(values.view(-1, 1).t())
@@ -41,12 +41,12 @@ def test_complex_numbers_are_pairs_of_reals() -> None:
 
 @pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc])
 @pytest.mark.filterwarnings("ignore:Sparse CS. tensor support is in beta state:UserWarning")
-def test_a_sparse_tensor_is_reported_by_the_values_it_holds(layout: torch.layout) -> None:
+def test_a_sparse_tensor_is_measured_by_its_values(layout: torch.layout) -> None:
     dense = torch.tensor([[0.0, 2.0, 0.0], [-1.0, 0.0, 5.0]])
     assert_shows(exact(dense.to_sparse(layout=layout)), [-1.0, 2.0, 5.0])
 
 
-def test_repeated_entries_of_a_sparse_tensor_are_one() -> None:
+def test_repeated_entries_of_a_sparse_tensor_are_summed() -> None:
     twice = torch.sparse_coo_tensor([[1, 1, 2]], [1.0, 2.0, 4.0], (5,), check_invariants=True)
     assert not twice.is_coalesced()
     assert_shows(exact(twice), [3.0, 4.0])
@@ -54,7 +54,7 @@ def test_repeated_entries_of_a_sparse_tensor_are_one() -> None:
 
 @pytest.mark.parametrize("layout", [torch.jagged, torch.strided])
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
-def test_a_nested_tensor_is_reported_by_all_its_parts(layout: torch.layout) -> None:
+def test_a_nested_tensor_is_measured_by_all_its_tensors(layout: torch.layout) -> None:
     parts = [torch.randn(3, 2), torch.randn(1, 2)]
     nested = torch.nested.nested_tensor(parts, layout=layout)
     assert_shows(exact(nested), numbers(torch.cat(parts)))
@@ -71,7 +71,7 @@ def test_half_precision_neither_overflows_nor_underflows(dtype: torch.dtype) -> 
 
 
 @given(tensors())
-def test_between_is_the_share_that_differs_from_sample_to_sample(tensor: Tensor) -> None:
+def test_between_is_the_share_that_differs_between_samples(tensor: Tensor) -> None:
     values = [numbers(row) for row in tensor] if tensor.ndim else []
     flat = [value for row in values for value in row]
     share = between_share(tensor)
@@ -85,7 +85,7 @@ def test_between_is_the_share_that_differs_from_sample_to_sample(tensor: Tensor)
     assert share == pytest.approx(math.fsum(deviations) / len(flat) / total, rel=1e-6, abs=1e-12)
 
 
-def test_between_is_zero_for_samples_all_alike_and_one_for_samples_about_zero() -> None:
+def test_between_is_zero_for_equal_samples_and_one_for_centered_samples() -> None:
     assert between_share(torch.ones(8, 5)) == 0
     assert between_share(torch.tensor([[1.0, -2.0], [-1.0, 2.0]])) == pytest.approx(1.0)
 
@@ -103,7 +103,7 @@ def test_a_norm_is_that_of_all_elements_at_any_length(length: int, dtype: torch.
     ("values", "zeros"),
     [([1.0, 2.0], 0.0), ([-1.0, -2.0], 0.0), ([0.0, 2.0, -0.0, 1.0], 0.5), ([0.0, -4.0], 0.5), ([0.0, 0.0], 1.0)],
 )
-def test_zeros_are_counted_whatever_the_signs_of_the_others(values: list[float], zeros: float) -> None:
+def test_zeros_are_counted_regardless_of_other_signs(values: list[float], zeros: float) -> None:
     found = exact(torch.tensor(values))
     assert found is not None
     assert (found.zero_share, found.abs_max) == (zeros, max(map(abs, values)))
@@ -127,7 +127,7 @@ def test_squares_are_added_in_fp32_only_within_its_range(most: float, count: int
     assert safe(most, count) is expected
 
 
-def test_long_tensors_are_measured_as_short_ones_are() -> None:
+def test_long_tensors_are_measured_like_short_ones() -> None:
     values = torch.randn(2 * LONG) + 1.0
     values[::4] = 0.0
     found = exact(values)
@@ -137,7 +137,7 @@ def test_long_tensors_are_measured_as_short_ones_are() -> None:
     assert (found.zero_share, found.numel, found.sampled) == (0.25, 2 * LONG, 2 * LONG)
 
 
-def test_without_a_finite_element_there_are_no_moments() -> None:
+def test_there_are_no_moments_without_a_finite_element() -> None:
     found = careful(torch.tensor([math.nan, math.inf]), 0.25)
     assert (found.numel, found.sampled, found.non_finite, found.zero_share) == (2, 2, 2, 0.25)
     assert all(map(math.isnan, (found.mean, found.rms, found.abs_max)))
@@ -159,12 +159,12 @@ def test_one_sample_does_not_differ_from_others(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     "values", [torch.zeros(3, 2), torch.tensor([[1.0], [math.nan]]), torch.tensor([[math.inf], [1.0]])]
 )
-def test_samples_of_zeros_or_not_finite_have_no_share(values: Tensor) -> None:
+def test_zero_or_non_finite_samples_have_no_share(values: Tensor) -> None:
     assert between_share(values) is None
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_difference_within_the_rounding_is_none(dtype: torch.dtype) -> None:
+def test_a_difference_within_rounding_is_zero(dtype: torch.dtype) -> None:
     step = torch.finfo(dtype).eps
     one, two, three = (torch.tensor([[1.0], [1.0 + count * step]], dtype=dtype) for count in range(3))
     assert between_share(one) == between_share(two) == 0.0

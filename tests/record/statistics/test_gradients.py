@@ -1,4 +1,4 @@
-"""Gradient norms and repeated gradients against brute-force twins."""
+"""Gradient norms and repeated gradients, compared with brute-force results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def norm(tensor: Tensor) -> float:
 
 
 @given(st.lists(gradients(), max_size=5))
-def test_norms_of_all_together_are_those_of_each(many: list[Tensor]) -> None:
+def test_norms_measured_together_equal_those_measured_separately(many: list[Tensor]) -> None:
     finite = [tensor for tensor in many if bool(tensor.isfinite().all())]
     found = gradient_norms({str(at): tensor for at, tensor in enumerate(finite)})
     assert list(found) == [str(at) for at in range(len(finite))]
@@ -41,7 +41,7 @@ def test_norms_of_all_together_are_those_of_each(many: list[Tensor]) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
-def test_one_element_that_is_not_finite_is_reported_of_its_gradient_alone(dtype: torch.dtype, odd: float) -> None:
+def test_one_non_finite_element_affects_only_its_gradient(dtype: torch.dtype, odd: float) -> None:
     broken = torch.ones(1000, dtype=dtype)
     broken[617] = odd
     found = gradient_norms({"broken": broken, "sound": torch.full((4,), 2.0, dtype=dtype)})
@@ -49,7 +49,7 @@ def test_one_element_that_is_not_finite_is_reported_of_its_gradient_alone(dtype:
     assert found["sound"] == pytest.approx(4.0)
 
 
-def test_a_norm_is_zero_only_where_every_element_is() -> None:
+def test_a_norm_is_zero_only_if_every_element_is() -> None:
     faint = torch.zeros(50_000)
     faint[3] = 1e-40
     found = gradient_norms({"zero": torch.zeros(5), "faint": faint})
@@ -62,7 +62,7 @@ def test_finite_elements_do_not_overflow() -> None:
     assert found["half"] == pytest.approx(6e5)
 
 
-def test_a_long_gradient_adds_up() -> None:
+def test_the_norm_of_a_long_gradient() -> None:
     count = 12 * LONG + 7
     many = {"short": torch.ones(4), "long": torch.full((count,), 0.1), "double": torch.ones(4).double()}
     found = gradient_norms(many)
@@ -70,7 +70,7 @@ def test_a_long_gradient_adds_up() -> None:
     assert found["long"] == pytest.approx(0.1 * math.sqrt(count), rel=1e-5)
 
 
-def test_gradients_of_any_layout_and_kind() -> None:
+def test_gradients_of_any_layout_and_type() -> None:
     sparse = torch.sparse_coo_tensor([[1, 1, 0]], [1.0, 2.0, 4.0], (3,), check_invariants=True)
     odd = {
         "sparse": sparse,
@@ -83,7 +83,7 @@ def test_gradients_of_any_layout_and_kind() -> None:
     assert gradient_norms(odd) == pytest.approx(wanted)
 
 
-def test_what_has_no_values_has_no_norm() -> None:
+def test_a_gradient_without_values_has_no_norm() -> None:
     nothing = {"none": None, "empty": torch.empty(0), "meta": torch.ones(3, device="meta")}
     assert gradient_norms(nothing) == {}
     assert gradient_norms({}) == {}
@@ -100,7 +100,7 @@ ROW = st.lists(st.sampled_from((0.0, 1.0, 2.0)), min_size=2, max_size=2)
 
 
 @given(st.lists(ROW, min_size=2, max_size=8), st.booleans())
-def test_repeats_are_those_of_all_pairs_but_for_zeros(rows: list[list[float]], turned: bool) -> None:
+def test_repeats_agree_with_all_pairs_without_zeros(rows: list[list[float]], turned: bool) -> None:
     gradient = torch.tensor(rows)
     found = repeated_gradients([layer("a", unit_axis=int(turned))], {"a.weight": gradient.t() if turned else gradient})
     first = twins.first_equal(rows, None, 1)
@@ -115,7 +115,7 @@ def test_repeats_are_counted_within_groups() -> None:
     assert repeated_gradients([layer("a", kind="conv", groups=4)], gradient).get("a", 0.0) == 0.0
 
 
-def test_zeros_within_groups_are_no_repeats() -> None:
+def test_zeros_within_groups_are_not_repeats() -> None:
     gradient = torch.tensor([[1.0, 2.0], [1.0, 2.0], [0.0, 0.0], [0.0, 0.0]])
     assert repeated_gradients([layer("a", kind="conv", groups=2)], {"a.weight": gradient}) == {"a": 0.25}
 
@@ -126,17 +126,17 @@ def test_gradients_of_several_precisions_are_measured_together() -> None:
 
 
 @pytest.mark.parametrize("kind", ["embedding", "norm", "scale", "other"])
-def test_kinds_whose_rows_are_no_units_are_left_out(kind: str) -> None:
+def test_kinds_whose_rows_are_not_units_are_ignored(kind: str) -> None:
     assert repeated_gradients([layer("a", kind=kind)], {"a.weight": torch.ones(3, 3)}) == {}
 
 
-def test_a_row_over_all_experts_is_no_unit_but_a_batch_of_one_matrix_is_a_matrix() -> None:
+def test_rows_of_experts_are_not_units_but_a_batch_of_one_is_a_matrix() -> None:
     experts = {"a.weight": torch.ones(3, 4, 2)}
     assert repeated_gradients([layer("a", kind="bmm", groups=3, unit_axis=2)], experts) == {}
     assert repeated_gradients([layer("a", kind="bmm")], {"a.weight": torch.ones(3, 3)}) == {"a": pytest.approx(2 / 3)}
 
 
-def test_layers_without_a_gradient_to_read_are_left_out() -> None:
+def test_layers_without_a_readable_gradient_are_ignored() -> None:
     layers = [layer("none"), layer("vector"), layer("one"), layer("sparse"), layer("unknown", unit_axis=None)]
     gradients = {
         "none.weight": None,

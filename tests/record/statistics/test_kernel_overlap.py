@@ -1,4 +1,4 @@
-"""Which taps meet a value, against torch's own convolutions of ones, tap by tap."""
+"""The taps that read a value, compared with torch's convolutions of ones, tap by tap."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from inithealth.record.statistics.kernel_overlap import pairs_met
 
 
 def met(size: tuple[int, ...], kernel: tuple[int, ...], sliding: dict[str, Any]) -> Tensor:
-    """Which taps meet a value at which output, [taps, outputs]: a convolution of ones for each tap."""
+    """Return which taps read a value at which output, [taps, outputs], by a convolution of ones for each tap."""
     sliding = dict(sliding)
     transposed = sliding.pop("transposed", False)
     name = f"conv{'_transpose' if transposed else ''}{len(kernel)}d"
@@ -56,7 +56,7 @@ def test_the_shares_are_those_of_a_convolution_of_ones(transposed: bool, data: s
 
 
 @pytest.mark.parametrize("kernel", [(3,), (5, 3), (3, 3, 3)])
-def test_settings_come_as_torch_takes_them(kernel: tuple[int, ...]) -> None:
+def test_settings_are_those_of_torch(kernel: tuple[int, ...]) -> None:
     size = (6, 7, 8)[: len(kernel)]
     agree(size, kernel, padding="same")
     agree(size, kernel, padding="valid")
@@ -65,13 +65,13 @@ def test_settings_come_as_torch_takes_them(kernel: tuple[int, ...]) -> None:
     agree(size, kernel, padding=1, stride=2, output_padding=1, transposed=True)
 
 
-def test_none_where_every_tap_meets_a_value() -> None:
+def test_the_result_is_none_if_every_tap_reads_a_value() -> None:
     assert pairs_met((8, 8), (3, 3)) is None
     assert pairs_met((8, 8), (8, 8), stride=8) is None
     assert pairs_met((8,), (1,), transposed=True) is None
 
 
-def test_of_many_taps_each_counts_alone() -> None:
+def test_many_taps_are_counted_individually() -> None:
     found = pairs_met((24, 24), (13, 13), padding=6)
     assert found is not None
     expected = met((24, 24), (13, 13), {"padding": 6}).mean(1)
@@ -79,7 +79,7 @@ def test_of_many_taps_each_counts_alone() -> None:
     torch.testing.assert_close(found.sum(), expected.sum() ** 2)
 
 
-def test_long_axes_are_counted_in_part() -> None:
+def test_long_axes_are_counted_partially() -> None:
     found = pairs_met((100_000,), (5,), padding=2)
     assert found is not None
     assert float(found.diagonal().min()) == pytest.approx(1.0, abs=0.01)

@@ -1,4 +1,4 @@
-"""Moments of parts, against the moments of everything at once."""
+"""Combined moments, compared with those of all elements."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_sum_is_that_of_both_tensors_together(one: list[float], other: list[
 
 
 @given(VALUES, st.floats(1e-3, 1e3))
-def test_a_factor_scales_all_but_the_counts(values: list[float], factor: float) -> None:
+def test_a_factor_scales_everything_except_the_counts(values: list[float], factor: float) -> None:
     assert same(moments(values) * factor, moments([value * factor for value in values]))
 
 
@@ -49,18 +49,18 @@ def test_sums_over_processes_are_the_moments_of_all(one: list[float], other: lis
         assert same(found, mine)
 
 
-def test_a_sample_counts_by_the_elements_that_it_stands_for() -> None:
+def test_a_sample_is_weighted_by_the_elements_that_it_represents() -> None:
     sampled, exactly = Moments(1000, 10, mean=1.0, rms=1.0, abs_max=1.0, zero_share=0.0), moments([0.0] * 1000)
     both = sampled + exactly
     assert (both.numel, both.sampled, both.mean, both.zero_share) == (2000, 1010, 0.5, 0.5)
     assert both.rms == pytest.approx(0.5**0.5)
 
 
-def test_squares_beyond_the_range_of_floats() -> None:
+def test_squares_outside_the_float_range() -> None:
     assert (Moments(2, 2, 0.0, 1e200, 1e200, 0.0) + Moments(2, 2, 0.0, 1e200, 1e200, 0.0)).rms == pytest.approx(1e200)
 
 
-def test_half_precision_of_a_part_is_kept() -> None:
+def test_half_precision_of_one_tensor_is_kept() -> None:
     assert (Moments(1, 1) + Moments(1, 1, float16=True)).float16
     assert not (Moments(1, 1) + Moments(1, 1)).float16
 
@@ -74,7 +74,7 @@ def test_signals() -> None:
 
 
 @pytest.mark.parametrize("other", [2, "2", None])
-def test_nothing_else_is_added_or_multiplied(other: object) -> None:
+def test_other_types_cannot_be_added_or_multiplied(other: object) -> None:
     with pytest.raises(TypeError):
         Moments(1, 1) + other  # type: ignore[operator]
     with pytest.raises(TypeError):

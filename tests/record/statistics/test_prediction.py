@@ -1,4 +1,4 @@
-"""Predicted output rms against the true one, over the kinds of operation, inputs and layouts."""
+"""The predicted output rms, compared with the true one for all kinds of operations, inputs and layouts."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def rms(tensor: Tensor) -> float:
 
 
 def octaves(output: Tensor, predicted: float | None) -> float:
-    """log2 of the measured rms over the predicted one."""
+    """Return log2 of the measured rms over the predicted one."""
     assert predicted is not None
     return math.log2(rms(output) / predicted)
 
 
 def inputs(shape: tuple[int, ...], channel_axis: int) -> dict[str, Tensor]:
-    """Signals as networks have them: centred, after a ReLU, channels of their own means and sizes."""
+    """Return typical signals: centered, after a ReLU, with channels of different means and scales."""
     values = torch.randn(shape)
     turned = values.movedim(channel_axis, -1)
     own = turned * torch.rand(turned.shape[-1]) * 3 + 2 * torch.randn(turned.shape[-1])
@@ -64,14 +64,14 @@ def test_one_sample_is_predicted_exactly() -> None:
     assert predicted == pytest.approx(rms(module(signal)), rel=1e-5)
 
 
-def test_it_is_the_formula() -> None:
+def test_it_equals_the_formula() -> None:
     signal, weight, bias = torch.randn(50, 7) + 1, torch.randn(5, 7), torch.randn(5)
     mean, variance = signal.mean(0), signal.var(0, unbiased=False)
     units = [(row @ mean + b) ** 2 + row.square() @ variance for row, b in zip(weight, bias, strict=True)]
     assert predicted_rms("linear", signal, weight, bias) == pytest.approx(math.sqrt(sum(units) / 5), rel=1e-5)
 
 
-def test_a_weight_may_be_turned() -> None:
+def test_a_weight_may_be_transposed() -> None:
     signal, weight = torch.randn(30, 7), torch.randn(5, 7)
     turned = predicted_rms("linear", signal, weight.t().contiguous(), units_last=True)
     assert turned == pytest.approx(predicted_rms("linear", signal, weight), rel=1e-6)
@@ -91,7 +91,7 @@ CONVOLUTIONS: list[tuple[str, type[nn.Module], tuple[int, ...], tuple[Any, ...],
     ("depthwise", nn.Conv2d, (8, 512, 8, 8), (512, 512, 3), {"padding": 1, "groups": 512}),
     ("transposed", nn.ConvTranspose2d, (4, 128, 10, 10), (128, 256, 2), {"stride": 2}),
 ]
-# Wider bands where kernels and strides interfere: nothing of the kind was among the networks measured.
+# Wider bands where kernels and strides interfere: the measured networks contained no such case.
 TRANSPOSED = [
     (nn.ConvTranspose2d, (4, 128, 10, 10), (128, 128, 4), {"stride": 2, "padding": 1}),
     (nn.ConvTranspose2d, (4, 128, 7, 7), (128, 128, 3), {"stride": 2, "padding": 1, "output_padding": 1}),
@@ -122,7 +122,7 @@ def test_a_transposed_convolutions_output(type_: type[nn.Module], shape: Any, si
         assert abs(octaves(module(signal), convolution(module, signal))) < 0.06
 
 
-def test_a_constant_input_is_predicted_exactly_up_to_the_edges() -> None:
+def test_a_constant_input_is_predicted_exactly_including_the_edges() -> None:
     for module in (
         nn.Conv2d(5, 8, 3, padding=1),
         nn.Conv2d(6, 9, (3, 2), stride=2, padding=(2, 1), groups=3),
@@ -143,14 +143,14 @@ def test_experts(units_last: bool) -> None:
     assert abs(octaves(output + bias[:, None], predicted_rms("bmm", signal, weight, bias, units_last=True))) < 0.06
 
 
-def test_one_matrix_for_all_of_a_batch() -> None:
+def test_one_matrix_for_a_whole_batch() -> None:
     signal, weight = torch.randn(6, 40, 32).relu(), torch.randn(32, 48)
     predicted = predicted_rms("bmm", signal, weight.expand(6, -1, -1), units_last=True)
     assert predicted == predicted_rms("linear", signal, weight, units_last=True)
     assert abs(octaves(signal @ weight, predicted)) < 0.06
 
 
-def test_an_embedding_puts_out_the_rows_used() -> None:
+def test_an_embedding_outputs_the_used_rows() -> None:
     weight = torch.ones(10, 4) * torch.arange(10.0)[:, None]
     assert predicted_rms("embedding", torch.tensor([[3, 4], [3, 4]]), weight) == pytest.approx(math.sqrt(12.5))
     table = torch.randn(50_000, 64)
@@ -159,7 +159,7 @@ def test_an_embedding_puts_out_the_rows_used() -> None:
 
 
 @pytest.mark.parametrize("fault", ["constant", "duplicated"])
-def test_structured_weights_leave_what_uncorrelated_ones_would_do_but_not_their_own_prediction(fault: str) -> None:
+def test_structured_weights_deviate_from_uncorrelated_ones_but_not_from_their_own_prediction(fault: str) -> None:
     signal = torch.randn(256, 128).relu()
     row = torch.full((128,), 0.1) if fault == "constant" else (torch.randn(128).abs() * 0.1)
     weight = row.expand(128, 128)
@@ -168,7 +168,7 @@ def test_structured_weights_leave_what_uncorrelated_ones_would_do_but_not_their_
     assert abs(octaves(F.linear(signal, weight), predicted_rms("linear", signal, weight))) < 0.1
 
 
-def test_inputs_that_move_along_the_weights_exceed_the_prediction() -> None:
+def test_inputs_correlated_along_the_weights_exceed_the_prediction() -> None:
     signal = torch.randn(256, 1) * torch.ones(128)
     weight = torch.full((64, 128), 0.1)
     assert octaves(F.linear(signal, weight), predicted_rms("linear", signal, weight)) > 3
@@ -183,7 +183,7 @@ def test_any_precision(dtype: torch.dtype) -> None:
     assert abs(octaves(module(signal), mixed)) < 0.1
 
 
-def test_autocast_does_not_coarsen_it() -> None:
+def test_autocast_does_not_reduce_the_accuracy() -> None:
     signal, module = torch.randn(64, 32) + 9, nn.Linear(32, 48)
     plain = predicted_rms("linear", signal, module.weight, module.bias)
     with torch.autocast("cpu", torch.bfloat16):
@@ -191,7 +191,7 @@ def test_autocast_does_not_coarsen_it() -> None:
 
 
 @pytest.mark.parametrize(("size", "weight_size"), [(1e-25, 1.0), (1e25, 1.0), (1e-20, 1e-10), (1e20, 1e-30)])
-def test_sizes_whose_squares_leave_the_range(size: float, weight_size: float) -> None:
+def test_values_whose_squares_are_out_of_range(size: float, weight_size: float) -> None:
     signal, weight = torch.randn(64, 128), torch.randn(128, 128)
     predicted = predicted_rms("linear", signal * size, weight * weight_size)
     assert predicted == pytest.approx(rms(F.linear(signal, weight)) * size * weight_size, rel=0.06)
@@ -204,14 +204,14 @@ def test_zeros_are_predicted() -> None:
 
 @pytest.mark.parametrize("where", ["signal", "weight", "bias"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_nothing_is_predicted_from_what_is_not_finite(where: str, value: float) -> None:
+def test_nothing_is_predicted_from_non_finite_values(where: str, value: float) -> None:
     parts = {"signal": torch.randn(8, 4), "weight": torch.randn(3, 4), "bias": torch.randn(3)}
     parts[where].view(-1)[0] = value
     assert predicted_rms("linear", **parts) is None
     assert predicted_rms("embedding", torch.tensor([0]), torch.full((2, 2), value)) is None
 
 
-def test_nothing_is_predicted_where_the_operands_do_not_fit() -> None:
+def test_nothing_is_predicted_from_operands_that_do_not_match() -> None:
     signal, weight = torch.randn(8, 4), torch.randn(3, 4)
     assert predicted_rms("rnn", signal, weight) is None
     assert predicted_rms("linear", torch.randn(8, 5), weight) is None
@@ -230,9 +230,9 @@ def test_nothing_is_predicted_where_the_operands_do_not_fit() -> None:
     assert predicted_rms("embedding", torch.tensor([1]), torch.randn(4)) is None
 
 
-def test_large_tensors_are_sampled_without_falling_into_step_with_an_axis() -> None:
-    signal = torch.randn(64, 256, 128) * torch.linspace(0, 4, 256)[:, None]  # sizes change along the sequence
-    weight = torch.randn(2048, 128) * torch.arange(1, 5).repeat(512)[:, None]  # and every fourth unit is like
+def test_large_tensors_are_sampled_without_aligning_with_an_axis() -> None:
+    signal = torch.randn(64, 256, 128) * torch.linspace(0, 4, 256)[:, None]  # magnitudes change along the sequence
+    weight = torch.randn(2048, 128) * torch.arange(1, 5).repeat(512)[:, None]  # every fourth unit is equal
     predicted = predicted_rms("linear", signal, weight)
     assert abs(octaves(F.linear(signal, weight), predicted)) < 0.08
     turned = signal.transpose(0, 1)
@@ -243,7 +243,7 @@ def test_large_tensors_are_sampled_without_falling_into_step_with_an_axis() -> N
     assert abs(octaves(F.conv2d(pictures[::16], kernel), found)) < 0.08
 
 
-def test_nothing_is_left_changed() -> None:
+def test_nothing_is_changed() -> None:
     module, signal = nn.Linear(8, 4), torch.randn(16, 8, requires_grad=True)
     before = [signal.clone(), module.weight.clone(), module.bias.clone()]
     state, versions = torch.get_rng_state(), [signal._version, module.weight._version, module.bias._version]
@@ -255,11 +255,11 @@ def test_nothing_is_left_changed() -> None:
         assert torch.equal(tensor, copy)
 
 
-def test_a_thousand_layers_cost_little() -> None:
+def test_a_thousand_layers_are_fast() -> None:
     module, signal = nn.Linear(128, 128), torch.randn(256, 128)
     taken = []
     for _ in range(300):
         start = time.perf_counter()
         predicted_rms("linear", signal, module.weight, module.bias)
         taken.append(time.perf_counter() - start)
-    assert min(taken) < 2e-4  # 55 microseconds where it was written
+    assert min(taken) < 2e-4  # 55 microseconds on the development machine

@@ -1,4 +1,4 @@
-"""Statistics against their brute-force twins: any dtype, shape, layout and size of number."""
+"""Sampled statistics, compared with brute-force results for any dtype, shape, layout and magnitude."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from tests.record.twins import assert_shows, numbers
 
 
 @given(tensors())
-def test_a_sample_of_all_is_exact(tensor: Tensor) -> None:
+def test_a_sample_of_all_elements_is_exact(tensor: Tensor) -> None:
     taken = sample(tensor, tensor.numel())
     assert taken is not None
     assert_shows(batched([taken])[0], numbers(tensor))
 
 
 @given(tensors(), st.integers(4, 64))
-def test_a_sample_is_taken_from_the_tensor_and_measured_as_it_is(tensor: Tensor, most: int) -> None:
+def test_a_sample_contains_the_tensors_elements(tensor: Tensor, most: int) -> None:
     taken = sample(tensor, most)
     assert taken is not None
     values = numbers(taken.values)
@@ -39,22 +39,22 @@ def test_a_sample_is_taken_from_the_tensor_and_measured_as_it_is(tensor: Tensor,
 
 
 @given(st.lists(tensors(), max_size=6))
-def test_measured_together_is_measured_apart(many: list[Tensor]) -> None:
+def test_measuring_together_equals_measuring_separately(many: list[Tensor]) -> None:
     samples = [taken for tensor in many if (taken := sample(tensor, 10)) is not None]
     for signal, taken in zip(batched(samples), samples, strict=True):
         assert_shows(signal, numbers(taken.values), numel=taken.numel)
 
 
 @given(st.lists(tensors(), min_size=1, max_size=4))
-def test_merged_is_exact_of_all_together(many: list[Tensor]) -> None:
+def test_combined_exact_statistics_are_those_of_all_elements(many: list[Tensor]) -> None:
     signals = [signal for tensor in many if (signal := exact(tensor)) is not None]
     together = [value for tensor in many for value in numbers(tensor)]
     finite = [abs(value) for value in together if math.isfinite(value) and value]
-    assume(not finite or max(finite) / min(finite) < 1e150)  # else squares of shares leave float64
+    assume(not finite or max(finite) / min(finite) < 1e150)  # otherwise squares of shares exceed float64
     assert_shows(combined(signals), together)
 
 
-def test_nothing_merges_to_nothing() -> None:
+def test_nothing_combines_to_none() -> None:
     assert combined([]) is None
     assert batched([]) == []
 
@@ -70,7 +70,7 @@ def test_eight_bit_floats_are_measured(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("value", [9e17, 3e-18, 1e30, 1e-30, 3e38, 1e-44])
 @pytest.mark.parametrize("count", [7, 3000])
-def test_squares_beyond_float32_do_not_overflow_or_vanish(value: float, count: int) -> None:
+def test_squares_outside_float32_do_not_overflow_or_vanish(value: float, count: int) -> None:
     tensor = torch.full((count,), value)
     assert_shows(exact(tensor), numbers(tensor))
     taken = sample(tensor, count)
@@ -79,7 +79,7 @@ def test_squares_beyond_float32_do_not_overflow_or_vanish(value: float, count: i
 
 
 @pytest.mark.parametrize("value", [1e50, 1e-50, 1e200])
-def test_a_float64_beyond_float32_stays_finite_in_a_sample(value: float) -> None:
+def test_a_float64_outside_float32_stays_finite_in_a_sample(value: float) -> None:
     taken = sample(torch.full((100,), value, dtype=torch.float64), 10)
     assert taken is not None
     signal = batched([taken])[0]
@@ -114,14 +114,14 @@ def test_a_signal_scales_its_norm_to_the_whole_tensor() -> None:
     ],
     ids=["empty", "empty-3d", "integer", "bool", "meta", "empty-sparse"],
 )
-def test_what_holds_no_real_values_has_no_statistics(tensor: Tensor) -> None:
+def test_a_tensor_without_real_values_has_no_statistics(tensor: Tensor) -> None:
     assert plain(tensor) is None
     assert exact(tensor) is None
     assert sample(tensor, 10) is None
     assert between_share(tensor) is None
 
 
-def test_a_sample_outlives_a_change_in_place() -> None:
+def test_a_sample_is_not_affected_by_in_place_changes() -> None:
     for tensor in (torch.full((10,), 2.0), torch.full((100,), 2.0), torch.full((20, 5), 2.0).t()):
         taken = sample(tensor, 10)
         tensor.zero_()
@@ -130,7 +130,7 @@ def test_a_sample_outlives_a_change_in_place() -> None:
 
 
 @given(st.integers(65, 5000), st.integers(1, 70), st.sampled_from([64, 100, 1024]))
-def test_a_sample_keeps_to_its_budget_and_not_far_below(rows: int, width: int, most: int) -> None:
+def test_the_sample_size_is_close_to_the_budget(rows: int, width: int, most: int) -> None:
     taken = sample(torch.ones(rows, width), most)
     assert taken is not None
     wanted = min(rows * width, most)
@@ -139,8 +139,8 @@ def test_a_sample_keeps_to_its_budget_and_not_far_below(rows: int, width: int, m
 
 @pytest.mark.parametrize("shape", [(512, 64), (64, 512), (64, 8, 96), (32, 64, 8, 8), (4096,), (8, 100, 100)])
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_sample_meets_the_features_alike(shape: tuple[int, ...], turned: bool) -> None:
-    """One feature in four is a thousand times larger: a stride in step with the width would see all or none."""
+def test_all_features_are_sampled_equally(shape: tuple[int, ...], turned: bool) -> None:
+    """One feature in four is a thousand times larger: an aligned stride would read all or none of them."""
     tensor = torch.randn(shape)
     tensor[..., ::4] *= 1000
     tensor = tensor.transpose(0, -1) if turned else tensor
@@ -155,7 +155,7 @@ def test_a_sample_shows_the_scale_of_random_values() -> None:
     assert [signal.rms for signal in batched(taken)] == pytest.approx([3, 3], rel=0.1)
 
 
-def test_two_samples_alike_are_both_measured() -> None:
+def test_two_equal_samples_are_both_measured() -> None:
     taken = Sample(torch.ones(4), 4)
     assert len(batched([taken, taken])) == 2
 
@@ -177,7 +177,7 @@ def test_tensors_are_found_in_any_container() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_float16_is_reported_from_what_has_a_wider_range(dtype: torch.dtype) -> None:
+def test_float16_is_distinguished_from_types_with_a_wider_range(dtype: torch.dtype) -> None:
     tensor = torch.linspace(-1, 1, 64).to(dtype)
     taken = sample(tensor, 16)
     assert taken is not None

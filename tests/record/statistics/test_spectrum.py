@@ -1,4 +1,4 @@
-"""Spectra from a few products, against the whole singular value decomposition."""
+"""Spectra from a few products, compared with the full singular value decomposition."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHAPES = ((8, 8), (8, 64), (64, 8), (32, 32), (96, 64), (64, 576), (128, 128), (
 
 
 def exact_edge(matrix: Tensor) -> float:
-    """The definition, by the whole decomposition."""
+    """Return the edge by its definition, from the full decomposition."""
     centred = matrix.double() - matrix.double().mean()
     rows, columns = matrix.shape
     largest = float(torch.linalg.svdvals(centred)[0])
@@ -31,7 +31,7 @@ def edge(matrix: Tensor) -> float:
 
 
 def spiked(rows: int, columns: int, strength: float) -> Tensor:
-    """Noise and one direction, ``strength`` times as strong as the noise's own largest."""
+    """Return noise with one direction, ``strength`` times as strong as the noise's largest one."""
     left, right = (
         nn.functional.normalize(torch.randn(rows), dim=0),
         nn.functional.normalize(torch.randn(columns), dim=0),
@@ -41,7 +41,7 @@ def spiked(rows: int, columns: int, strength: float) -> Tensor:
 
 @st.composite
 def matrices(draw: st.DrawFn) -> Tensor:
-    """Noise of any size and mean, perhaps with a direction that stands out, perhaps turned."""
+    """Return noise of any scale and mean, optionally with a dominant direction, optionally transposed."""
     rows, columns = draw(st.sampled_from(SHAPES))
     torch.manual_seed(draw(st.integers(0, 1000)))
     matrix = spiked(rows, columns, draw(st.sampled_from((0.0, 0.0, 1.5, 4.0))))
@@ -51,14 +51,14 @@ def matrices(draw: st.DrawFn) -> Tensor:
 
 
 @given(matrices())
-def test_the_edge_is_the_largest_singular_value_from_below(matrix: Tensor) -> None:
+def test_the_edge_is_a_lower_bound_of_the_largest_singular_value(matrix: Tensor) -> None:
     found, wanted = edge(matrix), exact_edge(matrix)
     assert found <= wanted * 1.001
     assert found >= wanted * (0.97 if wanted > 1.4 else 0.6)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_fresh_weights_stay_below_the_limit_and_trained_ones_pass_it(shape: tuple[int, int]) -> None:
+def test_fresh_weights_are_below_the_limit_and_trained_ones_above(shape: tuple[int, int]) -> None:
     fresh = [edge(torch.randn(*shape)) for _ in range(20)] + [edge(torch.rand(*shape)) for _ in range(20)]
     assert max(fresh) < 1.15
     assert min(edge(spiked(*shape, 2.5)) for _ in range(20)) > 1.15
@@ -70,7 +70,7 @@ def test_the_edge_does_not_depend_on_scale_or_mean() -> None:
     assert edge(matrix + 5.0) == pytest.approx(edge(matrix), rel=0.05)
 
 
-def test_large_matrices_are_read_in_pieces_and_by_part_of_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_matrices_are_read_in_pieces_and_partially(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix = spiked(600, 200, 3.0)
     whole = edge(matrix)
     monkeypatch.setattr(spectrum, "_PIECE", 1000)
@@ -103,7 +103,7 @@ def test_orthogonal_matrices_are_reported(shape: tuple[int, int], gain: float) -
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 99))
-def test_right_angles_are_those_of_the_gram_matrix(rows: int, columns: int, seed: int) -> None:
+def test_orthogonality_is_that_of_the_gram_matrix(rows: int, columns: int, seed: int) -> None:
     torch.manual_seed(seed)
     matrix = torch.randint(-1, 2, (rows, columns)).float()
     gram = matrix @ matrix.t() if rows <= columns else matrix.t() @ matrix
@@ -112,7 +112,7 @@ def test_right_angles_are_those_of_the_gram_matrix(rows: int, columns: int, seed
 
 
 @pytest.mark.parametrize("size", [2, 8, 64, 65, 200])
-def test_matrices_that_are_nearly_orthogonal_are_not(size: int) -> None:
+def test_nearly_orthogonal_matrices_are_not_reported(size: int) -> None:
     matrix = nn.init.orthogonal_(torch.empty(size, size))
     matrix[0] *= 1.05
     assert not orthogonal(matrix, None, 1e-4)
@@ -134,7 +134,7 @@ def test_kurtosis_of_distributions() -> None:
     assert kurtosis(torch.full((10,), 2.0), 2.0) is None
 
 
-def test_a_sample_comes_from_all_over_the_tensor() -> None:
+def test_a_sample_covers_the_whole_tensor() -> None:
     values = torch.arange(10_000.0).reshape(100, 100)
     some = strided(values, 1000)
     assert 800 < len(some) <= 1000

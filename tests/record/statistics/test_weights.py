@@ -1,4 +1,4 @@
-"""What is said of a weight, against brute-force twins."""
+"""The statistics of a weight, compared with brute-force results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_share_of_duplicates_does_not_depend_on_the_order_of_the_units(
 
 
 @given(units())
-def test_duplicates_zero_units_and_cosine_are_those_of_all_pairs(drawn: tuple[Tensor, Tensor | None, int]) -> None:
+def test_duplicates_zero_units_and_cosine_agree_with_all_pairs(drawn: tuple[Tensor, Tensor | None, int]) -> None:
     rows, bias, groups = drawn
     assume(bool(rows.isfinite().all()))  # 1e30 is infinite in half precision
     weight = describe("w", rows, rows=rows, bias=bias, groups=groups)
@@ -59,7 +59,7 @@ def matrices(draw: st.DrawFn) -> Tensor:
 
 
 @given(matrices())
-def test_a_weight_is_described_as_its_elements_are(tensor: Tensor) -> None:
+def test_a_weight_is_described_by_its_elements(tensor: Tensor) -> None:
     weight = describe("w", tensor, rows=tensor)
     values = twins.numbers(tensor)
     wanted = twins.statistics(values)
@@ -84,7 +84,7 @@ def test_std_is_the_deviation_from_the_mean(tensor: Tensor) -> None:
     assert weight.std == pytest.approx(top * deviation, rel=1e-3, abs=2e-3 * top)
 
 
-def test_a_gain_is_the_scale_that_the_weights_give_an_uncorrelated_signal() -> None:
+def test_a_gain_is_the_factor_for_an_uncorrelated_signal() -> None:
     rows = torch.randn(200, 300) * 0.1
     weight = describe("w", rows, fan_in=300, rows=rows)
     assert weight is not None
@@ -95,7 +95,7 @@ def test_a_gain_is_the_scale_that_the_weights_give_an_uncorrelated_signal() -> N
     assert vector.gain is None
 
 
-def test_nothing_is_said_of_what_cannot_be_read() -> None:
+def test_unreadable_tensors_are_not_described() -> None:
     assert describe("w", torch.empty(3, 2, device="meta")) is None
     assert describe("w", torch.empty(0, 2)) is None
     assert describe("w", torch.ones(2, 2, dtype=torch.int8)) is None
@@ -119,7 +119,7 @@ def test_eight_bit_weights_are_described(dtype: torch.dtype) -> None:
     assert not weight.constant
 
 
-def test_units_by_axis() -> None:
+def test_units_along_each_axis() -> None:
     weight = torch.arange(24.0).reshape(2, 3, 4)
     assert unit_rows(weight, 0) is not None
     rows = unit_rows(weight, 1)
@@ -130,7 +130,7 @@ def test_units_by_axis() -> None:
     assert unit_rows(torch.ones(2, 3, device="meta"), 0) is None
 
 
-def test_a_complex_weight_is_described_by_its_pairs() -> None:
+def test_a_complex_weight_is_described_by_its_real_pairs() -> None:
     weight = torch.tensor([[1 + 2j, 3j], [1 + 2j, 3j], [0j, 0j]])
     described = describe("w", weight, rows=unit_rows(weight, 0))
     assert described is not None
@@ -141,7 +141,7 @@ def test_a_complex_weight_is_described_by_its_pairs() -> None:
     assert apart.duplicate_rows == 0
 
 
-def test_an_undescribed_non_finite_weight_has_no_duplicates() -> None:
+def test_a_non_finite_weight_has_no_duplicates() -> None:
     rows = torch.full((3, 2), math.nan)
     weight = describe("w", rows, rows=rows)
     assert weight is not None
@@ -174,7 +174,7 @@ def test_kurtosis_and_edge_are_those_of_the_elements(rows: int, columns: int, se
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
-def test_distributions_and_spectra_are_reported_in_any_precision(dtype: torch.dtype) -> None:
+def test_distributions_and_spectra_are_measured_in_any_precision(dtype: torch.dtype) -> None:
     normal, uniform = shown(torch.randn(128, 128).to(dtype)), shown(torch.rand(128, 128).to(dtype))
     assert normal.kurtosis == pytest.approx(3.0, abs=0.4)
     assert uniform.kurtosis == pytest.approx(1.8, abs=0.1)
@@ -189,24 +189,24 @@ def test_distributions_and_spectra_are_reported_in_any_precision(dtype: torch.dt
     [torch.zeros(9, 9), torch.full((9, 9), 3.0), torch.full((9, 9), math.nan), torch.full((9, 9), math.inf)],
     ids=["zeros", "constant", "nan", "infinite"],
 )
-def test_what_has_no_spread_has_no_kurtosis_and_no_edge(odd: Tensor) -> None:
+def test_a_constant_has_no_kurtosis_and_no_edge(odd: Tensor) -> None:
     for tensor in (odd, odd.half(), odd.bfloat16()):
         weight = shown(tensor)
         assert (weight.kurtosis, weight.spectral_edge, weight.orthogonal, weight.identity) == (None, None, False, False)
 
 
-def test_experts_have_an_edge_though_their_units_are_not_reported() -> None:
+def test_experts_have_an_edge_without_units() -> None:
     experts = torch.randn(4, 32, 48)
     weight = describe("w", experts, fan_in=32, fan_out=48)
     assert weight is not None
     assert weight.spectral_edge == pytest.approx(0.93, abs=0.1)
-    position = describe("p", experts)  # no matrix that anything is multiplied by
+    position = describe("p", experts)  # not a matrix that multiplies an input
     assert position is not None
     assert position.spectral_edge is None
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (12, 5), (5, 12), (6, 4, 3, 3), (4, 6, 5), (3, 3, 1, 1)])
-def test_the_identity_is_ones_on_the_diagonal_of_the_centre(shape: tuple[int, ...]) -> None:
+def test_the_identity_has_ones_on_the_central_diagonal(shape: tuple[int, ...]) -> None:
     ones = torch.empty(*shape)
     torch.nn.init.eye_(ones) if len(shape) == 2 else torch.nn.init.dirac_(ones)
     assert shown(ones).identity
@@ -224,14 +224,14 @@ def test_the_identity_of_each_group_is_one_too() -> None:
     assert not shown(depthwise).identity
 
 
-def test_a_transposed_convolution_is_orthogonal_as_torch_draws_it() -> None:
+def test_a_transposed_convolution_is_orthogonal_as_initialized_by_torch() -> None:
     weight = torch.nn.init.orthogonal_(torch.empty(24, 16, 3, 3))
     assert shown(weight, axis=1).orthogonal
     assert not shown(torch.randn(24, 16, 3, 3), axis=1).orthogonal
 
 
 @pytest.mark.parametrize("shape", [(40, 90), (100, 70)])
-def test_only_half_precision_leaves_room_for_rounding(shape: tuple[int, int]) -> None:
+def test_only_half_precision_allows_for_rounding(shape: tuple[int, int]) -> None:
     matrix = torch.nn.init.orthogonal_(torch.empty(*shape))
     matrix[0] *= 1.005
     assert not shown(matrix).orthogonal
@@ -247,7 +247,7 @@ def test_tiny_elements_are_counted(tensor: Tensor) -> None:
 
 
 @given(units())
-def test_a_fingerprint_shows_weights_apart(drawn: tuple[Tensor, Tensor | None, int]) -> None:
+def test_a_fingerprint_distinguishes_weights(drawn: tuple[Tensor, Tensor | None, int]) -> None:
     rows, _, _ = drawn
     mark = shown(rows).fingerprint
     assert 0 <= mark < 2**53
@@ -260,7 +260,7 @@ def test_a_fingerprint_shows_weights_apart(drawn: tuple[Tensor, Tensor | None, i
     assert shown(torch.randn(rows.shape)).fingerprint != mark
 
 
-def test_equal_weights_have_one_fingerprint_wherever_they_lie_in_memory() -> None:
+def test_equal_weights_have_one_fingerprint_for_any_memory_layout() -> None:
     memory = torch.randn(64 * 64 + 1)
     one = memory[1:].view(64, 64)
     assert shown(one).fingerprint == shown(one.clone()).fingerprint
@@ -269,7 +269,7 @@ def test_equal_weights_have_one_fingerprint_wherever_they_lie_in_memory() -> Non
     assert shown(one_off).fingerprint != shown(one).fingerprint
 
 
-def test_many_units_take_another_way_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_units_give_the_same_result_on_another_code_path(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = torch.randn(300, 5)
     rows[200] = rows[100]
     usual = shown(rows)

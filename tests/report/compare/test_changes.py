@@ -1,4 +1,4 @@
-"""What changed between two reports: more than another seed changes, and never less than it says."""
+"""Differences between two reports: more than between two seeds."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_another_seed_is_no_change(seed: int) -> None:
     assert shown(report(), report(seed)) == set()
 
 
-def test_a_weight_of_another_size_is_reported_with_what_follows_from_it() -> None:
+def test_a_weight_of_another_scale_is_reported_with_its_consequences() -> None:
     def large(net: nn.Sequential) -> None:
         net[2].weight.data.mul_(100.0)
 
@@ -67,7 +67,7 @@ def test_a_scheme_of_another_name_is_reported() -> None:
     assert ("scheme", "4") in shown(report(), report(change=xavier))
 
 
-def test_layers_that_come_and_go() -> None:
+def test_added_and_removed_layers() -> None:
     def shorter(net: nn.Sequential) -> None:
         del net[4:6]
 
@@ -75,7 +75,7 @@ def test_layers_that_come_and_go() -> None:
     assert ("layer", "6") in shown(report(change=shorter), report())
 
 
-def test_numbers_that_are_not_finite_are_a_change() -> None:
+def test_non_finite_numbers_are_a_change() -> None:
     def broken(net: nn.Sequential) -> None:
         net[2].weight.data[0, 0] = float("inf")
 
@@ -92,7 +92,7 @@ def verdicts(old: Report, new: Report) -> list[tuple[str, bool]]:
     return [(change.layer, change.worse) for change in changes(old, new) if change.what == "verdict"]
 
 
-def test_a_cause_that_lost_its_first_layer_is_no_new_one() -> None:
+def test_a_cause_that_lost_its_first_layer_is_not_new() -> None:
     def alike(*layers: int) -> Report:
         def constant(net: nn.Sequential) -> None:
             for layer in layers:
@@ -110,13 +110,13 @@ def test_a_cause_on_more_layers_is_worse_and_reported_once() -> None:
     assert verdicts(three, one) == [("IH103 b", False)]
 
 
-def test_the_worst_of_a_layer_counts() -> None:
+def test_the_worst_cause_of_a_layer_counts() -> None:
     mild = finding(severity=Severity.WARNING)
     assert verdicts(found(mild), found(finding(), mild)) == [("IH103 net.0", True)]
     assert verdicts(found(finding(), mild), found(mild)) == [("IH103 net.0", False)]
 
 
-def test_what_is_suppressed_is_not_worse_and_is_said_to_be() -> None:
+def test_a_suppressed_cause_is_reported_and_not_worse() -> None:
     meant = found(finding(suppressed="meant"))
     [change] = changes(found(finding()), meant)
     assert (change.new, change.worse) == ("suppressed: meant", False)
@@ -124,7 +124,7 @@ def test_what_is_suppressed_is_not_worse_and_is_said_to_be() -> None:
     assert verdicts(meant, found(finding())) == [("IH103 net.0", True)]
 
 
-def test_layers_go_in_their_order() -> None:
+def test_layers_are_in_order() -> None:
     def shorter(net: nn.Sequential) -> None:
         del net[2:6]
 
@@ -139,7 +139,7 @@ ODD = st.sampled_from(
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), ODD), min_size=1, max_size=4))
-def test_no_numbers_of_a_file_break_it(edits: list[tuple[int, object]]) -> None:
+def test_any_numbers_in_a_file_are_handled(edits: list[tuple[int, object]]) -> None:
     odd = copy.deepcopy(REAL)
     for place, value in edits:
         homes = [each for part in (*odd["layers"], *odd["measurements"]) for each in (part, *part.values())]
@@ -156,8 +156,8 @@ def test_no_numbers_of_a_file_break_it(edits: list[tuple[int, object]]) -> None:
         json.loads(changes_json(both))
 
 
-def test_numbers_that_no_network_has_are_compared_too() -> None:
-    """A saved report may hold anything: squares that overflow, shapes of any size."""
+def test_numbers_that_no_network_has_are_compared() -> None:
+    """A saved report may contain anything: squares that overflow, shapes of any size."""
     plain = report()
     weight = plain.layers[0].weight
     assert weight is not None

@@ -1,4 +1,4 @@
-"""What changed, as people and machines read it."""
+"""Differences as text and JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from inithealth.report.compare.changes import Change
 from inithealth.report.compare.changes_text import changes_json, changes_table
 
 
-def test_layers_that_changed_alike_are_reported_together() -> None:
+def test_layers_with_the_same_change_share_a_line() -> None:
     alike = [Change(what="std", layer=f"l{number}", old="0.02", new="0.2") for number in range(12)]
     worse = Change(what="verdict", layer="IH106 l0", old="not found", new="error: \x1b[31mtoo large", worse=True)
     text = changes_table([*alike, worse])

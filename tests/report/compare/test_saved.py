@@ -1,4 +1,4 @@
-"""Saved reports and baselines: written whole, read or refused in one line."""
+"""Saved reports and baselines: written as a whole, and read or rejected with one line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from inithealth.report.compare.saved import read_report, write
 from tests.report.hostile import EXAMPLE, REPORTS
 
 
-def test_it_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_file_is_written_completely_or_not_at_all(tmp_path: Path) -> None:
     file = tmp_path / "known.json"
     write(file, "old")
     with pytest.raises(ValueError, match="surrogates"):
@@ -28,7 +28,7 @@ def test_it_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert file.read_text() == "old"
 
 
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
+def test_a_symbolic_link_is_kept(tmp_path: Path) -> None:
     (tmp_path / "real.json").write_text("old")
     (tmp_path / "link.json").symlink_to("real.json")
     write(tmp_path / "link.json", "new")
@@ -37,10 +37,10 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
-def test_a_pipe_stays_a_pipe(tmp_path: Path) -> None:
+def test_a_pipe_is_kept(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # a writer waits for one
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # a writer waits for a reader
     try:
         write(pipe, "text")
         assert os.read(reader, 10) == b"text"
@@ -49,7 +49,7 @@ def test_a_pipe_stays_a_pipe(tmp_path: Path) -> None:
     assert pipe.is_fifo()
 
 
-def test_what_a_file_says_reaches_no_terminal_raw(tmp_path: Path) -> None:
+def test_a_files_content_is_escaped_in_the_terminal(tmp_path: Path) -> None:
     file = tmp_path / "two\nlines.json"
     file.write_text(json.dumps({"model": "Net", "\x1b[31mred": 1}))
     for reader in (read, read_report):
@@ -61,7 +61,7 @@ def test_what_a_file_says_reaches_no_terminal_raw(tmp_path: Path) -> None:
 
 
 @given(st.one_of(st.binary(max_size=200), REPORTS.map(lambda r: repr(r).encode("utf-8", "replace"))))
-def test_whatever_a_file_holds_is_read_or_refused_in_one_line(data: bytes) -> None:
+def test_any_file_is_read_or_rejected_with_one_line(data: bytes) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +84,7 @@ FIELDS = sorted(Report.model_fields)
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4))
-def test_a_report_with_wrong_fields_is_read_or_refused_in_one_line(fields: dict[str, object]) -> None:
+def test_a_report_with_wrong_fields_is_read_or_rejected_with_one_line(fields: dict[str, object]) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -98,19 +98,19 @@ def test_a_report_with_wrong_fields_is_read_or_refused_in_one_line(fields: dict[
         assert "\n" not in shown
 
 
-def test_what_a_file_says_reaches_the_terminal_without_control_characters(tmp_path: Path) -> None:
+def test_a_files_content_is_printed_without_control_characters(tmp_path: Path) -> None:
     (tmp_path / "any.json").write_text('{"model": "Net", "\\u001b[31mred": 1}')
     with pytest.raises(ValueError, match=r"any\.json") as raised:
         read(tmp_path / "any.json")
     assert "\x1b" not in str(raised.value)
 
 
-def test_a_report_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_report_is_read_back_unchanged(tmp_path: Path) -> None:
     write(tmp_path / "report.json", EXAMPLE.to_json())
     assert read_report(tmp_path / "report.json") == EXAMPLE
 
 
-def test_a_file_too_large_to_be_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_too_large_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saved, "_MOST_BYTES", 2**20)
     text = EXAMPLE.to_json()
     (tmp_path / "fits.json").write_text(text + " " * (2**20 - len(text.encode())))

@@ -1,4 +1,4 @@
-"""One line for each cause, as compilers write them."""
+"""One line per cause, in the format of compiler messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_each_cause_is_a_line_and_the_verdict_is_the_last() -> None:
     assert len(render(EMPTY).splitlines()) == 1
 
 
-def test_without_a_line_of_code_the_layer_is_the_place() -> None:
+def test_the_location_is_the_layer_without_a_source_line() -> None:
     assert render(EXAMPLE).splitlines()[1].startswith("Net.head: ")
     nowhere = Report(model="Net", findings=(finding(source=None, layers=()),))
     assert render(nowhere).startswith("Net: IH103")

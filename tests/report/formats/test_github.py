@@ -1,4 +1,4 @@
-"""GitHub's annotations: one for each cause, ten of a level."""
+"""GitHub's annotations: one per cause, at most ten per level."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from inithealth.report.formats import rendered
 from tests.report.hostile import EXAMPLE, finding
 
 
-def test_github_escapes_what_commands_are_made_of() -> None:
+def test_command_characters_are_escaped() -> None:
     odd = finding(source="a, b:c%.py:7", message="100 %\nof it: x, y", cause="", fix="")
     text = rendered(Report(model="Net", findings=(odd,)), "github")
     assert text == "::error file=a%2C b%3Ac%25.py,line=7,title=IH103 zero-weights::100 %25%0Aof it: x, y"
 
 
-def test_github_gets_one_a_cause_and_ten_of_a_level() -> None:
+def test_there_is_one_annotation_per_cause_and_ten_per_level() -> None:
     many = tuple(finding(layers=(f"l{number}",), message=f"m{number}") for number in range(14))
     lines = rendered(Report(model="Net", findings=many), "github").splitlines()
     assert len(lines) == 10

@@ -1,4 +1,4 @@
-"""GitLab's Code Quality: an entry for each cause, with a fingerprint."""
+"""GitLab's Code Quality: an entry per cause, with a fingerprint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from inithealth.report.formats import rendered
 from tests.report.hostile import EXAMPLE, finding
 
 
-def test_gitlabs_fingerprints_are_unique_and_know_no_lines() -> None:
+def test_fingerprints_are_unique_and_do_not_depend_on_lines() -> None:
     entries = json.loads(rendered(EXAMPLE, "gitlab"))
     assert {entry["check_name"] for entry in entries} == {"zero-weights", "constant-weights"}
     moved = EXAMPLE.model_copy(update={"findings": (finding(source="nets/a.py:99"), finding(source="nets/a.py:99"))})

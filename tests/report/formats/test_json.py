@@ -1,4 +1,4 @@
-"""The JSON of a report is the report."""
+"""The JSON format contains the whole report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.report.hostile import EXAMPLE
 from tests.rules.recordings import measured, stack
 
 
-def test_json_comes_back_as_it_was() -> None:
+def test_json_is_read_back_unchanged() -> None:
     assert Report.from_json(rendered(EXAMPLE, "json")) == EXAMPLE
 
 

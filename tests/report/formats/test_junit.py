@@ -1,4 +1,4 @@
-"""Names of test cases: GitLab drops those that repeat one."""
+"""Test case names are unique, because GitLab drops duplicates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from inithealth.report.formats.junit import render as junit
 from tests.report.hostile import EXAMPLE, REPORTS, finding
 
 
-def test_names_differ_even_from_those_that_were_made_to_differ() -> None:
+def test_names_differ_from_those_made_unique() -> None:
     layers = ["\0", "\1", "\N{REPLACEMENT CHARACTER} (2)", "IH301 vanishing-gradients"]
     skipped = Skipped(code="IH301", rule="vanishing-gradients", reason="no gradient")
     causes = tuple(finding(layers=(layer,)) for layer in layers)
@@ -35,7 +35,7 @@ _ALLOWED = {
 
 
 def assert_valid(element: ET.Element) -> None:
-    """As the dialects of Jenkins (junit-10) and GitLab agree on it."""
+    """Assert the rules on which the dialects of Jenkins (junit-10) and GitLab agree."""
     assert element.attrib.keys() <= _ALLOWED[element.tag]
     assert element.attrib.keys() >= _REQUIRED.get(element.tag, set())
     assert {child.tag for child in element} <= _CHILDREN.get(element.tag, set())
@@ -44,7 +44,7 @@ def assert_valid(element: ET.Element) -> None:
 
 
 @given(REPORTS)
-def test_junit_is_valid_and_counts_right(report: Report) -> None:
+def test_junit_is_valid_and_its_counts_are_correct(report: Report) -> None:
     root = ET.fromstring(rendered(report, "junit"))
     assert_valid(root)
     [suite] = root
@@ -54,7 +54,7 @@ def test_junit_is_valid_and_counts_right(report: Report) -> None:
     assert (int(suite.get("failures", "")) > 0) is (not report.ok)
 
 
-def test_junit_passes_what_does_not_fail() -> None:
+def test_findings_that_do_not_fail_pass() -> None:
     [suite] = ET.fromstring(rendered(EXAMPLE, "junit"))
     shown = {case.get("name"): [child.tag for child in case] for case in suite}
     assert shown == {

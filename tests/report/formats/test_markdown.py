@@ -1,4 +1,4 @@
-"""Markdown that is cut is still Markdown, and code stays inside its block."""
+"""Truncated Markdown is valid, and code stays inside its block."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FENCE = re.compile(r"^(`{3,})(python)?$")
 
 
 def outside_code(text: str) -> list[str]:
-    """The lines that are no code. Fails when a block of code is left open."""
+    """Return the lines that are not code. Fails if a code block is not closed."""
     lines, fence = [], ""
     for line in text.split("\n"):
         mark = FENCE.match(line)
@@ -31,7 +31,7 @@ def outside_code(text: str) -> list[str]:
 
 
 @given(REPORTS)
-def test_names_are_no_markup(report: Report) -> None:
+def test_names_are_not_interpreted_as_markup(report: Report) -> None:
     lines = outside_code(markdown(report))
     tags = {tag for line in lines for tag in re.findall("<[^>]*>?", line)}
     assert tags <= {"<details>", "<summary>", "</summary>", "</details>"}
@@ -39,8 +39,8 @@ def test_names_are_no_markup(report: Report) -> None:
 
 
 @pytest.mark.parametrize("long", ["fix", "message"])
-def test_a_cut_leaves_nothing_open(long: str) -> None:
-    """What another step appends to the summary would be code otherwise."""
+def test_truncation_leaves_no_block_open(long: str) -> None:
+    """Otherwise, text that a later step appends to the summary would be code."""
     causes = [finding(layers=(f"l{number}",), **{long: "x\n" * 500}) for number in range(2000)]
     report = Report(model="Net", findings=tuple(causes))
     text = markdown(report)
@@ -51,7 +51,7 @@ def test_a_cut_leaves_nothing_open(long: str) -> None:
     assert any(line.startswith("### ") for line in lines)
 
 
-def test_markdown_shows_markup_as_text() -> None:
+def test_markup_is_shown_as_text() -> None:
     odd = finding(layers=("<script>",), message="a|b <script> `x`", source=None, fix="```\nx")
     text = rendered(Report(model="Net", findings=(odd,)), "markdown")
     assert "<script>" not in text
@@ -59,7 +59,7 @@ def test_markdown_shows_markup_as_text() -> None:
     assert "````python\n```\nx\n````" in text
 
 
-def test_markdown_ends_at_what_github_shows() -> None:
+def test_the_length_is_limited_to_what_github_shows() -> None:
     many = tuple(finding(layers=(f"l{number}",), fix="x" * 1000) for number in range(2000))
     text = rendered(Report(model="Net", findings=many), "markdown")
     assert len(text.encode()) <= 2**20

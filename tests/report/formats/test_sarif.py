@@ -1,4 +1,4 @@
-"""Where SARIF points: paths of every kind are URIs that code scanning takes."""
+"""SARIF locations: all paths are URIs that code scanning accepts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def artifact(source: str) -> dict[str, Any]:
         ("caf\udce9.py", "caf%3F.py"),
     ],
 )
-def test_a_file_of_the_repository_is_relative_to_its_root(path: str, uri: str) -> None:
+def test_a_file_in_the_repository_is_relative_to_its_root(path: str, uri: str) -> None:
     assert artifact(f"{path}:7") == {"uri": uri, "uriBaseId": "%SRCROOT%"}
 
 
@@ -44,7 +44,7 @@ def test_a_file_of_the_repository_is_relative_to_its_root(path: str, uri: str) -
         ("C:\\lib\\a:b.py", "file:///C:/lib/a%3Ab.py"),
     ],
 )
-def test_a_file_outside_the_repository_is_relative_to_nothing(path: str, uri: str) -> None:
+def test_a_file_outside_the_repository_is_absolute(path: str, uri: str) -> None:
     assert artifact(f"{path}:7") == {"uri": uri}
 
 
@@ -63,7 +63,7 @@ def results(report: Report) -> list[dict[str, Any]]:
     return found
 
 
-def test_sarif_points_each_result_at_one_place() -> None:
+def test_each_result_has_one_location() -> None:
     for result in results(EXAMPLE):
         [location] = result["locations"]
         region = location["physicalLocation"]["region"]
@@ -73,7 +73,7 @@ def test_sarif_points_each_result_at_one_place() -> None:
     assert results(EXAMPLE)[2]["suppressions"] == [{"kind": "external", "justification": "meant"}]
 
 
-def test_sarif_describes_each_rule_once() -> None:
+def test_each_rule_is_described_once() -> None:
     run = json.loads(rendered(EXAMPLE, "sarif"))["runs"][0]
     rules = run["tool"]["driver"]["rules"]
     assert [rule["id"] for rule in rules] == ["IH103", "IH104", "IH105"]

@@ -1,4 +1,4 @@
-"""The format of the table, on networks with real faults: narrow, plain, with every cause and its mark."""
+"""The table format, for networks with real faults: narrow, plain, with every cause and its mark."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.zoo.faulty import FAULTY
 CASES = {build.__name__: build for build in FAULTY}
 
 
-def test_it_is_what_str_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_equals_str(monkeypatch: pytest.MonkeyPatch) -> None:
     of = report(cause("fc1"))
     assert rendered(of, "table") == str(of) == of.table()
     monkeypatch.setenv("COLUMNS", "80")

@@ -15,7 +15,7 @@ from tests.rules.recordings import judge, measured, recording, stack
 
 
 def loud(hidden: int, gain: float = 3.0) -> nn.Sequential:
-    """A tanh network whose weights are 3 times LeCun's: the gradient grows at every layer, the signal cannot."""
+    """A tanh network with 3x LeCun weights: the gradient grows at every layer, the signal is bounded."""
     model = mlp(hidden, nn.Tanh)
     torch.manual_seed(0)
     for layer in model[:-1:2]:
@@ -23,7 +23,7 @@ def loud(hidden: int, gain: float = 3.0) -> nn.Sequential:
     return model
 
 
-def test_gradients_explode_in_a_deep_network_of_large_weights() -> None:
+def test_gradients_explode_in_a_deep_network_with_large_weights() -> None:
     model = loud(20)
     found = finding(judged(model, select="IH302"), "IH302")
     assert found.severity == Severity.WARNING
@@ -36,11 +36,11 @@ def test_gradients_explode_in_a_deep_network_of_large_weights() -> None:
     fixed(model, "IH302")
 
 
-def test_more_of_it_is_an_error() -> None:
+def test_larger_growth_is_an_error() -> None:
     assert finding(judged(loud(40), select="IH302"), "IH302").severity == Severity.ERROR
 
 
-def test_healthy_networks_are_silent() -> None:
+def test_healthy_networks_have_no_finding() -> None:
     assert "IH302" not in codes(judged(mlp(40)))
     assert "IH302" not in codes(judged(loud(5, gain=1.6)))
 

@@ -17,7 +17,7 @@ from tests.rules.recordings import judge, recording, stack
 
 
 class Cut(nn.Module):
-    """Something between the body and the head stops the gradient."""
+    """A function between the body and the head blocks the gradient."""
 
     def __init__(self, between: Any) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Cut(nn.Module):
         return self.head(self.between(F.relu(self.second(F.relu(self.first(x))))))
 
 
-def test_a_detached_body_is_an_error_and_the_cut_is_placed() -> None:
+def test_a_detached_body_is_an_error_and_the_cut_is_located() -> None:
     report = judged(Cut(lambda x: x.detach()))
     found = finding(report, "IH304")
     assert found.severity == Severity.ERROR
@@ -38,10 +38,10 @@ def test_a_detached_body_is_an_error_and_the_cut_is_placed() -> None:
     assert "cut after second" in found.cause
     assert found.fix.startswith("remove the .detach()")
     assert found.fix.endswith(" second")
-    assert judged(Cut(lambda x: x)).causes == ()  # as shown
+    assert judged(Cut(lambda x: x)).causes == ()  # the fix in the finding
 
 
-def test_a_numpy_round_trip_is_a_cut_too() -> None:
+def test_a_numpy_conversion_is_a_cut_too() -> None:
     report = judged(Cut(lambda x: torch.from_numpy(x.detach().numpy())))
     assert finding(report, "IH304").layers == ("second", "first")
 
@@ -66,7 +66,7 @@ class Spare(nn.Module):
         return self.head(F.relu(self.fc(x)))
 
 
-def test_a_layer_that_is_never_called_is_a_note() -> None:
+def test_a_layer_that_is_never_called_is_info() -> None:
     model = Spare()
     report = judged(model)
     found = finding(report, "IH304")
@@ -95,7 +95,7 @@ def test_several_unused_layers_are_one_finding() -> None:
     assert not model.prompt.requires_grad
 
 
-def test_a_frozen_backbone_is_no_fault() -> None:
+def test_a_frozen_backbone_is_healthy() -> None:
     model = mlp()
     model[:6].requires_grad_(False)
     assert judged(model).causes == ()
@@ -104,8 +104,8 @@ def test_a_frozen_backbone_is_no_fault() -> None:
     assert judged(convolutions.append(nn.Linear(576, 10)), pictures()).causes == ()
 
 
-def test_the_output_projection_of_an_attention_is_seen() -> None:
-    """No hook of ``MultiheadAttention.out_proj`` ever fires."""
+def test_the_output_projection_of_an_attention_is_judged() -> None:
+    """The hook of ``MultiheadAttention.out_proj`` is never called."""
 
     class Attention(nn.Module):
         def __init__(self) -> None:
@@ -123,7 +123,7 @@ def test_the_output_projection_of_an_attention_is_seen() -> None:
     assert measured["attention.out_proj"].gradient is not None
 
 
-def test_experts_that_this_batch_does_not_use_are_at_most_a_note() -> None:
+def test_experts_unused_in_this_batch_are_at_most_info() -> None:
     class Mixture(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -148,8 +148,8 @@ def test_no_gradient_is_expected_for_a_bias_before_batch_norm() -> None:
     assert judged(nn.Sequential(*layers, nn.Linear(64, 10))).causes == ()
 
 
-def test_a_cut_graph_is_nobody_elses_consequence() -> None:
-    """The zero layer explains the zero gradients before it, not the branch that is detached."""
+def test_a_cut_graph_is_never_a_consequence() -> None:
+    """The zero layer explains the zero gradients upstream, but not the detached branch."""
 
     class Both(nn.Module):
         def __init__(self) -> None:
@@ -175,7 +175,7 @@ def test_before_four_steps_a_zero_gradient_is_info() -> None:
     assert found.layers == ("fc1", "fc0")
 
 
-def test_names_that_are_no_layers_are_passed_over() -> None:
+def test_names_that_are_not_layers_are_ignored() -> None:
     trial = Probation(steps=4, settled=True, asleep=("gone.weight",))
     assert judge(NoGradient, recording(detached=("gone",), unused=("gone",), probation=trial)) == []
     assert judge(NoGradient, recording()) == []

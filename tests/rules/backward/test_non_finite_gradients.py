@@ -15,7 +15,7 @@ from tests.rules.recordings import judge, measured, recording, signal, stack
 
 
 class Root(nn.Module):
-    """A root of exact zeros: its value is finite there, its slope is not."""
+    """A square root of exact zeros: its value is finite, its slope is not."""
 
     def __init__(self, epsilon: float = 0.0) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Root(nn.Module):
         return self.head(torch.sqrt((x - x.detach()).square() + self.epsilon) + x)
 
 
-def test_a_root_at_zero_has_no_slope() -> None:
+def test_a_square_root_at_zero_has_an_infinite_slope() -> None:
     report = judged(Root())
     found = finding(report, "IH303")
     assert found.severity == Severity.ERROR
@@ -39,27 +39,27 @@ def test_a_root_at_zero_has_no_slope() -> None:
     assert "between fc and the loss" in found.cause
     assert found.fix.startswith("add an epsilon inside the roots")
     assert [cause.code for cause in report.causes] == ["IH303"]
-    assert judged(Root(epsilon=1e-6)).causes == ()  # as shown
+    assert judged(Root(epsilon=1e-6)).causes == ()  # the fix in the finding
 
 
-def test_finite_gradients_are_silent() -> None:
+def test_finite_gradients_have_no_finding() -> None:
     assert "IH303" not in codes(judged(mlp()))
 
 
-def test_a_loss_that_is_not_finite_has_no_other_gradients() -> None:
+def test_a_non_finite_loss_is_left_to_its_rule() -> None:
     report = judged(mlp(), loss=lambda output: output.mean() + output.detach().new_tensor(math.nan) * output.mean())
     assert "IH303" not in codes(report)
     assert "IH405" in codes(report)
 
 
-def test_a_weight_gradient_alone_is_enough() -> None:
+def test_a_weight_gradient_alone_is_sufficient() -> None:
     layers = stack()
     (found,) = judge(NonFiniteGradients, recording(layers, measured(layers, fc2={"weight_gradient": math.inf})))
     assert found.layers == ("fc2",)
     assert found.message == "fc2: the gradient is NaN or infinite"
 
 
-def test_a_later_step_is_named() -> None:
+def test_a_later_step_is_reported() -> None:
     layers = stack()
     broken = {"gradient": signal(non_finite=2).model_dump()}
     steps = (
@@ -73,5 +73,5 @@ def test_a_later_step_is_named() -> None:
     assert judge(NonFiniteGradients, recording(layers, steps=steps[::2])) == []
 
 
-def test_a_recording_without_steps_is_silent() -> None:
+def test_a_recording_without_steps_has_no_finding() -> None:
     assert judge(NonFiniteGradients, recording(steps=())) == []

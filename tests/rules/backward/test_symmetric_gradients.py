@@ -15,7 +15,7 @@ from tests.rules.recordings import judge, measured, recording, stack
 
 
 def paired(share: float = 0.5) -> nn.Sequential:
-    """Units of the third layer that are copies, read alike by the next."""
+    """Return a network whose third layer has copied units with equal outgoing weights."""
     model = mlp()
     copies = int(64 * share)
     with torch.no_grad():
@@ -33,7 +33,7 @@ def test_copies_with_equal_outgoing_weights_receive_equal_gradients() -> None:
     assert found.limit == 0.5
 
 
-def test_it_is_a_consequence_of_the_copies_and_goes_with_them() -> None:
+def test_it_is_a_consequence_of_the_copies_and_is_fixed_with_them() -> None:
     model = paired()
     report = judged(model)
     assert [cause.code for cause in report.causes] == ["IH105"]
@@ -41,7 +41,7 @@ def test_it_is_a_consequence_of_the_copies_and_goes_with_them() -> None:
     assert fixed(model, "IH305").causes == ()
 
 
-def test_random_layers_are_silent() -> None:
+def test_random_layers_have_no_finding() -> None:
     assert "IH305" not in codes(judged(mlp()))
 
 
@@ -57,7 +57,7 @@ def test_levels() -> None:
     assert found.measured == 0.99
 
 
-def test_of_two_units_half_are_all_that_can_repeat() -> None:
+def test_with_two_units_at_most_half_can_repeat() -> None:
     assert len(judge(SymmetricGradients, repeating(0.5, weight={"fan_out": 2, "shape": (2, 96)}))) == 1
 
 
@@ -75,7 +75,7 @@ def test_several_layers_are_one_finding() -> None:
     assert found.measured == 0.9
 
 
-def test_the_option_moves_the_limit() -> None:
+def test_the_option_changes_the_limit() -> None:
     assert codes(judged(paired(), select="IH305", **with_options("symmetric-gradients", max_share=0.8))) == []
     assert codes(judged(paired(0.25), select="IH305", **with_options("symmetric-gradients", max_share=0.2))) == [
         "IH305"

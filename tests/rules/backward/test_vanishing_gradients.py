@@ -15,7 +15,7 @@ from tests.rules.recordings import judge, measured, recording, stack
 
 
 def quiet(hidden: int, gain: float = 0.9) -> nn.Sequential:
-    """Tanh at LeCun's initialization: the gradient loses a little at every layer."""
+    """Return a tanh network with LeCun initialization, in which the gradient shrinks a little at every layer."""
     model = mlp(hidden, nn.Tanh)
     torch.manual_seed(0)
     for layer in model[::2]:
@@ -38,12 +38,12 @@ def test_a_deep_tanh_network_loses_its_gradient() -> None:
     assert fixed(model, "IH301").ok
 
 
-def test_healthy_depth_is_silent() -> None:
+def test_deep_healthy_networks_have_no_finding() -> None:
     assert "IH301" not in codes(judged(mlp(40)))
     assert "IH301" not in codes(judged(quiet(5)))
 
 
-def test_gradients_that_grow_on_their_way_back_do_not_vanish() -> None:
+def test_gradients_that_grow_in_the_backward_pass_do_not_vanish() -> None:
     model = mlp(20)
     for layer in model[::2]:
         layer.weight.data.mul_(2.0)
@@ -101,12 +101,12 @@ def test_the_message_names_both_ends() -> None:
     assert found.measured == pytest.approx(1e-5)
 
 
-def test_a_layer_that_a_skip_gets_round_may_have_a_small_gradient() -> None:
+def test_a_layer_that_a_skip_bypasses_may_have_a_small_gradient() -> None:
     layers = stack(fc1={"bypassable": True})
     assert judge(VanishingGradients, recording(layers, measured(layers, gradients={"fc1": 1e-8}))) == []
 
 
-def test_exact_zeros_are_judged_elsewhere() -> None:
+def test_exact_zeros_are_left_to_other_rules() -> None:
     layers = stack()
     assert judge(VanishingGradients, recording(layers, measured(layers, gradients={"fc0": 0.0}))) == []
 

@@ -26,7 +26,7 @@ def lecun(activation: type[nn.Module] = nn.SELU) -> nn.Sequential:
 
 
 @pytest.mark.parametrize("activation", [nn.SELU, nn.GELU, nn.SiLU, nn.ELU])
-def test_a_ruling_bias_is_named_where_units_neither_die_nor_saturate(activation: type[nn.Module]) -> None:
+def test_a_dominant_bias_is_found_if_units_neither_die_nor_saturate(activation: type[nn.Module]) -> None:
     model = lecun(activation)
     nn.init.constant_(model[4].bias, -20.0)
     report = judged(model)
@@ -38,8 +38,8 @@ def test_a_ruling_bias_is_named_where_units_neither_die_nor_saturate(activation:
     fixed(model, "IH206")
 
 
-def test_the_bias_of_a_rate_is_where_it_starts() -> None:
-    """A state-space model draws its time steps so: softplus(bias) is from .001 to .1."""
+def test_the_bias_of_a_rate_is_its_initial_value() -> None:
+    """A state space model initializes its time steps like this: softplus(bias) is from .001 to .1."""
 
     class Rated(nn.Module):
         def __init__(self) -> None:
@@ -54,13 +54,13 @@ def test_the_bias_of_a_rate_is_where_it_starts() -> None:
     assert "IH206" not in codes(judged(Rated()))
 
 
-def test_a_normalization_takes_a_bias_away() -> None:
+def test_a_normalization_removes_a_bias() -> None:
     model = nn.Sequential(nn.Linear(32, 64), nn.BatchNorm1d(64), nn.GELU(), nn.Linear(64, 10))
     nn.init.constant_(model[0].bias, -20.0)
     assert "IH206" not in codes(judged(model))
 
 
-def test_units_that_point_the_same_way_are_named() -> None:
+def test_nearly_parallel_units_are_found() -> None:
     model = lecun()
     weight = model[4].weight
     with torch.no_grad():
@@ -73,7 +73,7 @@ def test_units_that_point_the_same_way_are_named() -> None:
     fixed(model, "IH206")
 
 
-def test_healthy_layers_stay_silent() -> None:
+def test_healthy_layers_have_no_finding() -> None:
     assert "IH206" not in codes(judged(lecun()))
 
 
@@ -97,7 +97,7 @@ def test_options() -> None:
     assert "IH206" not in codes(judged(everywhere, **with_options("correlated-outputs", min_share_of_whole=1.5)))
 
 
-def test_a_network_drawn_to_one_side_does_not_train() -> None:
+def test_a_network_of_one_sided_weights_does_not_train() -> None:
     model = lecun()
     with torch.no_grad():
         for layer in model[::2]:
@@ -108,7 +108,7 @@ def test_a_network_drawn_to_one_side_does_not_train() -> None:
 
 
 @pytest.mark.parametrize("made", [nn.functional.softplus, torch.square, torch.exp, lambda raw: torch.exp(raw - 9)])
-def test_weights_that_are_positive_by_design_are_no_accident(made: Callable[[Tensor], Tensor]) -> None:
+def test_intentionally_positive_weights_are_healthy(made: Callable[[Tensor], Tensor]) -> None:
     class Monotone(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -121,15 +121,15 @@ def test_weights_that_are_positive_by_design_are_no_accident(made: Callable[[Ten
     assert "IH206" not in codes(judged(Monotone()))
 
 
-def test_a_constant_start_by_design_is_no_ruling_bias() -> None:
-    """A gate that starts open or shut: its weights are zero, so that the bias is all it says."""
+def test_an_intentional_constant_start_is_not_a_dominant_bias() -> None:
+    """A gate that starts open or closed: its weights are zero, so only the bias matters."""
     model = lecun()
     nn.init.zeros_(model[4].weight)
     nn.init.constant_(model[4].bias, 10.0)
     assert "IH206" not in codes(judged(model, select="IH206"))
 
 
-def test_on_a_wave_no_place_is_worse() -> None:
+def test_a_biased_phase_of_a_periodic_activation_is_healthy() -> None:
     class Wave(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -152,13 +152,13 @@ def test_gates_with_zero_weights_do_not_count_as_constant_biases() -> None:
 
 
 def one_sided(gradients: dict[str, float] | None = None, highest: float = 1.0) -> Recording:
-    """Four layers and a head, all drawn to one side, and what that has made of the signal."""
+    """Return four layers and a head with one-sided weights, and the resulting signal."""
     layers = stack(5, **{f"fc{number}": {"weight": {"row_cosine": 0.75}} for number in range(4)})
     return recording(layers, measured(layers, outputs={"fc3": highest}, gradients=gradients))
 
 
-def test_a_network_drawn_to_one_side_may_keep_its_signal() -> None:
-    """As norms that take the mean away, and skips, let it: then it trains."""
+def test_a_network_of_one_sided_weights_may_preserve_its_signal() -> None:
+    """It trains if norms that remove the mean, or skips, preserve the signal."""
     assert judge(CorrelatedOutputs, one_sided())[0].severity == Severity.WARNING
     assert judge(CorrelatedOutputs, one_sided(highest=20.0))[0].severity == Severity.ERROR
     assert judge(CorrelatedOutputs, one_sided({"fc0": 0.2}))[0].severity == Severity.ERROR
@@ -175,13 +175,13 @@ def test_a_network_drawn_to_one_side_may_keep_its_signal() -> None:
         (1.0, 0.24, Severity.ERROR),
     ],
 )
-def test_at_the_limits_the_signal_is_kept(highest: float, first: float, severity: Severity) -> None:
+def test_the_signal_is_preserved_at_the_limits(highest: float, first: float, severity: Severity) -> None:
     (found,) = judge(CorrelatedOutputs, one_sided({"fc0": first}, highest))
     assert (found.severity, found.measured, found.limit) == (severity, 0.75, 0.6)
 
 
 @pytest.mark.parametrize("missing", ["output", "gradient"])
-def test_a_signal_that_was_not_measured_may_be_lost(missing: str) -> None:
+def test_an_unmeasured_signal_counts_as_lost(missing: str) -> None:
     layers = one_sided().layers
     none = {each.name: {missing: None} for each in layers}
     (found,) = judge(CorrelatedOutputs, recording(layers, measured(layers, **none)))
@@ -189,7 +189,7 @@ def test_a_signal_that_was_not_measured_may_be_lost(missing: str) -> None:
 
 
 def alike(cosines: dict[str, float], count: int = 5, **changes: dict[str, Any]) -> list[Finding]:
-    """Findings where the units of some layers point one way, and the signal is lost."""
+    """Return findings for layers with nearly parallel units and a lost signal."""
     for name, cosine in cosines.items():
         changes[name] = {"weight": {"row_cosine": cosine, **changes.get(name, {}).get("weight", {})}}
     layers = stack(count, **changes)
@@ -201,7 +201,7 @@ def alike(cosines: dict[str, float], count: int = 5, **changes: dict[str, Any]) 
     [
         ({"row_cosine": 0.6}, 0),
         ({"row_cosine": 0.61}, 1),
-        ({"row_cosine": 0.9, "fan_in": 2}, 0),  # one input of two has one direction by chance
+        ({"row_cosine": 0.9, "fan_in": 2}, 0),  # two inputs are nearly parallel by chance
         ({"row_cosine": 0.9, "fan_in": 3}, 1),
         ({"row_cosine": 0.9, "fan_out": 3}, 0),
         ({"row_cosine": 0.9, "fan_out": 4}, 1),
@@ -213,7 +213,7 @@ def alike(cosines: dict[str, float], count: int = 5, **changes: dict[str, Any]) 
         ({"row_cosine": -0.9}, 0),
     ],
 )
-def test_which_units_point_one_way(weight: dict[str, Any], found: int) -> None:
+def test_which_units_count_as_parallel(weight: dict[str, Any], found: int) -> None:
     assert len(alike({}, fc1={"weight": weight})) == found
 
 
@@ -223,18 +223,18 @@ def test_which_layers_are_not_judged(special: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("unknown", ["fan_in", "fan_out"])
-def test_a_weight_of_unknown_size_points_nowhere(unknown: str) -> None:
+def test_a_weight_without_known_fans_is_not_judged(unknown: str) -> None:
     layers = stack(fc1={"weight": {"row_cosine": 0.9, unknown: None}})
     assert judge(CorrelatedOutputs, recording(layers), min_units=1) == []
 
 
 @pytest.mark.parametrize(("edge", "found"), [(0.97, 1), (1.8, 0)])
-def test_trained_layers_point_where_training_has_turned_them(edge: float, found: int) -> None:
+def test_trained_layers_are_not_judged(edge: float, found: int) -> None:
     layers = stack(**{f"fc{place}": {"weight": {"spectral_edge": edge, "row_cosine": 0.45}} for place in range(4)})
     assert len(judge(CorrelatedOutputs, recording(layers), max_cosine=0.4)) == found
 
 
-TINY = {"weight": {"fan_in": 3, "fan_out": 4}}  # of so few no cosine shows anything
+TINY = {"weight": {"fan_in": 3, "fan_out": 4}}  # too few elements for a meaningful cosine
 
 
 @pytest.mark.parametrize(
@@ -243,18 +243,18 @@ TINY = {"weight": {"fan_in": 3, "fan_out": 4}}  # of so few no cosine shows anyt
         ("fc0 fc1 fc2 fc3", 6, {}, Severity.ERROR),  # four of five
         ("fc0 fc1 fc2", 5, {}, Severity.WARNING),  # three of four
         ("fc0 fc1 fc2", 4, {}, Severity.ERROR),
-        ("fc0 fc1", 3, {}, Severity.WARNING),  # two are no network
+        ("fc0 fc1", 3, {}, Severity.WARNING),  # two layers are not enough
         ("fc0 fc1 fc2 fc3", 7, {"fc4": TINY, "fc5": TINY}, Severity.ERROR),
     ],
 )
-def test_a_network_is_drawn_to_one_side_if_most_of_its_layers_are(
+def test_a_network_is_one_sided_if_most_of_its_layers_are(
     names: str, count: int, more: dict[str, Any], severity: Severity
 ) -> None:
     (found,) = alike(dict.fromkeys(names.split(), 0.75), count, **more)
     assert (found.severity, found.layers) == (severity, tuple(names.split()))
 
 
-def test_copies_have_another_cause_than_a_draw_to_one_side() -> None:
+def test_copies_have_another_cause_than_parallel_units() -> None:
     causes = [alike({"fc1": cosine})[0].cause for cosine in (0.7, 0.99, 0.991)]
     assert causes[0] == causes[1] != causes[2]
 
@@ -277,7 +277,7 @@ def ruled(count: int = 5, **changes: dict[str, Any]) -> list[Finding]:
         ({"fc1": biased(20.0, bypassable=True), "fc2": biased(20.0)}, Severity.ERROR),
     ],
 )
-def test_a_ruling_bias_is_an_error_where_no_skip_leads_around_its_activation(
+def test_a_dominant_bias_is_an_error_if_no_skip_bypasses_its_activation(
     changes: dict[str, dict[str, Any]], severity: Severity
 ) -> None:
     (found,) = ruled(**changes)
@@ -286,7 +286,7 @@ def test_a_ruling_bias_is_an_error_where_no_skip_leads_around_its_activation(
 
 
 @pytest.mark.parametrize("activation", ["softplus", "sigmoid", "sin"])
-def test_some_activations_may_be_ruled_by_their_bias(activation: str) -> None:
+def test_some_activations_may_be_dominated_by_their_bias(activation: str) -> None:
     assert ruled(fc1=biased(20.0, activation=activation)) == []
     assert ruled(**{f"fc{place}": biased(1.0, activation=activation) for place in range(4)}) == []
 
@@ -298,7 +298,7 @@ def test_dead_and_saturated_units_are_left_to_their_rules(state: dict[str, float
 
 
 def shifted(count: int = 5, *, of: int = 4, rms: float = 1.0, mean: float | None = None, **place: Any) -> list[Finding]:
-    """Findings where so many layers of a network, heads apart, have one constant for a bias, the others none."""
+    """Return findings for this many layers with one constant bias, without heads; the others have none."""
     others = {f"fc{at}": biased(0.0) for at in range(of, count - 1)}
     return ruled(count, **{f"fc{at}": biased(rms, mean, **place) for at in range(of)}, **others)
 
@@ -307,7 +307,7 @@ def shifted(count: int = 5, *, of: int = 4, rms: float = 1.0, mean: float | None
     ("how", "found"),
     [
         ({"count": 4, "of": 3}, 1),
-        ({"count": 3, "of": 2}, 0),  # two are no network
+        ({"count": 3, "of": 2}, 0),  # two layers are not enough
         ({"count": 6, "of": 4}, 1),  # four of five
         ({"count": 6, "of": 3}, 0),
         ({"rms": 0.5}, 0),
@@ -316,30 +316,30 @@ def shifted(count: int = 5, *, of: int = 4, rms: float = 1.0, mean: float | None
         ({"mean": 0.96}, 1),
         ({"mean": -0.96}, 1),
         ({"normed": True}, 0),
-        ({"weight": {"rms": 0.0, "abs_max": 0.0}}, 0),  # then the bias is meant to be the start
+        ({"weight": {"rms": 0.0, "abs_max": 0.0}}, 0),  # then the bias is an intentional start
     ],
 )
-def test_a_constant_for_nearly_all_biases_shifts_the_network(how: dict[str, Any], found: int) -> None:
+def test_one_constant_for_nearly_all_biases_is_found(how: dict[str, Any], found: int) -> None:
     assert len(shifted(**how)) == found
 
 
-def test_layers_whose_bias_a_norm_takes_away_do_not_count() -> None:
+def test_layers_whose_bias_a_norm_removes_do_not_count() -> None:
     normed = {f"fc{place}": biased(0.0, normed=True) for place in range(3, 6)}
     (found,) = ruled(7, **{f"fc{place}": biased(1.0) for place in range(3)}, **normed)
     assert found.layers == ("fc0", "fc1", "fc2")
     assert (found.measured, found.limit) == (1.0, 0.5)
 
 
-def test_a_shift_is_an_error_where_it_outweighs_the_largest_gain() -> None:
+def test_a_constant_bias_is_an_error_if_it_outweighs_the_largest_gain() -> None:
     """Gains of 0.2, and a bias five times as large."""
     small = {"weight": {"rms": 0.199 * 96**-0.5}}
     assert shifted(**small)[0].severity == Severity.ERROR
     assert shifted(weight={"rms": 0.201 * 96**-0.5})[0].severity == Severity.WARNING
     (found,) = ruled(**{f"fc{place}": biased(1.0, **(small if place else {})) for place in range(4)})
-    assert found.severity == Severity.WARNING  # one layer passes more on
+    assert found.severity == Severity.WARNING  # one layer has a larger gain
 
 
-def test_a_gain_that_is_not_known_is_taken_for_one() -> None:
+def test_an_unknown_gain_counts_as_one() -> None:
     layers = stack(**{f"fc{place}": biased(2.5, weight={"fan_in": None}) for place in range(4)})
     severities = [
         judge(CorrelatedOutputs, recording(layers), bias_dominance=dominance)[0].severity for dominance in (2.4, 2.6)
@@ -352,12 +352,12 @@ def test_biases_and_weights_are_two_findings() -> None:
     assert [each.layers for each in found] == [("fc1",), ("fc2",)]
 
 
-def test_units_that_point_one_way_explain_what_is_lost_behind_them_and_their_scale() -> None:
+def test_parallel_units_explain_the_lost_signal_and_their_scale() -> None:
     (found,) = alike({"fc1": 0.75})
     for code in ("IH201", "IH202", "IH207", "IH301", "IH302", "IH304", "IH305", "IH404", "IH406"):
         assert explains(CorrelatedOutputs, found, code)
     assert explains(CorrelatedOutputs, found, "IH106", layers=("fc1",))
     assert not explains(CorrelatedOutputs, found, "IH106", layers=("fc1", "fc2"))
-    assert not explains(CorrelatedOutputs, found, "IH103")  # which comes before it
+    assert not explains(CorrelatedOutputs, found, "IH103")  # which has a lower rank
     (bias,) = ruled(fc1=biased(20.0))
     assert explains(CorrelatedOutputs, bias, "IH103")

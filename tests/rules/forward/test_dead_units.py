@@ -59,9 +59,9 @@ def test_four_units_in_five_are_a_warning() -> None:
     assert fixed(model, "IH204").causes == ()
 
 
-def test_weights_that_point_against_the_input_are_drawn_again() -> None:
+def test_weights_opposed_to_the_input_are_redrawn() -> None:
     model = mlp()
-    model[2].weight.data.abs_().neg_()  # what it reads is positive
+    model[2].weight.data.abs_().neg_()  # its input is positive
     found = next(each for each in judged(model).findings if each.code == "IH204")
     assert found.layers[0] == "2"
     assert found.cause == "no sample gives them a positive input"
@@ -116,12 +116,12 @@ def test_a_limit_is_a_share() -> None:
     assert "100% of the units never activate" in found.message
 
 
-def test_where_a_skip_leads_around_it_is_a_warning() -> None:
+def test_it_is_a_warning_if_a_skip_bypasses_the_layer() -> None:
     (found,) = judge(DeadUnits, few_open(1.0, 64, bypassable=True))
     assert found.severity == Severity.WARNING
 
 
-def test_a_group_shows_the_least_of_its_shares() -> None:
+def test_a_group_shows_its_smallest_share() -> None:
     layers = stack()
     dead = {"units": 64, "dead_samples": 64}
     of = measured(layers, fc1={"dead_share": 0.97, **dead}, fc2={"dead_share": 1.0, **dead})
@@ -158,12 +158,12 @@ def test_options() -> None:
     assert not by_bias(20.0, bias_dominance=50.0)
 
 
-def test_units_of_a_layer_that_was_not_measured_are_not_judged() -> None:
+def test_units_of_an_unmeasured_layer_are_not_judged() -> None:
     assert judge(DeadUnits, recording()) == []
 
 
 def test_a_few_units_of_a_bypassed_layer_can_be_inactive_by_chance() -> None:
-    """A squeeze of four units is shut in one of sixteen nets, where what it reads is alike for all samples."""
+    """All four units of a squeeze are inactive in one of sixteen networks, if its input is similar for all samples."""
     assert judge(DeadUnits, few_open(1.0, 4, bypassable=True)) == []
     assert len(judge(DeadUnits, few_open(1.0, 8, bypassable=True))) == 1
     assert len(judge(DeadUnits, few_open(1.0, 4))) == 1
@@ -185,10 +185,10 @@ DYING = {
 
 
 @pytest.mark.parametrize("name", DYING)
-def test_units_die_with_every_activation_that_has_a_flat_side(name: str) -> None:
+def test_units_can_die_with_every_activation_that_has_a_flat_side(name: str) -> None:
     model = nn.Sequential(nn.Linear(32, 64), DYING[name], nn.Linear(64, 10))
     with torch.no_grad():
-        if "shrink" in name:  # whose flat part is in the middle
+        if "shrink" in name:  # its flat range is in the middle
             model[0].weight[:62] *= 0.05
             model[0].bias.zero_()
         else:
@@ -197,15 +197,15 @@ def test_units_die_with_every_activation_that_has_a_flat_side(name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["relu6", "hardtanh", "hardsigmoid", "hardswish"])
-def test_units_die_at_the_upper_end_too(name: str) -> None:
+def test_units_can_die_at_the_upper_end(name: str) -> None:
     model = nn.Sequential(nn.Linear(32, 64), DYING[name], nn.Linear(64, 10))
     with torch.no_grad():
         model[0].bias[:62] = 40.0
-    assert ("IH204" in codes(judged(model))) is (name != "hardswish")  # which is a line above 3
+    assert ("IH204" in codes(judged(model))) is (name != "hardswish")  # which is linear above 3
 
 
 @pytest.mark.parametrize("name", ["relu6", "hardtanh", "hardsigmoid", "hardswish", "threshold"])
-def test_a_healthy_network_with_a_flat_activation_is_silent(name: str) -> None:
+def test_a_healthy_network_with_a_flat_activation_has_no_finding(name: str) -> None:
     blocks = [each for _ in range(3) for each in (nn.Linear(32, 32), nn.LayerNorm(32), DYING[name])]
     assert "IH204" not in codes(judged(nn.Sequential(*blocks, nn.Linear(32, 10))))
     assert "IH204" not in codes(judged(nn.Sequential(nn.Linear(32, 64), DYING[name], nn.Linear(64, 10))))

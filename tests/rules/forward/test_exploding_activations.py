@@ -16,7 +16,7 @@ from tests.rules.recordings import judge, measured, recording, signal, stack
 
 
 def loud(hidden: int) -> nn.Sequential:
-    """He's variance doubled: each layer adds a factor 1.41 to the signal."""
+    """Return a network with twice He's variance: each layer amplifies the signal by 1.41."""
     model = mlp(hidden)
     for layer in model[::2]:
         layer.weight.data.mul_(2**0.5)
@@ -56,7 +56,7 @@ def test_a_deep_network_with_twice_the_gain_of_he_explodes() -> None:
     assert fixed(model, "IH202").ok
 
 
-def test_residual_branches_are_the_cause_if_they_add_up() -> None:
+def test_residual_branches_are_the_cause_if_they_accumulate() -> None:
     model = residual(24)
     found = finding(judged(model), "IH202")
     assert found.severity == Severity.ERROR
@@ -66,12 +66,12 @@ def test_residual_branches_are_the_cause_if_they_add_up() -> None:
     assert fixed(model, "IH202").ok
 
 
-def test_a_healthy_network_is_silent() -> None:
+def test_a_healthy_network_has_no_finding() -> None:
     assert judged(mlp(40)).causes == ()
     assert "IH202" not in codes(judged(residual(2)))
 
 
-def test_large_inputs_are_no_growth() -> None:
+def test_large_inputs_are_not_growth() -> None:
     assert "IH202" not in codes(judged(mlp(), vectors() * 100))
 
 
@@ -105,14 +105,14 @@ def test_the_growth_is_relative_to_large_inputs() -> None:
     assert found.message == "activations grow to rms 100 at fc2 (limit 30)"
 
 
-def test_only_layers_up_to_the_peak_are_the_cause() -> None:
+def test_only_layers_up_to_the_maximum_are_the_cause() -> None:
     wide = {"weight": {"rms": 1.0}}
     layers = stack(fc1=wide, fc3=wide)
     (found,) = judge(ExplodingActivations, recording(layers, measured(layers, outputs={"fc2": 100.0})))
     assert found.layers == ("fc1",)
 
 
-def test_outputs_that_are_not_finite_are_judged_elsewhere() -> None:
+def test_non_finite_outputs_are_left_to_other_rules() -> None:
     layers = stack()
     broken = {"output": signal(float("inf"), non_finite=3).model_dump()}
     assert judge(ExplodingActivations, recording(layers, measured(layers, fc2=broken))) == []

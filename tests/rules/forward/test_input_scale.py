@@ -1,4 +1,4 @@
-"""IH210: inputs that are not of the order of one, and what follows from them."""
+"""IH210: inputs with an rms far from one, and their consequences."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ CONSTANT = signal(rms=0.3, mean=0.29999996, abs_max=0.3)
 
 
 def of_inputs(first: Signal, **inputs: Signal) -> list[Any]:
-    """Findings where the first layer reads one signal, and the batch holds others."""
+    """Return findings for a signal that the first layer reads, and other inputs of the batch."""
     layers = stack(3)
     steps = measured(layers, fc0={"input": first.model_dump()})
     return judge(InputScale, recording(layers, steps, inputs=inputs))
 
 
 def normalized(fix: str, x: Tensor) -> Tensor:
-    """What the reader of the finding does in the Dataset."""
+    """Apply the fix of a finding, as a user would in the Dataset."""
     scope = {"x": x, "torch": torch}
     exec(fix, scope)
     assert isinstance(scope["x"], Tensor)
     return scope["x"]
 
 
-def test_pixels_of_0_to_255_are_the_cause_of_what_they_do() -> None:
+def test_pixels_of_0_to_255_are_the_cause_of_their_consequences() -> None:
     model, batch = mlp(), vectors() * 60 + 120
     report = judged(model, batch)
     found = finding(report, "IH210")
@@ -58,14 +58,14 @@ def test_small_inputs_are_reported(factor: float, severity: Severity) -> None:
     assert judged(mlp(), normalized(found.fix, batch)).causes == ()
 
 
-def test_a_bag_of_words_is_as_large_as_the_words_in_it() -> None:
+def test_a_bag_of_words_is_judged_by_its_non_zero_elements() -> None:
     batch = torch.zeros(64, 32)
     batch[:, :2] = 0.07
     assert batch.square().mean().sqrt() < 1 / 30
     assert "IH210" not in codes(judged(mlp(), batch))
 
 
-def test_a_network_may_scale_its_inputs_by_itself() -> None:
+def test_a_network_may_scale_its_inputs_itself() -> None:
     class Scaled(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -78,13 +78,13 @@ def test_a_network_may_scale_its_inputs_by_itself() -> None:
 
 
 def seen(batch: Signal, *, normed: bool = False, activation: str = "relu", between: float = 0.5) -> Any:
-    """A network whose first layer reads the batch as it is."""
+    """Return findings for a network whose first layer reads the batch unchanged."""
     layers = stack(fc0={"normed": normed, "activation": activation})
     more = {"fc0": {"input": batch.model_dump()}, "head": {"input": signal(between=between).model_dump()}}
     return recording(layers, measured(layers, **more), inputs={"batch": batch})
 
 
-def test_pixels_that_nothing_norms_or_bounds_are_an_error() -> None:
+def test_pixels_without_a_norm_or_a_bounded_activation_are_an_error() -> None:
     def severity(**how: Any) -> Severity:
         return judge(InputScale, seen(signal(150.0), **how))[0].severity
 
@@ -92,7 +92,7 @@ def test_pixels_that_nothing_norms_or_bounds_are_an_error() -> None:
     assert severity(normed=True) == severity(activation="tanh") == Severity.WARNING
 
 
-def test_an_offset_is_an_error_unless_a_norm_over_the_batch_takes_it_away() -> None:
+def test_an_offset_is_an_error_unless_batch_norm_removes_it() -> None:
     def severity(**how: Any) -> Severity:
         return judge(InputScale, seen(signal(50.0, mean=49.99), **how))[0].severity
 
@@ -100,7 +100,7 @@ def test_an_offset_is_an_error_unless_a_norm_over_the_batch_takes_it_away() -> N
     assert severity() == severity(normed=True, between=1e-5) == Severity.ERROR
 
 
-def test_one_large_element_is_named() -> None:
+def test_one_large_element_is_reported() -> None:
     batch = vectors()
     batch[3, 5] = 60.0
     found = finding(judged(mlp(), batch), "IH210")
@@ -108,14 +108,14 @@ def test_one_large_element_is_named() -> None:
     assert (found.measured, found.limit) == (60.0, 50.0)
 
 
-def test_a_constant_input_beside_others_is_divided_by_itself() -> None:
+def test_a_constant_input_among_others_is_divided_by_its_value() -> None:
     constant = signal(rms=255.0, mean=255.0, abs_max=255.0)
     (found,) = of_inputs(constant, scale=constant, batch=signal())
     assert found.fix == "x = x / 255"
 
 
 @pytest.mark.parametrize("factor", [0.1, 1.0, 9.0])
-def test_inputs_of_about_one_are_silent(factor: float) -> None:
+def test_inputs_of_about_one_have_no_finding(factor: float) -> None:
     assert "IH210" not in codes(judged(mlp(), vectors() * factor))
 
 
@@ -135,20 +135,20 @@ class Two(nn.Module):
         return self.head(F.relu(self.left(left)) + F.relu(self.right(right)))
 
 
-def test_several_inputs_are_one_finding_with_a_fix_for_each() -> None:
+def test_several_inputs_are_one_finding_with_a_fix_each() -> None:
     report = judged(Two(), (vectors() * 100, vectors() * 1000))
     found = finding(report, "IH210")
     assert found.message.startswith("batch[0]: rms 10")
     assert "; batch[1]: rms 10" in found.message
     assert found.measured is not None
-    assert found.measured > 900  # the worst
+    assert found.measured > 900  # the worst one
     assert [line.split(" = ")[0] for line in found.fix.splitlines()] == ["batch[0]", "batch[1]"]
     scope = {"batch": [vectors() * 100, vectors() * 1000]}
     exec(found.fix, scope)
     assert judged(Two(), tuple(scope["batch"])).causes == ()
 
 
-def test_of_several_inputs_only_those_that_are_off_are_reported() -> None:
+def test_only_inputs_outside_the_limits_are_reported() -> None:
     report = judged(Two(), {"left": vectors(), "right": vectors() * 1000})
     assert finding(report, "IH210").message.startswith("batch['right']: rms 10")
 
@@ -157,7 +157,7 @@ def broken(count: int) -> Signal:
     return signal(non_finite=count)
 
 
-def test_a_broken_batch_is_an_error_before_its_scale_is_asked_for() -> None:
+def test_a_broken_batch_is_an_error_before_its_scale_is_judged() -> None:
     (found,) = judge(InputScale, recording(inputs={"batch[0]": broken(3), "batch[1]": signal(100.0)}))
     assert found.severity == Severity.ERROR
     assert found.message == "batch[0]: 3 NaN or infinite elements in the batch"
@@ -180,7 +180,7 @@ def test_a_batch_that_breaks_later_is_reported_with_its_step() -> None:
     ("rms", "explained", "not_explained"),
     [(99.0, "IH202", "IH201"), (1e-2, "IH201", "IH202"), (99.0, "IH405", "IH304")],
 )
-def test_what_follows_depends_on_the_scale(rms: float, explained: str, not_explained: str) -> None:
+def test_consequences_depend_on_the_scale(rms: float, explained: str, not_explained: str) -> None:
     (cause,) = judge(InputScale, seen(signal(rms)))
     symptom = cause.model_copy(update={"code": explained})
     assert InputScale().accounts_for(cause, symptom)
@@ -205,14 +205,14 @@ def test_options() -> None:
 
 
 @pytest.mark.parametrize("activation", [nn.ReLU6(), nn.Hardtanh(), nn.Tanh(), nn.Softsign()])
-def test_an_activation_that_bounds_large_inputs_leaves_a_warning(activation: nn.Module) -> None:
+def test_a_bounded_activation_makes_large_inputs_a_warning(activation: nn.Module) -> None:
     model = nn.Sequential(nn.Linear(32, 64), activation, nn.Linear(64, 10))
     report = inithealth.check(model, 200 * torch.randn(64, 32), loss=lambda output: output.square().mean())
     found = [each for each in report.findings if each.code == "IH210"]
     assert [each.severity for each in found] == [Severity.WARNING]
 
 
-def test_inputs_that_are_one_constant_are_a_warning_in_a_running_training() -> None:
+def test_constant_inputs_are_a_warning_in_a_watched_training() -> None:
     (found,) = of_inputs(CONSTANT, batch=CONSTANT)
     assert found.severity is Severity.WARNING
     assert found.message == f"batch is 0.3 in all of its {CONSTANT.numel} elements"
@@ -220,13 +220,13 @@ def test_inputs_that_are_one_constant_are_a_warning_in_a_running_training() -> N
     assert zeros.message.startswith("batch is 0 in all")
 
 
-def test_one_constant_among_the_inputs_is_not() -> None:
+def test_one_constant_among_the_inputs_is_healthy() -> None:
     assert of_inputs(CONSTANT, mask=CONSTANT, batch=signal()) == []
-    assert of_inputs(signal(), mask=CONSTANT) == []  # what the first layer reads is another: of tokens, say
+    assert of_inputs(signal(), mask=CONSTANT) == []  # the first layer reads another input, for example tokens
     assert of_inputs(CONSTANT, scalar=signal(rms=0.3, mean=0.3, abs_max=0.3, numel=1)) == []
 
 
-def test_a_watched_training_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_watched_training_reports_it_once(caplog: pytest.LogCaptureFixture) -> None:
     model = mlp()
     with inithealth.watch(model) as monitor:
         for _ in range(3):
@@ -246,20 +246,20 @@ def test_a_watched_training_says_so_once(caplog: pytest.LogCaptureFixture) -> No
         (signal(0.033), (0.033, 1 / 30)),
         (signal(5.0, abs_max=50.0), None),
         (signal(5.0, abs_max=50.1), (50.1, 50.0)),
-        (signal(10.1, abs_max=60.0), (10.1, 10.0)),  # the rms is named first
+        (signal(10.1, abs_max=60.0), (10.1, 10.0)),  # the rms is reported first
         (signal(0.033, abs_max=60.0), (0.033, 1 / 30)),
-        (signal(0.02, zero_share=0.75), None),  # what is there has twice the rms
+        (signal(0.02, zero_share=0.75), None),  # non-zero elements have twice the rms
         (signal(0.016, zero_share=0.75), (0.016, 1 / 30)),
     ],
 )
-def test_at_the_limits_an_input_is_usual(batch: Signal, found: tuple[float, float] | None) -> None:
+def test_an_input_at_the_limits_is_healthy(batch: Signal, found: tuple[float, float] | None) -> None:
     result = judge(InputScale, seen(batch))
     assert [(each.measured, each.limit) for each in result] == ([] if found is None else [found])
     assert [each.severity for each in result] == ([] if found is None else [Severity.WARNING])
 
 
 def offset(mean: float) -> Signal:
-    """So many standard deviations from zero."""
+    """Return a signal with a mean of this many standard deviations."""
     return signal(math.hypot(mean, 1.0), mean=mean)
 
 
@@ -280,7 +280,7 @@ def offset(mean: float) -> Signal:
         (offset(30.1), {"normed": True, "between": 0.01}, Severity.WARNING),
     ],
 )
-def test_at_the_limits_training_gets_over_it(batch: Signal, how: dict[str, Any], severity: Severity) -> None:
+def test_training_recovers_at_the_limits(batch: Signal, how: dict[str, Any], severity: Severity) -> None:
     (found,) = judge(InputScale, seen(batch, **how))
     assert found.severity == severity
 
@@ -293,7 +293,7 @@ def test_an_offset_at_its_limit_is_no_error(limit: float, severity: Severity) ->
 
 
 def read_by(batch: Signal, *readers: dict[str, Any], between: float | None = 0.5) -> list[Any]:
-    """Findings where the first layers read the batch, the others a signal of rms 1."""
+    """Return findings if the first layers read the batch and the others a signal of rms 1."""
     layers = stack(**{f"fc{place}": reader for place, reader in enumerate(readers)})
     more: dict[str, Any] = {f"fc{place}": {"input": batch.model_dump()} for place in range(len(readers))}
     more["head"] = {"input": signal(between=between).model_dump()}
@@ -313,26 +313,26 @@ BOUNDED, NORMED = {"activation": "tanh"}, {"normed": True}
         ((NORMED, {}), Severity.ERROR),
     ],
 )
-def test_all_layers_that_read_pixels_have_to_bound_or_norm_them(
+def test_all_layers_that_read_pixels_must_bound_or_normalize_them(
     readers: tuple[dict[str, Any], ...], severity: Severity
 ) -> None:
     (found,) = read_by(signal(150.0), *readers)
     assert found.severity == severity
 
 
-def test_samples_that_were_not_compared_are_taken_to_differ() -> None:
+def test_samples_count_as_different_if_they_were_not_compared() -> None:
     (found,) = read_by(offset(50.0), NORMED, between=None)
     assert found.severity == Severity.WARNING
 
 
 @pytest.mark.parametrize(("reads", "found"), [(10.1, 1), (9.9, 0), (89.0, 1), (91.0, 0), (math.nan, 1)])
-def test_an_input_counts_if_a_layer_reads_a_third_to_three_times_of_it(reads: float, found: int) -> None:
+def test_an_input_counts_if_a_layer_reads_a_third_to_three_times_its_rms(reads: float, found: int) -> None:
     layers = stack(1)
     of = recording(layers, measured(layers, head={"input": signal(reads).model_dump()}), inputs={"batch": signal(30.0)})
     assert len(judge(InputScale, of)) == found
 
 
-def test_the_input_that_is_off_by_most_is_measured() -> None:
+def test_the_worst_input_is_measured() -> None:
     both = {"large": signal(100.0), "small": signal(0.001)}
     layers = stack()
     inputs = {"fc0": {"input": both["large"].model_dump()}, "fc1": {"input": both["small"].model_dump()}}
@@ -340,7 +340,7 @@ def test_the_input_that_is_off_by_most_is_measured() -> None:
     assert (found.measured, found.limit, found.severity) == (0.001, 1 / 30, Severity.ERROR)
 
 
-def test_the_fix_takes_mean_and_std_of_each_input() -> None:
+def test_the_fix_uses_mean_and_std_of_each_input() -> None:
     batch = signal(20.0, mean=12.0)
     (found,) = judge(InputScale, seen(batch))
     assert found.fix == "x = (x - 12) / 16"
@@ -348,7 +348,7 @@ def test_the_fix_takes_mean_and_std_of_each_input() -> None:
     assert several.fix == "batch[0] = (batch[0] - 12) / 16\nbatch[1] = (batch[1] - 30) / 40"
 
 
-def test_of_several_broken_inputs_the_first_is_measured() -> None:
+def test_the_first_of_several_broken_inputs_is_measured() -> None:
     (found,) = judge(InputScale, recording(inputs={"a": signal(), "b": broken(3), "c": broken(5)}))
     assert (found.measured, found.step) == (3.0, 0)
     assert "b: 3" in found.message
@@ -356,7 +356,7 @@ def test_of_several_broken_inputs_the_first_is_measured() -> None:
     assert "a:" not in found.message
 
 
-def test_a_batch_that_is_broken_at_first_comes_before_a_later_one() -> None:
+def test_a_batch_broken_at_the_first_step_precedes_a_later_one() -> None:
     layers = stack()
     later = Step(index=4, layers=measured(layers), broken_inputs={"batch": broken(1)})
     steps = (Step(index=0, layers=measured(layers)), later, later.model_copy(update={"index": 6}))
@@ -375,19 +375,19 @@ def test_a_batch_that_is_broken_at_first_comes_before_a_later_one() -> None:
         (signal(rms=0.3, mean=0.3, abs_max=0.3, numel=1), False),
     ],
 )
-def test_a_constant_is_as_large_as_its_mean(batch: Signal, constant: bool) -> None:
+def test_the_maximum_of_a_constant_is_its_mean(batch: Signal, constant: bool) -> None:
     found = of_inputs(CONSTANT, batch=batch)
     assert [(each.measured, each.limit) for each in found] == [(0.0, 0.0)] * constant
 
 
-def test_a_constant_beside_tokens_says_nothing_of_the_batch() -> None:
+def test_a_constant_next_to_tokens_is_not_judged() -> None:
     layers = stack(3, fc1={"kind": "embedding"})
     steps = measured(layers, fc0={"input": CONSTANT.model_dump()})
     assert judge(InputScale, recording(layers, steps, inputs={"batch": CONSTANT})) == []
     assert judge(InputScale, recording(stack(3), steps=(), inputs={"batch": CONSTANT})) == []
 
 
-def test_an_input_explains_what_it_does_to_the_network() -> None:
+def test_an_input_explains_its_consequences() -> None:
     (large,) = judge(InputScale, seen(signal(99.0)))
     (small,) = judge(InputScale, seen(signal(0.01)))
     (error,) = judge(InputScale, seen(signal(150.0)))
@@ -403,6 +403,6 @@ def test_an_input_explains_what_it_does_to_the_network() -> None:
     assert not explains(InputScale, error, "IH106")
 
 
-def test_a_largest_element_beyond_one_is_a_large_input() -> None:
+def test_a_largest_element_above_one_is_a_large_input() -> None:
     (found,) = judge(InputScale, seen(signal(0.5, abs_max=60.0)))
     assert explains(InputScale, found, "IH202")

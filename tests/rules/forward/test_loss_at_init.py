@@ -34,7 +34,7 @@ def test_a_head_twenty_times_too_large() -> None:
     fixed(model, "IH208")
 
 
-def test_a_healthy_loss_is_silent() -> None:
+def test_a_healthy_loss_has_no_finding() -> None:
     assert "IH208" not in codes(judged(mlp()))
 
 
@@ -48,7 +48,7 @@ def test_softmax_twice() -> None:
     assert "IH208" not in codes(judged(model[:-1]))
 
 
-def test_a_leaking_target_is_a_note() -> None:
+def test_a_leaking_target_is_info() -> None:
     def loss(output: Tensor) -> Tensor:
         targets = torch.arange(64) % 10
         return F.cross_entropy(output + 20 * F.one_hot(targets, 10), targets)
@@ -91,7 +91,7 @@ def test_levels(loss: float | None, logits_std: float, severity: Severity | None
     assert [each.severity for each in judge(LossAtInit, start(loss, logits_std))] == ([severity] if severity else [])
 
 
-def test_measured_and_limit_are_of_what_is_off() -> None:
+def test_measured_and_limit_belong_to_the_deviating_quantity() -> None:
     (found,) = judge(LossAtInit, start(24.0, 5.0))
     assert found.measured == 24.0
     assert found.limit == pytest.approx(23.03, abs=0.01)
@@ -123,14 +123,14 @@ def test_options() -> None:
 
 
 def detection(positives: float, over_base: float, loss: float) -> Recording:
-    """A binary cross-entropy over many guesses, few of which are right."""
+    """Return a binary cross-entropy over many predictions with few positives."""
     kind = Loss(kind="bce_logits", positives=positives, over_base=over_base)
     layers = stack(head={"bias": weight("head.bias", 0.1, shape=(10,), fan_in=None, fan_out=None).model_dump()})
     return recording(layers, loss=kind, steps=(Step(index=0, loss=loss, layers=measured(layers)),))
 
 
 def test_rare_positives_need_a_prior() -> None:
-    """RetinaNet's bug: a bias of zero where one guess in a thousand is right."""
+    """RetinaNet's bug: a bias of zero although one prediction in a thousand is positive."""
     (found,) = judge(LossAtInit, detection(0.001, 88.0, 150.0))
     assert (found.severity, found.layers) == (Severity.WARNING, ("head",))
     assert "the mean target is 0.001" in found.message
@@ -139,7 +139,7 @@ def test_rare_positives_need_a_prior() -> None:
         assert judge(LossAtInit, healthy) == []
 
 
-def test_what_is_rare_and_what_is_far_are_options() -> None:
+def test_rarity_and_distance_are_options() -> None:
     found = detection(0.001, 88.0, 150.0)
     assert judge(LossAtInit, found, max_positives=1e-4) == []
     assert judge(LossAtInit, found, max_over_base=100.0) == []
@@ -169,32 +169,32 @@ def test_the_targets_of_a_binary_cross_entropy_are_read() -> None:
         (0.499 * math.log(10), 1.0, Severity.INFO),
     ],
 )
-def test_at_the_limits_a_loss_is_usual(loss: float, logits_std: float, severity: Severity | None) -> None:
+def test_a_loss_at_the_limits_is_healthy(loss: float, logits_std: float, severity: Severity | None) -> None:
     assert [each.severity for each in judge(LossAtInit, start(loss, logits_std))] == ([severity] if severity else [])
 
 
 def summed(value: float | None, whole: float, *, alone: bool = False) -> Recording:
-    """A cross-entropy that is part of a loss."""
+    """Return a cross-entropy that is part of a loss."""
     kind = Loss(kind="cross_entropy", classes=10, logits_std=1.0, value=value, alone=alone)
     layers = stack()
     return recording(layers, steps=(Step(index=0, loss=whole, layers=measured(layers)),), loss=kind)
 
 
-def test_a_cross_entropy_is_judged_without_what_is_added_to_it() -> None:
+def test_a_cross_entropy_is_judged_without_added_terms() -> None:
     (found,) = judge(LossAtInit, summed(24.0, 2.3))
     assert found.measured == 24.0
     assert judge(LossAtInit, summed(2.3, 100.0)) == []
-    assert judge(LossAtInit, summed(None, 100.0)) == []  # which share of it the cross-entropy has is not known
+    assert judge(LossAtInit, summed(None, 100.0)) == []  # the cross-entropy's share of the loss is not known
     assert len(judge(LossAtInit, summed(None, 100.0, alone=True))) == 1
 
 
-def test_a_high_loss_of_unknown_logits_is_an_error() -> None:
+def test_a_high_loss_with_unknown_logits_is_an_error() -> None:
     unknown = start(24.0).model_copy(update={"loss": Loss(kind="cross_entropy", classes=10)})
     (found,) = judge(LossAtInit, unknown)
     assert (found.severity, found.measured) == (Severity.ERROR, 24.0)
 
 
-def test_wide_logits_are_measured_before_the_loss_that_they_make() -> None:
+def test_wide_logits_are_measured_rather_than_the_loss() -> None:
     (found,) = judge(LossAtInit, start(100.0, 9.0))
     assert (found.measured, found.limit, found.layers) == (9.0, 8.0, ("head",))
     assert "model.head.weight" in found.fix
@@ -202,7 +202,7 @@ def test_wide_logits_are_measured_before_the_loss_that_they_make() -> None:
     assert (narrow.measured, narrow.limit) == (1.0, pytest.approx(0.5 * math.log(10)))
 
 
-def test_of_several_heads_the_last_is_named() -> None:
+def test_the_last_of_several_heads_is_named() -> None:
     two = stack(fc3={"head": True})
     of = start(100.0, 60.0).model_copy(update={"layers": two})
     (found,) = judge(LossAtInit, of)
@@ -236,12 +236,12 @@ def test_a_low_loss_of_trained_weights_has_another_cause() -> None:
         (0.001, 88.0, math.nan, 0),
     ],
 )
-def test_at_the_limits_no_prior_is_missing(positives: float, over_base: float, loss: float, found: int) -> None:
+def test_no_prior_is_missing_at_the_limits(positives: float, over_base: float, loss: float, found: int) -> None:
     assert len(judge(LossAtInit, detection(positives, over_base, loss))) == found
 
 
 @pytest.mark.parametrize(("positives", "bias"), [(1e-4, "-4.6"), (0.009, "-4.6"), (0.1, "-2.2"), (0.2, "-1.39")])
-def test_the_prior_is_the_share_of_positives_and_no_less_than_a_hundredth(positives: float, bias: str) -> None:
+def test_the_prior_is_the_share_of_positives_but_at_least_a_hundredth(positives: float, bias: str) -> None:
     (found,) = judge(LossAtInit, detection(positives, 88.0, 150.0), max_positives=0.5)
     assert found.fix == f"nn.init.constant_(model.head.bias, {bias})"
     assert (found.measured, found.limit) == (150.0, pytest.approx(10 * math.log(2)))
@@ -267,11 +267,11 @@ def test_a_head_without_a_bias_needs_one() -> None:
         (Loss(kind="mse", over_base=2.0), False),
     ],
 )
-def test_which_losses_have_a_known_start(loss: Loss, judged: bool) -> None:
+def test_which_losses_have_a_known_initial_value(loss: Loss, judged: bool) -> None:
     assert (LossAtInit().skipped(recording(loss=loss)) is None) is judged
 
 
-def test_a_loss_that_starts_high_explains_what_breaks_later() -> None:
+def test_a_high_initial_loss_explains_later_failures() -> None:
     (found,) = judge(LossAtInit, start(100.0, 9.0))
     for code in ("IH203", "IH303", "IH402", "IH403", "IH404", "IH405", "IH406"):
         assert explains(LossAtInit, found, code, step=1)

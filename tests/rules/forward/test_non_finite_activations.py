@@ -38,7 +38,7 @@ def test_an_operation_without_weights_is_the_cause() -> None:
     assert found.cause.startswith("its input is not finite either")
     assert found.fix.endswith("before head")
     assert [cause.code for cause in report.causes] == ["IH203"]
-    assert judged(Logarithm(1e-6)).ok  # as shown
+    assert judged(Logarithm(1e-6)).ok  # the fix in the finding
 
 
 def test_an_overflow_is_reported_with_the_largest_input() -> None:
@@ -52,7 +52,7 @@ def test_an_overflow_is_reported_with_the_largest_input() -> None:
     assert found.fix.startswith("check what layer 4 computes from its input; run in float32")
 
 
-def test_finite_outputs_are_silent() -> None:
+def test_finite_outputs_have_no_finding() -> None:
     assert "IH203" not in codes(judged(mlp()))
     assert judge(NonFiniteActivations, recording(steps=())) == []
 
@@ -79,14 +79,14 @@ def test_at_a_later_step_the_training_has_diverged() -> None:
 
 
 def broken(*names: str, output: int = 1, **more: Any) -> Recording:
-    """A step at which the outputs of these layers are not finite."""
+    """Return a step at which the outputs of these layers are not finite."""
     layers = stack()
     each = {"output": signal(non_finite=output).model_dump(), **more}
     return recording(layers, measured(layers, **dict.fromkeys(names, each)))
 
 
 @pytest.mark.parametrize("names", [("fc1",), ("fc1", "fc2"), ("fc0", "fc1", "fc2", "fc3")])
-def test_how_many_layers_follow_is_counted(names: tuple[str, ...]) -> None:
+def test_the_number_of_later_layers_is_reported(names: tuple[str, ...]) -> None:
     (found,) = judge(NonFiniteActivations, broken(*names, output=7))
     assert (found.layers, found.measured, found.limit, found.step) == (names, 7.0, 0.0, 0)
     assert [int(number) for number in re.findall(r"\b\d+", found.message)] == [7, *[len(names) - 1] * (len(names) > 1)]
@@ -104,30 +104,30 @@ def test_the_first_step_that_is_broken_is_reported() -> None:
 @pytest.mark.parametrize(
     ("reads", "largest"), [(signal(1.0, abs_max=37.0).model_dump(), True), (signal(non_finite=2).model_dump(), False)]
 )
-def test_the_largest_input_is_given_if_it_is_finite(reads: dict[str, Any], largest: bool) -> None:
+def test_the_largest_input_is_reported_if_it_is_finite(reads: dict[str, Any], largest: bool) -> None:
     (found,) = judge(NonFiniteActivations, broken("fc1", input=reads))
     assert ("37" in found.cause) is largest
     (unknown,) = judge(NonFiniteActivations, broken("fc1", input=None))
     assert "37" not in unknown.cause
     assert unknown.fix
-    assert (unknown.fix == found.fix) is largest  # where the input is broken already, one looks before the layer
+    assert (unknown.fix == found.fix) is largest  # if the input is already broken, the cause is before the layer
 
 
-def test_layers_without_an_output_or_of_no_name_are_passed_over() -> None:
+def test_layers_without_an_output_or_a_name_are_ignored() -> None:
     layers = stack()
     known = measured(layers, fc0={"output": None})
     stranger = known[1].model_copy(update={"layer": "elsewhere", "output": signal(non_finite=1)})
     assert judge(NonFiniteActivations, recording(layers, (*known, stranger))) == []
 
 
-def test_what_overflows_may_follow_from_what_grows_and_what_is_undefined_may_not() -> None:
+def test_an_overflow_may_follow_from_growth_but_an_undefined_value_may_not() -> None:
     (overflow,) = judge(NonFiniteActivations, broken("fc1"))
     (undefined,) = judge(NonFiniteActivations, broken("fc1", input=signal(non_finite=1).model_dump()))
     assert explains(ExplodingActivations, found_by(ExplodingActivations), "IH203", cause=overflow.cause)
     assert not explains(ExplodingActivations, found_by(ExplodingActivations), "IH203", cause=undefined.cause)
 
 
-def test_numbers_that_are_not_finite_explain_what_is_measured_behind_them() -> None:
+def test_non_finite_values_explain_downstream_findings() -> None:
     (found,) = judge(NonFiniteActivations, broken("fc1"))
     for code in ("IH201", "IH202", "IH208", "IH301", "IH302", "IH303", "IH304", "IH405"):
         assert explains(NonFiniteActivations, found, code, step=1)

@@ -36,7 +36,7 @@ def of_rank_one(weight: torch.Tensor) -> None:
 
 
 def used(directions: Sequence[float], **more: Any) -> Recording:
-    """A stack whose layers' outputs differ in so many of 47 directions; the last is the head."""
+    """Return a stack whose layers have these effective ranks, at most 47; the last layer is the head."""
     changes = {f"fc{place}": more.pop(f"fc{place}", {}) for place in range(len(directions) - 1)}
     layers = stack(len(directions), **changes)
     names = [each.name for each in layers]
@@ -52,7 +52,7 @@ def only(of: Recording, **options: Any) -> Finding:
     return found
 
 
-def test_weights_of_rank_one_are_named_and_fixed() -> None:
+def test_weights_of_rank_one_are_found_and_fixed() -> None:
     model = mlp()
     of_rank_one(model[4].weight)
     found = finding(judged(model), "IH207")
@@ -62,7 +62,7 @@ def test_weights_of_rank_one_are_named_and_fixed() -> None:
     fixed(model, "IH207")
 
 
-def test_depth_leaves_one_direction() -> None:
+def test_depth_reduces_the_signal_to_one_direction() -> None:
     model = deep(80, nn.ReLU, math.sqrt(2))
     found = finding(judged(model), "IH207")
     assert found.layers[0] == "158"
@@ -70,7 +70,7 @@ def test_depth_leaves_one_direction() -> None:
     assert "layer 0 has 16" in found.message
 
 
-def test_orthogonal_weights_keep_what_tanh_lets_through() -> None:
+def test_orthogonal_weights_preserve_directions_through_tanh() -> None:
     model = deep(120, nn.Tanh, 1.0)
     typed(finding(judged(model), "IH207"), model)
     assert "IH207" not in codes(judged(model))
@@ -78,7 +78,7 @@ def test_orthogonal_weights_keep_what_tanh_lets_through() -> None:
 
 @pytest.mark.parametrize("hidden", [2, 10, 40])
 @pytest.mark.parametrize(("activation", "gain"), [(nn.ReLU, math.sqrt(2)), (nn.Tanh, 1.0), (nn.SELU, 1.0)])
-def test_healthy_stacks_stay_silent(hidden: int, activation: type[nn.Module], gain: float) -> None:
+def test_healthy_stacks_have_no_finding(hidden: int, activation: type[nn.Module], gain: float) -> None:
     assert "IH207" not in codes(judged(deep(hidden, activation, gain, width=96)))
 
 
@@ -104,26 +104,26 @@ def narrow() -> nn.Module:
 
 
 @pytest.mark.parametrize("build", [bottleneck, normalized, narrow])
-def test_designs_stay_silent(build: Callable[[], nn.Module]) -> None:
+def test_intentional_designs_have_no_finding(build: Callable[[], nn.Module]) -> None:
     torch.manual_seed(0)
     assert "IH207" not in codes(judged(build()))
 
 
-def test_an_input_of_one_dimension_is_no_collapse() -> None:
+def test_a_one_dimensional_input_is_not_a_collapse() -> None:
     line = torch.linspace(-1, 1, 64)[:, None] * torch.ones(FEATURES)
     assert "IH207" not in codes(judged(mlp(6), line))
-    wide = vectors() * torch.tensor([300.0] + [1.0] * (FEATURES - 1))  # one feature that outweighs the others
+    wide = vectors() * torch.tensor([300.0] + [1.0] * (FEATURES - 1))  # one feature that dominates the others
     assert "IH207" not in codes(judged(mlp(6), wide))
 
 
-def test_a_signal_that_fades_step_by_step() -> None:
+def test_a_signal_that_collapses_gradually() -> None:
     found = only(used(FADED))
     assert found.layers == tuple(f"fc{place}" for place in reversed(range(30)))
     assert (found.measured, found.limit, found.severity) == (1.01, 1.1, Severity.WARNING)
     assert "normalization" in found.fix
 
 
-def test_under_adam_it_is_noted_only() -> None:
+def test_with_adam_it_is_info() -> None:
     assert only(used(FADED, adaptive=True)).severity is Severity.INFO
 
 
@@ -141,11 +141,11 @@ LINE = [1.01] * 30
         ("few layers on a line can be trained", [20.0, 8.0, 3.0, *LINE[:15]]),
     ],
 )
-def test_what_is_no_fading_signal(why: str, directions: list[float]) -> None:
+def test_other_signals_do_not_collapse_gradually(why: str, directions: list[float]) -> None:
     assert judge(RankCollapse, used(directions)) == [], why
 
 
-def test_what_has_a_way_around_is_not_on_the_way() -> None:
+def test_bypassed_layers_do_not_count() -> None:
     around = {f"fc{place}": {"bypassable": True} for place in range(4, 30)}
     assert judge(RankCollapse, used(FADED, **around)) == []
 
@@ -159,7 +159,7 @@ FLAT = {
 
 
 @pytest.mark.parametrize("weight", FLAT.values(), ids=FLAT)
-def test_every_weight_of_one_direction_is_found(weight: dict[str, Any]) -> None:
+def test_every_weight_of_rank_one_is_found(weight: dict[str, Any]) -> None:
     directions = [20.0, 1.0, 1.2, 1.3, 1.3]
     assert only(used(directions, fc1={"weight": weight})).layers == ("fc1",)
     assert judge(RankCollapse, used([20.0, 15.0, 12.0, 9.0, 6.0], fc1={"weight": weight})) == []
@@ -188,7 +188,7 @@ ONE_LINE = {"weight": FLAT["alike"]}
     ("effective", "width", "found"),
     [(1.1, 47, 0), (1.09, 47, 1), (1.0, 7, 1), (1.0, 6, 0), (0.0, 47, 0), (None, 47, 0)],
 )
-def test_when_outputs_lie_on_one_line(effective: float | None, width: int, found: int) -> None:
+def test_when_outputs_lie_on_a_line(effective: float | None, width: int, found: int) -> None:
     layers = stack(3, fc1=ONE_LINE)
     of = recording(layers, measured(layers, fc1={"effective": effective, "width": width}))
     result = judge(RankCollapse, of)
@@ -221,11 +221,11 @@ def test_which_layers_are_not_judged(special: dict[str, Any]) -> None:
         ({"row_cosine": 0.99, "fan_out": None}, 0),
     ],
 )
-def test_when_a_weight_has_one_direction(weight: dict[str, Any], found: int) -> None:
+def test_when_a_weight_has_rank_one(weight: dict[str, Any], found: int) -> None:
     assert len(judge(RankCollapse, used([20.0, 1.0, 1.2], fc1={"weight": weight}))) == found
 
 
-def test_the_first_layer_of_one_direction_is_measured() -> None:
+def test_the_first_layer_with_one_direction_is_measured() -> None:
     found = only(used([20.0, 1.0, 1.05, 9.0], fc1=ONE_LINE, fc2=ONE_LINE))
     assert (found.layers, found.measured) == (("fc1", "fc2"), 1.0)
     assert "fc1" in found.cause
@@ -234,31 +234,31 @@ def test_the_first_layer_of_one_direction_is_measured() -> None:
 
 
 def fading(*first: float, on_a_line: int = 27, head: float = 1.0) -> Recording:
-    """Directions of the first layers, then of many on one line, and of the head."""
+    """Return effective ranks of the first layers, of many layers with one direction, and of the head."""
     return used([*first, *[1.0] * on_a_line, head])
 
 
 @pytest.mark.parametrize(
     ("of", "found"),
     [
-        (fading(16.0, 4.0, 2.0), 1),  # a fall to a quarter
+        (fading(16.0, 4.0, 2.0), 1),  # a decrease to a quarter
         (fading(16.1, 4.0, 2.0), 0),
         (fading(4.0, 2.0), 1),
-        (fading(3.9, 2.0), 0),  # the data's own
+        (fading(3.9, 2.0), 0),  # the rank of the data
         (fading(4.0, 2.0, on_a_line=25), 1),
         (fading(4.0, 2.0, on_a_line=24), 0),
         (fading(4.0, 2.0, head=1.2), 1),
         (fading(4.0, 2.0, head=1.21), 0),
-        (fading(2.0, 4.0, 2.0), 1),  # it fades from where it is widest
+        (fading(2.0, 4.0, 2.0), 1),  # it decreases from the maximum
         (fading(4.0, 1.0, 2.0), 1),
-        (fading(4.0, 1.0, 4.1), 0),  # another signal has joined
+        (fading(4.0, 1.0, 4.1), 0),  # another signal was added
     ],
 )
-def test_how_a_signal_fades(of: Recording, found: int) -> None:
+def test_how_a_signal_collapses(of: Recording, found: int) -> None:
     assert len(judge(RankCollapse, of)) == found
 
 
-def test_the_way_starts_where_the_signal_is_widest() -> None:
+def test_the_collapse_starts_at_the_maximum() -> None:
     found = only(fading(2.0, 4.0, 2.0))
     assert (found.layers[0], found.layers[-1], len(found.layers)) == ("fc29", "fc1", 29)
     assert "29" in found.cause
@@ -269,8 +269,8 @@ def test_the_way_starts_where_the_signal_is_widest() -> None:
     ("weight", "width", "found"),
     [({}, 7, 1), ({}, 6, 0), ({"fan_in": 8}, 47, 1), ({"fan_in": 7}, 47, 0), ({"fan_in": None}, 47, 0)],
 )
-def test_narrow_layers_are_not_on_the_way(weight: dict[str, Any], width: int, found: int) -> None:
-    """Without the third there is no way from four directions to one."""
+def test_narrow_layers_do_not_count(weight: dict[str, Any], width: int, found: int) -> None:
+    """Without the third layer there is no decrease from four directions to one."""
     layers = stack(30, fc2={"weight": weight})
     directions = [16.0, 5.0, 2.0, *[1.0] * 26, 1.0]
     numbers = {each.name: {"effective": d, "width": 47} for each, d in zip(layers, directions, strict=True)}
@@ -279,7 +279,7 @@ def test_narrow_layers_are_not_on_the_way(weight: dict[str, Any], width: int, fo
 
 
 @pytest.mark.parametrize(("activation", "orthogonal"), [("tanh", True), (None, True), ("relu", False)])
-def test_orthogonal_weights_are_advised_where_all_layers_are_nearly_linear(
+def test_orthogonal_weights_are_recommended_if_all_layers_are_nearly_linear(
     activation: str | None, orthogonal: bool
 ) -> None:
     linear = {f"fc{place}": {"activation": "tanh"} for place in range(30)}
@@ -289,13 +289,13 @@ def test_orthogonal_weights_are_advised_where_all_layers_are_nearly_linear(
     assert (found.fix.splitlines() == lines) is orthogonal
 
 
-def test_weights_of_one_direction_come_before_the_depth() -> None:
+def test_weights_of_rank_one_precede_the_depth() -> None:
     found = only(used(FADED, fc10=ONE_LINE))
     assert found.layers == ("fc10",)
 
 
 @pytest.mark.parametrize(("rows", "width", "skipped"), [(4, 3, True), (4, 7, False), (64, 3, False)])
-def test_a_batch_that_is_too_small_is_not_judged(rows: int, width: int, skipped: bool) -> None:
+def test_a_small_batch_is_not_judged(rows: int, width: int, skipped: bool) -> None:
     layers = stack(3)
     few = {
         each.name: {"output": signal(numel=96 * rows).model_dump(), "width": width if each.name == "fc1" else 3}

@@ -23,7 +23,7 @@ WIDTH, TOKENS = 32, 12
 
 
 class Block(nn.Module):
-    """One attention, with a skip around it or none, and a head over the mean token."""
+    """One attention, with or without a skip around it, and a head on the mean token."""
 
     def __init__(self, divided: bool = True, skip: bool = False, causal: bool = False) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ def loud(factor: float, **options: bool) -> Block:
 
 
 def attentive(std: float, top: float = 0.3, keys: int = 16, gain: float = 1.0, **more: Any) -> Recording:
-    """An attention's queries and keys, as large as the gain makes them of an input of rms 1."""
+    """Return an attention whose queries and keys have this gain, for an input of rms 1."""
     feeds = {"activation": None, "feeds": "attention", "bypassable": True, "weight": {"rms": gain * 96**-0.5}}
     layers = tuple(layer(name, place, **{**feeds, **more.pop(name, {})}) for place, name in enumerate("qk"))
     layers += (layer("head", 2, head=True, activation=None, feeds="loss"),)
@@ -85,8 +85,8 @@ def test_large_weights_are_the_cause_and_are_fixed() -> None:
     fixed(model, "IH209", texts())
 
 
-def test_a_scale_that_is_missing_is_reported_where_the_weights_are_right() -> None:
-    """Three times too large weights do not saturate alone; what is not divided by sqrt(32) does."""
+def test_a_missing_scale_is_reported_if_the_weights_are_correct() -> None:
+    """Weights that are 3x too large do not saturate by themselves, but without division by sqrt(32) they do."""
     model = loud(1.7, divided=False)
     found = cause_of(judged(model, texts()))
     assert found.cause.startswith("the scale of the weights is correct")
@@ -97,20 +97,20 @@ def test_a_scale_that_is_missing_is_reported_where_the_weights_are_right() -> No
     assert "IH209" not in codes(judged(model, texts()))
 
 
-def test_an_input_that_is_large_is_reported_where_weights_and_scale_are_right() -> None:
+def test_a_large_input_is_reported_if_weights_and_scale_are_correct() -> None:
     found = finding(judged(Block(), texts(8.0)), "IH209")
     assert "their input is large: rms 8" in found.cause
     model = Block()
     fixed(model, "IH209", texts(8.0))
 
 
-def test_healthy_attention_stays_silent() -> None:
-    """Also where the first queries of a causal mask see one key, which then has all the weight."""
+def test_healthy_attention_has_no_finding() -> None:
+    """Also if the first queries of a causal mask can attend to a single key, which has all the weight."""
     for model in (Block(), Block(skip=True), Block(causal=True), loud(2.0)):
         assert "IH209" not in codes(judged(model, texts()))
 
 
-def test_sharp_by_design_stays_silent() -> None:
+def test_intentionally_sharp_attention_has_no_finding() -> None:
     """Cosine attention with logits of ten times a cosine; a router; a gate of two."""
 
     def cosine(self: Any, x: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ def test_sharp_by_design_stays_silent() -> None:
         assert "IH209" not in codes(judged(model, texts()))
 
 
-def test_severity_is_that_of_what_training_does_not_take_back() -> None:
+def test_the_severity_depends_on_whether_training_recovers() -> None:
     around = attentive(60.0, gain=8.0)
     assert only(around).severity is Severity.WARNING
     essential = attentive(60.0, gain=8.0, q={"bypassable": False})
@@ -137,18 +137,18 @@ def test_severity_is_that_of_what_training_does_not_take_back() -> None:
     assert only(attentive(40.0, gain=6.0, q={"bypassable": False})).severity is Severity.WARNING
 
 
-def test_the_largest_weight_counts_unless_a_mask_or_a_bias_makes_it() -> None:
+def test_the_largest_weight_counts_unless_a_mask_or_a_bias_causes_it() -> None:
     assert only(attentive(9.0, top=0.95, gain=3.0)).measured == 0.95
     assert judge(SaturatedAttention, attentive(1.0, top=0.95)) == []
 
 
-def test_behind_a_norm_the_weights_do_not_make_the_logits() -> None:
+def test_after_a_norm_the_weights_are_not_the_cause() -> None:
     normed = {"normed": True, "weight": {"rms": 96**-0.5}}
     found = only(attentive(12.0, size=30.0, q=normed, k=normed))
     assert "(about 144)" in found.cause
 
 
-def test_several_attentions_of_one_reason_are_one_finding() -> None:
+def test_several_attentions_with_one_cause_are_one_finding() -> None:
     names = [f"block{number}.qkv" for number in range(4)]
     layers = tuple(
         layer(name, place, activation=None, feeds="attention", bypassable=True, weight={"rms": 8 * 96**-0.5})
@@ -171,7 +171,7 @@ def test_options() -> None:
     assert judge(SaturatedAttention, attentive(9.0, top=0.95, gain=3.0), min_top_std=9.5) == []
     essential = attentive(20.0, gain=5.0, q={"bypassable": False})
     assert only(essential, error_std=15.0).severity is Severity.ERROR
-    assert only(attentive(120.0, gain=30.0)).severity is Severity.ERROR  # whatever leads round
+    assert only(attentive(120.0, gain=30.0)).severity is Severity.ERROR  # with or without a skip connection
     assert only(attentive(120.0, gain=30.0), lost_std=150.0).severity is Severity.WARNING
     assert "the weights of" in only(attentive(20.0, gain=5.0)).cause
     assert "the scale of the weights is correct" in only(attentive(20.0, gain=5.0), max_gain=6.0).cause
@@ -193,7 +193,7 @@ def test_options() -> None:
         (10.1, 0.95, (10.1, 10.0)),
     ],
 )
-def test_at_the_limits_attention_looks_around(std: float, top: float, found: tuple[float, float] | None) -> None:
+def test_attention_at_the_limits_is_healthy(std: float, top: float, found: tuple[float, float] | None) -> None:
     result = judge(SaturatedAttention, attentive(std, top))
     assert [(each.measured, each.limit) for each in result] == ([] if found is None else [found])
 
@@ -207,16 +207,16 @@ def test_at_the_limits_attention_looks_around(std: float, top: float, found: tup
         (100.1, True, Severity.ERROR),
     ],
 )
-def test_at_the_limits_training_takes_it_back(std: float, bypassable: bool, severity: Severity) -> None:
+def test_training_recovers_at_the_limits(std: float, bypassable: bool, severity: Severity) -> None:
     assert only(attentive(std, q={"bypassable": bypassable})).severity is severity
 
 
-def test_logits_that_are_all_alike_are_not_spread() -> None:
+def test_equal_logits_have_std_zero() -> None:
     assert judge(SaturatedAttention, attentive(0.0, top=0.95), max_std=0.5, min_top_std=0.1) == []
 
 
 def reason(of: Recording, **options: Any) -> str:
-    """Which of the three causes it is, by what is to be typed."""
+    """Return which of the three causes it is, according to the fix."""
     fix = only(of, **options).fix
     return "scale" if "sqrt" in fix else "input" if "mul_" in fix else "weights"
 
@@ -232,22 +232,22 @@ def reason(of: Recording, **options: Any) -> str:
         (attentive(12.6, size=5**0.5), {}, "scale"),
     ],
 )
-def test_what_makes_the_logits_large(of: Recording, options: dict[str, float], cause: str) -> None:
+def test_the_cause_of_large_logits(of: Recording, options: dict[str, float], cause: str) -> None:
     assert reason(of, **options) == cause
 
 
 @pytest.mark.parametrize(("size", "dimensions"), [(2.0, 4), (0.5, 1024)])
-def test_how_many_dimensions_are_not_divided_by_their_root(size: float, dimensions: int) -> None:
-    """Logits of 8 from sizes of 2, and of 0.5."""
+def test_the_missing_scale_follows_from_the_number_of_dimensions(size: float, dimensions: int) -> None:
+    """Logits of 8 from queries and keys with rms 2, and rms 0.5."""
     found = only(attentive(8.0, top=0.95, size=size), max_unscaled=1.5)
     assert dimensions in [int(number) for number in re.findall(r"\b\d+\b", found.cause)]
 
 
-def test_queries_and_keys_of_zero_are_no_error() -> None:
+def test_zero_queries_and_keys_are_no_error() -> None:
     assert only(attentive(12.0, size=0.0)).measured == 12.0
 
 
-def test_outputs_that_are_not_finite_are_taken_for_one() -> None:
+def test_non_finite_outputs_count_as_one() -> None:
     of = attentive(12.0, size=30.0)
     (step,) = of.steps
     broken = [m.model_copy(update={"output": signal(30.0, non_finite=1)}) for m in step.layers]
@@ -258,13 +258,13 @@ def test_outputs_that_are_not_finite_are_taken_for_one() -> None:
 
 
 @pytest.mark.parametrize(("reads", "factor"), [(8.0, "0.12"), (0.5, "1")])
-def test_weights_are_divided_by_what_they_read_if_that_is_large(reads: float, factor: str) -> None:
+def test_weights_are_divided_by_their_inputs_rms_if_that_is_large(reads: float, factor: str) -> None:
     found = only(attentive(12.0, size=3.0, reads=reads))
     assert found.fix.splitlines() == [f"model.{name}.weight.data.mul_({factor})" for name in "qk"]
     assert f"{reads:g}" in found.cause
 
 
-def test_only_the_loud_weights_are_drawn_anew_the_loudest_first() -> None:
+def test_only_large_weights_are_redrawn_largest_first() -> None:
     of = attentive(60.0, k={"weight": {"rms": 8 * 96**-0.5}})
     found = only(of)
     assert found.layers == ("k", "q")
@@ -274,7 +274,7 @@ def test_only_the_loud_weights_are_drawn_anew_the_loudest_first() -> None:
 
 
 def attentions(**stds: tuple[float, float, float]) -> Recording:
-    """Attentions by name, each of one layer: how far the logits spread, the gain of the weights, and their output."""
+    """Return attentions by name, each of one layer: std of the logits, gain of the weights, and their output."""
     layers = tuple(
         layer(name, place, activation=None, feeds="attention", bypassable=True, weight={"rms": gain * 96**-0.5})
         for place, (name, (_, gain, _)) in enumerate(stds.items())
@@ -286,7 +286,7 @@ def attentions(**stds: tuple[float, float, float]) -> Recording:
     return recording(layers, measured(layers, **numbers))
 
 
-def test_weights_scale_and_input_are_three_findings_the_widest_logits_first() -> None:
+def test_weights_scale_and_input_are_three_findings_widest_logits_first() -> None:
     of = attentions(a=(20.0, 1.0, 4.0), b=(30.0, 1.0, 1.0), c=(25.0, 4.0, 4.0), d=(22.0, 1.0, 4.0), e=(40.0, 1.0, 1.0))
     found = judge(SaturatedAttention, of)
     assert [each.layers for each in found] == [("c",), ("e", "b"), ("d", "a")]
@@ -294,7 +294,7 @@ def test_weights_scale_and_input_are_three_findings_the_widest_logits_first() ->
 
 
 @pytest.mark.parametrize(("others", "severity"), [(1, Severity.WARNING), (0, Severity.ERROR)])
-def test_behind_a_norm_on_the_trunk_most_attentions_have_to_be_saturated(others: int, severity: Severity) -> None:
+def test_with_post_norm_most_attentions_must_be_saturated(others: int, severity: Severity) -> None:
     calm = {f"calm{place}": (1.0 + place, 1.0, 1.0) for place in range(others)}
     of = attentions(a=(60.0, 1.0, 1.0), **calm).model_copy(update={"trunk_normalized": True})
     assert only(of).severity is severity
@@ -309,7 +309,7 @@ def test_which_attentions_are_not_judged(special: dict[str, Any]) -> None:
     assert judge(SaturatedAttention, attentive(60.0, q=special, k=special)) == []
 
 
-def test_a_choice_of_one_key_explains_the_gradient_that_is_lost() -> None:
+def test_saturated_attention_explains_the_lost_gradient() -> None:
     found = only(attentive(20.0))
     assert explains(SaturatedAttention, found, "IH301")
     assert explains(SaturatedAttention, found, "IH406", step=1)

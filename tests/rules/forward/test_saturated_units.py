@@ -34,8 +34,8 @@ def test_saturation_that_trains_is_a_warning() -> None:
     fixed(model, "IH205")
 
 
-def test_a_large_input_saturates_weights_that_are_right() -> None:
-    """Xavier again would change nothing: the weights are scaled to what they read."""
+def test_a_large_input_saturates_correct_weights() -> None:
+    """Xavier initialization would change nothing: the weights are scaled to their input."""
     model, batch = xavier(), vectors() * 6
     found = finding(judged(model, batch), "IH205")
     assert found.layers == ("0",)
@@ -60,7 +60,7 @@ def test_a_sigmoid_saturates_too() -> None:
 
 
 @pytest.mark.parametrize("activation", [nn.Tanh, nn.Sigmoid, nn.ReLU])
-def test_healthy_networks_are_silent(activation: type[nn.Module]) -> None:
+def test_healthy_networks_have_no_finding(activation: type[nn.Module]) -> None:
     assert "IH205" not in codes(judged(xavier(activation)))
 
 
@@ -70,7 +70,7 @@ def test_the_head_may_saturate() -> None:
     assert len(judge(SaturatedUnits, recording(layers, measured(layers, fc1={"saturated_share": 0.9})))) == 1
 
 
-def test_the_worst_layer_comes_first() -> None:
+def test_the_worst_layer_is_first() -> None:
     layers = stack(fc1={"activation": "tanh"}, fc2={"activation": "sigmoid"})
     flat = measured(layers, fc1={"saturated_share": 0.6}, fc2={"saturated_share": 0.9})
     (found,) = judge(SaturatedUnits, recording(layers, flat))
@@ -79,14 +79,14 @@ def test_the_worst_layer_comes_first() -> None:
     assert (found.measured, found.limit) == (0.9, 0.5)
 
 
-def test_the_option_moves_the_limit() -> None:
+def test_the_option_changes_the_limit() -> None:
     model = xavier()
     model[0].weight.data.mul_(6.0)
     assert "IH205" not in codes(judged(model, **with_options("saturated-units", max_share=0.9)))
     assert "IH205" in codes(judged(xavier(), **with_options("saturated-units", max_share=0.001)))
 
 
-def test_a_ruling_bias_is_the_cause_and_an_error() -> None:
+def test_a_dominant_bias_is_the_cause_and_an_error() -> None:
     model = xavier()
     nn.init.constant_(model[2].bias, -20.0)
     report = judged(model)
@@ -98,7 +98,7 @@ def test_a_ruling_bias_is_the_cause_and_an_error() -> None:
     fixed(model, "IH205")
 
 
-def test_what_a_ruling_bias_is_can_be_set() -> None:
+def test_the_limit_of_a_dominant_bias_is_an_option() -> None:
     model = xavier()
     nn.init.constant_(model[2].bias, 2.5)
     assert not finding(judged(model), "IH205").cause.startswith("bias")
@@ -107,7 +107,7 @@ def test_what_a_ruling_bias_is_can_be_set() -> None:
 
 
 @pytest.mark.parametrize("activation", [nn.Hardtanh, nn.Hardsigmoid])
-def test_hard_twins_saturate_too(activation: type[nn.Module]) -> None:
+def test_hard_versions_saturate_too(activation: type[nn.Module]) -> None:
     model = xavier(activation)
     model[0].weight.data.mul_(20.0)
     report = judged(model)
@@ -127,8 +127,8 @@ def test_a_relu6_saturates_at_its_maximum() -> None:
     assert "IH205" not in codes(judged(mlp(3, nn.ReLU6)))
 
 
-def test_edges_near_zero_are_not_a_matter_of_scale() -> None:
-    """Half of a normal signal of He's size is beyond the edges of a hard tanh."""
+def test_edges_near_zero_do_not_show_a_wrong_scale() -> None:
+    """With He initialization, half of a normal signal is beyond the edges of a hard tanh."""
     model = mlp(3, nn.Hardtanh)
     assert "IH205" not in codes(judged(model))
     found = finding(judged(model, **with_options("saturated-units", max_share=0.1, hard_std=1.0)), "IH205")
@@ -141,7 +141,7 @@ def flat(activation: str, share: float, parameters: tuple[float, ...] = (), **mo
     return [found.limit for found in judge(SaturatedUnits, recording(layers, of))]
 
 
-def test_the_limit_is_that_of_the_edges() -> None:
+def test_the_limit_depends_on_the_edges() -> None:
     assert flat("tanh", 0.51) == [0.5]
     assert flat("hardtanh", 0.73) == []
     assert flat("hardtanh", 0.75) == [pytest.approx(0.739, abs=1e-3)]
@@ -150,6 +150,6 @@ def test_the_limit_is_that_of_the_edges() -> None:
     assert flat("hardsigmoid", 0.51) == [0.5]
 
 
-def test_units_that_stay_beyond_an_edge_are_left_to_dead_units() -> None:
+def test_units_beyond_an_edge_for_the_whole_batch_are_left_to_dead_units() -> None:
     assert flat("relu6", 0.97, dead_share=0.97, pinned_share=0.97) == []
     assert flat("relu6", 0.97, dead_share=0.5, pinned_share=0.5) == [0.5]

@@ -15,7 +15,7 @@ from tests.rules.recordings import judge, measured, recording, signal, stack
 
 
 def xavier(hidden: int) -> nn.Sequential:
-    """A ReLU network with Xavier weights: each layer takes a factor 0.71 from the signal."""
+    """Return a ReLU network with Xavier weights: each layer reduces the signal by a factor of 0.71."""
     model = mlp(hidden)
     torch.manual_seed(0)
     for layer in model[::2]:
@@ -23,7 +23,7 @@ def xavier(hidden: int) -> nn.Sequential:
     return model
 
 
-def test_a_deep_xavier_relu_network_fades() -> None:
+def test_the_signal_vanishes_in_a_deep_xavier_relu_network() -> None:
     model = xavier(40)
     report = judged(model)
     found = finding(report, "IH201")
@@ -49,12 +49,12 @@ def test_less_depth_is_a_warning() -> None:
     assert 2**-10 < found.measured < 2**-5
 
 
-def test_hes_initialization_keeps_the_signal() -> None:
+def test_he_initialization_preserves_the_signal() -> None:
     assert judged(mlp(40)).causes == ()
 
 
 def test_a_head_that_receives_nearly_the_same_input_for_every_sample() -> None:
-    """PyTorch's default biases hold the activations up while the inputs are lost behind them."""
+    """PyTorch's default biases keep the activations large although the inputs are lost."""
     torch.manual_seed(0)
     layers = [part for number in range(40) for part in (nn.Linear(64 if number else 32, 64), nn.ReLU())]
     model = nn.Sequential(*layers, nn.Linear(64, 10))
@@ -74,7 +74,7 @@ def test_new_weights_do_not_fix_many_sigmoids() -> None:
     found = finding(judged(model), "IH201")
     assert "20 in a row" in found.cause
     assert found.fix.startswith("use tanh or ReLU instead of sigmoid")
-    for place in range(1, 40, 2):  # as shown
+    for place in range(1, 40, 2):  # the fix in the finding
         model[place] = nn.ReLU()
     assert judged(he(model)).ok
 
@@ -84,19 +84,19 @@ def test_shrinking_is_relative_to_a_small_input() -> None:
     assert "times the input's rms (0.1" in finding(report, "IH201").message
 
 
-def test_normalization_keeps_the_size() -> None:
+def test_normalization_preserves_the_scale() -> None:
     torch.manual_seed(0)
     layers = [p for number in range(30) for p in (nn.Linear(64 if number else 32, 64), nn.LayerNorm(64), nn.ReLU())]
     assert "IH201" not in codes(judged(nn.Sequential(*layers, nn.Linear(64, 10))))
 
 
 def test_identical_samples_are_not_a_vanishing_signal() -> None:
-    """The batch's doing, or a codebook's: the gradient comes back as ever."""
+    """Due to the batch or a codebook, the gradient is normal."""
     assert "IH201" not in codes(judged(mlp(), vectors(1).expand(64, 32).clone()))
 
 
 def faded(rms: float, gradient: float = 1e-4) -> Any:
-    """A signal that fades, and its gradient."""
+    """Return a signal that vanishes, and its gradient."""
     layers = stack()
     return recording(layers, measured(layers, outputs={"fc2": rms}, gradients={"fc0": gradient}))
 
@@ -106,18 +106,18 @@ def test_levels(rms: float, severity: Severity | None) -> None:
     assert [found.severity for found in judge(VanishingActivations, faded(rms))] == ([severity] if severity else [])
 
 
-def test_what_training_gives_back_is_a_warning() -> None:
-    """One layer at 1/100 fades the signal as much as ten at 1/2, but for the gradient: it trains."""
+def test_a_signal_that_training_restores_is_a_warning() -> None:
+    """One layer at 1/100 reduces the signal as much as ten at 1/2, but not the gradient: it trains."""
     (found,) = judge(VanishingActivations, faded(5e-4, gradient=0.01))
     assert found.severity == Severity.WARNING
 
 
-def test_what_is_added_to_another_signal_may_be_small() -> None:
+def test_an_output_added_to_another_signal_may_be_small() -> None:
     layers = stack(fc2={"bypassable": True})
     assert judge(VanishingActivations, recording(layers, measured(layers, outputs={"fc2": 1e-4}))) == []
 
 
-def test_tokens_are_as_large_as_what_is_looked_up_for_them() -> None:
+def test_the_input_rms_of_tokens_is_that_of_their_embeddings() -> None:
     layers = stack(fc0={"kind": "embedding", "activation": None})
     outputs = dict.fromkeys(["fc0", "fc1", "fc2", "fc3"], 0.005)
     assert judge(VanishingActivations, recording(layers, measured(layers, outputs), inputs={})) == []

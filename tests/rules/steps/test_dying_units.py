@@ -15,7 +15,7 @@ from tests.rules.recordings import judge, measured, recording, stack
 from tests.rules.runs import trained
 
 
-def test_a_layer_that_a_step_has_killed_is_an_error() -> None:
+def test_a_layer_that_died_in_a_step_is_an_error() -> None:
     def kill(step: int, model: nn.Module) -> None:
         if step == 3:
             model[2].bias.fill_(-50.0)
@@ -46,11 +46,11 @@ def test_levels(before: float, now: float, severity: Severity | None) -> None:
     assert [each.severity for each in judge(DyingUnits, counted(before, now))] == ([severity] if severity else [])
 
 
-def test_around_a_skip_it_is_a_warning() -> None:
+def test_it_is_a_warning_if_a_skip_bypasses_the_layer() -> None:
     assert judge(DyingUnits, counted(0.1, 1.0, bypassable=True))[0].severity == Severity.WARNING
 
 
-def test_options_move_the_limits() -> None:
+def test_options_change_the_limits() -> None:
     assert judge(DyingUnits, counted(0.1, 0.95), max_share=0.97) == []
     assert judge(DyingUnits, counted(0.1, 0.95), min_lost=0.9) == []
     assert judge(DyingUnits, counted(0.1, 0.95), error_share=0.9)[0].severity == Severity.ERROR

@@ -30,7 +30,7 @@ def test_a_loss_that_does_not_fall_is_a_consequence_of_vanishing_gradients() -> 
     assert next(cause.code for cause in report.causes if cause.severity == Severity.ERROR) in ("IH201", "IH106")
 
 
-def test_a_slow_task_alone_is_no_finding() -> None:
+def test_a_slow_task_alone_is_not_a_finding() -> None:
     assert "IH406" not in codes(trained(mlp(), 60, optimizer=partial(SGD, lr=1e-7)))
 
 
@@ -54,7 +54,7 @@ def test_a_layer_without_gradient_is_named() -> None:
     assert found.layers == ("fc1",)
 
 
-def test_options_move_the_limits() -> None:
+def test_options_change_the_limits() -> None:
     assert judge(LossNotMoving, still(), min_steps=100) == []
     assert len(judge(LossNotMoving, still(moved=0.05), min_moved=0.1)) == 1
     assert judge(LossNotMoving, still(), max_passing=1e-8) == []

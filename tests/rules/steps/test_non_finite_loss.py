@@ -29,7 +29,7 @@ def test_a_loss_function_that_divides_by_zero() -> None:
     assert [cause.code for cause in report.causes] == ["IH405"]
 
 
-def test_a_finite_loss_is_silent() -> None:
+def test_a_finite_loss_has_no_finding() -> None:
     assert "IH405" not in codes(judged(mlp()))
 
 
@@ -45,7 +45,7 @@ def test_the_first_non_finite_step_is_reported(value: float) -> None:
     assert found.fix.startswith("lower the learning rate, or clip the gradients")
 
 
-def test_watched_training_that_breaks_later_names_the_step() -> None:
+def test_a_watched_training_that_breaks_later_reports_the_step() -> None:
     model = mlp()
     with inithealth.watch(model) as monitor:
         for index in range(3):

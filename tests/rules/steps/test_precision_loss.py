@@ -20,14 +20,14 @@ from tests.rules.recordings import judge, measured, recording, signal, stack
 from tests.rules.runs import several, trained, update
 
 
-def test_bfloat16_weights_that_small_steps_do_not_move_are_named() -> None:
+def test_bfloat16_weights_that_small_steps_do_not_change_are_found() -> None:
     report = trained(mlp().to(torch.bfloat16), optimizer=partial(SGD, lr=1e-4))
     found = finding(report, "IH407")
     assert found.severity == Severity.WARNING
     assert "of the weights unchanged (limit 50%)" in found.message
 
 
-def test_float32_weights_take_the_same_steps() -> None:
+def test_float32_weights_change_with_the_same_steps() -> None:
     assert "IH407" not in codes(trained(mlp(), optimizer=partial(SGD, lr=1e-4)))
 
 
@@ -56,7 +56,7 @@ def test_one_found_inf_while_the_scaler_warms_up_is_normal() -> None:
 
 
 def flushed(rms: float, *, layers: int = 5, loss_scale: float = 1.0, **more: Any) -> Recording:
-    """Gradients of that size, at so many of five layers, in float16."""
+    """Return float16 gradients of that rms at this many of five layers."""
     every = stack()
     tiny = {"gradient": signal(rms, float16=True, **more).model_dump()}
     fine = {"gradient": signal(1e-3, float16=True).model_dump()}
@@ -76,11 +76,11 @@ def test_gradients_that_float16_rounds_to_zero() -> None:
     assert found.measured == 1.0
 
 
-def test_gradients_that_float16_holds() -> None:
+def test_gradients_that_float16_represents() -> None:
     assert judge(PrecisionLoss, flushed(1e-5)) == []
     assert judge(PrecisionLoss, flushed(3e-8, loss_scale=2.0**16)) == []
-    assert judge(PrecisionLoss, flushed(3e-8, layers=2)) == []  # a branch may have next to none by right
-    assert judge(PrecisionLoss, flushed(1e-7, zero_share=0.9)) == []  # a relu's zeros are none of float16's
+    assert judge(PrecisionLoss, flushed(3e-8, layers=2)) == []  # a branch may have almost none, intentionally
+    assert judge(PrecisionLoss, flushed(1e-7, zero_share=0.9)) == []  # a ReLU's zeros are not due to float16
 
 
 def large(top: float, **more: Any) -> Recording:
@@ -89,7 +89,7 @@ def large(top: float, **more: Any) -> Recording:
     return recording(layers, steps=tuple(Step(index=index, loss=2.0, layers=found) for index in range(2)))
 
 
-def test_outputs_that_are_about_to_overflow() -> None:
+def test_outputs_close_to_an_overflow() -> None:
     (found,) = judge(PrecisionLoss, large(5e4, float16=True))
     assert found.layers == ("fc1",)
     assert (found.measured, found.limit) == (5e4, 32752.0)
@@ -108,11 +108,11 @@ class Half(nn.Module):
 
 
 @pytest.mark.parametrize(("weight", "found"), [(1e-6, True), (1.0, False)])
-def test_a_run_in_float16_without_a_scaler(weight: float, found: bool) -> None:
+def test_a_float16_run_without_a_scaler(weight: float, found: bool) -> None:
     assert ("IH407" in codes(trained(Half(weight)))) is found
 
 
-def test_options_move_the_limits() -> None:
+def test_options_change_the_limits() -> None:
     assert judge(PrecisionLoss, half(0.9), max_unmoved=0.95) == []
     assert judge(PrecisionLoss, skipped(6), max_overflows=10) == []
     assert judge(PrecisionLoss, half(0.9), min_steps=50) == []
@@ -121,7 +121,7 @@ def test_options_move_the_limits() -> None:
     assert judge(PrecisionLoss, large(5e4, float16=True), max_output=0.9) == []
 
 
-def test_at_their_limits_numbers_are_usual() -> None:
+def test_values_at_the_limits_are_healthy() -> None:
     assert judge(PrecisionLoss, half(0.5)) == []
     assert len(judge(PrecisionLoss, half(0.51))) == 1
     assert judge(PrecisionLoss, skipped(4)) == []
@@ -133,7 +133,7 @@ def test_at_their_limits_numbers_are_usual() -> None:
 
 
 def steps_of(*layers_by_step: dict[str, Any], **more: Any) -> Recording:
-    """Steps ten apart with these measurements."""
+    """Return steps with these measurements, ten apart."""
     every = stack()
     steps = [
         Step(index=10 * number, loss=2.0, layers=measured(every, **each), **more)
@@ -147,7 +147,7 @@ def output(top: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("min_steps", [2, 3])
-def test_the_largest_output_of_the_last_step_comes_first(min_steps: int) -> None:
+def test_the_largest_output_of_the_last_step_is_first(min_steps: int) -> None:
     early = {"fc0": output(6e4), "fc1": output(4e4), "fc2": output(6.1e4), "fc3": output(1e4)}
     last = {"fc0": output(3.5e4), "fc1": output(5e4), "fc2": output(1e4), "fc3": output(6e4)}
     (found,) = judge(PrecisionLoss, steps_of(early, early, last), min_steps=min_steps)
@@ -155,7 +155,7 @@ def test_the_largest_output_of_the_last_step_comes_first(min_steps: int) -> None
     assert (found.measured, found.limit, found.step) == (5e4, 32752.0, 20)
 
 
-def test_outputs_are_judged_over_as_many_steps_as_the_option_says() -> None:
+def test_the_number_of_steps_for_outputs_is_an_option() -> None:
     close = {"fc1": output(5e4)}
     assert judge(PrecisionLoss, steps_of(close, {}, close)) == []
     assert judge(PrecisionLoss, steps_of(close)) == []
@@ -168,8 +168,8 @@ def gradient(rms: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("min_steps", [2, 3])
-def test_the_least_share_of_the_last_step_is_measured(min_steps: int) -> None:
-    """Half of a normal distribution lies within 0.674 standard deviations of zero."""
+def test_the_smallest_share_of_the_last_step_is_measured(min_steps: int) -> None:
+    """Half of a normal distribution is within 0.674 standard deviations of zero."""
     half_flushed, most_flushed = gradient(2.0**-25 / 0.6745), gradient(2.0**-25 / 1.6449)
     early = dict.fromkeys(("fc0", "fc1", "fc2", "fc3"), most_flushed)
     last = {"fc0": most_flushed, "fc1": half_flushed, "fc2": most_flushed, "fc3": gradient(1e-3)}
@@ -178,13 +178,13 @@ def test_the_least_share_of_the_last_step_is_measured(min_steps: int) -> None:
     assert (found.measured, found.limit, found.step) == (pytest.approx(0.5, abs=1e-3), 0.1, 20)
 
 
-def test_gradients_are_judged_over_as_many_steps_as_the_option_says() -> None:
+def test_the_number_of_steps_for_gradients_is_an_option() -> None:
     assert len(judge(PrecisionLoss, flushed(3e-8), min_steps=3)) == 1
     assert judge(PrecisionLoss, flushed(3e-8), min_steps=4) == []
 
 
 def updated(*unmoved: dict[str, float], gradient: float | None = 1.0, kind: str = "linear") -> Recording:
-    """Steps ten apart that leave such shares of half-precision weights as they were."""
+    """Return steps, ten apart, that leave these shares of half-precision weights unchanged."""
     layers = stack(**{f"fc{at}": {"kind": kind, "weight": {"half_precision": True}} for at in range(4)})
     pushed = measured(layers, **{f"fc{at}": {"weight_gradient": gradient} for at in range(4)})
     steps = [
@@ -195,7 +195,7 @@ def updated(*unmoved: dict[str, float], gradient: float | None = 1.0, kind: str 
 
 
 @pytest.mark.parametrize("min_steps", [2, 3])
-def test_the_least_share_that_the_last_step_leaves_is_measured(min_steps: int) -> None:
+def test_the_smallest_unchanged_share_of_the_last_step_is_measured(min_steps: int) -> None:
     early = {"fc0": 0.95, "fc1": 0.7, "fc2": 0.55, "fc3": 0.9}
     last = {"fc0": 0.9, "fc1": 0.6, "fc2": 0.8, "fc3": 0.3}
     (found,) = judge(PrecisionLoss, updated(early, early, last), min_steps=min_steps)
@@ -204,13 +204,13 @@ def test_the_least_share_that_the_last_step_leaves_is_measured(min_steps: int) -
 
 
 @pytest.mark.parametrize(("gradient", "found"), [(0.0, 0), (None, 0), (1e-9, 1)])
-def test_weights_without_a_gradient_stay_as_they_are_by_right(gradient: float | None, found: int) -> None:
+def test_weights_without_a_gradient_are_expected_to_stay_unchanged(gradient: float | None, found: int) -> None:
     stays = {"fc1": 0.9}
     assert len(judge(PrecisionLoss, updated(stays, stays, gradient=gradient))) == found
 
 
 @pytest.mark.parametrize("kind", ["norm", "embedding", "scale"])
-def test_vectors_and_rarely_read_rows_may_stay(kind: str) -> None:
+def test_vectors_and_rarely_used_rows_may_stay_unchanged(kind: str) -> None:
     stays = {"fc1": 0.9}
     assert judge(PrecisionLoss, updated(stays, stays, kind=kind)) == []
 
@@ -224,26 +224,26 @@ def test_the_loss_scale_is_that_of_the_last_step() -> None:
         assert ("init_scale" in found.fix) is (last is scaled)
 
 
-def test_gradients_that_were_not_in_float16_at_each_step_are_not_judged() -> None:
+def test_gradients_must_be_in_float16_at_every_step() -> None:
     tiny, fine = gradient(1e-9), {"gradient": signal(1e-9).model_dump()}
     names = ("fc0", "fc1", "fc2", "fc3")
     assert judge(PrecisionLoss, steps_of(dict.fromkeys(names, fine), dict.fromkeys(names, tiny))) == []
     assert len(judge(PrecisionLoss, steps_of(dict.fromkeys(names, tiny), dict.fromkeys(names, tiny)))) == 1
 
 
-def test_a_share_at_its_limit_is_usual() -> None:
-    """Zeros alone are all rounded to zero: a share of one."""
+def test_a_share_at_its_limit_is_healthy() -> None:
+    """If all elements are zero, the share rounded to zero is one."""
     assert judge(PrecisionLoss, flushed(0.0, zero_share=1.0), max_flushed=1.0) == []
     assert len(judge(PrecisionLoss, flushed(0.0, zero_share=1.0), max_flushed=0.99)) == 1
 
 
 @pytest.mark.parametrize("options", [{"min_steps": 0}, {"max_flushed_layers": -0.1}])
-def test_options_that_would_find_something_in_nothing_are_rejected(options: dict[str, Any]) -> None:
+def test_options_that_would_always_find_something_are_rejected(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(options))):
         PrecisionLoss(**options)
 
 
-def test_the_longest_row_of_skipped_steps_is_reported() -> None:
+def test_the_longest_sequence_of_skipped_steps_is_reported() -> None:
     layers = stack()
     skips = {3: 5, 20: 9, 40: 6}
     steps = tuple(Step(index=at, layers=measured(layers), overflows=row) for at, row in skips.items())
@@ -252,7 +252,7 @@ def test_the_longest_row_of_skipped_steps_is_reported() -> None:
     assert judge(PrecisionLoss, recording(layers, steps=())) == []
 
 
-def test_updates_that_are_rounded_away_explain_a_loss_that_does_not_move() -> None:
+def test_updates_that_are_rounded_away_explain_a_loss_that_does_not_fall() -> None:
     (found,) = judge(PrecisionLoss, half(0.9))
     for code in ("IH304", "IH402", "IH406", "IH408"):
         assert explains(PrecisionLoss, found, code, step=found.step + 1)

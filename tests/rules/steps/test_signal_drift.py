@@ -20,14 +20,14 @@ def grown(**outputs: float) -> Recording:
     return several({"outputs": outputs})
 
 
-def test_one_layer_that_has_grown_is_named() -> None:
+def test_one_layer_that_has_grown_is_found() -> None:
     (found,) = judge(SignalDrift, grown(fc1=100.0))
     assert (found.severity, found.layers, found.step) == (Severity.WARNING, ("fc1",), 11)
     assert "grown 100x relative to the other layers" in found.message
     assert (found.measured, found.limit) == (pytest.approx(100.0), 32.0)
 
 
-def test_a_gain_that_drifts_in_a_normalized_run_is_found_before_the_loss_shows() -> None:
+def test_a_drifting_gain_in_a_normalized_run_is_found_before_the_loss_changes() -> None:
     model = mlp(4)
     model = nn.Sequential(*[part for layer in model for part in (layer, nn.LayerNorm(64))][:-1])
 
@@ -44,7 +44,7 @@ def test_a_healthy_run_does_not_drift() -> None:
 
 
 @pytest.mark.parametrize("steps", [2, 9])
-def test_before_there_is_a_baseline_nothing_is_judged(steps: int) -> None:
+def test_nothing_is_judged_before_there_is_a_baseline(steps: int) -> None:
     assert judge(SignalDrift, several({"outputs": {"fc1": 100.0}}, steps=steps)) == []
 
 
@@ -59,7 +59,7 @@ def test_growth_of_a_head_is_expected() -> None:
     assert judge(SignalDrift, grown(head=100.0)) == []
 
 
-def test_options_move_the_limits() -> None:
+def test_options_change_the_limits() -> None:
     gradients: dict[str, Any] = {"gradients": {"fc2": 5000.0}}
     assert judge(SignalDrift, grown(fc1=100.0), max_octaves=7.0) == []
     (found,) = judge(SignalDrift, several(gradients))

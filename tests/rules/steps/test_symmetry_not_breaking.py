@@ -39,7 +39,7 @@ def test_zero_weights_that_become_copies_are_a_cause_too() -> None:
     assert [cause.code for cause in report.causes] == ["IH103"]
 
 
-def test_one_step_is_no_run() -> None:
+def test_one_step_is_not_enough() -> None:
     assert "IH401" not in codes(judged(constant()))
 
 
@@ -50,7 +50,7 @@ def test_units_that_diverge_are_healthy() -> None:
     assert trained(mlp()).causes == ()
 
 
-def test_the_option_moves_the_limit() -> None:
+def test_the_option_changes_the_limit() -> None:
     trial = Probation(steps=4, settled=True, duplicates={"fc1.weight": 0.4})
     assert judge(SymmetryNotBreaking, several(probation=trial)) == []
     (found,) = judge(SymmetryNotBreaking, several(probation=trial), max_alike=0.3)
@@ -63,7 +63,7 @@ def settled(**duplicates: float) -> Probation:
     return Probation(steps=4, settled=True, duplicates={f"{name}.weight": share for name, share in duplicates.items()})
 
 
-def test_half_of_the_units_are_enough() -> None:
+def test_half_of_the_units_are_sufficient() -> None:
     assert judge(SymmetryNotBreaking, several(probation=settled(fc1=0.49))) == []
     (found,) = judge(SymmetryNotBreaking, several(probation=settled(fc1=0.5)))
     assert (found.layers, found.measured, found.limit) == (("fc1",), 0.5, 0.5)
@@ -77,19 +77,19 @@ def test_the_worst_of_several_layers_is_measured_at_the_last_step() -> None:
     assert all(f"model.{name}.weight" in found.fix for name in found.layers)
 
 
-def test_the_units_of_a_head_are_reported_apart_by_their_targets() -> None:
+def test_the_units_of_a_head_diverge_because_of_their_targets() -> None:
     assert judge(SymmetryNotBreaking, several(probation=settled(head=0.9))) == []
 
 
 @pytest.mark.parametrize(("steps", "found"), [(1, 0), (2, 1)])
-def test_two_steps_are_a_run(steps: int, found: int) -> None:
+def test_two_steps_are_enough(steps: int, found: int) -> None:
     assert len(judge(SymmetryNotBreaking, several(probation=settled(fc1=0.9), steps=steps))) == found
 
 
-def test_without_a_probation_nothing_is_said() -> None:
+def test_nothing_is_reported_without_a_probation() -> None:
     assert judge(SymmetryNotBreaking, several()) == []
 
 
-def test_weights_that_started_alike_explain_it() -> None:
+def test_weights_that_started_identical_explain_it() -> None:
     for rule in (ZeroWeights, ConstantWeights, DuplicateNeurons):
         assert explains(rule, found_by(rule), SymmetryNotBreaking.code)

@@ -15,7 +15,7 @@ from tests.rules.recordings import judge, stack
 from tests.rules.runs import EVERY, several, trained, update
 
 
-def test_a_layer_that_the_optimizer_was_made_without_is_named() -> None:
+def test_a_layer_that_is_not_in_the_optimizer_is_found() -> None:
     model = mlp()
     held = [parameter for name, parameter in model.named_parameters() if not name.startswith("2.")]
     report = trained(model, 2, optimizer=lambda parameters: SGD(held, lr=0.01))
@@ -24,7 +24,7 @@ def test_a_layer_that_the_optimizer_was_made_without_is_named() -> None:
     assert found.message == "layer 2: trainable, but in no optimizer"
 
 
-def test_a_layer_that_is_put_back_after_each_step_is_named() -> None:
+def test_a_layer_that_is_reset_after_each_step_is_found() -> None:
     model = mlp()
     before = model[4].weight.detach().clone()
 
@@ -36,18 +36,18 @@ def test_a_layer_that_is_put_back_after_each_step_is_named() -> None:
     assert found.message == "layer 4: unchanged by 8 steps or more"
 
 
-def test_a_run_in_which_all_weights_move_is_healthy() -> None:
+def test_a_run_in_which_all_weights_change_is_healthy() -> None:
     assert trained(mlp()).causes == ()
 
 
-def test_frozen_layers_and_a_rate_of_zero_are_intentional() -> None:
+def test_frozen_layers_and_a_zero_learning_rate_are_intentional() -> None:
     model = mlp()
     model[2].requires_grad_(False)
     assert "IH408" not in codes(trained(model))
     assert "IH408" not in codes(trained(mlp(), optimizer=lambda parameters: SGD(parameters, lr=0.0)))
 
 
-def test_without_an_optimizer_nothing_is_known_to_be_left_out() -> None:
+def test_without_an_optimizer_no_parameter_is_reported_as_left_out() -> None:
     model = mlp()
     with inithealth.watch(model, settings=EVERY) as monitor:
         for _ in range(6):
@@ -71,5 +71,5 @@ def test_unused_rows_of_an_embedding_are_expected_to_stay_unchanged() -> None:
     assert judge(UnchangedParameters, rows) == []
 
 
-def test_the_option_moves_the_limit() -> None:
+def test_the_option_changes_the_limit() -> None:
     assert judge(UnchangedParameters, stuck(), min_steps=20) == []

@@ -19,7 +19,7 @@ from tests.rules.recordings import judge, measured, recording, stack
 from tests.rules.runs import several, trained, update
 
 
-def test_a_learning_rate_that_replaces_the_weights_is_named() -> None:
+def test_a_learning_rate_that_replaces_the_weights_is_found() -> None:
     found = finding(trained(mlp(), 3, optimizer=partial(Adam, lr=0.3)), "IH402")
     assert found.severity == Severity.WARNING
     assert "one step changes the weights by up to" in found.message
@@ -28,7 +28,7 @@ def test_a_learning_rate_that_replaces_the_weights_is_named() -> None:
 
 
 @pytest.mark.parametrize("make", [partial(SGD, lr=0.1), partial(Adam, lr=1e-3), partial(Adam, lr=1e-5)])
-def test_usual_rates_are_healthy(make: partial[SGD]) -> None:
+def test_usual_learning_rates_are_healthy(make: partial[SGD]) -> None:
     assert trained(mlp(), optimizer=make).causes == ()
 
 
@@ -38,24 +38,24 @@ def test_an_epsilon_that_outweighs_the_gradients_is_reported() -> None:
     assert "epsilon outweighs them" in found.cause
 
 
-def test_a_weight_that_starts_at_zero_is_measured_by_what_it_should_be() -> None:
+def test_a_weight_that_starts_at_zero_is_compared_with_its_expected_rms() -> None:
     model = mlp()
     nn.init.zeros_(model[8].weight)
     assert "IH402" not in codes(trained(model, optimizer=partial(Adam, lr=1e-3)))
 
 
-def test_right_before_a_norm_the_scale_means_nothing() -> None:
+def test_layers_right_before_a_norm_are_not_judged() -> None:
     loud = {"fc1": update(change=0.1)}
     assert len(judge(UpdateRatio, several(updates=loud))) == 1
     assert judge(UpdateRatio, several(updates=loud, layers=stack(fc1={"normed": True}))) == []
 
 
-def test_options_move_the_limits() -> None:
+def test_options_change_the_limits() -> None:
     loud, quiet = several(updates={"fc1": update(change=0.04)}), {"fc1": update(change=1e-6)}
     assert judge(UpdateRatio, loud) == []
     assert len(judge(UpdateRatio, loud, max_ratio=0.3)) == 1
     assert len(judge(UpdateRatio, several(updates=quiet, adaptive=True))) == 1
-    assert judge(UpdateRatio, several(updates=quiet)) == []  # SGD's step is as large as the gradient by right
+    assert judge(UpdateRatio, several(updates=quiet)) == []  # SGD's step is expected to be as large as the gradient
     assert judge(UpdateRatio, several(updates=quiet, adaptive=True), min_share_of_rate=1e-5) == []
     once = several(updates={"fc1": update(change=0.1)}, steps=2)
     assert judge(UpdateRatio, once) == []
@@ -67,7 +67,7 @@ def test_options_move_the_limits() -> None:
     [
         (1.0, 0.5, None, None),
         (1.0, 0.51, None, 0.51),
-        (0.01, 0.06, 0.1, 0.6),  # over what it should have, where it started smaller
+        (0.01, 0.06, 0.1, 0.6),  # relative to the expected rms if it started smaller
         (0.1, 0.06, 0.01, 0.6),
         (0.0, 0.06, 0.1, 0.6),
         (0.0, 0.06, None, None),  # nothing to compare with
@@ -82,7 +82,7 @@ def test_a_change_is_compared_with_the_weight(
 
 
 def watched(*updates: dict[str, Update], adaptive: bool = False) -> Recording:
-    """Steps ten apart with these updates, and a last one that has none yet."""
+    """Return steps with these updates, ten apart, and a last step without updates."""
     layers = stack()
     every = [
         Step(index=10 * number, layers=measured(layers), updates=each) for number, each in enumerate((*updates, {}))
@@ -91,11 +91,11 @@ def watched(*updates: dict[str, Update], adaptive: bool = False) -> Recording:
 
 
 @pytest.mark.parametrize("min_steps", [2, 3])
-def test_the_largest_change_of_the_last_step_comes_first(min_steps: int) -> None:
+def test_the_largest_change_of_the_last_step_is_first(min_steps: int) -> None:
     early = {"fc0": update(1.0, 0.9), "fc1": update(1.0, 0.6), "fc2": update(1.0, 0.9), "fc3": update(1.0, 0.1)}
     last = {"fc0": update(1.0, 0.6), "fc1": update(1.0, 0.8, rate=0.25), "fc2": update(1.0, 0.1)}
     (found,) = judge(UpdateRatio, watched(early, early, last), min_steps=min_steps)
-    assert found.layers == ("fc1", "fc0")  # fc2's was an exception, fc3's was small
+    assert found.layers == ("fc1", "fc0")  # fc2's was an outlier, fc3's was small
     assert (found.measured, found.limit, found.step) == (0.8, 0.5, 20)
     assert "80%" in found.message
     assert "0.25" in found.cause
@@ -103,18 +103,18 @@ def test_the_largest_change_of_the_last_step_comes_first(min_steps: int) -> None
     assert "fc1" in found.cause
 
 
-def test_a_rate_that_is_not_known_is_left_out() -> None:
+def test_an_unknown_learning_rate_is_omitted() -> None:
     (found,) = judge(UpdateRatio, several(updates={"fc1": update(1.0, 0.6, rate=None)}))
     assert "None" not in found.cause
 
 
 @pytest.mark.parametrize("kind", ["norm", "embedding", "scale", "other"])
-def test_vectors_and_embeddings_move_at_paces_of_their_own(kind: str) -> None:
+def test_vectors_and_embeddings_are_not_judged(kind: str) -> None:
     assert judge(UpdateRatio, several(updates={"fc1": update(1.0, 0.9)}, layers=stack(fc1={"kind": kind}))) == []
 
 
 def quiet(*shares: float) -> Recording:
-    """Changes of these shares of a learning rate of 0.5, twelve steps long."""
+    """Return changes of these shares of a learning rate of 0.5, over twelve steps."""
     updates = {f"fc{place}": update(1.0, 0.5 * share, rate=0.5) for place, share in enumerate(shares)}
     return several(updates=updates, adaptive=True, apart=10)
 
@@ -133,31 +133,31 @@ def test_small_changes_are_those_of_the_last_step() -> None:
     assert (found.measured, found.step) == (pytest.approx(2e-4), 110)
 
 
-def test_no_step_shows_nothing() -> None:
+def test_without_steps_there_is_no_finding() -> None:
     with pytest.raises(ValidationError, match="min_steps"):
         UpdateRatio(min_steps=0)
 
 
 @pytest.mark.parametrize(("share", "found"), [(1.1e-3, 0), (2.0**-10, 1), (1e-5, 1), (0.0, 0)])
-def test_a_change_that_an_epsilon_swallows_is_small_and_not_zero(share: float, found: int) -> None:
+def test_a_change_dominated_by_epsilon_is_small_but_not_zero(share: float, found: int) -> None:
     assert len(judge(UpdateRatio, quiet(share))) == found
 
 
-def test_at_the_limit_a_change_is_not_small() -> None:
+def test_a_change_at_the_limit_is_not_small() -> None:
     assert judge(UpdateRatio, quiet(0.25), min_share_of_rate=0.25) == []
     assert len(judge(UpdateRatio, quiet(0.24), min_share_of_rate=0.25)) == 1
 
 
-def test_early_steps_may_be_small_while_zeros_wake() -> None:
+def test_early_steps_may_be_small_upstream_of_zero_starts() -> None:
     small = {"fc1": update(change=1e-6)}
     assert judge(UpdateRatio, watched(small, small, small, adaptive=True)) == []
 
 
-def test_small_changes_of_an_unknown_rate_are_not_judged() -> None:
+def test_small_changes_with_an_unknown_learning_rate_are_not_judged() -> None:
     assert judge(UpdateRatio, several(updates={"fc1": update(change=1e-6, rate=None)}, adaptive=True)) == []
 
 
-def test_a_step_that_replaces_the_weights_explains_what_breaks_later() -> None:
+def test_a_step_that_replaces_the_weights_explains_later_failures() -> None:
     (found,) = judge(UpdateRatio, several(updates={"fc1": update(1.0, 0.9)}))
     for code in ("IH203", "IH303", "IH403", "IH404", "IH405", "IH406"):
         assert explains(UpdateRatio, found, code, step=found.step + 1)

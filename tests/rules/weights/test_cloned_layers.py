@@ -40,7 +40,7 @@ def test_the_encoder_of_torch_clones_its_layers() -> None:
 
 
 class Ensemble(nn.Module):
-    """Layers side by side, averaged."""
+    """Parallel layers with averaged outputs."""
 
     def __init__(self, *, copied: bool) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Ensemble(nn.Module):
         return self.head(torch.stack([F.relu(member(x)) for member in self.members]).mean(0))
 
 
-def test_copies_side_by_side_stay_copies() -> None:
+def test_parallel_copies_stay_copies() -> None:
     model = Ensemble(copied=True)
     found = finding(judged(model), "IH107")
     assert found.severity == Severity.WARNING
@@ -74,7 +74,7 @@ COPY = {"fingerprint": 7}
 
 
 def encoder(*prints: int, **more: Any) -> tuple[Layer, ...]:
-    """Two weights a block, of these fingerprints."""
+    """Return two weights per block with these fingerprints."""
     layers: list[Layer] = []
     for number, fingerprint in enumerate(prints):
         for place, role in enumerate(("linear1", "linear2")):
@@ -85,11 +85,11 @@ def encoder(*prints: int, **more: Any) -> tuple[Layer, ...]:
 
 
 def apart(layers: tuple[Layer, ...]) -> Any:
-    """As recorded: gradients of copies at different depths differ."""
+    """Return a recording in which copies at different depths have different gradients."""
     return measured(layers, **{each.name: {"weight_gradient": 1.0 + each.index} for each in layers})
 
 
-def test_a_block_that_was_copied_is_one_note() -> None:
+def test_a_copied_block_is_one_info_finding() -> None:
     layers = encoder(7, 7, 7)
     (found,) = judge(ClonedLayers, recording(layers, apart(layers)))
     assert found.severity == Severity.INFO
@@ -103,7 +103,7 @@ def test_a_block_that_was_copied_is_one_note() -> None:
     ]
 
 
-def test_two_blocks_of_copies_are_two_notes() -> None:
+def test_two_blocks_of_copies_are_two_info_findings() -> None:
     layers = encoder(7, 7, 3, 3)
     found = judge(ClonedLayers, recording(layers, apart(layers)))
     assert [each.layers[0] for each in found] == ["layers.0.linear1", "layers.2.linear1"]
@@ -142,12 +142,12 @@ def test_intentionally_equal_weights_are_not_clones(special: dict[str, Any]) -> 
     assert judge(ClonedLayers, recording(encoder(7, 7, **special))) == []
 
 
-def test_healthy_twins_are_silent() -> None:
+def test_healthy_versions_have_no_finding() -> None:
     assert judge(ClonedLayers, recording(encoder(7, 9, 11))) == []
     assert judge(ClonedLayers, recording(encoder(0, 0))) == []  # unknown
 
 
-def test_a_tied_weight_is_no_clone() -> None:
+def test_a_tied_weight_is_not_a_clone() -> None:
     first = layer("embedding", 0, kind="embedding", weight=COPY)
     tied = layer("head", 1).model_copy(update={"weight": first.weight})
     assert judge(ClonedLayers, recording((first, tied))) == []
@@ -180,12 +180,12 @@ def test_options() -> None:
         ({"zero_share": 0.51}, 0),
     ],
 )
-def test_how_few_elements_and_how_many_zeros_are_compared(weight: dict[str, Any], found: int) -> None:
+def test_the_minimum_elements_and_the_maximum_zeros_are_options(weight: dict[str, Any], found: int) -> None:
     assert len(judge(ClonedLayers, recording(encoder(7, 7, weight=weight)))) == found
 
 
 def severity_of(*gradients: float | None, **options: Any) -> Severity:
-    """Of copies of one layer with weight gradients of these norms."""
+    """Return the severity for copies of one layer whose weight gradients have these norms."""
     layers = tuple(layer(f"layers.{place}", place, weight=COPY) for place in range(len(gradients)))
     norms = {each.name: {"weight_gradient": norm} for each, norm in zip(layers, gradients, strict=True)}
     (found,) = judge(ClonedLayers, recording(layers, measured(layers, **norms)), **options)
@@ -199,7 +199,7 @@ def severity_of(*gradients: float | None, **options: Any) -> Severity:
         ((1.0, 1.0), Severity.WARNING),
         ((1.0, 1.0 + 0.9e-6), Severity.WARNING),
         ((1.0, 1.0 + 1.1e-6), Severity.INFO),
-        ((1.0, 2.0, 2.0), Severity.WARNING),  # two of three are treated alike
+        ((1.0, 2.0, 2.0), Severity.WARNING),  # two of three have equal gradients
         ((1.0, 2.0, 3.0), Severity.INFO),
         ((0.0, 1.0), Severity.INFO),
         ((1.0, 0.0), Severity.INFO),
@@ -207,24 +207,22 @@ def severity_of(*gradients: float | None, **options: Any) -> Severity:
         ((1.0, None), Severity.INFO),
     ],
 )
-def test_two_copies_with_equal_gradients_are_treated_alike(
-    gradients: tuple[float | None, ...], severity: Severity
-) -> None:
+def test_two_copies_with_equal_gradients_are_a_warning(gradients: tuple[float | None, ...], severity: Severity) -> None:
     assert severity_of(*gradients) == severity
 
 
-def test_a_gradient_of_zero_equals_no_other() -> None:
+def test_a_zero_gradient_equals_no_other() -> None:
     assert severity_of(0.0, 1.0, max_gradient_difference=1.0) == Severity.INFO
 
 
-def test_the_limit_is_given_where_gradients_are_equal() -> None:
+def test_the_limit_is_reported_if_gradients_are_equal() -> None:
     layers = encoder(7, 7)
     (equal,) = judge(ClonedLayers, recording(layers, measured(layers)))
     (different,) = judge(ClonedLayers, recording(layers, apart(layers)))
     assert ["1e-06" in found.message for found in (equal, different)] == [True, False]
 
 
-def test_copies_are_the_last_note() -> None:
+def test_clones_have_the_highest_rank() -> None:
     layers = encoder(7, 7)
     (found,) = judge(ClonedLayers, recording(layers, apart(layers)))
     trained = found_by(PretrainedWeights, severity=Severity.INFO)
@@ -240,14 +238,14 @@ def test_gradients_are_equal_up_to_the_limit(gradients: tuple[float, float]) -> 
     assert severity_of(*gradients, max_gradient_difference=0.24) == Severity.INFO
 
 
-def test_a_block_is_treated_alike_if_all_of_its_weights_are() -> None:
+def test_a_block_is_a_warning_only_if_all_its_weights_have_equal_gradients() -> None:
     layers = encoder(7, 7)
     one_apart = measured(layers, **{"layers.1.linear2": {"weight_gradient": 2.0}})
     (found,) = judge(ClonedLayers, recording(layers, one_apart))
     assert found.severity == Severity.INFO
 
 
-def test_copies_that_were_not_measured_are_a_note() -> None:
+def test_unmeasured_copies_are_info() -> None:
     layers = encoder(7, 7)
     (found,) = judge(ClonedLayers, recording(layers, measured(layers)[:1]))
     assert found.severity == Severity.INFO

@@ -59,7 +59,7 @@ def test_constant_filters_are_found() -> None:
     fixed(model, "IH104", pictures())
 
 
-def test_units_that_only_the_biases_tell_apart_are_a_warning() -> None:
+def test_units_that_differ_only_in_their_biases_are_a_warning() -> None:
     model = filled(mlp(), 2, bias=True)
     found = finding(judged(model), "IH104")
     assert found.severity == Severity.WARNING
@@ -76,7 +76,7 @@ def test_the_targets_make_the_units_of_a_constant_head_diverge() -> None:
     assert "IH104" not in codes(judged(filled(mlp(), 8)))
 
 
-def test_constant_norms_and_biases_are_how_they_start() -> None:
+def test_constant_norms_and_biases_are_expected() -> None:
     layers = [nn.Linear(32, 64), nn.LayerNorm(64), nn.ReLU(), nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU()]
     assert judged(he(nn.Sequential(*layers, nn.Linear(64, 10)))).causes == ()
 
@@ -96,7 +96,7 @@ def test_equal_depthwise_filters_read_different_channels() -> None:
     assert "IH104" not in codes(judged(model, pictures()))
 
 
-def test_the_option_moves_the_limit() -> None:
+def test_the_option_changes_the_limit() -> None:
     trial = Probation(steps=4, settled=True, duplicates={"fc1.weight": 0.3})
     made_up = recording(stack(fc1={"weight": CONSTANT}), probation=trial)
     assert judge(ConstantWeights, made_up)[0].severity == Severity.WARNING
@@ -106,7 +106,7 @@ def test_the_option_moves_the_limit() -> None:
     assert finding(report, "IH104").severity == Severity.WARNING
 
 
-def test_before_the_probation_is_over_it_is_a_note() -> None:
+def test_it_is_info_during_the_probation() -> None:
     for trial in (None, Probation(steps=1, settled=False, duplicates={"fc1.weight": 0.99})):
         (found,) = judge(ConstantWeights, recording(stack(fc1={"weight": CONSTANT}), probation=trial))
         assert found.severity == Severity.INFO
@@ -114,7 +114,7 @@ def test_before_the_probation_is_over_it_is_a_note() -> None:
 
 
 def test_the_constant_head_of_a_constant_body_is_fixed_too() -> None:
-    """Behind a constant head all units get one gradient, the body's new weights notwithstanding."""
+    """With a constant head all units get the same gradient, even with new weights in the body."""
     model = filled(mlp(), 0, 2, 4, 6, 8)
     fixed(model, "IH104")
     assert model[8].weight.std() > 0
@@ -122,12 +122,12 @@ def test_the_constant_head_of_a_constant_body_is_fixed_too() -> None:
 
 
 def shifted(layers: int) -> Recording:
-    """Four layers and a head; that many are constant, with units that differ by their biases."""
+    """Return four layers and a head; this many are constant, with units that differ by their biases."""
     constant = {**CONSTANT, "duplicate_rows": 0.0}
     return recording(stack(5, **{f"fc{number}": {"weight": constant} for number in range(layers)}))
 
 
-def test_a_network_constant_throughout_sees_one_direction_whatever_its_biases() -> None:
+def test_a_fully_constant_network_preserves_one_direction_with_any_biases() -> None:
     (found,) = judge(ConstantWeights, shifted(4))
     assert (found.severity, len(found.layers)) == (Severity.ERROR, 4)
     (found,) = judge(ConstantWeights, shifted(2))

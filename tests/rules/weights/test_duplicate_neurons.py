@@ -17,7 +17,7 @@ from tests.rules.recordings import judge, layer, recording, stack
 
 
 def copied(share: float, *, read_alike: bool) -> nn.Sequential:
-    """A network whose third layer repeats its first units; ``read_alike``: the next layer can't tell them apart."""
+    """Return a network whose third layer repeats its first units; ``read_alike`` makes their outgoing weights equal."""
     model = mlp()
     copies = int(64 * share)
     with torch.no_grad():
@@ -71,13 +71,13 @@ def test_random_units_are_healthy() -> None:
     assert judged(mlp()).causes == ()
 
 
-def test_units_with_biases_of_their_own_are_no_copies() -> None:
+def test_units_with_different_biases_are_not_copies() -> None:
     model = copied(0.5, read_alike=True)
     nn.init.normal_(model[2].bias)
     assert "IH105" not in codes(judged(model))
 
 
-def test_a_head_may_repeat_itself() -> None:
+def test_a_head_may_have_duplicates() -> None:
     model = mlp()
     model[8].weight.data[5:] = model[8].weight.data[:5]
     assert "IH105" not in codes(judged(model))
@@ -90,7 +90,7 @@ def test_equal_depthwise_filters_read_different_channels() -> None:
     assert "IH105" not in codes(judged(model, pictures()))
 
 
-def test_experts_that_this_batch_does_not_use_are_no_copies() -> None:
+def test_experts_unused_in_this_batch_are_not_copies() -> None:
     class Mixture(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -135,7 +135,7 @@ def trial(alike: float, settled: bool = True) -> Probation:
     return Probation(steps=4 if settled else 1, settled=settled, duplicates={"fc1.weight": alike})
 
 
-def test_before_the_probation_is_over_it_is_a_note() -> None:
+def test_it_is_info_during_the_probation() -> None:
     layers = stack(fc1={"weight": {"duplicate_rows": 0.9}})
     for probation in (None, trial(0.9, settled=False)):
         (found,) = judge(DuplicateNeurons, recording(layers, probation=probation))
@@ -150,7 +150,7 @@ def test_options() -> None:
     assert finding(judged(parting, **with_options("duplicate-neurons", min_share=0.05)), "IH105").severity == "warning"
 
 
-def test_in_half_precision_units_of_few_inputs_coincide_by_chance() -> None:
+def test_units_with_few_inputs_coincide_by_chance_in_half_precision() -> None:
     half = {"duplicate_rows": 0.6, "half_precision": True, "fan_in": 2}
     made_up = recording(stack(fc1={"weight": half}), probation=trial(0.0))
     assert judge(DuplicateNeurons, made_up) == []
@@ -158,15 +158,15 @@ def test_in_half_precision_units_of_few_inputs_coincide_by_chance() -> None:
 
 
 @pytest.mark.parametrize(("copies", "severity"), [(31, Severity.ERROR), (30, Severity.WARNING)])
-def test_half_of_the_units_as_one_are_lost(copies: int, severity: Severity) -> None:
-    """Of 32 units that are one, 31 repeat another."""
+def test_half_of_the_units_being_copies_is_an_error(copies: int, severity: Severity) -> None:
+    """Of 32 identical units, 31 repeat another one."""
     layers = stack(fc1={"weight": {"duplicate_rows": 0.5, "fan_out": 64}})
     (found,) = judge(DuplicateNeurons, recording(layers, probation=trial(copies / 64)))
     assert (found.severity, found.measured) == (severity, copies / 64)
 
 
 @pytest.mark.parametrize(("share", "severity"), [(0.25, Severity.WARNING), (0.24, Severity.INFO)])
-def test_a_quarter_of_the_units_is_worth_a_warning_if_they_part(share: float, severity: Severity) -> None:
+def test_a_quarter_of_the_units_is_a_warning_if_they_diverge(share: float, severity: Severity) -> None:
     layers = stack(fc1={"weight": {"duplicate_rows": share}})
     (found,) = judge(DuplicateNeurons, recording(layers, probation=trial(0.0)))
     assert (found.severity, found.measured) == (severity, share)
@@ -200,12 +200,12 @@ def test_which_copies_are_judged(weight: dict[str, Any], found: int) -> None:
     assert len(judge(DuplicateNeurons, recording(layers, probation=trial(0.0)))) == found
 
 
-def test_an_unknown_number_of_inputs_is_none_in_half_precision() -> None:
+def test_an_unknown_number_of_inputs_is_not_judged_in_half_precision() -> None:
     layers = stack(fc1={"weight": {"duplicate_rows": 0.6, "half_precision": True, "fan_in": None}})
     assert judge(DuplicateNeurons, recording(layers, probation=trial(0.0)), min_fan_in=1) == []
 
 
-def test_copies_explain_that_gradients_repeat() -> None:
+def test_copies_explain_repeated_gradients() -> None:
     layers = stack(fc1={"weight": {"duplicate_rows": 0.6}})
     (found,) = judge(DuplicateNeurons, recording(layers, probation=trial(0.6)))
     for code in ("IH201", "IH204", "IH206", "IH207", "IH305", "IH401"):

@@ -13,7 +13,7 @@ from tests.rules.recordings import judge, layer, recording
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_one_bad_element_is_an_error(value: float) -> None:
+def test_one_non_finite_element_is_an_error(value: float) -> None:
     model = mlp()
     model[4].weight.data[3, 5] = value
     report = judged(model)
@@ -45,7 +45,7 @@ def test_weights_and_biases_of_several_layers_are_one_finding() -> None:
     assert fixed(model, "IH101").ok
 
 
-def test_of_many_parameters_the_first_are_named() -> None:
+def test_the_first_of_many_parameters_are_named() -> None:
     model = mlp()
     for number in (0, 2, 4, 6):
         model[number].weight.data[0, 0] = float("nan")
@@ -57,7 +57,7 @@ def test_of_many_parameters_the_first_are_named() -> None:
     assert judged(model).ok
 
 
-def test_a_frozen_layer_counts_too() -> None:
+def test_a_frozen_layer_is_checked_too() -> None:
     model = mlp()
     model[0].requires_grad_(False)
     model[0].weight.data[0, 0] = float("nan")
@@ -77,9 +77,9 @@ def test_large_weights_are_finite() -> None:
     assert "IH101" not in codes(judged(model))
 
 
-def test_a_recording_without_layers_is_silent() -> None:
+def test_a_recording_without_layers_has_no_finding() -> None:
     assert judge(NonFiniteWeights, recording(layers=(), measurements=())) == []
 
 
-def test_layers_without_weights_are_passed_over() -> None:
+def test_layers_without_weights_are_ignored() -> None:
     assert judge(NonFiniteWeights, recording(layers=(layer("fc", 0).model_copy(update={"weight": None}),))) == []

@@ -20,7 +20,7 @@ from tests.rules.recordings import judge, layer, recording, stack
 
 
 def learnt() -> tuple[nn.Sequential, Tensor, Any]:
-    """A network that has learnt digits for a second."""
+    """Return a network that was trained on digits for a second."""
     pictures, digits = load_digits(return_X_y=True)
     x, y = torch.tensor(pictures, dtype=torch.float32) / 8 - 1, torch.tensor(digits)
     torch.manual_seed(0)
@@ -35,7 +35,7 @@ def learnt() -> tuple[nn.Sequential, Tensor, Any]:
     return model, x[:64], lambda output: F.cross_entropy(output, y[:64])
 
 
-def test_a_network_that_has_learnt_shows_it() -> None:
+def test_a_trained_network_is_recognized() -> None:
     model, batch, loss = learnt()
     report = judged(model, batch, loss)
     assert report.ok
@@ -54,7 +54,7 @@ TRAINED, FRESH = {"spectral_edge": 1.8}, {"spectral_edge": 0.98}
 
 
 def body(edge: float = 1.8, **changes: Any) -> tuple[Layer, ...]:
-    """Four trained layers and a fresh head."""
+    """Return four trained layers and a new head."""
     parts: dict[str, Any] = {f"fc{number}": {"weight": {"spectral_edge": edge}} for number in range(4)}
     return stack(**{**parts, "head": {"weight": FRESH}, **changes})
 
@@ -67,21 +67,21 @@ def test_a_trained_body_is_info_without_its_new_head() -> None:
     assert (found.measured, found.limit) == (1.8, 1.15)
 
 
-def test_fresh_networks_are_silent() -> None:
+def test_fresh_networks_have_no_finding() -> None:
     assert judge(PretrainedWeights, recording(body(0.99))) == []
     assert judge(PretrainedWeights, recording()) == []
 
 
 @pytest.mark.parametrize("odd", [1, 2])
-def test_one_odd_matrix_makes_no_pretrained_network(odd: int) -> None:
-    """Not even where it holds most of the weights."""
+def test_one_unusual_matrix_does_not_make_a_network_pretrained(odd: int) -> None:
+    """Not even if it contains most of the weights."""
     big = {"weight": {**TRAINED, "shape": (96, 4096), "fan_in": 4096}}
     layers = stack(**{f"fc{number}": big if number < odd else {"weight": FRESH} for number in range(4)})
     assert trained_layers(recording(layers)) == frozenset()
 
 
-def test_adapters_on_a_frozen_base_are_judged_as_fresh() -> None:
-    """By number they are the most, by weight the base is."""
+def test_adapters_on_a_frozen_base_are_judged_as_new() -> None:
+    """They are the majority by number, but the base is by weight."""
     layers: list[Layer] = []
     for number in range(4):
         frozen = {**TRAINED, "trainable": False, "shape": (512, 512)}
@@ -91,7 +91,7 @@ def test_adapters_on_a_frozen_base_are_judged_as_fresh() -> None:
     assert trained_layers(recording(tuple(layers))) == {f"h.{number}.base" for number in range(4)}
 
 
-def test_a_layer_whose_spectrum_shows_little_follows_its_peers() -> None:
+def test_a_layer_without_a_clear_spectrum_follows_its_peers() -> None:
     layers = [layer(f"h.{number}.fc", number, weight=TRAINED if number else FRESH) for number in range(4)]
     norm = layer("norm", 4, kind="norm", weight={"shape": (96,), "fan_in": None})
     tiny = layer("gate", 5, weight={"shape": (4, 96), "fan_out": 4, "spectral_edge": 1.2})
@@ -106,7 +106,7 @@ def test_a_layer_whose_spectrum_shows_little_follows_its_peers() -> None:
     [
         {"row_cosine": 0.9},
         {"duplicate_rows": 0.25},
-        {"abs_max": 40.0 * (2 / 96) ** 0.5},  # one spike
+        {"abs_max": 40.0 * (2 / 96) ** 0.5},  # one large element
         {"constant": True},
         {"orthogonal": True},
         {"identity": True},
@@ -115,18 +115,18 @@ def test_a_layer_whose_spectrum_shows_little_follows_its_peers() -> None:
         {"shape": (4, 96)},
     ],
 )
-def test_edges_of_faulty_draws_are_no_training(fault: dict[str, Any]) -> None:
+def test_spectral_edges_of_faulty_initializations_do_not_show_training(fault: dict[str, Any]) -> None:
     layers = stack(**{f"fc{number}": {"weight": {**TRAINED, **fault}} for number in range(4)})
     assert trained_layers(recording(layers)) == frozenset()
 
 
-def test_embeddings_are_no_evidence_but_belong_to_a_trained_network() -> None:
+def test_embeddings_are_no_evidence_but_belong_to_a_pretrained_network() -> None:
     table = {"kind": "embedding", "weight": {**TRAINED, "shape": (5000, 96), "fan_in": 1}}
     assert trained_layers(recording(stack(fc0=table))) == frozenset()
     assert "fc0" in trained_layers(recording(body(fc0=table)))
 
 
-def test_experts_in_one_tensor_have_a_matrix_each() -> None:
+def test_each_expert_in_a_tensor_is_a_matrix() -> None:
     experts = {"kind": "bmm", "weight": {**TRAINED, "shape": (4, 96, 96)}}
     assert len(trained_layers(recording(body(fc0=experts)))) == 4
 

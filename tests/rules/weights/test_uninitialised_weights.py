@@ -21,7 +21,7 @@ OLD_BYTES = torch.tensor([0x7F4D_21A0, 0x0000_7F31, 0x0000_0041, 0], dtype=torch
 
 
 def test_bytes_of_other_data_are_distinguished_from_weights() -> None:
-    """Two halves of a pointer and a length, as a freed block of memory holds them."""
+    """Two halves of a pointer and a length, as in a freed block of memory."""
     model = mlp()
     model[2].weight.data.view(-1)[:4] = OLD_BYTES
     found = finding(judged(model), "IH102")
@@ -39,19 +39,19 @@ def test_a_network_of_fresh_pages_has_one_cause() -> None:
     assert fixed(model, "IH102").ok
 
 
-def test_healthy_networks_are_silent() -> None:
+def test_healthy_networks_have_no_finding() -> None:
     for activation in (nn.ReLU, nn.Tanh, nn.Sigmoid):
         assert "IH102" not in codes(judged(mlp(4, activation)))
 
 
 def generator(*, effect: bool) -> nn.Sequential:
-    """Eight convolutions at std 0.01, two of them weight-normed: these a write to ``.data`` does not reach."""
+    """Return eight convolutions with std 0.01; a write to ``.data`` has no effect on two of them, with weight norm."""
     torch.manual_seed(0)
     convs = [nn.Conv1d(32, 32, 3, padding=1) for _ in range(8)]
     for number, conv in enumerate(convs):
         if number >= 6:
             nn.utils.parametrizations.weight_norm(conv)
-        conv.weight.data.normal_(0.0, 0.01)  # of a weight that is computed anew in every call this changes nothing
+        conv.weight.data.normal_(0.0, 0.01)  # no effect on a weight that is recomputed in every call
         if effect and number >= 6:
             conv.weight = nn.init.normal_(conv.weight.detach().clone(), std=0.01)
     parts = [part for conv in convs for part in (conv, nn.LeakyReLU(0.1), nn.InstanceNorm1d(32))]
@@ -75,7 +75,7 @@ def garbage(**changes: Any) -> list[Any]:
     return judge(UninitialisedWeights, recording(stack(**changes)))
 
 
-def test_tiny_values_are_never_drawn() -> None:
+def test_tiny_values_are_never_initial_values() -> None:
     (found,) = garbage(fc1={"weight": TINY}, fc2={"weight": {"tiny_share": 1.0}})
     assert (found.severity, found.layers) == (Severity.ERROR, ("fc1", "fc2"))
     assert "in fc1.weight a share of 0.00033 of the values" in found.message
@@ -87,7 +87,7 @@ def test_tiny_values_are_never_drawn() -> None:
     ]
 
 
-def test_absurd_values_beside_small_ones_are_never_drawn() -> None:
+def test_huge_values_next_to_small_ones_are_never_initial_values() -> None:
     (found,) = garbage(fc1={"weight": HUGE})
     assert found.layers == ("fc1",)
     assert "values up to 3e+38" in found.message
@@ -95,7 +95,7 @@ def test_absurd_values_beside_small_ones_are_never_drawn() -> None:
     assert len(garbage(fc1={"weight": {"abs_max": 3e38, "rms": float("inf")}})) == 1
 
 
-def test_weights_that_were_scaled_beyond_all_bounds_are_another_rules() -> None:
+def test_weights_that_are_all_huge_are_left_to_another_rule() -> None:
     assert garbage(fc1={"weight": {"abs_max": 4e12, "rms": 1e12}}) == []
 
 
@@ -114,7 +114,7 @@ def test_biases_are_judged_too() -> None:
     assert garbage(fc1={"bias": bias()}) == []
 
 
-def test_a_healthy_network_is_silent() -> None:
+def test_a_healthy_network_has_no_finding() -> None:
     assert garbage() == []
 
 
@@ -123,7 +123,7 @@ def test_rows_of_tiny_values_are_not_uninitialized_memory(tiny: float) -> None:
     assert garbage(fc1={"weight": {"tiny_share": tiny}}) == []
 
 
-def test_trained_layers_may_have_faded() -> None:
+def test_trained_layers_may_have_tiny_values() -> None:
     edge = {"spectral_edge": 1.8}
     trained: dict[str, Any] = {f"fc{number}": {"weight": {**edge, **TINY}} for number in range(4)}
     shifted = {**trained, "fc1": {"weight": edge, "bias": bias(tiny_share=0.02)}}
@@ -148,7 +148,7 @@ def test_fresh_pages_are_zero() -> None:
     (found,) = garbage(fc1=norm, **rest)
     assert found.message == "fc0 ... head (5 layers): all weights are zero, including normalization weights"
     assert "nn.init.ones_(model.fc1.weight)" in found.fix
-    assert garbage(fc1={"weight": ZERO}, **rest) == []  # without norms: zero weights, for whatever reason
+    assert garbage(fc1={"weight": ZERO}, **rest) == []  # without norms: zero weights, for any reason
     assert garbage(fc1=norm, **{**rest, "fc0": {}}) == []  # one branch at zero
     assert garbage(fc1=norm, **{**rest, "fc0": {"weight": ZERO, "bias": bias()}}) == []
 
@@ -182,8 +182,8 @@ def test_a_layer_that_the_initialization_missed_is_a_warning() -> None:
     assert found.fix == "nn.init.normal_(model.h[0].fc.weight, std=0.02)"
 
 
-def test_the_std_to_type_follows_the_scheme() -> None:
-    """He's rule keeps the gain, not the std."""
+def test_the_std_in_the_fix_follows_the_scheme() -> None:
+    """He initialization preserves the gain, not the std."""
     he = Scheme(name="kaiming", text="Kaiming normal")
     sizes = [(96, (2 / 96) ** 0.5), (384, (2 / 384) ** 0.5), (24, (2 / 24) ** 0.5)]
     layers = [drawn(f"h.{n}", n, he, weight={"fan_in": fan, "rms": rms}) for n, (fan, rms) in enumerate(sizes)]
@@ -197,11 +197,11 @@ def test_the_std_to_type_follows_the_scheme() -> None:
     [
         blocks(0, 6),
         blocks(6, 0),
-        blocks(3, 3),  # left so on purpose
-        blocks(1, 2),  # too few to tell
+        blocks(3, 3),  # intentionally left at the default
+        blocks(1, 2),  # too few to decide
         (*blocks(0, 5), drawn("head", 5, DEFAULT, head=True)),
         (*blocks(0, 5), drawn("stem.fc", 5, DEFAULT)),  # another module
-        (*(drawn(f"{n}.fc", n, PLAIN) for n in range(5)), drawn("5", 5, DEFAULT)),  # beside blocks, not in one
+        (*(drawn(f"{n}.fc", n, PLAIN) for n in range(5)), drawn("5", 5, DEFAULT)),  # next to the blocks, not inside one
         (*blocks(0, 5), drawn("h.5.fc", 5, DEFAULT, type_name="Projection")),
         (*blocks(0, 5), drawn("h.5.fc", 5, DEFAULT, groups=96)),
         (*blocks(0, 5), drawn("h.5.fc", 5, DEFAULT, weight={"trainable": False})),
@@ -210,11 +210,11 @@ def test_the_std_to_type_follows_the_scheme() -> None:
         (*blocks(0, 5), drawn("h.5.fc", 5, DEFAULT, kind="embedding")),
     ],
 )
-def test_healthy_mixtures_are_silent(layers: tuple[Layer, ...]) -> None:
+def test_healthy_mixtures_have_no_finding(layers: tuple[Layer, ...]) -> None:
     assert judge(UninitialisedWeights, recording(layers)) == []
 
 
-def test_pretrained_layers_have_missed_nothing() -> None:
+def test_pretrained_layers_are_not_reported_as_missed() -> None:
     assert judge(UninitialisedWeights, recording(blocks(1, 5, weight={"spectral_edge": 1.8}))) == []
 
 
@@ -247,7 +247,7 @@ def test_options() -> None:
         ({"abs_max": 3.1e12, "rms": 1e12, "shape": (5, 5)}, 1),
     ],
 )
-def test_how_far_a_value_stands_out(weight: dict[str, Any], found: int) -> None:
+def test_how_far_a_value_exceeds_the_others(weight: dict[str, Any], found: int) -> None:
     assert len(garbage(fc1={"weight": weight})) == found
 
 
@@ -261,17 +261,17 @@ def test_how_far_a_value_stands_out(weight: dict[str, Any], found: int) -> None:
         ((8, 4, 3, 3), 36, 0),  # a filter
         ((8, 4, 3, 3), 8, 0),  # one input of every filter
         ((8, 4, 3, 3), 9, 1),
-        ((96, 96), 96 * 96, 1),  # nothing is left
+        ((96, 96), 96 * 96, 1),  # all elements
     ],
 )
-def test_rows_and_columns_may_fade(shape: tuple[int, ...], tiny: int, found: int) -> None:
+def test_rows_and_columns_may_be_tiny(shape: tuple[int, ...], tiny: int, found: int) -> None:
     amount = 1
     for size in shape:
         amount *= size
     assert len(garbage(fc1={"weight": {"shape": shape, "tiny_share": tiny / amount}})) == found
 
 
-def test_the_first_garbage_is_measured_and_its_layer_comes_first() -> None:
+def test_the_first_uninitialized_layer_is_measured_and_comes_first() -> None:
     (found,) = garbage(fc1={"weight": TINY, "bias": bias(tiny_share=0.02)}, fc2={"weight": HUGE})
     assert found.layers == ("fc1", "fc2")
     assert (found.measured, found.limit) == (pytest.approx(3 / 96**2), 0.0)
@@ -285,7 +285,7 @@ def test_the_first_garbage_is_measured_and_its_layer_comes_first() -> None:
     assert alone.cause != found.cause  # one tensor, several tensors
 
 
-def test_garbage_explains_all_that_is_made_of_it() -> None:
+def test_uninitialized_memory_explains_its_consequences() -> None:
     (found,) = garbage(fc1={"weight": TINY})
     for code in ("IH101", "IH103", "IH106", "IH201", "IH210", "IH301", "IH305", "IH405", "IH406", "IH407"):
         assert explains(UninitialisedWeights, found, code), code
@@ -298,12 +298,12 @@ def test_a_missed_layer_comes_before_its_scale() -> None:
     assert not explains(UninitialisedWeights, missed, "IH106", layers=("h.4.fc",))
 
 
-def test_a_large_value_within_its_limit_is_not_what_is_measured() -> None:
+def test_a_large_value_within_its_limit_is_not_measured() -> None:
     (found,) = garbage(fc1={"weight": {**TINY, "abs_max": 1e10}})
     assert (found.measured, found.limit) == (pytest.approx(3 / 96**2), 0.0)
 
 
-def test_a_bias_is_judged_where_the_weight_is_not_known() -> None:
+def test_a_bias_is_judged_if_the_weight_is_unknown() -> None:
     layers = stack(fc1={"bias": bias(tiny_share=0.02)})
     alone = tuple(each.model_copy(update={"weight": None}) if each.name == "fc1" else each for each in layers)
     (found,) = judge(UninitialisedWeights, recording(alone))
@@ -320,13 +320,13 @@ def test_a_network_of_zeros_is_measured() -> None:
 
 
 def lost(*stds: float, scheme: Scheme | None = DEFAULT, **options: Any) -> list[Any]:
-    """Findings where weights of these stds were written to layers in vain."""
+    """Return findings for layers whose written weights, with these stds, had no effect."""
     layers = tuple(drawn(f"{name}.fc", place, scheme) for place, name in enumerate("abc"[: len(stds)]))
     writes = {each.parameter: std for each, std in zip(layers, stds, strict=True)}
     return judge(UninitialisedWeights, recording(layers, lost_writes=writes), **options)
 
 
-def test_what_was_written_in_vain_is_reported_with_its_std() -> None:
+def test_an_initialization_without_effect_is_reported_with_its_std() -> None:
     (found,) = lost(0.010, 0.011, 0.0115)
     assert (found.severity, found.layers) == (Severity.WARNING, ("a.fc", "b.fc", "c.fc"))
     assert found.measured == pytest.approx(0.0589)
@@ -335,23 +335,23 @@ def test_what_was_written_in_vain_is_reported_with_its_std() -> None:
 
 
 @pytest.mark.parametrize(("ratio", "stds"), [(2.0, {"0.01)", "0.02)"}), (2.1, {"0.015)"})])
-def test_stds_that_differ_are_typed_each_for_itself(ratio: float, stds: set[str]) -> None:
+def test_different_stds_have_separate_fixes(ratio: float, stds: set[str]) -> None:
     (found,) = lost(0.01, 0.02, max_std_ratio=ratio)
     assert {line.rpartition("std=")[2] for line in found.fix.splitlines()} == stds
 
 
 @pytest.mark.parametrize(("larger", "different"), [(0.0119, 1), (0.0121, 2)])
-def test_a_fifth_more_is_another_std(larger: float, different: int) -> None:
+def test_a_std_that_differs_by_a_fifth_is_separate(larger: float, different: int) -> None:
     (found,) = lost(0.01, larger)
     assert len({line.rpartition("std=")[2] for line in found.fix.splitlines()}) == different
 
 
 @pytest.mark.parametrize("scheme", [None, PLAIN])
-def test_only_layers_at_the_default_were_written_in_vain(scheme: Scheme | None) -> None:
+def test_only_layers_at_the_default_count_as_overwritten(scheme: Scheme | None) -> None:
     assert lost(0.01, 0.01, scheme=scheme) == []
 
 
-def test_what_was_written_in_vain_is_not_missed_once_more() -> None:
+def test_an_overwritten_layer_is_not_also_reported_as_missed() -> None:
     layers = blocks(1, 5)
     (found,) = judge(UninitialisedWeights, recording(layers, lost_writes={"h.0.fc.weight": 0.02}))
     assert found.layers == ("h.0.fc",)

@@ -45,13 +45,13 @@ def test_a_network_without_norms_has_one_cause() -> None:
     assert fixed(model, "IH108").ok
 
 
-def test_healthy_residual_networks_are_silent() -> None:
+def test_healthy_residual_networks_have_no_finding() -> None:
     assert "IH108" not in codes(judged(network(4)))
     assert "IH108" not in codes(judged(network(12, norm=True)))
 
 
 class Gated(nn.Module):
-    """A pre-norm block with SwiGLU, at std 0.02; some layers are divided by the root of the number of branches."""
+    """A pre-norm block with SwiGLU and std 0.02; some layers are divided by the root of the number of branches."""
 
     def __init__(self, scaled: tuple[str, ...], branches: int) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ def test_depth_scaling_on_the_wrong_layer_of_a_real_network() -> None:
 
 
 def grown(blocks: int, per_block: float, *, added: float | None = None, norm: bool = False, **more: Any) -> Recording:
-    """A trunk that starts at 1; each branch makes it larger by a factor, or by adding so much."""
+    """Return a trunk that starts at 1; each branch scales it by a factor, or adds a constant amount."""
     layers = residual(blocks, norm=norm, **more.pop("changes", {}))
     level, numbers = 1.0, {}
     for number in range(blocks):
@@ -101,7 +101,7 @@ def grown(blocks: int, per_block: float, *, added: float | None = None, norm: bo
 @pytest.mark.parametrize(
     ("blocks", "severity"), [(6, None), (7, Severity.WARNING), (19, Severity.WARNING), (20, Severity.ERROR)]
 )
-def test_branches_by_hes_rule_multiply(blocks: int, severity: Severity | None) -> None:
+def test_branches_with_he_initialization_grow_exponentially(blocks: int, severity: Severity | None) -> None:
     found = judge(UnscaledResidual, grown(blocks, 2**0.5))
     assert [each.severity for each in found] == ([severity] if severity else [])
 
@@ -125,12 +125,12 @@ def test_the_fix_runs() -> None:
     assert torch.allclose(model.h[3].leave.weight, before / math.sqrt(24))
 
 
-def test_branches_scaled_by_depth_are_silent() -> None:
+def test_branches_scaled_by_depth_have_no_finding() -> None:
     assert judge(UnscaledResidual, grown(32, math.sqrt(1 + 1 / 32))) == []
 
 
-def test_large_growth_by_normed_branches_is_info() -> None:
-    """The trunk of 24 blocks starts small, and every branch adds 1.86 times that: 13 times in all."""
+def test_large_growth_by_normalized_branches_is_info() -> None:
+    """The trunk of 24 blocks starts small, and every branch adds 1.86 times that: 13 times in total."""
     (found,) = judge(UnscaledResidual, grown(48, 0.0, added=1.86, norm=True))
     assert found.severity == Severity.INFO
     assert found.measured == pytest.approx(12.9, rel=0.01)
@@ -142,8 +142,8 @@ def test_large_growth_by_normed_branches_is_info() -> None:
 
 
 @pytest.mark.parametrize("added", [3.0, 20.0, 1e3])
-def test_a_short_network_that_starts_from_a_small_embedding_is_silent(added: float) -> None:
-    """A few branches are as much larger than the embedding as it is small."""
+def test_a_short_network_with_a_small_embedding_has_no_finding(added: float) -> None:
+    """A few branches exceed the embedding only because it is small."""
     assert judge(UnscaledResidual, grown(24, 0.0, added=added, norm=True)) == []
 
 
@@ -157,8 +157,8 @@ def test_a_norm_anywhere_in_the_branch_counts(flag: dict[str, Any]) -> None:
     assert [each.severity for each in report] == [Severity.INFO]
 
 
-def test_growth_that_the_branches_do_not_cause_is_judged_elsewhere() -> None:
-    """What a branch adds is scaled by a constant behind its last layer; a second embedding starts anew."""
+def test_growth_that_the_branches_do_not_cause_is_left_to_other_rules() -> None:
+    """A constant after the last layer scales a branch; a second embedding resets the stream."""
     layers = residual(24, norm=False)
     loud = {f"h.{number}.leave": {"output": signal(3.0).model_dump()} for number in range(24)}
     assert judge(UnscaledResidual, recording(layers, measured(layers, **loud), branches=24)) == []
@@ -167,7 +167,7 @@ def test_growth_that_the_branches_do_not_cause_is_judged_elsewhere() -> None:
     assert judge(UnscaledResidual, recording(layers, measured(layers, **levels, **quiet), branches=24)) == []
 
 
-def test_without_branches_nothing_grows() -> None:
+def test_without_branches_there_is_no_growth() -> None:
     assert judge(UnscaledResidual, recording()) == []
 
 
@@ -181,7 +181,7 @@ def shown(layers: tuple[Layer, ...], *, normalized: bool = True) -> list[Any]:
 @pytest.mark.parametrize("scaled", [SCALED, BLOCKS])
 def test_an_end_that_the_depth_scaling_missed_is_reported(scaled: float) -> None:
     (found,) = shown(gpt(attention=scaled, output=0.02))
-    assert found.severity == Severity.INFO  # norms keep the branches alike: it trains
+    assert found.severity == Severity.INFO  # norms keep the branches equal, so it trains
     (bare,) = shown(gpt(attention=scaled, output=0.02), normalized=False)
     assert bare.severity == Severity.WARNING
     assert found.layers == tuple(f"h.{number}.w2" for number in range(12))
@@ -191,7 +191,7 @@ def test_an_end_that_the_depth_scaling_missed_is_reported(scaled: float) -> None
     assert found.limit == pytest.approx(scaled)
 
 
-def test_scaling_on_the_wrong_layer_is_named_and_undone() -> None:
+def test_scaling_on_the_wrong_layer_is_found_and_undone() -> None:
     (found,) = shown(gpt(attention=SCALED, output=0.02, gate=SCALED))
     assert "the scaling is on h.0.w3 ... h.11.w3 (12 layers) instead" in found.cause
     assert found.fix.splitlines() == [
@@ -202,22 +202,22 @@ def test_scaling_on_the_wrong_layer_is_named_and_undone() -> None:
     assert len(shown(gpt(attention=0.02, output=0.02, gate=SCALED))) == 1
 
 
-def test_healthy_schemes_are_silent() -> None:
-    assert shown(gpt(attention=0.02, output=0.02)) == []  # llama: nobody scales
+def test_healthy_schemes_have_no_finding() -> None:
+    assert shown(gpt(attention=0.02, output=0.02)) == []  # llama: no scaling
     assert shown(gpt(attention=SCALED, output=SCALED)) == []  # GPT
     assert shown(gpt(attention=BLOCKS, output=BLOCKS)) == []
     assert shown(gpt(attention=SCALED, output=SCALED / 2)) == []  # the same, by gain
 
 
-def test_scaling_within_the_branch_too_is_noted() -> None:
+def test_additional_scaling_inside_the_branch_is_info() -> None:
     (found,) = shown(gpt(attention=SCALED, output=SCALED, gate=SCALED))
     assert found.severity == Severity.INFO
     assert found.layers[0] == "h.0.w3"
     assert "scaled twice" in found.cause
 
 
-def test_queries_scaled_for_the_attention_are_no_depth_scaling() -> None:
-    """T5 divides them by the root of the head's width."""
+def test_queries_scaled_for_the_attention_are_not_depth_scaling() -> None:
+    """T5 divides them by the square root of the head's width."""
     layers = tuple(
         each.model_copy(update={"weight": each.weight.model_copy(update={"rms": SCALED})})
         if each.weight is not None and each.name.endswith("wq")
@@ -227,7 +227,7 @@ def test_queries_scaled_for_the_attention_are_no_depth_scaling() -> None:
     assert shown(layers) == []
 
 
-def test_kaiming_by_fan_out_is_no_depth_scaling() -> None:
+def test_kaiming_by_fan_out_is_not_depth_scaling() -> None:
     """Three inverted bottlenecks that widen by three: by fan_in the first layer looks sqrt(3) too small."""
     layers: list[Layer] = []
     for number in range(3):
@@ -238,12 +238,12 @@ def test_kaiming_by_fan_out_is_no_depth_scaling() -> None:
     assert judge(UnscaledResidual, recording(tuple(layers), branches=3, normalized=True)) == []
 
 
-def test_layers_that_a_norm_follows_have_no_depth_scaling() -> None:
+def test_layers_followed_by_a_norm_have_no_depth_scaling() -> None:
     normed = tuple(each.model_copy(update={"normed": True}) for each in gpt(attention=SCALED, output=0.02))
     assert shown(normed) == []
 
 
-def test_a_scaling_that_counts_the_blocks_up_is_depth_scaling() -> None:
+def test_scaling_by_the_number_of_blocks_so_far_is_depth_scaling() -> None:
     layers = tuple(
         each.model_copy(
             update={"weight": each.weight.model_copy(update={"rms": 0.02 / math.sqrt(2 * (each.index // 6 + 1))})}
@@ -256,7 +256,7 @@ def test_a_scaling_that_counts_the_blocks_up_is_depth_scaling() -> None:
     assert found.layers[0] == "h.0.w2"
 
 
-def test_roles_without_a_common_size_tell_nothing() -> None:
+def test_roles_without_a_common_scale_are_no_evidence() -> None:
     sizes = {"wq": 0.01, "wk": 0.03, "w1": 0.05, "w3": 0.09}
     layers = tuple(
         each.model_copy(update={"weight": each.weight.model_copy(update={"rms": sizes[each.name[-2:]]})})

@@ -46,7 +46,7 @@ def test_small_layers_are_an_error_if_the_network_has_a_symptom() -> None:
     assert fixed(model, "IH106").ok
 
 
-def test_one_large_layer_is_named_alone() -> None:
+def test_only_the_one_large_layer_is_reported() -> None:
     model = scaled(mlp(6), 100.0, 4)
     found = finding(judged(model), "IH106")
     assert found.layers == ("4",)
@@ -65,13 +65,13 @@ def test_large_and_small_are_two_findings() -> None:
     assert "too small" in found[1].message
 
 
-def test_a_healthy_network_is_silent() -> None:
+def test_a_healthy_network_has_no_finding() -> None:
     for model in (mlp(1), mlp(4), mlp(9), mlp(4, nn.Tanh)):
         assert "IH106" not in codes(judged(model))
 
 
-def test_most_of_the_peers_may_be_the_wrong_ones() -> None:
-    """Three of five layers are off: their median is no measure of the two that are right."""
+def test_most_of_the_peers_may_be_wrong() -> None:
+    """Three of five layers have a wrong scale, so their median is not a valid reference for the two others."""
     model = scaled(mlp(6), 1e3, 4, 6, 8)
     assert set(finding(judged(model), "IH106").layers) == {"4", "6", "8"}
     assert fixed(model, "IH106").ok
@@ -91,7 +91,7 @@ def test_a_small_head_is_intentional() -> None:
 
 
 def test_depth_scaled_branch_ends_are_intentional() -> None:
-    """GPT-2 starts the ends of its residual branches at 0.02 / sqrt(2 blocks)."""
+    """GPT-2 initializes the ends of its residual branches with 0.02 / sqrt(2 blocks)."""
 
     class Block(nn.Module):
         def __init__(self) -> None:
@@ -108,7 +108,7 @@ def test_depth_scaled_branch_ends_are_intentional() -> None:
     assert judged(model).causes == ()
 
 
-def test_a_transposed_convolution_is_fixed_by_its_own_fan() -> None:
+def test_the_fix_of_a_transposed_convolution_uses_its_fan() -> None:
     model = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.ConvTranspose2d(16, 16, 4, 2, 1), nn.ReLU())
     model.append(nn.Conv2d(16, 3, 3, 1, 1))
     scaled(model, 100.0, 2)
@@ -121,8 +121,8 @@ def test_a_transposed_convolution_is_fixed_by_its_own_fan() -> None:
     fixed(model, "IH106", pictures(), loss)
 
 
-def test_a_transposed_weight_is_fixed_by_its_own_fan() -> None:
-    """GPT-2's Conv1D holds [inputs, units]."""
+def test_the_fix_of_a_transposed_weight_uses_its_fan() -> None:
+    """GPT-2's Conv1D stores [inputs, units]."""
 
     class Transposed(nn.Module):
         def __init__(self, reads: int, gives: int) -> None:
@@ -216,7 +216,7 @@ class Normed(nn.Module):
         return self.head(x)
 
 
-def test_one_odd_norm_is_a_warning() -> None:
+def test_one_outlier_norm_is_a_warning() -> None:
     model = Normed()
     nn.init.constant_(model.norms[2].weight, 10.0)
     found = finding(judged(model), "IH106")
@@ -227,7 +227,7 @@ def test_one_odd_norm_is_a_warning() -> None:
     fixed(model, "IH106")
 
 
-def test_all_norms_near_zero_silence_the_network() -> None:
+def test_all_norms_near_zero_disable_the_network() -> None:
     model = Normed()
     for norm in model.norms:
         nn.init.normal_(norm.weight, std=0.02)
@@ -244,7 +244,7 @@ def norms_at(rms: float) -> Any:
     return recording(stack(fc0=norm, fc1=norm, fc2=norm), normalized=True)
 
 
-def test_all_norms_too_large_are_no_error_by_themselves() -> None:
+def test_all_norms_too_large_are_not_an_error_by_themselves() -> None:
     (found,) = judge(WeightScale, norms_at(20.0))
     assert found.severity == Severity.WARNING
 
@@ -255,21 +255,21 @@ def test_the_range_of_the_norms_median_is_an_option() -> None:
     assert judge(WeightScale, norms_at(0.02), min_norm_median=0.01) == []
 
 
-def test_norms_at_zero_are_judged_on_probation() -> None:
+def test_norms_at_zero_are_judged_during_probation() -> None:
     assert judge(WeightScale, norms_at(0.0)) == []
 
 
-def test_options_move_the_limits() -> None:
+def test_options_change_the_limits() -> None:
     model = scaled(mlp(9), 1 / 6, 8)
     assert finding(judged(model), "IH106").layers == ("8",)
     assert "IH106" not in codes(judged(model, **with_options("weight-scale", max_octaves=3.0)))
     assert "IH106" in codes(judged(mlp(9), **with_options("weight-scale", max_octaves=0.01)))
-    # With too few peers the recipes count, and 1/6 of He's gain is within them.
+    # With too few peers the common recipes count, and 1/6 of He's gain is within them.
     assert "IH106" not in codes(judged(model, select="IH106", **with_options("weight-scale", min_peers=20)))
 
 
 def whole(std: float, wide: float | None = None) -> Recording:
-    """Five layers alike, two of them wider where given, and a head."""
+    """Return five equal layers, two of them wider if given, and a head."""
     changes: dict[str, Any] = {f"fc{number}": {"weight": {"rms": std}} for number in range(5)}
     for number in (1, 3) if wide else ():
         changes[f"fc{number}"] = {"weight": {"rms": wide, "fan_in": 384, "shape": (96, 384)}}
@@ -286,23 +286,23 @@ def test_a_network_of_too_large_weights_is_reported_without_a_symptom() -> None:
 
 
 def test_layers_of_different_fans_show_whether_one_std_is_used() -> None:
-    """0.02 for all is GPT's; half the std where the fan is four times as large goes by the fan, and is too small."""
+    """0.02 for all is GPT's; half the std for a four times larger fan follows the fan, and is too small."""
     assert judge(WeightScale, whole(0.02, 0.02)) == []
     (found,) = judge(WeightScale, whole(0.016, 0.008))
     assert found.severity == Severity.WARNING
 
 
 @pytest.mark.parametrize("kind", ["norm", "scale", "other"])
-def test_what_is_no_matrix_has_no_gain(kind: str) -> None:
+def test_a_layer_without_a_matrix_has_no_gain(kind: str) -> None:
     odd = {"kind": kind, "weight": {"rms": 1.0, "fan_in": None, "fan_out": None}}
     assert judge(WeightScale, recording(stack(fc0=odd))) == []
 
 
-def test_weights_that_are_not_finite_have_no_gain() -> None:
+def test_non_finite_weights_have_no_gain() -> None:
     assert judge(WeightScale, recording(stack(fc1={"weight": {"rms": float("nan"), "non_finite": 1}}))) == []
 
 
-def test_what_follows_from_it_depends_on_its_sign() -> None:
+def test_consequences_depend_on_the_sign_of_the_deviation() -> None:
     rule = WeightScale()
     small = judged(scaled(mlp(9), 0.02, 8, 10, 12))
     cause, fading = finding(small, "IH106"), finding(small, "IH301")
@@ -312,7 +312,7 @@ def test_what_follows_from_it_depends_on_its_sign() -> None:
     assert rule.accounts_for(large, fading.model_copy(update={"code": "IH202"}))
 
 
-def test_an_exploding_loss_later_on_is_a_consequence() -> None:
+def test_a_later_exploding_loss_is_a_consequence() -> None:
     model = scaled(mlp(6), 100.0, 4)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e6)
     with inithealth.watch(model, optimizer=optimizer) as monitor:
@@ -331,14 +331,14 @@ def test_an_exploding_loss_later_on_is_a_consequence() -> None:
     ("std", "normed", "found"), [(2.0, False, 1), (2.0, True, 0), (0.7, False, 0), (1e-4, False, 0)]
 )
 def test_a_layer_without_peers_is_reported_if_it_is_far_too_large(std: float, normed: bool, found: int) -> None:
-    """Nothing suffers from it: then it takes more to be sure, a norm absorbs it, and a small start may be meant."""
+    """Without a symptom, a norm removes the scale, and a small start may be intentional, so the limits are wider."""
     alone = {"normed": normed, "weight": {"rms": std, "shape": (96, 97)}}
     assert len(judge(WeightScale, recording(stack(fc1=alone)))) == found
     assert len(judge(WeightScale, recording(stack(fc1=alone)), max_octaves_alone=6.0)) == 0
 
 
-def test_what_is_added_to_another_signal_may_start_small() -> None:
-    """Even where the signal suffers: zero is a good start for it."""
+def test_an_output_added_to_another_signal_may_start_small() -> None:
+    """Even if the signal is lost: zero is a good start for it."""
     layers = stack(fc1={"bypassable": True, "weight": {"rms": 1e-3, "shape": (96, 97)}})
     assert judge(WeightScale, recording(layers, measured(layers, outputs={"fc3": 0.01}))) == []
 
@@ -357,7 +357,7 @@ def test_a_residual_stream_much_larger_than_its_branches_is_a_symptom() -> None:
 
 
 @pytest.mark.parametrize(("layers", "severity"), [(1, Severity.WARNING), (3, Severity.ERROR)])
-def test_a_little_too_small_is_a_warning_until_the_signal_is_lost(layers: int, severity: Severity) -> None:
+def test_slightly_small_weights_are_a_warning_until_the_signal_is_lost(layers: int, severity: Severity) -> None:
     model = mlp(9)
     with torch.no_grad():
         for layer in list(model)[6 : 6 + 2 * layers : 2]:
@@ -369,7 +369,7 @@ def test_a_little_too_small_is_a_warning_until_the_signal_is_lost(layers: int, s
 
 
 def before_norms(factor: float) -> Recording:
-    """A deep stack, each layer of which a norm follows, all of its weights off by one factor."""
+    """Return a deep stack with a norm after each layer, and all weights scaled by one factor."""
     changes = {f"fc{number}": {"normed": True, "weight": {"rms": 0.1443 * factor}} for number in range(5)}
     return recording(stack(6, **changes), normalized=True)
 
@@ -377,7 +377,7 @@ def before_norms(factor: float) -> Recording:
 @pytest.mark.parametrize(
     ("factor", "severity"), [(0.01, Severity.WARNING), (20.0, Severity.WARNING), (100.0, Severity.ERROR)]
 )
-def test_right_before_norms_weights_that_are_all_too_small_right_themselves(factor: float, severity: Severity) -> None:
+def test_weights_right_before_norms_recover_from_being_too_small(factor: float, severity: Severity) -> None:
     (found,) = judge(WeightScale, before_norms(factor))
     assert found.severity == severity
 
@@ -389,15 +389,15 @@ def test_the_limit_of_a_whole_network_before_norms_is_an_option() -> None:
     assert judge(WeightScale, before_norms(3.5), octaves_of_whole=3.0) == []
 
 
-def test_the_scale_of_a_norm_is_taken_away_by_the_next_one() -> None:
-    """Batch norms at 0.02 throughout trained in three nets of eight and failed in none."""
+def test_the_scale_of_a_norm_is_removed_by_the_next_one() -> None:
+    """Batch norms at 0.02 throughout trained in three of eight networks, and failed in none."""
     norm = {"kind": "norm", "weight": {"rms": 0.02, "shape": (96,), "fan_in": None, "fan_out": None}}
     layers = stack(5, fc0=norm, fc2=norm, fc1={"normed": True}, fc3={"normed": True})
     (found,) = judge(WeightScale, recording(layers, normalized=True))
     assert (found.severity, found.layers) == (Severity.WARNING, ("fc0", "fc2"))
 
 
-def test_a_norm_holds_nothing_that_its_epsilon_outweighs() -> None:
+def test_a_norm_does_not_normalize_what_its_epsilon_outweighs() -> None:
     changes = {f"fc{number}": {"normed": True, "weight": {"rms": 0.0005}} for number in range(5)}
     layers = stack(6, **changes)
     of = measured(layers, outputs={f"fc{number}": 0.003 for number in range(5)})

@@ -88,11 +88,11 @@ def test_most_units_at_zero_are_an_error() -> None:
     fixed(model, "IH103")
 
 
-def test_some_units_at_zero_are_no_error() -> None:
+def test_some_units_at_zero_are_not_an_error() -> None:
     assert "IH103" not in codes(judged(rows_at_zero(0.25)))
 
 
-def test_the_option_moves_the_limit() -> None:
+def test_the_option_changes_the_limit() -> None:
     assert "IH103" in codes(judged(rows_at_zero(0.25), **with_options("zero-weights", max_zero_units=0.2)))
     assert "IH103" not in codes(judged(rows_at_zero(0.625), **with_options("zero-weights", max_zero_units=0.7)))
 
@@ -112,8 +112,8 @@ def test_frozen_zeros_are_a_mask() -> None:
     assert judged(Masked()).causes == ()
 
 
-def test_a_gradient_that_is_zero_by_structure_is_no_fault() -> None:
-    """Attention over one token: the softmax of one score is 1 whatever the query and the key are."""
+def test_a_structurally_zero_gradient_is_healthy() -> None:
+    """Attention over one token: the softmax of one score is 1 for any query and key."""
 
     class OneToken(nn.Module):
         def __init__(self) -> None:
@@ -131,13 +131,13 @@ def test_a_gradient_that_is_zero_by_structure_is_no_fault() -> None:
     assert judged(model).causes == ()
 
 
-def test_a_padding_row_is_no_fault() -> None:
+def test_a_padding_row_is_healthy() -> None:
     model = nn.Sequential(nn.Embedding(50, 32, padding_idx=0), nn.Flatten(), nn.Linear(96, 10))
     tokens = torch.randint(0, 50, (64, 3), generator=torch.Generator().manual_seed(0))
     assert judged(model, tokens).causes == ()
 
 
-def test_an_empty_parameter_is_no_fault() -> None:
+def test_an_empty_parameter_is_healthy() -> None:
     class Empty(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -157,7 +157,7 @@ def test_convolutions_are_judged_too() -> None:
     assert fixed(model, "IH103", pictures()).ok
 
 
-def test_before_the_probation_is_over_it_is_a_note() -> None:
+def test_it_is_info_during_the_probation() -> None:
     layers = stack(fc1={"weight": {"rms": 0.0, "abs_max": 0.0, "zero_share": 1.0, "zero_rows": 1.0}})
     trial = Probation(steps=1, settled=False, asleep=("fc1.weight",))
     (found,) = judge(ZeroWeights, recording(layers, probation=trial))
@@ -173,7 +173,7 @@ def test_a_layer_without_gradient_is_an_error_with_or_without_a_skip(bypassable:
 
 
 @pytest.mark.parametrize(("zeros", "severity"), [(1, Severity.WARNING), (3, Severity.ERROR)])
-def test_all_norms_at_zero_let_nothing_past_for_good(zeros: int, severity: Severity) -> None:
+def test_all_norms_at_zero_block_the_signal_permanently(zeros: int, severity: Severity) -> None:
     vector = {"shape": (96,), "fan_in": None, "fan_out": None}
     zero = {**vector, "rms": 0.0, "abs_max": 0.0, "zero_share": 1.0}
     norm = {"kind": "norm", "type_name": "LayerNorm"}
@@ -185,12 +185,12 @@ def test_all_norms_at_zero_let_nothing_past_for_good(zeros: int, severity: Sever
     assert found.severity == severity
 
 
-def test_without_a_probation_nothing_is_said() -> None:
+def test_nothing_is_reported_without_a_probation() -> None:
     layers = (layer("fc1", 0, weight={"rms": 0.0, "abs_max": 0.0, "zero_share": 1.0, "zero_rows": 1.0}),)
     assert judge(ZeroWeights, recording(layers)) == []
 
 
-def test_the_fix_is_typed_in_full() -> None:
+def test_the_fix_is_complete() -> None:
     model = zeroed(mlp())
     fix = finding(judged(model), "IH103").fix
     assert fix.splitlines() == [
@@ -212,7 +212,7 @@ def tried(
     zero_units: dict[str, float] | None = None,
     duplicates: dict[str, float] | None = None,
 ) -> list[Finding]:
-    """Findings after a probation; its results by layer."""
+    """Return findings after a probation with these results by layer."""
     trial = Probation(
         steps=4,
         settled=True,
@@ -227,7 +227,7 @@ def percentages(found: Finding) -> list[int]:
     return [int(share) for share in re.findall(r"(\d+)%", found.message)]
 
 
-def test_all_and_part_of_the_units_at_zero_are_reported_apart() -> None:
+def test_all_and_some_units_at_zero_are_separate_findings() -> None:
     (whole,) = tried({"fc1": {"weight": ZERO}}, asleep=("fc1",))
     (part,) = tried({"fc1": {"weight": PARTLY}}, zero_units={"fc1": 0.6})
     assert (whole.measured, percentages(whole)) == (1.0, [50])
@@ -248,7 +248,7 @@ def test_a_layer_is_a_suspect_if_most_of_its_units_are_zero(rows: float, found: 
     assert len(tried({"fc1": {"weight": {"zero_rows": rows}}}, zero_units={"fc1": 1.0})) == found
 
 
-def test_a_head_may_wake_as_copies_and_may_not_stay_asleep() -> None:
+def test_a_head_may_have_identical_units_but_must_receive_gradient() -> None:
     assert tried({"head": {"weight": ZERO}}, duplicates={"head": 0.9}) == []
     assert len(tried({"head": {"weight": ZERO}}, asleep=("head",))) == 1
 
@@ -262,7 +262,7 @@ def test_a_head_may_wake_as_copies_and_may_not_stay_asleep() -> None:
         {"reaches_loss": False},
     ],
 )
-def test_which_zeros_are_no_suspects(special: dict[str, Any]) -> None:
+def test_which_zeros_are_not_suspects(special: dict[str, Any]) -> None:
     assert tried({"fc1": {"weight": ZERO, **special}}, asleep=("fc1",)) == []
 
 
@@ -272,7 +272,7 @@ def test_copies_have_another_cause_than_units_without_a_gradient() -> None:
     (copies,) = tried({"fc1": {"weight": ZERO}}, duplicates={"fc1": 0.9})
     (half,) = tried({"fc1": {"weight": PARTLY}}, zero_units={"fc1": 0.5}, duplicates={"fc1": 0.9})
     assert half.cause == copies.cause
-    assert len({one.cause, two.cause, copies.cause}) == 3  # singular, plural, and another one
+    assert len({one.cause, two.cause, copies.cause}) == 3  # singular, plural, and another cause
     assert percentages(copies) == [90, 50]
 
 
@@ -282,16 +282,16 @@ BRANCH: dict[str, Any] = {"weight": ZERO, "bypassable": True, "feeds": "residual
 @pytest.mark.parametrize(
     ("changes", "layers", "typed_for"),
     [
-        # behind a zero on the way, zero branches sleep because of it
+        # zero branches downstream of a blocking zero layer have no gradient because of it
         ({"fc0": BRANCH, "fc2": {"weight": ZERO}}, ("fc2", "fc0"), {"fc2"}),
-        # of two factors the first is to be drawn
+        # of two factors, initialize the first one
         ({"fc0": BRANCH, "fc2": {**BRANCH, "feeds": "layer"}}, ("fc2", "fc0"), {"fc2"}),
-        # of a branch the last layer may stay zero
+        # the last layer of a branch may stay zero
         ({"fc0": {**BRANCH, "ends_branch": True}, "fc2": BRANCH}, ("fc2", "fc0"), {"fc2"}),
         ({name: {**BRANCH, "ends_branch": True} for name in ("fc0", "fc2")}, ("fc0", "fc2"), {"fc0", "fc2"}),
     ],
 )
-def test_what_has_to_be_initialized_comes_first(
+def test_the_layers_to_initialize_come_first(
     changes: dict[str, dict[str, Any]], layers: tuple[str, ...], typed_for: set[str]
 ) -> None:
     (found,) = tried(changes, asleep=("fc0", "fc2"))
@@ -302,7 +302,7 @@ def test_what_has_to_be_initialized_comes_first(
 def blind(
     changes: dict[str, dict[str, Any]], *, trial: Probation | None = None, **reads: float | None
 ) -> list[Finding]:
-    """Findings where the head reads the same for every sample, unless said otherwise."""
+    """Return findings if the head's input is the same for every sample, unless changed."""
     layers = stack(**changes)
     head = {"input": signal(**(reads or {"between": 0.0})).model_dump()}
     return judge(ZeroWeights, recording(layers, measured(layers, head=head), probation=trial))
@@ -320,13 +320,13 @@ def test_zeros_that_block_the_input_are_a_warning() -> None:
 @pytest.mark.parametrize(
     ("reads", "found"), [({"rms": 0.0}, 1), ({"between": 0.0}, 1), ({"between": 1e-9}, 0), ({"between": None}, 0)]
 )
-def test_the_input_is_blocked_if_the_head_reads_the_same_for_every_sample(
+def test_the_input_is_blocked_if_the_heads_input_is_the_same_for_every_sample(
     reads: dict[str, float | None], found: int
 ) -> None:
     assert len(blind({"fc1": {"weight": ZERO}}, **reads)) == found
 
 
-def test_it_is_the_head_that_has_to_see_the_input() -> None:
+def test_only_the_head_must_see_the_input() -> None:
     layers = stack(fc1={"weight": ZERO})
     blinded = {"input": signal(between=0.0).model_dump()}
     assert judge(ZeroWeights, recording(layers, measured(layers, fc2=blinded))) == []
@@ -343,11 +343,11 @@ def test_it_is_the_head_that_has_to_see_the_input() -> None:
         {"weight": {"zero_rows": 0.9}},  # some units are not zero
     ],
 )
-def test_what_does_not_block_the_input(special: dict[str, Any]) -> None:
+def test_layers_that_do_not_block_the_input(special: dict[str, Any]) -> None:
     assert blind({"fc1": {"weight": ZERO, **special}}) == []
 
 
-def test_a_blocked_input_is_judged_when_the_probation_is_over() -> None:
+def test_a_blocked_input_is_judged_after_the_probation() -> None:
     zero = {"fc1": {"weight": ZERO}}
     (early,) = blind(zero, trial=Probation(steps=1, settled=False))
     assert (early.severity, early.layers, early.limit) == (Severity.INFO, ("fc1",), 0.5)
@@ -355,7 +355,7 @@ def test_a_blocked_input_is_judged_when_the_probation_is_over() -> None:
     assert late.severity == Severity.WARNING
 
 
-def test_one_norm_at_zero_wakes() -> None:
+def test_one_norm_at_zero_starts_receiving_gradient() -> None:
     vector = {**ZERO, "shape": (96,), "fan_in": None, "fan_out": None}
     norm = {"kind": "norm", "weight": vector}
     (one,) = blind({"fc1": norm})
@@ -363,7 +363,7 @@ def test_one_norm_at_zero_wakes() -> None:
     assert (one.severity, both.severity) == (Severity.WARNING, Severity.ERROR)
 
 
-def test_zeros_explain_what_is_shut_and_small_behind_them() -> None:
+def test_zeros_explain_dead_and_small_signals_downstream() -> None:
     (found,) = tried({"fc1": {"weight": ZERO}}, asleep=("fc1",))
     for code in ("IH201", "IH204", "IH206", "IH207", "IH301", "IH304", "IH305", "IH105", "IH208"):
         assert explains(ZeroWeights, found, code)

@@ -1,1 +1,1 @@
-"""Architectures, each written with modules, with functions and with bare parameters."""
+"""Architectures, each written with modules, with functions and with plain parameters."""

@@ -1,4 +1,4 @@
-"""ReZero and LoRA: nets with parts that are zero on purpose, each written in three ways."""
+"""ReZero and LoRA: networks with intentionally zero parameters, each written in three ways."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class ParameterReZero(nn.Module):
 
 
 class Adapted(nn.Module):
-    """A frozen linear layer with a trainable product of two thin ones beside it; the second starts at zero."""
+    """A frozen linear layer with a parallel trainable product of two low-rank matrices; the second starts at zero."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class Adapted(nn.Module):
 
 
 class FunctionAdapted(nn.Module):
-    """The same with the thin matrices as bare parameters, as LoRA was published."""
+    """The same with the low-rank matrices as plain parameters, as published for LoRA."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class FunctionLoRA(nn.Module):
 
 
 class ParameterLoRA(nn.Module):
-    """The adapted weight is summed first, as merging implementations do."""
+    """The adapted weight is summed first, as in implementations that merge it."""
 
     def __init__(self) -> None:
         super().__init__()

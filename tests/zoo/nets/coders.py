@@ -1,4 +1,4 @@
-"""Everyday nets that encode: autoencoders, siamese, sets, graphs, mixtures, look-ups."""
+"""Common encoding networks: autoencoders, siamese, sets, graphs, mixtures, lookups."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class VAE(nn.Module):
 
 
 class Siamese(nn.Module):
-    """Distances ``(samples,)`` between pairs that one encoder sees."""
+    """Distances ``(samples,)`` between pairs with the same encoder."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class DeepSets(nn.Module):
 
 
 class GraphNet(nn.Module):
-    """Message passing: neighbours' mean by a matrix product with the normalized adjacency."""
+    """Message passing: the neighbors' mean by a matrix product with the normalized adjacency."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class GraphNet(nn.Module):
 
 
 class Experts(nn.Module):
-    """Each sample goes to the one expert that the router prefers; an expert without samples is not called."""
+    """Each sample is routed to one expert; an expert without samples is not called."""
 
     def __init__(self, experts: int = 16) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class Experts(nn.Module):
 
 
 class Recommender(nn.Module):
-    """Logits of users liking items, each ``(samples,)``, that bear tags ``(samples, tags)``."""
+    """Logits ``(samples,)`` for users and items with tags ``(samples, tags)``."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A plain convolutional net and a residual one with BatchNorm, each written in three ways."""
+"""A plain convolutional network and a residual one with BatchNorm, each written in three ways."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Basic blocks whose last BatchNorm weight is zero, so that each starts as the identity."""
+    """Basic blocks with a zero weight in the last BatchNorm, so each starts as the identity."""
 
     def __init__(self, functional: bool, blocks: int = 4) -> None:
         super().__init__()

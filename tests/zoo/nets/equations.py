@@ -1,4 +1,4 @@
-"""Everyday nets of science and control."""
+"""Common networks of science and control."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..batches import CLASSES, FEATURES
 
 
 class Siren(nn.Module):
-    """Sine layers from coordinates ``(points, 2)`` to colours ``(points, 3)``, initialized as published."""
+    """Sine layers from coordinates ``(points, 2)`` to colors ``(points, 3)``, initialized as published."""
 
     def __init__(self, width: int = 64, omega: float = 30.0) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Siren(nn.Module):
 
 
 class Pinn(nn.Module):
-    """u(x) and u''(x) ``(points, 1)`` each: the loss is the residual of a differential equation."""
+    """Returns u(x) and u''(x), each ``(points, 1)``: the loss is the residual of a differential equation."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Pinn(nn.Module):
 
 
 class Equilibrium(nn.Module):
-    """Twelve rounds of z = tanh(Wz + Ux), then a linear head."""
+    """Twelve iterations of z = tanh(Wz + Ux), then a linear head."""
 
     def __init__(self, width: int = 48) -> None:
         super().__init__()

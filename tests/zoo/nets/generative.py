@@ -11,7 +11,7 @@ from torch import Tensor, nn
 LATENT = 16
 # (inputs, outputs) of the U-Net's convolutions: down, down, bottom, up, up, out
 UNET = ((3, 8), (8, 16), (16, 32), (32 + 16, 16), (16 + 8, 8), (8, 3))
-# the generator's transposed convolutions and the discriminator's convolutions, kernel 4: 1 -> 4 -> 8 -> 16 and back
+# transposed convolutions of the generator and convolutions of the discriminator, kernel 4: 1 -> 4 -> 8 -> 16 and back
 GENERATOR = ((LATENT, 32), (32, 16), (16, 3))
 DISCRIMINATOR = ((3, 16), (16, 32), (32, 1))
 

@@ -1,4 +1,4 @@
-"""A small GPT whose embedding is also its head, written in three ways."""
+"""A small GPT with tied embedding and head, written in three ways."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ GPT_TWINS: dict[str, Callable[[], nn.Module]] = {"functions": FunctionGPT, "para
 
 
 def initialize(model: ModuleGPT) -> None:
-    """GPT-2's: std 0.02, and residual projections divided by the square root of their number."""
+    """GPT-2's initialization: std 0.02, and residual projections divided by the square root of their number."""
     for module in model.modules():
         if isinstance(module, (nn.Linear, nn.Embedding)):
             nn.init.normal_(module.weight, std=0.02)

@@ -25,12 +25,12 @@ NORM_MODULES: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm1d, 
 
 @dataclass(frozen=True)
 class Plan:
-    """Widths from the inputs to the outputs, the activation after every layer but the last, and oddities."""
+    """Widths from the inputs to the outputs, the activation after every layer except the last, and special options."""
 
     widths: tuple[int, ...]
     activation: str = "relu"
     norm: str | None = None  # "batch" or "layer", between weight and activation
-    detached: bool = False  # the head reads the body's values, its gradient does not reach the body
+    detached: bool = False  # the head uses the body's values without passing a gradient to it
     spare: bool = False  # a layer that is never called
 
     @property
@@ -59,12 +59,12 @@ class ModuleMLP(nn.Module):
 
     @property
     def linears(self) -> list[nn.Linear]:
-        """The body's weighted layers."""
+        """Return the linear layers of the body."""
         return [module for module in self.body if isinstance(module, nn.Linear)]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of :attr:`linears`, in their order."""
+        """Return the names of :attr:`linears`, in their order."""
         return tuple(f"body.{name}" for name, module in self.body.named_children() if isinstance(module, nn.Linear))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class ModuleMLP(nn.Module):
 
 
 class FunctionMLP(nn.Module):
-    """Layers are submodules, what lies between them is not."""
+    """Layers are submodules, and functions are used between them."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class FunctionMLP(nn.Module):
 
 
 class ParameterMLP(nn.Module):
-    """Weights in lists, used by ``F.linear``; activations in place."""
+    """Weights are in lists, used by ``F.linear``; activations are in place."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
@@ -160,7 +160,7 @@ class MatmulMLP(nn.Module):
 
 
 def twins(plan: Plan) -> dict[str, Callable[[], nn.Module]]:
-    """The other ways of writing the plan."""
+    """Return the other ways of writing the plan."""
     ways: dict[str, Callable[[], nn.Module]] = {
         "functions": lambda: FunctionMLP(plan),
         "parameters": lambda: ParameterMLP(plan),

@@ -1,4 +1,4 @@
-"""Everyday nets for sequences and signals."""
+"""Common networks for sequences and signals."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class AudioNet(nn.Sequential):
 
 
 class TemporalNet(nn.Module):
-    """Dilated causal convolutions under weight norm, with residual connections."""
+    """Dilated causal convolutions with weight norm and residual connections."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class SharedEncoder(nn.Module):
 
 
 class Translator(nn.Module):
-    """``nn.Transformer`` as it comes, token logits of the target ``(samples, positions, VOCABULARY)``."""
+    """``nn.Transformer`` with its defaults; token logits of the target ``(samples, positions, VOCABULARY)``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class MixerBlock(nn.Module):
 
 
 class Mixer(nn.Module):
-    """MLP-Mixer on 16 patches of a picture."""
+    """MLP-Mixer on 16 patches of an image."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ LENGTH = 24
 
 
 def attend(qkv: Tensor, causal: bool = False) -> Tensor:
-    """Self-attention of packed ``(batch, positions, 3 * WIDTH)``."""
+    """Return self-attention of packed ``(batch, positions, 3 * WIDTH)``."""
     batch, positions, _ = qkv.shape
     q, k, v = (part.view(batch, positions, HEADS, -1).transpose(1, 2) for part in torch.split(qkv, WIDTH, 2))
     mixed = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
@@ -24,7 +24,7 @@ def attend(qkv: Tensor, causal: bool = False) -> Tensor:
 
 
 def attend_by_hand(qkv: Tensor, causal: bool = False) -> Tensor:
-    """The same, softmax and products spelled out."""
+    """Return the same, composed of softmax and products."""
     batch, positions, _ = qkv.shape
     q, k, v = (part.reshape(batch, positions, HEADS, -1).transpose(1, 2) for part in qkv.chunk(3, 2))
     scores = q @ k.transpose(2, 3) / q.shape[-1] ** 0.5
@@ -53,7 +53,7 @@ class ModuleEncoder(nn.Module):
 
 
 class Block(nn.Module):
-    """One block of submodules, attention and activation functional; parameters in PyTorch's own order."""
+    """One block of submodules with functional attention and activation; parameters in PyTorch's own order."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Everyday nets for pictures."""
+"""Common networks for images."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class MobileNet(nn.Module):
 
 
 class ScaledBlock(nn.Module):
-    """A transformer block whose branches end in a learned scale that starts near zero."""
+    """A transformer block whose branches end with a learned scale that starts near zero."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class LayerScaleViT(nn.Module):
 
 
 class TimedBlock(nn.Module):
-    """Two convolutions with the time's embedding between them; the second starts at zero."""
+    """Two convolutions with the time embedding between them; the second starts at zero."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ class DiffusionUNet(nn.Module):
 
 
 class Critic(nn.Sequential):
-    """A GAN's discriminator under spectral norm."""
+    """A GAN's discriminator with spectral norm."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -145,7 +145,7 @@ class Critic(nn.Sequential):
 
 
 class BiasedConv(nn.Sequential):
-    """Convolutions that keep their bias although BatchNorm takes it away again."""
+    """Convolutions that keep their bias although BatchNorm removes it."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -157,7 +157,7 @@ class BiasedConv(nn.Sequential):
 
 
 class VGG(nn.Sequential):
-    """He's fan-out convolutions without norms and a wide classifier, initialized as torchvision does, ten classes."""
+    """He fan-out convolutions without norms and a wide classifier, initialized as in torchvision, ten classes."""
 
     def __init__(self) -> None:
         super().__init__(
