@@ -24,7 +24,7 @@ def _refuse_blank(value: Any) -> Any:
     """Convert one word to a tuple; reject a blank one, which would be a prefix of every code."""
     words = (value,) if isinstance(value, str) else value
     if isinstance(words, (list, tuple)) and any(isinstance(word, str) and not word.strip() for word in words):
-        raise ValueError("a blank word names no rule and no layer")
+        raise ValueError("a blank word matches no rule and no layer")
     return words
 
 

@@ -234,11 +234,11 @@ def test_an_invalid_loss(loss: Any, kind: type[Exception], says: str) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda output: output.argmax(1), r"the output \(Tensor\) holds no floating tensor .*: pass loss="),
-        (lambda output: None, r"the output \(NoneType\) holds no floating tensor"),
-        (lambda output: {"classes": output.argmax(1)}, r"the output \(dict\) holds no floating tensor"),
+        (lambda output: output.argmax(1), r"the output \(Tensor\) contains no floating-point tensor .*: pass loss="),
+        (lambda output: None, r"the output \(NoneType\) contains no floating-point tensor"),
+        (lambda output: {"classes": output.argmax(1)}, r"the output \(dict\) contains no floating-point tensor"),
         (lambda output: output.detach(), "the output has no graph"),
-        (lambda output: {"loss": output}, r"output.loss must give a scalar, not shape \(16, 4\)"),
+        (lambda output: {"loss": output}, r"output.loss must return a scalar, not shape \(16, 4\)"),
     ],
 )
 def test_an_output_without_a_possible_loss(change: Callable[[Tensor], Any], says: str) -> None:

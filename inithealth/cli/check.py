@@ -75,7 +75,7 @@ def report_of(request: Request, settings: Settings) -> Report:
         loss, target = loss_of(request.loss), find(request.target, arguments, config)
     seeds, name = request.seeds, target.name
     if seeds > 1 and not target.fresh:
-        raise BadInput(f"{name} is made already: for --seeds give the class or function that makes it")
+        raise BadInput(f"{name} is already a model: with --seeds, give the class or function that creates it")
     reports = []
     for seed in range(seeds):
         where = f" (seed {seed} of 0 to {seeds - 1})" if seeds > 1 else ""
@@ -90,7 +90,7 @@ def _batch(subject: Subject, request: Request, config: ModelConfig | None) -> An
     """Return the data given, else that of the configuration, else that of the target."""
     if config is None or config.data is None or request.data is not None or request.inputs:
         return batch_of(subject, request.data, request.inputs)
-    return data_of("the data of the configuration", theirs("making the data of the configuration", config.data))
+    return data_of("the data of the configuration", theirs("creating the data of the configuration", config.data))
 
 
 def chosen(options: argparse.Namespace) -> Settings:

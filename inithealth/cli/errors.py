@@ -1,4 +1,4 @@
-"""A wrong input, reported in one line that says what to do."""
+"""Invalid input, reported in one line with advice."""
 
 from __future__ import annotations
 

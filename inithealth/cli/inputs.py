@@ -67,7 +67,7 @@ def _random(text: str, values: int) -> Tensor:
     shape, word = [int(size) for size in match[1].split(",")], match[2] or "float32"
     dtype = getattr(torch, word, None)
     if not isinstance(dtype, torch.dtype):
-        raise BadInput(f"--input {text!r}: {word} is no dtype of torch")
+        raise BadInput(f"--input {text!r}: {word} is not a torch dtype")
     generator = torch.Generator().manual_seed(0)
     if dtype.is_floating_point or dtype.is_complex:
         return torch.randn(shape, generator=generator).to(dtype)

@@ -40,7 +40,7 @@ def load(name: str) -> Any:
 
 def _no_target(name: str) -> BadInput:
     return BadInput(
-        f"{name!r} is no target: write package.module:name, path/file.py:name, "
+        f"{name!r} is not a target: write package.module:name, path/file.py:name, "
         "or one of timm:, torchvision:, transformers:NAME"
     )
 
@@ -98,7 +98,7 @@ def _of_file(path: Path) -> ModuleType:
             return theirs(f"importing {path.name}", _executed, name, path)
         if getattr(loaded, "__file__", None) == str(path):
             return loaded
-    raise BadInput(f"{path.name}: modules of this name are imported already: rename the file")
+    raise BadInput(f"{path.name}: a module with this name is already imported: rename the file")
 
 
 def _executed(name: str, path: Path) -> ModuleType:

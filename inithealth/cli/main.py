@@ -12,7 +12,7 @@ from inithealth.cli.errors import BadInput
 from inithealth.report.formats import DEFAULT, FORMATS
 
 LEVELS = ("error", "warning", "info", "never")
-_EXIT_STATUS = "exit status: 0 healthy, 1 unhealthy, 2 wrong input"
+_EXIT_STATUS = "exit status: 0 healthy, 1 unhealthy, 2 invalid input"
 
 # Subcommand -> the module whose ``run(options)`` returns the exit status.
 _COMMANDS = {

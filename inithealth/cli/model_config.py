@@ -56,9 +56,9 @@ def read(file: str) -> ModelConfig:
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror or error}") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadInput(f"{file} is no YAML: {' '.join(str(error).split())}") from None
+        raise BadInput(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, Mapping):
-        raise BadInput(f"{file} holds no mapping: write class_path and init_args, or _target_")
+        raise BadInput(f"{file} does not contain a mapping: write class_path and init_args, or _target_")
     section, data = content.get("model", content), content.get("data")
     if not isinstance(section, Mapping):
         raise BadInput(f"{file}: model must be a mapping with class_path and init_args, or _target_")

@@ -18,7 +18,7 @@ def kind_of(text: str) -> tuple[type[Optimizer], float | None]:
     try:
         return _OPTIMIZERS[name], float(rate) if rate else None
     except ValueError:
-        raise BadInput(f"--optimizer {text!r}: {rate!r} is no learning rate") from None
+        raise BadInput(f"--optimizer {text!r}: {rate!r} is not a learning rate") from None
 
 
 def optimizer_of(text: str | None, model: nn.Module) -> Optimizer | None:

@@ -62,7 +62,7 @@ def find(name: str | None, arguments: Mapping[str, Any] | None = None, config: M
     found = load(name)
     if isinstance(found, nn.Module):
         if given:
-            raise BadInput(f"{name} is made already: arguments are for a class or a function that makes a model")
+            raise BadInput(f"{name} is already a model: arguments need a class or a function that creates one")
         return Target(name, lambda: Subject(found), fresh=False, code=type(found))
     if not callable(found):
         raise BadInput(f"{name} is a {type(found).__name__}: give a module, a class, or a function that returns one")

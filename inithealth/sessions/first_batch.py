@@ -26,7 +26,7 @@ def first_batch(data: Any) -> tuple[Any, str]:
     """
     if isinstance(data, Iterator):
         batch = _next(data, data)
-        return batch, f"batch: the next one of the {type(data).__name__} given, which has advanced by it"
+        return batch, f"batch: the next one of the given {type(data).__name__}, which has advanced"
     if not _gives_batches(data):
         return data, ""
     restore = random_state()
@@ -79,7 +79,7 @@ def _first(loader: Any) -> Any:
 def _next(iterator: Iterator[Any], source: Any) -> Any:
     for batch in iterator:
         return batch
-    raise ValueError(f"{type(source).__name__} gives no batch: it is empty, or drop_last leaves nothing")
+    raise ValueError(f"{type(source).__name__} yields no batch: it is empty, or drop_last leaves nothing")
 
 
 def _generators(loader: Any) -> list[tuple[torch.Generator, torch.Tensor]]:

@@ -155,11 +155,11 @@ def _takes_index(step: Callable[..., Any]) -> bool:
 def _scalar(loss: Any, what: str, needs_graph: bool) -> Tensor:
     if not isinstance(loss, Tensor):
         advice = "return the loss itself, without .item()" if isinstance(loss, (float, int)) else "return the loss"
-        raise ValueError(f"{what} must give a scalar tensor, not {type(loss).__name__}: {advice}")
+        raise ValueError(f"{what} must return a scalar tensor, not {type(loss).__name__}: {advice}")
     if loss.numel() != 1:
-        raise ValueError(f"{what} must give a scalar, not shape {tuple(loss.shape)}: reduce it with .mean()")
+        raise ValueError(f"{what} must return a scalar, not shape {tuple(loss.shape)}: reduce it with .mean()")
     if not loss.is_floating_point():
-        raise ValueError(f"{what} must give a real floating number, not {loss.dtype}: only that has a gradient")
+        raise ValueError(f"{what} must return a real floating-point number, not {loss.dtype}: only that has a gradient")
     if needs_graph and not loss.requires_grad:
         raise ValueError(
             f"{what} has no graph, so nothing would train: "
@@ -174,7 +174,7 @@ def _projection(output: Any) -> Tensor:
     tensors = list(floating_tensors(output))
     if not tensors:
         raise ValueError(
-            f"the output ({type(output).__name__}) holds no floating tensor to make a loss of: pass loss=..."
+            f"the output ({type(output).__name__}) contains no floating-point tensor for a loss: pass loss=..."
         )
     total = sum(t.numel() for t in tensors) ** 0.5
     parts = []

@@ -28,7 +28,7 @@ class OnePass:
     """One check of one model: a recorded pass, and optimizer steps if there are suspects.
 
     Args:
-        objective: runs the model and gives the loss.
+        objective: runs the model and returns the loss.
         optimizers: those given by the user; may be empty.
     """
 

@@ -116,5 +116,5 @@ def _recorded(session: OnePass) -> Recording:
     # The run may have failed because gradients of frozen parameters and inputs were enabled: run it without. Outside
     # the handler, the model's own error is not chained to the first one.
     recording = session.run(reveal=False)
-    missing = f"inputs and frozen layers: with gradients asked of them the model raised {first}"
+    missing = f"inputs and frozen layers: with their gradients enabled, the model raised {first}"
     return recording.model_copy(update={"not_measured": (*recording.not_measured, missing)})

@@ -104,7 +104,7 @@ class Summaries:
         self._drawn = (step, causes)
 
     def _causes(self) -> frozenset[str]:
-        """Return the layers of the causes of the highest severity, without info: too many frames would say nothing."""
+        """Return the layers of the causes of the highest severity, without info, so that only a few rows are framed."""
         causes = [cause for cause in self._report.causes if cause.severity > Severity.INFO] if self._report else []
         worst = max((cause.severity for cause in causes), default=None)
         return frozenset(layer for cause in causes if cause.severity is worst for layer in cause.layers)

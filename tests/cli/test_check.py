@@ -108,7 +108,7 @@ def test_an_optimizer_by_name(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("nets",), "'nets' is no target: write package.module:name"),
+        (("nets",), "'nets' is not a target: write package.module:name"),
         (("mine.nope:x",), "no module 'mine.nope' here"),
         (("nope.nets:x",), "no module 'nope' here"),
         (("mine.nets:helthy",), "did you mean 'healthy'?"),
@@ -122,7 +122,7 @@ def test_an_optimizer_by_name(run: Run) -> None:
         (("mine.nets:wants",), "mine.nets:wants needs width: add --arg width=VALUE, or give a function without"),
         (("mine.nets:wants", "--arg", "with=3"), "unknown argument 'with'; did you mean 'width'?"),
         (("mine.nets:wants", "--arg", "width"), "--arg 'width': write name=value"),
-        (("mine.nets:made", "--arg", "width=3"), "is made already: arguments are for a class or a function"),
+        (("mine.nets:made", "--arg", "width=3"), "is already a model: arguments need a class or a function"),
         (("mine.nets:Net",), "no batch: add --input 32,16 (a random one; repeat it for each input), or --data"),
         (("mine.nets:Lit",), "no batch: add --input 32,16 (a random one; repeat it for each input), or --data"),
         (("mine.nets:Words",), "no batch: add --input 32,20:int64"),
@@ -142,12 +142,12 @@ def test_an_optimizer_by_name(run: Run) -> None:
         ),
         (("mine.nets:Net", "--input", "8,15"), "checking mine.nets:Net: RuntimeError: mat1 and mat2"),
         (("mine.nets:Net", "--input", "8x16"), "--input '8x16': write sizes"),
-        (("mine.nets:Net", "--input", "8,16:flaot32"), "flaot32 is no dtype of torch"),
+        (("mine.nets:Net", "--input", "8,16:flaot32"), "flaot32 is not a torch dtype"),
         (("mine.nets:Net", "--input", "8,16", "--data", "mine.nets:BATCH"), "not both"),
         (("mine.nets:Net", "--data", "mine.nets:loss"), "taking a batch of mine.nets:loss raised TypeError"),
-        (("mine.nets:made", "--input", "8,16", "--seeds", "2"), "is made already"),
+        (("mine.nets:made", "--input", "8,16", "--seeds", "2"), "is already a model"),
         (("mine.nets:healthy", "--optimizer", "adm"), "unknown optimizer 'adm'; did you mean 'adam'?"),
-        (("mine.nets:healthy", "--optimizer", "sgd:fast"), "'fast' is no learning rate"),
+        (("mine.nets:healthy", "--optimizer", "sgd:fast"), "'fast' is not a learning rate"),
         (("mine.nets:healthy", "--select", "IH9"), "unknown rule 'IH9'"),
         (("mine.nets:healthy", "--config", "none.toml"), "none.toml cannot be read"),
         (("mine.nets:healthy", "--output-format", "xml"), "unknown output format 'xml'"),
@@ -156,7 +156,10 @@ def test_an_optimizer_by_name(run: Run) -> None:
         (("mine.nets:healthy", "--output-file", "mine"), "mine cannot be written: Is a directory"),
         (("mine.nets:healthy", "--write-baseline", "mine"), "mine cannot be written: Is a directory"),
         (("mine.nets:healthy", "--baseline", "none.json"), "none.json cannot be read"),
-        (("mine.nets:healthy", "--baseline", "mine/nets.py"), "mine/nets.py is no baseline made by --write-baseline"),
+        (
+            ("mine.nets:healthy", "--baseline", "mine/nets.py"),
+            "mine/nets.py is not a baseline made by --write-baseline",
+        ),
         (("timm:resnet18",), "timm is not installed"),
     ],
 )
@@ -229,7 +232,7 @@ def test_a_baseline_passes_known_findings_and_only_shrinks(run: Run, folder: Pat
     assert again.status == 0
     assert "suppressed: known: in the baseline" in again.out
     assert (
-        "fixed, may go from the baseline: IH101 on middle"
+        "fixed, can be removed from the baseline: IH101 on middle"
         in run("check", "mine.nets:healthy", "--baseline", "known.json").out
     )
     run(

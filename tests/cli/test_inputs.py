@@ -63,8 +63,8 @@ def test_a_lightning_module_provides_its_own_loader() -> None:
         ("a:b", ["4"], "not both"),
         (None, [], "no batch: add --input"),
         (None, ["4x4"], "--input '4x4': write sizes"),
-        (None, ["4:flaot32"], "flaot32 is no dtype"),
-        (None, ["4:nn"], "nn is no dtype"),
+        (None, ["4:flaot32"], "flaot32 is not a torch dtype"),
+        (None, ["4:nn"], "nn is not a torch dtype"),
     ],
 )
 def test_invalid_batches_are_rejected(data: str | None, shapes: list[str], says: str) -> None:

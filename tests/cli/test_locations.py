@@ -69,9 +69,9 @@ def test_an_object_is_loaded_by_its_name(name: str, found: str, files: Path) -> 
         ("mime.nets:Net", "no module 'mime' here; did you mean 'mine'?"),
         ("mine.nets.Nett", "unknown name 'Nett'; did you mean 'Net'?"),
         ("mine", "mine holds no nn.Module: write mine:function for one that returns a model"),
-        ("nothing_like_it", "'nothing_like_it' is no target: write package.module:name, path/file.py:name"),
-        (":Net", "is no target"),
-        ("mine.nets:", "is no target"),
+        ("nothing_like_it", "'nothing_like_it' is not a target: write package.module:name, path/file.py:name"),
+        (":Net", "is not a target"),
+        ("mine.nets:", "is not a target"),
     ],
 )
 def test_an_unknown_name_is_rejected(name: str, says: str, files: Path) -> None:

@@ -93,8 +93,8 @@ def test_each_seed_creates_new_objects(run: Run) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("a: [", "config.yaml is no YAML"),
-        ("- 1", "config.yaml holds no mapping"),
+        ("a: [", "config.yaml is not valid YAML"),
+        ("- 1", "config.yaml does not contain a mapping"),
         ({"model": 3}, "model must be a mapping with class_path"),
         ({"width": 3}, "no model: give TARGET, or --model-config with class_path"),
         ({"_target_": "mine.parts.Mlp", "width": "${size}"}, "resolve it first, as with python train.py --cfg job"),

@@ -29,7 +29,8 @@ def test_there_is_no_optimizer_without_an_option_or_a_parameter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("adm", "did you mean 'adam'"), ("sgd:fast", "'fast' is no learning rate"), ("", "known: adam")]
+    ("text", "says"),
+    [("adm", "did you mean 'adam'"), ("sgd:fast", "'fast' is not a learning rate"), ("", "known: adam")],
 )
 def test_a_misspelled_optimizer_is_rejected(text: str, says: str) -> None:
     with pytest.raises(BadInput, match=says):

@@ -43,7 +43,7 @@ def test_a_name_may_contain_dots() -> None:
 
 @pytest.mark.parametrize("name", ["nets", ":x", "mine.nets:"])
 def test_invalid_targets_are_rejected(name: str) -> None:
-    with pytest.raises(BadInput, match="is no target: write package"):
+    with pytest.raises(BadInput, match="is not a target: write package"):
         find(name)
 
 

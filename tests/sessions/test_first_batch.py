@@ -92,7 +92,7 @@ def test_several_loaders_return_one_batch_each() -> None:
 def test_an_iterator_advances_and_the_report_has_a_note() -> None:
     batches = iter([(torch.randn(8, 4), torch.arange(8) % 3)] * 2)
     report = inithealth.check(nn.Linear(4, 3), batches, loss=F.cross_entropy)
-    assert report.notes[0] == "batch: the next one of the list_iterator given, which has advanced by it"
+    assert report.notes[0] == "batch: the next one of the given list_iterator, which has advanced"
     assert len(list(batches)) == 1
 
 
@@ -107,7 +107,7 @@ def test_a_stream() -> None:
 
 @pytest.mark.parametrize("data", [iter([]), DataLoader(DATA, batch_size=99, drop_last=True)])
 def test_an_empty_loader_is_rejected(data: Any) -> None:
-    with pytest.raises(ValueError, match="gives no batch: it is empty, or drop_last"):
+    with pytest.raises(ValueError, match="yields no batch: it is empty, or drop_last"):
         inithealth.check(nn.Linear(4, 3), data)
 
 

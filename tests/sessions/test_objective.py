@@ -233,9 +233,9 @@ def test_without_a_training_step_it_is_a_plain_module(pl: Any) -> None:
 @pytest.mark.parametrize(
     ("step", "says"),
     [
-        (lambda self, batch: None, "training_step must give a scalar tensor, not NoneType: return the loss"),
-        (lambda self, batch: {"los": 1}, "training_step must give a scalar tensor"),
-        (lambda self, batch: self.trainer.max_steps, "training_step must give a scalar tensor, not int"),
+        (lambda self, batch: None, "training_step must return a scalar tensor, not NoneType: return the loss"),
+        (lambda self, batch: {"los": 1}, "training_step must return a scalar tensor"),
+        (lambda self, batch: self.trainer.max_steps, "training_step must return a scalar tensor, not int"),
     ],
 )
 def test_a_training_step_that_returns_no_loss(step: Callable[..., Any], says: str) -> None:

@@ -31,7 +31,7 @@ def test_if_frozen_parameters_cannot_be_revealed_the_rest_is_judged_with_a_note(
     assert [layer.name for layer in report.layers if layer.reaches_loss] == ["net.0", "net.2"]
     assert report.ok
     [missing] = report.not_measured
-    assert missing.startswith("inputs and frozen layers: with gradients asked of them the model raised RuntimeError")
+    assert missing.startswith("inputs and frozen layers: with their gradients enabled, the model raised RuntimeError")
 
 
 def passed(model: nn.Module, loss: Callable[[Any], Tensor] | None = cross_entropy, *, reveal: bool = True) -> Recording:

@@ -139,10 +139,10 @@ def refuse_values(payload: Any) -> None:
 
 
 def refuse_constant(inputs: Any, *, with_labels: bool) -> None:
-    """Raises ValueError where every input is one constant, which shows nothing of what a network does to its inputs.
+    """Raise ValueError if all inputs are constant, because they do not show what a network does to its inputs.
 
     Args:
-        with_labels: whether vectors of integers among the inputs are labels, that say nothing of the rest.
+        with_labels: whether vectors of integers among the inputs are labels, which are ignored.
     """
     tensors: list[Tensor] = []
 

@@ -76,7 +76,7 @@ def applied(report: Report, baseline: Baseline) -> Report:
         findings.append(finding)
     kept = set(pruned(baseline, report).findings)
     fixed = [each.name for each in baseline.findings if each not in kept]
-    notes += [f"fixed, may go from the baseline: {', '.join(fixed)}"] if fixed else []
+    notes += [f"fixed, can be removed from the baseline: {', '.join(fixed)}"] if fixed else []
     return report.model_copy(update={"findings": tuple(findings), "notes": (*report.notes, *notes)})
 
 

@@ -45,7 +45,7 @@ def _models(old: Report, new: Report) -> Iterator[Change]:
 
 
 def _verdicts(old: Report, new: Report) -> Iterator[Change]:
-    """Yield changes for new, resolved, worse and milder causes: one for all layers with the same change."""
+    """Yield changes for new, resolved, worse and improved causes: one for all layers with the same change."""
     before, now = _worst(old), _worst(new)
     seen: set[tuple[Finding | None, Finding | None]] = set()
     for spot in dict.fromkeys([*now, *before]):

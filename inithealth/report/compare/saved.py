@@ -30,16 +30,16 @@ def read(path: Path, kind: type[Model], what: str, origin: str) -> Model:
     except OSError as error:
         raise ValueError(plain(f"{path} cannot be read: {error.strerror or error}")) from None
     if len(data) > _MOST_BYTES:
-        raise ValueError(plain(f"{path} has more than {_MOST_BYTES // 2**20} MiB: it is no {what} {origin}"))
+        raise ValueError(plain(f"{path} has more than {_MOST_BYTES // 2**20} MiB: it is not a {what} {origin}"))
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))
         said = f"{where}: {first['msg']}" if where else first["msg"]
-        raise ValueError(plain(f"{path} is no {what} {origin}: {' '.join(said.split())[:300]}")) from None
+        raise ValueError(plain(f"{path} is not a {what} {origin}: {' '.join(said.split())[:300]}")) from None
     except (ValueError, RecursionError) as error:
-        raise ValueError(plain(f"{path} is no {what} {origin}: {type(error).__name__}")) from None
+        raise ValueError(plain(f"{path} is not a {what} {origin}: {type(error).__name__}")) from None
 
 
 def write(path: Path, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from inithealth.evidence.wording import count
 from inithealth.findings import Finding, Report
 from inithealth.report.finding_text import details, headline, title
 from inithealth.report.source_line import source_line
@@ -12,7 +13,7 @@ from inithealth.report.summary import remarks, verdict
 
 _MOST_BYTES = 2**20 - 2**10  # GitHub shows at most 1 MiB of a step summary
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$@-])")
-_CUT = "(cut: the JSON report has all of it)"
+_CUT = "(truncated: the JSON report is complete)"
 
 
 def render(report: Report) -> str:
@@ -46,7 +47,7 @@ def _cause(cause: Finding, consequences: Sequence[Finding]) -> str:
     lines += [_code(known["fix"])] if "fix" in known else []
     if consequences:
         listed = [f"- {_escaped(headline(each))}" for each in consequences]
-        lines.append(_folded(f"{len(consequences)} of what follows from it", listed))
+        lines.append(_folded(count(len(consequences), "consequence"), listed))
     return "\n\n".join(lines)
 
 

@@ -75,7 +75,7 @@ def test_thousands_of_findings_are_compared_quickly() -> None:
 
 def test_fixed_findings_are_reported_and_removed() -> None:
     better = report(finding())
-    assert "fixed, may go from the baseline: IH104 on head" in applied(better, BASELINE).notes
+    assert "fixed, can be removed from the baseline: IH104 on head" in applied(better, BASELINE).notes
     assert [known.code for known in pruned(BASELINE, better).findings] == ["IH103"]
     assert pruned(BASELINE, report(finding(), finding(code="IH101"))).findings == BASELINE.findings[:1]
 

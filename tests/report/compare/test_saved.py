@@ -56,7 +56,7 @@ def test_a_files_content_is_escaped_in_the_terminal(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="lines") as raised:
             reader(file)
         assert str(raised.value).isprintable()
-    assert r"two\nlines.json is no report" in str(raised.value)
+    assert r"two\nlines.json is not a report" in str(raised.value)
     assert r"\x1b[31mred: Extra inputs" in str(raised.value)
 
 
@@ -116,5 +116,5 @@ def test_a_file_that_is_too_large_is_rejected(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "fits.json").write_text(text + " " * (2**20 - len(text.encode())))
     assert read_report(tmp_path / "fits.json") == EXAMPLE
     (tmp_path / "large.json").write_text(text + " " * (2**20 + 1 - len(text.encode())))
-    with pytest.raises(ValueError, match=r"large\.json has more than 1 MiB: it is no report"):
+    with pytest.raises(ValueError, match=r"large\.json has more than 1 MiB: it is not a report"):
         read_report(tmp_path / "large.json")

@@ -46,7 +46,7 @@ def test_truncation_leaves_no_block_open(long: str) -> None:
     text = markdown(report)
     lines = outside_code(text)
     assert len(text.encode()) <= 2**20
-    assert "(cut: the JSON report has all of it)" in lines
+    assert "(truncated: the JSON report is complete)" in lines
     assert sum(line == "<details>" for line in lines) == sum(line == "</details>" for line in lines)
     assert any(line.startswith("### ") for line in lines)
 
@@ -63,4 +63,4 @@ def test_the_length_is_limited_to_what_github_shows() -> None:
     many = tuple(finding(layers=(f"l{number}",), fix="x" * 1000) for number in range(2000))
     text = rendered(Report(model="Net", findings=many), "markdown")
     assert len(text.encode()) <= 2**20
-    assert text.endswith("(cut: the JSON report has all of it)")
+    assert text.endswith("(truncated: the JSON report is complete)")
