@@ -1,4 +1,4 @@
-"""A small conv net learns scikit-learn's 8 x 8 digits, with its health watched from the first step.
+"""Trains a small convolutional network on scikit-learn's 8 x 8 digits, watched from the first step.
 
     python examples/digits.py
 

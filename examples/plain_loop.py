@@ -1,7 +1,7 @@
-"""`inithealth.watch` in a training loop of your own, without Lightning.
+"""`inithealth.watch` in a custom training loop, without Lightning.
 
-Twenty ReLU layers as PyTorch draws them by default let next to nothing through (pytorch/pytorch#6950). The loop
-reads the verdict before its first optimizer step, draws the weights anew and trains.
+With PyTorch's default initialization, twenty ReLU layers lose nearly all of the signal (pytorch/pytorch#6950). The loop
+checks the verdict before its first optimizer step, reinitializes the weights and trains.
 
     python examples/plain_loop.py
 
@@ -25,7 +25,7 @@ def deep_net(layers: int = 20) -> nn.Sequential:
 
 
 def he_init(model: nn.Module) -> None:
-    """Weights that keep the signal's size from one ReLU to the next."""
+    """Initialize the weights so that they preserve the signal from one ReLU to the next."""
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu" if module.out_features == 64 else "linear")
@@ -33,7 +33,7 @@ def he_init(model: nn.Module) -> None:
 
 
 def train(model: nn.Module, images: Tensor, digits: Tensor, steps: int, logdir: str) -> bool:
-    """Train; False if the network's health forbids it, its weights as they were."""
+    """Train the model. Returns False, with the weights unchanged, if the network is unhealthy."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.02)
     with SummaryWriter(logdir) as writer, inithealth.watch(model, optimizer=optimizer, writer=writer) as monitor:
         for _ in range(steps):

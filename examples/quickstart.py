@@ -41,7 +41,7 @@ class GPT(pl.LightningModule):
         self.blocks, self.norm = nn.Sequential(*(Block() for _ in range(BLOCKS))), nn.LayerNorm(WIDTH)
         self.losses: list[float] = []
         for name, parameter in self.named_parameters():
-            if parameter.ndim == 2:  # GPT-2's recipe: smaller at the end of a residual branch
+            if parameter.ndim == 2:  # GPT-2's initialization: smaller at the end of a residual branch
                 std = 0.02 / (2 * BLOCKS) ** 0.5 if "_out" in name else 0.02
                 nn.init.normal_(parameter, std=1.0 if with_bug else std)
 
@@ -63,7 +63,7 @@ def batches() -> DataLoader[Tensor]:
 
 
 def train(model: GPT, logger: TensorBoardLogger, steps: int) -> str:
-    """Train, which prints the verdict before the first optimizer step, and return the lines that fix the model."""
+    """Train, with the verdict printed before the first optimizer step, and return the lines of the fix."""
     health = InitHealth()
     quiet = dict.fromkeys(("enable_progress_bar", "enable_checkpointing", "enable_model_summary"), False)
     trainer = pl.Trainer(max_steps=steps, accelerator="cpu", logger=logger, callbacks=[health], **quiet)

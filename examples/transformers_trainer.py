@@ -3,7 +3,7 @@
     pip install transformers accelerate
     python examples/transformers_trainer.py [--steps 30] [--logdir runs]
 
-A small GPT-2 of random weights learns the standard library's own source, byte by byte.
+A small GPT-2 with random weights is trained on the source of the standard library, byte by byte.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import inithealth
 
 
 class Watch(TrainerCallback):
-    """Watches what the Trainer trains: the report is there from the first step on."""
+    """Watches the training of the Trainer. The report is available from the first step on."""
 
     def __init__(self, logdir: str) -> None:
         self.monitor: inithealth.Monitor | None = None

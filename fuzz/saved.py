@@ -1,8 +1,8 @@
-"""Random bytes for the loaders of reports and baselines: they are read, or refused with a ValueError of one line.
+"""Random bytes for the loaders of reports and baselines, which read them or raise a ValueError of one line.
 
     pip install atheris && python fuzz/saved.py -max_total_time=600 -len_control=0 -max_len=512
 
-What can be read is made into every format that needs no rule's page: none of them may raise.
+Reports that can be read are rendered in every format that needs no rule documentation: none may raise.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _REAL = Report(model="Net", findings=(_CAUSE,), notes=("n",)).to_json(indent=Non
 
 @atheris.instrument_func
 def fuzzed(data: bytes) -> bytes:
-    """The bytes as they are, put somewhere into a real report, or as values of some of its fields."""
+    """The bytes unchanged, inserted into a real report, or as values of some of its fields."""
     source = atheris.FuzzedDataProvider(data)
     way = source.ConsumeIntInRange(0, 5)
     if way == 0:
