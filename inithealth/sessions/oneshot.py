@@ -64,8 +64,9 @@ def check(
     Raises:
         ValueError: there is nothing to judge (no batch, NaN in the batch, no parameters, all frozen, lazy or meta
             parameters, no scalar loss), or a setting is unknown; the message suggests a fix.
-        TypeError: an argument is unknown, `model` is not a module, `loss` is not callable, `optimizer` is not an optimizer, or `batch`
-            does not match the arguments of the model and the loss, or matches them in several ways.
+        TypeError: an argument is unknown, `model` is not a module, `loss` is not callable, `optimizer` is not an
+            optimizer, or `batch` does not match the arguments of the model and the loss, or matches them in several
+            ways.
         Exception: an error in the model's code, unchanged.
     """
     if misplaced:
