@@ -145,18 +145,23 @@ class Step(_Frozen):
 
 
 class Loss(_Frozen):
-    """How the loss is computed."""
+    """One loss of the objective."""
 
     kind: str = "unknown"  # "cross_entropy", "mse", "bce_logits", "projection", ...
     classes: int | None = None  # size of the softmax, if there is one
-    value: float | None = None  # of the cross-entropy, without terms added to it; None: unknown
+    value: float | None = None  # mean over the elements, without factors and other terms; None: unknown
     alone: bool = True  # no other term is added to it
-    logits_std: float | None = None  # std over the classes of each sample
+    logits_std: float | None = None  # std over the classes of each sample; of all logits for a binary cross-entropy
     sums_to_one: bool = False  # the input of the softmax is already a softmax
     positives: float | None = None  # mean target of a binary cross-entropy
-    over_base: float | None = (
-        None  # mean unweighted binary cross-entropy, over that of always predicting the mean target
-    )
+    base: float | None = None  # the loss of always predicting the mean target
+    over_base: float | None = None  # the value over that
+    prediction_rms: float | None = None
+    target_rms: float | None = None
+    source: str = ""  # activation between the last layer and the loss; "layer": none; "": unknown, as after pooling
+    span: float | None = None  # largest possible difference between two predictions; None: unlimited
+    lowest: float | None = None  # smallest possible prediction; None: unlimited, or not known
+    heads: tuple[str, ...] = ()  # the layers that its predictions come from, in forward order
 
 
 class Probation(_Frozen):
@@ -176,7 +181,8 @@ class Recording(_Frozen):
     layers: tuple[Layer, ...]
     steps: tuple[Step, ...]
     inputs: dict[str, Signal] = {}  # floating-point tensors of the batch, by name
-    loss: Loss = Loss()
+    loss: Loss = Loss()  # the main one
+    losses: tuple[Loss, ...] = ()  # all losses of the objective, the main one first
     normalized: bool = False  # the network has normalization layers
     trunk_normalized: bool = False  # the residual trunk itself is normalized, as in a post-norm transformer
     branches: int = 0  # residual branches between input and loss

@@ -18,6 +18,9 @@ from inithealth.evidence.signal_path import (
 )
 from inithealth.recording import Recording
 
+SIZED = frozenset(
+    {"mse", "l1", "smooth_l1", "huber", "poisson"}
+)  # losses that compare predictions with targets by size
 _ALSO = "Beyond it, findings of weight-scale are errors"
 
 
@@ -98,13 +101,15 @@ def wide_logits(recording: Recording) -> bool:
 
     For regression losses: whether the outputs are that large.
     """
-    most = limits_of(recording, LogitLimits).max_logits_std
-    if recording.loss.logits_std is not None:
-        return recording.loss.logits_std > most
+    most, losses = limits_of(recording, LogitLimits).max_logits_std, recording.losses or (recording.loss,)
+    spreads = [loss.logits_std for loss in losses if loss.logits_std is not None]
+    if spreads:
+        return max(spreads) > most
     heads = [m.output for layer, m in measured(recording) if layer.head and m.output is not None and usable(m.output)]
     largest = max((signal.rms for signal in heads), default=0.0)
-    squared = recording.loss.kind in ("mse", "l1", "smooth_l1", "huber")
-    return squared and largest > most * max(1.0, input_rms(recording))
+    compared = [loss for loss in losses if loss.kind in SIZED]
+    targets = max((loss.target_rms or 0.0 for loss in compared), default=0.0)
+    return bool(compared) and largest > most * max(1.0, input_rms(recording), targets)
 
 
 @fact

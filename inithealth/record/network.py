@@ -20,6 +20,7 @@ class Network:
 
     model: str
     loss: Loss
+    losses: tuple[Loss, ...]
     inputs: dict[str, Signal]
     lost_writes: dict[str, float]
     exact: bool
@@ -37,6 +38,7 @@ def network_of(model: nn.Module, layers: Sequence[Layer], observer: Observer, lo
     return Network(
         model=type(model).__name__,
         loss=observer.loss,
+        losses=observer.losses,
         inputs=observer.network_inputs,
         lost_writes=lost_writes,
         exact=observer.exact,

@@ -45,7 +45,8 @@ class Assembly:
             projected: whether a random projection of the outputs replaces the loss.
         """
         network, session = vars(self._recorder.network), vars(training)
-        loss = {"loss": network["loss"].model_copy(update={"kind": "projection"})} if projected else {}
+        replaced = network["loss"].model_copy(update={"kind": "projection"})
+        loss = {"loss": replaced, "losses": (replaced,)} if projected else {}
         layers = self.layers  # before not_measured, which includes a failure in the schemes
         not_measured = {"not_measured": (*self._recorder.not_measured, *training.not_measured)}
         return Recording(layers=layers, steps=steps, **{**network, **session, **loss, **not_measured})

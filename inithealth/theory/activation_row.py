@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from inithealth.theory.elementwise import Function
+
+_POSITIVE = frozenset({"relu", "softplus", "exp"})  # unbounded, but never negative
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,14 @@ class Activation:
             return default if value is None else -value if name.startswith("-") else value
 
         return bound(self.bounds[0], self.low), bound(self.bounds[1], self.high)
+
+    def outputs(self, parameters: tuple[float, ...] = ()) -> tuple[float, float]:
+        """Return the smallest and the largest output."""
+        if not self.bounded:
+            return (0.0 if self.name in _POSITIVE else -math.inf), math.inf
+        low, high = self.edges(parameters)
+        clips = low is not None and high is not None and not self.opens
+        return (float(low or 0.0), float(high or 0.0)) if clips else (0.0 if self.opens else -1.0, 1.0)
 
     def saturating(self, parameters: tuple[float, ...] = ()) -> tuple[float | None, float | None]:
         """Return the bounds beyond which an input is too large, as opposed to off.

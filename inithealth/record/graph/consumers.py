@@ -69,7 +69,7 @@ def _met(marks: Landmarks, meets: Meets, index: int, reader: int, operand: int) 
     if name in vocab.MULTIPLICATIVE and len(graph.data(reader)) > 1:
         return (Target("gate", name, reader),)
     beyond = meets[reader] or (Target("loss", "output", reader),)
-    scale = _constant_factor(graph, reader)
+    scale = constant_factor(graph, reader)
     return beyond if scale == 1.0 else tuple(replace(target, scale=target.scale * scale) for target in beyond)
 
 
@@ -80,7 +80,7 @@ def _part(graph: Graph, product: int, operand: int) -> str:
     return "v" if weighed else "q" if operand == len(graph.edges[product]) - 2 else "k"
 
 
-def _constant_factor(graph: Graph, index: int) -> float:
+def constant_factor(graph: Graph, index: int) -> float:
     """Return the constant by which a node multiplies the signal; 1 for other nodes."""
     if graph.names[index] not in ("Mul", "Div") or all(producer >= 0 for producer, _ in graph.edges[index]):
         return 1.0

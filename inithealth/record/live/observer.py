@@ -38,6 +38,7 @@ class Observer:
         self.naming, self.failures, self.exact = naming, failures, exact
         self.flow: Flow | None = None
         self.loss = Loss()
+        self.losses: tuple[Loss, ...] = ()
         self.network_inputs: dict[str, Signal] = {}
         self.constants: list[operands.Constant] = []  # operands without gradient
         self.layer_at: dict[int, str] = {}  # operation -> layer
@@ -150,7 +151,8 @@ class Observer:
 
     def _ends(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:
         """Record the loss, the input of the head, and the network's inputs, without those that only the loss reads."""
-        self.loss = losses.loss_of(flow, self._rows)
+        self.losses = losses.losses_of(flow, self.layer_at, self._rows)
+        self.loss = self.losses[0]
         self.constants = operands.constants(flow)
         for index, layer in self.layer_at.items():
             if flow.is_head(index) and flow.operations[index].kind not in ELEMENTWISE:

@@ -1,4 +1,4 @@
-"""The kind of loss at the end of a graph, and the std of its logits."""
+"""The losses at the end of a graph: their kinds, and the std of their logits."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
-from torch.nn.functional import binary_cross_entropy_with_logits, nll_loss
+from torch.nn.functional import nll_loss
 
-from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.graph import Graph
+from inithealth.record.graph.loss_terms import Term, loss_terms
 from inithealth.record.graph.order import base_name
-from inithealth.record.saved.written_losses import written_loss
+from inithealth.record.saved.elementwise_losses import start_of
 from inithealth.record.tensors import plain
 from inithealth.recording import Loss
 
@@ -25,43 +25,45 @@ _FAR, _ALIKE = 5e3, 0.01  # distance of masked scores below the largest, and the
 _LOSS_NODES = 64  # nodes upstream of the loss that are searched for its kind
 
 
-def loss_of(flow: Flow, rows: int | None) -> Loss:
-    """Return the kind of loss and the std of its logits, from the last nodes of the graph."""
-    graph, written = flow.graph, None
-    for index in reversed(range(len(graph))):
-        if graph.pure[index] is not None:
-            continue
-        name = graph.names[index]
-        if name in vocab.LOSSES:
-            kind = vocab.LOSSES[name]
-            if kind == "nll" and graph.data(index):
-                source = peel(graph, graph.data(index)[0])
-                if graph.names[source] in vocab.LOG_SOFTMAX:
-                    value = _negative_likelihood(graph, index)
-                    return _cross_entropy(graph, source, rows).model_copy(update={"value": value})
-            return _binary(graph, index, rows) if kind == "bce_logits" else Loss(kind=kind)
-        if name in vocab.LOG_SOFTMAX:
-            return _cross_entropy(graph, index, rows)
-        written = written or written_loss(graph, index)  # used only if no loss node is found: a focal loss has squares
-        if index in flow.operations and flow.operations[index].kind not in ELEMENTWISE:
-            break  # all nodes nearer to the loss were checked
-    return Loss(kind=written or "unknown")
+def losses_of(flow: Flow, layer_at: Mapping[int, str], rows: int | None) -> tuple[Loss, ...]:
+    """Return the losses of the objective, the main one first; one of unknown kind if none is recognized.
+
+    Args:
+        layer_at: the layer of each operation.
+    """
+    found = []
+    for term in loss_terms(flow):
+        loss = (
+            _cross_entropy(flow.graph, term, rows) if term.kind == "cross_entropy" else _other(flow.graph, term, rows)
+        )
+        heads = dict.fromkeys(layer_at[node] for node in term.heads if node in layer_at)
+        source = {"source": term.source.name, "span": _finite(term.source.span), "lowest": _finite(term.source.lowest)}
+        found.append(loss.model_copy(update={**source, "heads": tuple(heads)}))
+    alone = len(found) < 2
+    return tuple(loss if alone else loss.model_copy(update={"alone": False}) for loss in found) or (Loss(),)
 
 
-def _cross_entropy(graph: Graph, index: int, rows: int | None) -> Loss:
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _other(graph: Graph, term: Term, rows: int | None) -> Loss:
+    start = start_of(graph, term, rows)
+    return start or Loss(kind=term.kind)
+
+
+def _cross_entropy(graph: Graph, term: Term, rows: int | None) -> Loss:
+    likelihood = graph.names[term.node] in vocab.LOSSES
+    index = peel(graph, graph.data(term.node)[0]) if likelihood else term.node
     dim, log_probabilities = graph.dimension(index), graph.saved(index, "result")
-    source = peel(graph, graph.data(index)[0]) if graph.data(index) else -1
-    sums_to_one = source >= 0 and graph.names[source] in vocab.SOFTMAX
+    loss = Loss(kind="cross_entropy", sums_to_one=term.source.name == "softmax")
+    if likelihood:
+        loss = loss.model_copy(update={"value": _negative_likelihood(graph, term.node)})
     if not isinstance(log_probabilities, Tensor) or dim is None:
-        return Loss(kind="cross_entropy", sums_to_one=sums_to_one)
+        return loss
     # log-softmax shifts each sample's logits by a constant, which does not affect their std
     logit_std = _visible_variance(log_probabilities[:rows].float().movedim(dim, -1)).mean().sqrt()
-    return Loss(
-        kind="cross_entropy",
-        classes=log_probabilities.shape[dim],
-        logits_std=float(logit_std),
-        sums_to_one=sums_to_one,
-    )
+    return loss.model_copy(update={"classes": log_probabilities.shape[dim], "logits_std": float(logit_std)})
 
 
 def _visible_variance(scores: Tensor) -> Tensor:
@@ -86,19 +88,6 @@ def _negative_likelihood(graph: Graph, index: int) -> float | None:
         return None
     ignored = graph.signed(graph.saved(index, "ignore_index"))
     return float(nll_loss(scores.float(), target, ignore_index=ignored))
-
-
-def _binary(graph: Graph, index: int, rows: int | None) -> Loss:
-    logits, targets = graph.saved(index, "self"), graph.saved(index, "target")
-    if not isinstance(logits, Tensor) or not isinstance(targets, Tensor) or logits.shape != targets.shape:
-        return Loss(kind="bce_logits")
-    logits, targets = logits[:rows].float(), targets[:rows].float()
-    positives = float(targets.mean())
-    if not 0.0 < positives < 1.0:
-        return Loss(kind="bce_logits", positives=positives)
-    found = float(binary_cross_entropy_with_logits(logits, targets))
-    entropy = -positives * math.log(positives) - (1 - positives) * math.log1p(-positives)
-    return Loss(kind="bce_logits", positives=positives, over_base=found / entropy)
 
 
 def logit_stds(outputs: list[Tensor]) -> dict[int, float]:

@@ -1,33 +1,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from inithealth.evidence import fixes, signal_path
-from inithealth.evidence.symptoms import LogitLimits
+from inithealth.evidence.bounded_logits import lacks_logarithm
+from inithealth.evidence.symptoms import SIZED, LogitLimits
 from inithealth.evidence.trained import trained_layers
-from inithealth.evidence.wording import called, number
+from inithealth.evidence.wording import number, span, times
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Layer, Recording
-from inithealth.rules.base import Rule, limit
+from inithealth.recording import Layer, Loss, Recording
+from inithealth.rules.base import limit
+from inithealth.rules.loss_source import LossSource
 
+_MOST_OF = 0.5  # smaller outputs than this share of the largest hardly contribute to the predictions
 _LEAKS = "the target leaks into the inputs, or the weights are already trained"
 
 
-class LossAtInit(LogitLimits, Rule):
+class LossAtInit(LogitLimits, LossSource):
     """The first loss is far from that of random guessing.
 
     ## What it checks
-    For cross-entropy over C classes: the loss relative to ln C, the std of the logits, and whether
-    probabilities are passed instead of logits. For binary cross-entropy: the loss if positives are rare.
+    Each loss of the objective by itself. Cross-entropy over C classes: the loss relative to ln C, and the std
+    of the logits. Binary cross-entropy: the std of the logits, and the loss if positives are rare. Mean
+    squared error, smooth L1 and Huber: the predictions relative to the targets. Losses that expect logits:
+    an activation after the last layer, which limits how low the loss can get. Negative log-likelihood:
+    whether it receives log-probabilities.
 
     ## Why it matters
-    A loss far above ln C means confident wrong predictions, which training has to undo first.
+    A loss far above that of guessing means confident wrong predictions, which training has to undo first.
     Cross-entropy applies a softmax itself; with another softmax before it, the gradient is about 1000
-    times too small.
+    times too small, and with a sigmoid the loss cannot fall below half of that of guessing.
 
     ## How to fix
-    Scale the head (and a tied embedding) down. Pass logits, not probabilities, to cross-entropy.
+    Scale the head (and a tied embedding) down. Pass logits, not probabilities, to cross-entropy, and no
+    activation between the last layer and the loss.
 
     ## When to ignore
     For pretrained networks, whose loss is expected to start below ln C.
@@ -39,9 +46,9 @@ class LossAtInit(LogitLimits, Rule):
     code = "IH208"
     name = "loss-at-init"
     severity = Severity.WARNING
-    rank = 45
-    # At later steps: gradients this large destroy the initialization.
-    explains = frozenset("IH203 IH303 IH402 IH403 IH404 IH405 IH406".split())
+    rank = 43  # before exploding gradients: a head that is too large multiplies them too
+    # IH4xx: at later steps, gradients this large destroy the initialization.
+    explains = frozenset("IH203 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split())
     max_ratio: float = limit(
         10.0,
         "first loss relative to ln C, the loss of random guessing; the highest of 97 healthy networks is 5.2",
@@ -70,42 +77,74 @@ class LossAtInit(LogitLimits, Rule):
         unit="ratio",
     )
 
+    max_predictions: float = limit(
+        3.0,
+        "rms of the predictions relative to that of the targets, for a loss that compares them; checked only if the "
+        "loss is also max_over_base times that of always predicting the mean target",
+        unit="ratio",
+    )
+    error_predictions: float = limit(
+        30.0,
+        "rms of the predictions relative to that of the targets beyond which it is an error",
+        unit="ratio",
+    )
+
     def skipped(self, recording: Recording) -> str | None:
-        if recording.loss.kind == "bce_logits" and recording.loss.over_base is not None:
+        if any(_is_known(loss) for loss in _losses(recording)):
             return None
-        if recording.loss.kind != "cross_entropy" or not recording.loss.classes or recording.loss.classes < 2:
-            return f"the expected value of this loss ({recording.loss.kind}) at initialization is not known"
-        return None
+        return f"the expected value of this loss ({recording.loss.kind}) at initialization is not known"
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        kind, value = recording.loss, recording.steps[0].loss if recording.steps else None
-        heads = [layer for layer, _ in signal_path.measured(recording) if layer.head][-1:]
-        if kind.over_base is not None:
-            yield from self._no_prior(recording, heads, value)
+        for place, loss in enumerate(_losses(recording)):
+            if not _is_known(loss):
+                continue
+            value = loss.value
+            if value is None and loss.alone and recording.steps:
+                value = recording.steps[0].loss
+            heads = _heads(recording, loss)
+            source = self.by_source(loss, heads, value)
+            if source is not None:
+                yield source
+            elif loss.kind in SIZED | {"poisson"}:  # the predictions of a Poisson loss are its rates
+                yield from self._far_predictions(recording, loss, heads)
+            elif loss.kind != "nll" and value is not None and math.isfinite(value):
+                yield from self._far_from_guessing(recording, loss, heads, value, main=place == 0)
+
+    def _far_predictions(self, recording: Recording, loss: Loss, heads: list[Layer]) -> Iterator[Finding]:
+        """Yield a finding if the predictions are much larger than the targets, and the loss is large because of it."""
+        if not loss.prediction_rms or not loss.target_rms or (loss.over_base or 0.0) <= self.max_over_base:
             return
-        if kind.sums_to_one:
-            yield self._softmax_twice(heads, value)
+        ratio, biased = loss.prediction_rms / loss.target_rms, _is_biased(recording, heads)
+        if ratio <= self.max_predictions:
             return
-        value = kind.value if kind.value is not None else value if kind.alone else None
-        if value is None or not math.isfinite(value):
-            return
-        guess = math.log(kind.classes or 2)
-        high, low, spread = self.max_ratio * guess, self.min_ratio * guess, kind.logits_std or 0.0
+        yield self.finding(
+            heads,
+            f"{span(heads) if heads else 'the output'}: predictions of rms {number(loss.prediction_rms)} for "
+            f"targets of rms {number(loss.target_rms)} (limit {number(self.max_predictions)}x): the "
+            f"{loss.kind} loss is {times(loss.over_base or 0.0)} that of always predicting the mean target",
+            severity=Severity.ERROR if ratio > self.error_predictions else Severity.WARNING,
+            measured=loss.prediction_rms,
+            limit=self.max_predictions * loss.target_rms,
+            cause="the bias of the last layer is far from the targets: training has to undo it first"
+            if biased
+            else "the predictions are much larger than the targets: training has to undo them first",
+            fix=(fixes.zero_biases(heads) if biased else fixes.each(heads)) if heads else "scale the predictions down",
+        )
+
+    def _far_from_guessing(
+        self, recording: Recording, loss: Loss, heads: list[Layer], value: float, *, main: bool
+    ) -> Iterator[Finding]:
+        """Yield a finding if the logits have a large spread, or the loss is far above or below that of guessing."""
+        binary = loss.kind == "bce_logits"
+        guess = (loss.base or 0.0) if binary else math.log(loss.classes or 2)
+        high, low, spread = self.max_ratio * guess, self.min_ratio * guess, loss.logits_std or 0.0
         start = f"loss at init {number(value)}; random guessing gives {number(guess)}"
-        if value > high or spread > self.max_logits_std:
-            wide, unknown = spread > self.max_logits_std, kind.logits_std is None
-            logits = f"the logits of {called(heads[0])}" if heads else "the logits"
-            yield self.finding(
-                heads,
-                f"{start} (limit {number(high)}); {logits} have std {number(spread)} "
-                f"(limit {number(self.max_logits_std)})",
-                severity=Severity.ERROR if spread > self.error_logits_std or unknown else Severity.WARNING,
-                measured=spread if wide else value,
-                limit=self.max_logits_std if wide else high,
-                cause="the predictions are confident and wrong: training has to undo them first",
-                fix=fixes.each(heads) if heads else "scale the logits down",
-            )
-        elif value < low:
+        if spread > self.max_logits_std or (value > high and not binary):
+            yield self._wide(loss, heads, f"{start} (limit {number(high)})", value, high)
+        elif binary:
+            total = recording.steps[0].loss if main and recording.steps else None
+            yield from self._no_prior(loss, heads, total)
+        elif value < low and main:
             yield self.finding(
                 [],
                 f"{start} (limit {number(low)})",
@@ -116,9 +155,23 @@ class LossAtInit(LogitLimits, Rule):
                 fix="no fix needed if the weights are pretrained; otherwise, check if the inputs contain the target",
             )
 
-    def _no_prior(self, recording: Recording, heads: list[Layer], value: float | None) -> Iterator[Finding]:
+    def _wide(self, loss: Loss, heads: list[Layer], start: str, value: float, high: float) -> Finding:
+        spread = loss.logits_std or 0.0
+        wide, unknown = spread > self.max_logits_std, loss.logits_std is None
+        logits = f"the logits of {span(heads)}" if heads else "the logits"
+        return self.finding(
+            heads,
+            f"{start}; {logits} have std {number(spread)} (limit {number(self.max_logits_std)})",
+            severity=Severity.ERROR if spread > self.error_logits_std or unknown else Severity.WARNING,
+            measured=spread if wide else value,
+            limit=self.max_logits_std if wide else high,
+            cause="the predictions are confident and wrong: training has to undo them first",
+            fix=fixes.each(heads) if heads else "scale the logits down",
+        )
+
+    def _no_prior(self, loss: Loss, heads: list[Layer], value: float | None) -> Iterator[Finding]:
         """Yield a finding if positives are rare, the predictions do not reflect it, and the loss is large."""
-        positives, over = recording.loss.positives or 0.0, recording.loss.over_base or 0.0
+        positives, over = loss.positives or 0.0, loss.over_base or 0.0
         high = self.max_ratio * math.log(2)
         if positives >= self.max_positives or over <= self.max_over_base or value is None or not value > high:
             return
@@ -135,13 +188,30 @@ class LossAtInit(LogitLimits, Rule):
             or "give the last layer a bias that starts at log(prior / (1 - prior))",
         )
 
-    def _softmax_twice(self, heads: list[Layer], value: float | None) -> Finding:
-        return self.finding(
-            heads,
-            f"{called(heads[0]) if heads else 'the output'}: cross-entropy receives probabilities, "
-            "but applies a softmax itself",
-            severity=Severity.ERROR,
-            measured=value,
-            cause="softmax is applied twice: the gradient is about 1000 times too small",
-            fix="return the logits: remove the softmax before F.cross_entropy",
-        )
+
+def _losses(recording: Recording) -> Sequence[Loss]:
+    return recording.losses or (recording.loss,)
+
+
+def _is_known(loss: Loss) -> bool:
+    """Whether the loss has an expected value at initialization, or an expected source."""
+    if loss.kind == "cross_entropy":
+        return loss.classes is not None and loss.classes > 1
+    return loss.over_base is not None or lacks_logarithm(loss)
+
+
+def _heads(recording: Recording, loss: Loss) -> list[Layer]:
+    """Return the layers that most of the predictions come from: one head, or both factors of a product."""
+    measured = signal_path.measured(recording)
+    sizes = [(layer, m.output.rms) for layer, m in measured if layer.name in loss.heads and m.output is not None]
+    if not sizes:
+        return [] if loss.heads else [layer for layer, _ in measured if layer.head][-1:]
+    largest = max(rms for _, rms in sizes)
+    return [layer for layer, rms in sizes if not rms < _MOST_OF * largest]
+
+
+def _is_biased(recording: Recording, heads: Sequence[Layer]) -> bool:
+    """Whether the bias makes up most of the predictions."""
+    measured = signal_path.first(recording)
+    outputs = [(layer.bias, measured[layer.name].output) for layer in heads if layer.name in measured]
+    return any(bias is not None and output is not None and bias.rms > 0.5 * output.rms for bias, output in outputs)

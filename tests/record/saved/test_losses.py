@@ -58,7 +58,7 @@ def test_classes_and_std_of_the_logits() -> None:
     model = nn.Linear(4, 3)
     output = model(torch.randn(5, 4))
     value = F.cross_entropy(output, LABELS)
-    found = losses.loss_of(flow_behind(model, value), None)
+    found = losses.losses_of(flow_behind(model, value), {}, None)[0]
     assert (found.classes, found.sums_to_one) == (3, False)
     assert found.logits_std == pytest.approx(spread(output.tolist()), rel=1e-4)
     value.backward()
@@ -73,7 +73,7 @@ def test_classes_are_counted_along_their_axis(shape: tuple[int, ...]) -> None:
     model = nn.Linear(shape[-1], shape[-1])
     output = model(torch.randn(shape))
     value = F.cross_entropy(output, torch.zeros((shape[0], *shape[2:]), dtype=torch.int64))
-    found = losses.loss_of(flow_behind(model, value), None)
+    found = losses.losses_of(flow_behind(model, value), {}, None)[0]
     assert found.classes == 3
     assert found.logits_std == pytest.approx(spread(output.movedim(1, -1).reshape(-1, 3).tolist()), rel=1e-4)
 
@@ -81,5 +81,5 @@ def test_classes_are_counted_along_their_axis(shape: tuple[int, ...]) -> None:
 def test_probabilities_instead_of_logits_are_reported() -> None:
     model = nn.Sequential(nn.Linear(4, 3), nn.Softmax(-1))
     value = F.cross_entropy(model(torch.randn(5, 4)), LABELS)
-    assert losses.loss_of(flow_behind(model, value), None).sums_to_one
+    assert losses.losses_of(flow_behind(model, value), {}, None)[0].sums_to_one
     assert losses.loss_after_backward(value.grad_fn, {}).sums_to_one

@@ -10,9 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inithealth import Severity
+import inithealth
+from inithealth import Finding, Severity
 from inithealth.recording import Loss, Recording, Step
 from inithealth.rules.forward.loss_at_init import LossAtInit
+from tests.record.reading import Written
 from tests.rules.folding import explains
 from tests.rules.nets import codes, finding, fixed, judged, mlp, with_options
 from tests.rules.recordings import judge, measured, recording, stack, weight
@@ -264,7 +266,9 @@ def test_a_head_without_a_bias_needs_one() -> None:
         (Loss(kind="mse", classes=10), False),
         (Loss(kind="bce_logits", over_base=2.0), True),
         (Loss(kind="bce_logits"), False),
-        (Loss(kind="mse", over_base=2.0), False),
+        (Loss(kind="mse", over_base=2.0), True),
+        (Loss(kind="nll", source="layer"), True),
+        (Loss(kind="nll"), False),
     ],
 )
 def test_which_losses_have_a_known_initial_value(loss: Loss, judged: bool) -> None:
@@ -276,3 +280,73 @@ def test_a_high_initial_loss_explains_later_failures() -> None:
     for code in ("IH203", "IH303", "IH402", "IH403", "IH404", "IH405", "IH406"):
         assert explains(LossAtInit, found, code, step=1)
     assert not explains(LossAtInit, found, "IH408", step=1)
+
+
+class Heads(nn.Module):
+    """A body with two heads, whose weights are scaled."""
+
+    def __init__(self, first: float = 1.0, second: float = 1.0) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Linear(16, 64), nn.ReLU())
+        self.classes, self.size = nn.Linear(64, 10), nn.Linear(64, 1)
+        self.classes.weight.data.mul_(first)
+        self.size.weight.data.mul_(second)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.classes(self.body(x)), self.size(self.body(x))
+
+
+def alarms(model: nn.Module, loss: Any) -> list[Finding]:
+    """The causes above info: a head that is not used is a note."""
+    return [cause for cause in inithealth.check(model, SAMPLES, loss=loss).causes if cause.severity > Severity.INFO]
+
+
+SAMPLES, LABELS, SIZES = torch.randn(64, 16), torch.arange(64) % 10, torch.randn(64, 1)
+
+
+def objective(output: tuple[Tensor, Tensor]) -> Tensor:
+    return F.cross_entropy(output[0], LABELS) + 0.5 * F.mse_loss(output[1], SIZES)
+
+
+def test_each_loss_of_an_objective_is_judged_with_its_own_head() -> None:
+    assert inithealth.check(Heads(), SAMPLES, loss=objective).causes == ()
+    (cause,) = inithealth.check(Heads(second=100.0), SAMPLES, loss=objective).causes
+    assert (cause.code, cause.layers) == ("IH208", ("size",))
+    (cause,) = inithealth.check(Heads(first=100.0), SAMPLES, loss=objective).causes
+    assert cause.layers == ("classes",)
+
+
+@pytest.mark.parametrize("loss", [F.mse_loss, F.smooth_l1_loss, F.huber_loss])
+def test_predictions_far_larger_than_the_targets(loss: Any) -> None:
+    (cause,) = alarms(Heads(second=100.0), lambda out: loss(out[1], 0.1 * SIZES))
+    assert (cause.layers, cause.fix.count("size.weight")) == (("size",), 1)
+    assert alarms(Heads(), lambda out: loss(out[1], SIZES)) == []
+    assert alarms(Heads(), lambda out: loss(out[1], SIZES + 50.0)) == []
+
+
+def test_a_bias_far_from_the_targets_is_set_to_zero() -> None:
+    model = Heads()
+    model.size.bias.data.fill_(-20.0)
+    (cause,) = alarms(model, lambda out: F.mse_loss(out[1], SIZES))
+    assert cause.fix == "nn.init.zeros_(model.size.bias)"
+
+
+def test_embeddings_under_a_product_are_named_together() -> None:
+    torch.manual_seed(0)
+    model = Written(lambda net, i: (net.u(i) * net.v(i)).sum(-1), u=nn.Embedding(99, 64), v=nn.Embedding(99, 64))
+    (cause,) = inithealth.check(model, torch.arange(99), loss=lambda out: F.mse_loss(out, torch.randn(99))).causes
+    assert (cause.code, set(cause.layers)) == ("IH208", {"u", "v"})
+
+
+def test_the_rates_of_a_poisson_loss() -> None:
+    counts = SIZES.abs().mul(2).round()
+    (cause,) = alarms(Heads(second=30.0), lambda out: F.poisson_nll_loss(out[1], counts))
+    assert (cause.code, cause.layers) == ("IH208", ("size",))
+    assert alarms(Heads(), lambda out: F.poisson_nll_loss(out[1], counts)) == []
+
+
+def test_a_single_unit_with_wide_logits() -> None:
+    bits = (SIZES > 0).float()
+    (cause,) = alarms(Heads(second=1000.0), lambda out: F.binary_cross_entropy_with_logits(out[1], bits))
+    assert cause.layers == ("size",)

@@ -13,9 +13,12 @@ _WEIGHED = vocab.ARITHMETIC | vocab.LAYOUT | vocab.REDUCTIONS
 def written_loss(graph: Graph, index: int) -> str | None:
     """Return the loss of which a node is the main operation: "l1" for ``Abs``, "mse" for ``Pow`` of a difference.
 
-    None if it is not a loss: other operations than a mean, a sum and arithmetic follow, or the difference is to the
-    signal's own mean, as in a variance. ``F.l1_loss`` has this form too.
+    "poisson" for the difference ``rate - target * log(rate)``. None if it is not a loss: other operations than a mean,
+    a sum and arithmetic follow, or the difference is to the signal's own mean, as in a variance. ``F.l1_loss`` has this
+    form too.
     """
+    if poisson_nodes(graph, index) is not None:
+        return "poisson" if _reduced(graph, index) else None
     kind = {"Abs": "l1", "Pow": "mse"}.get(graph.names[index])
     if kind is None or graph.pure[index] is not None or (kind == "mse" and graph.saved(index, "exponent") != 2):
         return None
@@ -23,6 +26,15 @@ def written_loss(graph: Graph, index: int) -> str | None:
     if before < 0 or graph.names[before] not in ("Sub", "Rsub") or _centered(graph, before):
         return None
     return kind if _reduced(graph, index) else None
+
+
+def poisson_nodes(graph: Graph, index: int) -> tuple[int, int] | None:
+    """Return the nodes of the rate and of ``target * log(rate)`` that a node subtracts; None for other nodes."""
+    sides = [peel(graph, side) for side in graph.data(index)] if graph.names[index] == "Sub" else []
+    if [graph.names[side] for side in sides] != ["Exp", "Mul"]:
+        return None
+    rate, product = sides
+    return (rate, product) if graph.data(product) == graph.data(rate) else None
 
 
 def _centered(graph: Graph, difference: int) -> bool:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inithealth.record.saved.written_losses import written_loss
+from inithealth.record.graph.written_losses import written_loss
 from tests.record.reading import graph_of
 
 X, TARGET = torch.randn(5, 6), torch.randn(5, 3)

@@ -1,0 +1,90 @@
+"""What a loss receives: logits, log-probabilities, or something else by mistake."""
+
+from __future__ import annotations
+
+from inithealth.evidence.bounded_logits import has_flat_side, is_one_sided, lacks_logarithm, lowest_share
+from inithealth.evidence.wording import called
+from inithealth.findings import Finding, Severity
+from inithealth.recording import Layer, Loss
+from inithealth.rules.base import Rule, limit
+
+_WIDE = 8.0  # logits between which the probability goes from 0.0003 to 0.9997
+_WITH_LOGITS = {"cross_entropy": "cross-entropy", "bce_logits": "binary cross-entropy with logits"}
+
+
+class LossSource(Rule):
+    """A rule that checks what a loss receives its predictions from."""
+
+    error_lowest: float = limit(
+        0.5,
+        "lowest loss that the range of the logits allows, relative to that of guessing, beyond which it is an error: "
+        "networks with a sigmoid before cross-entropy (0.54 with 4 classes, 0.84 with 100) learned less than half",
+        unit="ratio",
+    )
+    min_lowest: float = limit(
+        0.25,
+        "lowest loss that the range of the logits allows, relative to that of guessing, beyond which it is reported: "
+        "0.35 for tanh and 10 classes, which classifies as well and has a higher loss",
+        unit="ratio",
+    )
+
+    def by_source(self, loss: Loss, heads: list[Layer], value: float | None) -> Finding | None:
+        """Return a finding about what the loss receives instead of logits or log-probabilities; else None."""
+        if lacks_logarithm(loss):
+            return self._no_logarithm(loss, heads, value)
+        if loss.sums_to_one:
+            return self._softmax_twice(heads, value)
+        return self._bounded(loss, heads)
+
+    def _bounded(self, loss: Loss, heads: list[Layer]) -> Finding | None:
+        """Return a finding if an activation limits the logits; None for a range in which the loss can become small."""
+        share, edge = lowest_share(loss), has_flat_side(loss)
+        if loss.kind not in _WITH_LOGITS or (share < self.min_lowest and not (edge and _is_narrow(loss))):
+            return None
+        smooth = not edge and not is_one_sided(loss)  # classifies as well, with a higher loss
+        severities = (Severity.INFO, Severity.WARNING) if smooth else (Severity.WARNING, Severity.ERROR)
+        name, after = loss.source, f"after {called(heads[0])}" if heads else "before the loss"
+        reason = f"the lowest loss it allows is {share:.0%} of that of guessing (limit {self.min_lowest:.0%})"
+        if share < self.min_lowest:
+            reason = "its flat side passes no gradient to the logits beyond it"
+        return self.finding(
+            heads,
+            f"{name} {after}: {_WITH_LOGITS[loss.kind]} expects logits without an activation; {reason}",
+            severity=severities[share >= self.error_lowest],
+            measured=share,
+            limit=self.min_lowest,
+            cause=f"the {name} limits the logits"
+            + (
+                ": no class can be given a probability below a half" if loss.kind == "bce_logits" and not smooth else ""
+            ),
+            fix=f"return the logits: remove the {name} between the last layer and the loss",
+        )
+
+    def _softmax_twice(self, heads: list[Layer], value: float | None) -> Finding:
+        return self.finding(
+            heads,
+            f"{called(heads[0]) if heads else 'the output'}: cross-entropy receives probabilities, "
+            "but applies a softmax itself",
+            severity=Severity.ERROR,
+            measured=value,
+            cause="softmax is applied twice: the gradient is about 1000 times too small",
+            fix="return the logits: remove the softmax before F.cross_entropy",
+        )
+
+    def _no_logarithm(self, loss: Loss, heads: list[Layer], value: float | None) -> Finding:
+        usual = {"layer": "logits", "softmax": "probabilities"}
+        what = usual.get(loss.source, f"the output of {loss.source}")
+        return self.finding(
+            heads,
+            f"{called(heads[0]) if heads else 'the output'}: the negative log-likelihood receives {what}, but expects "
+            "log-probabilities",
+            severity=Severity.ERROR,
+            measured=value,
+            cause="without a logarithm the loss is no likelihood, and has no minimum at the right predictions",
+            fix="return F.log_softmax(logits, dim=1), or pass the logits to F.cross_entropy",
+        )
+
+
+def _is_narrow(loss: Loss) -> bool:
+    """Whether logits reach the edge of their activation soon: a clamp to -100 and 100 limits nothing."""
+    return loss.lowest is not None and loss.lowest > -_WIDE and (loss.lowest >= 0.0 or (loss.span or 0.0) < _WIDE)

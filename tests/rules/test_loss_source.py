@@ -1,0 +1,113 @@
+"""What a loss receives instead of logits, in networks as people write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import inithealth
+from inithealth import Finding, Severity
+
+X, LABELS = torch.randn(64, 16), torch.arange(64) % 10
+BITS = F.one_hot(LABELS, 10).float()
+Criterion = Callable[[Tensor, Tensor], Tensor]
+
+
+class Capped(nn.Module):
+    """Logits between minus and plus a number."""
+
+    def __init__(self, cap: float) -> None:
+        super().__init__()
+        self.cap = cap
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cap * torch.tanh(x / self.cap)
+
+
+def network(last: nn.Module | None = None) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 10), *([last] if last else []))
+
+
+def found(last: nn.Module | None, criterion: Criterion, target: Tensor) -> list[Finding]:
+    report = inithealth.check(network(last), (X, target), loss=criterion)
+    return [finding for finding in report.findings if finding.code == "IH208"]
+
+
+@pytest.mark.parametrize(
+    ("last", "severity"),
+    [
+        (nn.ReLU(), Severity.WARNING),
+        (nn.ReLU6(), Severity.WARNING),
+        (nn.Hardtanh(), Severity.WARNING),
+        (nn.Sigmoid(), Severity.ERROR),
+        (nn.Hardsigmoid(), Severity.ERROR),
+        (nn.Softmax(-1), Severity.ERROR),
+        (nn.Tanh(), Severity.INFO),
+    ],
+)
+def test_an_activation_before_cross_entropy(last: nn.Module, severity: Severity) -> None:
+    (finding,) = found(last, F.cross_entropy, LABELS)
+    assert (finding.severity, finding.layers) == (severity, ("2",))
+    assert "remove the" in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("last", "severity"),
+    [
+        (nn.ReLU(), Severity.ERROR),
+        (nn.Softplus(), Severity.ERROR),
+        (nn.Sigmoid(), Severity.ERROR),
+        (nn.Softmax(-1), Severity.ERROR),
+        (nn.Hardtanh(), Severity.ERROR),
+        (nn.Tanh(), Severity.WARNING),
+    ],
+)
+def test_an_activation_before_binary_cross_entropy(last: nn.Module, severity: Severity) -> None:
+    (finding,) = found(last, F.binary_cross_entropy_with_logits, BITS)
+    assert (finding.severity, finding.layers) == (severity, ("2",))
+
+
+@pytest.mark.parametrize("criterion", [F.cross_entropy, F.binary_cross_entropy_with_logits])
+@pytest.mark.parametrize(
+    "last", [None, nn.LeakyReLU(), nn.GELU(), Capped(30.0), nn.Hardtanh(-20.0, 20.0), nn.LogSoftmax(-1)]
+)
+def test_logits_in_use(last: nn.Module | None, criterion: Criterion) -> None:
+    target = LABELS if criterion is F.cross_entropy else BITS
+    assert found(last, criterion, target) == []
+
+
+def test_averaged_maps_after_a_relu_are_in_use() -> None:
+    """As SqueezeNet has them."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 10, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert inithealth.check(model, (torch.randn(64, 3, 8, 8), LABELS), loss=F.cross_entropy).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("last", "what"), [(None, "logits"), (nn.Softmax(-1), "probabilities"), (nn.ReLU(), "the output of relu")]
+)
+def test_a_likelihood_without_a_logarithm(last: nn.Module | None, what: str) -> None:
+    (finding,) = found(last, F.nll_loss, LABELS)
+    assert finding.severity == Severity.ERROR
+    assert f"receives {what}, but expects log-probabilities" in finding.message
+
+
+def test_log_probabilities_of_any_form() -> None:
+    assert found(nn.LogSoftmax(-1), F.nll_loss, LABELS) == []
+    assert found(nn.Softmax(-1), lambda p, y: F.nll_loss(p.log(), y), LABELS) == []
+    assert found(None, lambda z, y: F.nll_loss(z - z.logsumexp(1, keepdim=True), y), LABELS) == []
+
+
+def test_options() -> None:
+    report = inithealth.check(
+        network(nn.Sigmoid()),
+        (X, LABELS),
+        loss=F.cross_entropy,
+        settings={"rules": {"loss-at-init": {"error_lowest": 0.7}}},
+    )
+    assert [finding.severity for finding in report.causes] == [Severity.WARNING]
