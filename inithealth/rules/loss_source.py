@@ -41,7 +41,8 @@ class LossSource(Rule):
         share, edge = lowest_share(loss), has_flat_side(loss)
         if loss.kind not in _WITH_LOGITS or (share < self.min_lowest and not (edge and _is_narrow(loss))):
             return None
-        smooth = not edge and not is_one_sided(loss)  # classifies as well, with a higher loss
+        # With tanh before a softmax the largest logit still decides: it classifies as well, with a higher loss.
+        smooth = loss.kind == "cross_entropy" and not edge and not is_one_sided(loss)
         severities = (Severity.INFO, Severity.WARNING) if smooth else (Severity.WARNING, Severity.ERROR)
         name, after = loss.source, f"after {called(heads[0])}" if heads else "before the loss"
         reason = f"the lowest loss it allows is {share:.0%} of that of guessing (limit {self.min_lowest:.0%})"
@@ -53,10 +54,9 @@ class LossSource(Rule):
             severity=severities[share >= self.error_lowest],
             measured=share,
             limit=self.min_lowest,
-            cause=f"the {name} limits the logits"
-            + (
-                ": no class can be given a probability below a half" if loss.kind == "bce_logits" and not smooth else ""
-            ),
+            cause=f"the {name} limits the logits, and with them the predicted probabilities"
+            if not (is_one_sided(loss) and loss.kind == "bce_logits")
+            else f"the output of {name} is never negative, so no predicted probability is below a half",
             fix=f"return the logits: remove the {name} between the last layer and the loss",
         )
 

@@ -64,7 +64,7 @@ def test_an_activation_before_cross_entropy(last: nn.Module, severity: Severity)
         (nn.Sigmoid(), Severity.ERROR),
         (nn.Softmax(-1), Severity.ERROR),
         (nn.Hardtanh(), Severity.ERROR),
-        (nn.Tanh(), Severity.WARNING),
+        (nn.Tanh(), Severity.ERROR),
     ],
 )
 def test_an_activation_before_binary_cross_entropy(last: nn.Module, severity: Severity) -> None:
