@@ -191,6 +191,7 @@ class Recording(_Frozen):
     layer_scale: bool = False  # residual branches end in a learned scale
     adaptive: bool = False  # Adam and similar optimizers, which rescale each gradient
     optimizer: str = "SGD(lr=0.01)"
+    rate: float | None = None  # learning rate of the first group; None: no optimizer is known, SGD is assumed
     exact: bool = True
     graph: bool = True  # the autograd graph was read
     probation: Probation | None = None

@@ -18,6 +18,7 @@ class Deviation(NamedTuple):
     tolerated: float  # largest healthy deviation in octaves
     usual: str  # describes the usual rms: "the median of its 8 peers is"
     whole: bool = False  # whether the whole network deviates
+    unstable: bool = False  # whether the first optimizer step would change the weights by a large factor
 
 
 class VectorLimits(Limits):

@@ -17,6 +17,7 @@ class Training:
 
     optimizer: str
     adaptive: bool
+    rate: float | None = None
     probation: Probation | None = None
     detached: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch.optim import Optimizer
 
 from inithealth.record.live.distributed import of_ranks
-from inithealth.record.live.optimizers import describe_optimizers, is_adaptive, is_idle
+from inithealth.record.live.optimizers import describe_optimizers, first_rate, is_adaptive, is_idle
 from inithealth.record.live.probation import Trial
 from inithealth.record.live.updates import left_out
 from inithealth.record.recorder import Recorder
@@ -112,6 +112,7 @@ class History:
         return Training(
             optimizer=self._optimizer,
             adaptive=is_adaptive(self._optimizers),
+            rate=first_rate(self._optimizers),
             probation=trial.result() if trial is not None and trial.needed_at_first else None,
             detached=tuple(name for name in without if name in self.detached),
             unused=tuple(name for name in without if name not in self.detached),

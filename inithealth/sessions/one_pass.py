@@ -53,7 +53,7 @@ class OnePass:
                 hidden = [layer for layer, weight in weighted(recorder.layers) if gradients.get(weight.name) is None]
                 detached, unused = split_by_values(unreached(hidden), recorder.naming, loss, self._loss)
             _refuse_unrelated(gradients, detached)
-            optimizers, note = optimizers_of(self.model, self.given, self.trainable)
+            optimizers, note, rate = optimizers_of(self.model, self.given, self.trainable)
             trial = Trial(recorder.naming, recorder.layers, norms)
             if trial.needed:
                 self._try(trial, optimizers, gradients)
@@ -61,6 +61,7 @@ class OnePass:
             _, idle = split_by_values(still, recorder.naming, self._loss() if still else loss, self._loss)
         training = Training(
             optimizer=note,
+            rate=rate,
             adaptive=is_adaptive(optimizers),
             probation=trial.result() if trial.needed else None,
             detached=detached,

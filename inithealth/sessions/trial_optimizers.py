@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from inspect import signature
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 from torch.optim import SGD, Optimizer
 
-from inithealth.record.live.optimizers import describe_optimizers
+from inithealth.record.live.optimizers import describe_optimizers, first_rate
 from inithealth.record.sandbox.restore import optimizer_undisturbed
 from inithealth.sessions.lightning_module import configured_optimizers, is_lightning
 
@@ -35,12 +35,18 @@ def refuse_optimizers(optimizer: Any, model: nn.Module) -> list[Optimizer]:
     return given
 
 
-def optimizers_of(
-    model: nn.Module, given: list[Optimizer], trainable: Sequence[nn.Parameter]
-) -> tuple[list[Optimizer], str]:
-    """Return the given optimizers, or the LightningModule's, or SGD; and their description for the report."""
+class Chosen(NamedTuple):
+    """The optimizers of a check, their description for the report, and the learning rate, if an optimizer is known."""
+
+    optimizers: list[Optimizer]
+    note: str
+    rate: float | None
+
+
+def optimizers_of(model: nn.Module, given: list[Optimizer], trainable: Sequence[nn.Parameter]) -> Chosen:
+    """Return the given optimizers, or the LightningModule's, or SGD."""
     if given:
-        return given, describe_optimizers(given)
+        return Chosen(given, describe_optimizers(given), first_rate(given))
     if is_lightning(model):
         try:
             own = configured_optimizers(model)
@@ -48,12 +54,12 @@ def optimizers_of(
             why = f"configure_optimizers raised {type(error).__name__}"
         else:
             if own:
-                return own, describe_optimizers(own)
+                return Chosen(own, describe_optimizers(own), first_rate(own))
             why = "configure_optimizers returned none"
     else:
         why = "none given"
     default = SGD(trainable, lr=0.01)
-    return [default], f"{describe_optimizers([default])} ({why})"
+    return Chosen([default], f"{describe_optimizers([default])} ({why})", None)
 
 
 @contextmanager

@@ -85,11 +85,12 @@ def test_optimizers_of_another_model_are_rejected() -> None:
 
 def test_the_default_is_sgd_on_the_trainable_parameters() -> None:
     net = perceptron()
-    [default], note = optimizers_of(net, [], [net[2].weight])
+    [default], note, rate = optimizers_of(net, [], [net[2].weight])
+    assert rate is None  # no learning rate is known
     assert note == "SGD(lr=0.01) (none given)"
     assert default.param_groups[0]["params"] == [net[2].weight]
     given = Adam(net.parameters())
-    assert optimizers_of(net, [given], []) == ([given], "Adam(lr=0.001)")
+    assert optimizers_of(net, [given], []) == ([given], "Adam(lr=0.001)", 0.001)
 
 
 def test_a_learning_rate_of_zero_is_replaced_by_the_initial_one() -> None:

@@ -15,6 +15,13 @@ def is_adaptive(optimizers: Sequence[Optimizer]) -> bool:
     return bool(optimizers) and not any(isinstance(o, SGD) or type(o).__name__ in _PLAIN for o in optimizers)
 
 
+def first_rate(optimizers: Sequence[Optimizer]) -> float | None:
+    """Return the learning rate of the first parameter group; with a schedule, the initial rate. None if unknown."""
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    rate = groups[0].get("initial_lr", groups[0].get("lr")) if groups else None
+    return None if rate is None else float(rate)
+
+
 def describe_optimizers(optimizers: Sequence[Optimizer]) -> str:
     """Return ``Adam(lr=0.001)``, several joined by commas; with a schedule, the initial rate."""
     words = []

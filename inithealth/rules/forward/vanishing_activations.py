@@ -53,6 +53,12 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
         "signal vanishes, the gradients vanish too",
         unit="ratio to the last layers' gradient",
     )
+    min_passing_adaptive: float = limit(
+        1e-5,
+        "the same for adaptive optimizers such as Adam, which train at gradients at which SGD fails: a recommender "
+        "with embeddings from N(0, 0.01) has 5e-5, trains with Adam and does not with SGD",
+        unit="ratio to the last layers' gradient",
+    )
     min_passing_faded: float = limit(
         1e-3,
         "smallest gradient at the first layers for small activations to be a warning instead of an error: networks "
@@ -65,11 +71,27 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
         unit="share of the mean square",
     )
 
+    min_between_deep: float = limit(
+        1e-3,
+        "the same for a deep stack with a normalization at each layer and no skip connections, which keeps every level "
+        "in range while samples become alike: stacks of 16 layers failed with 1.5e-4; no such healthy network is below "
+        "1e-2",
+        unit="share of the mean square",
+    )
+    min_passing_deep: float = limit(
+        0.1,
+        "smallest gradient at the first layers of such a stack for nearly identical inputs of its head to be "
+        "intentional",
+        unit="ratio to the last layers' gradient",
+    )
+    min_layers_deep: int = limit(12, "fewest normalized layers of such a stack", unit="layers")
+
     def check(self, recording: Recording) -> Iterator[Finding]:
         recording = with_limits(recording, [self])
         smallest = None if recording.normalized else signal_path.smallest_output(recording)
-        exempt = recording.layer_scale or self._gradient_passes(recording, self.min_passing)
-        same = None if exempt else self._same_input(recording)
+        least, passing = self._limits_of_same(recording)
+        exempt = recording.layer_scale or self._gradient_passes(recording, passing)
+        same = None if exempt else self._same_input(recording, least)
         if smallest is not None and smallest[1] < self.low_rms:
             passes = self._gradient_passes(recording, self.min_passing_faded)
             bad = same is not None or (smallest[1] < self.lowest_rms and not passes)
@@ -77,9 +99,9 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
             yield self._finding(recording, message, smallest[1], self.low_rms, bad)
         elif same is not None:
             layer, share = same
-            difference = f"relative difference {number(share)}, limit {number(self.min_between)}"
+            difference = f"relative difference {number(share)}, limit {number(least)}"
             message = f"{called(layer)} receives nearly the same input for every sample ({difference})"
-            yield self._finding(recording, message, share, self.min_between, True)
+            yield self._finding(recording, message, share, least, True)
 
     def _finding(self, recording: Recording, message: str, measured: float, limit: float, bad: bool) -> Finding:
         path = [layer for layer, _ in signal_path.main_path(recording) if not layer.head and layer.kind != "embedding"]
@@ -100,11 +122,19 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
         found = signal_path.gradient_fade(recording)
         return found is not None and found[1] > least
 
-    def _same_input(self, recording: Recording) -> tuple[Layer, float] | None:
+    def _limits_of_same(self, recording: Recording) -> tuple[float, float]:
+        """Return the smallest share that differs between samples, and the smallest gradient, that are healthy."""
+        stacked = [layer for layer, _ in signal_path.main_path(recording) if layer.normed or layer.reads_norm]
+        if not recording.branches and len(stacked) >= self.min_layers_deep:
+            return self.min_between_deep, self.min_passing_deep
+        return self.min_between, self.min_passing_adaptive if recording.adaptive else self.min_passing
+
+    @staticmethod
+    def _same_input(recording: Recording, least: float) -> tuple[Layer, float] | None:
         """Return the head whose input is nearly the same for all samples, and the share of it that differs."""
         for layer, m in signal_path.measured(recording):
             between = m.input.between if layer.head and m.input is not None and m.input.rms > 0 else None
-            if between is not None and between < self.min_between:
+            if between is not None and between < least:
                 return layer, between
         return None
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from inithealth.evidence import fixes, symptoms
 from inithealth.evidence.facts import with_limits
+from inithealth.evidence.first_step_change import FirstStepLimits, octaves_from_target, unstable_layers
 from inithealth.evidence.global_scale import GlobalLimits, global_offsets
 from inithealth.evidence.roles import grouped, scale_role
 from inithealth.evidence.scale_harm import HarmLimits, disables_branches, loses_signal, prevents_training
@@ -25,7 +26,7 @@ _LARGE = frozenset(
 )
 
 
-class WeightScale(HarmLimits, VectorLimits, GlobalLimits, symptoms.FadingLimits, Rule):
+class WeightScale(HarmLimits, VectorLimits, GlobalLimits, FirstStepLimits, symptoms.FadingLimits, Rule):
     """A layer's weights are much larger or smaller than those of its peers.
 
     ## What it checks
@@ -79,6 +80,7 @@ class WeightScale(HarmLimits, VectorLimits, GlobalLimits, symptoms.FadingLimits,
         outliers = {
             **self._layer_deviations(fresh, symptom or symptoms.has_symptom_with_norms(recording)),
             **self._network_deviation(fresh),
+            **self._unstable_deviation(fresh),
             **embedding_deviations(fresh, self),
             **norm_deviations(fresh, self),
         }
@@ -100,7 +102,7 @@ class WeightScale(HarmLimits, VectorLimits, GlobalLimits, symptoms.FadingLimits,
         most, which = ("up to ", f"{called(layers[0])} has ") if len(layers) > 1 else ("", "")
         bad = symptom and (sign > 0 or loses_signal(layers, worst.octaves, self))
         bad = bad or (sign < 0 and disables_branches(layers, recording, self))
-        bad = bad or (worst.whole and prevents_training(worst.octaves, recording, self))
+        bad = bad or worst.unstable or (worst.whole and prevents_training(worst.octaves, recording, self))
         return self.finding(
             layers,
             f"{span(layers)}: weights {most}{times(2 ** abs(worst.octaves))} too {size} "
@@ -143,6 +145,16 @@ class WeightScale(HarmLimits, VectorLimits, GlobalLimits, symptoms.FadingLimits,
             usual = f"nearly all layers deviate, common initializations go {'up' if octaves > 0 else 'down'} to"
             found[name] = Deviation(octaves, self.octaves_of_whole, usual, True)
         return found
+
+    def _unstable_deviation(self, recording: Recording) -> dict[str, Deviation]:
+        """Return by how much small weights deviate, if the first step would change them by a large factor."""
+        layers, total = unstable_layers(recording, self)
+        found = {layer.name: octaves_from_target(layer) for layer in layers}
+        small = {name: octaves for name, octaves in found.items() if octaves < -self.max_octaves}
+        if len(small) < self.min_share_of_whole * len(found):
+            return {}
+        usual = f"the first step changes the weights by {total:.0%} in total; the expected gain gives"
+        return {name: Deviation(octaves, self.max_octaves, usual, unstable=True) for name, octaves in small.items()}
 
     def _octaves_from_common(self, layer: Layer, recording: Recording) -> float:
         """Return the distance to the nearest common initialization; 0 for layers that may have any such scale.

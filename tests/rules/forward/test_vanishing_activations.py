@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
+import inithealth
 from inithealth import Severity
 from inithealth.rules.forward.vanishing_activations import VanishingActivations
 from tests.rules.nets import codes, finding, fixed, he, judged, mlp, vectors, with_options
@@ -159,3 +162,49 @@ def test_options() -> None:
     assert finding(stricter, "IH201").severity == Severity.ERROR
     assert judge(VanishingActivations, alike(1e-12), min_passing=1e-5) == []
     assert judge(VanishingActivations, alike(1e-3), min_between=0.01)[0].severity == Severity.ERROR
+
+
+def test_samples_that_become_alike_in_a_deep_normalized_stack() -> None:
+    """The biases outweigh the weights a little more at each layer, and the normalization hides it."""
+
+    def stack(scale: float) -> nn.Sequential:
+        torch.manual_seed(0)
+        layers: list[nn.Module] = []
+        for _ in range(16):
+            linear = nn.Linear(64, 64)
+            nn.init.normal_(linear.weight, std=scale * math.sqrt(2 / 64))
+            layers += [linear, nn.LayerNorm(64), nn.ReLU()]
+        return nn.Sequential(*layers, nn.Linear(64, 8))
+
+    batch = torch.randn(64, 64), torch.arange(64) % 8
+    (cause,) = inithealth.check(stack(0.1), batch, loss=F.cross_entropy).causes
+    assert (cause.code, cause.severity) == ("IH201", Severity.ERROR)
+    assert inithealth.check(stack(1.0), batch, loss=F.cross_entropy).causes == ()
+
+
+class Recommender(nn.Module):
+    """A product of embeddings beside a perceptron, with the paper's initialization."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embeddings = nn.ModuleList(nn.Embedding(200, 32) for _ in range(4))
+        self.mlp = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 16), nn.ReLU())
+        self.out = nn.Linear(48, 1)
+        for module in self.modules():
+            if isinstance(module, (nn.Embedding, nn.Linear)):
+                nn.init.normal_(module.weight, std=0.01)
+
+    def forward(self, user: Tensor, item: Tensor) -> Tensor:
+        a, b, c, d = (embedding(x) for embedding, x in zip(self.embeddings, (user, item, user, item), strict=True))
+        return self.out(torch.cat([a * b, self.mlp(torch.cat([c, d], 1))], 1)).squeeze(1)
+
+
+def test_what_adam_trains_is_no_error_with_adam() -> None:
+    model = Recommender()
+    user, item = torch.randint(0, 200, (2, 256))
+    batch = (user, item, (torch.rand(256) < 0.5).float())
+    sgd, adam = torch.optim.SGD(model.parameters(), 0.1), torch.optim.Adam(model.parameters())
+    for optimizer, healthy in ((sgd, False), (adam, True)):
+        report = inithealth.check(model, batch, loss=F.binary_cross_entropy_with_logits, optimizer=optimizer)
+        assert report.ok is healthy

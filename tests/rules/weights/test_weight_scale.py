@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -403,3 +404,34 @@ def test_a_norm_does_not_normalize_what_its_epsilon_outweighs() -> None:
     of = measured(layers, outputs={f"fc{number}": 0.003 for number in range(5)})
     (found,) = judge(WeightScale, recording(layers, of, normalized=True))
     assert found.severity == Severity.ERROR
+
+
+def normalized(depth: int, scale: float) -> nn.Sequential:
+    """A stack with a normalization at each layer and no skip connections."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    for _ in range(depth):
+        linear = nn.Linear(32, 32)
+        nn.init.normal_(linear.weight, std=scale * math.sqrt(2 / 32))
+        nn.init.zeros_(linear.bias)
+        layers += [linear, nn.LayerNorm(32), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(32, 8))
+
+
+@pytest.mark.parametrize("optimizer", [None, torch.optim.SGD, torch.optim.Adam])
+def test_small_weights_that_a_normalization_hides(optimizer: Any) -> None:
+    labels, x = torch.arange(48) % 8, torch.randn(48, 32)
+
+    def judged_with(model: nn.Module) -> inithealth.Report:
+        rate = 0.01 if optimizer is torch.optim.SGD else 0.001
+        chosen = None if optimizer is None else optimizer(model.parameters(), lr=rate)
+        return inithealth.check(model, (x, labels), loss=F.cross_entropy, optimizer=chosen)
+
+    model = normalized(20, 0.05)
+    (cause,) = judged_with(model).causes
+    assert (cause.code, cause.severity, len(cause.layers)) == ("IH106", Severity.ERROR, 20)
+    assert "the first step changes the weights by" in cause.message
+    exec(cause.fix, {"model": model, "nn": nn})
+    assert judged_with(model).causes == ()
+    assert judged_with(normalized(20, 0.5)).causes == ()
+    assert judged_with(normalized(6, 0.05)).causes == ()
