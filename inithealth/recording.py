@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, PrivateAttr
 
 from inithealth.layer_kinds import Kind
+from inithealth.recorded_loss import Loss as Loss
 from inithealth.recorded_tensor import Frozen
 from inithealth.recorded_tensor import Scheme as Scheme
 from inithealth.recorded_tensor import Signal as Signal
@@ -144,26 +145,6 @@ class Step(_Frozen):
         return any(value is not None and not math.isfinite(value) for value in values)
 
 
-class Loss(_Frozen):
-    """One loss of the objective."""
-
-    kind: str = "unknown"  # "cross_entropy", "mse", "bce_logits", "projection", ...
-    classes: int | None = None  # size of the softmax, if there is one
-    value: float | None = None  # mean over the elements, without factors and other terms; None: unknown
-    alone: bool = True  # no other term is added to it
-    logits_std: float | None = None  # std over the classes of each sample; of all logits for a binary cross-entropy
-    sums_to_one: bool = False  # the input of the softmax is already a softmax
-    positives: float | None = None  # mean target of a binary cross-entropy
-    base: float | None = None  # the loss of always predicting the mean target
-    over_base: float | None = None  # the value over that
-    prediction_rms: float | None = None
-    target_rms: float | None = None
-    source: str = ""  # activation between the last layer and the loss; "layer": none; "": unknown, as after pooling
-    span: float | None = None  # largest possible difference between two predictions; None: unlimited
-    lowest: float | None = None  # smallest possible prediction; None: unlimited, or not known
-    heads: tuple[str, ...] = ()  # the layers that its predictions come from, in forward order
-
-
 class Probation(_Frozen):
     """State of the suspects (exact zeros, duplicates) after some optimizer steps."""
 
@@ -182,7 +163,7 @@ class Recording(_Frozen):
     steps: tuple[Step, ...]
     inputs: dict[str, Signal] = {}  # floating-point tensors of the batch, by name
     loss: Loss = Loss()  # the main one
-    losses: tuple[Loss, ...] = ()  # all losses of the objective, the main one first
+    losses: tuple[Loss, ...] = ()  # all of the objective, the main one first
     normalized: bool = False  # the network has normalization layers
     trunk_normalized: bool = False  # the residual trunk itself is normalized, as in a post-norm transformer
     branches: int = 0  # residual branches between input and loss

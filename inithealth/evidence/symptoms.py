@@ -16,7 +16,7 @@ from inithealth.evidence.signal_path import (
     smallest_output,
     usable,
 )
-from inithealth.recording import Recording
+from inithealth.recording import Loss, Recording
 
 SIZED = frozenset(
     {"mse", "l1", "smooth_l1", "huber", "poisson"}
@@ -64,6 +64,30 @@ class LogitLimits(SharedLimits):
         unit="std",
     )
 
+    error_logits_std: float = limit(
+        30.0,
+        "std of the logits beyond which it is an error: a network with 17 trained as well as with 1; with 40 all "
+        "networks trained more slowly. A loss of 10 ln C alone is a warning",
+        unit="std",
+    )
+
+
+class PredictionLimits(SharedLimits):
+    """How much larger than the targets predictions may be, for losses that compare them."""
+
+    max_over_base: float = limit(
+        10.0,
+        "binary cross-entropy relative to that of always predicting the mean target; with one positive in 1000 it is "
+        "88 for a zero bias, 1.9 for a prior of 0.01",
+        unit="ratio",
+    )
+    far_predictions: float = limit(
+        3.0,
+        "rms of the predictions relative to that of the targets beyond which a head with large weights is reported by "
+        "weight-scale, and a dominant bias of a head by loss-at-init",
+        unit="ratio",
+    )
+
 
 class AttentionLimits(SharedLimits):
     """How large the std of attention logits may be."""
@@ -95,16 +119,45 @@ class FadingLimits(SharedLimits):
     )
 
 
+def losses_of(recording: Recording) -> tuple[Loss, ...]:
+    """Return the losses of the objective, the main one first."""
+    return recording.losses or (recording.loss,)
+
+
+def prediction_ratio(loss: Loss) -> float:
+    """Return the rms of the predictions over that of the targets; 0 if they are not known."""
+    return (loss.prediction_rms or 0.0) / loss.target_rms if loss.target_rms else 0.0
+
+
+@fact
+def far_predictions(recording: Recording) -> frozenset[str]:
+    """Return the layers whose predictions are far larger than their targets, for losses that compare them."""
+    limits = limits_of(recording, PredictionLimits)
+    return frozenset(
+        head
+        for loss in losses_of(recording)
+        if loss.kind in SIZED and (loss.over_base or 0.0) > limits.max_over_base
+        if prediction_ratio(loss) > limits.far_predictions
+        for head in loss.heads
+    )
+
+
+def _widest(recording: Recording, loss: Loss) -> float:
+    """Return the largest std of logits without a symptom: the gradient of a single logit is bounded."""
+    limits = limits_of(recording, LogitLimits)
+    return limits.error_logits_std if loss.kind == "bce_logits" else limits.max_logits_std
+
+
 @fact
 def wide_logits(recording: Recording) -> bool:
     """Whether the std of the logits is larger than in any healthy network.
 
     For regression losses: whether the outputs are that large.
     """
-    most, losses = limits_of(recording, LogitLimits).max_logits_std, recording.losses or (recording.loss,)
-    spreads = [loss.logits_std for loss in losses if loss.logits_std is not None]
+    most, losses = limits_of(recording, LogitLimits).max_logits_std, losses_of(recording)
+    spreads = [loss for loss in losses if loss.logits_std is not None]
     if spreads:
-        return max(spreads) > most
+        return any((loss.logits_std or 0.0) > _widest(recording, loss) for loss in spreads)
     heads = [m.output for layer, m in measured(recording) if layer.head and m.output is not None and usable(m.output)]
     largest = max((signal.rms for signal in heads), default=0.0)
     compared = [loss for loss in losses if loss.kind in SIZED]

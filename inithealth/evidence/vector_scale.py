@@ -32,7 +32,7 @@ class VectorLimits(Limits):
     )
     max_tied_rms: float = limit(
         0.3,
-        "largest rms of an embedding tied to the head: the logits grow with it",
+        "largest rms of an embedding that is tied to the head, or a factor of the predictions, which grow with it",
         unit="rms",
         above=0.0,
     )
@@ -60,8 +60,10 @@ def embedding_deviations(recording: Recording, limits: VectorLimits) -> dict[str
     for layer, weight in recording.weighted:
         if layer.kind == "embedding" and weight.rms > 0:
             tied = bool(weight.tied_to) and symptoms.wide_logits(recording)
-            most, usual = (limits.max_tied_rms, 0.02) if tied else (limits.max_embedding_rms, 1.0)
+            factor = layer.name in symptoms.far_predictions(recording)
+            most, usual = (limits.max_tied_rms, 0.02) if tied or factor else (limits.max_embedding_rms, 1.0)
             text = "embeddings tied to the head usually have" if tied else "embeddings usually have"
+            text = "embeddings whose product is the prediction usually have" if factor else text
             if weight.rms > most:
                 found[layer.name] = Deviation(math.log2(weight.rms / usual), math.log2(most / usual), text)
     return found

@@ -168,7 +168,7 @@ class Recorder:
     def observe_loss(self, loss: Tensor) -> None:
         """Determine the kind of loss after the backward pass, when the graph exists but its saved tensors are freed."""
         if self._observer.loss.kind == "unknown" and loss.grad_fn is not None:
-            self._observer.loss = losses.loss_after_backward(loss.grad_fn, self._logit_stds)
+            self._observer.losses = (losses.loss_after_backward(loss.grad_fn, self._logit_stds),)
 
     def detached_layers(self, inputs: Mapping[str, Tensor]) -> tuple[str, ...]:
         """Return the called layers whose values affect the loss but that get no gradient, without running the model."""

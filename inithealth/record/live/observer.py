@@ -37,8 +37,7 @@ class Observer:
     def __init__(self, naming: Naming, failures: Failures, *, exact: bool) -> None:
         self.naming, self.failures, self.exact = naming, failures, exact
         self.flow: Flow | None = None
-        self.loss = Loss()
-        self.losses: tuple[Loss, ...] = ()
+        self.losses: tuple[Loss, ...] = (Loss(),)  # of the objective, the main one first
         self.network_inputs: dict[str, Signal] = {}
         self.constants: list[operands.Constant] = []  # operands without gradient
         self.layer_at: dict[int, str] = {}  # operation -> layer
@@ -47,6 +46,11 @@ class Observer:
         self.names = parameter_names(naming.modules[""])
         self._shown: set[str] = set()  # layers whose output a hook has measured
         self._functional = True  # whether some layer's output is measured by no hook
+
+    @property
+    def loss(self) -> Loss:
+        """The main loss."""
+        return self.losses[0]
 
     def units_due(self, step: int) -> bool:
         """Return whether dead and saturated units are counted in that recorded step."""
@@ -152,7 +156,6 @@ class Observer:
     def _ends(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:
         """Record the loss, the input of the head, and the network's inputs, without those that only the loss reads."""
         self.losses = losses.losses_of(flow, self.layer_at, self._rows)
-        self.loss = self.losses[0]
         self.constants = operands.constants(flow)
         for index, layer in self.layer_at.items():
             if flow.is_head(index) and flow.operations[index].kind not in ELEMENTWISE:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from inithealth.evidence import fixes, signal_path
 from inithealth.evidence.bounded_logits import lacks_logarithm
-from inithealth.evidence.symptoms import SIZED, LogitLimits
+from inithealth.evidence.symptoms import SIZED, LogitLimits, PredictionLimits, losses_of, prediction_ratio
 from inithealth.evidence.trained import trained_layers
 from inithealth.evidence.wording import number, span, times
 from inithealth.findings import Finding, Severity
@@ -17,7 +17,7 @@ _MOST_OF = 0.5  # smaller outputs than this share of the largest hardly contribu
 _LEAKS = "the target leaks into the inputs, or the weights are already trained"
 
 
-class LossAtInit(LogitLimits, LossSource):
+class LossAtInit(LogitLimits, PredictionLimits, LossSource):
     """The first loss is far from that of random guessing.
 
     ## What it checks
@@ -59,28 +59,15 @@ class LossAtInit(LogitLimits, LossSource):
         "first loss relative to ln C, the loss of random guessing; below it the network is trained or the target leaks",
         unit="ratio",
     )
-    error_logits_std: float = limit(
-        30.0,
-        "std of the logits beyond which it is an error: a network with 17 trained as well as with 1; with 40 all "
-        "networks trained more slowly. A loss of 10 ln C alone is a warning",
-        unit="std",
-    )
     max_positives: float = limit(
         0.01,
         "mean target of a binary cross-entropy below which the output bias needs a prior; 0.001 in a dense detector",
         unit="share of targets",
     )
-    max_over_base: float = limit(
-        10.0,
-        "binary cross-entropy relative to that of always predicting the mean target; with one positive in 1000 it is "
-        "88 for a zero bias, 1.9 for a prior of 0.01",
-        unit="ratio",
-    )
-
     max_predictions: float = limit(
-        3.0,
-        "rms of the predictions relative to that of the targets, for a loss that compares them; checked only if the "
-        "loss is also max_over_base times that of always predicting the mean target",
+        10.0,
+        "rms of the predictions relative to that of the targets, for a loss that compares them, if the loss is also "
+        "max_over_base times that of always predicting the mean target; two healthy networks have 7",
         unit="ratio",
     )
     error_predictions: float = limit(
@@ -90,12 +77,12 @@ class LossAtInit(LogitLimits, LossSource):
     )
 
     def skipped(self, recording: Recording) -> str | None:
-        if any(_is_known(loss) for loss in _losses(recording)):
+        if any(_is_known(loss) for loss in losses_of(recording)):
             return None
         return f"the expected value of this loss ({recording.loss.kind}) at initialization is not known"
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        for place, loss in enumerate(_losses(recording)):
+        for place, loss in enumerate(losses_of(recording)):
             if not _is_known(loss):
                 continue
             value = loss.value
@@ -112,19 +99,20 @@ class LossAtInit(LogitLimits, LossSource):
 
     def _far_predictions(self, recording: Recording, loss: Loss, heads: list[Layer]) -> Iterator[Finding]:
         """Yield a finding if the predictions are much larger than the targets, and the loss is large because of it."""
-        if not loss.prediction_rms or not loss.target_rms or (loss.over_base or 0.0) <= self.max_over_base:
-            return
-        ratio, biased = loss.prediction_rms / loss.target_rms, _is_biased(recording, heads)
-        if ratio <= self.max_predictions:
+        if any(not layer.head for layer in heads):
+            return  # a loss between layers, such as that of a codebook: its target is not data
+        ratio, biased = prediction_ratio(loss), _is_biased(recording, heads)
+        most = self.far_predictions if biased else self.max_predictions
+        if ratio <= most or (loss.over_base or 0.0) <= self.max_over_base:
             return
         yield self.finding(
             heads,
-            f"{span(heads) if heads else 'the output'}: predictions of rms {number(loss.prediction_rms)} for "
-            f"targets of rms {number(loss.target_rms)} (limit {number(self.max_predictions)}x): the "
+            f"{span(heads) if heads else 'the output'}: predictions of rms {number(loss.prediction_rms or 0.0)} for "
+            f"targets of rms {number(loss.target_rms or 0.0)} (limit {number(most)}x): the "
             f"{loss.kind} loss is {times(loss.over_base or 0.0)} that of always predicting the mean target",
             severity=Severity.ERROR if ratio > self.error_predictions else Severity.WARNING,
             measured=loss.prediction_rms,
-            limit=self.max_predictions * loss.target_rms,
+            limit=most * (loss.target_rms or 0.0),
             cause="the bias of the last layer is far from the targets: training has to undo it first"
             if biased
             else "the predictions are much larger than the targets: training has to undo them first",
@@ -187,10 +175,6 @@ class LossAtInit(LogitLimits, LossSource):
             fix="\n".join(f"nn.init.constant_({name}, {-math.log((1 - prior) / prior):.3g})" for name in bias)
             or "give the last layer a bias that starts at log(prior / (1 - prior))",
         )
-
-
-def _losses(recording: Recording) -> Sequence[Loss]:
-    return recording.losses or (recording.loss,)
 
 
 def _is_known(loss: Loss) -> bool:

@@ -130,7 +130,8 @@ class WeightScale(HarmLimits, VectorLimits, GlobalLimits, FirstStepLimits, sympt
                     peers = f"the median of its {len(group) - 1} peers is"
                     found[layer.name] = Deviation(octaves, tolerated, peers)
                 elif symptom or (len(group) < self.min_peers and not layer.normed):
-                    tolerated = self.max_octaves if symptom else self.max_octaves_alone
+                    shown = symptom or layer.name in symptoms.far_predictions(recording)
+                    tolerated = self.max_octaves if shown else self.max_octaves_alone
                     octaves = self._octaves_from_common(layer, recording)
                     # Small weights without a symptom may be intentional, as for an output that starts near zero.
                     if abs(octaves) > tolerated and (symptom or octaves > 0):
@@ -164,7 +165,8 @@ class WeightScale(HarmLimits, VectorLimits, GlobalLimits, FirstStepLimits, sympt
         """
         off = _octaves_off(layer, _gain(layer))
         if layer.head or layer.ends_branch:
-            return off if off > 0 and symptoms.wide_logits(recording) else 0.0
+            far = symptoms.wide_logits(recording) or layer.name in symptoms.far_predictions(recording)
+            return off if off > 0 and far else 0.0
         return 0.0 if off < 0 and layer.bypassable else off
 
 
