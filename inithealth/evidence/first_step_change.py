@@ -32,7 +32,7 @@ class FirstStepLimits(Limits):
         unit="sum of relative changes",
     )
     min_layers_in_a_row: int = limit(
-        12, "fewest normalized layers without skip connections that are checked", unit="layers"
+        8, "fewest normalized layers without skip connections that are checked", unit="layers"
     )
 
 
@@ -42,7 +42,7 @@ def unstable_layers(recording: Recording, limits: FirstStepLimits) -> tuple[list
     Without a known learning rate, both SGD and Adam have to change them too much at their usual rates.
     """
     rows = [row for layer, m in signal_path.main_path(recording) if (row := _row(layer, m)) is not None]
-    if recording.branches or len(rows) < limits.min_layers_in_a_row:
+    if recording.branches or _normalizes_over_batch(recording) or len(rows) < limits.min_layers_in_a_row:
         return [], 0.0
     layers = [layer for layer, _, _ in rows]
     plain = sum(m.weight_gradient / _norm(weight) for _, weight, m in rows if m.weight_gradient is not None)
@@ -53,6 +53,11 @@ def unstable_layers(recording: Recording, limits: FirstStepLimits) -> tuple[list
     total = recording.rate * (adaptive if recording.adaptive else plain)
     most = limits.max_first_change_adaptive if recording.adaptive else limits.max_first_change
     return (layers, total) if total > most else ([], total)
+
+
+def _normalizes_over_batch(recording: Recording) -> bool:
+    """Whether a normalization uses the statistics of the batch: such networks recover from a large first step."""
+    return any(layer.kind == "norm" and "BatchNorm" in layer.type_name for layer in recording.layers)
 
 
 def octaves_from_target(layer: Layer) -> float:

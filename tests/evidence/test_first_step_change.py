@@ -58,9 +58,17 @@ def test_without_an_optimizer_both_kinds_have_to_change_them() -> None:
 
 
 def test_shallow_networks_and_branches_are_not_checked() -> None:
-    assert unstable_layers(recorded(stack(8, 0.05)), NONE)[0] == []
+    assert unstable_layers(recorded(stack(7, 0.05)), NONE)[0] == []
     branched = recorded(stack(14, 0.05)).model_copy(update={"branches": 2})
     assert unstable_layers(branched, NONE)[0] == []
+
+
+def test_networks_with_batch_norm_recover() -> None:
+    model = stack(14, 0.05)
+    for place, module in enumerate(model):
+        if isinstance(module, nn.LayerNorm):
+            model[place] = nn.BatchNorm1d(WIDTH)
+    assert unstable_layers(recorded(model), NONE)[0] == []
 
 
 def test_the_distance_from_the_expected_gain() -> None:
