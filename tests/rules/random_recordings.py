@@ -108,7 +108,7 @@ def _value(rng: random.Random, name: str, annotation: Any) -> Any:
     if annotation is float:
         share = any(word in name for word in ("share", "between", "rows", "cosine", "unmoved", "positives", "top"))
         return rng.choice([0.0, rng.random(), rng.random(), 1.0]) if share else _size(rng)
-    return ""
+    return () if typing.get_origin(annotation) is tuple else ""
 
 
 def _size(rng: random.Random) -> float:

@@ -133,6 +133,33 @@ def _half(rng: random.Random) -> Recording:
     return Recording(model="Half", layers=layers, steps=tuple(steps))
 
 
+def _normalized(rng: random.Random) -> Recording:
+    """Return a normalized stack without skips whose weights are small, or whose samples become alike."""
+    small = {"rms": rng.choice([0.001, 0.01]), "row_cosine": 0.0}
+    layers = _plain(rng, rng.choice([9, 16]), normed=lambda rng, place: True, weight=lambda rng, place: dict(small))
+    step, fade = _once(rng, layers, fade=rng.choice([1.0, 0.8])).steps[0], rng.choice([1e-5, 1e-4, 1e-2, 1.0])
+    gradient = rng.choice([0.01, 1.0, 10.0])
+    measured = tuple(
+        m.model_copy(update={"weight_gradient": gradient, "input": _signal(1.0, between=fade)}) for m in step.layers
+    )
+    rate = rng.choice([None, 0.01])
+    steps = (step.model_copy(update={"layers": measured}),)
+    more = {"normalized": True, "rate": rate, "adaptive": rate is not None and rng.random() < 0.5}
+    return Recording(model="Normalized", layers=layers, steps=steps, **more)
+
+
+def _bounded(rng: random.Random) -> Recording:
+    """Return a network with an activation before its loss."""
+    layers = _plain(rng, 4)
+    kind = rng.choice(["cross_entropy", "bce_logits"])
+    source, span, lowest = rng.choice([("sigmoid", 1.0, 0.0), ("tanh", 2.0, -1.0), ("relu", None, 0.0)])
+    loss = Loss(
+        kind=kind, classes=10, source=source, span=span, lowest=lowest, base=0.3, over_base=2.0, positives=0.1,
+        heads=(layers[-1].name,),
+    )  # fmt: skip
+    return _once(rng, layers, loss=loss, losses=(loss,))
+
+
 def _once(
     rng: random.Random, layers: tuple[Layer, ...], *, size: float = 1.0, fade: float = 1.0, **more: Any
 ) -> Recording:
@@ -151,4 +178,4 @@ def _signal(rms: float, **more: Any) -> Signal:
     return Signal(**{**known, "rms": rms, **more})
 
 
-_KINDS = (_deep, _scaled, _residual, _trained, _missed, _constant, _half)
+_KINDS = (_deep, _scaled, _residual, _trained, _missed, _constant, _half, _normalized, _bounded)

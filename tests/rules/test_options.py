@@ -25,7 +25,7 @@ IDS = [f"{rule.name}-{option}" for rule, option in OPTIONS]
 
 @lru_cache(maxsize=1)
 def pool() -> tuple[Recording, ...]:
-    special = tuple(special_recording(seed) for seed in range(RECORDINGS // 2))
+    special = tuple(special_recording(seed) for seed in range(RECORDINGS * 2 // 3))
     return (*special, *map(random_recording, range(RECORDINGS)))
 
 
