@@ -9,6 +9,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, PrivateAttr
 
 from inithealth.layer_kinds import Kind
+from inithealth.recorded_graph import Singularity as Singularity
+from inithealth.recorded_graph import ZeroFactor as ZeroFactor
 from inithealth.recorded_loss import Loss as Loss
 from inithealth.recorded_tensor import Frozen
 from inithealth.recorded_tensor import Scheme as Scheme
@@ -170,6 +172,8 @@ class Recording(_Frozen):
     lost_writes: dict[str, float] = {}  # parameter -> std written to the weight computed from it, without effect
     differentiated: bool = False  # the loss contains derivatives: its graph includes the backward pass of layers
     layer_scale: bool = False  # residual branches end in a learned scale
+    zero_factors: tuple[ZeroFactor, ...] = ()  # constants at exactly zero that stop gradients
+    singularity: Singularity | None = None  # the first cause of NaN values, if one is known
     adaptive: bool = False  # Adam and similar optimizers, which rescale each gradient
     optimizer: str = "SGD(lr=0.01)"
     rate: float | None = None  # learning rate of the first group; None: no optimizer is known, SGD is assumed

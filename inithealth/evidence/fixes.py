@@ -61,6 +61,11 @@ def start_biases(layers: Sequence[Layer], low: float, high: float) -> str:
     return "\n".join(_lines(lambda name: f"nn.init.uniform_({code(name)}, {low:g}, {high:g})", targets))
 
 
+def ones(names: Sequence[str]) -> str:
+    """Return code that fills buffers or parameters with ones."""
+    return "\n".join(_lines(lambda name: f"nn.init.ones_({code(name)})", names))
+
+
 def scale(layers: Sequence[Layer], factors: Sequence[float]) -> str:
     """Return code that multiplies the weight of each layer by its factor."""
     pairs = [(layer.weight.name, factor) for layer, factor in zip(layers, factors, strict=True) if layer.weight]

@@ -47,6 +47,11 @@ def called(layer: Layer) -> str:
 def span(layers: Sequence[Layer]) -> str:
     """Return the names of layers in forward order: ``fc1, fc2``, ``layers.20 ... layers.25 (6 layers)``."""
     every = list(dict.fromkeys(called(layer) for layer in sorted(layers, key=lambda layer: layer.index)))
-    if len(every) <= _MOST_NAMES:
-        return ", ".join(every)
-    return f"{every[0]} ... {every[-1]} ({len(every)} layers)"
+    return names_of(every, "layers")
+
+
+def names_of(names: Sequence[str], noun: str = "tensors") -> str:
+    """Return names in their order: all of a few, else the first and the last one and their number."""
+    if len(names) <= _MOST_NAMES:
+        return ", ".join(names)
+    return f"{names[0]} ... {names[-1]} ({len(names)} {noun})"

@@ -9,7 +9,7 @@ from torch import nn
 
 from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.live.observer import Observer
-from inithealth.recording import Layer, Loss, Signal, Weight, weighted
+from inithealth.recording import Layer, Loss, Signal, Singularity, Weight, ZeroFactor, weighted
 
 _SMALL_SCALE = 0.5  # a learned scale below it reduces the gradient of its branch; scales usually start at 1
 
@@ -30,6 +30,8 @@ class Network:
     branches: int
     differentiated: bool
     layer_scale: bool
+    zero_factors: tuple[ZeroFactor, ...] = ()
+    singularity: Singularity | None = None
 
 
 def network_of(model: nn.Module, layers: Sequence[Layer], observer: Observer, lost_writes: dict[str, float]) -> Network:
@@ -49,6 +51,8 @@ def network_of(model: nn.Module, layers: Sequence[Layer], observer: Observer, lo
         # A loss that contains derivatives: the graph also includes the backward nodes of layers.
         differentiated=flow is not None and any(name.endswith("Backward") for name in flow.graph.names),
         layer_scale=any(_starts_near_zero(*pair) for pair in weighted(layers)),
+        zero_factors=observer.zeros.factors,
+        singularity=observer.zeros.singularity,
     )
 
 

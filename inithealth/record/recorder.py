@@ -148,9 +148,9 @@ class Recorder:
             inputs: floating-point tensors of the batch by name.
         """
         observer, buffer = self._observer, self._hooks.buffer
-        nodes = [t.grad_fn for t in roots if t.grad_fn is not None]
-        if nodes and observer.graph_due(self._steps):
-            self._failures.guard("autograd graph", observer.observe, nodes, inputs, buffer, self._steps)
+        produced = [root for root in roots if root.grad_fn is not None]
+        if produced and observer.graph_due(self._steps):
+            self._failures.guard("autograd graph", observer.observe, produced, inputs, buffer, self._steps)
         if not self.layers:
             called = {**buffer.called, **self._taps.called()}
             self._failures.guard("weights", self._inventory.find, observer.flow, called)

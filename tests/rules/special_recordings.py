@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from inithealth.recording import Layer, Loss, Measurement, Recording, Signal, Step, Update
+from inithealth.recording import Layer, Loss, Measurement, Probation, Recording, Signal, Step, Update, ZeroFactor
 
 _SHAPES = ((64, 64), (96, 64), (64, 256))
 
@@ -14,6 +14,17 @@ def special_recording(seed: int) -> Recording:
     """Return a network in which most layers share one special property."""
     rng = random.Random(seed)
     return _KINDS[seed % len(_KINDS)](rng)
+
+
+def blocked_recording(seed: int) -> Recording:
+    """Layers beside the main path without gradient, because of a buffer at zero or for a reason that is not known."""
+    rng = random.Random(seed)
+    layers = _plain(rng, 8, bypassable=lambda rng, place: True, place=lambda rng, place: f"part{place}.weight")
+    stopped = tuple(layer.parameter for layer in layers[: rng.choice([1, 3, 6])])
+    zeros = ZeroFactor(names=("scale",), text="buffer", parameters=stopped)
+    probation = Probation(steps=4, settled=True, asleep=stopped)
+    idle = tuple(layer.name for layer in layers[: len(stopped)])
+    return _once(rng, layers, probation=probation, idle=idle, zero_factors=rng.choice([(zeros,), ()]))
 
 
 def _plain(rng: random.Random, count: int, **changes: Any) -> tuple[Layer, ...]:
@@ -133,8 +144,9 @@ def _half(rng: random.Random) -> Recording:
     return Recording(model="Half", layers=layers, steps=tuple(steps))
 
 
-def _normalized(rng: random.Random) -> Recording:
+def normalized_recording(seed: int) -> Recording:
     """Return a normalized stack without skips whose weights are small, or whose samples become alike."""
+    rng = random.Random(seed)
     small = {"rms": rng.choice([0.001, 0.01]), "row_cosine": 0.0}
     layers = _plain(rng, rng.choice([9, 16]), normed=lambda rng, place: True, weight=lambda rng, place: dict(small))
     step, fade = _once(rng, layers, fade=rng.choice([1.0, 0.8])).steps[0], rng.choice([1e-5, 1e-4, 1e-2, 1.0])
@@ -148,8 +160,9 @@ def _normalized(rng: random.Random) -> Recording:
     return Recording(model="Normalized", layers=layers, steps=steps, **more)
 
 
-def _bounded(rng: random.Random) -> Recording:
+def bounded_recording(seed: int) -> Recording:
     """Return a network with an activation before its loss."""
+    rng = random.Random(seed)
     layers = _plain(rng, 4)
     kind = rng.choice(["cross_entropy", "bce_logits"])
     source, span, lowest = rng.choice([("sigmoid", 1.0, 0.0), ("tanh", 2.0, -1.0), ("relu", None, 0.0)])
@@ -178,4 +191,4 @@ def _signal(rms: float, **more: Any) -> Signal:
     return Signal(**{**known, "rms": rms, **more})
 
 
-_KINDS = (_deep, _scaled, _residual, _trained, _missed, _constant, _half, _normalized, _bounded)
+_KINDS = (_deep, _scaled, _residual, _trained, _missed, _constant, _half)

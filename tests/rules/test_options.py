@@ -16,7 +16,12 @@ from inithealth.recording import Recording
 from inithealth.rules.base import limit, unit_of
 from inithealth.rules.catalogue import catalogue
 from tests.rules.random_recordings import random_recording
-from tests.rules.special_recordings import special_recording
+from tests.rules.special_recordings import (
+    blocked_recording,
+    bounded_recording,
+    normalized_recording,
+    special_recording,
+)
 
 RECORDINGS = 400
 OPTIONS = [(rule, option) for rule in catalogue() for option in rule.model_fields]
@@ -25,8 +30,9 @@ IDS = [f"{rule.name}-{option}" for rule, option in OPTIONS]
 
 @lru_cache(maxsize=1)
 def pool() -> tuple[Recording, ...]:
-    special = tuple(special_recording(seed) for seed in range(RECORDINGS * 2 // 3))
-    return (*special, *map(random_recording, range(RECORDINGS)))
+    special = tuple(special_recording(seed) for seed in range(RECORDINGS // 2))
+    rare = (each(seed) for each in (blocked_recording, bounded_recording, normalized_recording) for seed in range(20))
+    return (*special, *rare, *map(random_recording, range(RECORDINGS)))
 
 
 def extremes(rule: type[Rule], option: str) -> Iterator[Rule]:

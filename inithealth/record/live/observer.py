@@ -18,6 +18,7 @@ from inithealth.record.layers.naming import Naming
 from inithealth.record.layers.wrapper_prefixes import parameter_names
 from inithealth.record.live.hooks import node_hook
 from inithealth.record.live.step_buffer import StepBuffer
+from inithealth.record.live.zeros import Zeros
 from inithealth.record.saved import attention, losses, operands, replay, unit_activity
 from inithealth.record.statistics.directions import effective
 from inithealth.record.statistics.exact import exact
@@ -44,6 +45,7 @@ class Observer:
         self.layer_of_module: dict[str, str] = {}  # the layer whose output is the module's output
         self.between: dict[str, float] = {}  # head -> share of its input that differs between samples
         self.names = parameter_names(naming.modules[""])
+        self.zeros = Zeros(naming.modules[""], exact=exact)
         self._shown: set[str] = set()  # layers whose output a hook has measured
         self._functional = True  # whether some layer's output is measured by no hook
 
@@ -60,13 +62,13 @@ class Observer:
         """Return whether the graph is read in that step. In most networks the hooks measure all outputs without it."""
         return self._functional or self.units_due(step)
 
-    def observe(self, nodes: Sequence[Node], inputs: Mapping[str, Tensor], buffer: StepBuffer, step: int) -> None:
-        """Read the graph of some nodes.
+    def observe(self, roots: Sequence[Tensor], inputs: Mapping[str, Tensor], buffer: StepBuffer, step: int) -> None:
+        """Read the graph of some tensors.
 
         Args:
             inputs: floating-point tensors of the batch by name; measured at the first step only.
         """
-        self.flow = flow = self._read(nodes)
+        self.flow = flow = self._read([root.grad_fn for root in roots if root.grad_fn is not None])
         self.layer_at = self.naming.layers(flow)
         self._shown |= {self.layer_at[index] for index in self._matched(flow, buffer)}
         self._functional = not self._shown >= set(self.layer_at.values())
@@ -82,6 +84,7 @@ class Observer:
         if buffer.first:
             self.failures.guard("attention", self._attention, flow, buffer)
             self.failures.guard("loss", self._ends, flow, inputs)
+            self.failures.guard("exact zeros", self._zeros, flow, roots)
 
     def _read(self, roots: Sequence[Node]) -> Flow:
         """Return the flow of a graph; that of the previous step if the graph is the same."""
@@ -168,6 +171,12 @@ class Observer:
             signal = exact(tensor) if read else None
             if signal is not None:
                 self.network_inputs[name] = signal
+
+    def _zeros(self, flow: Flow, roots: Sequence[Tensor]) -> None:
+        broken = not all(bool(root.isfinite().all()) for root in roots)
+        if broken or self.exact:
+            self.zeros.find_singularity(flow, self.layer_at, broken=broken)
+        self.zeros.find_factors(flow.graph, self.naming.trainable)
 
     @property
     def _rows(self) -> int | None:

@@ -1,33 +1,40 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 from inithealth.evidence import fixes, signal_path
-from inithealth.evidence.units import inactive_by_chance
-from inithealth.evidence.wording import called, span, verb
+from inithealth.evidence.blocked import Blocked, blocked, dispensable, share
+from inithealth.evidence.wording import called, names_of, span, verb
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Layer, Recording
-from inithealth.rules.base import Rule
+from inithealth.recording import Layer, Recording, ZeroFactor
+from inithealth.rules.base import Rule, limit
+
+_FOLLOWS = frozenset("IH201 IH204 IH206 IH207 IH208 IH301 IH304 IH406".split())
+_ZEROS = "it multiplies by zero"  # how `cause` ends if constants at zero stop the gradient
 
 
 class NoGradient(Rule):
     """Trainable weights receive no gradient.
 
     ## What it checks
-    Three cases. Detached: the loss depends on the layer (scaling its weights changes the loss), but the
-    autograd graph does not reach it. Zero gradient: the gradient is exactly zero at steps 0 to 4. Unused:
-    the loss does not depend on the layer; this is info. A zero gradient through a softmax over a single
-    element is expected and not reported.
+    Four cases. Detached: the loss depends on the layer (scaling its weights changes the loss), but the
+    autograd graph does not reach it. Zero gradient: the gradient is exactly zero at steps 0 to 4, because
+    an operation has zero slope. Blocked: the same, and the loss does not depend on the weights either, as
+    after a multiplication by zero; buffers, frozen parameters and numbers that are exactly zero are named.
+    This is an error if it affects much of the network. Unused: the layer is not in the graph of the loss;
+    this is info. A zero gradient through a softmax over a single element is expected and not reported.
 
     ## Why it matters
     The optimizer does not change the layer, as if it were frozen, and no error is raised.
 
     ## How to fix
-    Remove the `.detach()`, `.data`, `no_grad` or numpy conversion downstream of the layer. Freeze weights
+    Remove the `.detach()`, `.data`, `no_grad` or numpy conversion downstream of the layer. Give buffers at
+    zero their values: `to_empty` erases buffers that no initialization writes again. Freeze unused weights
     that are not supposed to train.
 
     ## When to ignore
-    For modules that another loss trains in another step.
+    For modules that another loss trains in another step, and for parts that a schedule adds later.
 
     ## References
     https://docs.pytorch.org/docs/stable/notes/autograd.html
@@ -37,7 +44,19 @@ class NoGradient(Rule):
     name = "no-gradient"
     severity = Severity.ERROR
     rank = 46
+    zeros_rank: ClassVar[int] = 3  # before zero weights and dead units: constants at zero cause both
     explains = frozenset({"IH406"})
+    max_blocked: float = limit(
+        0.5,
+        "largest share of the matrices that may be blocked without a twin that trains: more is the network, and not an "
+        "auxiliary part of it",
+        unit="share of the trainable matrices",
+    )
+    max_blocked_by_zeros: float = limit(
+        0.25,
+        "the same if buffers or frozen parameters at zero are known to block them",
+        unit="share of the trainable matrices",
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         layers = {layer.name: layer for layer in recording.layers}
@@ -51,8 +70,14 @@ class NoGradient(Rule):
                 cause=f"the graph is cut after {called(last)}: detach, no_grad, .data or numpy",
                 fix=f"remove the .detach() (or no_grad, .data, .item()) applied to the output of {called(last)}",
             )
-        yield from self._zero_gradient(recording)
-        unused = [layers[name] for name in (*recording.unused, *recording.idle) if name in layers]
+        found = blocked(recording)
+        if found.by_zeros:
+            yield self._by_zeros(found, recording)
+        if found.stopped:
+            yield self._stopped(list(found.stopped), recording)
+        if found.idle:
+            yield self._idle(found, recording)
+        unused = [layers[name] for name in recording.unused if name in layers]
         if unused:
             yield self.finding(
                 unused,
@@ -66,42 +91,106 @@ class NoGradient(Rule):
         """Whether the finding can be a consequence: a zero gradient can, a cut graph or an unused layer cannot."""
         return symptom.measured == 0.0
 
-    def _zero_gradient(self, recording: Recording) -> Iterator[Finding]:
-        trial = recording.probation
-        if trial is None or not trial.asleep:
-            return
-        names = set(trial.asleep)
-        zero = [layer for layer in recording.layers if layer.parameter in names]
-        expected = {layer.name for layer in zero if _input_is_zero(layer, recording) or _by_chance(layer, recording)}
-        stopped = [layer for layer in zero if layer.name not in expected.union(recording.idle)]
-        if not stopped:
-            return
-        when = f"in {trial.steps} steps" if trial.settled else "so far"
-        last, spared = stopped[-1], signal_path.can_train_without(recording, stopped)
-        yield self.finding(
+    def order(self, finding: Finding) -> int:
+        """Return the rank; constants at zero are the cause of zero outputs and dead units downstream."""
+        return self.zeros_rank if finding.cause.endswith(_ZEROS) else self.rank
+
+    def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
+        """Whether another finding follows; of constants at zero, everything that a blocked signal causes."""
+        if cause.cause.endswith(_ZEROS):
+            if symptom.code in ("IH103", "IH104", "IH105", "IH305", "IH401"):
+                return bool(set(symptom.layers) & set(cause.layers))
+            return symptom.code in _FOLLOWS
+        return super().accounts_for(cause, symptom)
+
+    def _by_zeros(self, found: Blocked, recording: Recording) -> Finding:
+        layers, names = list(found.by_zeros), [name for factor in found.factors for name in factor.names]
+        most = self.max_blocked_by_zeros if names else self.max_blocked
+        severity = self._severity(found.by_zeros, recording, most, known=bool(names))
+        severity = severity or (self._settled(recording, Severity.WARNING) if names else Severity.INFO)
+        what = _described(found.factors)
+        fix = f"# or the values that the constructor writes:\n{fixes.ones(names)}"
+        if not names:
+            fix = f"look for a factor of zero, or a mask of everything, downstream of {called(layers[-1])}"
+        elif any(factor.matrix for factor in found.factors):
+            fix = f"give {names_of(names)} the values that the constructor writes"
+        return self.finding(
+            layers,
+            f"{span(layers)}: the gradient is exactly zero {self._when(recording)}: {what} "
+            f"{verb(len(names) or 1, 'is exactly zero and multiplies', 'are exactly zero and multiply')} the signal",
+            severity=severity,
+            measured=0.0,
+            cause=f"nothing changes {what} in training, and no signal or gradient passes where {_ZEROS}",
+            fix=fix,
+        )
+
+    def _stopped(self, stopped: list[Layer], recording: Recording) -> Finding:
+        last = stopped[-1]
+        # An output beside others, without a loss or with one of weight zero.
+        beside = any(layer.head for layer in stopped) and dispensable(recording, stopped)
+        spared = beside or signal_path.can_train_without(recording, stopped)
+        spared = spared and share(recording, stopped) <= self.max_blocked
+        return self.finding(
             # The operation that stops the gradient is downstream of the last of them.
             [last, *stopped[:-1]],
-            f"{span(stopped)}: the gradient is exactly zero {when}",
-            severity=Severity.INFO if not trial.settled else Severity.WARNING if spared else Severity.ERROR,
+            f"{span(stopped)}: the gradient is exactly zero {self._when(recording)}",
+            severity=self._settled(recording, Severity.WARNING if spared else self._worst(recording)),
             measured=0.0,
             cause=f"an operation between {called(last)} and the loss has zero slope for all inputs",
             fix=f"look for a dead or zero layer, or a sign, round or argmax, downstream of {called(last)}",
         )
 
+    def _idle(self, found: Blocked, recording: Recording) -> Finding:
+        layers = list(found.idle)
+        return self.finding(
+            # The operation that blocks them is downstream of the last of them.
+            [layers[-1], *layers[:-1]],
+            f"{span(layers)}: the gradient is exactly zero {self._when(recording)}, and changing the weights does not "
+            "change the loss of this batch",
+            severity=self._severity(found.idle, recording, self.max_blocked) or Severity.INFO,
+            measured=0.0,
+            cause=f"the output of {called(layers[-1])} or of an operation downstream is zero for all inputs, or its "
+            "loss has a weight of zero",
+            fix=f"look for a dead or zero layer, a mask, or a loss of zero, downstream of {called(layers[-1])}",
+        )
 
-def _by_chance(layer: Layer, recording: Recording) -> bool:
-    m = signal_path.first(recording).get(layer.name)
-    return m is not None and inactive_by_chance(recording, layer, m)
+    def _severity(
+        self, layers: tuple[Layer, ...], recording: Recording, most: float, *, known: bool = False
+    ) -> Severity | None:
+        """Return the severity of blocked layers that the network cannot train without; None for others.
+
+        Args:
+            most: largest share of the matrices that may be blocked.
+            known: whether buffers or frozen parameters block them. Otherwise they may be a part beside the network, as
+                the tower of an input that this batch does not have, unless they are its residual branches.
+        """
+        much = share(recording, layers) > most and (known or layers[0].reads_trunk)
+        if dispensable(recording, layers) and not much:
+            return None
+        return self._settled(recording, self._worst(recording))
+
+    @staticmethod
+    def _worst(recording: Recording) -> Severity:
+        # A loss of exactly zero, as of triplets beyond the margin, has no gradient for this batch alone.
+        learned = bool(recording.steps) and recording.steps[0].loss == 0.0
+        return Severity.WARNING if learned else Severity.ERROR
+
+    @staticmethod
+    def _settled(recording: Recording, severity: Severity) -> Severity:
+        return severity if recording.probation is not None and recording.probation.settled else Severity.INFO
+
+    @staticmethod
+    def _when(recording: Recording) -> str:
+        trial = recording.probation
+        return f"in {trial.steps} steps" if trial is not None and trial.settled else "so far"
 
 
-def _input_is_zero(layer: Layer, recording: Recording) -> bool:
-    """Whether the weight's gradient is zero only because the layer's input is zero.
-
-    The output of such a layer receives a gradient, except for queries and keys of identical inputs. An example is a
-    decoder's first layer, whose queries may intentionally start at zero. Other rules report dead or zero layers
-    upstream.
-    """
-    m = signal_path.first(recording).get(layer.name)
-    if m is None or m.input is None or m.gradient is None:
-        return False
-    return m.input.abs_max == 0.0 and (layer.scores_only or m.gradient.abs_max > 0.0)
+def _described(factors: Sequence[ZeroFactor]) -> str:
+    """Return the constants by name: ``the buffer scale``, ``a number in the code``."""
+    parts = []
+    for text in dict.fromkeys(factor.text for factor in factors):
+        names = [name for factor in factors if factor.text == text for name in factor.names]
+        nouns = f"{text}s"
+        known = f"the {text if len(names) == 1 else nouns} {names_of(names, nouns)}"
+        parts.append(known if names else f"a {text}")
+    return " and ".join(parts)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import ClassVar
 
+from inithealth.evidence import singular
 from inithealth.evidence.wording import called, count
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
@@ -35,6 +37,7 @@ class NonFiniteGradients(Rule):
     name = "non-finite-gradients"
     severity = Severity.ERROR
     rank = 3
+    singular_rank: ClassVar[int] = 47  # after dead units
     explains = frozenset({"IH301", "IH302", "IH304", "IH305", "IH405"})
 
     def check(self, recording: Recording) -> Iterator[Finding]:
@@ -44,21 +47,27 @@ class NonFiniteGradients(Rule):
                 return  # a non-finite loss always has non-finite gradients
             bad = [order[m.layer] for m in step.layers if m.layer in order and _broken(m)]
             if bad:
-                yield self._first(sorted(bad, key=lambda layer: -layer.index), step.index)
+                known = singular.description(recording) if step.index == 0 else ""
+                yield self._first(sorted(bad, key=lambda layer: -layer.index), step.index, known)
                 return
 
-    def _first(self, bad: list[Layer], step: int) -> Finding:
+    def _first(self, bad: list[Layer], step: int, known: str) -> Finding:
         last = called(bad[0])
         others = f"; also that of {count(len(bad) - 1, 'upstream layer')}" if len(bad) > 1 else ""
+        cause = f"an operation between {last} and the loss has an infinite or undefined slope here, or overflows"
         return self.finding(
             bad,
             f"{last}: the gradient is NaN or infinite{f' at step {step}' if step else ''}{others}",
             step=step,
             measured=float(len(bad)),
             limit=0.0,
-            cause=f"an operation between {last} and the loss has an infinite or undefined slope here, or overflows",
+            cause=f"{cause}: {known}" if known else cause,
             fix=f"add an epsilon inside the roots and logarithms downstream of {last}",
         )
+
+    def order(self, finding: Finding) -> int:
+        """Return the rank; an infinite slope at zero can be a consequence of dead units."""
+        return self.singular_rank if finding.cause.endswith(singular.DEAD) else self.rank
 
 
 def _broken(m: Measurement) -> bool:

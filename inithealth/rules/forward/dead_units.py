@@ -68,6 +68,8 @@ class DeadUnits(DeadLimits, BiasAware):
         """Whether another finding follows: dead units downstream do, unless their own bias is the cause."""
         if symptom.code == self.code:
             return (cause.measured or 0.0) > self.error_share and not caused_by_bias(symptom)
+        if symptom.code in ("IH303", "IH405"):  # their zero output is divided by, or enters a root or a logarithm
+            return bool(set(symptom.layers) & set(cause.layers))
         if symptom.code == "IH103":  # zero weights downstream of a dead layer receive no gradient
             return caused_by_bias(cause)
         return super().accounts_for(cause, symptom)

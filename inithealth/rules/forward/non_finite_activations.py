@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from inithealth.evidence import singular
 from inithealth.evidence.fixes import LOWER_RATE
 from inithealth.evidence.wording import called, count, number, seen_at
 from inithealth.findings import Finding, Severity
@@ -37,10 +38,13 @@ class NonFiniteActivations(Rule):
     severity = Severity.ERROR
     rank = 2
     overflow_rank: ClassVar[int] = 42  # after the weight scale and exploding activations, which can cause an overflow
+    singular_rank: ClassVar[int] = 47  # after dead units
     explains = frozenset("IH201 IH202 IH208 IH301 IH302 IH303 IH304 IH405".split())
 
     def order(self, finding: Finding) -> int:
-        """Return the rank; an overflow of finite values can be a consequence of weights that are too large."""
+        """Return the rank; an overflow can be a consequence of large weights, a division by zero one of dead units."""
+        if finding.cause.endswith(singular.DEAD):
+            return self.singular_rank
         return self.overflow_rank if finding.cause.startswith(_OVERFLOW) else self.rank
 
     def check(self, recording: Recording) -> Iterator[Finding]:
@@ -48,10 +52,11 @@ class NonFiniteActivations(Rule):
         for step in recording.steps:
             bad = [(order[m.layer], m) for m in step.layers if m.layer in order and m.output and m.output.non_finite]
             if bad:
-                yield self._first(sorted(bad, key=lambda pair: pair[0].index), step)
+                known = ("", "") if step.index else (singular.description(recording), singular.fix(recording))
+                yield self._first(sorted(bad, key=lambda pair: pair[0].index), step, *known)
                 return
 
-    def _first(self, bad: list[tuple[Layer, Measurement]], at: Step) -> Finding:
+    def _first(self, bad: list[tuple[Layer, Measurement]], at: Step, known: str, fix: str) -> Finding:
         step = at.index
         layer, m = bad[0]
         values = m.output.non_finite if m.output else 0
@@ -63,19 +68,20 @@ class NonFiniteActivations(Rule):
             step=step,
             measured=float(values),
             limit=0.0,
-            cause=f"finite until step {step}: the training diverged" if step else self._cause(layer, m),
-            fix=LOWER_RATE if step else self._fix(layer, m),
+            cause=f"finite until step {step}: the training diverged" if step else self._cause(layer, m, known),
+            fix=LOWER_RATE if step else self._fix(layer, m, fix),
         )
 
     @staticmethod
-    def _cause(layer: Layer, m: Measurement) -> str:
+    def _cause(layer: Layer, m: Measurement, known: str) -> str:
         if m.input is not None and m.input.non_finite:
-            return "its input is not finite either: an upstream operation without weights produced these values"
+            what = f": {known}" if known else ""
+            return f"its input is not finite either: an upstream operation without weights produced these values{what}"
         top = f" (largest input {number(m.input.abs_max)})" if m.input is not None else ""
         return f"{_OVERFLOW} or an undefined operation in {called(layer)}{top}"
 
     @staticmethod
-    def _fix(layer: Layer, m: Measurement) -> str:
+    def _fix(layer: Layer, m: Measurement, known: str) -> str:
         if m.input is not None and m.input.non_finite:
-            return f"add an epsilon to the logarithms, roots and divisions before {called(layer)}"
+            return known or f"add an epsilon to the logarithms, roots and divisions before {called(layer)}"
         return f"check what {called(layer)} computes from its input; run in float32 to find out if it is an overflow"

@@ -3,10 +3,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from inithealth.evidence import singular
 from inithealth.evidence.fixes import LOWER_RATE
 from inithealth.evidence.wording import seen_at
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Recording
+from inithealth.recording import Recording, Step
 from inithealth.rules.base import Rule
 
 
@@ -39,15 +40,25 @@ class NonFiniteLoss(Rule):
     def check(self, recording: Recording) -> Iterator[Finding]:
         for step in recording.steps:
             if step.loss is not None and not math.isfinite(step.loss):
-                yield self.finding(
-                    [],
-                    f"the loss is {step.loss}{seen_at(step) or ' at step 0'}",
-                    step=step.index,
-                    cause=f"the loss was finite until step {step.index}"
-                    if step.index
-                    else "the loss is not finite from the start",
-                    fix=LOWER_RATE
-                    if step.index
-                    else "check the loss function: add an epsilon to its logarithms, roots and divisions",
+                yield (
+                    self._start(recording, step)
+                    if step.index == 0
+                    else self.finding(
+                        [],
+                        f"the loss is {step.loss}{seen_at(step)}",
+                        step=step.index,
+                        cause=f"the loss was finite until step {step.index}",
+                        fix=LOWER_RATE,
+                    )
                 )
                 return
+
+    def _start(self, recording: Recording, step: Step) -> Finding:
+        known = singular.description(recording)
+        return self.finding(
+            singular.sources(recording),
+            f"the loss is {step.loss} at step 0{f': {known}' if known else ''}",
+            cause=known or "the loss is not finite from the start",
+            fix=singular.fix(recording)
+            or "check the loss function: add an epsilon to its logarithms, roots and divisions",
+        )

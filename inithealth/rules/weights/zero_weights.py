@@ -3,11 +3,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from inithealth.evidence import fixes, signal_path
+from inithealth.evidence import branch_starts, fixes, signal_path, singular
 from inithealth.evidence.wording import span, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Probation, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
+
+_UNDEFINED = "a division, root or logarithm is undefined"  # how `cause` starts if the zeros make the loss NaN
 
 
 class ZeroWeights(Rule):
@@ -17,10 +19,13 @@ class ZeroWeights(Rule):
     Weights that are all zero, and layers in which most units are. Zero is a valid initialization (heads,
     LoRA's B, zero gamma, ReZero) if the weight receives a gradient within the first steps, so the rule
     checks the gradients at steps 0 to 4. It also reports units that start at zero and become identical, as
-    in an all-zero sigmoid network: they act as a single unit.
+    in an all-zero sigmoid network: they act as a single unit; normalizations with a weight of zero at the
+    start of a residual branch, which may end at zero, but not start so; and zero outputs that a network
+    divides by, or takes the logarithm of.
 
     ## Why it matters
     A layer with zero output and zero gradient never changes, and blocks the signal of all upstream layers.
+    A branch that reads the same values at every position cannot learn where to attend.
 
     ## How to fix
     Initialize the weight with the gain of its activation. If two weights are multiplied, at most one of
@@ -37,6 +42,7 @@ class ZeroWeights(Rule):
     name = "zero-weights"
     severity = Severity.ERROR
     rank: ClassVar[int] = 4
+    undefined_rank: ClassVar[int] = 1
     explains: ClassVar[frozenset[str]] = frozenset(
         "IH201 IH204 IH206 IH207 IH301 IH302 IH304 IH305 IH105 IH208 IH401 IH406".split()
     )
@@ -47,18 +53,27 @@ class ZeroWeights(Rule):
     )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
+        undefined = _divided(recording)
+        if undefined:
+            yield self._makes_nan(undefined, recording)
+            return
         trial = recording.probation
         suspects = [layer for layer, weight in recording.weighted if self._suspect(layer, weight)]
         if not suspects:
             return
-        stuck = self._stuck(suspects, trial) if trial is not None and trial.settled else []
+        settled = trial is not None and trial.settled
+        stuck = self._stuck(suspects, trial) if trial is not None and settled else []
         constant = _head_input_is_constant(recording)
-        blocking = [pair[0] for pair in weighted(suspects) if self._blocks(*pair)] if constant else []
+        blocking = [pair[0] for pair in weighted(suspects) if self._blocks(*pair)] if constant and not stuck else []
+        starts = [layer for layer in branch_starts.constant(recording) if layer not in [*stuck, *blocking]]
         if stuck and trial is not None:
             yield self._never_changes(stuck, trial)
-        elif blocking and (trial is None or trial.settled):
-            yield self._blocks_signal(blocking, _all_norms_zero(recording))
-        elif trial is not None and not trial.settled:
+        if blocking and (trial is None or settled):
+            harm = _all_norms_zero(recording) or branch_starts.stops_attention(recording, starts)
+            yield self._blocks_signal([*starts, *blocking], harm)
+        elif starts and (trial is None or settled):
+            yield self._starts_branches(starts, branch_starts.stops_attention(recording, starts))
+        elif trial is not None and not settled:
             yield self.finding(
                 suspects,
                 f"{span(suspects)}: weights are exactly zero, which is healthy if they receive a gradient within the "
@@ -111,6 +126,40 @@ class ZeroWeights(Rule):
             fix=fixes.each(layers),
         )
 
+    def _starts_branches(self, layers: list[Layer], permanent: bool) -> Finding:
+        return self.finding(
+            layers,
+            f"{span(layers)}: the weight of a normalization at the start of a residual branch is exactly zero: the "
+            "branch reads the same values at every position",
+            # Networks in which only MLPs start so, or one attention of several, train as well as their healthy twins.
+            severity=Severity.ERROR if permanent else Severity.WARNING,
+            measured=1.0,
+            limit=self.max_zero_units,
+            cause="a branch may end at zero, but not start so: its output is the bias, whatever the input is",
+            fix=fixes.each(layers),
+        )
+
+    def _makes_nan(self, layers: list[Layer], recording: Recording) -> Finding:
+        return self.finding(
+            layers,
+            f"{span(layers)}: weights are exactly zero, and the output enters {singular.operation(recording)}: the "
+            f"loss or its gradient is NaN (limit {self.max_zero_units:.0%} of the units)",
+            measured=1.0,
+            limit=self.max_zero_units,
+            cause=f"{_UNDEFINED} for a zero output",
+            fix=fixes.each(layers),
+        )
+
+    def order(self, finding: Finding) -> int:
+        """Return the rank; zeros that make the loss NaN are before the NaN values themselves."""
+        return self.undefined_rank if finding.cause.startswith(_UNDEFINED) else self.rank
+
+    def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
+        """Whether another finding follows; NaN values do, of an operation that is undefined for a zero output."""
+        if cause.cause.startswith(_UNDEFINED) and symptom.code in ("IH203", "IH303", "IH405"):
+            return True
+        return super().accounts_for(cause, symptom)
+
     @staticmethod
     def _blocks(layer: Layer, weight: Weight) -> bool:
         """Whether a zero layer blocks the signal; a gate may start at zero, as in 1 + gate."""
@@ -132,6 +181,11 @@ class ZeroWeights(Rule):
     def _identical_share(layer: Layer, trial: Probation) -> float:
         """Return the share of the units that have become copies of another unit."""
         return trial.duplicates.get(layer.parameter, 0.0)
+
+
+def _divided(recording: Recording) -> list[Layer]:
+    """Return the layers at zero whose output enters the operation that produces the first NaN."""
+    return [layer for layer, weight in weighted(singular.sources(recording)) if weight.abs_max == 0.0]
 
 
 def _all_norms_zero(recording: Recording) -> bool:

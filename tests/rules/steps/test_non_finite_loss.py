@@ -24,7 +24,7 @@ def test_a_loss_function_that_divides_by_zero() -> None:
     found = finding(report, "IH405")
     assert found.severity == Severity.ERROR
     assert found.layers == ()
-    assert found.message == "the loss is inf at step 0"
+    assert found.message == "the loss is inf at step 0: a division by zero"
     assert found.fix.startswith("check the loss function")
     assert [cause.code for cause in report.causes] == ["IH405"]
 

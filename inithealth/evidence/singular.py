@@ -1,0 +1,62 @@
+"""Where the first NaN comes from: an operation that is undefined at zero, and the layers upstream of it."""
+
+from __future__ import annotations
+
+from inithealth.evidence import fixes
+from inithealth.evidence.facts import fact
+from inithealth.evidence.wording import called, span
+from inithealth.recording import Layer, Recording, Singularity
+
+DEAD = "all units there are dead"  # how `cause` ends if the operand is zero because of that
+
+
+@fact
+def at_start(recording: Recording) -> Singularity | None:
+    """Return the undefined operation if the loss or a gradient is not finite at the first step; else None."""
+    first = recording.steps[0] if recording.steps else None
+    return recording.singularity if first is not None and first.index == 0 and first.broken else None
+
+
+def sources(recording: Recording) -> list[Layer]:
+    """Return the layers whose outputs enter the undefined operation, the last one first."""
+    found = at_start(recording)
+    known = {layer.name: layer for layer in recording.layers}
+    return [known[name] for name in found.layers if name in known] if found is not None else []
+
+
+def operation(recording: Recording) -> str:
+    """Return the undefined operation, as ``a division by zero``; "" if it is not known."""
+    found = at_start(recording)
+    return "" if found is None else found.operation
+
+
+def description(recording: Recording) -> str:
+    """Return the operation and its place, as ``a division by zero after head``; "" if it is not known."""
+    found, layers = at_start(recording), sources(recording)
+    if found is None:
+        return ""
+    place = f" after {span(layers)}" if layers else ""
+    place += f", because {found.constant} is exactly zero" if found.constant else ""
+    return f"{found.operation}{place}{_partly(found)}{_dead(recording, layers)}"
+
+
+def _dead(recording: Recording, layers: list[Layer]) -> str:
+    measured = recording.first
+    dead = [each for each in layers if each.name in measured and measured[each.name].dead_share == 1.0]
+    return f": {DEAD}" if dead else ""
+
+
+def _partly(found: Singularity) -> str:
+    return "" if found.share == 1.0 else f" ({max(found.share, 0.001):.1%} of the values)"
+
+
+def fix(recording: Recording) -> str:
+    """Return the fix of the operation itself; "" if its place in the model is not known."""
+    found, layers = at_start(recording), sources(recording)
+    if found is None or not (found.constant or layers):
+        return ""
+    if found.constant:
+        return f"# or the values that the constructor writes:\n{fixes.ones([found.constant])}"
+    where = f" after {called(layers[0])}"
+    name = "the division" if "division" in found.operation else found.operation.split(" of ")[0]
+    return f"add an epsilon to {name}{where}, as F.normalize, nn.RMSNorm and torch.clamp(x, min=1e-6) do"

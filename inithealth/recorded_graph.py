@@ -1,0 +1,24 @@
+"""Frozen results of reading an autograd graph: constants at exactly zero, and operations that are undefined at zero."""
+
+from __future__ import annotations
+
+from inithealth.recorded_tensor import Frozen
+
+
+class ZeroFactor(Frozen):
+    """Constants at exactly zero that stop signals and gradients: buffers, frozen parameters, numbers in the code."""
+
+    names: tuple[str, ...]  # of the buffers and frozen parameters; () if they are neither
+    text: str  # what each is: "buffer", "number in the code"
+    parameters: tuple[str, ...]  # whose gradient is zero because of them
+    matrix: bool = False  # whether one is the matrix of a product, which has no neutral element of ones
+
+
+class Singularity(Frozen):
+    """An operation that is undefined at the values of its operand, or has an infinite slope there."""
+
+    operation: str  # "a division by zero"
+    layers: tuple[str, ...] = ()  # the nearest upstream layers of the operand
+    constant: str = ""  # the buffer or frozen parameter that is the operand
+    share: float = 1.0  # share of the operand's elements
+    forward: bool = True  # the result is undefined; otherwise only the slope
