@@ -13,7 +13,7 @@ from inithealth.record.graph.gradient_paths import reaching
 from inithealth.record.graph.graph import Graph
 from inithealth.theory.activation_table import BY_NAME
 
-_MASKS = {"Where": ("condition", 0), "MaskedFill": ("mask", 0)}  # the saved mask, and the operand that it selects from
+_MASKS = {"Where": "condition", "MaskedFill": "mask"}  # the saved mask
 _WRITES = frozenset("IndexPut IndexAdd IndexCopy Scatter ScatterAdd ScatterReduce MaskedScatter CopySlices".split())
 _AT_ZERO = (
     "relu",
@@ -60,10 +60,10 @@ def zero_constants(graph: Graph, most: int | None) -> list[Zero]:
 def _constants(graph: Graph) -> Iterator[tuple[Place, Tensor]]:
     for index, name in enumerate(graph.names):
         if name in _MASKS:
-            attribute, operand = _MASKS[name]
-            mask = graph.saved(index, attribute)
-            if isinstance(mask, Tensor) and mask.numel() and operand < len(graph.edges[index]):
-                yield (index, operand), mask if name == "Where" else ~mask
+            mask = graph.saved(index, _MASKS[name])
+            if isinstance(mask, Tensor) and mask.dtype is torch.bool and mask.numel():
+                kept = (mask, ~mask) if name == "Where" else (~mask,)  # by operand
+                yield from (((index, operand), each) for operand, each in enumerate(kept))
             continue
         saved = vocab.node(name).saved
         for operand in _factors(name):
@@ -122,15 +122,23 @@ def _cut(graph: Graph, places: set[Place], leaves: set[int]) -> set[Place]:
         if name in _MASKS:
             cut |= {(index, at) for at in held if (index, at) in places}
             continue
-        factors, divided = _factors(name), vocab.node(name).at("divisor")
-        zeros = held.intersection(factors)
+        zeros = held.intersection(_factors(name))
         if zeros:
-            cut |= {(index, at) for at in (*factors, *divided) if zeros - {at}}
+            cut |= {(index, at) for at in _multiplied(name, zeros)}
             zero[index] = _is_product(graph, index, zeros, held)
         else:
             sources = [at for at, (producer, _) in enumerate(edges) if producer >= 0 or name in vocab.ADDITIVE]
             zero[index] = name in _KEEPS_ZERO and held.issuperset(sources)
     return cut
+
+
+def _multiplied(name: str, zeros: set[int]) -> set[int]:
+    """Return the operands that are multiplied by one of the zero factors of a node."""
+    row, factors = vocab.node(name), set(_factors(name))
+    if name in vocab.ATTENTION:  # queries and keys multiply each other, and all scores the values
+        scored = set(row.at("query", "key"))
+        return scored if zeros - scored else {at for at in scored if zeros - {at}}
+    return {at for at in factors | set(row.at("divisor")) if zeros - {at}}
 
 
 def _is(zero: list[bool], producer: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,10 @@ class ConstantNames:
             if each.numel() == tensor.numel() and each.dtype != tensor.dtype and _equal(each, tensor):
                 same.append(name)
         return same[0] if len(same) == 1 else None
+
+    def in_order(self, names: Collection[str]) -> tuple[str, ...]:
+        """Return the names in the order in which the model registers its buffers and parameters."""
+        return tuple(dict.fromkeys(name for name, _ in self._named() if name in names))
 
     def is_parameter(self, name: str) -> bool:
         """Return whether the name is a parameter's and not a buffer's."""

@@ -64,7 +64,7 @@ class Zeros:
         stopped = trained & zero_factors.without_gradient(graph, [zero.place for zero in zeros], leaves)
         if not stopped:
             return None
-        names = tuple(dict.fromkeys(name for name, _ in group if name is not None))
+        names = self.names.in_order({name for name, _ in group if name is not None})
         text = "frozen parameter" if names and self.names.is_parameter(names[0]) else "buffer"
         unnamed = "number in the forward pass" if all(zero.tensor.numel() == 1 for zero in zeros) else _TENSOR
         matrix = any(zero_factors.is_matrix(graph, zero.place) for zero in zeros)
