@@ -9,6 +9,7 @@ from inithealth.evidence import signal_path
 from inithealth.evidence.facts import fact
 from inithealth.evidence.units import inactive_by_chance
 from inithealth.layer_kinds import MATRICES
+from inithealth.layer_names import split_positions
 from inithealth.recording import Layer, Recording, ZeroFactor
 
 
@@ -62,8 +63,8 @@ def share(recording: Recording, layers: Sequence[Layer]) -> float:
         for layer, weight in recording.weighted
         if weight.trainable and layer.kind in MATRICES and (layer.reaches_loss or layer.name in names)
     ]
-    alive = {(layer.place, layer.kind) for layer in trained if layer.name not in names}
-    lost = [layer for layer in trained if layer.name in names and (layer.place, layer.kind) not in alive]
+    alive = {split_positions(layer.name).pattern for layer in trained if layer.name not in names}
+    lost = [each for each in trained if each.name in names and split_positions(each.name).pattern not in alive]
     return len(lost) / len(trained) if trained else 0.0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import takewhile
 
+from inithealth.layer_names import split_positions
 from inithealth.recording import Layer, Recording, weighted
 
 
@@ -29,9 +30,9 @@ def stops_attention(recording: Recording, starts: Sequence[Layer]) -> bool:
     and others of the same place that are not, the others learn where to attend, and the network trains as well.
     """
     names = {layer.name for layer in starts}
-    alive = {(layer.place, layer.kind) for layer in recording.layers if layer.name not in names}
+    alive = {split_positions(layer.name).pattern for layer in recording.layers if layer.name not in names}
     for layer in starts:
-        if (layer.place, layer.kind) in alive:
+        if split_positions(layer.name).pattern in alive:
             continue
         # Adam rescales the gradients of a branch that reads zeros; those of a constant input teach it nothing.
         if recording.adaptive and (layer.bias is None or layer.bias.abs_max == 0.0):

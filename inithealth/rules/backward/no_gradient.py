@@ -164,7 +164,9 @@ class NoGradient(Rule):
             known: whether buffers or frozen parameters block them. Otherwise they may be a part beside the network, as
                 the tower of an input that this batch does not have, unless they are its residual branches.
         """
-        much = share(recording, layers) > most and (known or layers[0].reads_trunk)
+        # An output beside another one, as that of the layers which a progressively grown network fades in.
+        output = any(layer.head for layer in layers)
+        much = share(recording, layers) > most and (known or layers[0].reads_trunk) and not output
         if dispensable(recording, layers) and not much:
             return None
         return self._settled(recording, self._worst(recording))

@@ -9,10 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inithealth import Severity
-from inithealth.recording import Probation
+import inithealth
+from inithealth import Finding, Severity
+from inithealth.recording import Probation, ZeroFactor
 from inithealth.rules.backward.no_gradient import NoGradient
-from tests.rules.nets import codes, finding, fixed, he, judged, mlp, pictures, vectors, zeroed
+from tests.rules.folding import explains
+from tests.rules.nets import codes, cross_entropy, finding, fixed, he, judged, mlp, pictures, vectors, zeroed
 from tests.rules.recordings import judge, recording, stack
 
 
@@ -197,3 +199,216 @@ def test_few_units_of_a_bypassed_layer_can_be_dead_by_chance(units: int, bias: f
             return self.head(y + y * torch.sigmoid(self.excite(torch.relu(self.squeeze(y)))))
 
     assert [cause.code for cause in judged(Gated()).causes] == found
+
+
+class Scaled(nn.Module):
+    """Residual branches times a factor that no optimizer changes, and outputs beside the head."""
+
+    scale: Tensor
+
+    def __init__(self, scale: Any, blocks: int = 4, zeros: int = 4) -> None:
+        super().__init__()
+        self.stem, self.head, self.aux = nn.Linear(32, 32), nn.Linear(32, 10), nn.Linear(32, 10)
+        self.norms = nn.ModuleList(nn.LayerNorm(32) for _ in range(blocks))
+        self.branches = nn.ModuleList(
+            nn.Sequential(nn.Linear(32, 64, bias=False), nn.GELU(), nn.Linear(64, 32, bias=False))
+            for _ in range(blocks)
+        )
+        he(self)
+        for number in range(blocks):
+            value = scale if number < zeros else torch.ones(())
+            if isinstance(value, nn.Parameter):
+                self.register_parameter(f"scale{number}", nn.Parameter(value.clone(), requires_grad=False))
+            elif isinstance(value, Tensor):
+                self.register_buffer(f"scale{number}", value.clone())
+            else:
+                setattr(self, f"scale{number}", value)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for number, (norm, branch) in enumerate(zip(self.norms, self.branches, strict=True)):
+            x = x + branch(norm(x) * getattr(self, f"scale{number}"))
+        return self.head(x)
+
+
+@pytest.mark.parametrize("zero", [torch.zeros(()), torch.zeros(32), nn.Parameter(torch.zeros(()), requires_grad=False)])
+def test_a_constant_at_zero_that_blocks_all_branches_is_an_error_and_is_named(zero: Tensor) -> None:
+    model = Scaled(zero)
+    report = judged(model)
+    found = next(each for each in report.causes if "exactly zero and multiply" in each.message)
+    assert (found.code, found.severity, found.measured) == ("IH304", Severity.ERROR, 0.0)
+    assert {"norms.0", "branches.0.0", "branches.3.2"} <= set(found.layers)
+    assert not {"stem", "head", "aux"} & set(found.layers)
+    assert "scale0 ... scale3" in found.message
+    assert "requires_grad" not in found.fix
+    exec(found.fix, {"model": model, "nn": nn})
+    assert judged(model).ok
+    assert judged(Scaled(torch.ones(()))).ok  # the healthy twin
+
+
+def test_a_number_at_zero_has_no_name() -> None:
+    found = next(each for each in judged(Scaled(0.0)).causes if each.layers[0] == "norms.0")
+    assert found.severity == Severity.ERROR
+    assert "a number in the forward pass is exactly zero" in found.message
+    assert found.fix.startswith("look for a factor of zero")
+
+
+def test_one_branch_of_several_is_a_warning() -> None:
+    found = next(each for each in judged(Scaled(torch.zeros(()), zeros=1)).causes if "scale0" in each.message)
+    assert found.severity == Severity.WARNING
+    assert set(found.layers) == {"norms.0", "branches.0.0", "branches.0.2"}
+
+
+def test_a_watched_run_names_it_as_well() -> None:
+    model = Scaled(torch.zeros(()))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with inithealth.watch(model, optimizer=optimizer) as monitor:
+        for _ in range(6):
+            optimizer.zero_grad()
+            loss = model(vectors()).square().mean()
+            loss.backward()
+            monitor.step(loss)
+            optimizer.step()
+    found = next(each for each in monitor.report.causes if "scale0 ... scale3" in each.message)
+    assert (found.code, found.severity) == ("IH304", Severity.ERROR)
+
+
+class Chain(nn.Module):
+    mask: Tensor
+
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(32, 64), nn.Linear(64, 64), nn.Linear(64, 10)
+        self.register_buffer("mask", mask)
+        he(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.first(x))
+        return self.head(F.relu(F.linear(x, self.second.weight * self.mask, self.second.bias)))
+
+
+def test_a_mask_of_zeros_explains_the_dead_units_and_zero_weights_downstream() -> None:
+    report = judged(Chain(torch.zeros(64, 64)))
+    (cause,) = report.causes
+    assert (cause.code, cause.severity) == ("IH304", Severity.ERROR)
+    assert "the buffer mask is exactly zero" in cause.message
+    assert judged(Chain(torch.ones(64, 64))).causes == ()
+
+
+def test_a_matrix_of_zeros_is_not_filled_with_ones() -> None:
+    class Graph(nn.Module):
+        edges: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.head = nn.Linear(32, 64), nn.Linear(64, 10)
+            self.register_buffer("edges", torch.zeros(64, 64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(F.relu(self.edges @ self.first(x)))
+
+    found = next(each for each in judged(Graph()).causes if each.code == "IH304")
+    assert found.fix == "give edges the values that the constructor writes"
+
+
+class Beside(nn.Module):
+    """A body with a head, and a part beside it whose share of the loss is zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(32, 64), nn.Linear(64, 10)
+        self.tower = nn.Sequential(*[part for _ in range(4) for part in (nn.Linear(32, 32), nn.ReLU())])
+        self.join = nn.Linear(32, 64)
+        he(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # A batch without pictures: distributed training needs all parameters in the graph.
+        return self.head(F.relu(self.body(x) + 0.0 * self.join(self.tower(torch.zeros_like(x) + 1))))
+
+
+def test_a_part_beside_the_network_is_a_note_and_is_not_frozen() -> None:
+    (found,) = judged(Beside()).causes
+    assert (found.code, found.severity) == ("IH304", Severity.INFO)
+    assert "requires_grad_(False)" not in found.fix
+
+
+def test_an_auxiliary_loss_of_weight_zero_is_a_note() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head, self.aux = nn.Linear(32, 64), nn.Linear(64, 10), nn.Linear(64, 10)
+            he(self)
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            x = F.relu(self.body(x))
+            return self.head(x), self.aux(x)
+
+    report = judged(Two(), loss=lambda outputs: cross_entropy(outputs[0]) + 0.0 * cross_entropy(outputs[1]))
+    assert [(cause.code, cause.severity, cause.layers) for cause in report.causes] == [
+        ("IH304", Severity.INFO, ("aux",))
+    ]
+
+
+def test_a_loss_of_zero_is_a_warning() -> None:
+    report = judged(mlp(), loss=lambda output: F.relu(output.square().mean() - 1e9))
+    (found,) = report.causes
+    assert (found.code, found.severity) == ("IH304", Severity.WARNING)
+    assert "changing the weights does not change the loss" in found.message
+
+
+def test_dead_units_explain_the_layers_that_they_block() -> None:
+    model = mlp()
+    nn.init.constant_(model[6].bias, -50.0)
+    report = judged(model)
+    assert report.causes[0].code == "IH204"
+    assert "IH304" in [each.code for each in report.consequences(report.causes[0])]
+
+
+SPLIT: dict[str, dict[str, Any]] = {f"fc{n}": {"bypassable": True} for n in range(4)}
+
+
+def blocked(count: int, *, named: bool = True, idle: bool = False, **options: Any) -> list[Finding]:
+    layers = stack(**{**SPLIT, "fc0": {**SPLIT["fc0"], "reads_trunk": True}})
+    stopped = tuple(f"fc{n}.weight" for n in range(count))
+    zeros = ZeroFactor(names=("scale",) if named else (), text="buffer" if named else "number", parameters=stopped)
+    trial = Probation(steps=4, settled=True, asleep=stopped)
+    names = tuple(f"fc{n}" for n in range(count)) if idle else ()
+    of = recording(layers, probation=trial, zero_factors=() if idle else (zeros,), idle=names)
+    return judge(NoGradient, of, **options)
+
+
+def test_how_much_of_the_network_may_be_blocked() -> None:
+    assert [blocked(n)[0].severity for n in (1, 2)] == [Severity.WARNING, Severity.ERROR]
+    assert [blocked(n, named=False)[0].severity for n in (2, 3)] == [Severity.INFO, Severity.ERROR]
+    assert [blocked(n, idle=True)[0].severity for n in (2, 3)] == [Severity.INFO, Severity.ERROR]
+    assert blocked(2, max_blocked_by_zeros=0.5)[0].severity == Severity.WARNING
+    assert blocked(3, idle=True, max_blocked=0.7)[0].severity == Severity.INFO
+
+
+def test_constants_at_zero_explain_what_they_block() -> None:
+    (found,) = blocked(2)
+    for code in ("IH201", "IH204", "IH207", "IH208", "IH301", "IH406"):
+        assert explains(NoGradient, found, code)
+    for code in ("IH103", "IH105", "IH305", "IH401"):
+        assert explains(NoGradient, found, code)
+        assert not explains(NoGradient, found, code, layers=("other",))
+    assert not explains(NoGradient, found, "IH106")
+
+
+def test_layers_that_are_faded_in_later_are_no_error() -> None:
+    """A progressively grown network starts with the output of its earlier layers."""
+
+    class Grown(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.third = (nn.Conv2d(n, 16, 3, padding=1) for n in (3, 16, 16))
+            self.old, self.new = nn.Conv2d(16, 10, 1), nn.Conv2d(16, 10, 1)
+            he(self)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = F.relu(self.first(x))
+            grown = self.new(F.relu(self.third(F.relu(self.second(x)))))
+            return (1.0 * self.old(x) + 0.0 * grown).mean((2, 3))
+
+    (found,) = judged(Grown(), pictures()).causes
+    assert (found.severity, found.layers) == (Severity.INFO, ("second", "third", "new"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 import inithealth
 from inithealth import Severity
@@ -54,3 +55,62 @@ def test_a_watched_training_that_breaks_later_reports_the_step() -> None:
             monitor.step(loss)
     assert finding(monitor.report, "IH405").step == 2
     assert not monitor.report.ok
+
+
+class Normed(nn.Module):
+    """Rows of a table, divided by their norm; the row of the padding is zero."""
+
+    def __init__(self, padding: int | None) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.table = nn.Embedding(20, 16, padding_idx=padding)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        rows = self.table(tokens)
+        return (rows / rows.norm(dim=-1, keepdim=True)).mean(1)
+
+
+TOKENS = torch.arange(60).reshape(10, 6) % 20
+
+
+def test_the_layer_before_a_division_by_zero_is_named() -> None:
+    (found,) = judged(Normed(0), TOKENS).causes
+    assert (found.code, found.layers) == ("IH405", ("table",))
+    assert found.message == "the loss is nan at step 0: a division by zero after table (5.0% of the values)"
+    assert found.fix.startswith("add an epsilon to the division after table")
+    assert judged(Normed(None), TOKENS).ok
+
+
+def test_a_buffer_that_is_divided_by_is_named() -> None:
+    class Standardized(nn.Module):
+        std: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = mlp()
+            self.register_buffer("std", torch.zeros(32))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.body(x / self.std)
+
+    model = Standardized()
+    found = finding(judged(model), "IH405")
+    assert found.message == "the loss is nan at step 0: a division by zero, because std is exactly zero"
+    exec(judged(model).causes[0].fix, {"model": model, "nn": nn})
+    assert judged(model).ok
+
+
+def test_dead_units_before_a_division_are_the_cause() -> None:
+    class Dead(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(32, 64)
+            nn.init.constant_(self.fc.bias, -9.0)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = torch.relu(self.fc(x))
+            return y / y.sum(1, keepdim=True)
+
+    report = judged(Dead())
+    assert [cause.code for cause in report.causes] == ["IH204"]
+    assert "IH405" in [each.code for each in report.consequences(report.causes[0])]

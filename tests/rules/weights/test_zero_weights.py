@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -368,3 +369,138 @@ def test_zeros_explain_dead_and_small_signals_downstream() -> None:
     for code in ("IH201", "IH204", "IH206", "IH207", "IH301", "IH304", "IH305", "IH105", "IH208"):
         assert explains(ZeroWeights, found, code)
     assert not explains(ZeroWeights, found, "IH205")
+
+
+class Block(nn.Module):
+    """Attention and an MLP that read normalized positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(32), nn.LayerNorm(32)
+        self.attention = nn.MultiheadAttention(32, 4, batch_first=True)
+        self.mlp = nn.Sequential(nn.Linear(32, 64), nn.GELU(), nn.Linear(64, 32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm1(x)
+        x = x + self.attention(y, y, y, need_weights=False)[0]
+        return x + self.mlp(self.norm2(x))
+
+
+class Encoder(nn.Module):
+    def __init__(self, blocks: int = 3) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed, self.norm, self.head = nn.Linear(16, 32), nn.LayerNorm(32), nn.Linear(32, 10)
+        self.blocks = nn.ModuleList(Block() for _ in range(blocks))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(nn.Sequential(self.embed, *self.blocks)(x)).mean(1))
+
+
+def swapped(*ends: str) -> Encoder:
+    """Gains of zero and biases of one in the norms whose names end so."""
+    model = Encoder()
+    for name, module in model.named_modules():
+        if isinstance(module, nn.LayerNorm) and name.endswith(ends):
+            nn.init.zeros_(module.weight)
+            nn.init.ones_(module.bias)
+    return model
+
+
+SEQUENCES = torch.randn(16, 5, 16, generator=torch.Generator().manual_seed(6))
+
+
+@pytest.mark.parametrize(
+    ("ends", "severity", "count"),
+    [
+        (("norm1", "norm2", "norm"), Severity.ERROR, 7),
+        (("norm1", "norm2"), Severity.ERROR, 6),
+        (("norm1",), Severity.ERROR, 3),
+        (("norm2",), Severity.WARNING, 3),  # trains as well as its healthy twin
+        (("0.norm1",), Severity.WARNING, 1),
+    ],
+)
+def test_branches_that_start_at_zero(ends: tuple[str, ...], severity: Severity, count: int) -> None:
+    model = swapped(*ends)
+    (found,) = judged(model, SEQUENCES).causes
+    assert (found.code, found.severity, len(found.layers)) == ("IH103", severity, count)
+    assert judged(Encoder(), SEQUENCES).causes == ()
+    exec(found.fix, {"model": model, "nn": nn})
+    assert judged(model, SEQUENCES).causes == ()
+
+
+def test_branches_that_end_with_a_norm_at_zero_are_healthy() -> None:
+    class PostNormed(Block):
+        def forward(self, x: Tensor) -> Tensor:
+            x = x + self.norm1(self.attention(x, x, x, need_weights=False)[0])
+            return x + self.norm2(self.mlp(x))
+
+    model = Encoder()
+    model.blocks = nn.ModuleList(PostNormed() for _ in range(3))
+    for block in model.blocks:
+        nn.init.zeros_(block.norm1.weight)
+        nn.init.zeros_(block.norm2.weight)
+    assert judged(model, SEQUENCES).causes == ()
+
+
+def test_gains_of_one_plus_zero_are_healthy() -> None:
+    class Norm(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(32))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * (1 + self.weight)
+
+    model = Encoder()
+    for block in model.blocks:
+        block.norm1, block.norm2 = Norm(), Norm()
+    assert judged(model, SEQUENCES).causes == ()
+
+
+class Divided(nn.Module):
+    """A projection whose output enters an operation that is undefined at zero."""
+
+    def __init__(self, way: Callable[[Tensor], Tensor], zero: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body, self.projection, self.head = nn.Linear(32, 64), nn.Linear(64, 16, bias=False), nn.Linear(16, 10)
+        self.way = way
+        if zero:
+            nn.init.zeros_(self.projection.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.way(self.projection(F.gelu(self.body(x)))))
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda y: y / y.norm(dim=1, keepdim=True),
+        lambda y: y * torch.rsqrt(y.square().mean(1, keepdim=True)),
+        lambda y: (y - y.mean(0)) / y.std(0),
+        lambda y: y.square().log(),
+        lambda y: y.square().sum(1, keepdim=True).sqrt() * torch.ones(16),
+    ],
+)
+def test_a_zero_output_that_makes_the_loss_nan_is_the_only_cause(way: Callable[[Tensor], Tensor]) -> None:
+    model = Divided(way, zero=True)
+    (found,) = judged(model).causes
+    assert (found.code, found.severity, found.layers) == ("IH103", Severity.ERROR, ("projection",))
+    assert "NaN" in found.message
+    exec(found.fix, {"model": model, "nn": nn})
+    assert not {"IH103", "IH203", "IH303", "IH405"} & set(codes(judged(model)))
+    assert not {"IH103", "IH203", "IH303", "IH405"} & set(codes(judged(Divided(way, zero=False))))
+
+
+def test_a_zero_output_that_is_divided_by_safely_makes_no_nan() -> None:
+    found = finding(judged(Divided(lambda y: F.normalize(y, dim=1), zero=True)), "IH103")
+    assert "NaN" not in found.message  # but the gradient is 1e12 times too large
+
+
+def test_only_nan_is_explained_by_zeros_that_make_nan() -> None:
+    found = finding(judged(Divided(lambda y: y / y.norm(dim=1, keepdim=True), zero=True)), "IH103")
+    for code in ("IH203", "IH303", "IH405"):
+        assert explains(ZeroWeights, found, code)
+        (stuck,) = tried({"fc1": {"weight": ZERO}}, asleep=("fc1",))
+        assert not explains(ZeroWeights, stuck, code)
