@@ -23,21 +23,25 @@ def constant(recording: Recording) -> list[Layer]:
     ]
 
 
-def stops_attention(recording: Recording, starts: Sequence[Layer]) -> bool:
-    """Whether no attention of one kind sees the positions apart.
+def without_twin(recording: Recording, starts: Sequence[Layer]) -> list[Layer]:
+    """Return the normalizations for which those of all other blocks are zero too.
 
-    Queries and keys that are equal at every position get no gradient from the scores. In a network with such branches
-    and others of the same place that are not, the others learn where to attend, and the network trains as well.
+    With one zero normalization of several, networks train as well as their healthy twins.
     """
     names = {layer.name for layer in starts}
     alive = {split_positions(layer.name).pattern for layer in recording.layers if layer.name not in names}
-    for layer in starts:
-        if split_positions(layer.name).pattern in alive:
-            continue
+    return [layer for layer in starts if split_positions(layer.name).pattern not in alive]
+
+
+def stops_attention(recording: Recording, starts: Sequence[Layer]) -> bool:
+    """Whether no attention of one kind sees the positions apart.
+
+    Queries and keys that are equal at every position get no gradient from the scores.
+    """
+    for layer in without_twin(recording, starts):
         # Adam rescales the gradients of a branch that reads zeros; those of a constant input teach it nothing.
-        if recording.adaptive and (layer.bias is None or layer.bias.abs_max == 0.0):
-            continue
-        if any(each.feeds == "attention" for each in _branch(recording, layer)):
+        rescaled = recording.adaptive and (layer.bias is None or layer.bias.abs_max == 0.0)
+        if not rescaled and any(each.feeds == "attention" for each in _branch(recording, layer)):
             return True
     return False
 

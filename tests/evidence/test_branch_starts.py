@@ -38,6 +38,12 @@ def test_which_zeros_are_healthy(special: dict[str, Any]) -> None:
     assert branch_starts.constant(recording(blocks(**special))) == []
 
 
+def test_a_twin_in_another_block_is_enough() -> None:
+    for zeros, count in ((1, 0), (2, 0), (3, 3)):
+        of = recording(blocks(zeros))
+        assert len(branch_starts.without_twin(of, branch_starts.constant(of))) == count
+
+
 def stops(layers: tuple[Layer, ...], **more: Any) -> bool:
     of = recording(layers, **more)
     return branch_starts.stops_attention(of, branch_starts.constant(of))

@@ -72,7 +72,7 @@ class ZeroWeights(Rule):
             harm = _all_norms_zero(recording) or branch_starts.stops_attention(recording, starts)
             yield self._blocks_signal([*starts, *blocking], harm)
         elif starts and (trial is None or settled):
-            yield self._starts_branches(starts, branch_starts.stops_attention(recording, starts))
+            yield self._starts_branches(starts, recording)
         elif trial is not None and not settled:
             yield self.finding(
                 suspects,
@@ -126,13 +126,14 @@ class ZeroWeights(Rule):
             fix=fixes.each(layers),
         )
 
-    def _starts_branches(self, layers: list[Layer], permanent: bool) -> Finding:
+    def _starts_branches(self, layers: list[Layer], recording: Recording) -> Finding:
+        # Without attention, three such networks trained as well as their healthy twins or somewhat slower.
+        severity = Severity.WARNING if branch_starts.without_twin(recording, layers) else Severity.INFO
         return self.finding(
             layers,
             f"{span(layers)}: the weight of a normalization at the start of a residual branch is exactly zero: the "
             "branch reads the same values at every position",
-            # Networks in which only MLPs start so, or one attention of several, train as well as their healthy twins.
-            severity=Severity.ERROR if permanent else Severity.WARNING,
+            severity=Severity.ERROR if branch_starts.stops_attention(recording, layers) else severity,
             measured=1.0,
             limit=self.max_zero_units,
             cause="a branch may end at zero, but not start so: its output is the bias, whatever the input is",
