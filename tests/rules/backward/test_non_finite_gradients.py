@@ -37,6 +37,7 @@ def test_a_square_root_at_zero_has_an_infinite_slope() -> None:
     assert "1 upstream layer" in found.message
     assert (found.measured, found.limit) == (2.0, 0.0)
     assert "between fc and the loss" in found.cause
+    assert "the square root of zero after fc" in found.cause
     assert found.fix.startswith("add an epsilon inside the roots")
     assert [cause.code for cause in report.causes] == ["IH303"]
     assert judged(Root(epsilon=1e-6)).causes == ()  # the fix in the finding

@@ -36,7 +36,8 @@ def test_an_operation_without_weights_is_the_cause() -> None:
     assert found.message == "head: 640 NaN or infinite values in the output"
     assert (found.measured, found.limit) == (640.0, 0.0)
     assert found.cause.startswith("its input is not finite either")
-    assert found.fix.endswith("before head")
+    assert found.cause.endswith("of the values)")
+    assert found.fix.startswith("add an epsilon to the logarithm after enter")
     assert [cause.code for cause in report.causes] == ["IH203"]
     assert judged(Logarithm(1e-6)).ok  # the fix in the finding
 
@@ -135,3 +136,24 @@ def test_non_finite_values_explain_downstream_findings() -> None:
     (undefined,) = judge(NonFiniteActivations, broken("fc1", input=signal(non_finite=1).model_dump()))
     assert explains(NonFiniteActivations, undefined, "IH303")
     assert not explains(NonFiniteActivations, found, "IH407", step=1)
+
+
+def test_an_undefined_operation_is_named_with_the_layer_before_it() -> None:
+    class Normed(nn.Module):
+        def __init__(self, bias: float) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.fc, self.head = nn.Linear(32, 64), nn.Linear(64, 10)
+            nn.init.constant_(self.fc.bias, bias)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = torch.relu(self.fc(x))
+            return self.head(x / x.sum(1, keepdim=True))
+
+    report = judged(Normed(-9.0))
+    found = finding(report, "IH203")
+    assert found.layers == ("head",)
+    assert "a division by zero after fc" in found.cause
+    assert found.fix.startswith("add an epsilon to the division after fc")
+    assert [cause.code for cause in report.causes] == ["IH204"]  # the dead units make the sum zero
+    assert judged(Normed(0.0)).causes == ()
