@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from inithealth.layer_names import NumberedName, differing, is_position, split_positions
 from inithealth.recording import Layer, Weight, weighted
@@ -17,6 +17,7 @@ Statement = Callable[[str], str]  # returns the statement that changes the param
 _PARAMETRIZED = re.compile(r"\.?parametrizations\.(\w+)\.original\d*$")
 _TORCHS_OWN = ("Linear", *(f"Conv{way}{dimensions}d" for way in ("", "Transpose") for dimensions in (1, 2, 3)))
 _FEWEST_IN_A_LOOP = 3
+_ALIKE = 1.25  # stds that differ by a smaller factor are those of one initialization
 _INDEX = "{i}"  # placeholder for the loop index in a parameter name: no module can have this name
 
 
@@ -36,15 +37,19 @@ def code(name: str) -> str:
     return written
 
 
-def each(layers: Sequence[Layer], factor: float = 1.0) -> str:
-    """Return code that initializes all layers with the gain of their activation, times ``factor``."""
+def each(layers: Sequence[Layer], factor: float = 1.0, expected: Mapping[str, float] | None = None) -> str:
+    """Return code that initializes all layers with the gain of their activation, times ``factor``.
+
+    Args:
+        expected: rms that weights are to have instead, by layer name, as those of their peers.
+    """
     alike: dict[str, tuple[Statement, list[str]]] = {}
     done: set[str] = set()
     for layer, weight in weighted(layers):
         if weight.name in done:
             continue  # a tied weight is one parameter in two layers: it is initialized for the first one
         done.add(weight.name)
-        statement = _initialize(layer, weight, factor)
+        statement = _init(layer, *_initializer(layer, weight, factor, (expected or {}).get(layer.name)))
         alike.setdefault(statement("weight"), (statement, []))[1].append(weight.name)
     return "\n".join(line for statement, targets in alike.values() for line in _lines(statement, targets))
 
@@ -123,10 +128,6 @@ def _changed(sign: str, factor: str) -> Statement:
     return statement
 
 
-def _initialize(layer: Layer, weight: Weight, factor: float) -> Statement:
-    return _init(layer, *_initializer(layer, weight, factor))
-
-
 def _init(layer: Layer, call: str, arguments: str) -> Statement:
     normed = _weight_normed(layer)
 
@@ -147,10 +148,30 @@ def _whole(name: str) -> str | None:
     return None if found is None else f"{code(name[: found.start()])}.{found.group(1)}"
 
 
-def _initializer(layer: Layer, weight: Weight, factor: float) -> tuple[str, str]:
+def _initializer(layer: Layer, weight: Weight, factor: float, expected: float | None) -> tuple[str, str]:
     """Return the name of the torch.nn.init function, and its arguments after the weight."""
     if layer.kind == "norm" or len(weight.shape) < 2:
-        return "ones_", ""
+        return ("ones_", "") if expected is None or _close(expected, 1.0) else ("constant_", f", {expected:.2g}")
+    if expected is not None and not _close(expected, _common_std(layer, weight)):
+        return "normal_", f", std={expected:.3g}"
+    return _common(layer, weight, factor)
+
+
+def _common_std(layer: Layer, weight: Weight) -> float:
+    """Return the std of the weight's common initialization."""
+    call, _ = _common(layer, weight, 1.0)
+    if call == "orthogonal_":
+        return 1 / math.sqrt(max(weight.shape))
+    std, fan_in, fan_out = target_std(layer) or math.nan, weight.fan_in or 1, weight.fan_out or 1
+    return std * math.sqrt(2 * fan_in / (fan_in + fan_out)) if call == "xavier_uniform_" else std
+
+
+def _close(one: float, other: float) -> bool:
+    return 1 / _ALIKE < one / other < _ALIKE
+
+
+def _common(layer: Layer, weight: Weight, factor: float) -> tuple[str, str]:
+    """Return the common initialization of a matrix: the function and its arguments after the weight."""
     if layer.kind == "embedding":
         return "normal_", ", std=0.02"
     if layer.kind == "rnn":

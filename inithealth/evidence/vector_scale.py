@@ -6,9 +6,12 @@ import math
 from statistics import median
 from typing import NamedTuple
 
-from inithealth.evidence import symptoms
+from inithealth.evidence import signal_path, symptoms
 from inithealth.evidence.limits import Limits, limit
-from inithealth.recording import Recording
+from inithealth.evidence.wording import number
+from inithealth.recording import Layer, Recording, Weight
+
+_SAME_SCALE = 1.1  # a norm whose output is within this factor of its weight puts out what its weight says
 
 
 class Deviation(NamedTuple):
@@ -19,6 +22,7 @@ class Deviation(NamedTuple):
     usual: str  # describes the usual rms: "the median of its 8 peers is"
     whole: bool = False  # whether the whole network deviates
     unstable: bool = False  # whether the first optimizer step would change the weights by a large factor
+    restored: bool = False  # whether the fix restores the usual rms, because this network shows it
 
 
 class VectorLimits(Limits):
@@ -70,16 +74,45 @@ def embedding_deviations(recording: Recording, limits: VectorLimits) -> dict[str
 
 
 def norm_deviations(recording: Recording, limits: VectorLimits) -> dict[str, Deviation]:
-    """Return the deviations of normalization weights far from the others, or from 1 if all are; without zeros."""
-    rms = {layer.name: weight.rms for layer, weight in recording.weighted if layer.kind == "norm" and weight.rms > 0}
-    if not rms:
+    """Return the deviations of normalization weights far from the others, or from 1 if all are; without zeros.
+
+    Both the weight and the output that it scales have to deviate: a vector of C channels with norm 1 has rms
+    1 / sqrt(C), so its weight may be 20 for an output of rms 1.
+    """
+    norms = {layer.name: (layer, w) for layer, w in recording.weighted if layer.kind == "norm" and w.rms > 0}
+    if not norms:
         return {}
-    middle, usual = median(rms.values()), "the median of the normalization weights is"
-    if not limits.min_norm_median <= middle <= limits.max_norm_median:  # all have a wrong scale
-        middle, usual = 1.0, "normalization weights usually start at"
-    deviations = {name: math.log2(value / middle) for name, value in rms.items()}
-    return {
-        name: Deviation(octaves, limits.max_norm_octaves, usual)
-        for name, octaves in deviations.items()
-        if abs(octaves) > limits.max_norm_octaves
-    }
+    weights = {name: weight.rms for name, (_, weight) in norms.items()}
+    outputs = {name: _output_rms(layer, weight, recording) for name, (layer, weight) in norms.items()}
+    middle, common = _middle(weights, limits), _middle(outputs, limits)
+    usual = "normalization weights usually start at"
+    if middle == median(weights.values()):
+        usual = "the median of the normalization weights is"
+    found = {}
+    for name, rms in weights.items():
+        by_weight, by_output = math.log2(rms / middle), math.log2(outputs[name] / common)
+        octaves = min(by_weight, by_output, key=abs) if by_weight * by_output > 0 else 0.0
+        if abs(octaves) > limits.max_norm_octaves:
+            text = usual
+            if octaves != by_weight:
+                text = f"its output has rms {number(outputs[name])}, and one of rms {number(common)} needs"
+            found[name] = Deviation(octaves, limits.max_norm_octaves, text, restored=True)
+    return found
+
+
+def _middle(sizes: dict[str, float], limits: VectorLimits) -> float:
+    """Return the median of these rms; 1 if it is outside the healthy range, so that all of them have a wrong scale."""
+    middle = median(sizes.values())
+    return middle if limits.min_norm_median <= middle <= limits.max_norm_median else 1.0
+
+
+def _output_rms(layer: Layer, weight: Weight, recording: Recording) -> float:
+    """Return the rms of what a norm puts out without its bias; that of its weight if it was not measured."""
+    m = signal_path.first(recording).get(layer.name)
+    if m is None or m.output is None or not signal_path.usable(m.output):
+        return weight.rms
+    shift = layer.bias.rms if layer.bias is not None else 0.0
+    rms = math.sqrt(max(m.output.rms**2 - shift**2, 0.0))
+    # A zero input, or a bias larger than the rest, says nothing about the scale.
+    unclear = rms <= shift or 1 / _SAME_SCALE < rms / weight.rms < _SAME_SCALE
+    return weight.rms if unclear else rms

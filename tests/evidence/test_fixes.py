@@ -68,6 +68,30 @@ def test_a_layer_is_initialized_for_its_activation(place: dict[str, Any], fix: s
     assert fixes.each([named("fc", **place)]) == fix
 
 
+@pytest.mark.parametrize(
+    ("place", "expected", "fix"),
+    [
+        ({}, 0.02, "nn.init.normal_(model.fc.weight, std=0.02)"),
+        ({}, 0.13, 'nn.init.kaiming_normal_(model.fc.weight, nonlinearity="relu")'),  # He's is 0.144
+        ({"activation": None}, 0.1, "nn.init.xavier_uniform_(model.fc.weight)"),
+        ({"activation": None, "weight": {"fan_out": 960}}, 0.1, "nn.init.normal_(model.fc.weight, std=0.1)"),
+        ({"activation": None, "weight": {"fan_in": None}}, 0.1, "nn.init.normal_(model.fc.weight, std=0.1)"),
+        ({"kind": "norm", "weight": {"shape": (96,)}}, 1.05, "nn.init.ones_(model.fc.weight)"),
+        ({"kind": "norm", "weight": {"shape": (96,)}}, 4.899, "nn.init.constant_(model.fc.weight, 4.9)"),
+        ({"kind": "rnn", "activation": None, "weight": {"name": "fc.weight_hh"}}, 0.1, "nn.init.orthogonal_(model.fc."),
+        ({"kind": "rnn", "activation": None, "weight": {"name": "fc.weight_hh"}}, 0.01, "nn.init.normal_(model.fc."),
+    ],
+)
+def test_a_layer_is_initialized_as_its_peers(place: dict[str, Any], expected: float, fix: str) -> None:
+    """By its common initialization, if the weights then have the same size."""
+    changed = {**place, "weight": {key: value for key, value in place.get("weight", {}).items() if key != "name"}}
+    of = named("fc", **changed)
+    if of.weight is not None and "name" in place.get("weight", {}):
+        of = of.model_copy(update={"weight": of.weight.model_copy(update={"name": place["weight"]["name"]})})
+    assert fixes.each([of], expected={"fc": expected}).startswith(fix)
+    assert fixes.each([of], expected={"other": expected}) == fixes.each([of])
+
+
 def test_recurrent_weights_have_different_initializations() -> None:
     recurrent = {"kind": "rnn", "activation": None}
     hidden = named("lstm.weight_hh_l0", **recurrent, module="lstm")

@@ -9,7 +9,7 @@ import pytest
 
 from inithealth.evidence.vector_scale import VectorLimits, embedding_deviations, norm_deviations
 from inithealth.recording import Loss, Recording
-from tests.rules.recordings import layer, recording
+from tests.rules.recordings import layer, measured, recording, signal, weight
 
 WIDE = Loss(logits_std=9.0)
 
@@ -82,3 +82,46 @@ def test_the_reference_of_norms_as_text() -> None:
     assert {off.usual for off in norm_deviations(norms(0.01, 0.01), VectorLimits()).values()} == {
         "normalization weights usually start at"
     }
+
+
+def putting_out(*pairs: tuple[float, float], bias: float | None = None) -> Recording:
+    """Norms with the rms of their weight, and of what they put out."""
+    vector = {"shape": (96,), "fan_in": None, "fan_out": None}
+    shift = {} if bias is None else {"bias": weight("b", bias, **vector).model_dump()}
+    layers = tuple(
+        layer(f"n{at}", at, kind="norm", weight={"rms": rms, **vector}, **shift) for at, (rms, _) in enumerate(pairs)
+    )
+    return recording(layers, measured(layers, {f"n{at}": output for at, (_, output) in enumerate(pairs)}))
+
+
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    [
+        (putting_out((10.0, 2.0), (8.0, 1.6)), {}),
+        (putting_out((2000.0, 408.0), (1600.0, 327.0)), {"n0": 408.0, "n1": 327.0}),
+        (putting_out((2000.0, 408.0), (10.0, 2.0), (10.0, 2.0)), {"n0": 204.0}),
+        (putting_out((1.0, 0.03), (1.0, 0.03)), {}),  # the weight is not the reason
+        (putting_out((1.0, 30.0), (1.0, 30.0)), {}),
+        (putting_out((0.02, 0.004), (0.02, 0.004)), {"n0": 0.02, "n1": 0.02}),
+        (putting_out((20.0, 0.9), (1.0, 1.0), (1.0, 1.0)), {}),
+        (putting_out((1.0, 0.0), (1.0, 0.0), (1.0, 0.0)), {}),  # the input is zero
+        (putting_out((10.0, 0.0), (1.0, 1.0), (1.0, 1.0)), {"n0": 10.0}),
+        (putting_out((10.0, 5.0), (10.0, 5.0), bias=4.9), {"n0": 10.0, "n1": 10.0}),
+        (putting_out((10.0, 10.5), (10.0, 10.5), bias=3.2), {"n0": 10.0, "n1": 10.0}),
+    ],
+)
+def test_norms_are_compared_by_their_output_too(of: Recording, expected: dict[str, float]) -> None:
+    found = norm_deviations(of, VectorLimits())
+    assert {name: 2**off.octaves for name, off in found.items()} == pytest.approx(expected)
+    assert all(off.restored for off in found.values())
+
+
+def test_a_norm_whose_output_is_not_that_of_its_weight_is_described() -> None:
+    (one, _) = norm_deviations(putting_out((2000.0, 400.0), (2000.0, 400.0)), VectorLimits()).values()
+    assert one.usual == "its output has rms 400, and one of rms 1 needs"
+
+
+def test_an_output_that_is_not_finite_says_nothing() -> None:
+    of = putting_out((10.0, 1.0), (10.0, 1.0))
+    broken = tuple(m.model_copy(update={"output": signal(1.0, non_finite=1)}) for m in of.steps[0].layers)
+    assert len(norm_deviations(recording(of.layers, broken), VectorLimits())) == 2

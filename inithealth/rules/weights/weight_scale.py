@@ -16,7 +16,7 @@ from inithealth.evidence.vector_scale import Deviation, VectorLimits, embedding_
 from inithealth.evidence.wording import called, number, span, times
 from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import MATRICES
-from inithealth.recording import Layer, Recording
+from inithealth.recording import Layer, Recording, weighted
 from inithealth.rules.base import Rule, limit
 from inithealth.theory.gains import has_gain, octaves_off, recipe_gains, target_gain
 
@@ -89,12 +89,15 @@ class WeightScale(HarmLimits, VectorLimits, GlobalLimits, FirstStepLimits, sympt
             names = [name for name, deviation in outliers.items() if deviation.octaves * sign > 0]
             if names:
                 names.sort(key=lambda name: (-round(abs(outliers[name].octaves)), by_name[name].index))
-                yield self._group([by_name[name] for name in names], outliers[names[0]], recording, symptom)
+                yield self._group([by_name[name] for name in names], outliers, recording, symptom)
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         return symptom.code in (_LARGE if (cause.measured or 0.0) > (cause.limit or 0.0) else _SMALL)
 
-    def _group(self, layers: list[Layer], worst: Deviation, recording: Recording, symptom: bool) -> Finding:
+    def _group(
+        self, layers: list[Layer], outliers: dict[str, Deviation], recording: Recording, symptom: bool
+    ) -> Finding:
+        worst = outliers[layers[0].name]
         rms = layers[0].weight.rms if layers[0].weight else math.nan
         size, sign = ("large", 1) if worst.octaves > 0 else ("small", -1)
         usual = rms / 2**worst.octaves
@@ -111,7 +114,7 @@ class WeightScale(HarmLimits, VectorLimits, GlobalLimits, FirstStepLimits, sympt
             measured=rms,
             limit=limit,
             cause=_effect(layers[0]),
-            fix=fixes.each(layers),
+            fix=fixes.each(layers, expected=_usual_sizes(layers, outliers)),
         )
 
     def _layer_deviations(self, recording: Recording, symptom: bool) -> dict[str, Deviation]:
@@ -128,7 +131,7 @@ class WeightScale(HarmLimits, VectorLimits, GlobalLimits, FirstStepLimits, sympt
                 tolerated = max(self.max_octaves, _chance(layer))
                 if len(group) >= self.min_peers and not unreliable and abs(octaves) > tolerated:
                     peers = f"the median of its {len(group) - 1} peers is"
-                    found[layer.name] = Deviation(octaves, tolerated, peers)
+                    found[layer.name] = Deviation(octaves, tolerated, peers, restored=True)
                 elif symptom or (len(group) < self.min_peers and not layer.normed):
                     shown = symptom or layer.name in symptoms.far_predictions(recording)
                     tolerated = self.max_octaves if shown else self.max_octaves_alone
@@ -168,6 +171,15 @@ class WeightScale(HarmLimits, VectorLimits, GlobalLimits, FirstStepLimits, sympt
             far = symptoms.wide_logits(recording) or layer.name in symptoms.far_predictions(recording)
             return off if off > 0 and far else 0.0
         return 0.0 if off < 0 and layer.bypassable else off
+
+
+def _usual_sizes(layers: list[Layer], outliers: dict[str, Deviation]) -> dict[str, float]:
+    """Return the rms that weights are expected to have, by layer, where this network shows it: that of their peers."""
+    return {
+        layer.name: weight.rms / 2 ** outliers[layer.name].octaves
+        for layer, weight in weighted(layers)
+        if outliers[layer.name].restored
+    }
 
 
 def _gain(layer: Layer) -> float:

@@ -242,7 +242,8 @@ def test_all_norms_near_zero_disable_the_network() -> None:
 
 def norms_at(rms: float) -> Any:
     norm = {"kind": "norm", "weight": {"rms": rms, "shape": (96,), "fan_in": None, "fan_out": None}}
-    return recording(stack(fc0=norm, fc1=norm, fc2=norm), normalized=True)
+    layers = stack(fc0=norm, fc1=norm, fc2=norm)
+    return recording(layers, measured(layers, outputs=dict.fromkeys(("fc0", "fc1", "fc2"), rms)), normalized=True)
 
 
 def test_all_norms_too_large_are_not_an_error_by_themselves() -> None:
@@ -394,7 +395,8 @@ def test_the_scale_of_a_norm_is_removed_by_the_next_one() -> None:
     """Batch norms at 0.02 throughout trained in three of eight networks, and failed in none."""
     norm = {"kind": "norm", "weight": {"rms": 0.02, "shape": (96,), "fan_in": None, "fan_out": None}}
     layers = stack(5, fc0=norm, fc2=norm, fc1={"normed": True}, fc3={"normed": True})
-    (found,) = judge(WeightScale, recording(layers, normalized=True))
+    of = measured(layers, outputs={"fc0": 0.02, "fc2": 0.02})
+    (found,) = judge(WeightScale, recording(layers, of, normalized=True))
     assert (found.severity, found.layers) == (Severity.WARNING, ("fc0", "fc2"))
 
 
@@ -435,3 +437,84 @@ def test_small_weights_that_a_normalization_hides(optimizer: Any) -> None:
     assert judged_with(model).causes == ()
     assert judged_with(normalized(20, 0.5)).causes == ()
     assert judged_with(normalized(6, 0.05)).causes == ()
+
+
+class UnitLength(nn.Module):
+    """Divides by the L2 norm over the channels, and multiplies by a learned scale."""
+
+    def __init__(self, channels: int, scale: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.normalize(x, dim=-1) * self.weight
+
+
+def unit_lengths(*scales: float, channels: int = 64, beside: type[nn.Module] | None = None) -> nn.Sequential:
+    torch.manual_seed(0)
+    layers: list[nn.Module] = [nn.Linear(32, channels)]
+    for scale in scales:
+        layers += [UnitLength(channels, scale), nn.Linear(channels, channels), nn.ReLU()]
+    for _ in range(4 if beside is not None else 0):
+        layers += [beside(channels), nn.Linear(channels, channels), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(channels, 10))
+
+
+@pytest.mark.parametrize("scales", [(10.0, 8.0), (20.0,), (1.0, 1.0), (10.0, 8.0, 5.0), (20.0, 20.0)])
+@pytest.mark.parametrize("beside", [None, nn.LayerNorm, nn.BatchNorm1d])
+def test_a_norm_is_judged_by_what_it_puts_out(scales: tuple[float, ...], beside: type[nn.Module] | None) -> None:
+    """A vector of 64 channels with norm 1 has rms 1/8."""
+    assert "IH106" not in codes(judged(unit_lengths(*scales, beside=beside)))
+
+
+def test_a_scale_that_is_too_large_for_unit_length_is_fixed_to_an_output_of_one() -> None:
+    model = unit_lengths(2000.0, 1600.0)
+    found = finding(judged(model), "IH106")
+    assert (found.severity, found.layers) == (Severity.ERROR, ("1", "4"))
+    assert re.search(r"rms 2000; its output has rms 250, and one of rms 1 needs 8, limit 32\)", found.message)
+    assert found.fix == "nn.init.constant_(model[1].weight, 8)\nnn.init.constant_(model[4].weight, 8)"
+    assert fixed(model, "IH106").ok
+
+
+def test_one_norm_of_several_gets_their_weight() -> None:
+    model = Normed()
+    for norm in model.norms:
+        nn.init.constant_(norm.weight, 0.4)
+    nn.init.constant_(model.norms[2].weight, 10.0)
+    assert finding(judged(model), "IH106").fix == "nn.init.constant_(model.norms[2].weight, 0.4)"
+    assert fixed(model, "IH106").ok
+
+
+class Feedforward(nn.Module):
+    """A block of GPT-2 without attention: every weight has std 0.02, and those that end a branch less."""
+
+    def __init__(self, blocks: int) -> None:
+        super().__init__()
+        self.norm, self.fc, self.proj = nn.LayerNorm(64), nn.Linear(64, 256), nn.Linear(256, 64)
+        nn.init.normal_(self.fc.weight, std=0.02)
+        nn.init.normal_(self.proj.weight, std=0.02 / (2 * blocks) ** 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.proj(F.gelu(self.fc(self.norm(x))))
+
+
+@pytest.mark.parametrize("factor", [30.0, 1 / 30])
+def test_the_fix_restores_the_scale_of_the_peers(factor: float) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(32, 64), *(Feedforward(6) for _ in range(6)), nn.LayerNorm(64), nn.Linear(64, 10))
+    model[3].fc.weight.data.mul_(factor)
+    found = finding(judged(model), "IH106")
+    assert (found.layers, found.fix) == (("3.fc",), "nn.init.normal_(model[3].fc.weight, std=0.02)")
+    assert fixed(model, "IH106").ok
+    assert model[3].fc.weight.std().item() == pytest.approx(0.02, rel=0.05)
+
+
+def test_peers_at_the_default_of_torch_are_restored_too() -> None:
+    """It has a third of the variance of He's initialization."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(32, 64), nn.ReLU())
+    for _ in range(5):
+        model += nn.Sequential(nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU())
+    model.append(nn.Linear(64, 10))
+    model[5].weight.data.mul_(100.0)
+    assert finding(judged(model), "IH106").fix == "nn.init.normal_(model[5].weight, std=0.0722)"
