@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -66,6 +68,18 @@ class Weight(Frozen):
     def gain(self) -> float | None:
         """rms(W) sqrt(fan_in): the factor by which the weights scale an uncorrelated signal."""
         return None if self.fan_in is None else self.rms * self.fan_in**0.5
+
+
+class ForwardWrite(Frozen):
+    """A parameter that the forward pass wrote, as a data-dependent initialization does in its first call."""
+
+    non_finite: int = 0  # NaN or infinite elements before, of those sampled
+    contrast: float | None = None  # largest factor over the median of those whose input varies; None: not finite
+    broken_input: bool = False  # whether the module's input has NaN or infinite elements
+    channels: int = 0  # channels of the module's input; 0: not measured
+    constant: tuple[int, ...] = ()  # the first of them that do not vary in the batch
+    constants: int = 0  # how many do not
+    source: Literal["input", "layers", "dead"] = "input"  # what computes these channels: trainable layers, dead units
 
 
 class Scheme(Frozen):

@@ -12,6 +12,7 @@ from inithealth.layer_kinds import Kind
 from inithealth.recorded_graph import Singularity as Singularity
 from inithealth.recorded_graph import ZeroFactor as ZeroFactor
 from inithealth.recorded_loss import Loss as Loss
+from inithealth.recorded_tensor import ForwardWrite as ForwardWrite
 from inithealth.recorded_tensor import Frozen
 from inithealth.recorded_tensor import Scheme as Scheme
 from inithealth.recorded_tensor import Signal as Signal
@@ -170,6 +171,7 @@ class Recording(_Frozen):
     trunk_normalized: bool = False  # the residual trunk itself is normalized, as in a post-norm transformer
     branches: int = 0  # residual branches between input and loss
     lost_writes: dict[str, float] = {}  # parameter -> std written to the weight computed from it, without effect
+    forward_writes: dict[str, ForwardWrite] = {}  # by parameter: those that the first forward pass wrote
     differentiated: bool = False  # the loss contains derivatives: its graph includes the backward pass of layers
     layer_scale: bool = False  # residual branches end in a learned scale
     zero_factors: tuple[ZeroFactor, ...] = ()  # constants at exactly zero that stop gradients

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
 from inithealth.layer_kinds import ELEMENTWISE
+from inithealth.record.layers.inventory import Inventory
 from inithealth.record.live.observer import Observer
-from inithealth.recording import Layer, Loss, Signal, Singularity, Weight, ZeroFactor, weighted
+from inithealth.recording import ForwardWrite, Layer, Loss, Signal, Singularity, Weight, ZeroFactor, weighted
 
 _SMALL_SCALE = 0.5  # a learned scale below it reduces the gradient of its branch; scales usually start at 1
 
@@ -23,6 +23,7 @@ class Network:
     losses: tuple[Loss, ...]
     inputs: dict[str, Signal]
     lost_writes: dict[str, float]
+    forward_writes: dict[str, ForwardWrite]
     exact: bool
     graph: bool
     normalized: bool
@@ -34,15 +35,18 @@ class Network:
     singularity: Singularity | None = None
 
 
-def network_of(model: nn.Module, layers: Sequence[Layer], observer: Observer, lost_writes: dict[str, float]) -> Network:
+def network_of(
+    model: nn.Module, inventory: Inventory, observer: Observer, forward_writes: dict[str, ForwardWrite]
+) -> Network:
     """Return the properties shown by the layers and the graph of the last step; without a graph, by the layers only."""
-    flow = observer.flow
+    flow, layers = observer.flow, inventory.layers
     return Network(
         model=type(model).__name__,
         loss=observer.loss,
         losses=observer.losses,
         inputs=observer.network_inputs,
-        lost_writes=lost_writes,
+        lost_writes=inventory.lost_writes,
+        forward_writes=forward_writes,
         exact=observer.exact,
         graph=flow is not None,
         normalized=bool(flow.norms) if flow is not None else any(layer.kind == "norm" for layer in layers),

@@ -87,7 +87,7 @@ class Recorder:
     @property
     def network(self) -> Network:
         """The properties of the whole network."""
-        return network_of(self.model, self.layers, self._observer, self._inventory.lost_writes)
+        return network_of(self.model, self._inventory, self._observer, self._hooks.writes.found)
 
     @property
     def layers_left_out(self) -> int:
@@ -152,8 +152,8 @@ class Recorder:
         if produced and observer.graph_due(self._steps):
             self._failures.guard("autograd graph", observer.observe, produced, inputs, buffer, self._steps)
         if not self.layers:
-            called = {**buffer.called, **self._taps.called()}
-            self._failures.guard("weights", self._inventory.find, observer.flow, called)
+            self._failures.guard("writes of the forward pass", self._hooks.writes.compare, observer.flow)
+            self._failures.guard("weights", self._inventory.find, observer.flow, buffer.called | self._taps.called())
         buffer.produced.clear()  # it keeps nodes alive, as the graph does
         if observer.flow is not None:
             observer.flow.graph.release()

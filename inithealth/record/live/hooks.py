@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from inithealth.record.failures import Failures
 from inithealth.record.layers.naming import Naming, module_kind
+from inithealth.record.live.forward_writes import ForwardWrites
 from inithealth.record.live.layer_subset import layer_subset
 from inithealth.record.live.picklable_hook import Hook
 from inithealth.record.live.readings import Place, Readings
@@ -41,6 +42,7 @@ class ModuleHooks:
         self.names = names
         self.buffer = buffer
         self.paused = False  # during forward passes that are not part of the training
+        self.writes = ForwardWrites(naming.parameters, exact=exact)
         self._modules = list(self._watched())
         self._handles: list[Any] = []
 
@@ -57,6 +59,8 @@ class ModuleHooks:
 
     def attach(self) -> None:
         """Attach the hooks unless they are attached: to all modules at first, later to some if there are many."""
+        if self.buffer.first:
+            self.failures.guard("parameters before the forward pass", self.writes.remember)
         if self._handles:
             return
         for name, module in self._modules if self.buffer.first else layer_subset(self._modules):
@@ -117,6 +121,8 @@ class ModuleHooks:
                 self._measure_once(name, module, filled)
         for tensor in list(floating_tensors(args))[:1] if self.exact or buffer.first else ():
             buffer.readings.take("input", place, tensor)
+            if buffer.first:
+                self.writes.note_input(name, module, tensor)
         for tensor in tensors:
             if tensor.requires_grad:
                 tensor.register_hook(gradient_hook(buffer.readings, place, self.failures))

@@ -39,7 +39,7 @@ class NonFiniteActivations(Rule):
     rank = 2
     overflow_rank: ClassVar[int] = 42  # after the weight scale and exploding activations, which can cause an overflow
     singular_rank: ClassVar[int] = 47  # after dead units
-    explains = frozenset("IH201 IH202 IH208 IH301 IH302 IH303 IH304 IH405".split())
+    explains = frozenset("IH101 IH201 IH202 IH208 IH301 IH302 IH303 IH304 IH405".split())
 
     def order(self, finding: Finding) -> int:
         """Return the rank; an overflow can be a consequence of large weights, a division by zero one of dead units."""
@@ -52,13 +52,14 @@ class NonFiniteActivations(Rule):
         for step in recording.steps:
             bad = [(order[m.layer], m) for m in step.layers if m.layer in order and m.output and m.output.non_finite]
             if bad:
-                known = ("", "") if step.index else (singular.description(recording), singular.fix(recording))
-                yield self._first(sorted(bad, key=lambda pair: pair[0].index), step, *known)
+                yield self._first(sorted(bad, key=lambda pair: pair[0].index), step, recording)
                 return
 
-    def _first(self, bad: list[tuple[Layer, Measurement]], at: Step, known: str, fix: str) -> Finding:
+    def _first(self, bad: list[tuple[Layer, Measurement]], at: Step, recording: Recording) -> Finding:
         step = at.index
         layer, m = bad[0]
+        passed_on = _input_is_broken(layer, m, recording)
+        known, fix = ("", "") if step else (singular.description(recording), singular.fix(recording))
         values = m.output.non_finite if m.output else 0
         others = f"; also in the output of {count(len(bad) - 1, 'downstream layer')}" if len(bad) > 1 else ""
         when = seen_at(at)
@@ -68,20 +69,28 @@ class NonFiniteActivations(Rule):
             step=step,
             measured=float(values),
             limit=0.0,
-            cause=f"finite until step {step}: the training diverged" if step else self._cause(layer, m, known),
-            fix=LOWER_RATE if step else self._fix(layer, m, fix),
+            cause=f"finite until step {step}: the training diverged"
+            if step
+            else self._cause(layer, m, passed_on, known),
+            fix=LOWER_RATE if step else self._fix(layer, passed_on, fix),
         )
 
     @staticmethod
-    def _cause(layer: Layer, m: Measurement, known: str) -> str:
-        if m.input is not None and m.input.non_finite:
+    def _cause(layer: Layer, m: Measurement, passed_on: bool, known: str) -> str:
+        if passed_on:
             what = f": {known}" if known else ""
             return f"its input is not finite either: an upstream operation without weights produced these values{what}"
         top = f" (largest input {number(m.input.abs_max)})" if m.input is not None else ""
         return f"{_OVERFLOW} or an undefined operation in {called(layer)}{top}"
 
     @staticmethod
-    def _fix(layer: Layer, m: Measurement, known: str) -> str:
-        if m.input is not None and m.input.non_finite:
+    def _fix(layer: Layer, passed_on: bool, known: str) -> str:
+        if passed_on:
             return known or f"add an epsilon to the logarithms, roots and divisions before {called(layer)}"
         return f"check what {called(layer)} computes from its input; run in float32 to find out if it is an overflow"
+
+
+def _input_is_broken(layer: Layer, m: Measurement, recording: Recording) -> bool:
+    """Whether a layer's input is not finite; of a layer without a measured input, if its module wrote a parameter."""
+    write = recording.forward_writes.get(layer.parameter)
+    return m.input.non_finite > 0 if m.input is not None else write is not None and write.broken_input

@@ -3,27 +3,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from inithealth.evidence import fixes
-from inithealth.evidence.wording import count, span
+from inithealth.evidence import fixes, forward_writes
+from inithealth.evidence.wording import called, count, span
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Recording
+from inithealth.recording import Layer, Recording, Weight
 from inithealth.rules.base import Rule
 
 _MOST_NAMES = 3
+_PASSED_ON = "not finite before"  # how `cause` starts if a forward pass computes a parameter from such an input
+
+Pair = tuple[Layer, Weight]
 
 
 class NonFiniteWeights(Rule):
     """A weight contains NaN or infinite values.
 
     ## What it checks
-    All parameters, for NaN and infinite elements.
+    All parameters, for NaN and infinite elements. Values that the forward pass itself wrote, as a data-dependent
+    initialization does in its first call, are reported with the channels that do not vary in the batch.
 
     ## Why it matters
     One such element makes the output, the loss and all gradients NaN, and the network cannot train.
 
     ## How to fix
     Initialize the named weight. Look for a division by zero in a custom initialization, or for
-    uninitialized memory (`torch.empty`, `to_empty`).
+    uninitialized memory (`torch.empty`, `to_empty`). A data-dependent initialization must limit the spread that
+    it divides by.
 
     ## When to ignore
     Never.
@@ -36,9 +41,16 @@ class NonFiniteWeights(Rule):
     name = "non-finite-weights"
     severity = Severity.ERROR
     rank: ClassVar[int] = 0
+    passed_on_rank: ClassVar[int] = 43  # after non-finite activations, of which it is a consequence
     explains: ClassVar[frozenset[str]] = frozenset(
         "IH201 IH202 IH203 IH204 IH205 IH206 IH208 IH301 IH302 IH303 IH304 IH305 IH405".split()
     )
+
+    def order(self, finding: Finding) -> int:
+        return self.passed_on_rank if finding.cause.startswith(_PASSED_ON) else self.rank
+
+    def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
+        return not cause.cause.startswith(_PASSED_ON) and super().accounts_for(cause, symptom)
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         bad = [
@@ -47,19 +59,39 @@ class NonFiniteWeights(Rule):
             for parameter in (layer.weight, layer.bias)
             if parameter is not None and parameter.non_finite
         ]
-        if not bad:
-            return
+        stored = [pair for pair in bad if forward_writes.written(recording, *pair) is None]
+        if stored:  # what the forward pass computes from them follows
+            broken = [layer for layer, parameter in stored if parameter is layer.weight]
+            shifted = [layer for layer, parameter in stored if parameter is layer.bias]
+            yield self._found(
+                stored,
+                cause="the initialization produced these values, or the memory was never initialized",
+                fix="\n".join(filter(None, (fixes.each(broken), fixes.zero_biases(shifted)))),
+            )
+        elif bad:
+            yield self._written(bad, recording)
+
+    def _written(self, bad: list[Pair], recording: Recording) -> Finding:
+        """Return the finding on values that the forward pass wrote; the first module of it is the root cause."""
+        first = min(bad, key=lambda pair: pair[0].index)
+        found = forward_writes.written(recording, *first)
+        if found is None or found.how.broken_input:
+            cause = f"{_PASSED_ON} {called(first[0])}, which sets its parameters from its input"
+            fix = f"find the operation upstream of {called(first[0])} that gives NaN or infinite values"
+        else:
+            cause, fix = forward_writes.why(found), forward_writes.fix(found)
+        return self._found(bad, cause=cause, fix=fix, by=", written by the forward pass")
+
+    def _found(self, bad: list[Pair], *, cause: str, fix: str, by: str = "") -> Finding:
         layers = list({layer.name: layer for layer, _ in bad}.values())
-        broken = [layer for layer, parameter in bad if parameter is layer.weight]
-        shifted = [layer for layer, parameter in bad if parameter is layer.bias]
         values = sum(parameter.non_finite for _, parameter in bad)
         names = list(dict.fromkeys(parameter.name for _, parameter in bad))
         more = f" and {count(len(names) - _MOST_NAMES, 'other parameter')}" if len(names) > _MOST_NAMES else ""
-        yield self.finding(
+        return self.finding(
             layers,
-            f"{span(layers)}: {count(values, 'NaN or infinite value')} in {', '.join(names[:_MOST_NAMES])}{more}",
+            f"{span(layers)}: {count(values, 'NaN or infinite value')} in {', '.join(names[:_MOST_NAMES])}{more}{by}",
             measured=float(values),
             limit=0.0,
-            cause="the initialization produced these values, or the memory was never initialized",
-            fix="\n".join(filter(None, (fixes.each(broken), fixes.zero_biases(shifted)))),
+            cause=cause,
+            fix=fix,
         )

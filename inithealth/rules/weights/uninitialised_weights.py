@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from statistics import median
 from typing import ClassVar
 
-from inithealth.evidence import fixes
+from inithealth.evidence import fixes, forward_writes
 from inithealth.evidence.missed_init import DEFAULT, Missed, MissedLimits, missed_by_scheme
 from inithealth.evidence.trained import trained_layers
 from inithealth.evidence.wording import number, span, verb
@@ -104,7 +104,7 @@ class UninitialisedWeights(MissedLimits, Rule):
         trained = trained_layers(recording)
         for layer in recording.layers:
             for parameter in (layer.weight, layer.bias):
-                if parameter is None:
+                if parameter is None or forward_writes.written(recording, layer, parameter):
                     continue
                 if parameter.abs_max > self.max_value and _mixed(parameter, self.min_spike):
                     values = f"values up to {number(parameter.abs_max)}"

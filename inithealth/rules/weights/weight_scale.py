@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from statistics import median
 from typing import ClassVar
 
-from inithealth.evidence import fixes, symptoms
+from inithealth.evidence import fixes, forward_writes, symptoms
 from inithealth.evidence.facts import with_limits
 from inithealth.evidence.first_step_change import FirstStepLimits, octaves_from_target, unstable_layers
 from inithealth.evidence.global_scale import GlobalLimits, global_offsets
@@ -26,7 +26,9 @@ _LARGE = frozenset(
 )
 
 
-class WeightScale(HarmLimits, VectorLimits, GlobalLimits, FirstStepLimits, symptoms.FadingLimits, Rule):
+class WeightScale(
+    HarmLimits, VectorLimits, forward_writes.WriteLimits, GlobalLimits, FirstStepLimits, symptoms.FadingLimits, Rule
+):
     """A layer's weights are much larger or smaller than those of its peers.
 
     ## What it checks
@@ -90,6 +92,9 @@ class WeightScale(HarmLimits, VectorLimits, GlobalLimits, FirstStepLimits, sympt
             if names:
                 names.sort(key=lambda name: (-round(abs(outliers[name].octaves)), by_name[name].index))
                 yield self._group([by_name[name] for name in names], outliers, recording, symptom)
+        amplified = forward_writes.amplified(recording, self)
+        if amplified:
+            yield self._amplified(amplified)
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         return symptom.code in (_LARGE if (cause.measured or 0.0) > (cause.limit or 0.0) else _SMALL)
@@ -98,7 +103,9 @@ class WeightScale(HarmLimits, VectorLimits, GlobalLimits, FirstStepLimits, sympt
         self, layers: list[Layer], outliers: dict[str, Deviation], recording: Recording, symptom: bool
     ) -> Finding:
         worst = outliers[layers[0].name]
-        rms = layers[0].weight.rms if layers[0].weight else math.nan
+        weight = layers[0].weight
+        rms = weight.rms if weight else math.nan
+        by = forward_writes.written(recording, layers[0], weight) if weight else None
         size, sign = ("large", 1) if worst.octaves > 0 else ("small", -1)
         usual = rms / 2**worst.octaves
         limit = usual * 2 ** (sign * worst.tolerated)
@@ -113,8 +120,23 @@ class WeightScale(HarmLimits, VectorLimits, GlobalLimits, FirstStepLimits, sympt
             severity=Severity.ERROR if bad else self.severity,
             measured=rms,
             limit=limit,
-            cause=_effect(layers[0]),
-            fix=fixes.each(layers, expected=_usual_sizes(layers, outliers)),
+            cause=_effect(layers[0]) if by is None else forward_writes.why(by),
+            fix=fixes.each(layers, expected=_usual_sizes(layers, outliers)) if by is None else forward_writes.fix(by),
+        )
+
+    def _amplified(self, found: list[tuple[Layer, forward_writes.Written]]) -> Finding:
+        """Return the finding on channels without variance that the forward pass amplifies."""
+        layers, first = [layer for layer, _ in found], found[0][1]
+        return self.finding(
+            layers,
+            f"{span(layers)}: the forward pass sets a factor {times(first.how.contrast or 0.0)} the median of the "
+            f"other channels (limit {times(self.max_contrast)})",
+            # Training changes what layers compute: the first such change is amplified.
+            severity=Severity.ERROR if any(each.how.source == "layers" for _, each in found) else self.severity,
+            measured=first.how.contrast,
+            limit=self.max_contrast,
+            cause=forward_writes.why(first),
+            fix=forward_writes.fix(first),
         )
 
     def _layer_deviations(self, recording: Recording, symptom: bool) -> dict[str, Deviation]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from inithealth import Severity
 from inithealth.rules.weights.non_finite_weights import NonFiniteWeights
-from tests.rules.nets import codes, finding, fixed, judged, mlp, typed
+from tests.record.live.test_forward_writes import ActNorm
+from tests.rules.nets import codes, finding, fixed, judged, mlp, typed, vectors
 from tests.rules.recordings import judge, layer, recording
 
 
@@ -83,3 +85,78 @@ def test_a_recording_without_layers_has_no_finding() -> None:
 
 def test_layers_without_weights_are_ignored() -> None:
     assert judge(NonFiniteWeights, recording(layers=(layer("fc", 0).model_copy(update={"weight": None}),))) == []
+
+
+def standardizing(epsilon: float, *, middle: nn.Module | None = None) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(32, 16), middle or nn.Identity(), ActNorm(16, epsilon), nn.Linear(16, 10))
+
+
+def test_values_that_the_forward_pass_writes_are_not_the_fault_of_the_stored_ones() -> None:
+    model = standardizing(0.0)
+    nn.init.zeros_(model[0].weight[3:5])
+    nn.init.constant_(model[0].bias, 0.5)
+    report = judged(model)
+    found = finding(report, "IH101")
+    assert found.severity == Severity.ERROR
+    assert found.message == "2.scale: 2 NaN or infinite values in 2.scale, written by the forward pass"
+    assert found.cause.startswith("the forward pass of layer 2 sets scale from the batch, in which channels 3, 4 of ")
+    assert "nn.init" not in found.fix
+    assert [cause.code for cause in report.causes if cause.severity == Severity.ERROR] == ["IH101"]
+    assert {"IH203", "IH405"} <= {each.code for each in report.consequences(found)}
+    nn.init.ones_(model[2].scale)  # what would be advised for stored values changes nothing
+    assert "IH101" in codes(judged(model))
+
+
+def test_an_epsilon_makes_it_finite() -> None:
+    assert "IH101" not in codes(judged(standardizing(0.1)))
+    assert judged(standardizing(0.0)).ok  # all channels vary
+
+
+def test_a_stored_value_comes_before_what_the_forward_pass_makes_of_it() -> None:
+    model = standardizing(0.1)
+    model[0].weight.data[0, 0] = float("nan")
+    report = judged(model)
+    assert finding(report, "IH101").layers == ("0",)
+    assert fixed(model, "IH101").ok
+
+
+class Logarithm(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.log(torch.relu(x))
+
+
+def test_an_input_that_is_not_finite_comes_before_what_the_forward_pass_makes_of_it() -> None:
+    report = judged(standardizing(0.1, middle=Logarithm()))
+    (cause,) = [cause for cause in report.causes if cause.severity == Severity.ERROR]
+    assert cause.code == "IH203"
+    assert cause.cause.startswith("its input is not finite either")
+    assert "IH101" in {each.code for each in report.consequences(cause)}
+
+
+def test_a_magnitude_of_weight_norm_set_from_the_batch() -> None:
+    """Salimans and Kingma 2016: units that give the same for all samples have no spread."""
+
+    class Normed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.v, self.g = nn.Parameter(torch.randn(10, 32)), nn.Parameter(torch.ones(10, 1))
+            self.started = False
+
+        def product(self, x: Tensor) -> Tensor:
+            return F.linear(x, self.g * F.normalize(self.v))
+
+        def forward(self, x: Tensor) -> Tensor:
+            if not self.started:
+                self.started = True
+                with torch.no_grad():
+                    self.g.div_(self.product(x).std(0)[:, None])
+            return self.product(x)
+
+    torch.manual_seed(0)
+    assert judged(Normed()).ok
+    model, x = Normed(), vectors()
+    x[:, 0] = 1.0
+    model.v.data[3] = torch.eye(32)[0]
+    found = finding(judged(model, x), "IH101")
+    assert found.cause.startswith("the forward pass of the model sets g from the batch; the stored values are finite")

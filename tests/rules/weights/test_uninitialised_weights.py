@@ -10,7 +10,7 @@ from torch import nn
 
 from inithealth import Severity
 from inithealth.judge.diagnose import diagnose
-from inithealth.recording import Layer, Scheme, Weight
+from inithealth.recording import ForwardWrite, Layer, Scheme, Weight
 from inithealth.rules.weights.uninitialised_weights import UninitialisedWeights
 from inithealth.settings import Settings
 from tests.rules.folding import explains
@@ -363,3 +363,11 @@ def test_an_overwritten_layer_is_not_also_reported_as_missed() -> None:
 def test_a_missed_layer_is_measured_by_the_share_of_its_peers() -> None:
     (found,) = judge(UninitialisedWeights, recording(blocks(1, 3)))
     assert (found.measured, found.limit) == (0.25, 0.34)
+
+
+def test_what_the_forward_pass_wrote_is_no_uninitialized_memory() -> None:
+    """A data-dependent initialization with an epsilon of 1e-12."""
+    vector = {"shape": (96,), "fan_in": None, "fan_out": None, "rms": 1e11, "abs_max": 1e12}
+    layers = stack(fc1={"kind": "scale", "weight": vector})
+    assert len(judge(UninitialisedWeights, recording(layers))) == 1
+    assert judge(UninitialisedWeights, recording(layers, forward_writes={"fc1.weight": ForwardWrite()})) == []

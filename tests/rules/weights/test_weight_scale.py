@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 import inithealth
 from inithealth import Severity
-from inithealth.recording import Loss, Recording
+from inithealth.recording import ForwardWrite, Loss, Recording
 from inithealth.rules.weights.weight_scale import WeightScale
+from inithealth.sessions.oneshot import record
+from tests.record.live.test_forward_writes import ActNorm
 from tests.rules.nets import codes, finding, fixed, judged, mlp, pictures, vectors, with_options
 from tests.rules.recordings import judge, measured, recording, residual, stack
 
@@ -518,3 +520,57 @@ def test_peers_at_the_default_of_torch_are_restored_too() -> None:
     model.append(nn.Linear(64, 10))
     model[5].weight.data.mul_(100.0)
     assert finding(judged(model), "IH106").fix == "nn.init.normal_(model[5].weight, std=0.0722)"
+
+
+def flow(epsilon: float, *, constant: int = 0) -> Recording:
+    """A normalization that the first batch sets, after layers that make some channels constant."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(32, 16), ActNorm(16, epsilon), nn.Linear(16, 10))
+    nn.init.zeros_(model[0].weight[:constant])
+    return record(model, vectors(), loss=lambda output: output.square().mean())
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "constant", "found"), [(1e-6, 1, 1), (1e-2, 1, 1), (0.1, 1, 0), (1e-6, 0, 0), (0.0, 0, 0)]
+)
+def test_a_channel_without_variance_must_not_be_amplified(epsilon: float, constant: int, found: int) -> None:
+    (*causes,) = judge(WeightScale, flow(epsilon, constant=constant))
+    assert len(causes) == found
+    for cause in causes:
+        assert cause.severity == Severity.ERROR
+        assert re.search(
+            r"the forward pass sets a factor .*x the median of the other channels \(limit 50x\)", cause.message
+        )
+        assert "in which channel 0 of its 16 does not vary" in cause.cause
+        assert cause.fix.startswith("limit the spread that layer 1 divides by")
+
+
+def test_how_far_a_channel_is_amplified_is_an_option() -> None:
+    assert judge(WeightScale, flow(1e-6, constant=1), max_contrast=1e9) == []
+
+
+def test_a_channel_of_the_batch_that_does_not_vary_is_a_warning() -> None:
+    x = vectors()
+    x[:, 4] = 0.0
+    torch.manual_seed(0)
+    model = nn.Sequential(ActNorm(32, 1e-6), nn.Linear(32, 10))
+    (found,) = judge(WeightScale, record(model, x, loss=lambda output: output.square().mean()))
+    assert found.severity == Severity.WARNING
+
+
+def test_dead_units_before_it_are_not_amplified() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(32, 16), nn.ReLU(), ActNorm(16, 1e-6), nn.Linear(16, 10))
+    model[0].bias.data[:3] = -20.0
+    assert judge(WeightScale, record(model, vectors(), loss=lambda output: output.square().mean())) == []
+
+
+def test_a_scale_set_by_the_forward_pass_is_not_fixed_by_another_value() -> None:
+    norm = {"kind": "norm", "weight": {"rms": 100.0, "shape": (96,), "fan_in": None, "fan_out": None}}
+    layers = stack(fc1=norm)
+    of = measured(layers, outputs={"fc1": 100.0})
+    (stored,) = judge(WeightScale, recording(layers, of))
+    (by_batch,) = judge(WeightScale, recording(layers, of, forward_writes={"fc1.weight": ForwardWrite()}))
+    assert stored.fix == "nn.init.ones_(model.fc1.weight)"
+    assert (stored.message, stored.layers) == (by_batch.message, by_batch.layers)
+    assert by_batch.fix.startswith("limit the spread")
