@@ -5,6 +5,10 @@ from __future__ import annotations
 from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.graph import Graph
 
+_MOST_CONSTANT = 64  # nodes that are followed from a factor of several products
+_KEEPS_ZERO = vocab.LAYOUT | vocab.POOLING | frozenset({"Add", "Sub", "Relu", "Gelu", "Silu", "Tanh", "LeakyRelu"})
+_WAYS_TO_PRODUCTS = vocab.LAYOUT | vocab.MULTIPLICATIVE | vocab.PRODUCTS - {"Addmm"}
+
 
 def peel(graph: Graph, index: int) -> int:
     """Return the node whose values these are, before views and copies."""
@@ -74,7 +78,8 @@ def essential_nodes(graph: Graph, after: list[int]) -> set[int]:
     """Return the nodes without which some input could not reach the loss: no skip connection bypasses them.
 
     A node on all paths from some input to the loss is essential. So is a node that alone feeds one factor of an
-    essential product (a gate), because a zero factor blocks the signal.
+    essential product (a gate), because a zero factor blocks the signal, and a factor of several products that leave
+    nothing else.
 
     Args:
         after: immediate post-dominators.
@@ -88,9 +93,34 @@ def essential_nodes(graph: Graph, after: list[int]) -> set[int]:
     for index in reversed(range(len(graph))):
         if graph.pure[index] is None and index not in essential:
             readers = graph.readers(index)
-            if len(readers) == 1 and readers[0][0] in essential and _stops(graph, *readers[0]):
-                essential.add(index)
+            if len(readers) == 1:
+                if readers[0][0] in essential and _stops(graph, *readers[0]):
+                    essential.add(index)
+            elif readers and all(graph.names[reader] in _WAYS_TO_PRODUCTS for reader, _ in readers):
+                essential |= {index} if _zero_blocks(graph, index, essential) else set()
     return essential
+
+
+def _zero_blocks(graph: Graph, index: int, essential: set[int]) -> bool:
+    """Return whether zeros at a node that is a factor of several products make an essential node constant."""
+    zero, constant, waiting = {index}, {index}, {reader for reader, _ in graph.readers(index)}
+    for _ in range(_MOST_CONSTANT):
+        if not waiting:
+            return False
+        node = min(waiting)  # the order of the nodes: its operands come before it
+        waiting.remove(node)
+        factor = graph.names[node] in vocab.MULTIPLICATIVE | vocab.PRODUCTS - {"Addmm"}
+        if factor and not zero.isdisjoint(graph.data(node)):
+            zero.add(node)
+        elif not constant.issuperset(graph.data(node)):
+            continue
+        elif graph.names[node] in _KEEPS_ZERO and zero.issuperset(graph.data(node)):
+            zero.add(node)
+        if node in essential:
+            return True
+        constant.add(node)
+        waiting.update(reader for reader, _ in graph.readers(node))
+    return False
 
 
 def _stops(graph: Graph, reader: int, operand: int) -> bool:

@@ -53,6 +53,18 @@ def test_a_dominator_is_the_last_node_shared_by_all_paths(graph: Graph) -> None:
         assert found == max(shared, default=-1)
 
 
+def constant_with(graph: Graph, zeros: int) -> set[int]:
+    """The nodes that are constant if one of them is zero, of all nodes after it."""
+    zero, constant = {zeros}, {zeros}
+    for index in range(zeros + 1, len(graph)):
+        sources = set(graph.data(index))
+        product = graph.names[index] == "Mul" and sources & zero
+        if product or (sources and sources <= constant):
+            constant.add(index)
+            zero |= {index} if product or (sources <= zero and graph.names[index] == "Add") else set()
+    return constant
+
+
 @given(graphs())
 def test_essential_nodes_are_on_all_paths_of_some_input(graph: Graph) -> None:
     wanted: set[int] = set()
@@ -61,6 +73,9 @@ def test_essential_nodes_are_on_all_paths_of_some_input(graph: Graph) -> None:
             wanted |= set.intersection(*(set(path) for path in paths_to_losses(graph, index)))
     for index in reversed(range(len(graph))):  # and nodes that only feed an essential product
         reading = readers(graph, index)
+        several = len(reading) > 1 and all(graph.names[reader] == "Mul" for reader in reading)
+        if several and (constant_with(graph, index) - {index}) & wanted:
+            wanted.add(index)
         stops = len(reading) == 1 and (len(graph.data(reading[0])) < 2 or graph.names[reading[0]] == "Mul")
         if stops and reading[0] in wanted:
             wanted.add(index)
@@ -96,6 +111,21 @@ def test_a_chain_is_essential_and_a_parallel_branch_is_not() -> None:
     assert essential_nodes(skip, immediate_post_dominators(skip)) == {0, 2}
     gate = made_up([[], [0], [1, 0]], ["Relu", "Relu", "Mul"])
     assert essential_nodes(gate, immediate_post_dominators(gate)) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("join", ["Add", "Sub", "Cat", "Maximum"])
+def test_a_factor_of_several_products_has_no_way_around_it(join: str) -> None:
+    """h a + h b is zero if h is, whatever a and b are."""
+    graph = made_up([[], [0], [1, 0], [1, 0], [2, 3], [4]], ["Relu", "Relu", "Mul", "Mul", join, "Mm"])
+    assert 1 in essential_nodes(graph, immediate_post_dominators(graph))
+
+
+def test_a_gate_and_its_complement_leave_a_way_around() -> None:
+    """z a + (1 - z) b is b if z is zero."""
+    graph = made_up([[], [0], [1], [1, 0], [2, 0], [3, 4]], ["Relu", "Linear", "Rsub", "Mul", "Mul", "Add"])
+    assert 1 not in essential_nodes(graph, immediate_post_dominators(graph))
+    both = made_up([[], [0], [1, 0], [1, 0], [3, 0], [2, 4]], ["Relu", "Linear", "Mul", "Mul", "Add", "Add"])
+    assert 1 not in essential_nodes(both, immediate_post_dominators(both))
 
 
 def test_a_long_chain_does_not_recurse() -> None:
