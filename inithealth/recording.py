@@ -101,6 +101,9 @@ class Measurement(_Frozen):
     dead_samples: int = 0  # inputs (batch x positions) that each unit was evaluated on
     units: int = 0  # units of that activation
     pinned_share: float = 0.0  # share of units that are at the activation's maximum for every input
+    dead_without_bias: float | None = None  # share of units that would be dead with a bias of zero; None: unknown
+    dead_redrawn: float | None = None  # share that would be with a new weight of mean zero too
+    shifted_by: str = ""  # the bias: the layer's, or that of a normalization before the activation
     saturated_share: float | None = None  # share of elements in the flat range of its activation
     gradient_duplicates: float = 0.0  # share of units whose weight gradient equals another unit's
 

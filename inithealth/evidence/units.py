@@ -81,6 +81,11 @@ class FlatSide(NamedTuple):
     behavior: str  # "never activate", "stay at the maximum"
     why: str
 
+    @property
+    def of_one(self) -> str:
+        """The behavior of a single unit."""
+        return self.behavior.replace("activate", "activates").replace("stay", "stays")
+
 
 def flat_side(layer: Layer, m: Measurement) -> FlatSide:
     """Return on which flat side of their activation the dead units of a layer are."""

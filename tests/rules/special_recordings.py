@@ -5,7 +5,18 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from inithealth.recording import Layer, Loss, Measurement, Probation, Recording, Signal, Step, Update, ZeroFactor
+from inithealth.recording import (
+    ForwardWrite,
+    Layer,
+    Loss,
+    Measurement,
+    Probation,
+    Recording,
+    Signal,
+    Step,
+    Update,
+    ZeroFactor,
+)
 
 _SHAPES = ((64, 64), (96, 64), (64, 256))
 
@@ -191,4 +202,30 @@ def _signal(rms: float, **more: Any) -> Signal:
     return Signal(**{**known, "rms": rms, **more})
 
 
-_KINDS = (_deep, _scaled, _residual, _trained, _missed, _constant, _half)
+def _shut(rng: random.Random) -> Recording:
+    """Layers all of whose units are dead, some of which a bias of zero or a new weight opens."""
+    small, units = rng.choice([1.0, 1.0, 1e-3]), rng.choice([1, 4, 20])
+    bias = lambda rng, place: {  # noqa: E731
+        "name": f"blocks.{place}.fc.bias", "shape": (64,), "trainable": True, "mean": -1.0, "rms": 1.0,
+        "zero_share": 0.0, "non_finite": 0, "constant": True, "abs_max": 1.0,
+    }  # fmt: skip
+    layers = _plain(rng, 4, weight=lambda rng, place: {"rms": 0.1 * small}, bias=bias)
+    recording = _once(rng, layers)
+    without, redrawn = rng.choice([0.0, 0.3, 1.0]), rng.choice([0.0, 0.5, 0.9])
+    dead = {"dead_share": 1.0, "units": units, "dead_without_bias": without, "dead_redrawn": redrawn}
+    measured = tuple(m.model_copy(update=dead) for m in recording.steps[0].layers)
+    return recording.model_copy(update={"steps": (Step(index=0, loss=2.3, layers=measured),)})
+
+
+def _written(rng: random.Random) -> Recording:
+    """Factors that the forward pass sets, some for channels without variance."""
+    layers = _plain(rng, 4, weight=lambda rng, place: {"rms": 0.1})
+    constants = rng.choice([0, 1])
+    writes = {
+        layer.parameter: ForwardWrite(contrast=rng.choice([5.0, 500.0]), constants=constants, channels=64)
+        for layer in layers
+    }
+    return _once(rng, layers, forward_writes=writes)
+
+
+_KINDS = (_deep, _scaled, _residual, _trained, _missed, _constant, _half, _scaled, _shut, _scaled, _written)

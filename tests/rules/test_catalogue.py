@@ -55,7 +55,9 @@ def test_a_cause_has_a_lower_rank_than_its_consequences(cause: type[Rule], sympt
     follower = {rule.code: rule for rule in catalogue()}[symptom]
     later = f"{inithealth.rules.__name__}.steps." in follower.__module__ or symptom in SCHEDULED
     first = min(getattr(cause, name, cause.rank) for name in ("rank", "bias_rank", "missed_rank"))
-    last = max(getattr(follower, name, follower.rank) for name in ("rank", "bias_rank", "missed_rank"))
+    last = max(
+        getattr(follower, name, follower.rank) for name in ("rank", "bias_rank", "missed_rank", "passed_on_rank")
+    )
     assert later or first < last, f"{cause.code} never comes before {symptom}"
 
 

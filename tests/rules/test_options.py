@@ -30,7 +30,7 @@ IDS = [f"{rule.name}-{option}" for rule, option in OPTIONS]
 
 @lru_cache(maxsize=1)
 def pool() -> tuple[Recording, ...]:
-    special = tuple(special_recording(seed) for seed in range(RECORDINGS // 2))
+    special = tuple(special_recording(seed) for seed in range(RECORDINGS))
     rare = (each(seed) for each in (blocked_recording, bounded_recording, normalized_recording) for seed in range(20))
     return (*special, *rare, *map(random_recording, range(RECORDINGS)))
 

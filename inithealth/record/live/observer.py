@@ -9,6 +9,7 @@ from torch.autograd.graph import Node
 
 from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.failures import Failures
+from inithealth.record.graph.consumers import Target
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.flow import Flow, flow_of
 from inithealth.record.graph.graph import Graph
@@ -19,7 +20,7 @@ from inithealth.record.layers.wrapper_prefixes import parameter_names
 from inithealth.record.live.hooks import node_hook
 from inithealth.record.live.step_buffer import StepBuffer
 from inithealth.record.live.zeros import Zeros
-from inithealth.record.saved import attention, losses, operands, replay, unit_activity
+from inithealth.record.saved import attention, losses, operands, reopening, replay, unit_activity
 from inithealth.record.statistics.directions import effective
 from inithealth.record.statistics.exact import exact
 from inithealth.record.tensors import is_sharded
@@ -147,6 +148,17 @@ class Observer:
         if found is not None:
             for layer in layers:
                 buffer.units.setdefault(layer, []).append(found)
+            if buffer.first and len(sources) == len(layers) == 1 and unit_activity.mostly_dead(found):
+                self._reopen(flow, target, sources[0], buffer)
+
+    def _reopen(self, flow: Flow, target: Target, source: int, buffer: StepBuffer) -> None:
+        """Record whether dead units would open without their bias; of several calls, the one with most units open."""
+        if self._is_sharded(flow.operations[source]):
+            return
+        found = reopening.reopened(flow, target, source, self.naming.parameters.get, self._rows)
+        known = buffer.first_step_stats.setdefault(self.layer_at[source], {})
+        if found and known.get("dead_without_bias", 1.0) >= found["dead_without_bias"]:
+            known.update(found)
 
     def _attention(self, flow: Flow, buffer: StepBuffer) -> None:
         found = attention.sharpness(flow, self.layer_at)

@@ -46,7 +46,7 @@ def forward(flow: Flow, index: int, parameter: Callable[[str], Tensor | None], r
     signal, weight = fed.signal, fed.weight.to(fed.signal.dtype)  # autocast saves some without casting
     bias = None if bias is None else bias.to(signal.dtype)
     if operation.kind == "conv":
-        return _convolved(graph, index, signal[:rows], weight, bias)
+        return convolved(graph, index, signal[:rows], weight, bias)
     if fed.weight_first:
         return Replayed(signal, torch.matmul(weight, signal))
     signal = signal[:rows] if signal.ndim == 2 else signal
@@ -73,7 +73,7 @@ def _scaled(
     return Replayed(signal, normalized)
 
 
-def _convolved(graph: Graph, index: int, signal: Tensor, weight: Tensor, bias: Tensor | None) -> Replayed:
+def convolved(graph: Graph, index: int, signal: Tensor, weight: Tensor, bias: Tensor | None) -> Replayed:
     def option(name: str) -> Any:
         return graph.saved(index, name)
 

@@ -117,6 +117,12 @@ def _thinned(values: Tensor, axis: int, most: int) -> Tensor:
     return values[tuple(steps)]
 
 
+def mostly_dead(found: Activity) -> bool:
+    """Return whether more than half of the units are dead, as in few healthy layers. It waits for the device."""
+    sides = [side <= 0 for side in (found.above, found.below) if side is not None]
+    return bool(sides) and float(torch.stack(sides).any(0).float().mean()) > 0.5
+
+
 def summaries(found: Mapping[str, Sequence[Activity]]) -> dict[str, dict[str, Any]]:
     """Return the fields for each layer's Measurement, with one transfer to the host."""
     everything = [a for activities in found.values() for a in activities]

@@ -4,28 +4,33 @@ from collections.abc import Iterator
 
 from inithealth.evidence import fixes, signal_path
 from inithealth.evidence.facts import with_limits
-from inithealth.evidence.units import DeadLimits, FlatSide, flat_side, inactive_by_chance
-from inithealth.evidence.wording import span
+from inithealth.evidence.reopening import Opener, ReopenLimits, at_output, closing_biases, opened_by
+from inithealth.evidence.units import FlatSide, flat_side, inactive_by_chance
+from inithealth.evidence.wording import called, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.base import limit
 from inithealth.rules.bias import BiasAware, bias_cause, caused_by_bias
 
+Pair = tuple[Layer, Measurement]
 
-class DeadUnits(DeadLimits, BiasAware):
+
+class DeadUnits(ReopenLimits, BiasAware):
     """Units have zero slope in their activation for the whole batch.
 
     ## What it checks
     The share of units whose activation has zero slope on the same side for every sample and position: below
     zero for ReLU, also above six for ReLU6. With a symmetric initialization the expected share is at most
-    one half; the limit is at least four standard deviations above it.
+    one half; the limit is at least four standard deviations above it. The operation is then recomputed without
+    its bias, and with a new weight: the bias is the cause if the units are open without it.
 
     ## Why it matters
     A unit that never activates receives no gradient and does not train. If all units of a layer are dead,
     no gradient reaches upstream layers, unless a skip connection bypasses the layer.
 
     ## How to fix
-    Set the bias to zero and initialize the weights with mean zero. Check the inputs for an offset.
+    Set the bias to zero and initialize the weights with mean zero. Check the inputs for an offset. A ReLU at the
+    model's output is best removed, or replaced with softplus.
 
     ## When to ignore
     For very small batches, in which a unit may be inactive by chance.
@@ -44,25 +49,23 @@ class DeadUnits(DeadLimits, BiasAware):
         "share of dead units beyond which it is an error: hardly any signal passes the layer",
         unit="share of the layer's units",
     )
-    min_units: int = limit(
-        16,
-        "fewest units of a layer that is checked, unless all of them are dead: the share of fewer units is noisy",
-        unit="units",
-    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         recording = with_limits(recording, [self])
-        groups: dict[tuple[bool, bool, FlatSide], list[tuple[Layer, Measurement]]] = {}
+        groups: dict[tuple[bool, Opener, bool, FlatSide], list[Pair]] = {}
         for layer, m in signal_path.measured(recording):
             # The zeros in a branch that starts at zero are expected: zero-weights checks whether it trains.
             zero = layer.bypassable and m.output is not None and m.output.abs_max == 0.0
-            if m.dead_share is None or not m.units or zero or not self._dead(m.dead_share, m.units):
+            if m.dead_share is None or not m.units or zero or not self.are_dead(m.dead_share, m.units):
                 continue
-            lost, by_bias = m.dead_share > self.error_share and not layer.bypassable, self.bias_dominates(layer, m)
-            if by_bias or not inactive_by_chance(recording, layer, m):
-                groups.setdefault((lost, by_bias, flat_side(layer, m)), []).append((layer, m))
-        for (lost, by_bias, side), dead in groups.items():
-            yield self._group(dead, Severity.ERROR if lost else Severity.WARNING, by_bias, side)
+            dominated = self.bias_dominates(layer, m)
+            if dominated or not inactive_by_chance(recording, layer, m):
+                lost = m.dead_share > self.error_share and not layer.bypassable
+                key = lost, opened_by(layer, m, self, dominated=dominated), at_output(layer, m), flat_side(layer, m)
+                groups.setdefault(key, []).append((layer, m))
+        for (lost, opener, output, side), dead in groups.items():
+            severity = Severity.ERROR if lost else Severity.WARNING
+            yield self._group(dead, severity, opener, side, recording, output=output)
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         """Whether another finding follows: dead units downstream do, unless their own bias is the cause."""
@@ -75,25 +78,63 @@ class DeadUnits(DeadLimits, BiasAware):
         return super().accounts_for(cause, symptom)
 
     def _group(
-        self, dead: list[tuple[Layer, Measurement]], severity: Severity, by_bias: bool, side: FlatSide
+        self,
+        dead: list[Pair],
+        severity: Severity,
+        opener: Opener,
+        side: FlatSide,
+        recording: Recording,
+        *,
+        output: bool,
     ) -> Finding:
         layers, (_, m) = [layer for layer, _ in dead], dead[0]
-        lowest = min(m.dead_share or 0.0 for _, m in dead)
-        share = f"{lowest:.0%}" if lowest == max(m.dead_share or 0.0 for _, m in dead) else f"{lowest:.0%} or more"
         limit = self.of(m.units)
-        units = "the units" if len(layers) > 1 or m.units == 1 else f"its {m.units} units"
-        cause, fix = side.why, fixes.each(layers)
-        if by_bias:
-            cause, fix = bias_cause(layers), fixes.zero_biases(layers)
+        cause, named = side.why, layers
+        if opener == "bias":
+            biased = closing_biases(dead, recording)
+            cause, named = bias_cause(biased), [*layers, *(each for each in biased if each not in layers)]
+        if output:
+            cause += f"; a {layers[0].activation} at the model's output stops every gradient while it is closed"
         return self.finding(
-            layers,
-            f"{span(layers)}: {share} of {units} {side.behavior} in this batch (limit {limit:.0%})",
+            named,
+            f"{_shares(dead, side, output=output)} in this batch (limit {limit:.0%})",
             severity=severity,
             measured=m.dead_share,
             limit=limit,
             cause=cause,
-            fix=fix,
+            fix=_fix(dead, opener, recording, output=output),
         )
 
-    def _dead(self, share: float, units: int) -> bool:
-        return share == 1.0 or (units >= self.min_units and share > self.of(units))
+
+def _shares(dead: list[Pair], side: FlatSide, *, output: bool) -> str:
+    """Return which share of the units of which layers is dead."""
+    layers, (_, m) = [layer for layer, _ in dead], dead[0]
+    if len(layers) == m.units == 1:
+        which = "its only unit, the model's output," if output else "its only unit"
+        return f"{span(layers)}: {which} {side.of_one}"
+    lowest = min(m.dead_share or 0.0 for _, m in dead)
+    share = f"{lowest:.0%}" if lowest == max(m.dead_share or 0.0 for _, m in dead) else f"{lowest:.0%} or more"
+    units = "the units" if len(layers) > 1 else f"its {m.units} units"
+    return f"{span(layers)}: {share} of {units} {side.behavior}"
+
+
+def _fix(dead: list[Pair], opener: Opener, recording: Recording, *, output: bool) -> str:
+    """Return code that opens the units, or advice if neither a bias of zero nor a new weight does."""
+    layers, (_, m) = [layer for layer, _ in dead], dead[0]
+    name, activation = called(layers[0]), layers[0].activation
+    better = f"remove the {activation} after {name}, or replace it with softplus"
+    if opener == "none":
+        if output:
+            return f"{better}: with a new weight, {m.dead_redrawn or 0.0:.0%} of such units start closed again"
+        if m.input is not None and m.input.abs_max == 0.0:
+            return f"look upstream of {name}: its input is zero for every sample, so no weight opens it"
+        return f"center the input of {name}: with new weights of mean zero, its units start closed too often"
+    # Where the bias is not the cause, it can still close units that a new weight opens.
+    shut = [pair for pair in dead if opener == "bias" or _is_closed_by_bias_too(pair[1])]
+    code = [] if opener == "bias" else [fixes.each(layers)]
+    code = [*code, fixes.zero_biases(closing_biases(shut, recording))]
+    return "\n".join(filter(None, ([f"# better: {better}"] if output else []) + code))
+
+
+def _is_closed_by_bias_too(m: Measurement) -> bool:
+    return m.dead_without_bias is not None and m.dead_without_bias < (m.dead_share or 0.0)

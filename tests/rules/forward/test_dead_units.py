@@ -113,7 +113,7 @@ def test_a_limit_is_a_share() -> None:
     assert found.limit == 1.0
     assert "its 4 units never activate" in found.message
     (found,) = judge(DeadUnits, few_open(1.0, 1))
-    assert "100% of the units never activate" in found.message
+    assert found.message == "fc1: its only unit never activates in this batch (limit 100%)"
 
 
 def test_it_is_a_warning_if_a_skip_bypasses_the_layer() -> None:
@@ -246,3 +246,120 @@ def test_the_message_names_the_flat_side(
     (found,) = judge(DeadUnits, recording(layers, measured(layers, fc1=dead)))
     assert found.message == f"fc1: 100% of its 64 units {behavior} in this batch (limit 75%)"
     assert found.cause == f"no sample gives them {why}"
+
+
+def scorer(bias: float, sign: float = 1.0, *, level: float = 0.0, last: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    """A ReLU after the last layer, whose inputs are all positive."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 1), last())
+    with torch.no_grad():
+        model[2].weight.copy_(sign * model[2].weight.abs())
+        model[2].bias.fill_(bias)
+        model[0].bias.fill_(level)  # what the output unit reads is alike for all samples if it is large
+    return model
+
+
+def clicks(output: torch.Tensor) -> torch.Tensor:
+    return nn.functional.mse_loss(output, torch.ones_like(output))
+
+
+def test_an_output_that_its_bias_closes_opens_with_a_bias_of_zero() -> None:
+    """facebookresearch/dlrm#358: a bias of -10, or of -2, before the ReLU that is the model's output."""
+    for bias in (-10.0, -4.0):
+        model = scorer(bias)
+        found = finding(judged(model, loss=clicks), "IH204")
+        assert found.severity == Severity.ERROR
+        assert found.message == "layer 2: its only unit, the model's output, never activates in this batch (limit 100%)"
+        assert found.cause.startswith(f"bias of mean {bias:g} outweighs")
+        assert found.cause.endswith("a relu at the model's output stops every gradient while it is closed")
+        first, code = found.fix.splitlines()
+        assert first == "# better: remove the relu after layer 2, or replace it with softplus"
+        assert code == "nn.init.zeros_(model[2].bias)"
+        assert "IH204" not in codes(fixed(model, "IH204", loss=clicks))
+
+
+def test_an_output_that_stays_closed_without_its_bias_is_not_drawn_again() -> None:
+    """About every other weight would leave it closed."""
+    found = finding(judged(scorer(-0.1, -1.0, level=5.0), loss=clicks), "IH204")
+    assert not found.cause.startswith("bias")
+    assert found.fix.startswith("remove the relu after layer 2, or replace it with softplus: with a new weight, ")
+    assert found.fix.endswith("% of such units start closed again")
+    assert "IH204" not in codes(judged(scorer(-0.1, -1.0, level=5.0, last=nn.Softplus), loss=clicks))
+    assert "IH204" not in codes(judged(scorer(-0.1, -1.0, level=5.0, last=nn.Identity), loss=clicks))
+
+
+def test_open_outputs_and_hinges_are_silent() -> None:
+    assert "IH204" not in codes(judged(scorer(0.0), loss=clicks))
+    model = scorer(0.0, last=nn.Identity)
+    assert "IH204" not in codes(judged(model, loss=lambda output: nn.functional.relu(100.0 - output).mean()))
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm1d, nn.LayerNorm])
+def test_the_bias_of_a_normalization_is_named_and_zeroed(norm: type[nn.Module]) -> None:
+    torch.manual_seed(0)
+    model = he(nn.Sequential(nn.Linear(32, 64), norm(64), nn.ReLU(), nn.Linear(64, 10)))
+    nn.init.constant_(model[1].bias, -6.0)
+    found = finding(judged(model), "IH204")
+    assert (found.layers, found.fix) == (("0", "1"), "nn.init.zeros_(model[1].bias)")
+    assert found.cause == "bias of mean -6 outweighs the weights' contribution"
+    assert fixed(model, "IH204").ok
+
+
+def test_a_bias_is_not_the_cause_if_the_units_stay_dead_without_it() -> None:
+    layers = biased(20.0)
+    closed = {"dead_share": 1.0, "units": 64, "dead_without_bias": 0.9, "dead_redrawn": 0.5}
+    of = measured(layers.layers, fc1=closed)
+    (found,) = judge(DeadUnits, recording(layers.layers, of))
+    assert found.cause == "no sample gives them a positive input"
+    assert found.fix == (
+        'nn.init.kaiming_normal_(model.fc1.weight, nonlinearity="relu")\nnn.init.zeros_(model.fc1.bias)'
+    )
+
+
+def test_weights_that_are_far_too_small_are_the_cause_and_not_a_usual_bias() -> None:
+    model = mlp()
+    with torch.no_grad():
+        model[2].weight.mul_(1e-3)
+        model[2].bias.fill_(-0.5)
+    found = next(each for each in judged(model).findings if each.code == "IH204")
+    assert not found.cause.startswith("bias")
+    assert "kaiming_normal_(model[2].weight" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("reads", "advice"),
+    [(signal(0.0, abs_max=0.0), "look upstream of fc1: its input is zero for every sample"), (signal(), "center the")],
+)
+def test_where_no_weight_opens_the_units_there_is_advice(reads: Any, advice: str) -> None:
+    layers = stack()
+    closed = {"dead_share": 1.0, "units": 64, "dead_without_bias": 1.0, "dead_redrawn": 1.0}
+    of = measured(layers, fc1={**closed, "input": reads.model_dump()})
+    (found,) = judge(DeadUnits, recording(layers, of))
+    assert found.fix.startswith(advice)
+
+
+class Products(nn.Module):
+    """Units that are a factor of two products."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second, self.third = (nn.Linear(32, 64) for _ in range(3))
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        units = nn.functional.relu(self.first(x))
+        return self.head(units * self.second(x) + units * self.third(x))
+
+
+def test_a_product_is_no_way_around_dead_units() -> None:
+    model = Products()
+    nn.init.constant_(model.first.bias, -20.0)
+    found = finding(judged(model), "IH204")
+    assert (found.severity, found.layers) == (Severity.ERROR, ("first",))
+
+
+def test_a_squeeze_that_its_small_bias_closes_is_chance() -> None:
+    layers = stack(fc1={"bypassable": True})
+    closed = {"dead_share": 1.0, "units": 4, "dead_without_bias": 0.5, "dead_redrawn": 0.5}
+    assert judge(DeadUnits, recording(layers, measured(layers, fc1=closed))) == []
