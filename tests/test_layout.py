@@ -40,6 +40,8 @@ WITHOUT_TEST = {
     "__main__": "tests/cli/test_demonstration.py",
     "cli.diff": "tests/cli/test_report.py",
     "cli.main": "tests/cli/test_check.py",
+    "evidence.peer_scale": "tests/rules/weights/test_weight_scale.py",
+    "evidence.statements": "tests/evidence/test_fixes.py",
     "layer_kinds": "names alone",
     "record.graph.activation_nodes": "tests/record/graph/test_unjudged.py",
     "record.live.step_buffer": "fields alone",

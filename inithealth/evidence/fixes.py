@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import keyword
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from inithealth.layer_names import NumberedName, differing, is_position, split_positions
+from inithealth.evidence.statements import Statement, lines
+from inithealth.evidence.statements import code as code
 from inithealth.recording import Layer, Weight, weighted
 from inithealth.theory.activations import row_of
 from inithealth.theory.gains import target_gain, target_std
-
-Statement = Callable[[str], str]  # returns the statement that changes the parameter with this name
 
 _PARAMETRIZED = re.compile(r"\.?parametrizations\.(\w+)\.original\d*$")
 _TORCHS_OWN = ("Linear", *(f"Conv{way}{dimensions}d" for way in ("", "Transpose") for dimensions in (1, 2, 3)))
@@ -22,19 +20,6 @@ _INDEX = "{i}"  # placeholder for the loop index in a parameter name: no module 
 
 
 LOWER_RATE = "lower the learning rate, or clip the gradients: Trainer(gradient_clip_val=1.0)"
-
-
-def code(name: str) -> str:
-    """Return the code for a name: ``model.layers[3].fc.weight`` for ``layers.3.fc.weight``."""
-    written = "model"
-    for part in filter(None, name.split(".")):
-        if is_position(part) or part == _INDEX:
-            written += f"[{part.strip('{}')}]"
-        elif part.isidentifier() and not keyword.iskeyword(part):
-            written += f".{part}"
-        else:
-            written = f"getattr({written}, {part!r})"
-    return written
 
 
 def each(layers: Sequence[Layer], factor: float = 1.0, expected: Mapping[str, float] | None = None) -> str:
@@ -51,24 +36,24 @@ def each(layers: Sequence[Layer], factor: float = 1.0, expected: Mapping[str, fl
         done.add(weight.name)
         statement = _init(layer, *_initializer(layer, weight, factor, (expected or {}).get(layer.name)))
         alike.setdefault(statement("weight"), (statement, []))[1].append(weight.name)
-    return "\n".join(line for statement, targets in alike.values() for line in _lines(statement, targets))
+    return "\n".join(line for statement, targets in alike.values() for line in lines(statement, targets))
 
 
 def zero_biases(layers: Sequence[Layer]) -> str:
     """Return code that sets the bias of each layer to zero."""
     targets = [layer.bias.name for layer in layers if layer.bias is not None]
-    return "\n".join(_lines(lambda name: f"nn.init.zeros_({code(name)})", targets))
+    return "\n".join(lines(lambda name: f"nn.init.zeros_({code(name)})", targets))
 
 
 def start_biases(layers: Sequence[Layer], low: float, high: float) -> str:
     """Return code that initializes the bias of each layer from a uniform distribution."""
     targets = [layer.bias.name for layer in layers if layer.bias is not None]
-    return "\n".join(_lines(lambda name: f"nn.init.uniform_({code(name)}, {low:g}, {high:g})", targets))
+    return "\n".join(lines(lambda name: f"nn.init.uniform_({code(name)}, {low:g}, {high:g})", targets))
 
 
 def ones(names: Sequence[str]) -> str:
     """Return code that fills buffers or parameters with ones."""
-    return "\n".join(_lines(lambda name: f"nn.init.ones_({code(name)})", names))
+    return "\n".join(lines(lambda name: f"nn.init.ones_({code(name)})", names))
 
 
 def scale(layers: Sequence[Layer], factors: Sequence[float]) -> str:
@@ -81,7 +66,7 @@ def freeze(layers: Sequence[Layer]) -> str:
     """Return code that freezes the layers: their modules, or single parameters of modules with several weights."""
     modules = [layer.module for layer in layers if layer.module and layer.module == layer.name]
     alone = [weight.name for layer, weight in weighted(layers) if layer.module not in modules]
-    return "\n".join(_lines(lambda name: f"{code(name)}.requires_grad_(False)", list(dict.fromkeys(modules + alone))))
+    return "\n".join(lines(lambda name: f"{code(name)}.requires_grad_(False)", list(dict.fromkeys(modules + alone))))
 
 
 def redraw(layers: Sequence[Layer], stds: Sequence[float] | None = None) -> str:
@@ -94,14 +79,14 @@ def redraw(layers: Sequence[Layer], stds: Sequence[float] | None = None) -> str:
             targets = alike.setdefault(statement("weight"), (statement, []))[1]
             if layer.weight.name not in targets:
                 targets.append(layer.weight.name)
-    return "\n".join(line for statement, targets in alike.values() for line in _lines(statement, targets))
+    return "\n".join(line for statement, targets in alike.values() for line in lines(statement, targets))
 
 
 def by_depth(layers: Sequence[Layer], branches: int, blocks: int, undo: Sequence[Layer] = ()) -> str:
     """Return code that divides each weight by the square root of the number of branches, and multiplies ``undo``."""
     root = f"math.sqrt(2 * {blocks})" if branches == 2 * blocks else f"math.sqrt({branches})"
-    lines = [*_lines(_changed("/", root), _sizes(layers)), *_lines(_changed("*", root), _sizes(undo))]
-    return "\n".join(["import math", *lines]) if lines else ""
+    found = [*lines(_changed("/", root), _sizes(layers)), *lines(_changed("*", root), _sizes(undo))]
+    return "\n".join(["import math", *found]) if found else ""
 
 
 def _sizes(layers: Sequence[Layer]) -> list[str]:
@@ -192,32 +177,3 @@ def _common(layer: Layer, weight: Weight, factor: float) -> tuple[str, str]:
 def _as_torch_counts(weight: Weight) -> bool:
     """Return whether torch.nn.init computes the same fan_in; it does not for transposed weights."""
     return weight.fan_in is None or math.prod(weight.shape[1:]) == weight.fan_in
-
-
-def _lines(statement: Statement, targets: Sequence[str]) -> list[str]:
-    """Return the statement for each name; names that differ in one number become a loop."""
-    alike: dict[str, list[NumberedName]] = {}
-    for name in targets:
-        split = split_positions(name)
-        alike.setdefault(split.pattern, []).append(split)
-    lines = []
-    for names in alike.values():
-        varying = differing([name.numbers for name in names])
-        if len(varying) != 1 or len(names) < _FEWEST_IN_A_LOOP:
-            lines += [statement(name.filled(name.numbers)) for name in names]
-        else:
-            (place,), first = varying, names[0]
-            looped = first.filled([*first.numbers[:place], _INDEX, *first.numbers[place + 1 :]])
-            values = sorted(int(name.numbers[place]) for name in names)
-            lines.append(f"for i in {_counted(values)}: {statement(looped)}")
-    return lines
-
-
-def _counted(values: Sequence[int]) -> str:
-    """Return the code of an iterable over these numbers."""
-    first, last, stride = values[0], values[-1], values[1] - values[0]
-    if list(values) != list(range(first, last + 1, stride)):
-        return f"({', '.join(map(str, values))})"
-    if stride > 1:
-        return f"range({first}, {last + 1}, {stride})"
-    return f"range({first}, {last + 1})" if first else f"range({last + 1})"

@@ -2,23 +2,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from statistics import median
 from typing import ClassVar
 
 from inithealth.evidence import fixes, forward_writes, symptoms
 from inithealth.evidence.facts import with_limits
 from inithealth.evidence.first_step_change import FirstStepLimits, octaves_from_target, unstable_layers
 from inithealth.evidence.global_scale import GlobalLimits, global_offsets
-from inithealth.evidence.roles import grouped, scale_role
+from inithealth.evidence.peer_scale import PeerLimits, gain_of, layer_deviations
 from inithealth.evidence.scale_harm import HarmLimits, disables_branches, loses_signal, prevents_training
 from inithealth.evidence.trained import trained_layers
 from inithealth.evidence.vector_scale import Deviation, VectorLimits, embedding_deviations, norm_deviations
 from inithealth.evidence.wording import called, number, span, times
 from inithealth.findings import Finding, Severity
-from inithealth.layer_kinds import MATRICES
 from inithealth.recording import Layer, Recording, weighted
-from inithealth.rules.base import Rule, limit
-from inithealth.theory.gains import has_gain, octaves_off, recipe_gains, target_gain
+from inithealth.rules.base import Rule
+from inithealth.theory.gains import has_gain, target_gain
 
 _SMALL = frozenset("IH201 IH206 IH207 IH301 IH304 IH402 IH406".split())  # consequences of weights that are too small
 _LARGE = frozenset(
@@ -27,7 +25,14 @@ _LARGE = frozenset(
 
 
 class WeightScale(
-    HarmLimits, VectorLimits, forward_writes.WriteLimits, GlobalLimits, FirstStepLimits, symptoms.FadingLimits, Rule
+    HarmLimits,
+    PeerLimits,
+    VectorLimits,
+    forward_writes.WriteLimits,
+    GlobalLimits,
+    FirstStepLimits,
+    symptoms.FadingLimits,
+    Rule,
 ):
     """A layer's weights are much larger or smaller than those of its peers.
 
@@ -55,23 +60,6 @@ class WeightScale(
     name = "weight-scale"
     severity = Severity.WARNING
     rank: ClassVar[int] = 30
-    max_octaves: float = limit(
-        1.5,
-        "largest distance from the layer's peers (a factor of 2.8): on networks labeled by training them, any limit "
-        "from 1 to 2.5 gives nearly the same results",
-        unit="octaves (factors of 2)",
-    )
-    max_octaves_alone: float = limit(
-        3.0,
-        "largest distance from all common initializations for a layer without peers in a network without symptoms: "
-        "published networks have up to 2.5",
-        unit="octaves (factors of 2)",
-    )
-    min_peers: int = limit(
-        3,
-        "fewest layers with the same role that are compared with each other",
-        unit="layers",
-    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         recording = with_limits(recording, [self])
@@ -80,7 +68,7 @@ class WeightScale(
         untrained = [layer for layer in recording.layers if layer.name not in trained]
         fresh = recording.model_copy(update={"layers": tuple(untrained)}) if trained else recording
         outliers = {
-            **self._layer_deviations(fresh, symptom or symptoms.has_symptom_with_norms(recording)),
+            **layer_deviations(fresh, symptom or symptoms.has_symptom_with_norms(recording), self),
             **self._network_deviation(fresh),
             **self._unstable_deviation(fresh),
             **embedding_deviations(fresh, self),
@@ -139,31 +127,6 @@ class WeightScale(
             fix=forward_writes.fix(first),
         )
 
-    def _layer_deviations(self, recording: Recording, symptom: bool) -> dict[str, Deviation]:
-        """Return by how much single layers deviate from their peers, or from common initializations."""
-        used = [layer for layer in recording.layers if layer.reaches_loss or not recording.graph]
-        judged = [layer for layer in used if layer.kind in MATRICES and _gain(layer) > 0]
-        found: dict[str, Deviation] = {}
-        for group in grouped(judged, scale_role):
-            middle = median(_gain(layer) for layer in group)
-            # If most of the peers have a wrong scale, their median is not a valid reference for the others.
-            unreliable = symptom and abs(_octaves_off(group[0], middle)) > self.max_octaves
-            for layer in group:
-                octaves = math.log2(_gain(layer) / middle)
-                tolerated = max(self.max_octaves, _chance(layer))
-                if len(group) >= self.min_peers and not unreliable and abs(octaves) > tolerated:
-                    peers = f"the median of its {len(group) - 1} peers is"
-                    found[layer.name] = Deviation(octaves, tolerated, peers, restored=True)
-                elif symptom or (len(group) < self.min_peers and not layer.normed):
-                    shown = symptom or layer.name in symptoms.far_predictions(recording)
-                    tolerated = self.max_octaves if shown else self.max_octaves_alone
-                    octaves = self._octaves_from_common(layer, recording)
-                    # Small weights without a symptom may be intentional, as for an output that starts near zero.
-                    if abs(octaves) > tolerated and (symptom or octaves > 0):
-                        common = f"common initializations go {'up' if octaves > 0 else 'down'} to"
-                        found[layer.name] = Deviation(octaves, tolerated, common)
-        return found
-
     def _network_deviation(self, recording: Recording) -> dict[str, Deviation]:
         """Return by how much nearly all layers deviate from common initializations, if in one direction."""
         found = {}
@@ -182,18 +145,6 @@ class WeightScale(
         usual = f"the first step changes the weights by {total:.0%} in total; the expected gain gives"
         return {name: Deviation(octaves, self.max_octaves, usual, unstable=True) for name, octaves in small.items()}
 
-    def _octaves_from_common(self, layer: Layer, recording: Recording) -> float:
-        """Return the distance to the nearest common initialization; 0 for layers that may have any such scale.
-
-        Heads and branch ends count only if they are large and the logits have a large spread. A layer whose output is
-        added to another signal may start arbitrarily small, even at zero.
-        """
-        off = _octaves_off(layer, _gain(layer))
-        if layer.head or layer.ends_branch:
-            far = symptoms.wide_logits(recording) or layer.name in symptoms.far_predictions(recording)
-            return off if off > 0 and far else 0.0
-        return 0.0 if off < 0 and layer.bypassable else off
-
 
 def _usual_sizes(layers: list[Layer], outliers: dict[str, Deviation]) -> dict[str, float]:
     """Return the rms that weights are expected to have, by layer, where this network shows it: that of their peers."""
@@ -204,22 +155,8 @@ def _usual_sizes(layers: list[Layer], outliers: dict[str, Deviation]) -> dict[st
     }
 
 
-def _gain(layer: Layer) -> float:
-    return layer.gain if layer.gain is not None and math.isfinite(layer.gain) else 0.0
-
-
-def _chance(layer: Layer) -> float:
-    """Return the octaves that the rms of this many random numbers deviates by in one of ten thousand draws."""
-    return math.log2(1e4) / (math.prod(layer.shape) or 1)
-
-
-def _octaves_off(layer: Layer, gain: float) -> float:
-    """Return the octaves that a gain is above (or below: negative) all common initializations of such a layer."""
-    return 0.0 if layer.weight is None else octaves_off(gain, recipe_gains(layer, layer.weight))
-
-
 def _effect(layer: Layer) -> str:
-    gain = _gain(layer)
+    gain = gain_of(layer)
     if layer.kind == "norm":
         return "a normalization weight sets the scale of its layer's output"
     if layer.kind == "embedding" or not gain:

@@ -1,0 +1,55 @@
+"""Python statements on the parameters of a model; those of repeated blocks become a loop."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable, Sequence
+
+from inithealth.layer_names import NumberedName, differing, is_position, split_positions
+
+Statement = Callable[[str], str]  # returns the statement that changes the parameter with this name
+
+_FEWEST_IN_A_LOOP = 3
+_INDEX = "{i}"  # placeholder for the loop index in a parameter name: no module can have this name
+
+
+def code(name: str) -> str:
+    """Return the code for a name: ``model.layers[3].fc.weight`` for ``layers.3.fc.weight``."""
+    written = "model"
+    for part in filter(None, name.split(".")):
+        if is_position(part) or part == _INDEX:
+            written += f"[{part.strip('{}')}]"
+        elif part.isidentifier() and not keyword.iskeyword(part):
+            written += f".{part}"
+        else:
+            written = f"getattr({written}, {part!r})"
+    return written
+
+
+def lines(statement: Statement, targets: Sequence[str]) -> list[str]:
+    """Return the statement for each name; names that differ in one number become a loop."""
+    alike: dict[str, list[NumberedName]] = {}
+    for name in targets:
+        split = split_positions(name)
+        alike.setdefault(split.pattern, []).append(split)
+    found = []
+    for names in alike.values():
+        varying = differing([name.numbers for name in names])
+        if len(varying) != 1 or len(names) < _FEWEST_IN_A_LOOP:
+            found += [statement(name.filled(name.numbers)) for name in names]
+        else:
+            (place,), first = varying, names[0]
+            looped = first.filled([*first.numbers[:place], _INDEX, *first.numbers[place + 1 :]])
+            values = sorted(int(name.numbers[place]) for name in names)
+            found.append(f"for i in {_counted(values)}: {statement(looped)}")
+    return found
+
+
+def _counted(values: Sequence[int]) -> str:
+    """Return the code of an iterable over these numbers."""
+    first, last, stride = values[0], values[-1], values[1] - values[0]
+    if list(values) != list(range(first, last + 1, stride)):
+        return f"({', '.join(map(str, values))})"
+    if stride > 1:
+        return f"range({first}, {last + 1}, {stride})"
+    return f"range({first}, {last + 1})" if first else f"range({last + 1})"
