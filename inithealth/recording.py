@@ -57,6 +57,7 @@ class Layer(_Frozen):
     called: bool = False  # ran in the recorded forward pass
     reaches_loss: bool = False  # a gradient can flow from the loss to its weight
     scores_only: bool = False  # affects the loss only through attention scores: query, key, position
+    only_selects: bool = False  # its outputs select an element, whose weight is normalized to 1: no gradient
     exempt_zero_gradient: bool = False  # its gradient is structurally zero (softmax over one element, padding)
     unit_axis: int | None = None  # axis of the weight that indexes the output units
     groups: int = 1  # convolution groups: each reads its own inputs

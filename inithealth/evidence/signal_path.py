@@ -35,13 +35,14 @@ def first(recording: Recording) -> dict[str, Measurement]:
 def measured(recording: Recording) -> tuple[Pair, ...]:
     """Return the layers with weight matrices, in forward order, with their measurements at the first step.
 
-    Detached layers are excluded, since the norms and skips around them are not known.
+    Detached layers are excluded, since the norms and skips around them are not known, and layers whose values do not
+    affect the loss.
     """
-    known, detached = first(recording), set(recording.detached)
+    known, apart = first(recording), {*recording.detached, *recording.unused}
     return tuple(
         (layer, known[layer.name])
         for layer in recording.layers
-        if layer.kind in DRAWN and layer.name in known and layer.name not in detached
+        if layer.kind in DRAWN and layer.name in known and layer.name not in apart
     )
 
 
@@ -71,7 +72,8 @@ def usable(signal: Signal | None) -> bool:
 def gradients(pairs: Sequence[Pair]) -> list[tuple[Layer, float]]:
     """Return the norms of the loss's gradient at the layers' outputs, without exact zeros, which other rules report.
 
-    Layers of queries and keys are excluded: their gradient is expected to be near zero while the keys are similar.
+    Layers of queries and keys are excluded: their gradient is expected to be near zero while the keys are similar. So
+    are layers that only select an element, whose gradient is zero up to rounding.
     """
     return [(layer, m.gradient.norm) for layer, m in pairs if m.gradient is not None and _counts(layer, m.gradient)]
 
@@ -86,7 +88,7 @@ def sensitivities(pairs: Sequence[Pair]) -> list[tuple[Layer, float]]:
 
 
 def _counts(layer: Layer, gradient: Signal) -> bool:
-    return usable(gradient) and gradient.rms > 0 and not layer.scores_only
+    return usable(gradient) and gradient.rms > 0 and not (layer.scores_only or layer.only_selects)
 
 
 def _measures(recording: Recording, pairs: Sequence[Pair]) -> list[list[tuple[Layer, float]]]:

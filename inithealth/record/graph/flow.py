@@ -13,7 +13,7 @@ from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph import trunk
 from inithealth.record.graph.consumers import Meets, Target, targets
 from inithealth.record.graph.dominators import essential_nodes, immediate_dominators, immediate_post_dominators
-from inithealth.record.graph.gradient_paths import over_one, reaching, scores
+from inithealth.record.graph.gradient_paths import over_one, over_selected, reaching, scores
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.landmarks import Landmarks
 from inithealth.record.graph.learned_scales import norm_weights, passed_scales
@@ -41,6 +41,7 @@ class Flow(Landmarks):
     trunk_nodes: set[int] = field(default_factory=set)  # the trunk at the forks, without views and added terms
     valued: list[bool] = field(default_factory=list)  # by node: whether its values, not only scores, reach the loss
     moved: list[bool] = field(default_factory=list)  # by node: whether it can get a gradient
+    weighs: list[bool] = field(default_factory=list)  # by node: whether its values do more than select an element
 
     def activation(self, node: int) -> Target | None:
         """Return the first non-linearity after a node, also after normalization; None if there is none."""
@@ -114,6 +115,7 @@ def flow_of(graph: Graph) -> Flow:
     flow.unknown = tuple(sorted({name for name in graph.names if not vocab.known(name)}))
     flow.scales = passed_scales(flow)
     flow.valued, flow.moved = reaching(graph, scores), reaching(graph, over_one)
+    flow.weighs = reaching(graph, over_selected)
     _look_ahead(flow)
     flow.unjudged = unjudged(flow)
     for node in norm_weights(flow):

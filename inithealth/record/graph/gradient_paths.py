@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from inithealth.record.graph import node_groups as vocab
+from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.graph import Graph
 
 _MOST_STEPS = 6  # nodes between a softmax and the signal that it weighs
+_SELECTS = frozenset({"Topk", "Sort", "Max", "Amax", "Kthvalue"})
 _PADDING_READ = 2**16  # indices of an embedding that are checked
 
 Cut = Callable[[Graph, int, int], bool]
@@ -44,6 +46,46 @@ def over_one(graph: Graph, reader: int, operand: int) -> bool:
         return False
     dim, shape = graph.dimension(reader), graph.shape(reader)
     return dim is not None and bool(shape) and shape[dim] == 1
+
+
+def over_selected(graph: Graph, reader: int, operand: int) -> bool:
+    """Return whether a node normalizes the weight of a single selected element, as of the best expert: it is always 1.
+
+    Both the softmax over one logit and the division of a probability by the sum over the selected ones are such nodes.
+    """
+    shape = graph.shape(reader)
+    if graph.names[reader] == "Div" and shape and 1 in shape:
+        signal, total = (producer for producer, _ in graph.edges[reader])
+        single = total >= 0 and any(size == 1 for size in graph.shape(total)) and _sums(graph, total, signal)
+        return single and _is_selected(graph, signal)
+    data = graph.data(reader)
+    return over_one(graph, reader, operand) and len(data) == 1 and _is_selected(graph, data[0])
+
+
+def _sums(graph: Graph, index: int, signal: int) -> bool:
+    """Return whether a node is the sum of a signal over one element, perhaps with a constant added."""
+    for _ in range(_MOST_STEPS):
+        data = graph.data(index)
+        if len(data) != 1:
+            return False
+        if graph.names[index] == "Sum":
+            return peel(graph, data[0]) == peel(graph, signal) and graph.shape(data[0]) == graph.shape(index)
+        if graph.names[index] not in vocab.LAYOUT | {"Add", "ClampMin", "Clamp"}:
+            return False
+        index = data[0]
+    return False
+
+
+def _is_selected(graph: Graph, index: int) -> bool:
+    """Return whether a signal is what is left of others after a selection by size."""
+    for _ in range(_MOST_STEPS):
+        if graph.names[index] in _SELECTS:
+            return True
+        data = graph.data(index)
+        if len(data) != 1 or graph.names[index] not in vocab.LAYOUT:
+            return False
+        index = data[0]
+    return False
 
 
 def looks_up_padding(graph: Graph, index: int) -> bool:

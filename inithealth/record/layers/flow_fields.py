@@ -38,5 +38,6 @@ def ways_to_loss(flow: Flow | None, nodes: list[int]) -> dict[str, bool]:
         return {}
     return {
         "scores_only": not any(flow.valued[node] for node in nodes),
+        "only_selects": not any(flow.weighs[node] for node in nodes),
         "exempt_zero_gradient": all(not flow.moved[node] or looks_up_padding(flow.graph, node) for node in nodes),
     }

@@ -77,6 +77,9 @@ class NoGradient(Rule):
             yield self._stopped(list(found.stopped), recording)
         if found.idle:
             yield self._idle(found, recording)
+        selecting = [layer for layer, weight in recording.weighted if layer.only_selects and weight.trainable]
+        if selecting:
+            yield self._only_selects(selecting)
         unused = [layers[name] for name in recording.unused if name in layers]
         if unused:
             yield self.finding(
@@ -138,6 +141,17 @@ class NoGradient(Rule):
             measured=0.0,
             cause=f"an operation between {called(last)} and the loss has zero slope for all inputs",
             fix=f"look for a dead or zero layer, or a sign, round or argmax, downstream of {called(last)}",
+        )
+
+    def _only_selects(self, layers: list[Layer]) -> Finding:
+        return self.finding(
+            layers,
+            f"{span(layers)}: the output only selects an element, whose weight is then normalized to 1: no gradient "
+            "reaches the selection",
+            severity=Severity.WARNING,
+            measured=0.0,
+            cause="a softmax or a division over the one selected element is 1 for all inputs",
+            fix="normalize over all elements before the selection: weight, index = logits.softmax(-1).topk(1)",
         )
 
     def _idle(self, found: Blocked, recording: Recording) -> Finding:

@@ -131,8 +131,13 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
 
     @staticmethod
     def _same_input(recording: Recording, least: float) -> tuple[Layer, float] | None:
-        """Return the head whose input is nearly the same for all samples, and the share of it that differs."""
+        """Return the head whose input is nearly the same for all samples, and the share of it that differs.
+
+        A head that multiplies another signal is left out: the samples can differ in that signal.
+        """
         for layer, m in signal_path.measured(recording):
+            if layer.feeds == "gate":
+                continue
             between = m.input.between if layer.head and m.input is not None and m.input.rms > 0 else None
             if between is not None and between < least:
                 return layer, between

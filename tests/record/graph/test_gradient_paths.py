@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inithealth.record.graph.gradient_paths import looks_up_padding, over_one, reaching, scores
+from inithealth.record.graph.gradient_paths import looks_up_padding, over_one, over_selected, reaching, scores
 from tests.record.graph.small_nets import (
     ATTENTION,
     SEQUENCES,
@@ -88,3 +88,31 @@ def test_an_embedding_that_looks_up_only_padding(tokens: list[int], padding: int
     net = nn.Embedding(4, 2, padding_idx=padding)
     graph = graph_of(net, net(torch.tensor(tokens)))
     assert looks_up_padding(graph, graph.names.index("Embedding")) is expected
+
+
+def routed(weigh: Callable[[Tensor], Tensor]) -> bool:
+    """Whether the logits of a router reach the loss other than by selecting an expert."""
+    router = nn.Linear(4, 3)
+    x = torch.randn(6, 4)
+    output = weigh(router(x)) * x.sum(1, keepdim=True)
+    graph = graph_of(router, output.sum())
+    reached = reaching(graph, over_selected)
+    return reached[next(index for index, name in enumerate(graph.names) if name == "Addmm")]
+
+
+@pytest.mark.parametrize(
+    ("weigh", "reaches"),
+    [
+        (lambda z: z.topk(1, dim=1)[0].softmax(1), False),
+        (lambda z: z.max(1, keepdim=True)[0].softmax(1), False),
+        (lambda z: (w := z.softmax(1).topk(1, dim=1)[0]) / w.sum(1, keepdim=True), False),
+        (lambda z: (w := z.softmax(1).topk(1, dim=1)[0]) / (w.sum(1, keepdim=True) + 1e-20), False),
+        (lambda z: z.softmax(1).topk(1, dim=1)[0], True),
+        (lambda z: z.topk(2, dim=1)[0].softmax(1)[:, :1], True),
+        (lambda z: (w := z.softmax(1).topk(2, dim=1)[0])[:, :1] / w.sum(1, keepdim=True), True),
+        (lambda z: (w := z.softmax(1).topk(1, dim=1)[0]) / (z.sigmoid().sum(1, keepdim=True)), True),
+        (lambda z: z[:, :1].softmax(1) + z[:, :1], True),
+    ],
+)
+def test_a_normalized_weight_of_one_selected_element(weigh: Callable[[Tensor], Tensor], reaches: bool) -> None:
+    assert routed(weigh) is reaches

@@ -412,3 +412,27 @@ def test_layers_that_are_faded_in_later_are_no_error() -> None:
 
     (found,) = judged(Grown(), pictures()).causes
     assert (found.severity, found.layers) == (Severity.INFO, ("second", "third", "new"))
+
+
+class Mixture(nn.Module):
+    """One expert for each sample, with the probability of the router or with its normalized one."""
+
+    def __init__(self, normalized: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.router = nn.Linear(16, 4)
+        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 8)) for _ in range(4))
+        self.normalized = normalized
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, chosen = self.router(x).softmax(1).topk(1)
+        if self.normalized:
+            weight = weight / weight.sum(1, keepdim=True)
+        return weight * torch.stack([expert(x) for expert in self.experts], 1)[torch.arange(len(x)), chosen[:, 0]]
+
+
+def test_a_router_whose_weight_is_normalized_over_the_chosen_expert() -> None:
+    batch = torch.randn(64, 16), torch.arange(64) % 8
+    (cause,) = inithealth.check(Mixture(True), batch, loss=F.cross_entropy).causes
+    assert (cause.code, cause.severity, cause.layers) == ("IH304", Severity.WARNING, ("router",))
+    assert inithealth.check(Mixture(False), batch, loss=F.cross_entropy).causes == ()
