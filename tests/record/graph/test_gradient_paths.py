@@ -110,7 +110,7 @@ def routed(weigh: Callable[[Tensor], Tensor]) -> bool:
         (lambda z: z.softmax(1).topk(1, dim=1)[0], True),
         (lambda z: z.topk(2, dim=1)[0].softmax(1)[:, :1], True),
         (lambda z: (w := z.softmax(1).topk(2, dim=1)[0])[:, :1] / w.sum(1, keepdim=True), True),
-        (lambda z: (w := z.softmax(1).topk(1, dim=1)[0]) / (z.sigmoid().sum(1, keepdim=True)), True),
+        (lambda z: z.softmax(1).topk(1, dim=1)[0] / z.sigmoid().sum(1, keepdim=True), True),
         (lambda z: z[:, :1].softmax(1) + z[:, :1], True),
     ],
 )
