@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 import inithealth
-from benchmarks.judging.entries import Entry, entries
+from benchmarks.judging.entries import Entry, every_entry
 from benchmarks.judging.peers import loss_of
 from benchmarks.nets import Case
 from inithealth import Severity
@@ -38,7 +38,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print("| network | rule | first loss | sgd | sgd, fixed | adam | adam, fixed |\n|---|---|---|---|---|---|---|")
     for name in parser.parse_args().names:
-        print(row(entries()[f"healthy|{name}|0"]), flush=True)
+        print(row(every_entry()[f"healthy|{name}|0"]), flush=True)
 
 
 def row(entry: Entry) -> str:

@@ -7,13 +7,18 @@ from collections.abc import Iterator
 
 import torch
 
+from benchmarks.fresh.hosts import HOSTS as FRESH
+
 from . import hosts, hosts_sequences, hosts_vision
 from .bugs import BUGS
 from .faults import FAULTS, Fault
 from .hosts import Host, Subject
 
 HOSTS: dict[str, Host] = {host.name: host for host in (*hosts.HOSTS, *hosts_vision.HOSTS, *hosts_sequences.HOSTS)}
+FRESH_HOSTS: dict[str, Host] = {host.name: host for host in FRESH}
+EVERY_HOST = HOSTS | FRESH_HOSTS
 MOST_HOSTS = 18  # for each fault
+MOST_FAULTS = 22  # for each fresh host
 EVERY_FAULT: dict[str, Fault] = {fault.name: fault for fault in (*FAULTS, *BUGS)}
 
 
@@ -34,3 +39,13 @@ def mutants(seed: int) -> Iterator[tuple[Host, Fault]]:
         hosts.sort(key=lambda name: hashlib.sha256(f"{fault.name}|{name}".encode()).digest())
         for name in hosts[:MOST_HOSTS]:
             yield HOSTS[name], fault
+
+
+def fresh_mutants(seed: int) -> Iterator[tuple[Host, Fault]]:
+    """Yield every fresh host with up to :data:`MOST_FAULTS` of the faults that apply to it, selected by a fixed hash."""
+    for host in FRESH_HOSTS.values():
+        subject = Subject(host, seed)
+        faults = [fault for fault in EVERY_FAULT.values() if fault.applies(subject)]
+        faults.sort(key=lambda fault: hashlib.sha256(f"{host.name}|{fault.name}".encode()).digest())
+        for fault in faults[:MOST_FAULTS]:
+            yield host, fault

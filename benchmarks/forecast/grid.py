@@ -93,7 +93,7 @@ class Plan:
         return f"{self.activation}/{self.init}"
 
 
-def _dealt(cards: Sequence[T], random: Random) -> Iterator[T]:
+def dealt(cards: Sequence[T], random: Random) -> Iterator[T]:
     """Yield the cards in random order, reshuffled when all are used; the order is the same in every Python version."""
     while True:
         yield from sorted(cards, key=lambda _: random.random())
@@ -105,8 +105,8 @@ class _Dealer:
     def __init__(self, kind: str, seed: int) -> None:
         random = Random(seed)
         self.kind = kind
-        self.depths, self.widths = _dealt(DEPTHS[kind], random), _dealt(WIDTHS[kind], random)
-        self.forms, self.residual_forms = _dealt(FORMS, random), _dealt(RESIDUAL_FORMS, random)
+        self.depths, self.widths = dealt(DEPTHS[kind], random), dealt(WIDTHS[kind], random)
+        self.forms, self.residual_forms = dealt(FORMS, random), dealt(RESIDUAL_FORMS, random)
         self.names: set[str] = set()
 
     def plan(self, activation: str, init: str) -> Plan:
@@ -134,7 +134,7 @@ def _sample() -> Iterator[Plan]:
 
 def _shuffled(plans: Sequence[Plan]) -> tuple[Plan, ...]:
     """Return the plans in random order, so the first few hundred are a representative sample."""
-    return tuple(islice(_dealt(plans, Random(3)), len(plans)))
+    return tuple(islice(dealt(plans, Random(3)), len(plans)))
 
 
 PLANS: tuple[Plan, ...] = _shuffled(tuple(_sample()))[:MOST]

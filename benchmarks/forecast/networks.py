@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import init
 
+from benchmarks.fresh import rules as fresh
+
 from .grid import Plan
 
 PIXELS, SIDE, CLASSES = 64, 8, 10
-MODULES: dict[str, type[nn.Module]] = {
+MODULES: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
     "tanh": nn.Tanh,
@@ -23,6 +25,7 @@ MODULES: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
     "selu": nn.SELU,
     "softplus": nn.Softplus,
+    **fresh.MODULES,
 }
 ALTERNATING = ("relu", "tanh", "gelu", "elu", "silu")  # used in turn
 
@@ -88,10 +91,11 @@ def build(plan: Plan) -> nn.Module:
 
 def initialize(model: nn.Sequential, plan: Plan) -> None:
     """Apply the plan's rule to every weight, then its exceptions for single layers."""
-    for part in model.modules():
-        if isinstance(part, (nn.Linear, nn.Conv2d)):
-            RULES[plan.init](part.weight, plan)
-            init.constant_(part.bias, BIASES.get(plan.init, 0.0))
+    layers = [part for part in model.modules() if isinstance(part, (nn.Linear, nn.Conv2d))]
+    for layer in layers:
+        RULES[plan.init](layer.weight, plan)
+        init.constant_(layer.bias, BIASES.get(plan.init, 0.0))
+    fresh.rescale(layers, plan.init)
     ends = [part.branch[-1].weight for part in model.modules() if isinstance(part, Residual)]
     for end in ends:
         if plan.init == "gpt":  # one residual layer per block; a transformer has two
@@ -128,7 +132,11 @@ def _xavier(weight: Tensor, plan: Plan) -> Tensor:
     return init.xavier_uniform_(weight)
 
 
-BIASES = {"xavier bias 1": 1.0, "constant 0.01": 0.01}
+def _whatever_the_plan(rule: Callable[[Tensor], object]) -> Callable[[Tensor, Plan], object]:
+    return lambda weight, plan: rule(weight)
+
+
+BIASES = {"xavier bias 1": 1.0, "constant 0.01": 0.01, **fresh.BIASES}
 RULES: dict[str, Callable[[Tensor, Plan], object]] = {
     "xavier normal": lambda weight, plan: init.xavier_normal_(weight),
     "xavier uniform": _xavier,
@@ -157,4 +165,5 @@ RULES: dict[str, Callable[[Tensor, Plan], object]] = {
     "zeros": lambda weight, plan: init.zeros_(weight),
     "zero last": _he,
     "gpt": _normal(0.02),
+    **{name: _whatever_the_plan(rule) for name, rule in fresh.RULES.items()},
 }

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .halves import UNFITTED, USUAL, Half
 from .intervals import wilson
 from .scored import MEASURES, Judged, Measure, count
 
-HELD_OUT = "held out"
-HALVES = (HELD_OUT, "fitted")
 OURS = "inithealth"
 
 
-def table(judged: dict[str, list[Judged]]) -> str:
-    """Return a Markdown table with one column per tool and half; shares have their 95 % interval."""
-    columns = [(tool, half) for tool in judged for half in (HALVES if tool == OURS else HALVES[:1])]
+def table(judged: dict[str, list[Judged]], halves: Sequence[Half] = USUAL) -> str:
+    """Return a Markdown table with one column per tool and half; shares have their 95 % interval.
+
+    The peers have no columns for the fitted half.
+    """
+    columns = [(tool, half) for tool in judged for half in halves if tool == OURS or half in UNFITTED]
     lines = [
         "| | target | " + " | ".join(f"{tool}, {half}" for tool, half in columns) + " |",
         "|" + "---|" * (len(columns) + 2),
@@ -25,7 +27,7 @@ def table(judged: dict[str, list[Judged]]) -> str:
     return "\n".join(lines)
 
 
-def _cell(measure: Measure, tool: str, half: str, judged: Sequence[Judged]) -> str:
+def _cell(measure: Measure, tool: str, half: Half, judged: Sequence[Judged]) -> str:
     if tool != OURS and not measure.of_peers:
         return ""
     selected, wrong = count(measure, [each for each in judged if each.entry.half == half])
@@ -36,13 +38,13 @@ def _cell(measure: Measure, tool: str, half: str, judged: Sequence[Judged]) -> s
     return f"{met} / {len(selected)} = {met / len(selected):.1%} ({100 * low:.1f}-{100 * high:.1f})"
 
 
-def worst(judged: Sequence[Judged], half: str | None = None) -> str:
+def worst(judged: Sequence[Judged]) -> str:
     """Return all networks that miss a measure with a target, by name, with the reported causes."""
     lines: list[str] = []
     for measure in MEASURES:
         if not measure.target:
             continue
-        _, wrong = count(measure, [each for each in judged if half is None or each.entry.half == half])
+        _, wrong = count(measure, judged)
         lines += ["", f"{measure.title}: {len(wrong)} wrong"]
         lines += [line for each in wrong for line in _case(each)]
     return "\n".join(lines)

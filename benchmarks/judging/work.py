@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 
-from benchmarks.faults.catalogue import EVERY_FAULT, HOSTS
+from benchmarks.faults.catalogue import EVERY_FAULT, EVERY_HOST
 from benchmarks.faults.labels import train
 from benchmarks.forecast import training
 from benchmarks.forecast.grid import PLANS
+from benchmarks.fresh import plans as fresh_plans
 
-from .entries import entries
+from .entries import SEED, every_entry
 from .kept import Kept
 from .peers import PEERS, verdict_of
 from .recorded import keep
@@ -32,21 +33,24 @@ _PIECES_PER_PROCESS = 40  # then a new process, because libraries leak memory
 def trained(key: str, folder: Path) -> dict[str, Any]:
     """Label a fault (or a healthy host) by training: ``host|fault|seed``."""
     host, fault, seed = key.split("|")
-    return {"losses": train(HOSTS[host], EVERY_FAULT.get(fault), int(seed))}
+    return {"losses": train(EVERY_HOST[host], EVERY_FAULT.get(fault), int(seed))}
 
 
 def forecast_losses(key: str, folder: Path) -> dict[str, Any]:
     """Train one network of the forecast, given its plan's name."""
+    fresh = {plan.name: plan for plan in fresh_plans.PLANS}
+    if key in fresh:
+        return {"losses": training.train(fresh[key], fresh_plans.SEED)}
     plan = next(plan for plan in PLANS if plan.name == key)
-    return {"losses": training.train(plan, 0)}
+    return {"losses": training.train(plan, SEED)}
 
 
 def recorded(key: str, folder: Path) -> dict[str, Any]:
-    return {"broken": keep(entries()[key], folder / "recordings")}
+    return {"broken": keep(every_entry()[key], folder / "recordings")}
 
 
 def answered(peer: str, key: str, folder: Path) -> dict[str, Any]:
-    return verdict_of(peer, entries()[key]).entry()
+    return verdict_of(peer, every_entry()[key]).entry()
 
 
 STAGES: dict[str, Callable[[str, Path], dict[str, Any]]] = {

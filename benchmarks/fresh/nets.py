@@ -1,0 +1,9 @@
+"""Healthy networks of families that the benchmark did not contain, as their authors start them."""
+
+from __future__ import annotations
+
+from benchmarks.nets import Net
+
+from . import everyday
+
+NETS: tuple[Net, ...] = everyday.NETS

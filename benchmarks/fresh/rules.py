@@ -1,0 +1,76 @@
+"""Activations and initializations of the fresh plans: what each weight, bias and single layer starts with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import init
+
+MODULES: dict[str, Callable[[], nn.Module]] = {
+    "mish": nn.Mish,
+    "hardswish": nn.Hardswish,
+    "celu": nn.CELU,
+    "relu6": nn.ReLU6,
+    "softsign": nn.Softsign,
+    "hardtanh": nn.Hardtanh,
+    "prelu": nn.PReLU,
+    "leaky_relu .3": partial(nn.LeakyReLU, 0.3),
+}
+
+
+def _he(weight: Tensor) -> Tensor:
+    return init.kaiming_normal_(weight, nonlinearity="relu")
+
+
+def _std(weight: Tensor) -> float:
+    """He's standard deviation."""
+    return math.sqrt(2 / weight[0].numel())
+
+
+def _laplace(weight: Tensor) -> Tensor:
+    """As large as He's, with heavy tails."""
+    uniform = torch.rand_like(weight) - 0.5
+    drawn = -uniform.sign() * (-2 * uniform.abs()).log1p()
+    return weight.copy_(drawn * _std(weight) / math.sqrt(2))
+
+
+def _identity(weight: Tensor) -> Tensor:
+    """Each unit passes on the input of its own number, but for a little noise (Le et al. 2015)."""
+    kept = init.dirac_(weight) if weight.ndim > 2 else init.eye_(weight)
+    return weight.copy_(kept + 0.01 * torch.randn_like(weight))
+
+
+RULES: dict[str, Callable[[Tensor], object]] = {
+    "lecun uniform": lambda weight: init.uniform_(weight, -_std(weight) * 1.5**0.5, _std(weight) * 1.5**0.5),
+    "he bias 0.1": _he,
+    "he bias -0.5": _he,
+    "he x1.4": lambda weight: _he(weight).mul_(1.4),
+    "xavier x3": lambda weight: init.xavier_normal_(weight, 3.0),
+    "xavier /2": lambda weight: init.xavier_normal_(weight, 0.5),
+    "orthogonal x2": lambda weight: init.orthogonal_(weight, 2.0),
+    "normal 0.05": lambda weight: init.normal_(weight, std=0.05),
+    "normal 0.3": lambda weight: init.normal_(weight, std=0.3),
+    "uniform 0.3": lambda weight: init.uniform_(weight, -0.3, 0.3),
+    "laplace": _laplace,
+    "identity": _identity,
+    "he shifted": lambda weight: _he(weight).add_(0.5 * _std(weight)),
+    "he first x10": _he,
+    "he last x10": _he,
+    "he middle /30": _he,
+}
+BIASES = {"he bias 0.1": 0.1, "he bias -0.5": -0.5}
+# Where the layer is, as a share of the way from the first to the last, and by how much its weights are multiplied.
+SINGLE_LAYERS = {"he first x10": (0.0, 10.0), "he last x10": (1.0, 10.0), "he middle /30": (0.5, 1 / 30)}
+
+
+def rescale(layers: list[nn.Module], name: str) -> None:
+    """Multiply the weights of the one layer that the initialization singles out, if it does."""
+    if name in SINGLE_LAYERS:
+        place, factor = SINGLE_LAYERS[name]
+        weight = layers[round(place * (len(layers) - 1))].weight
+        assert isinstance(weight, Tensor)
+        weight.mul_(factor)
