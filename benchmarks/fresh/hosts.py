@@ -43,7 +43,7 @@ HOSTS: tuple[Host, ...] = (
         "min-gru", sequences.MinGRU, Task(tasks.walks, cross_entropy, 16), (0.1, 6e-3), 120,
         ("blocks.1.fc1",), "blocks.1.fc2", "tokens",
     ),
-    Host("register-vit", pictures.RegisterViT, _DIGITS, (0.03, 6e-3), 220, ("blocks.1.fc1",), "blocks.1.fc2"),
+    Host("register-vit", pictures.RegisterViT, _DIGITS, (0.03, 6e-3), 260, ("blocks.1.fc1",), "blocks.1.fc2"),
     Host("convmixer", pictures.ConvMixer, _DIGITS, (0.05, 5e-3), 80, end="pool"),
     Host(
         "siamese", pictures.Siamese, Task(tasks.pairs_of_digits, tasks.binary_cross_entropy, 96), (0.05, 4e-3), 250,

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from benchmarks.nets import Net
 
-from . import everyday
+from . import everyday, timm_nets, torchvision_nets
 
-NETS: tuple[Net, ...] = everyday.NETS
+NETS: tuple[Net, ...] = (*everyday.NETS, *torchvision_nets.NETS, *timm_nets.NETS)
