@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from benchmarks.healthy.transformers_table import net
 from benchmarks.nets import Net
 
-from . import everyday, timm_nets, torchvision_nets
+from . import (
+    everyday,
+    timm_nets,
+    torchvision_nets,
+    transformers_detectors,
+    transformers_pictures,
+    transformers_senses,
+    transformers_text,
+)
 
-NETS: tuple[Net, ...] = (*everyday.NETS, *torchvision_nets.NETS, *timm_nets.NETS)
+_TRANSFORMERS = (
+    *transformers_text.ROWS,
+    *transformers_pictures.ROWS,
+    *transformers_detectors.ROWS,
+    *transformers_senses.ROWS,
+)
+NETS: tuple[Net, ...] = (
+    *everyday.NETS,
+    *torchvision_nets.NETS,
+    *timm_nets.NETS,
+    *(net(row) for row in _TRANSFORMERS),
+)

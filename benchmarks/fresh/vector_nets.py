@@ -46,7 +46,7 @@ class GINLayer(nn.Module):
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
-        self.eps = nn.Parameter(torch.zeros(()))
+        self.eps = nn.Parameter(torch.zeros(1))
         self.fc1, self.norm, self.fc2 = nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.Linear(width, width)
 
     def forward(self, x: Tensor, joined: Tensor) -> Tensor:
@@ -63,13 +63,13 @@ class GIN(nn.Module):
         self.register_buffer("joined", ring())
         self.stem = nn.Linear(TRAITS, width)
         self.layers = nn.ModuleList(GINLayer(width, width) for _ in range(depth))
-        self.head = nn.Linear(width * (depth + 1), ROLES)
+        self.head = nn.Linear(width, ROLES)
 
     def forward(self, x: Tensor) -> Tensor:
-        found = [self.stem(x)]
+        x = self.stem(x)
         for layer in self.layers:
-            found.append(layer(found[-1], self.joined))
-        return self.head(torch.cat(found, -1))
+            x = layer(x, self.joined)
+        return self.head(x)
 
 
 class NBeatsBlock(nn.Module):
