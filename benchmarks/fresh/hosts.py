@@ -20,8 +20,8 @@ HOSTS: tuple[Host, ...] = (
         ("deep.1",), "deep.2", "tables.0", end="deep.2",
     ),
     Host(
-        "gin", vectors.GIN, Task(tasks.roles, cross_entropy, 8), (0.03, 6e-3), 120,
-        ("layers.1.fc1",), "layers.1.fc2", end="layers.2",
+        "gin", vectors.GIN, Task(tasks.roles, cross_entropy, 8), (0.05, 1e-2), 200,
+        ("layers.0.fc1",), "layers.0.fc2", end="layers.1",
     ),
     Host(
         "n-beats", vectors.NBeats, Task(tasks.seasons, F.mse_loss, 64), (0.02, 3e-3), 150,

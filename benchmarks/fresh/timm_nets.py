@@ -39,7 +39,7 @@ ROWS = (
     sized("vit_little_patch16_reg4_gap_256", "vit with registers", 64, depth=6),
     sized("vit_small_patch16_dinov3", "dinov3", 64, depth=6),
     sized("twins_svt_small", "twins with subsampling", 128, 4),
-    free("vovnet39a", "vovnet", 64, 4),
+    free("vovnet39a", "vovnet without attention", 64, 4),
     free("hgnet_tiny", "hgnet of the first version", 96, 4),
     free("fastvit_mci0", "mobileclip", 96, 4),
     free("xception41p", "pre-activated xception", 64, 4),

@@ -58,7 +58,7 @@ class GINLayer(nn.Module):
 class GIN(nn.Module):
     """Xu et al. (2019); PyTorch's default initialization."""
 
-    def __init__(self, width: int = 32, depth: int = 3) -> None:
+    def __init__(self, width: int = 32, depth: int = 2) -> None:
         super().__init__()
         self.register_buffer("joined", ring())
         self.stem = nn.Linear(TRAITS, width)
