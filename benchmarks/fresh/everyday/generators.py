@@ -1,4 +1,4 @@
-"""Adversarial nets: a critic of patches, a translator of pictures, a generator that is told the class."""
+"""Adversarial nets: a critic of patches, a translator of pictures, a generator that is conditioned on the class."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def interested(generator: Generator) -> Drawn:
 
 
 def ranked(generator: Generator) -> Drawn:
-    """As :class:`LightGCN` is made with the choices of the same generator's seed, these are the edges of its graph."""
+    """The edges of the graph that :class:`LightGCN` is made with: both draw the choices from the same seed."""
     choices = _choices(generator)
     users, chosen = choices.nonzero().T
     passed = torch.multinomial((1 - choices)[users], 1, generator=generator).squeeze(1)
