@@ -42,7 +42,7 @@ def mutants(seed: int) -> Iterator[tuple[Host, Fault]]:
 
 
 def fresh_mutants(seed: int) -> Iterator[tuple[Host, Fault]]:
-    """Yield every fresh host with up to :data:`MOST_FAULTS` of the faults that apply to it, selected by a fixed hash."""
+    """Yield every fresh host with up to :data:`MOST_FAULTS` faults that apply to it, selected by a fixed hash."""
     for host in FRESH_HOSTS.values():
         subject = Subject(host, seed)
         faults = [fault for fault in EVERY_FAULT.values() if fault.applies(subject)]

@@ -132,7 +132,7 @@ def _xavier(weight: Tensor, plan: Plan) -> Tensor:
     return init.xavier_uniform_(weight)
 
 
-def _whatever_the_plan(rule: Callable[[Tensor], object]) -> Callable[[Tensor, Plan], object]:
+def _without_plan(rule: Callable[[Tensor], object]) -> Callable[[Tensor, Plan], object]:
     return lambda weight, plan: rule(weight)
 
 
@@ -165,5 +165,5 @@ RULES: dict[str, Callable[[Tensor, Plan], object]] = {
     "zeros": lambda weight, plan: init.zeros_(weight),
     "zero last": _he,
     "gpt": _normal(0.02),
-    **{name: _whatever_the_plan(rule) for name, rule in fresh.RULES.items()},
+    **{name: _without_plan(rule) for name, rule in fresh.RULES.items()},
 }

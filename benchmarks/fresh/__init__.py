@@ -1,6 +1,5 @@
-"""What was drawn later: families that were never named, seeds that were never run.
+"""The fresh half of the accuracy benchmark: model families and seeds that were not used before.
 
-The held-out half of the accuracy benchmark was looked at while rules were changed. These networks were drawn after
-that, and are judged only with ``--half fresh``. Once a rule is changed because of a verdict on one of them, they are
-no longer unseen.
+The results on the held-out half were inspected while rules were changed. These networks were added after that, and are
+judged only with ``--half fresh``. They stay unseen only until a rule is changed because of a verdict on one of them.
 """

@@ -1,4 +1,4 @@
-"""The fresh healthy networks that faults are injected into, and what each is trained on."""
+"""The fresh healthy networks that faults are injected into, and their training tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Healthy networks of families that the benchmark did not contain, as their authors start them."""
+"""The fresh healthy networks: new families with their authors' initialization."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fresh hosts that read pictures of 8 x 8."""
+"""Fresh hosts for images of 8 x 8 pixels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RegisterBlock(nn.Module):
 
 
 class RegisterViT(nn.Module):
-    """Four registers (Darcet et al. 2024) beside 16 patches, read by their mean; Xavier's uniform, as for MAE."""
+    """Four registers (Darcet et al. 2024) and 16 patches, a head on the patches' mean; Xavier uniform, as in MAE."""
 
     def __init__(self, width: int = 32, heads: int = 4, depth: int = 3, registers: int = 4) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class ConvMixerBlock(nn.Module):
 
 
 class ConvMixer(nn.Module):
-    """Trockman and Kolter (2022): the norm comes after the activation; PyTorch's default initialization."""
+    """Trockman and Kolter (2022): normalization follows the activation; PyTorch's default initialization."""
 
     def __init__(self, width: int = 32, depth: int = 4) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class ConvMixer(nn.Module):
 
 
 class Siamese(nn.Module):
-    """Koch et al. (2015): one convolutional encoder for both pictures, weights on the distances of its outputs; He."""
+    """Koch et al. (2015): a linear head on the distances between the encodings of two images; He initialization."""
 
     def __init__(self, width: int = 12) -> None:
         super().__init__()

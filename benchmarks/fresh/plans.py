@@ -1,4 +1,4 @@
-"""120 further networks whose training is to be predicted: new activations, new rules, sizes that were never dealt."""
+"""120 more networks of the forecast, with new activations, new initializations and new sizes."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ NEW_INITS = (
 )
 DEPTHS = {"mlp": (3, 5, 7, 9, 11, 14, 15, 17, 21, 26, 30, 34, 45), "conv": (4, 5, 7, 9, 11, 13)}
 WIDTHS = {"mlp": (24, 40, 40, 56, 80, 80, 112, 160), "conv": (10, 14, 20)}
-PLANS_OF_EACH = 40  # new activation with a known rule, known activation with a new rule, both new
-CONVS = 4  # one network in so many is convolutional
+PLANS_OF_EACH = 40  # new activation and known init, known activation and new init, both new
+CONVS = 4  # every fourth network is convolutional
 
 
 def _sample() -> Iterator[Plan]:
@@ -48,7 +48,7 @@ def _sample() -> Iterator[Plan]:
             depths, widths = sizes[kind]
             depth = next(depths)
             if skip == "residual":
-                depth = max(3, depth - 1 + depth % 2)  # the first layer and blocks of two
+                depth = max(3, depth - 1 + depth % 2)  # odd: the first layer and blocks of two layers
             yield Plan(activation, init, depth, next(widths), norm, skip, kind)
 
 

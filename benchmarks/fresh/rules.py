@@ -1,4 +1,4 @@
-"""Activations and initializations of the fresh plans: what each weight, bias and single layer starts with."""
+"""Activations and initializations of the fresh plans."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def _he(weight: Tensor) -> Tensor:
 
 
 def _std(weight: Tensor) -> float:
-    """He's standard deviation."""
+    """Return the standard deviation of He initialization."""
     return math.sqrt(2 / weight[0].numel())
 
 
 def _laplace(weight: Tensor) -> Tensor:
-    """As large as He's, with heavy tails."""
+    """Fill with a heavy-tailed distribution that has the standard deviation of He initialization."""
     uniform = torch.rand_like(weight) - 0.5
     drawn = -uniform.sign() * (-2 * uniform.abs()).log1p()
     return weight.copy_(drawn * _std(weight) / math.sqrt(2))
 
 
 def _identity(weight: Tensor) -> Tensor:
-    """Each unit passes on the input of its own number, but for a little noise (Le et al. 2015)."""
+    """Fill with the identity matrix or kernel and a little noise (Le et al. 2015)."""
     kept = init.dirac_(weight) if weight.ndim > 2 else init.eye_(weight)
     return weight.copy_(kept + 0.01 * torch.randn_like(weight))
 
@@ -63,12 +63,12 @@ RULES: dict[str, Callable[[Tensor], object]] = {
     "he middle /30": _he,
 }
 BIASES = {"he bias 0.1": 0.1, "he bias -0.5": -0.5}
-# Where the layer is, as a share of the way from the first to the last, and by how much its weights are multiplied.
+# Relative position of the layer (0: first, 1: last), and the factor of its weights.
 SINGLE_LAYERS = {"he first x10": (0.0, 10.0), "he last x10": (1.0, 10.0), "he middle /30": (0.5, 1 / 30)}
 
 
 def rescale(layers: list[nn.Module], name: str) -> None:
-    """Multiply the weights of the one layer that the initialization singles out, if it does."""
+    """Rescale the weights of a single layer if the initialization has one in `SINGLE_LAYERS`."""
     if name in SINGLE_LAYERS:
         place, factor = SINGLE_LAYERS[name]
         weight = layers[round(place * (len(layers) - 1))].weight

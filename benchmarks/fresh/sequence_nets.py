@@ -1,4 +1,4 @@
-"""Fresh hosts that read sequences."""
+"""Fresh hosts for sequences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .tasks import KINDS, LENGTH, TAGS, TERMS
 
 
 class NormedBlock(nn.Module):
-    """Two dilated convolutions with BatchNorm, and the residual."""
+    """Two dilated convolutions with BatchNorm and a skip connection."""
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class NormedBlock(nn.Module):
 
 
 class NormedTCN(nn.Module):
-    """Dilated convolutions that see both ways, as for action segmentation; He's normal."""
+    """Dilated non-causal convolutions, as in action segmentation; He normal initialization."""
 
     def __init__(self, width: int = 24, depth: int = 4) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class NormedTCN(nn.Module):
 
 
 class GRUTagger(nn.Module):
-    """Two GRUs that read both ways, and a tag for every term; Glorot's uniform and orthogonal states, as in Keras."""
+    """Two bidirectional GRUs and a tag for every token; Glorot uniform and orthogonal state weights, as in Keras."""
 
     def __init__(self, width: int = 24) -> None:
         super().__init__()
@@ -66,9 +66,9 @@ class GRUTagger(nn.Module):
 
 
 class GMLPBlock(nn.Module):
-    """Liu et al. (2021): half of the channels gate the other half, mixed over the positions.
+    """Liu et al. (2021): half of the channels, mixed over the positions, gate the other half.
 
-    The mixing starts near zero and its bias at one, as published: the gate is open at first.
+    The mixing has near-zero weights and biases of one, as published, so the gate starts open.
     """
 
     def __init__(self, width: int) -> None:
@@ -86,7 +86,7 @@ class GMLPBlock(nn.Module):
 
 
 class GMLP(nn.Module):
-    """A tag for every term; PyTorch's default initialization but for the gates."""
+    """A tag for every token; PyTorch's default initialization except for the gates."""
 
     def __init__(self, width: int = 32, depth: int = 3) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class GMLP(nn.Module):
 
 
 class MinGRUBlock(nn.Module):
-    """Feng et al. (2024): a GRU whose gates do not see the state, behind a short convolution; then an MLP."""
+    """Feng et al. (2024): a short convolution, a GRU whose gates do not depend on the state, and an MLP."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ class MinGRUBlock(nn.Module):
 
 
 class MinGRU(nn.Module):
-    """A language model; PyTorch's default initialization, the embedding N(0, 0.02)."""
+    """A language model; PyTorch's default initialization, and N(0, 0.02) for the embedding."""
 
     def __init__(self, width: int = 32, depth: int = 2) -> None:
         super().__init__()

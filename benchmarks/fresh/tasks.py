@@ -1,4 +1,4 @@
-"""What the fresh hosts learn."""
+"""Tasks of the fresh hosts."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Generator, Tensor
 
 from benchmarks.faults.tasks import Batch, digits
 
-SHOPS = (20, 16, 12)  # how many buyers, goods and places there are
+SHOPS = (20, 16, 12)  # numbers of buyers, goods and places
 MEASURED = 6
-TERMS, LENGTH, TAGS = 30, 16, 5  # of the texts
-CHIRP, KINDS = 48, 6  # samples of a sound, and the kinds of sounds
+TERMS, LENGTH, TAGS = 30, 16, 5  # of token sequences
+CHIRP, KINDS = 48, 6  # samples per sound, and kinds of sounds
 NODES, TRAITS, ROLES = 48, 12, 4  # of the graph
-PAST, FUTURE = 36, 12  # of the seasons
+PAST, FUTURE = 36, 12  # points of a seasonal curve
 
 
 def purchases(generator: Generator, count: int, held_out: bool) -> Batch:
@@ -33,7 +33,7 @@ def purchases(generator: Generator, count: int, held_out: bool) -> Batch:
 
 
 def chirps(generator: Generator, count: int, held_out: bool) -> Batch:
-    """Sounds ``(count, 2, CHIRP)`` in two channels under noise, whose pitch rises, falls or stays, high or low."""
+    """Noisy two-channel sounds ``(count, 2, CHIRP)``; classes: a high or low pitch that rises, falls or is constant."""
     kind = torch.randint(KINDS, (count,), generator=generator)
     slope, base = kind % 3 - 1.0, 4.0 + 4.0 * (kind // 3)
     time = torch.arange(CHIRP) / CHIRP
@@ -44,7 +44,7 @@ def chirps(generator: Generator, count: int, held_out: bool) -> Batch:
 
 
 def tags(generator: Generator, count: int, held_out: bool) -> Batch:
-    """Random terms; the tag of each depends on its own kind and on those of its two neighbors."""
+    """Random tokens; the tag of each depends on the token and its two neighbors."""
     fixed = Generator().manual_seed(43)
     votes = torch.randn(3, TERMS, TAGS, generator=fixed) * torch.tensor([0.6, 1.0, 0.6])[:, None, None]
     terms = torch.randint(TERMS, (count, LENGTH + 2), generator=generator)
@@ -54,7 +54,7 @@ def tags(generator: Generator, count: int, held_out: bool) -> Batch:
 
 
 def walks(generator: Generator, count: int, held_out: bool) -> Batch:
-    """A chain whose next term depends on the two before it, or is random, one time in five."""
+    """A chain whose next token depends on the previous two, or is random with a probability of 0.2."""
     fixed = Generator().manual_seed(45)
     step = torch.randint(TERMS, (2, TERMS), generator=fixed)
     chain = list(torch.randint(TERMS, (2, count), generator=generator))
@@ -67,7 +67,7 @@ def walks(generator: Generator, count: int, held_out: bool) -> Batch:
 
 
 def ring() -> Tensor:
-    """The adjacency of a fixed graph: a ring with shortcuts."""
+    """Return the adjacency matrix of a fixed graph: a ring with shortcuts."""
     nodes = torch.arange(NODES)
     joined = torch.zeros(NODES, NODES)
     joined[nodes, (nodes + 1) % NODES] = 1
@@ -77,7 +77,7 @@ def ring() -> Tensor:
 
 
 def roles(generator: Generator, count: int, held_out: bool) -> Batch:
-    """Random traits of the nodes; a node's role is what a fixed teacher makes of its neighborhood of two steps."""
+    """Random node features; a fixed teacher computes each node's class from its two-hop neighborhood."""
     fixed = Generator().manual_seed(47)
     first, second = torch.randn(TRAITS, 8, generator=fixed), torch.randn(8, ROLES, generator=fixed)
     near = ring() + torch.eye(NODES)
@@ -86,7 +86,7 @@ def roles(generator: Generator, count: int, held_out: bool) -> Batch:
 
 
 def pairs_of_digits(generator: Generator, count: int, held_out: bool) -> Batch:
-    """Two handwritten digits ``(count, 2, 8, 8)``; the target is whether they are the same, which half of them are."""
+    """Pairs of handwritten digits ``(count, 2, 8, 8)``; the target is whether they are equal (half are)."""
     draw = digits(8, 8)
     first, left = draw(generator, count, held_out)
     pool, kinds = draw(generator, 8 * count, held_out)
@@ -106,5 +106,5 @@ def seasons(generator: Generator, count: int, held_out: bool) -> Batch:
 
 
 def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
-    """For one logit per sample and targets of the whole numbers 0 and 1."""
+    """Return the loss for one logit per sample and integer targets, 0 or 1."""
     return F.binary_cross_entropy_with_logits(output.squeeze(-1), target.float())

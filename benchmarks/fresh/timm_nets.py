@@ -1,6 +1,6 @@
-"""Architectures of the `timm` library that share a module file with a chosen one, but not its blocks.
+"""Architectures of the `timm` library that share a module file with one in `benchmarks.healthy`, but not its blocks.
 
-The weights are random: nothing is downloaded.
+The weights are random; nothing is downloaded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Architectures of the `torchvision` library that were left over: nothing is downloaded."""
+"""More architectures of the `torchvision` library with default initialization; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.nets import Case, Net
 
 
 def outlined(size: int, path: str, batch: int = 2, **options: Any) -> Case:
-    """Objects with a mask each: the box itself."""
+    """Object detection with masks; each mask is the whole box."""
     case = detected(size, path, batch, **options)
     for target in case.batch[1]:
         masks = torch.zeros(len(target["boxes"]), size, size)
@@ -23,7 +23,7 @@ def outlined(size: int, path: str, batch: int = 2, **options: Any) -> Case:
 
 
 def posed(size: int, path: str, batch: int = 2, **options: Any) -> Case:
-    """Persons with 17 joints each, all of them visible and within the box."""
+    """Detection of persons with 17 joints each, all visible and inside the box."""
     case = detected(size, path, batch, **options)
     generator = torch.Generator().manual_seed(1)
     for target in case.batch[1]:

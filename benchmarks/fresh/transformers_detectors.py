@@ -1,4 +1,4 @@
-"""Detectors of `transformers` that the benchmark did not contain, in small."""
+"""More small detectors of `transformers`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vision architectures of `transformers` that the benchmark did not contain, in small."""
+"""More small vision architectures of `transformers`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HGNET = {
 
 
 def prompted(batch: int, size: int) -> Draw:
-    """Depth estimation with a coarse map of the distances beside the picture."""
+    """Depth estimation from an image and a coarse map of the distances."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         target = distances(generator, batch, size, size)

@@ -1,4 +1,4 @@
-"""Architectures of `transformers` for sounds, series, and pictures with texts that the benchmark did not contain."""
+"""More small architectures of `transformers` for sounds, time series, and images with texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.healthy.transformers_table import Draw, Drawn, Row
 
 
 def matched(batch: int, length: int, size: int) -> Draw:
-    """Pictures and their captions, for a model without a loss of its own."""
+    """Images and their captions, for a model that does not compute a loss."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         fields, _ = contrasted(batch, length, size)(config, generator)
@@ -32,7 +32,7 @@ def matched(batch: int, length: int, size: int) -> Draw:
 
 
 def patched(batch: int, length: int, patches: int, pixels_of_patch: int) -> Draw:
-    """Language modelling behind a picture that is given in patches."""
+    """Language modeling of texts about an image, which is passed as patches."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         ids = tokens(generator, config.image_token_id, batch, length)
@@ -46,7 +46,7 @@ def patched(batch: int, length: int, patches: int, pixels_of_patch: int) -> Draw
 
 
 def horizon_alone(batch: int) -> Draw:
-    """Past and future of one series, without its frequency."""
+    """Past and future of one series, without its frequency as an input."""
 
     def draw(config: Any, generator: torch.Generator) -> Drawn:
         fields, loss = horizon(batch)(config, generator)

@@ -1,4 +1,4 @@
-"""Text architectures of `transformers` that the benchmark did not contain, in small."""
+"""More small text architectures of `transformers`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fresh hosts that read tables, graphs and series."""
+"""Fresh hosts for tables, graphs and time series."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .tasks import FUTURE, MEASURED, PAST, ROLES, SHOPS, TRAITS, ring
 
 
 class WideAndDeep(nn.Module):
-    """Cheng et al. (2016): a linear part on crossed categories beside an MLP on embeddings.
+    """Cheng et al. (2016): a linear model of crossed categories and an MLP on embeddings.
 
-    Embeddings and layers as TensorFlow starts them: N(0, 1 / width) and Glorot's uniform; the linear part at zero.
+    TensorFlow's initialization: std width^-0.5 for embeddings, Glorot uniform for layers, zero for the linear model.
     """
 
     def __init__(self, width: int = 12) -> None:
@@ -42,7 +42,7 @@ class WideAndDeep(nn.Module):
 
 
 class GINLayer(nn.Module):
-    """The sum over the neighbors and a share of the node itself, then an MLP of two layers with a BatchNorm."""
+    """The sum over the neighbors and the scaled node itself, then an MLP of two layers with BatchNorm."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class NBeatsBlock(nn.Module):
 
 
 class NBeats(nn.Module):
-    """Oreshkin et al. (2020), generic blocks with the two residual sums; PyTorch's default initialization."""
+    """Oreshkin et al. (2020): generic blocks with backcast and forecast; PyTorch's default initialization."""
 
     def __init__(self, width: int = 48, blocks: int = 3, layers: int = 3) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Everyday nets of kinds that the benchmark did not contain."""
+"""More small networks of common kinds."""
 
 from __future__ import annotations
 

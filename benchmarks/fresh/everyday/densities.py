@@ -1,4 +1,4 @@
-"""Densities and processes: a variational recurrent net, a flow of splines, functions drawn from a few points."""
+"""Networks that model distributions: a variational RNN, a spline flow, a neural process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FEATURES = 6
 
 
 class VariationalRNN(nn.Module):
-    """Chung et al. (2015): a code at every step, whose prior the past sets; PyTorch's initialization."""
+    """Chung et al. (2015): a code at every step, with a prior that depends on the past; PyTorch's initialization."""
 
     def __init__(self, width: int = 48, code: int = 12) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class VariationalRNN(nn.Module):
 
 
 class ResidualConditioner(nn.Module):
-    """Two blocks whose last layers start within 0.001 of zero, as in the published code."""
+    """Two residual blocks; their last layers start as U(-0.001, 0.001), as in the published code."""
 
     def __init__(self, inputs: int, outputs: int, width: int = 48) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class ResidualConditioner(nn.Module):
 
 
 class SplineCoupling(nn.Module):
-    """Durkan et al. (2019): half of the features set a monotone rational-quadratic spline for the others."""
+    """Durkan et al. (2019): half of the features parametrize a monotone rational-quadratic spline for the others."""
 
     bins, bound, least = 6, 4.0, 1e-3
 
@@ -82,7 +82,7 @@ class SplineCoupling(nn.Module):
     def _spline(self, x: Tensor, widths: Tensor, heights: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
         inside = x.abs() < self.bound
         x_knots, y_knots = self._knots(widths), self._knots(heights)
-        # The derivative at both ends is one: beyond them the spline is the identity.
+        # The derivative is one at both ends, because the spline is the identity outside.
         slopes = F.pad(F.softplus(slopes + 0.5413) + self.least, (1, 1), value=1.0)
         index = torch.searchsorted(x_knots[..., 1:-1].contiguous(), x[..., None].detach().contiguous())
         left, right, low, high, before, after = (
@@ -116,7 +116,7 @@ class SplineFlow(nn.Module):
 
 
 class NeuralProcess(nn.Module):
-    """Garnelo et al. (2018), with attention (Kim et al. 2019): values at new places from a few known ones."""
+    """Garnelo et al. (2018), with attention (Kim et al. 2019): predicts a function from a few of its values."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
@@ -129,10 +129,10 @@ class NeuralProcess(nn.Module):
             nn.Linear(width + 1, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2)
         )
 
-    def forward(self, x: Tensor, y: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, y: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
         known = self.encoder(torch.cat([x, y], -1))
-        found, _ = self.attention(self.places(asked), self.places(x), known, need_weights=False)
-        mean, spread = self.decoder(torch.cat([found, asked], -1)).chunk(2, -1)
+        found, _ = self.attention(self.places(query), self.places(x), known, need_weights=False)
+        mean, spread = self.decoder(torch.cat([found, query], -1)).chunk(2, -1)
         return mean, 0.1 + 0.9 * F.softplus(spread)
 
 

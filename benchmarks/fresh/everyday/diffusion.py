@@ -1,4 +1,4 @@
-"""Denoisers: a transformer with long skips, a velocity field between two densities."""
+"""Generative networks: a denoising transformer with long skip connections, and flow matching."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SkipBlock(nn.Module):
 
 
 class UViT(nn.Module):
-    """Bao et al. (2023): time and patches are tokens alike, early blocks join late ones; N(0, 0.02), as published."""
+    """Bao et al. (2023): the time is a token, skip connections from early to late blocks; N(0, 0.02), as published."""
 
     def __init__(self, width: int = 96, heads: int = 4, side: int = 16, patch: int = 2) -> None:
         super().__init__()

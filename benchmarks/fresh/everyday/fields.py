@@ -1,4 +1,4 @@
-"""Fields: colors and densities from a grid of hashes, pictures from products of sines."""
+"""Functions of coordinates: a radiance field on a hash grid, and an image from products of sines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PRIMES = (1, 2_654_435_761, 805_459_861)
 
 
 class HashGrid(nn.Module):
-    """Müller et al. (2022): features at the corners of grids of many sizes, in tables of U(-0.0001, 0.0001)."""
+    """Müller et al. (2022): multi-resolution grids of features in hash tables, initialized to U(-0.0001, 0.0001)."""
 
     def __init__(self, levels: int = 8, size: int = 512, features: int = 2) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class HashGrid(nn.Module):
         self.tables = nn.ParameterList(torch.empty(size, features).uniform_(-1e-4, 1e-4) for _ in range(levels))
 
     def forward(self, points: Tensor) -> Tensor:
-        """Points between 0 and 1."""
+        """Interpolate the features at points with coordinates between 0 and 1."""
         found = []
         for size, table in zip(self.sizes, self.tables, strict=True):
             scaled = points * size
@@ -38,7 +38,7 @@ class HashGrid(nn.Module):
 
 
 class GridField(nn.Module):
-    """A radiance field: the grid, a small MLP for the density, another for the color; no biases."""
+    """A radiance field: a hash grid, and small MLPs without biases for density and color."""
 
     def __init__(self, width: int = 48, code: int = 16) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class GridField(nn.Module):
 
 
 class FilterNet(nn.Module):
-    """Fathony et al. (2021): products of sines and linear layers, without other activations; as published."""
+    """Fathony et al. (2021): products of sines and linear layers, no other activations; initialized as published."""
 
     def __init__(self, width: int = 64, depth: int = 3, scale: float = 32.0) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class FilterNet(nn.Module):
 
 
 def scene(generator: Generator) -> Drawn:
-    """Colors and densities of a soft ball, compared point by point."""
+    """Colors and densities of a soft ball at random points."""
     points = torch.rand(512, 3, generator=generator)
     directions = F.normalize(torch.randn(512, 3, generator=generator))
     density = 4 * torch.sigmoid(20 * (0.35 - (points - 0.5).norm(dim=1)))

@@ -1,4 +1,4 @@
-"""Series: forecasts at several paces, gates and attention over time, attention over variables, wide kernels."""
+"""Forecasts and classification of time series."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAST, FUTURE, CHANNELS, KINDS = 48, 12, 4, 6
 
 
 class PacedBlock(nn.Module):
-    """Pooled past, an MLP, and coefficients that are interpolated."""
+    """An MLP on the pooled past; its coefficients are interpolated to a forecast."""
 
     def __init__(self, pace: int, width: int) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class NHiTS(nn.Module):
 
 
 class GatedResidual(nn.Module):
-    """Lim et al. (2021): a small MLP behind a gate, the residual, a LayerNorm."""
+    """Lim et al. (2021): a small MLP with a gate, a skip connection and a LayerNorm."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class GatedResidual(nn.Module):
 
 
 class TemporalFusion(nn.Module):
-    """Selection of variables, an LSTM, attention over time, quantiles; PyTorch's initialization."""
+    """Variable selection, an LSTM, attention over time, and quantiles (Lim et al. 2021); PyTorch's initialization."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class Inverted(nn.Module):
 
 
 class InceptionBlock(nn.Module):
-    """Convolutions of three lengths and a pooled path side by side."""
+    """Parallel convolutions of three kernel sizes and a pooling branch."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class InceptionBlock(nn.Module):
 
 
 class InceptionTime(nn.Module):
-    """Ismail Fawaz et al. (2020): a shortcut over every three blocks; Glorot's uniform, as Keras has it."""
+    """Ismail Fawaz et al. (2020): a shortcut over every three blocks; Glorot uniform initialization, as in Keras."""
 
     def __init__(self, width: int = 12) -> None:
         super().__init__()

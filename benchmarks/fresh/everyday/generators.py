@@ -1,4 +1,4 @@
-"""Adversarial nets: a critic of patches, a translator of pictures, a generator that is conditioned on the class."""
+"""Adversarial networks: a discriminator of patches, an image translator, and a class-conditional generator."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.nets import Net
 
 
 def small_normal(module: nn.Module) -> None:
-    """N(0, 0.02) as for pix2pix and CycleGAN; norms N(1, 0.02)."""
+    """The initialization of pix2pix and CycleGAN: N(0, 0.02) for layers, N(1, 0.02) for norms."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(module.weight, std=0.02)
         if module.bias is not None:
@@ -23,7 +23,7 @@ def small_normal(module: nn.Module) -> None:
 
 
 def patch_critic(width: int = 32) -> nn.Module:
-    """Isola et al. (2017): a logit for every patch of a pair of pictures."""
+    """Isola et al. (2017): a logit for every patch of a pair of images."""
     layers: list[nn.Module] = [nn.Conv2d(6, width, 4, 2, 1), nn.LeakyReLU(0.2)]
     for inputs, outputs, stride in ((width, 2 * width, 2), (2 * width, 4 * width, 2), (4 * width, 8 * width, 1)):
         layers += [nn.Conv2d(inputs, outputs, 4, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)]
@@ -43,7 +43,7 @@ class TranslatorBlock(nn.Module):
 
 
 def picture_translator(width: int = 24, blocks: int = 4) -> nn.Module:
-    """Zhu et al. (2017): down, residual blocks with instance norms, up."""
+    """Zhu et al. (2017): downsampling, residual blocks with instance norms, upsampling."""
     model = nn.Sequential(
         nn.ReflectionPad2d(3), nn.Conv2d(3, width, 7), nn.InstanceNorm2d(width), nn.ReLU(),
         nn.Conv2d(width, 2 * width, 3, 2, 1), nn.InstanceNorm2d(2 * width), nn.ReLU(),
@@ -57,7 +57,7 @@ def picture_translator(width: int = 24, blocks: int = 4) -> nn.Module:
 
 
 class ClassNorm(nn.Module):
-    """BatchNorm whose gain and bias come from the class and the noise."""
+    """BatchNorm with a gain and a bias that are computed from class and noise."""
 
     def __init__(self, width: int, condition: int) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class GrowingBlock(nn.Module):
 
 
 class ClassGenerator(nn.Module):
-    """BigGAN's (Brock et al. 2019) in small, and a fixed critic; orthogonal throughout, as published."""
+    """A small BigGAN (Brock et al. 2019); orthogonal initialization of all layers, as published."""
 
     def __init__(self, width: int = 32, noise: int = 24, classes: int = 10) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ def translated(generator: Generator) -> Drawn:
 
 
 def generated(generator: Generator) -> Drawn:
-    """The generator's hinge loss before a critic that is a fixed random linear layer."""
+    """The generator's hinge loss; the discriminator is a fixed random linear layer."""
     noise, classes = torch.randn(24, 24, generator=generator), torch.randint(10, (24,), generator=generator)
     critic = torch.randn(10, 3, 16, 16, generator=generator) / 768**0.5
     return (noise, classes), lambda made: -(made * critic[classes]).sum((1, 2, 3)).mean()

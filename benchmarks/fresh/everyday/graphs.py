@@ -1,4 +1,4 @@
-"""Graph nets: continuous filters on distances, a transformer on graphs, relations of several kinds."""
+"""Networks for molecules, graphs, and relations of several kinds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def shifted_softplus(x: Tensor) -> Tensor:
 
 
 class Interaction(nn.Module):
-    """A filter of the distance for every pair of atoms; Xavier's uniform, biases zero, as published."""
+    """Convolution with a filter that depends on the distance of each pair of atoms."""
 
     def __init__(self, width: int, gaussians: int) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Interaction(nn.Module):
 
 
 class SchNet(nn.Module):
-    """Schütt et al. (2017): a molecule's energy."""
+    """Schütt et al. (2017): a molecule's energy; Xavier uniform and zero biases, as published."""
 
     def __init__(self, width: int = 48, gaussians: int = 20, rounds: int = 3, cutoff: float = 5.0) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class GraphBlock(nn.Module):
 
 
 class GraphTransformer(nn.Module):
-    """Ying et al. (2021): degrees join the nodes, distances on the graph the attention; N(0, 0.02 / sqrt(depth))."""
+    """Ying et al. (2021): embedded degrees and graph distances as attention biases; N(0, 0.02 / sqrt(depth))."""
 
     def __init__(self, width: int = 64, heads: int = 4, depth: int = 4, farthest: int = 8) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class GraphTransformer(nn.Module):
 
 
 class RelationalLayer(nn.Module):
-    """Schlichtkrull et al. (2018): every relation's weights are a mix of a few bases; Glorot's uniform."""
+    """Schlichtkrull et al. (2018): each relation's weights are a combination of a few bases; Glorot uniform."""
 
     def __init__(self, inputs: int, outputs: int, bases: int = 3) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class RelationalLayer(nn.Module):
 
 
 class RelationalNet(nn.Module):
-    """Entities that are known by nothing but their relations."""
+    """Classifies entities without features by their relations."""
 
     def __init__(self, entities: int = 60, width: int = 24, classes: int = 4) -> None:
         super().__init__()

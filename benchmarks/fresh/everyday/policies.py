@@ -1,4 +1,4 @@
-"""Agents: noisy values, a residual policy for screens, a tower with two heads, a model of the world."""
+"""Reinforcement learning: noisy values, a residual policy, a residual tower with two heads, a world model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEEN, ACTIONS = 10, 5
 
 
 class NoisyLinear(nn.Module):
-    """Fortunato et al. (2018): learned noise of rank one on every weight, initialized as published."""
+    """Fortunato et al. (2018): learned scales of rank-one noise on the weights, initialized as published."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class NoisyLinear(nn.Module):
 
 
 class NoisyValues(nn.Module):
-    """The values of actions, whose exploration is in the weights."""
+    """A dueling Q-network that explores by noise in its weights."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class ScreenBlock(nn.Module):
 
 
 class Impala(nn.Module):
-    """Espeholt et al. (2018), the deep one: residual blocks without norms; PyTorch's initialization."""
+    """The deep network of Espeholt et al. (2018): residual blocks without norms; PyTorch's initialization."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class BoardBlock(nn.Module):
 
 
 class BoardTower(nn.Module):
-    """AlphaZero's (Silver et al. 2018): a residual tower, a head for the move and one for the winner."""
+    """AlphaZero (Silver et al. 2018): a residual tower with heads for the move and the winner."""
 
     def __init__(self, width: int = 32, blocks: int = 4, size: int = 6) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class BoardTower(nn.Module):
 
 
 class WorldModel(nn.Module):
-    """Hafner et al. (2019): a state with a certain and a random part, which predicts what will be seen and earned."""
+    """Hafner et al. (2019): a deterministic and a stochastic state, which predict observation and reward."""
 
     def __init__(self, width: int = 48, code: int = 12) -> None:
         super().__init__()

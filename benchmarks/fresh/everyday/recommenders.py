@@ -1,4 +1,4 @@
-"""Recommenders: crosses of features, interest in a history, propagation on a graph, an autoencoder of choices."""
+"""Recommenders: feature crosses, attention over a history, graph propagation, an autoencoder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ USERS, ITEMS, FIELDS = 80, 60, (40, 25, 15, 10, 5)
 
 
 class CrossNetwork(nn.Module):
-    """DCN-v2 (Wang et al. 2021), stacked: explicit crosses, then an MLP; Glorot's, as the TensorFlow recommender's."""
+    """DCN-v2 (Wang et al. 2021): feature crosses, then an MLP; Glorot uniform, as in TensorFlow Recommenders."""
 
     def __init__(self, width: int = 16, crosses: int = 3) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class CrossNetwork(nn.Module):
 
 
 class DeepInterest(nn.Module):
-    """Zhou et al. (2018): a history weighted by what it has to do with the candidate; PyTorch's initialization."""
+    """Zhou et al. (2018): attention of a candidate item over a history; PyTorch's initialization."""
 
     def __init__(self, width: int = 24) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class DeepInterest(nn.Module):
 
 
 class LightGCN(nn.Module):
-    """He et al. (2020): embeddings of N(0, 0.1), averaged over three rounds among those who chose alike."""
+    """He et al. (2020): embeddings N(0, 0.1), propagated between users and items, and averaged over the rounds."""
 
     def __init__(self, chosen: Tensor, width: int = 32, rounds: int = 3) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class LightGCN(nn.Module):
 
 
 class MultVAE(nn.Module):
-    """Liang et al. (2018): a variational autoencoder of what users chose; Xavier, biases N(0, 0.001), as theirs."""
+    """Liang et al. (2018): a variational autoencoder of users' choices; Xavier normal, biases N(0, 0.001)."""
 
     def __init__(self, hidden: int = 64, code: int = 16) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class MultVAE(nn.Module):
 
 
 def _choices(generator: Generator) -> Tensor:
-    """Who chose what ``(USERS, ITEMS)``: about eight items each, by tastes of low rank."""
+    """Return the choices ``(USERS, ITEMS)``: about eight items per user, from preferences of low rank."""
     tastes, traits = torch.randn(USERS, 4, generator=generator), torch.randn(ITEMS, 4, generator=generator)
     score = tastes @ traits.T + torch.randn(USERS, ITEMS, generator=generator)
     return (score > score.quantile(0.87)).float()
@@ -119,7 +119,7 @@ def interested(generator: Generator) -> Drawn:
 
 
 def ranked(generator: Generator) -> Drawn:
-    """The edges of the graph that :class:`LightGCN` is made with: both draw the choices from the same seed."""
+    """The edges of the graph of :class:`LightGCN`, which draws the choices from the same seed."""
     choices = _choices(generator)
     users, chosen = choices.nonzero().T
     passed = torch.multinomial((1 - choices)[users], 1, generator=generator).squeeze(1)

@@ -1,4 +1,4 @@
-"""A U-Net whose skip connections have gates."""
+"""A U-Net with gated skip connections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _double(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class GatedSkip(nn.Module):
-    """What comes back up chooses which places of the skip are kept."""
+    """A gate on the skip connection, computed from it and the upsampled features."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class GatedSkip(nn.Module):
 
 
 class AttentionUNet(nn.Module):
-    """Oktay et al. (2018); He's normal, biases zero."""
+    """Oktay et al. (2018); He normal initialization, zero biases."""
 
     def __init__(self, width: int = 12, classes: int = 4) -> None:
         super().__init__()

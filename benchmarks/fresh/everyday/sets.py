@@ -1,4 +1,4 @@
-"""Nets that choose: features of a table, slots for objects, places in a list."""
+"""Networks with selective attention: over features of a table, objects of an image, positions in a list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.nets import Net
 
 
 class GatedLayer(nn.Module):
-    """Linear, BatchNorm, GLU; Xavier with TabNet's own gain."""
+    """Linear, BatchNorm, GLU; Xavier normal with TabNet's gain."""
 
     def __init__(self, inputs: int, width: int, linear: nn.Linear | None = None) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ def glu_linear(inputs: int, width: int) -> nn.Linear:
 
 
 class Transform(nn.Module):
-    """Two layers whose weights all steps share, and two of the step's own."""
+    """Two layers with weights shared by all steps, and two layers of this step."""
 
     def __init__(self, inputs: int, width: int, shared: list[nn.Linear]) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Transform(nn.Module):
 
 
 class TabNet(nn.Module):
-    """Arik and Pfister (2021): at every step attention chooses the features that are used."""
+    """Arik and Pfister (2021): attention selects the features that each step uses."""
 
     def __init__(self, inputs: int = 16, width: int = 16, steps: int = 3) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class TabNet(nn.Module):
 
 
 class SlotAttention(nn.Module):
-    """Locatello et al. (2020): slots compete for the places of a picture, and each paints its own part of it."""
+    """Locatello et al. (2020): slots compete for the positions of an image, and each is decoded to a part of it."""
 
     def __init__(self, width: int = 32, slots: int = 4, rounds: int = 3) -> None:
         super().__init__()
@@ -126,26 +126,26 @@ class SlotAttention(nn.Module):
 
 
 class PointerNet(nn.Module):
-    """Vinyals et al. (2015): sorts numbers by pointing at them; U(-0.08, 0.08), as published."""
+    """Vinyals et al. (2015): sorts numbers by attention over their positions; U(-0.08, 0.08), as published."""
 
     def __init__(self, width: int = 48) -> None:
         super().__init__()
         self.embedding = nn.Linear(1, width)
         self.encoder, self.cell = nn.LSTM(width, width, batch_first=True), nn.LSTMCell(width, width)
         self.start = nn.Parameter(torch.empty(width))
-        self.known, self.asked, self.score = (nn.Linear(width, size, bias=False) for size in (width, width, 1))
+        self.key, self.query, self.score = (nn.Linear(width, size, bias=False) for size in (width, width, 1))
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -0.08, 0.08)
 
     def forward(self, numbers: Tensor, order: Tensor) -> Tensor:
-        """Logits over places, given the right places so far."""
+        """Return logits over positions, given the correct previous positions."""
         inputs = self.embedding(numbers[..., None])
         memory, (state, cell) = self.encoder(inputs)
-        state, cell, known, logits = state[0], cell[0], self.known(memory), []
+        state, cell, keys, logits = state[0], cell[0], self.key(memory), []
         following = inputs.gather(1, order[..., None].expand_as(inputs))
         for step in [self.start.expand_as(state), *following.unbind(1)[:-1]]:
             state, cell = self.cell(step, (state, cell))
-            logits.append(self.score((known + self.asked(state)[:, None]).tanh()).squeeze(-1))
+            logits.append(self.score((keys + self.query(state)[:, None]).tanh()).squeeze(-1))
         return torch.stack(logits, 1)
 
 

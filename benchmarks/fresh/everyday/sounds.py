@@ -1,4 +1,4 @@
-"""Sounds: a separator of waveforms, an embedder of speakers, a diffusion vocoder."""
+"""Audio networks: source separation, speaker classification, and a diffusion vocoder."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from benchmarks.nets import Net
 
 
 class Demucs(nn.Module):
-    """Défossez et al. (2019): a U-Net of gated convolutions on the waveform around an LSTM.
+    """Défossez et al. (2019): a U-Net of gated convolutions on the waveform, with an LSTM in the middle.
 
-    All convolutions are rescaled as published: where their standard deviation is above 0.1, it is brought closer.
+    As published, convolutions are divided by sqrt(std / 0.1), which moves their standard deviation closer to 0.1.
     """
 
     def __init__(self, width: int = 16, depth: int = 3, sources: int = 2) -> None:
@@ -55,7 +55,7 @@ class Demucs(nn.Module):
 
 
 class SpeakerNet(nn.Module):
-    """x-vectors (Snyder et al. 2018): dilated convolutions on frames, mean and deviation over time, two layers."""
+    """x-vectors (Snyder et al. 2018): dilated convolutions on frames, mean and std over time, and an MLP."""
 
     def __init__(self, bands: int = 24, width: int = 96, speakers: int = 12) -> None:
         super().__init__()
@@ -78,20 +78,20 @@ class NoiseBlock(nn.Module):
     def __init__(self, width: int, bands: int, dilation: int) -> None:
         super().__init__()
         self.dilated = nn.Conv1d(width, 2 * width, 3, padding=dilation, dilation=dilation)
-        self.time, self.heard = nn.Linear(64, width), nn.Conv1d(bands, 2 * width, 1)
+        self.time, self.condition = nn.Linear(64, width), nn.Conv1d(bands, 2 * width, 1)
         self.out = nn.Conv1d(width, 2 * width, 1)
-        for conv in (self.dilated, self.heard, self.out):
+        for conv in (self.dilated, self.condition, self.out):
             nn.init.kaiming_normal_(conv.weight)
 
-    def forward(self, x: Tensor, heard: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
-        y = self.dilated(x + self.time(time)[..., None]) + self.heard(heard)
+    def forward(self, x: Tensor, condition: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+        y = self.dilated(x + self.time(time)[..., None]) + self.condition(condition)
         gate, filtered = y.chunk(2, 1)
         rest, skip = self.out(gate.sigmoid() * filtered.tanh()).chunk(2, 1)
         return (x + rest) / math.sqrt(2), skip
 
 
 class DiffWave(nn.Module):
-    """Kong et al. (2021): finds the noise in a sound, given its spectrogram; He's normal, the last layer zero."""
+    """Kong et al. (2021): predicts the noise in a sound, given a spectrogram; He normal, last layer zero."""
 
     def __init__(self, width: int = 32, bands: int = 20, depth: int = 6) -> None:
         super().__init__()
@@ -106,10 +106,10 @@ class DiffWave(nn.Module):
     def forward(self, sound: Tensor, spectrogram: Tensor, time: Tensor) -> Tensor:
         pace = time[:, None] * 10 ** (torch.arange(16) * 4 / 15)
         step = self.time(torch.cat([pace.sin(), pace.cos()], 1))
-        heard = F.interpolate(spectrogram, size=sound.shape[-1])
+        condition = F.interpolate(spectrogram, size=sound.shape[-1])
         x, total = F.relu(self.first(sound)), torch.zeros(())
         for block in self.blocks:
-            x, skip = block(x, heard, step)
+            x, skip = block(x, condition, step)
             total = total + skip
         return self.last(F.relu(self.skip(total / math.sqrt(len(self.blocks)))))
 
