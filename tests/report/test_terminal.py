@@ -37,7 +37,7 @@ def test_the_complete_report() -> None:
         "  why:  output and gradient are zero, so the layer can never change",
         '  fix:  nn.init.kaiming_normal_(model[2].weight, nonlinearity="relu")',
     ]
-    assert any(line.startswith("  ->    IH204 dead-units: layer 2, layer 4: 100% of the units") for line in shown)
+    assert any(line.startswith("  ->    IH204 dead-units: layer 4: 100% of its 64 units") for line in shown)
     table = shown.index(next(line for line in shown if "layer shape" in line or "layer init" in line))
     assert [line[:3].strip() for line in shown[table + 1 : table + 5]] == ["0", "> 2", "4", "6"]
     assert shown[-4] == "loss: as given"
