@@ -74,8 +74,9 @@ class ForwardWrite(Frozen):
     """A parameter that the forward pass wrote, as a data-dependent initialization does in its first call."""
 
     non_finite: int = 0  # NaN or infinite elements before, of those sampled
+    broken: int = 0  # NaN or infinite elements after, of those sampled
     contrast: float | None = None  # largest factor over the median of those whose input varies; None: not finite
-    broken_input: bool = False  # whether the module's input has NaN or infinite elements
+    broken_input: bool = False  # whether the module's input is NaN, infinite, or too large for a spread
     channels: int = 0  # channels of the module's input; 0: not measured
     constant: tuple[int, ...] = ()  # the first of them that do not vary in the batch
     constants: int = 0  # how many do not

@@ -27,6 +27,11 @@ class Written(NamedTuple):
     name: str
     how: ForwardWrite
 
+    @property
+    def module(self) -> str:
+        """The module that holds it; the parameter itself if that is the model."""
+        return self.name.rpartition(".")[0] or self.name
+
 
 def written(recording: Recording, layer: Layer, parameter: Weight) -> Written | None:
     """Return which parameter the forward pass wrote: this one, or another that its layer's weight is computed from.
@@ -40,6 +45,17 @@ def written(recording: Recording, layer: Layer, parameter: Weight) -> Written | 
     for name in names:
         how = recording.forward_writes.get(name)
         if how is not None and not how.non_finite:
+            return Written(name, how)
+    return None
+
+
+def first_broken(recording: Recording) -> Written | None:
+    """Return the first parameter to which a forward pass wrote NaN or infinity, from an input and values without them.
+
+    It need not be a layer's weight: the first module of a watched training has none in the graph of the gradients.
+    """
+    for name, how in recording.forward_writes.items():
+        if how.broken and not how.non_finite and not how.broken_input:
             return Written(name, how)
     return None
 
@@ -60,7 +76,7 @@ def amplified(recording: Recording, limits: WriteLimits) -> list[tuple[Layer, Wr
 
 def why(found: Written) -> str:
     """Return the `cause` text: which module wrote the parameter, and from what."""
-    how, start = found.how, f"the forward pass of {_module(found)} sets {_own(found)} from the batch"
+    how, start = found.how, f"the forward pass of {module(found)} sets {_own(found)} from the batch"
     if not how.constants:
         return (
             f"{start}; the stored values are finite, but it divides by a spread that is 0 for a unit without variance"
@@ -74,14 +90,15 @@ def why(found: Written) -> str:
 def fix(found: Written) -> str:
     """Return advice that the next forward pass does not undo."""
     return (
-        f"limit the spread that {_module(found)} divides by, for example std.clamp(min=0.1), or let the first batch "
+        f"limit the spread that {module(found)} divides by, for example std.clamp(min=0.1), or let the first batch "
         f"vary in every channel; other values in {_own(found)} would be overwritten by the next forward pass"
     )
 
 
-def _module(found: Written) -> str:
-    module = found.name.rpartition(".")[0]
-    return f"layer {module}" if is_position(module) else module or "the model"
+def module(found: Written) -> str:
+    """Return the name of the module that wrote the parameter, as text."""
+    path = found.name.rpartition(".")[0]
+    return f"layer {path}" if is_position(path) else path or "the model"
 
 
 def _own(found: Written) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inithealth.evidence.forward_writes import WriteLimits, amplified, fix, why, written
+from inithealth.evidence.forward_writes import WriteLimits, amplified, first_broken, fix, why, written
 from inithealth.recording import ForwardWrite, Layer, Recording
 from tests.rules.recordings import layer, recording
 
@@ -93,3 +93,27 @@ def test_the_fix_is_in_the_module_not_in_its_stored_values(name: str, shown: str
     assert text.startswith(f"limit the spread that {shown} divides by, for example std.clamp(min=0.1)")
     assert text.endswith("other values in weight would be overwritten by the next forward pass")
     assert "nn.init" not in text
+
+
+@pytest.mark.parametrize(
+    ("write", "expected"),
+    [
+        ({"broken": 1}, True),
+        ({}, False),
+        ({"broken": 1, "non_finite": 1}, False),
+        ({"broken": 1, "broken_input": True}, False),
+    ],
+)
+def test_the_first_that_was_broken_by_the_forward_pass_itself(write: dict[str, Any], expected: bool) -> None:
+    first, later = ForwardWrite.model_validate(write), ForwardWrite(broken=2)
+    known = first_broken(recording((), (), forward_writes={"a.scale": first, "b.scale": later}))
+    assert known is not None
+    assert (known.name, known.module) == (("a.scale", "a") if expected else ("b.scale", "b"))
+    assert first_broken(recording((), (), forward_writes={})) is None
+
+
+def test_a_parameter_of_the_model_itself_is_its_own_module() -> None:
+    known = first_broken(recording((), (), forward_writes={"scale": ForwardWrite(broken=1)}))
+    assert known is not None
+    assert known.module == "scale"
+    assert why(known).startswith("the forward pass of the model sets scale")

@@ -18,6 +18,7 @@ from inithealth.theory.activation_table import ROWS
 
 _SAMPLE = 2**10  # elements of each parameter that are compared; all of a vector of the usual size
 _MOST_NAMED = 3  # channels that do not vary and are named
+_MOST = 1e18  # larger squares overflow in fp32
 _ROUNDING = 1e-6  # relative range of a channel below which it is constant but for rounding
 _CAN_DIE = frozenset(name for row in ROWS if row.dies for name in row.nodes)
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes; NaN differs from itself
@@ -26,7 +27,7 @@ _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by b
 class _Input(NamedTuple):
     """The input of a module that wrote a parameter."""
 
-    finite: Tensor
+    finite: Tensor  # whether every element is, and its square
     constant: Tensor  # by channel, whether it does not vary; empty if no axis has a channel for each element
     node: Node | None  # of the graph that computes it
 
@@ -37,7 +38,7 @@ class _Input(NamedTuple):
         Args:
             count: elements of the parameter.
         """
-        finite, axis = values.isfinite().all(), _channels(values, count)
+        finite, axis = values.abs().amax() < _MOST, _channels(values, count)
         if axis is None or values.numel() <= count:
             return cls(finite, torch.zeros(0, dtype=torch.bool), node)
         others = [dim for dim in range(values.ndim) if dim != axis]
@@ -93,17 +94,15 @@ class ForwardWrites:
         for name, (before, _) in self._before.items():
             now = _now(self._parameters[name])
             if not _same(before, now):
-                factor = _factor(flow, name)
-                self.found[name] = self._described(name, before, now if factor is None else factor, flow)
+                shown = self._described(name, now, flow)
+                counts = {"non_finite": _non_finite(before), "broken": _non_finite(now)}
+                self.found[name] = ForwardWrite.model_validate({**shown, **counts})
         self._before, self._inputs = {}, {}
 
-    def _described(self, name: str, before: Tensor, factor: Tensor, flow: Flow | None) -> ForwardWrite:
-        """Return how a parameter was written.
-
-        Args:
-            factor: what multiplies the signal: the parameter, or what is computed from it.
-        """
-        sizes = factor.detach().float().abs().reshape(-1)
+    def _described(self, name: str, now: Tensor, flow: Flow | None) -> dict[str, object]:
+        """Return the fields for the channels of a parameter, and for the input that it was set from."""
+        factor = _factor(flow, name)
+        sizes = (now if factor is None else factor).detach().float().abs().reshape(-1)
         shown: dict[str, object] = {}
         usual, found = sizes, self._inputs.get(name)
         if found is not None:
@@ -113,13 +112,7 @@ class ForwardWrites:
             shown |= {"source": _source(flow, found.node), "broken_input": not bool(found.finite)}
             usual = sizes[~constant] if len(constant) == len(sizes) else sizes
         middle = float(usual.median()) if len(usual) else 1.0
-        return ForwardWrite.model_validate(
-            {
-                "non_finite": int(torch.count_nonzero(~before.isfinite())),
-                "contrast": float(sizes.max()) / middle if middle > 0 else None,
-                **shown,
-            }
-        )
+        return {"contrast": float(sizes.max()) / middle if middle > 0 else None, **shown}
 
 
 def _source(flow: Flow | None, node: Node | None) -> str:
@@ -141,6 +134,10 @@ def _source(flow: Flow | None, node: Node | None) -> str:
         seen |= new
         waiting += new
     return "input"
+
+
+def _non_finite(values: Tensor) -> int:
+    return int(torch.count_nonzero(~values.isfinite()))
 
 
 def _now(parameter: nn.Parameter) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from inithealth.evidence import fixes, forward_writes
+from inithealth.evidence.forward_writes import Written
 from inithealth.evidence.wording import called, count, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, Weight
@@ -68,30 +69,42 @@ class NonFiniteWeights(Rule):
                 cause="the initialization produced these values, or the memory was never initialized",
                 fix="\n".join(filter(None, (fixes.each(broken), fixes.zero_biases(shifted)))),
             )
-        elif bad:
-            yield self._written(bad, recording)
-
-    def _written(self, bad: list[Pair], recording: Recording) -> Finding:
-        """Return the finding on values that the forward pass wrote; the first module of it is the root cause."""
-        first = min(bad, key=lambda pair: pair[0].index)
-        found = forward_writes.written(recording, *first)
-        if found is None or found.how.broken_input:
-            cause = f"{_PASSED_ON} {called(first[0])}, which sets its parameters from its input"
-            fix = f"find the operation upstream of {called(first[0])} that gives NaN or infinite values"
         else:
-            cause, fix = forward_writes.why(found), forward_writes.fix(found)
-        return self._found(bad, cause=cause, fix=fix, by=", written by the forward pass")
+            root = forward_writes.first_broken(recording)
+            if bad or (root is not None and any(step.broken for step in recording.steps[:1])):
+                yield self._written(bad, root)
 
-    def _found(self, bad: list[Pair], *, cause: str, fix: str, by: str = "") -> Finding:
+    def _written(self, bad: list[Pair], root: Written | None) -> Finding:
+        """Return the finding on values that the forward pass wrote.
+
+        Args:
+            root: the parameter that it wrote first; None if the input of the module was not finite.
+        """
+        if root is None:
+            name = called(min(bad, key=lambda pair: pair[0].index)[0])
+            cause = f"{_PASSED_ON} {name}, which sets its parameters from its input"
+            fix = f"find the operation upstream of {name} that gives NaN or infinite values"
+        else:
+            cause, fix = forward_writes.why(root), forward_writes.fix(root)
+        return self._found(bad, cause=cause, fix=fix, by=", written by the forward pass", root=root)
+
+    def _found(self, bad: list[Pair], *, cause: str, fix: str, by: str = "", root: Written | None = None) -> Finding:
         layers = list({layer.name: layer for layer, _ in bad}.values())
-        values = sum(parameter.non_finite for _, parameter in bad)
-        names = list(dict.fromkeys(parameter.name for _, parameter in bad))
+        numbers = {parameter.name: parameter.non_finite for _, parameter in bad}
+        where = span(layers)
+        if root is not None and root.module not in (layer.module for layer in layers):
+            where = ", ".join(filter(None, (forward_writes.module(root), where)))
+            numbers = {root.name: root.how.broken, **numbers}
+        names, values = list(numbers), sum(numbers.values())
         more = f" and {count(len(names) - _MOST_NAMES, 'other parameter')}" if len(names) > _MOST_NAMES else ""
-        return self.finding(
+        found = self.finding(
             layers,
-            f"{span(layers)}: {count(values, 'NaN or infinite value')} in {', '.join(names[:_MOST_NAMES])}{more}{by}",
+            f"{where}: {count(values, 'NaN or infinite value')} in {', '.join(names[:_MOST_NAMES])}{more}{by}",
             measured=float(values),
             limit=0.0,
             cause=cause,
             fix=fix,
         )
+        if root is None or root.module in found.layers:
+            return found
+        return found.model_copy(update={"layers": (root.module, *found.layers)})

@@ -119,12 +119,26 @@ def test_the_contrast_is_with_the_channels_that_vary() -> None:
     assert compared(x, torch.zeros(8)).contrast is None
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_an_input_that_is_not_finite(value: float) -> None:
     x = batch()
     x[:, 2] = value
     found = compared(x)
     assert (found.broken_input, found.constants) == (True, 0)
+
+
+def test_an_input_whose_squares_overflow() -> None:
+    x = batch()
+    assert not compared(x * 1e15).broken_input
+    assert compared(x * 1e20).broken_input
+
+
+def test_values_that_are_not_finite_afterwards_are_counted() -> None:
+    values = torch.ones(8)
+    assert compared(batch(), values * 2).broken == 0
+    values[2:4] = float("inf")
+    found = compared(batch(), values)
+    assert (found.broken, found.non_finite) == (2, 0)
 
 
 def test_values_that_were_not_finite_before() -> None:

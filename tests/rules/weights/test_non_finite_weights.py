@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import inithealth
 from inithealth import Severity
+from inithealth.recording import ForwardWrite, Step
 from inithealth.rules.weights.non_finite_weights import NonFiniteWeights
 from tests.record.live.test_forward_writes import ActNorm
 from tests.rules.nets import codes, finding, fixed, judged, mlp, typed, vectors
@@ -160,3 +162,35 @@ def test_a_magnitude_of_weight_norm_set_from_the_batch() -> None:
     model.v.data[3] = torch.eye(32)[0]
     found = finding(judged(model, x), "IH101")
     assert found.cause.startswith("the forward pass of the model sets g from the batch; the stored values are finite")
+
+
+def test_an_input_that_is_too_large_comes_before_what_the_forward_pass_makes_of_it() -> None:
+    model = standardizing(0.1)
+    model[0].weight.data.mul_(1e37)
+    causes = [cause.code for cause in judged(model).causes]
+    assert "IH101" not in causes
+    assert "IH106" in causes
+
+
+def test_a_watched_training_names_the_module_that_reads_the_batch() -> None:
+    """Its input needs no gradient, so the graph has no layer there."""
+    torch.manual_seed(0)
+    model, x = nn.Sequential(ActNorm(32), nn.Linear(32, 10)), vectors()
+    x[:, 4] = 1.0
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    with inithealth.watch(model, optimizer=optimizer, verbose=False) as monitor:
+        loss = model(x).square().mean()
+        loss.backward()
+        monitor.step(loss)
+    (cause,) = monitor.report.causes
+    assert (cause.code, cause.layers[0]) == ("IH101", "0")
+    assert cause.message.startswith("layer 0: 1 NaN or infinite value in 0.scale")
+    assert "in which channel 4 of its 32 does not vary" in cause.cause
+
+
+def test_a_mask_of_infinities_that_harms_nothing_is_silent() -> None:
+    write = {"mask": ForwardWrite(broken=4)}
+    assert judge(NonFiniteWeights, recording(forward_writes=write)) == []
+    broken = Step(index=0, loss=float("nan"))
+    (found,) = judge(NonFiniteWeights, recording(steps=(broken,), forward_writes=write))
+    assert (found.layers, found.measured) == (("mask",), 4.0)
