@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, PrivateAttr
 
 from inithealth.layer_kinds import Kind
+from inithealth.layer_uses import Feeds as Feeds
+from inithealth.layer_uses import Steers as Steers
 from inithealth.recorded_graph import Singularity as Singularity
 from inithealth.recorded_graph import ZeroFactor as ZeroFactor
 from inithealth.recorded_loss import Loss as Loss
@@ -23,9 +25,6 @@ EARLY = 9  # recorded steps after the first that later steps are compared with; 
 
 class _Frozen(BaseModel):
     model_config = Frozen.model_config
-
-
-Feeds = Literal["activation", "norm", "attention", "residual", "gate", "layer", "loss", "unused", "unknown"]
 
 
 class Layer(_Frozen):
@@ -54,9 +53,10 @@ class Layer(_Frozen):
     packed: int = 1  # projections in one matrix: 3 for a packed query, key and value
     bypassable: bool = False  # a skip connection bypasses it
     head: bool = False  # no other weight between it and the loss
+    steers: Steers = ""  # how its output sets the positions at which another signal is sampled; "" if it does not
     called: bool = False  # ran in the recorded forward pass
     reaches_loss: bool = False  # a gradient can flow from the loss to its weight
-    scores_only: bool = False  # affects the loss only through attention scores: query, key, position
+    scores_only: bool = False  # affects the loss only through attention scores or sampling positions
     only_selects: bool = False  # its outputs select an element, whose weight is normalized to 1: no gradient
     exempt_zero_gradient: bool = False  # its gradient is structurally zero (softmax over one element, padding)
     unit_axis: int | None = None  # axis of the weight that indexes the output units
@@ -67,6 +67,11 @@ class Layer(_Frozen):
     def parameter(self) -> str:
         """The weight's name as in named_parameters(); "" without a weight."""
         return "" if self.weight is None else self.weight.name
+
+    @property
+    def inner(self) -> bool:
+        """Whether its output is a signal that another layer reads: it is no head, and gives no positions."""
+        return not self.head and not self.steers
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -106,6 +111,7 @@ class Measurement(_Frozen):
     dead_redrawn: float | None = None  # share that would be with a new weight of mean zero too
     shifted_by: str = ""  # the bias: the layer's, or that of a normalization before the activation
     saturated_share: float | None = None  # share of elements in the flat range of its activation
+    outside_share: float | None = None  # share of the sampling points that it steers and that are outside the signal
     gradient_duplicates: float = 0.0  # share of units whose weight gradient equals another unit's
 
     @property

@@ -43,6 +43,7 @@ WITHOUT_TEST = {
     "evidence.peer_scale": "tests/rules/weights/test_weight_scale.py",
     "evidence.statements": "tests/evidence/test_fixes.py",
     "layer_kinds": "names alone",
+    "layer_uses": "names alone",
     "record.graph.activation_nodes": "tests/record/graph/test_unjudged.py",
     "record.live.step_buffer": "fields alone",
     "recorded_graph": "fields alone",

@@ -77,7 +77,7 @@ def _drawn(layer: Layer, weight: Weight) -> bool:
 def _is_wide(layer: Layer, weight: Weight, limits: GlobalLimits) -> bool:
     """Whether a layer is wide, and neither a head nor the last layer of a branch, which often start smaller."""
     fan = min(weight.fan_in or 0, weight.fan_out or 0)
-    return fan >= limits.min_fan_of_whole and not layer.head and not layer.ends_branch
+    return fan >= limits.min_fan_of_whole and layer.inner and not layer.ends_branch
 
 
 def _octaves(pairs: Sequence[Pair], wide: Sequence[Pair], limits: GlobalLimits) -> list[float]:

@@ -69,7 +69,7 @@ def _octaves_from_common(layer: Layer, recording: Recording) -> float:
     added to another signal may start arbitrarily small, even at zero.
     """
     off = _octaves_off(layer, gain_of(layer))
-    if layer.head or layer.ends_branch:
+    if not layer.inner or layer.ends_branch:
         far = symptoms.wide_logits(recording) or layer.name in symptoms.far_predictions(recording)
         return off if off > 0 and far else 0.0
     return 0.0 if off < 0 and layer.bypassable else off

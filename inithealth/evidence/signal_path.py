@@ -173,7 +173,7 @@ def smallest_output(recording: Recording) -> tuple[Layer, float] | None:
         (layer, m.output.rms / scale)
         for layer, m in measured(recording)
         if not layer.bypassable  # an output that is added to another signal may be small
-        if m.output and usable(m.output) and m.output.rms > 0 and not layer.head and layer.kind != "embedding"
+        if m.output and usable(m.output) and m.output.rms > 0 and layer.inner and layer.kind != "embedding"
     ]
     fewest = limits_of(recording, LevelLimits).min_fan
     wide = [pair for pair in found if _narrowest(pair[0], fewest) >= fewest]

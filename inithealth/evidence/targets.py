@@ -98,7 +98,7 @@ def _is_free(layer: Layer) -> bool:
     if layer.kind == "rnn" or layer.kind not in MATRICES or not layer.called:
         return True
     has_norm = layer.normed or layer.reads_norm or layer.feeds == "norm"
-    return has_norm or layer.bypassable or layer.ends_branch or layer.head
+    return has_norm or layer.bypassable or layer.ends_branch or not layer.inner
 
 
 def _is_unknown(layer: Layer) -> bool:

@@ -14,12 +14,13 @@ from inithealth.recording import Layer, Loss, Measurement, Probation, Recording,
 _SHAPES = ((64, 64), (96, 64), (64, 256), (16, 16), (8, 4))
 _ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", "hardtanh", None)
 _MOST_LAYERS = 10
+_LATER = ("outside_share",)  # fields that are set for single layers
 
 
 def random_recording(seed: int) -> Recording:
     """Return a network of up to ten layers, with one step or 24; most values are normal, some extreme."""
     rng = random.Random(seed)
-    layers = tuple(_layer(rng, place) for place in range(rng.randint(3, _MOST_LAYERS)))
+    layers = tuple(_steering(_layer(rng, place), seed) for place in range(rng.randint(3, _MOST_LAYERS)))
     count = rng.choice([1, 1, 24])
     names = [layer.weight.name for layer in layers if layer.weight is not None]
     some = lambda share=0.2: tuple(name for name in names if rng.random() < share)  # noqa: E731
@@ -27,7 +28,7 @@ def random_recording(seed: int) -> Recording:
     return Recording(
         model="Random",
         layers=layers,
-        steps=tuple(_step(rng, layers, index) for index in range(count)),
+        steps=tuple(_sampling(_step(rng, layers, index), seed) for index in range(count)),
         inputs={"batch": _model(rng, Signal)} if rng.random() < 0.7 else {},
         loss=_model(rng, Loss, kind=rng.choice(["cross_entropy", "mse", "bce_logits", "projection"])),
         normalized=rng.random() < 0.3,
@@ -88,9 +89,24 @@ def _step(rng: random.Random, layers: tuple[Layer, ...], index: int) -> Step:
     )
 
 
+def _steering(layer: Layer, seed: int) -> Layer:
+    """One layer of each network sets positions."""
+    return layer.model_copy(update={"steers": "offsets"}) if layer.index == seed % 3 else layer
+
+
+def _sampling(step: Step, seed: int) -> Step:
+    """The share of its sampling points outside."""
+    rng = random.Random(seed)
+    share = {"outside_share": rng.choice([0.0, rng.random()])}
+    layers = [m.model_copy(update=share if place == seed % 3 else {}) for place, m in enumerate(step.layers)]
+    return step.model_copy(update={"layers": tuple(layers)})
+
+
 def _model(rng: random.Random, model: type[BaseModel], **known: Any) -> Any:
     """Return a model with the known fields, and random values for the others."""
-    fields = {name: _value(rng, name, field.annotation) for name, field in model.model_fields.items()}
+    fields = {
+        name: _value(rng, name, field.annotation) for name, field in model.model_fields.items() if name not in _LATER
+    }
     return model(**{**fields, **known})
 
 

@@ -49,8 +49,8 @@ def _met(marks: Landmarks, meets: Meets, index: int, reader: int, operand: int) 
     if reader in marks.norms:
         return (Target("norm", name, reader),) if marks.norms[reader] == index else ()
     role = vocab.node(name).role(operand)
-    if role == "place":  # it contains positions in another operand, not a signal
-        return ()
+    if role == "place":
+        return (Target("positions", name, reader),)
     if reader in marks.operations and marks.operations[reader].kind != "scale":
         return (Target("layer", marks.operations[reader].kind, reader),)
     if name in vocab.ATTENTION:

@@ -21,7 +21,9 @@ from inithealth.record.graph.normalization import norms
 from inithealth.record.graph.operations import operations
 from inithealth.record.graph.packing import unpacked
 from inithealth.record.graph.residuals import find_residuals
+from inithealth.record.graph.steering import Sources, steering
 from inithealth.record.graph.unjudged import unjudged
+from inithealth.recording import Steers
 
 
 @dataclass
@@ -39,9 +41,12 @@ class Flow(Landmarks):
     scales: list[tuple[str, ...]] = field(default_factory=list)  # by node: learned scales before the next layer
     forks: set[int] = field(default_factory=set)  # where residual branches leave the trunk
     trunk_nodes: set[int] = field(default_factory=set)  # the trunk at the forks, without views and added terms
-    valued: list[bool] = field(default_factory=list)  # by node: whether its values, not only scores, reach the loss
+    valued: list[bool] = field(
+        default_factory=list
+    )  # by node: whether its values reach the loss, not only as scores or positions
     moved: list[bool] = field(default_factory=list)  # by node: whether it can get a gradient
     weighs: list[bool] = field(default_factory=list)  # by node: whether its values do more than select an element
+    steered: dict[int, Sources] = field(default_factory=dict)  # sampling node -> operations that set its positions
 
     def activation(self, node: int) -> Target | None:
         """Return the first non-linearity after a node, also after normalization; None if there is none."""
@@ -83,8 +88,15 @@ class Flow(Landmarks):
         )
 
     def is_head(self, node: int) -> bool:
-        """Return whether there is no other weight between a node and the loss."""
-        return not self.leads_on[node]
+        """Return whether there is no other weight between a node and the loss.
+
+        Positions at which another signal is sampled, and scores that weigh other signals, are no predictions.
+        """
+        return not self.leads_on[node] and self.valued[node]
+
+    def steers(self, node: int) -> Steers:
+        """Return how the output of an operation sets the positions at which another signal is sampled."""
+        return next((sources[node] for sources in self.steered.values() if node in sources), "")
 
     def is_trunk(self, node: int) -> bool:
         """Return whether a residual branch starts directly after a node, without a norm in between."""
@@ -116,6 +128,7 @@ def flow_of(graph: Graph) -> Flow:
     flow.scales = passed_scales(flow)
     flow.valued, flow.moved = reaching(graph, scores), reaching(graph, over_one)
     flow.weighs = reaching(graph, over_selected)
+    flow.steered = steering(flow)
     _look_ahead(flow)
     flow.unjudged = unjudged(flow)
     for node in norm_weights(flow):

@@ -25,11 +25,13 @@ def reaching(graph: Graph, cut: Cut) -> list[bool]:
 
 
 def scores(graph: Graph, reader: int, operand: int) -> bool:
-    """Return whether an operand of an attention determines its scores: a query, a key, a position.
+    """Return whether an operand sets where a node reads another signal, as a query, a key, or a sampling position.
 
-    If the keys are similar, as at the start of training, small gradients of scores are expected.
+    If the keys are similar, or the offsets near zero, as at the start of training, small gradients are expected.
     """
     name = graph.names[reader]
+    if vocab.node(name).role(operand) == "place":
+        return True
     if name in vocab.ATTENTION:
         return vocab.node(name).role(operand) != "value"  # the values are summed; queries and keys are compared
     return name in vocab.SOFTMAX and _weighs(graph, reader)

@@ -7,7 +7,7 @@ from inithealth.record.graph.gradient_paths import looks_up_padding
 from inithealth.recording import Feeds
 
 # What an output feeds, the most informative first.
-_PRIORITY: tuple[Feeds, ...] = ("activation", "norm", "attention", "gate", "residual", "layer", "loss")
+_PRIORITY: tuple[Feeds, ...] = ("activation", "norm", "attention", "gate", "residual", "positions", "layer", "loss")
 
 
 def place_in_flow(flow: Flow | None, nodes: list[int]) -> dict[str, object]:
@@ -29,6 +29,7 @@ def place_in_flow(flow: Flow | None, nodes: list[int]) -> dict[str, object]:
         "ends_branch": any(node in flow.branch_ends for node in nodes),
         "bypassable": all(node not in flow.essential for node in nodes),
         "head": all(flow.is_head(node) for node in nodes),
+        "steers": next((use for node in nodes if (use := flow.steers(node))), ""),
     }
 
 

@@ -20,7 +20,7 @@ from inithealth.record.layers.wrapper_prefixes import parameter_names
 from inithealth.record.live.hooks import node_hook
 from inithealth.record.live.step_buffer import StepBuffer
 from inithealth.record.live.zeros import Zeros
-from inithealth.record.saved import attention, losses, operands, reopening, replay, unit_activity
+from inithealth.record.saved import attention, losses, operands, reopening, replay, sampling, unit_activity
 from inithealth.record.statistics.directions import effective
 from inithealth.record.statistics.exact import exact
 from inithealth.record.tensors import is_sharded
@@ -84,6 +84,7 @@ class Observer:
             self.failures.guard("activations", self._activation, flow, node, sources, buffer)
         if buffer.first:
             self.failures.guard("attention", self._attention, flow, buffer)
+            self.failures.guard("sampling points", self._sampling, flow, buffer)
             self.failures.guard("loss", self._ends, flow, inputs)
             self.failures.guard("exact zeros", self._zeros, flow, roots)
 
@@ -167,6 +168,11 @@ class Observer:
         for layer, (std, top, keys) in found.readings.items():
             stats = buffer.first_step_stats.setdefault(layer, {})
             stats.update(attention_std=std, attention_top=top, attention_keys=keys)
+
+    def _sampling(self, flow: Flow, buffer: StepBuffer) -> None:
+        for source, share in sampling.outside_shares(flow).items():
+            if source in self.layer_at:
+                buffer.first_step_stats.setdefault(self.layer_at[source], {})["outside_share"] = share
 
     def _ends(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:
         """Record the loss, the input of the head, and the network's inputs, without those that only the loss reads."""

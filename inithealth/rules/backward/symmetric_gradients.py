@@ -46,7 +46,7 @@ class SymmetricGradients(Rule):
             for layer, m in signal_path.measured(recording)
             if m.gradient_duplicates >= self.max_share - 1.0 / max(1, self._units(layer.weight))
             and m.gradient_duplicates > 0
-            and not layer.head
+            and layer.inner
             and layer.kind != "embedding"
         ]
         if not found:

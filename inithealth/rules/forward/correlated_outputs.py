@@ -98,7 +98,7 @@ class CorrelatedOutputs(BiasAware):
     )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        everything = [pair for pair in signal_path.measured(recording) if not pair[0].head and pair[0].reaches_loss]
+        everything = [pair for pair in signal_path.measured(recording) if pair[0].inner and pair[0].reaches_loss]
         dominated = [
             layer
             for layer, m in everything

@@ -60,7 +60,7 @@ class ExplodingActivations(OutputLimits, gain_causes.GainLimits, Rule):
         at, rms = found
         layers = [layer for layer, _ in signal_path.measured(recording)]
         # Whether the signal is largest at the head or just before it is chance.
-        path = [layer for layer in layers if layer.index <= at.index and not layer.head] or [at]
+        path = [layer for layer in layers if layer.index <= at.index and layer.inner] or [at]
         causes = gain_causes.strongest(layers, path, self)
         yield self.finding(
             causes,

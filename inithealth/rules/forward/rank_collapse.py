@@ -107,7 +107,7 @@ class RankCollapse(Rule):
             yield self._by_depth(faded, recording.adaptive)
 
     def _on_a_line(self, layer: Layer, m: Measurement) -> bool:
-        if m.effective is None or layer.head or not layer.reaches_loss or layer.kind == "embedding":
+        if m.effective is None or not layer.inner or not layer.reaches_loss or layer.kind == "embedding":
             return False
         # 0 means that outputs do not differ: a branch that starts at zero, or a vanished signal.
         return 0.0 < m.effective < self.max_directions and m.width >= self.min_width - 1
@@ -138,7 +138,7 @@ class RankCollapse(Rule):
 
     def _counts(self, layer: Layer, m: Measurement) -> bool:
         wide = min(m.width + 1, (layer.weight.fan_in or 0) if layer.weight else 0) >= self.min_width
-        return m.effective is not None and not layer.head and layer.reaches_loss and wide
+        return m.effective is not None and layer.inner and layer.reaches_loss and wide
 
     def _head_has_more(self, recording: Recording) -> bool:
         """Whether a head's outputs differ in several directions, so that the signal has another path to it."""

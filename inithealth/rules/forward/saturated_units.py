@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inithealth.evidence import fixes, gain_causes, signal_path
+from inithealth.evidence import fixes, gain_causes, sampling, signal_path
 from inithealth.evidence.facts import limits_of
 from inithealth.evidence.units import DeadLimits, SaturatedLimits
 from inithealth.evidence.wording import number, span
@@ -12,27 +12,31 @@ from inithealth.rules.bias import BiasAware, bias_cause, caused_by_bias
 from inithealth.theory.activations import row_of
 
 
-class SaturatedUnits(SaturatedLimits, BiasAware):
-    """Bounded activations are saturated: most outputs are in their flat region.
+class SaturatedUnits(SaturatedLimits, sampling.SamplingLimits, BiasAware):
+    """Bounded activations are saturated, or sampling points are outside: most outputs are in a flat region.
 
     ## What it checks
     The share of a tanh's outputs beyond ±0.97, of a sigmoid's outputs outside 0.03 to 0.97, and of the
     inputs of a hard tanh, hard sigmoid or ReLU6 beyond its edges; also the share of decays
     exp(-softplus(x)) below 0.03. Units that are beyond an edge for the whole batch are reported by
-    dead-units.
+    dead-units. For layers that set the positions of `grid_sample`, the share of sampling points outside
+    the image.
 
     ## Why it matters
     In the flat region the gradient is at most 6% (tanh) or 12% (sigmoid) of its maximum. Such networks
-    often train, but slowly.
+    often train, but slowly. Outside an image the sampled values are constant: the positions get no
+    gradient, and the layers downstream see little of the image.
 
     ## How to fix
-    Use Xavier initialization with the gain of the activation. Normalize large inputs.
+    Use Xavier initialization with the gain of the activation. Normalize large inputs. Start spatial
+    transformers at the identity, and offsets at zero.
 
     ## When to ignore
     For gates that intentionally start open or closed.
 
     ## References
-    Glorot and Bengio 2010, https://proceedings.mlr.press/v9/glorot10a.html
+    Glorot and Bengio 2010, https://proceedings.mlr.press/v9/glorot10a.html; Jaderberg et al. 2015,
+    https://arxiv.org/abs/1506.02025
     """
 
     code = "IH205"
@@ -42,6 +46,8 @@ class SaturatedUnits(SaturatedLimits, BiasAware):
     explains = frozenset({"IH301", "IH304", "IH406"})
 
     def check(self, recording: Recording) -> Iterator[Finding]:
+        if steering := sampling.outside(recording, self):
+            yield self._outside(steering, recording)
         dead = limits_of(recording, DeadLimits)
         worst = [
             (m.saturated_share, layer)
@@ -72,6 +78,21 @@ class SaturatedUnits(SaturatedLimits, BiasAware):
             limit=limit,
             cause=f"the input of the {layers[0].activation} is too large{self._level(layers[0], recording)}",
             fix=self._fix(layers, recording),
+        )
+
+    def _outside(self, found: list[sampling.Outside], recording: Recording) -> Finding:
+        """Return the finding on layers whose output is positions outside the signal that is sampled."""
+        share, layers = found[0].share, [each.layer for each in found]
+        most = "up to " if len(layers) > 1 else ""
+        return self.finding(
+            layers,
+            f"{span(layers)}: {most}{share:.0%} of the sampling points are outside the image "
+            f"(limit {self.max_outside:.0%})",
+            severity=Severity.ERROR if share > self.error_outside else Severity.WARNING,
+            measured=share,
+            limit=self.max_outside,
+            cause="the sampled values are constant outside the image, so these positions get no gradient",
+            fix=sampling.fix(layers, recording),
         )
 
     def _fast_decay(self, rates: list[tuple[float, Layer]]) -> Finding:

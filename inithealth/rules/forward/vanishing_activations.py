@@ -104,7 +104,7 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
             yield self._finding(recording, message, share, least, True)
 
     def _finding(self, recording: Recording, message: str, measured: float, limit: float, bad: bool) -> Finding:
-        path = [layer for layer, _ in signal_path.main_path(recording) if not layer.head and layer.kind != "embedding"]
+        path = [layer for layer, _ in signal_path.main_path(recording) if layer.inner and layer.kind != "embedding"]
         causes = gain_causes.weakest(path, self)
         return self.finding(
             causes,

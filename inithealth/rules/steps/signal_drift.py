@@ -67,7 +67,7 @@ class SignalDrift(Rule):
         last = latest(recording)
         if last is None:
             return
-        layers = {layer.name: layer for layer in recording.layers if not layer.head}
+        layers = {layer.name: layer for layer in recording.layers if layer.inner}
         outputs = {name: o for name, o in drifts(recording, _output, self.min_early_steps).items() if name in layers}
         gradients = drifts(recording, _gradient, self.min_early_steps)
         found = False

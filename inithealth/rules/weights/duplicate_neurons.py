@@ -93,7 +93,7 @@ class DuplicateNeurons(Rule):
         return Severity.WARNING if many else Severity.INFO, "diverge in training"
 
     def _judged(self, layer: Layer, weight: Weight) -> bool:
-        if not weight.trainable or not layer.reaches_loss or layer.head or layer.kind == "embedding":
+        if not weight.trainable or not layer.reaches_loss or not layer.inner or layer.kind == "embedding":
             return False
         if weight.half_precision and (weight.fan_in or 0) < self.min_fan_in:
             return False

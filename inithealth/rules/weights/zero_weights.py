@@ -165,7 +165,7 @@ class ZeroWeights(Rule):
     def _blocks(layer: Layer, weight: Weight) -> bool:
         """Whether a zero layer blocks the signal; a gate may start at zero, as in 1 + gate."""
         return weight.abs_max == 0.0 and not (
-            layer.bypassable or layer.head or layer.feeds == "gate" or layer.kind in ("scale", "other")
+            layer.bypassable or not layer.inner or layer.feeds == "gate" or layer.kind in ("scale", "other")
         )
 
     def _suspect(self, layer: Layer, weight: Weight) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from inithealth import Severity
 from inithealth.rules.forward.saturated_units import SaturatedUnits
@@ -153,3 +154,54 @@ def test_the_limit_depends_on_the_edges() -> None:
 def test_units_beyond_an_edge_for_the_whole_batch_are_left_to_dead_units() -> None:
     assert flat("relu6", 0.97, dead_share=0.97, pinned_share=0.97) == []
     assert flat("relu6", 0.97, dead_share=0.5, pinned_share=0.5) == [0.5]
+
+
+class Warped(nn.Module):
+    """Classifies images sampled at positions that a layer sets: by an affine matrix, or by offsets."""
+
+    def __init__(self, how: str, std: float) -> None:
+        super().__init__()
+        self.how = how
+        self.body, self.place = nn.Linear(100, 16), nn.Linear(16, 6 if how == "affine" else 200)
+        self.head = nn.Linear(100, 4)
+        nn.init.normal_(self.place.weight, std=std)
+        nn.init.zeros_(self.place.bias)
+        if how == "affine":
+            self.place.bias.data.copy_(torch.eye(2, 3).flatten())
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.place(self.body(x).tanh())
+        images = x.view(-1, 1, 10, 10)
+        theta = out.view(-1, 2, 3) if self.how == "affine" else torch.eye(2, 3).expand(len(x), 2, 3)
+        grid = nn.functional.affine_grid(theta, list(images.shape), align_corners=False)
+        grid = grid if self.how == "affine" else grid + out.view(-1, 10, 10, 2)
+        return self.head(nn.functional.grid_sample(images, grid, align_corners=False).flatten(1))
+
+
+@pytest.mark.parametrize("how", ["affine", "offsets"])
+def test_sampling_points_outside_the_image(how: str) -> None:
+    torch.manual_seed(0)
+    model, batch = Warped(how, 2.0), torch.randn(32, 100)
+    found = finding(judged(model, batch), "IH205")
+    assert found.layers == ("place",)
+    assert found.message.startswith("place: ")
+    assert found.message.endswith("of the sampling points are outside the image (limit 50%)")
+    exec(found.fix, {"model": model, "nn": nn})
+    assert codes(judged(model, batch)) == []
+
+
+@pytest.mark.parametrize("std", [0.0, 1e-5, 0.05])
+@pytest.mark.parametrize("how", ["affine", "offsets"])
+def test_transformations_near_the_identity_are_silent(how: str, std: float) -> None:
+    torch.manual_seed(0)
+    assert codes(judged(Warped(how, std), torch.randn(32, 100))) == []
+
+
+@pytest.mark.parametrize(("share", "severity"), [(0.8, Severity.WARNING), (0.81, Severity.ERROR)])
+def test_how_bad_it_is_to_sample_outside(share: float, severity: Severity) -> None:
+    layers = stack(fc1={"steers": "offsets"}, fc2={"steers": "offsets"})
+    of = recording(layers, measured(layers, fc1={"outside_share": 0.6}, fc2={"outside_share": share}))
+    (found,) = judge(SaturatedUnits, of)
+    assert (found.severity, found.layers, found.measured) == (severity, ("fc2", "fc1"), share)
+    assert found.message.startswith(f"fc1, fc2: up to {share:.0%}")
+    assert judge(SaturatedUnits, of, max_outside=0.9) == []
