@@ -46,6 +46,7 @@ class Layer(_Frozen):
     feeds: Feeds = "unknown"  # what receives its output first
     normed: bool = False  # its output is normalized before the next layer
     reads_norm: bool = False  # its input is the output of a norm
+    reads_input: bool = False  # no other weight between the network's input and it
     reads_trunk: bool = False  # first layer (or norm) of a residual branch: its input is the trunk
     ends_branch: bool = False  # last layer of a residual branch
     scales: tuple[str, ...] = ()  # learned scales between its output and the next layer: LayerScale, zero gamma
@@ -70,7 +71,7 @@ class Layer(_Frozen):
 
     @property
     def inner(self) -> bool:
-        """Whether its output is a signal that another layer reads: it is no head, and gives no positions."""
+        """Whether its output is a signal that another layer reads, not predictions or positions."""
         return not self.head and not self.steers
 
     @property
@@ -111,6 +112,7 @@ class Measurement(_Frozen):
     dead_redrawn: float | None = None  # share that would be with a new weight of mean zero too
     shifted_by: str = ""  # the bias: the layer's, or that of a normalization before the activation
     saturated_share: float | None = None  # share of elements in the flat range of its activation
+    phase_step: float | None = None  # rms phase, in radians, between neighboring samples in the sine that it feeds
     outside_share: float | None = None  # share of the sampling points that it steers and that are outside the signal
     gradient_duplicates: float = 0.0  # share of units whose weight gradient equals another unit's
 
@@ -202,10 +204,8 @@ class Recording(_Frozen):
 
     def layer(self, name: str) -> Layer:
         """Return the layer with that name. Raises KeyError if there is none."""
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        raise KeyError(name)
+        found = {layer.name: layer for layer in reversed(self.layers)}
+        return found[name]
 
     @property
     def weighted(self) -> list[tuple[Layer, Weight]]:

@@ -10,7 +10,7 @@ from inithealth.evidence.statements import Statement, lines
 from inithealth.evidence.statements import code as code
 from inithealth.recording import Layer, Weight, weighted
 from inithealth.theory.activations import row_of
-from inithealth.theory.gains import target_gain, target_std
+from inithealth.theory.gains import sets_frequencies, target_gain, target_std
 
 _PARAMETRIZED = re.compile(r"\.?parametrizations\.(\w+)\.original\d*$")
 _TORCHS_OWN = ("Linear", *(f"Conv{way}{dimensions}d" for way in ("", "Transpose") for dimensions in (1, 2, 3)))
@@ -161,6 +161,9 @@ def _common(layer: Layer, weight: Weight, factor: float) -> tuple[str, str]:
         return "normal_", ", std=0.02"
     if layer.kind == "rnn":
         return ("orthogonal_" if "hh" in weight.name else "xavier_uniform_"), ""
+    if sets_frequencies(layer) and weight.fan_in:  # SIREN: U(-30, 30) over the inputs, inside the sine
+        bound = 30 / weight.fan_in / layer.multiplied
+        return "uniform_", f", {-bound:.3g}, {bound:.3g}"
     row = row_of(layer)
     gain_name = row.gain_name if row is not None and not layer.activation_parameters else ""
     scheme = row.scheme if row is not None and gain_name else ""

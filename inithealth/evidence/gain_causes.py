@@ -12,7 +12,7 @@ from inithealth.evidence.limits import Limits, limit
 from inithealth.evidence.wording import span, times, verb
 from inithealth.recording import Layer
 from inithealth.theory.activation_table import BY_NAME
-from inithealth.theory.gains import gradient_through, has_gain, signal_through, target_gain
+from inithealth.theory.gains import gradient_through, has_gain, sets_frequencies, signal_through, target_gain
 
 # Through these the gradient shrinks with any gain.
 _SIGMOIDS = frozenset(name for name, row in BY_NAME.items() if row.function is not None and row.opens)
@@ -30,8 +30,11 @@ class GainLimits(Limits):
 
 
 def relative_gain(layer: Layer) -> float:
-    """Return the weights' gain relative to the one that preserves the signal's rms through the activation."""
-    return layer.gain / target_gain(layer) if layer.gain else 1.0
+    """Return the weights' gain relative to the one that preserves the signal's rms through the activation.
+
+    1 for a layer that sets the frequencies of a sine network: many scales are healthy there.
+    """
+    return layer.gain / target_gain(layer) if layer.gain and not sets_frequencies(layer) else 1.0
 
 
 def _chance(layer: Layer, least: float) -> float:

@@ -11,7 +11,7 @@ from inithealth.evidence.roles import grouped, scale_role
 from inithealth.evidence.vector_scale import Deviation
 from inithealth.layer_kinds import MATRICES
 from inithealth.recording import Layer, Recording
-from inithealth.theory.gains import octaves_off, recipe_gains
+from inithealth.theory.gains import octaves_off, recipe_gains, sets_frequencies
 
 
 class PeerLimits(Limits):
@@ -68,6 +68,8 @@ def _octaves_from_common(layer: Layer, recording: Recording) -> float:
     Heads and branch ends count only if they are large and the logits have a large spread. A layer whose output is
     added to another signal may start arbitrarily small, even at zero.
     """
+    if sets_frequencies(layer):
+        return 0.0
     off = _octaves_off(layer, gain_of(layer))
     if not layer.inner or layer.ends_branch:
         far = symptoms.wide_logits(recording) or layer.name in symptoms.far_predictions(recording)

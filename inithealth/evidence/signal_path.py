@@ -10,6 +10,7 @@ from inithealth.evidence.facts import fact, limits_of
 from inithealth.evidence.limits import SharedLimits, limit
 from inithealth.layer_kinds import DRAWN
 from inithealth.recording import Layer, Measurement, Recording, Signal
+from inithealth.theory.gains import sets_frequencies
 
 Pair = tuple[Layer, Measurement]
 
@@ -73,9 +74,14 @@ def gradients(pairs: Sequence[Pair]) -> list[tuple[Layer, float]]:
     """Return the norms of the loss's gradient at the layers' outputs, without exact zeros, which other rules report.
 
     Layers of queries and keys are excluded: their gradient is expected to be near zero while the keys are similar. So
-    are layers that only select an element, whose gradient is zero up to rounding.
+    are layers that only select an element, whose gradient is zero up to rounding, and first layers of sine networks, whose
+    gradient grows with the frequencies that they set.
     """
-    return [(layer, m.gradient.norm) for layer, m in pairs if m.gradient is not None and _counts(layer, m.gradient)]
+    return [
+        (layer, m.gradient.norm)
+        for layer, m in pairs
+        if m.gradient is not None and _counts(layer, m.gradient) and not sets_frequencies(layer)
+    ]
 
 
 def sensitivities(pairs: Sequence[Pair]) -> list[tuple[Layer, float]]:

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 from inithealth.evidence.roles import grouped, scale_role
 from inithealth.layer_kinds import ELEMENTWISE, MATRICES
 from inithealth.recording import Layer
-from inithealth.theory.gains import target_gain
+from inithealth.theory.gains import sets_frequencies, target_gain
 
 FREE: Final = "free"
 Target: TypeAlias = float | Literal["free"] | None
@@ -98,7 +98,7 @@ def _is_free(layer: Layer) -> bool:
     if layer.kind == "rnn" or layer.kind not in MATRICES or not layer.called:
         return True
     has_norm = layer.normed or layer.reads_norm or layer.feeds == "norm"
-    return has_norm or layer.bypassable or layer.ends_branch or not layer.inner
+    return has_norm or layer.bypassable or layer.ends_branch or not layer.inner or sets_frequencies(layer)
 
 
 def _is_unknown(layer: Layer) -> bool:

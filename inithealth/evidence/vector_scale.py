@@ -1,4 +1,4 @@
-"""Embeddings and normalization weights of a wrong scale: they have no fan_in, so their rms is compared."""
+"""Wrong scales of weights without a usual gain: embeddings, normalization weights, first layers of sine networks."""
 
 from __future__ import annotations
 
@@ -55,6 +55,13 @@ class VectorLimits(Limits):
         8.0,
         "largest median of the normalization weights, above which they are compared with 1",
         unit="rms",
+    )
+    max_phase_step: float = limit(
+        4 * math.pi,
+        "largest phase between neighboring samples in the first layer of a sine network: from half a turn (pi) on, its "
+        "outputs for neighbors are unrelated. SIREN has 0.5 on a picture, and a few turns on small random batches",
+        unit="radians",
+        above=0.0,
     )
 
 
@@ -116,3 +123,12 @@ def _output_rms(layer: Layer, weight: Weight, recording: Recording) -> float:
     # A zero input, or a bias larger than the rest, says nothing about the scale.
     unclear = rms <= shift or 1 / _SAME_SCALE < rms / weight.rms < _SAME_SCALE
     return weight.rms if unclear else rms
+
+
+def frequency_deviations(recording: Recording, limits: VectorLimits) -> dict[str, Deviation]:
+    """Return the deviations of layers whose weights give the network's inputs too high frequencies in a sine."""
+    most = math.log2(limits.max_phase_step / math.pi)
+    steps = {layer.name: m.phase_step for layer, m in signal_path.measured(recording) if m.phase_step}
+    deviations = {name: math.log2(step / math.pi) for name, step in steps.items()}
+    text = "neighboring samples differ by half a turn of the sine at"
+    return {name: Deviation(octaves, most, text) for name, octaves in deviations.items() if octaves > most}

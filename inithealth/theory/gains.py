@@ -28,6 +28,16 @@ def has_gain(layer: Layer) -> bool:
     return row is not None and row.forward is not None
 
 
+def sets_frequencies(layer: Layer) -> bool:
+    """Return whether the scale of a layer sets the frequencies of a sine network, as in the first layer of SIREN.
+
+    A sine of the network's inputs has an rms of 0.7 for large weights of any scale. Which frequencies are right depends
+    on the target.
+    """
+    row = row_of(layer)
+    return row is not None and row.periodic and layer.reads_input
+
+
 def target_std(layer: Layer) -> float | None:
     """Return the weight std of this gain for the layer's fan_in."""
     return _std(layer, target_gain(layer))
@@ -88,7 +98,13 @@ def gradient_through(layers: Sequence[Layer]) -> float:
 
 
 def recipe_gains(layer: Layer, weight: Weight) -> list[float]:
-    """Return rms(W) sqrt(fan_in) for every initialization in common use."""
+    """Return rms(W) sqrt(fan_in) for every initialization in common use.
+
+    A sine needs weights divided by the constant factor inside it (the omega_0 of SIREN), except in the first layer.
+    """
+    row = row_of(layer)
+    if row is not None and row.periodic and layer.multiplied != 1.0 and not layer.reads_input:
+        return [gain / layer.multiplied for gain in fan_gains(layer.model_copy(update={"multiplied": 1.0}), weight)]
     return fan_gains(layer, weight) + [std * math.sqrt(weight.fan_in or 1) for std in _PLAIN_STD]
 
 

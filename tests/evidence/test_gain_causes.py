@@ -109,3 +109,9 @@ def test_the_fix_is_code_or_advice() -> None:
     assert gain_causes.fix(body(0.5)) == 'nn.init.kaiming_normal_(model.fc0.weight, nonlinearity="relu")'
     assert gain_causes.fix([]) == ""
     assert gain_causes.fix(list(stack(2))).count("\n") == 1
+
+
+def test_the_first_layer_of_a_sine_network_is_no_cause() -> None:
+    layers = [layer(f"fc{n}", n, activation="sin", multiplied=30.0, reads_input=n == 0) for n in range(3)]
+    assert gain_causes.relative_gain(layers[0]) == 1.0
+    assert names(gain_causes.strongest(layers, layers, LIMITS)) == ["fc1", "fc2"]

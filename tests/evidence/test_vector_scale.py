@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
-from inithealth.evidence.vector_scale import VectorLimits, embedding_deviations, norm_deviations
+from inithealth.evidence.vector_scale import (
+    VectorLimits,
+    embedding_deviations,
+    frequency_deviations,
+    norm_deviations,
+)
 from inithealth.recording import Loss, Recording
-from tests.rules.recordings import layer, measured, recording, signal, weight
+from tests.rules.recordings import layer, measured, recording, signal, stack, weight
 
 WIDE = Loss(logits_std=9.0)
 
@@ -125,3 +130,14 @@ def test_an_output_that_is_not_finite_says_nothing() -> None:
     of = putting_out((10.0, 1.0), (10.0, 1.0))
     broken = tuple(m.model_copy(update={"output": signal(1.0, non_finite=1)}) for m in of.steps[0].layers)
     assert len(norm_deviations(recording(of.layers, broken), VectorLimits())) == 2
+
+
+@pytest.mark.parametrize(("step", "amount"), [(12.5, 0), (12.6, 1), (None, 0)])
+def test_two_turns_between_neighboring_samples(step: float | None, amount: int) -> None:
+    layers = stack(fc0={"activation": "sin", "reads_input": True})
+    of = recording(layers, measured(layers, fc0={"phase_step": step}))
+    found = frequency_deviations(of, VectorLimits())
+    assert len(found) == amount
+    if amount and step:
+        assert found["fc0"].octaves == pytest.approx(math.log2(step / math.pi))
+        assert found["fc0"].tolerated == 2.0

@@ -14,7 +14,7 @@ from inithealth.recording import Layer, Loss, Measurement, Probation, Recording,
 _SHAPES = ((64, 64), (96, 64), (64, 256), (16, 16), (8, 4))
 _ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", "hardtanh", None)
 _MOST_LAYERS = 10
-_LATER = ("outside_share",)  # fields that are set for single layers
+_LATER = ("outside_share", "phase_step")  # fields that are set for single layers
 
 
 def random_recording(seed: int) -> Recording:
@@ -95,10 +95,11 @@ def _steering(layer: Layer, seed: int) -> Layer:
 
 
 def _sampling(step: Step, seed: int) -> Step:
-    """The share of its sampling points outside."""
+    """The share of its sampling points outside, and the phases of a sine layer."""
     rng = random.Random(seed)
-    share = {"outside_share": rng.choice([0.0, rng.random()])}
-    layers = [m.model_copy(update=share if place == seed % 3 else {}) for place, m in enumerate(step.layers)]
+    own: dict[int, dict[str, float]] = {seed % 3: {"outside_share": rng.choice([0.0, rng.random()])}}
+    own |= {(seed + 1) % 3: {"phase_step": 10 ** rng.uniform(-1, 2)}} if rng.random() < 0.1 else {}
+    layers = [m.model_copy(update=own.get(place, {})) for place, m in enumerate(step.layers)]
     return step.model_copy(update={"layers": tuple(layers)})
 
 

@@ -17,6 +17,7 @@ from inithealth.theory.gains import (
     gradient_through,
     octaves_off,
     recipe_gains,
+    sets_frequencies,
     signal_through,
     target_gain,
     target_std,
@@ -138,3 +139,19 @@ def test_octaves_off_is_zero_inside_and_signed_outside() -> None:
     assert octaves_off(8.0, [0.5, 2.0]) == 2.0
     assert octaves_off(0.125, [0.5, 2.0]) == -2.0
     assert octaves_off(2.0, [2.0, 0.5]) == 0.0
+
+
+def test_a_sine_needs_weights_divided_by_the_factor_inside_it() -> None:
+    hidden = layer("fc", 0, activation="sin", multiplied=30.0)
+    assert hidden.weight is not None
+    gains = recipe_gains(hidden, hidden.weight)
+    assert octaves_off(math.sqrt(2) / 30, gains) == 0.0  # SIREN
+    assert octaves_off(1 / math.sqrt(3), gains) > 3  # torch's default
+    first = layer("fc", 0, activation="sin", multiplied=30.0, reads_input=True)
+    assert octaves_off(1 / math.sqrt(3), recipe_gains(first, hidden.weight)) == 0.0
+
+
+def test_the_first_layer_of_a_sine_network_sets_its_frequencies() -> None:
+    assert sets_frequencies(layer("fc", 0, activation="sin", reads_input=True))
+    assert not sets_frequencies(layer("fc", 0, activation="sin"))
+    assert not sets_frequencies(layer("fc", 0, activation="tanh", reads_input=True))

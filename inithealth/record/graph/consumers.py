@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from inithealth.layer_uses import Feeds
 from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.activation_nodes import activation
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.landmarks import Landmarks
-from inithealth.recording import Feeds
 
 _MOST_TARGETS = 4  # of outputs with more readers, only the first targets are recorded
 _PARTS = {"query": "q", "key": "k", "value": "v", "mask": "bias"}  # roles in attention, and their names in a target

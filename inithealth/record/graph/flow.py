@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from inithealth.layer_kinds import ELEMENTWISE
+from inithealth.layer_uses import Steers
 from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph import trunk
 from inithealth.record.graph.consumers import Meets, Target, targets
@@ -23,7 +24,6 @@ from inithealth.record.graph.packing import unpacked
 from inithealth.record.graph.residuals import find_residuals
 from inithealth.record.graph.steering import Sources, steering
 from inithealth.record.graph.unjudged import unjudged
-from inithealth.recording import Steers
 
 
 @dataclass
@@ -129,12 +129,22 @@ def flow_of(graph: Graph) -> Flow:
     flow.valued, flow.moved = reaching(graph, scores), reaching(graph, over_one)
     flow.weighs = reaching(graph, over_selected)
     flow.steered = steering(flow)
+    _look_back(flow)
     _look_ahead(flow)
     flow.unjudged = unjudged(flow)
     for node in norm_weights(flow):
         flow.operations[node] = replace(flow.operations[node], kind="norm")
     flow.operations = {node: unpacked(flow, flow.meets, operation) for node, operation in flow.operations.items()}
     return flow
+
+
+def _look_back(flow: Flow) -> None:
+    """Find the nodes that an operation with a weight comes before, from the inputs on."""
+    graph = flow.graph
+    flow.follows = [False] * len(graph)
+    for index in range(len(graph)):
+        data = graph.data(index) if graph.pure[index] is None else []
+        flow.follows[index] = any(flow.weighted(producer) or flow.follows[producer] for producer in data)
 
 
 def _look_ahead(flow: Flow) -> None:

@@ -31,6 +31,7 @@ class Landmarks:
     residuals: dict[int, Residual] = field(default_factory=dict)  # add -> its residual branch
     projections: dict[int, Residual] = field(default_factory=dict)  # the same with a projection on the trunk
     leads_on: list[bool] = field(default_factory=list)  # by node: whether an operation with a weight follows
+    follows: list[bool] = field(default_factory=list)  # by node: whether an operation with a weight comes before it
 
     def __post_init__(self) -> None:
         self._weighted = {node for node, each in self.operations.items() if each.kind not in ELEMENTWISE}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from inithealth.layer_uses import Steers
 from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.landmarks import Landmarks
-from inithealth.recording import Steers
 
 Sources = dict[int, Steers]  # operation -> what its output is used as
 

@@ -13,11 +13,8 @@ def unjudged(marks: Landmarks) -> tuple[str, ...]:
     """Return the names of these nodes, each once, if a layer follows. Steps of a norm are left out."""
     graph = marks.graph
     inside, found = _inside(marks), set()
-    behind = [False] * len(graph)  # whether an operation with a weight is upstream
     for index, name in enumerate(graph.names):
-        data = graph.data(index) if graph.pure[index] is None else []
-        behind[index] = any(marks.weighted(producer) or behind[producer] for producer in data)
-        if name in vocab.FUNCTIONS and behind[index] and marks.leads_on[index] and index not in inside:
+        if name in vocab.FUNCTIONS and marks.follows[index] and marks.leads_on[index] and index not in inside:
             alone = sum(producer >= 0 for producer, _ in graph.edges[index]) == 1  # the other operand is a constant
             if alone and recognized(graph, index) is None:
                 found.add(name)

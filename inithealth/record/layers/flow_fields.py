@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from inithealth.layer_uses import Feeds
 from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.gradient_paths import looks_up_padding
-from inithealth.recording import Feeds
 
 # What an output feeds, the most informative first.
 _PRIORITY: tuple[Feeds, ...] = ("activation", "norm", "attention", "gate", "residual", "positions", "layer", "loss")
@@ -24,6 +24,7 @@ def place_in_flow(flow: Flow | None, nodes: list[int]) -> dict[str, object]:
         "feeds": next((what for what in _PRIORITY if what in whats), "unknown"),
         "normed": "norm" in whats and not flow.is_trunk(nodes[0]),
         "reads_norm": flow.reads_norm(nodes[0]),
+        "reads_input": not any(flow.follows[node] for node in nodes),
         "reads_trunk": flow.reads_trunk(nodes[0]),
         "scales": flow.scales[nodes[0]],
         "ends_branch": any(node in flow.branch_ends for node in nodes),

@@ -56,10 +56,20 @@ def _unread(flow: Flow | None, naming: Naming, known: Collection[str]) -> dict[s
         found[", ".join(flow.unknown)] = "unknown operation: the signal is assumed to pass through it unchanged"
     if flow.unjudged:
         found[", ".join(flow.unjudged)] = "no known gain: the signal is assumed to pass through it unchanged"
+    for layer in _frequencies(flow, naming):
+        found[f"the frequencies of {layer}"] = "which ones are right depends on details of the target"
     for name in sorted(_activations(flow)):
         if BY_NAME[name].doubt:
             found[f"the gain of {name}"] = BY_NAME[name].doubt
     return found
+
+
+def _frequencies(flow: Flow, naming: Naming) -> list[str]:
+    """Return the layers whose weights are the frequencies of a sine of the network's inputs."""
+    first = [node for node, layer in flow.operations.items() if not flow.follows[node] and layer.kind == "linear"]
+    targets = {node: flow.activation(node) for node in first}
+    names = naming.layers(flow)
+    return sorted({names[node] for node, target in targets.items() if target and BY_NAME[target.name].periodic})
 
 
 def _activations(flow: Flow) -> set[str]:

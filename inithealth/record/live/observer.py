@@ -20,11 +20,12 @@ from inithealth.record.layers.wrapper_prefixes import parameter_names
 from inithealth.record.live.hooks import node_hook
 from inithealth.record.live.step_buffer import StepBuffer
 from inithealth.record.live.zeros import Zeros
-from inithealth.record.saved import attention, losses, operands, reopening, replay, sampling, unit_activity
+from inithealth.record.saved import attention, losses, operands, phases, reopening, replay, sampling, unit_activity
 from inithealth.record.statistics.directions import effective
 from inithealth.record.statistics.exact import exact
 from inithealth.record.tensors import is_sharded
 from inithealth.recording import Loss, Signal
+from inithealth.theory.activation_table import BY_NAME
 
 _MOST_USES = 8  # uses of one layer whose output is recomputed
 _MOST_ACTIVITY = 2**13  # elements of an activation that are read for its dead and saturated units
@@ -85,6 +86,7 @@ class Observer:
         if buffer.first:
             self.failures.guard("attention", self._attention, flow, buffer)
             self.failures.guard("sampling points", self._sampling, flow, buffer)
+            self.failures.guard("phases", self._phases, flow, buffer)
             self.failures.guard("loss", self._ends, flow, inputs)
             self.failures.guard("exact zeros", self._zeros, flow, roots)
 
@@ -173,6 +175,15 @@ class Observer:
         for source, share in sampling.outside_shares(flow).items():
             if source in self.layer_at:
                 buffer.first_step_stats.setdefault(self.layer_at[source], {})["outside_share"] = share
+
+    def _phases(self, flow: Flow, buffer: StepBuffer) -> None:
+        for index, layer in self.layer_at.items():
+            target = None if flow.follows[index] else flow.activation(index)
+            if target is None or not BY_NAME[target.name].periodic or flow.operations[index].kind != "linear":
+                continue
+            fed = operands.operands(flow, index, self.naming.parameters.get)
+            step = None if fed is None else phases.phase_step(fed, target.scale)
+            buffer.first_step_stats.setdefault(layer, {})["phase_step"] = step
 
     def _ends(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:
         """Record the loss, the input of the head, and the network's inputs, without those that only the loss reads."""

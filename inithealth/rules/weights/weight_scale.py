@@ -11,12 +11,18 @@ from inithealth.evidence.global_scale import GlobalLimits, global_offsets
 from inithealth.evidence.peer_scale import PeerLimits, gain_of, layer_deviations
 from inithealth.evidence.scale_harm import HarmLimits, disables_branches, loses_signal, prevents_training
 from inithealth.evidence.trained import trained_layers
-from inithealth.evidence.vector_scale import Deviation, VectorLimits, embedding_deviations, norm_deviations
+from inithealth.evidence.vector_scale import (
+    Deviation,
+    VectorLimits,
+    embedding_deviations,
+    frequency_deviations,
+    norm_deviations,
+)
 from inithealth.evidence.wording import called, number, span, times
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, weighted
 from inithealth.rules.base import Rule
-from inithealth.theory.gains import has_gain, target_gain
+from inithealth.theory.gains import has_gain, sets_frequencies, target_gain
 
 _SMALL = frozenset("IH201 IH206 IH207 IH301 IH304 IH402 IH406".split())  # consequences of weights that are too small
 _LARGE = frozenset(
@@ -41,6 +47,7 @@ class WeightScale(
     shape, name (without numbers) and use of the output. If there are fewer than three such layers, or if
     all of them are outside the expected range and the network has a symptom of a wrong scale, the gain is
     compared with all common initializations. Normalization weights and embeddings are compared by rms.
+    The first layer of a sine network (SIREN) is judged by the phase between neighboring samples.
 
     ## Why it matters
     Each layer multiplies the signal by its gain, and the gradient in the backward pass. If the weights of
@@ -53,7 +60,8 @@ class WeightScale(
     For intentional scales, such as a small last layer or depth-scaled residual branches.
 
     ## References
-    Glorot and Bengio 2010; He et al. 2015, https://arxiv.org/abs/1502.01852
+    Glorot and Bengio 2010; He et al. 2015, https://arxiv.org/abs/1502.01852; Sitzmann et al. 2020,
+    https://arxiv.org/abs/2006.09661
     """
 
     code = "IH106"
@@ -73,6 +81,7 @@ class WeightScale(
             **self._unstable_deviation(fresh),
             **embedding_deviations(fresh, self),
             **norm_deviations(fresh, self),
+            **frequency_deviations(fresh, self),
         }
         by_name = {layer.name: layer for layer in recording.layers}
         for sign in (1, -1):
@@ -159,6 +168,8 @@ def _effect(layer: Layer) -> str:
     gain = gain_of(layer)
     if layer.kind == "norm":
         return "a normalization weight sets the scale of its layer's output"
+    if sets_frequencies(layer):
+        return "the weights set the frequencies of the sine; between neighboring samples it passes through whole turns"
     if layer.kind == "embedding" or not gain:
         return "an embedding's output has the scale of its weight"
     after = f" for {layer.activation}" if has_gain(layer) else ""

@@ -574,3 +574,73 @@ def test_a_scale_set_by_the_forward_pass_is_not_fixed_by_another_value() -> None
     assert stored.fix == "nn.init.ones_(model.fc1.weight)"
     assert (stored.message, stored.layers) == (by_batch.message, by_batch.layers)
     assert by_batch.fix.startswith("limit the spread")
+
+
+class Siren(nn.Module):
+    """Sitzmann et al. 2020: U(-1 / fan_in, 1 / fan_in) at the entrance, U(-sqrt(6 / fan_in) / 30, ...) inside."""
+
+    def __init__(self, dimensions: int = 2, width: int = 64, omega: float = 30.0, first: float = 30.0) -> None:
+        super().__init__()
+        self.omega, self.first = omega, first
+        self.layers = nn.ModuleList(nn.Linear(width if n else dimensions, width) for n in range(4))
+        self.head = nn.Linear(width, 1)
+        bound = (6 / width) ** 0.5 / 30
+        nn.init.uniform_(self.layers[0].weight, -1 / dimensions, 1 / dimensions)
+        for layer in (*self.layers[1:], self.head):
+            nn.init.uniform_(layer.weight, -bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for number, layer in enumerate(self.layers):
+            x = torch.sin((self.omega if number else self.first) * layer(x))
+        return self.head(x)
+
+
+GRID = torch.cartesian_prod(torch.linspace(-1, 1, 24), torch.linspace(-1, 1, 24))
+ONES = tuple(f"layers.{number}" for number in (1, 2, 3))
+
+
+def picture(output: Tensor) -> Tensor:
+    return F.mse_loss(output, torch.sin(3 * GRID[:, :1]))
+
+
+def siren(**more: float) -> Siren:
+    torch.manual_seed(0)
+    return Siren(**more)  # type: ignore[arg-type]
+
+
+def test_siren_is_healthy() -> None:
+    assert codes(judged(siren(), GRID, picture)) == []
+
+
+def test_a_sound_has_higher_frequencies() -> None:
+    """The first omega of SIREN's sounds is 3000, for samples that are as much closer together."""
+    line = torch.linspace(-1, 1, 4000)[:, None]
+    assert codes(judged(siren(dimensions=1, first=3000.0), line, lambda out: F.mse_loss(out, line))) == []
+
+
+@pytest.mark.parametrize("way", ["default", "not divided", "divided twice", "factor missing"])
+def test_the_inner_layers_of_a_sine_network(way: str) -> None:
+    model = siren(omega=1.0 if way == "factor missing" else 30.0)
+    for layer in model.layers[1:]:
+        if way == "default":
+            layer.reset_parameters()
+        elif way != "factor missing":
+            layer.weight.data.mul_(30.0 if way == "not divided" else 1 / 30)
+    found = finding(judged(model, GRID, picture), "IH106")
+    assert (found.severity, set(found.layers)) == (Severity.ERROR, set(ONES))
+    fixed(model, "IH106", GRID, picture)
+
+
+@pytest.mark.parametrize("std", [0.05, 1.0])
+def test_many_frequencies_are_healthy(std: float) -> None:
+    model = siren()
+    nn.init.normal_(model.layers[0].weight, std=std)
+    assert codes(judged(model, GRID, picture)) == []
+
+
+def test_frequencies_beyond_what_the_samples_show() -> None:
+    model = siren(first=3000.0)
+    found = finding(judged(model, GRID, picture), "IH106")
+    assert (found.severity, found.layers) == (Severity.WARNING, ("layers.0",))
+    assert "neighboring samples differ by half a turn of the sine at" in found.message
+    fixed(model, "IH106", GRID, picture)
