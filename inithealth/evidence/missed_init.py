@@ -10,7 +10,7 @@ from statistics import median
 from inithealth.evidence.limits import Limits, limit
 from inithealth.evidence.roles import author_role, grouped
 from inithealth.evidence.trained import trained_layers
-from inithealth.layer_kinds import PROJECTIONS
+from inithealth.layer_kinds import DRAWN, PROJECTIONS
 from inithealth.recording import Layer, Recording, Weight, weighted
 
 DEFAULT = "torch_default"
@@ -50,12 +50,20 @@ class Missed:
 def missed_by_scheme(recording: Recording, limits: MissedLimits) -> Iterator[Missed]:
     """Yield the missed layers of each group of peers, if most of the group follow one scheme.
 
-    A group consists of the layers of one class in one module. Heads, which often have another scheme, and frozen and
-    trained layers are excluded.
+    A group consists of the layers of one class in one module. Heads, which often have another scheme, are compared with
+    heads, and the recurrent weights of recurrent layers with each other. Frozen and trained layers are excluded.
     """
     trained = trained_layers(recording)
     judged = [layer for layer, weight in recording.weighted if _judged(layer, weight) and layer.name not in trained]
-    role = author_role([layer for layer in recording.layers if layer.kind in PROJECTIONS])
+    authors = {
+        kinds: author_role([layer for layer in recording.layers if layer.kind in kinds])
+        for kinds in (PROJECTIONS, DRAWN)
+    }
+
+    def role(layer: Layer) -> Hashable:
+        author = authors[PROJECTIONS if layer.kind in PROJECTIONS else DRAWN]
+        return author(layer), layer.head, is_recurrent(layer)
+
     for family in grouped(judged, role):
         at_default = [layer for layer in family if _scheme(layer) == DEFAULT]
         missed = [layer for layer in at_default if not _has_custom_bias(layer, limits.max_default_bias)]
@@ -72,9 +80,12 @@ def missed_by_scheme(recording: Recording, limits: MissedLimits) -> Iterator[Mis
 
 
 def _judged(layer: Layer, weight: Weight) -> bool:
-    # Embeddings and recurrent layers usually keep their default.
-    drawn = weight.trainable and layer.kind in PROJECTIONS and layer.scheme is not None
-    return drawn and layer.reaches_loss and not layer.head
+    return weight.trainable and layer.kind in DRAWN and layer.scheme is not None and layer.reaches_loss
+
+
+def is_recurrent(layer: Layer) -> bool:
+    """Whether a weight of a recurrent layer multiplies the state: it often has a scheme of its own."""
+    return layer.kind == "rnn" and "weight_hh" in layer.parameter
 
 
 def _has_custom_bias(layer: Layer, most: float) -> bool:

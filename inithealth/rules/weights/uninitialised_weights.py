@@ -1,23 +1,26 @@
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from statistics import median
 from typing import ClassVar
 
 from inithealth.evidence import fixes, forward_writes
 from inithealth.evidence.missed_init import DEFAULT, Missed, MissedLimits, missed_by_scheme
+from inithealth.evidence.odd_biases import BiasLimits, OddBias, odd_biases
 from inithealth.evidence.trained import trained_layers
+from inithealth.evidence.unwritten import faded, mixed, zero_throughout
 from inithealth.evidence.wording import number, span, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
+from inithealth.rules.bias import caused_by_bias
 
 _FOLLOW = frozenset(f"IH{code}" for code in (*range(201, 211), *range(301, 306), 405, 406, 407))
 _ABOUT_WEIGHTS = frozenset("IH101 IH103 IH104 IH105 IH106 IH107 IH108 IH109".split())
+_FOLLOW_BIASES = frozenset("IH201 IH204 IH205 IH206 IH207 IH208 IH301 IH406".split())
 
 
-class UninitialisedWeights(MissedLimits, Rule):
+class UninitialisedWeights(MissedLimits, BiasLimits, Rule):
     """Weights were never initialized, or a custom initialization did not reach them.
 
     ## What it checks
@@ -27,7 +30,8 @@ class UninitialisedWeights(MissedLimits, Rule):
     and so are rows whose values are all tiny: long training produces them in dead units. Memory reused from
     a freed tensor cannot be detected, since it looks like any other weight.
     Second, an initialization that missed layers (a warning): weights that still have PyTorch's default,
-    although the other layers of the same class in the same module follow another scheme.
+    although the other layers of the same class in the same module follow another scheme, and biases that are
+    constant while those of their peers are drawn, or the other way round.
 
     ## Why it matters
     Uninitialized memory differs from run to run: the network may train once and give NaN the next time. An
@@ -49,6 +53,7 @@ class UninitialisedWeights(MissedLimits, Rule):
     name = "uninitialised-weights"
     severity = Severity.ERROR
     rank: ClassVar[int] = -1  # before non-finite weights: uninitialized memory may contain NaN
+    bias_rank: ClassVar[int] = 2  # before units that the bias dominates
     missed_rank: ClassVar[int] = 29  # before the weight scale, which is wrong because it is the default's
     max_tiny_share: float = limit(
         0.0,
@@ -82,7 +87,7 @@ class UninitialisedWeights(MissedLimits, Rule):
         garbage = list(self._garbage(recording))
         if garbage:
             yield self._never_written(garbage)
-        elif unwritten := _zero_throughout(recording):
+        elif unwritten := zero_throughout(recording):
             yield self._zero_pages(unwritten)
         overwritten = [layer for layer in recording.layers if _is_overwritten(layer, recording)]
         if overwritten:
@@ -90,11 +95,17 @@ class UninitialisedWeights(MissedLimits, Rule):
         for missed in missed_by_scheme(recording, self):
             if not set(map(id, missed.layers)) <= set(map(id, overwritten)):
                 yield self._missed(missed)
+        for odd in odd_biases(recording, self):
+            yield self._odd_bias(odd)
 
     def order(self, finding: Finding) -> int:
+        if caused_by_bias(finding):
+            return self.bias_rank
         return self.rank if finding.severity == Severity.ERROR else self.missed_rank
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
+        if caused_by_bias(cause):
+            return symptom.code in _FOLLOW_BIASES
         if cause.severity == Severity.ERROR:
             return symptom.code in _FOLLOW | _ABOUT_WEIGHTS
         return symptom.code == "IH106" and set(symptom.layers) <= set(cause.layers)
@@ -106,12 +117,10 @@ class UninitialisedWeights(MissedLimits, Rule):
             for parameter in (layer.weight, layer.bias):
                 if parameter is None or forward_writes.written(recording, layer, parameter):
                     continue
-                if parameter.abs_max > self.max_value and _mixed(parameter, self.min_spike):
+                if parameter.abs_max > self.max_value and mixed(parameter, self.min_spike):
                     values = f"values up to {number(parameter.abs_max)}"
                     yield layer, parameter, f"{values} (limit {number(self.max_value)})"
-                elif parameter.tiny_share > self.max_tiny_share and not _faded(
-                    layer, parameter, trained, self.min_line
-                ):
+                elif parameter.tiny_share > self.max_tiny_share and not faded(layer, parameter, trained, self.min_line):
                     values = f"a share of {parameter.tiny_share:.2g} of the values is below 1e-20 and not zero"
                     yield layer, parameter, f"{values} (limit {self.max_tiny_share:g})"
 
@@ -170,35 +179,20 @@ class UninitialisedWeights(MissedLimits, Rule):
             fix=fixes.redraw(missed.layers, missed.stds),
         )
 
+    def _odd_bias(self, odd: OddBias) -> Finding:
+        distance = f"rms difference {number(odd.distance)}, limit {number(self.min_bias_distance)}"
+        return self.finding(
+            [odd.layer],
+            f"{odd.name}: {odd.found}, but {len(odd.followers)} other biases of its kind are {odd.usual} ({distance})",
+            severity=Severity.WARNING,
+            measured=odd.distance,
+            limit=self.min_bias_distance,
+            cause="bias of another kind than those of its peers: an initialization reached only some of them",
+            fix=odd.fix,
+        )
+
 
 def _is_overwritten(layer: Layer, recording: Recording) -> bool:
     """Whether an initialization was overwritten and the weight is at the default; a loaded checkpoint is not."""
     default = layer.scheme is not None and layer.scheme.name == DEFAULT
     return default and layer.parameter in recording.lost_writes
-
-
-def _mixed(parameter: Weight, least: float) -> bool:
-    """Whether the largest value is far above the others; if all values are huge, the matrix has been scaled."""
-    if len(parameter.shape) < 2 or not math.isfinite(parameter.rms):
-        return True
-    return parameter.abs_max > min(least, 0.6 * math.sqrt(math.prod(parameter.shape))) * parameter.rms
-
-
-def _faded(layer: Layer, parameter: Weight, trained: frozenset[str], shortest: int) -> bool:
-    """Whether long training, or a formula, has produced the tiny values."""
-    if layer.name in trained or (not parameter.trainable and layer.kind in ("scale", "other")):
-        return True
-    if len(parameter.shape) < 2:
-        return bool(trained)
-    amount = math.prod(parameter.shape)
-    lengths = (amount // parameter.shape[0], amount // math.prod(parameter.shape[1:]))
-    tiny = round(parameter.tiny_share * amount)
-    return tiny < amount and any(length >= shortest and tiny % length == 0 for length in lengths)
-
-
-def _zero_throughout(recording: Recording) -> list[Layer]:
-    """Return all layers of a network with normalization layers whose parameters are all zero; else none."""
-    layers = [layer for layer, _ in recording.weighted]
-    parameters = [each for layer in layers for each in (layer.weight, layer.bias) if each is not None]
-    zero = all(parameter.abs_max == 0.0 and not parameter.non_finite for parameter in parameters)
-    return layers if zero and any(layer.kind == "norm" for layer in layers) else []
