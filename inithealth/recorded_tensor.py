@@ -58,6 +58,7 @@ class Weight(Frozen):
     orthogonal: bool = False  # rows (or columns, if fewer) are orthogonal and of equal norm
     identity: bool = False  # ones on the (central) diagonal, zeros elsewhere
     tiny_share: float = 0.0  # share of non-zero elements below 1e-20, which no initialization draws
+    slice_rms: tuple[float, ...] = ()  # of each matrix of a stack, such as experts or attention heads
     fingerprint: int = 0  # hash of the elements
 
     @property

@@ -92,8 +92,11 @@ def odd_biases(recording: Recording, limits: BiasLimits) -> Iterator[OddBias]:
         followers = _followers(family)
         enough = max(limits.min_bias_followers, (1 - limits.max_odd_share) * len(family))
         if len(followers) >= enough:
-            others = [_compared(layer, followers) for layer in family if _may_differ(layer, followers)]
-            yield from (each for each in others if each.distance > limits.min_bias_distance)
+            for layer in (each for each in family if _may_differ(each, followers)):
+                peers = [each for each in followers if each is not layer]
+                odd = _compared(layer, peers) if peers else None
+                if odd is not None and odd.distance > limits.min_bias_distance:
+                    yield odd
 
 
 def _bias(layer: Layer) -> Weight:
@@ -132,7 +135,6 @@ def _may_differ(layer: Layer, followers: Sequence[Layer]) -> bool:
 
 
 def _compared(layer: Layer, followers: list[Layer]) -> OddBias:
-    followers = [each for each in followers if each is not layer]
     bias, peers = _bias(layer), [_bias(each) for each in followers]
     mean, std = median(each.mean for each in peers), median(each.std for each in peers)
     constant = _constant(peers[0]) is not None

@@ -74,8 +74,8 @@ def gradients(pairs: Sequence[Pair]) -> list[tuple[Layer, float]]:
     """Return the norms of the loss's gradient at the layers' outputs, without exact zeros, which other rules report.
 
     Layers of queries and keys are excluded: their gradient is expected to be near zero while the keys are similar. So
-    are layers that only select an element, whose gradient is zero up to rounding, and first layers of sine networks, whose
-    gradient grows with the frequencies that they set.
+    are layers that only select an element, whose gradient is zero up to rounding, and first layers of sine networks,
+    whose gradient grows with the frequencies that they set.
     """
     return [
         (layer, m.gradient.norm)

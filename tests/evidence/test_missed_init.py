@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from inithealth.evidence.missed_init import Missed, MissedLimits, missed_by_scheme
-from inithealth.recording import Layer, Recording, Scheme
+from inithealth.recording import Layer, Recording, Scheme, Weight
 from tests.rules.recordings import layer, recording, weight
 
 HE, DEFAULT, ZEROS = (
@@ -116,3 +116,35 @@ def test_options() -> None:
     assert found(network(4), min_followers=5) == []
     assert found(network(4), max_missed_share=0.1) == []
     assert len(found(network(3, 2), max_missed_share=0.4)) == 1
+
+
+def test_heads_are_compared_with_heads() -> None:
+    heads = [linear(f"heads.{at}", HE, head=True) for at in range(4)]
+    (one,) = found(recording((linear("heads.4", DEFAULT, head=True), *heads), ()))
+    assert [each.name for each in one.layers] == ["heads.4"]
+
+
+def test_embeddings_are_compared_with_embeddings() -> None:
+    plain = Scheme(name="normal", text="normal 0.01")
+    more = {"kind": "embedding", "type_name": "Embedding"}
+    tables = [linear(f"tables.{at}", plain, **more, weight={"rms": 0.01, "fan_in": 1}) for at in range(4)]
+    missed = linear("tables.4", DEFAULT, **more, weight={"rms": 1.0, "fan_in": 1})
+    (one,) = found(recording((missed, *tables), ()))
+    assert (one.kind, one.stds) == ("Embedding", [pytest.approx(0.01)])
+
+
+def test_recurrent_weights_are_compared_with_recurrent_weights() -> None:
+    """Orthogonal weights at the state beside the default at the input are a common choice."""
+    orthogonal = Scheme(name="orthogonal", text="orthogonal")
+
+    def cell(name: str, scheme: Scheme) -> Layer:
+        named = weight(f"rnn.{name}", 0.1).model_dump()
+        return linear(f"rnn.{name}", scheme, kind="rnn", type_name="LSTM", module="rnn").model_copy(
+            update={"weight": Weight.model_validate(named)}
+        )
+
+    states = [cell(f"weight_hh_l{at}", orthogonal) for at in range(4)]
+    inputs = [cell(f"weight_ih_l{at}", DEFAULT) for at in range(2)]
+    assert found(recording((*states, *inputs), ())) == []
+    (one,) = found(recording((*states, *inputs, cell("weight_hh_l4", DEFAULT)), ()))
+    assert [each.name for each in one.layers] == ["rnn.weight_hh_l4"]

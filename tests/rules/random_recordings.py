@@ -14,7 +14,7 @@ from inithealth.recording import Layer, Loss, Measurement, Probation, Recording,
 _SHAPES = ((64, 64), (96, 64), (64, 256), (16, 16), (8, 4))
 _ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", "hardtanh", None)
 _MOST_LAYERS = 10
-_LATER = ("outside_share", "phase_step")  # fields that are set for single layers
+_LATER = ("outside_share", "phase_step", "slice_rms")  # fields that are set for single layers
 
 
 def random_recording(seed: int) -> Recording:

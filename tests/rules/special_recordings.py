@@ -141,6 +141,22 @@ def _constant(rng: random.Random) -> Recording:
     return _once(rng, layers, size=rng.choice([1.0, 1.0, 8.0, 20.0]), fade=rng.choice([1.0, 0.5]), loss=loss)
 
 
+def odd_recording(seed: int) -> Recording:
+    """Return heads in a list whose biases differ, with stacks of matrices that differ."""
+    rng = random.Random(seed)
+    prior, others = -(10 ** rng.uniform(-2, 2)), rng.choice([1, 2])
+    count = rng.choice([3, 4, 6])
+    bias = lambda rng, place: {  # noqa: E731
+        "name": f"blocks.{place}.bias", "shape": (64,), "trainable": True, "mean": 0.0 if place < others else prior,
+        "rms": 0.0 if place < others else -prior, "zero_share": 0.0, "non_finite": 0, "constant": True,
+        "abs_max": 0.0 if place < others else -prior,
+    }  # fmt: skip
+    far = 2 ** rng.uniform(-4, 4)
+    stack = lambda rng, place: {"slice_rms": (*[far * 0.1] * others, *[0.1] * (count - others))}  # noqa: E731
+    layers = _plain(rng, count, bias=bias, weight=stack, head=lambda rng, place: True)
+    return _once(rng, layers)
+
+
 def _half(rng: random.Random) -> Recording:
     """Return half precision: gradients rounded to zero, updates without effect, outputs close to an overflow."""
     layers = _plain(rng, 6, weight=lambda rng, place: {"half_precision": True})

@@ -20,6 +20,7 @@ from tests.rules.special_recordings import (
     blocked_recording,
     bounded_recording,
     normalized_recording,
+    odd_recording,
     special_recording,
 )
 
@@ -31,7 +32,8 @@ IDS = [f"{rule.name}-{option}" for rule, option in OPTIONS]
 @lru_cache(maxsize=1)
 def pool() -> tuple[Recording, ...]:
     special = tuple(special_recording(seed) for seed in range(RECORDINGS))
-    rare = (each(seed) for each in (blocked_recording, bounded_recording, normalized_recording) for seed in range(20))
+    kinds = (blocked_recording, bounded_recording, normalized_recording, odd_recording)
+    rare = (each(seed) for each in kinds for seed in range(40))
     return (*special, *rare, *map(random_recording, range(RECORDINGS)))
 
 

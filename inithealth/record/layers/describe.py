@@ -13,6 +13,7 @@ from inithealth.record.graph.operations import Operation
 from inithealth.record.layers.flow_fields import place_in_flow, ways_to_loss
 from inithealth.record.layers.naming import Naming, dimensions, module_kind
 from inithealth.record.saved.replay import operand_tensor
+from inithealth.record.statistics.stacks import slice_rms
 from inithealth.record.statistics.weights import describe, unit_rows
 from inithealth.record.tensors import full_tensor
 from inithealth.recording import Layer, Weight
@@ -157,6 +158,8 @@ def _weight(
         groups=groups if kind == "conv" else 1,
         tied_to=naming.tied.get(draft.parameter, ()),
     )
+    if found is not None and kind in ("linear", "bmm") and not any(use.transformed for use in uses):
+        found = found.model_copy(update={"slice_rms": slice_rms(values)})
     # The units of a weight made positive, by a square or an exponential, are expected to be similar.
     made = found is not None and bool(uses) and uses[0].transformed
     positive = made and bool((values >= 0).all()) and bool((parameter < 0).any())

@@ -7,6 +7,7 @@ from typing import ClassVar
 from inithealth.evidence import fixes, forward_writes
 from inithealth.evidence.missed_init import DEFAULT, Missed, MissedLimits, missed_by_scheme
 from inithealth.evidence.odd_biases import BiasLimits, OddBias, odd_biases
+from inithealth.evidence.odd_slices import OddSlices, SliceLimits, odd_slices
 from inithealth.evidence.trained import trained_layers
 from inithealth.evidence.unwritten import faded, mixed, zero_throughout
 from inithealth.evidence.wording import number, span, verb
@@ -20,7 +21,7 @@ _ABOUT_WEIGHTS = frozenset("IH101 IH103 IH104 IH105 IH106 IH107 IH108 IH109".spl
 _FOLLOW_BIASES = frozenset("IH201 IH204 IH205 IH206 IH207 IH208 IH301 IH406".split())
 
 
-class UninitialisedWeights(MissedLimits, BiasLimits, Rule):
+class UninitialisedWeights(MissedLimits, BiasLimits, SliceLimits, Rule):
     """Weights were never initialized, or a custom initialization did not reach them.
 
     ## What it checks
@@ -31,7 +32,8 @@ class UninitialisedWeights(MissedLimits, BiasLimits, Rule):
     a freed tensor cannot be detected, since it looks like any other weight.
     Second, an initialization that missed layers (a warning): weights that still have PyTorch's default,
     although the other layers of the same class in the same module follow another scheme, and biases that are
-    constant while those of their peers are drawn, or the other way round.
+    constant while those of their peers are drawn, or the other way round. In a stack of matrices, such as
+    experts, those with another scale than most.
 
     ## Why it matters
     Uninitialized memory differs from run to run: the network may train once and give NaN the next time. An
@@ -97,6 +99,8 @@ class UninitialisedWeights(MissedLimits, BiasLimits, Rule):
                 yield self._missed(missed)
         for odd in odd_biases(recording, self):
             yield self._odd_bias(odd)
+        for stack in odd_slices(recording, self):
+            yield self._odd_slices(stack)
 
     def order(self, finding: Finding) -> int:
         if caused_by_bias(finding):
@@ -188,6 +192,20 @@ class UninitialisedWeights(MissedLimits, BiasLimits, Rule):
             measured=odd.distance,
             limit=self.min_bias_distance,
             cause="bias of another kind than those of its peers: an initialization reached only some of them",
+            fix=odd.fix,
+        )
+
+    def _odd_slices(self, odd: OddSlices) -> Finding:
+        share = len(odd.places) / odd.layer.shape[0]
+        which = ", ".join(map(str, odd.places[:3])) + (" ..." if len(odd.places) > 3 else "")
+        return self.finding(
+            [odd.layer],
+            f"{odd.layer.parameter}[{which}]: rms {number(odd.rms)}, but most matrices of this stack have "
+            f"{number(odd.usual)} (missed: {share:.0%}, limit {self.max_odd_slices:.0%})",
+            severity=Severity.WARNING,
+            measured=share,
+            limit=self.max_odd_slices,
+            cause="the initialization of the other matrices skips these",
             fix=odd.fix,
         )
 

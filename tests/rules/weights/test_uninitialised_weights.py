@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from inithealth import Severity
 from inithealth.judge.diagnose import diagnose
@@ -14,7 +15,7 @@ from inithealth.recording import ForwardWrite, Layer, Scheme, Weight
 from inithealth.rules.weights.uninitialised_weights import UninitialisedWeights
 from inithealth.settings import Settings
 from tests.rules.folding import explains
-from tests.rules.nets import codes, finding, fixed, judged, mlp
+from tests.rules.nets import codes, finding, fixed, judged, mlp, pictures
 from tests.rules.recordings import judge, layer, recording, stack
 
 OLD_BYTES = torch.tensor([0x7F4D_21A0, 0x0000_7F31, 0x0000_0041, 0], dtype=torch.int32).view(torch.float32)
@@ -371,3 +372,104 @@ def test_what_the_forward_pass_wrote_is_no_uninitialized_memory() -> None:
     layers = stack(fc1={"kind": "scale", "weight": vector})
     assert len(judge(UninitialisedWeights, recording(layers))) == 1
     assert judge(UninitialisedWeights, recording(layers, forward_writes={"fc1.weight": ForwardWrite()})) == []
+
+
+class Pyramid(nn.Module):
+    """A detector with a head for each level, whose biases are the prior of rare positives."""
+
+    def __init__(self, missed: int | None = None) -> None:
+        super().__init__()
+        self.body = nn.ModuleList(nn.Conv2d(16 if level else 3, 16, 3, 2, 1) for level in range(3))
+        self.heads = nn.ModuleList(nn.Conv2d(16, 12, 1) for _ in range(3))
+        for conv in self.body:
+            nn.init.kaiming_normal_(conv.weight)
+            nn.init.zeros_(conv.bias)
+        for level, head in enumerate(self.heads):
+            nn.init.normal_(head.weight, std=0.01)
+            nn.init.constant_(head.bias, 0.0 if level == missed else -4.6)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        found = []
+        for conv, head in zip(self.body, self.heads, strict=True):
+            x = conv(x).relu()
+            found.append(head(x))
+        return found
+
+
+def rare(outputs: list[Tensor]) -> Tensor:
+    def of(output: Tensor) -> Tensor:
+        targets = torch.zeros_like(output).bernoulli_(0.005, generator=torch.Generator().manual_seed(1))
+        return F.binary_cross_entropy_with_logits(output, targets)
+
+    return torch.stack([of(output) for output in outputs]).sum()
+
+
+def test_one_head_without_the_prior() -> None:
+    torch.manual_seed(0)
+    assert codes(judged(Pyramid(), pictures(4, size=32), rare)) == []
+    model = Pyramid(missed=1)
+    found = finding(judged(model, pictures(4, size=32), rare), "IH102")
+    assert (found.severity, found.layers) == (Severity.WARNING, ("heads.1",))
+    assert found.message.startswith("heads.1.bias: constant 0, but 2 other biases of its kind are constant -4.6")
+    fixed(model, "IH102", pictures(4, size=32), rare)
+
+
+class Reader(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.head = nn.LSTM(32, 48, 2, batch_first=True), nn.Linear(48, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.cell(x)[0][:, -1])
+
+
+SEQUENCES = torch.randn(64, 6, 32, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("value", [2.0, -3.0, 5.0])
+def test_one_recurrent_bias(value: float) -> None:
+    torch.manual_seed(0)
+    model = Reader()
+    nn.init.constant_(model.cell.bias_ih_l1, value)
+    report = judged(model, SEQUENCES)
+    assert [cause.code for cause in report.causes] == ["IH102"]
+    assert "bias_ih_l1: constant" in finding(report, "IH102").message
+    fixed(model, "IH102", SEQUENCES)
+
+
+@pytest.mark.parametrize("way", ["default", "forget gates", "one forget gate", "orthogonal states", "zeros"])
+def test_common_recurrent_starts_are_silent(way: str) -> None:
+    torch.manual_seed(0)
+    model = Reader()
+    for name, parameter in model.cell.named_parameters():
+        if way == "zeros" and "bias" in name:
+            nn.init.zeros_(parameter)
+        if way == "orthogonal states" and "weight_hh" in name:
+            nn.init.orthogonal_(parameter)
+        if "bias_ih" in name and (way == "forget gates" or (way == "one forget gate" and "l0" in name)):
+            parameter.data[48:96] = 1.0
+    assert codes(judged(model, SEQUENCES)) == []
+
+
+class Experts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Parameter(torch.randn(8, 32, 64) * (2 / 32) ** 0.5)
+        self.second = nn.Parameter(torch.randn(8, 64, 32) / 8)
+        self.router, self.head = nn.Linear(32, 8), nn.Linear(32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.einsum("edh,nd->neh", self.first, x).relu()
+        outputs = torch.einsum("ehd,neh->ned", self.second, hidden)
+        return self.head((self.router(x).softmax(-1)[..., None] * outputs).sum(1))
+
+
+def test_one_expert_of_many() -> None:
+    torch.manual_seed(0)
+    model = Experts()
+    assert codes(judged(model)) == []
+    model.first.data[3] *= 8.0
+    found = finding(judged(model), "IH102")
+    assert (found.severity, found.layers) == (Severity.WARNING, ("first",))
+    assert found.message.startswith("first[3]: rms ")
+    fixed(model, "IH102")
