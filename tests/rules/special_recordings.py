@@ -200,6 +200,20 @@ def bounded_recording(seed: int) -> Recording:
     return _once(rng, layers, loss=loss, losses=(loss,))
 
 
+def regression_recording(seed: int) -> Recording:
+    """Return a network whose predictions are larger than the targets, sometimes because of the head's bias."""
+    rng = random.Random(seed)
+    layers = _plain(rng, 4)
+    head = layers[-1]
+    if rng.random() < 0.5 and head.weight is not None:
+        bias = head.weight.model_copy(update={"name": "head.bias", "rms": 1.0, "shape": (64,)})
+        layers = (*layers[:-1], head.model_copy(update={"bias": bias}))
+    size = rng.choice([5.0, 20.0, 100.0])
+    loss = Loss(kind="mse", prediction_rms=size, target_rms=1.0, value=size**2, base=1.0, over_base=size**2)
+    loss = loss.model_copy(update={"heads": (head.name,)})
+    return _once(rng, layers, loss=loss, losses=(loss,))
+
+
 def _once(
     rng: random.Random, layers: tuple[Layer, ...], *, size: float = 1.0, fade: float = 1.0, **more: Any
 ) -> Recording:

@@ -21,6 +21,7 @@ from tests.rules.special_recordings import (
     bounded_recording,
     normalized_recording,
     odd_recording,
+    regression_recording,
     special_recording,
 )
 
@@ -32,7 +33,7 @@ IDS = [f"{rule.name}-{option}" for rule, option in OPTIONS]
 @lru_cache(maxsize=1)
 def pool() -> tuple[Recording, ...]:
     special = tuple(special_recording(seed) for seed in range(RECORDINGS))
-    kinds = (blocked_recording, bounded_recording, normalized_recording, odd_recording)
+    kinds = (blocked_recording, bounded_recording, normalized_recording, odd_recording, regression_recording)
     rare = (each(seed) for each in kinds for seed in range(40))
     return (*special, *rare, *map(random_recording, range(RECORDINGS)))
 
