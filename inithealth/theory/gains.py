@@ -35,7 +35,7 @@ def sets_frequencies(layer: Layer) -> bool:
     on the target.
     """
     row = row_of(layer)
-    return row is not None and row.periodic and layer.reads_input
+    return row is not None and row.periodic and layer.reads_input and layer.kind == "linear"
 
 
 def target_std(layer: Layer) -> float | None:

@@ -155,3 +155,4 @@ def test_the_first_layer_of_a_sine_network_sets_its_frequencies() -> None:
     assert sets_frequencies(layer("fc", 0, activation="sin", reads_input=True))
     assert not sets_frequencies(layer("fc", 0, activation="sin"))
     assert not sets_frequencies(layer("fc", 0, activation="tanh", reads_input=True))
+    assert not sets_frequencies(layer("conv", 0, activation="sin", reads_input=True, kind="conv"))
