@@ -114,7 +114,7 @@ HOSTS: tuple[Host, ...] = (
         ("blocks.8.fc1",), "blocks.8.fc2", end="blocks", deep=True, branch_ends=_ENDS,
     ),
     Host(
-        "gcn", vector_nets.GCN, Task(tasks.neighbours, cross_entropy, 8), (0.05, 5e-3), 200,
+        "gcn", vector_nets.GCN, Task(tasks.neighbors, cross_entropy, 8), (0.05, 5e-3), 200,
         ("body.1",), "body.2", end="body.2",
     ),
     Host("low-rank", token_nets.LowRank, _TEACHER, (0.03, 3e-3), 250, end="", adapters=True),

@@ -56,7 +56,7 @@ HOSTS: tuple[Host, ...] = (
         ("body.1",), "body.2", end="body.2", deep=True,
     ),
     Host(
-        "gat", dense.GAT, Task(tasks.neighbours, cross_entropy, 4), (0.05, 5e-3), 150,
+        "gat", dense.GAT, Task(tasks.neighbors, cross_entropy, 4), (0.05, 5e-3), 150,
         stem="layers.0.linear", end="fc",
     ),
     Host(

@@ -21,9 +21,9 @@ def shapes(generator: Generator, count: int, held_out: bool) -> Batch:
     line = torch.arange(16.0)
     x, y = (line - middle[0]) / size, (line[:, None] - middle[1]) / size
     drawn = _drawn(*torch.broadcast_tensors(x, y))[torch.arange(count), labels]
-    colour = 0.5 + torch.rand(count, 3, 1, 1, generator=generator)
+    color = 0.5 + torch.rand(count, 3, 1, 1, generator=generator)
     noise = 0.1 * torch.randn(count, 3, 16, 16, generator=generator)
-    return (colour * drawn[:, None] + noise - 0.25) / 0.5, labels
+    return (color * drawn[:, None] + noise - 0.25) / 0.5, labels
 
 
 def _drawn(x: Tensor, y: Tensor) -> Tensor:

@@ -97,7 +97,7 @@ def graph() -> Tensor:
     return degree[:, None] * adjacency * degree
 
 
-def neighbours(generator: Generator, count: int, held_out: bool) -> Batch:
+def neighbors(generator: Generator, count: int, held_out: bool) -> Batch:
     """New node features; a fixed teacher computes each node's class from the mean of its neighborhood."""
     fixed = Generator().manual_seed(5)
     out = torch.randn(16, 5, generator=fixed)

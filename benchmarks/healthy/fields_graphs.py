@@ -99,7 +99,7 @@ def dense_topics(generator: Generator) -> Drawn:
     return {"x": words, "adjacency": adjacency}, lambda output: F.nll_loss(output[known], topics[known])
 
 
-def mean_of_neighbours(x: Tensor, edges: Tensor) -> Tensor:
+def mean_of_neighbors(x: Tensor, edges: Tensor) -> Tensor:
     total = torch.zeros_like(x).index_add_(0, edges[1], x[edges[0]])
     count = torch.bincount(edges[1], minlength=len(x)).clamp(min=1)
     return total / count[:, None]
@@ -115,7 +115,7 @@ class GraphSAGE(nn.Module):
 
     def forward(self, x: Tensor, edges: Tensor) -> Tensor:
         for i, (left, right) in enumerate(zip(self.lin_l, self.lin_r, strict=True)):
-            x = left(mean_of_neighbours(x, edges)) + right(x)
+            x = left(mean_of_neighbors(x, edges)) + right(x)
             if i < len(self.norms):
                 x = F.dropout(self.norms[i](x).relu_(), p=0.3, training=self.training)
         return x

@@ -121,9 +121,9 @@ def rays(generator: Generator) -> Drawn:
     nearest = origins + along * directions
     inside = 1 - nearest.pow(2).sum(1, keepdim=True)
     surface = nearest - directions * inside.clamp(min=0).sqrt()
-    colours = torch.where(inside > 0, 0.5 + 0.5 * surface, torch.zeros(64, 3))
+    colors = torch.where(inside > 0, 0.5 + 0.5 * surface, torch.zeros(64, 3))
     depths = 2 + 4 * (torch.arange(24) + torch.rand(64, 24, generator=generator)) / 24
-    return (origins, directions, depths), lambda output: F.mse_loss(output, colours)
+    return (origins, directions, depths), lambda output: F.mse_loss(output, colors)
 
 
 NETS = (

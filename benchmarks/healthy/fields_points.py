@@ -97,9 +97,9 @@ def edge_features(x: Tensor, k: int = 10) -> Tensor:
     """Return self and neighbor differences, ``(samples, 2 * channels, points, k)``."""
     near = torch.cdist(x.transpose(1, 2), x.transpose(1, 2)).topk(k, largest=False).indices
     index = near[:, None].expand(-1, x.shape[1], -1, -1)
-    neighbours = torch.gather(x.unsqueeze(2).expand(-1, -1, x.shape[2], -1), 3, index)
-    own = x.unsqueeze(3).expand_as(neighbours)
-    return torch.cat([neighbours - own, own], 1)
+    neighbors = torch.gather(x.unsqueeze(2).expand(-1, -1, x.shape[2], -1), 3, index)
+    own = x.unsqueeze(3).expand_as(neighbors)
+    return torch.cat([neighbors - own, own], 1)
 
 
 class DGCNN(nn.Module):
