@@ -55,6 +55,7 @@ class Finding(_Frozen):
     message: str
     measured: float | None = None
     limit: float | None = None
+    variant: str = ""  # which form of the problem, if a rule finds several: "bias", "large", "small", ...
     cause: str = ""
     fix: str = ""
     source: str | None = None  # "model.py:42"

@@ -7,7 +7,7 @@ from inithealth.evidence.facts import fact
 from inithealth.evidence.wording import called, span
 from inithealth.recording import Layer, Recording, Singularity
 
-DEAD = "all units there are dead"  # how `cause` ends if the operand is zero because of that
+DEAD = "dead units"  # the variant of findings whose operand is zero because all units there are dead
 
 
 @fact
@@ -37,13 +37,15 @@ def description(recording: Recording) -> str:
         return ""
     place = f" after {span(layers)}" if layers else ""
     place += f", because {found.constant} is exactly zero" if found.constant else ""
-    return f"{found.operation}{place}{_partly(found)}{_dead(recording, layers)}"
+    dead = ": all units there are dead" if of_dead_units(recording) else ""
+    return f"{found.operation}{place}{_partly(found)}{dead}"
 
 
-def _dead(recording: Recording, layers: list[Layer]) -> str:
+def of_dead_units(recording: Recording) -> bool:
+    """Return whether all units of a layer whose output enters the undefined operation are dead."""
     measured = recording.first
-    dead = [each for each in layers if each.name in measured and measured[each.name].dead_share == 1.0]
-    return f": {DEAD}" if dead else ""
+    names = [layer.name for layer in sources(recording)]
+    return any(name in measured and measured[name].dead_share == 1.0 for name in names)
 
 
 def _partly(found: Singularity) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -13,6 +13,7 @@ from inithealth.evidence.limits import unit_of as unit_of
 from inithealth.evidence.wording import span as span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
+from inithealth.rules.causality import Stage
 
 
 class Rule(BaseModel, ABC):
@@ -26,7 +27,8 @@ class Rule(BaseModel, ABC):
     code: ClassVar[str]  # "IH201"
     name: ClassVar[str]  # "vanishing-activations"
     severity: ClassVar[Severity]  # default severity of the rule's findings
-    rank: ClassVar[int] = 50  # a finding can only be explained by one of lower rank
+    rank: ClassVar[int] = Stage.OTHER  # a finding can only be explained by one of lower rank
+    variant_ranks: ClassVar[Mapping[str, int]] = {}  # the ranks of variants that differ from it
     explains: ClassVar[frozenset[str]] = frozenset()  # codes of findings that can be consequences of this rule's
 
     @abstractmethod
@@ -38,8 +40,8 @@ class Rule(BaseModel, ABC):
         return None
 
     def order(self, finding: Finding) -> int:
-        """Return the rank of a finding; override it if the rank depends on what was found."""
-        return self.rank
+        """Return the rank of a finding, which may depend on its variant."""
+        return self.variant_ranks.get(finding.variant, self.rank)
 
     def may_follow(self, symptom: Finding) -> bool:
         """Whether a finding of this rule can be a consequence of another finding."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from inithealth.evidence import signal_path
@@ -10,14 +10,15 @@ from inithealth.evidence.wording import number
 from inithealth.findings import Finding
 from inithealth.recording import Layer, Measurement
 from inithealth.rules.base import Rule, limit
+from inithealth.rules.causality import Stage
 
-_BIAS = "bias"  # the first word of `cause` in findings caused by a bias
+BIAS = "bias"  # the variant of findings that a bias causes
 
 
 class BiasAware(Rule):
     """A rule whose findings can be caused by a bias."""
 
-    bias_rank: ClassVar[int] = 3  # before zero-weights: downstream of a layer inactive by its bias, zeros stay zero
+    variant_ranks: ClassVar[Mapping[str, int]] = {BIAS: Stage.DOMINANT_BIAS}
     max_bias_rms: float = limit(
         3.0,
         "largest rms of a bias: a larger one can dominate the output of the units",
@@ -34,9 +35,6 @@ class BiasAware(Rule):
         "rounding has erased the weights' contribution (float32 has seven digits)",
         unit="ratio to the weights' contribution",
     )
-
-    def order(self, finding: Finding) -> int:
-        return self.bias_rank if caused_by_bias(finding) else self.rank
 
     def bias_dominates(self, layer: Layer, m: Measurement) -> bool:
         """Whether a layer's bias dominates its output, and no normalization removes the bias.
@@ -57,9 +55,9 @@ class BiasAware(Rule):
 def bias_cause(layers: Sequence[Layer]) -> str:
     """Return the `cause` text for biases that dominate the output of these layers."""
     means = ", ".join(number(layer.bias.mean) for layer in layers[:3] if layer.bias is not None)
-    return f"{_BIAS} of mean {means} outweighs the weights' contribution"
+    return f"bias of mean {means} outweighs the weights' contribution"
 
 
 def caused_by_bias(finding: Finding) -> bool:
     """Whether a finding's cause is a bias."""
-    return finding.cause.startswith(_BIAS)
+    return finding.variant == BIAS

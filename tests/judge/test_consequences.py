@@ -18,7 +18,7 @@ def found(code: str, severity: Severity, *layers: str, **more: Any) -> tuple[Rul
 
 
 def small(severity: Severity = WARNING, *layers: str) -> tuple[Rule, Finding]:
-    return found("IH106", severity, *(layers or ("fc1",)), measured=0.001, limit=0.1)
+    return found("IH106", severity, *(layers or ("fc1",)), measured=0.001, limit=0.1, variant="small")
 
 
 def folded_roles(*pairs: tuple[Rule, Finding]) -> list[tuple[str, str, Severity]]:

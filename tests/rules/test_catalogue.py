@@ -15,7 +15,6 @@ from inithealth import Finding, Rule, Settings, Severity
 from inithealth.judge.diagnose import diagnose
 from inithealth.recording import Recording
 from inithealth.rules import catalogue as registry
-from inithealth.rules.bias import bias_cause
 from inithealth.rules.catalogue import catalogue, refuse_unknown_options, refuse_unknown_rules
 from tests.rules.folding import explains, found_by
 from tests.rules.recordings import recording
@@ -54,17 +53,15 @@ def test_a_rule_is_complete(rule: type[Rule]) -> None:
 def test_a_cause_has_a_lower_rank_than_its_consequences(cause: type[Rule], symptom: str) -> None:
     follower = {rule.code: rule for rule in catalogue()}[symptom]
     later = f"{inithealth.rules.__name__}.steps." in follower.__module__ or symptom in SCHEDULED
-    first = min(getattr(cause, name, cause.rank) for name in ("rank", "bias_rank", "missed_rank"))
-    last = max(
-        getattr(follower, name, follower.rank) for name in ("rank", "bias_rank", "missed_rank", "passed_on_rank")
-    )
+    first = min((cause.rank, *cause.variant_ranks.values()))
+    last = max((follower.rank, *follower.variant_ranks.values()))
     assert later or first < last, f"{cause.code} never comes before {symptom}"
 
 
 @pytest.mark.parametrize(("cause", "symptom"), [(each, code) for each in catalogue() for code in sorted(each.explains)])
 def test_consequences_of_a_rule_are_folded_under_it(cause: type[Rule], symptom: str) -> None:
     """Tested for one of its findings, at the same step or at a later one."""
-    causes = [found_by(cause), found_by(cause, cause=bias_cause([]))]
+    causes = [found_by(cause, variant=variant) for variant in ("", "large", "small", *cause.variant_ranks)]
     assert any(explains(cause, found, symptom, step=step) for found in causes for step in (0, 1))
 
 

@@ -8,6 +8,7 @@ from inithealth.evidence.wording import called, times
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
 from inithealth.rules.base import Rule, limit
+from inithealth.rules.causality import Stage
 
 
 class ExplodingGradients(GrowthLimits, gain_causes.GainLimits, Rule):
@@ -34,7 +35,7 @@ class ExplodingGradients(GrowthLimits, gain_causes.GainLimits, Rule):
     code = "IH302"
     name = "exploding-gradients"
     severity = Severity.WARNING
-    rank = 44
+    rank = Stage.EXPLODING_GRADIENTS
     explains = frozenset("IH203 IH303 IH402 IH403 IH404 IH405 IH406".split())
     highest_growth: float = limit(
         1e3,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from inithealth.evidence import fixes, signal_path
@@ -9,9 +9,10 @@ from inithealth.evidence.wording import called, names_of, span, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, ZeroFactor
 from inithealth.rules.base import Rule, limit
+from inithealth.rules.causality import Stage
 
 _FOLLOWS = frozenset("IH201 IH204 IH206 IH207 IH208 IH301 IH304 IH406".split())
-_ZEROS = "it multiplies by zero"  # how `cause` ends if constants at zero stop the gradient
+_ZEROS = "constants at zero"  # the variant if they stop the gradient
 
 
 class NoGradient(Rule):
@@ -43,8 +44,8 @@ class NoGradient(Rule):
     code = "IH304"
     name = "no-gradient"
     severity = Severity.ERROR
-    rank = 46
-    zeros_rank: ClassVar[int] = 3  # before zero weights and dead units: constants at zero cause both
+    rank = Stage.NO_GRADIENT
+    variant_ranks: ClassVar[Mapping[str, int]] = {_ZEROS: Stage.CONSTANTS_AT_ZERO}
     explains = frozenset({"IH406"})
     max_blocked: float = limit(
         0.5,
@@ -94,13 +95,9 @@ class NoGradient(Rule):
         """Whether the finding can be a consequence: a zero gradient can, a cut graph or an unused layer cannot."""
         return symptom.measured == 0.0
 
-    def order(self, finding: Finding) -> int:
-        """Return the rank; constants at zero are the cause of zero outputs and dead units downstream."""
-        return self.zeros_rank if finding.cause.endswith(_ZEROS) else self.rank
-
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         """Whether another finding follows; of constants at zero, everything that a blocked signal causes."""
-        if cause.cause.endswith(_ZEROS):
+        if cause.variant == _ZEROS:
             if symptom.code in ("IH103", "IH104", "IH105", "IH305", "IH401"):
                 return bool(set(symptom.layers) & set(cause.layers))
             return symptom.code in _FOLLOWS
@@ -123,7 +120,8 @@ class NoGradient(Rule):
             f"{verb(len(names) or 1, 'is exactly zero and multiplies', 'are exactly zero and multiply')} the signal",
             severity=severity,
             measured=0.0,
-            cause=f"nothing changes {what} in training, and no signal or gradient passes where {_ZEROS}",
+            variant=_ZEROS,
+            cause=f"nothing changes {what} in training, and no signal or gradient passes where it multiplies by zero",
             fix=fix,
         )
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from inithealth.evidence import singular
@@ -9,6 +9,7 @@ from inithealth.evidence.wording import called, count
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.base import Rule
+from inithealth.rules.causality import Stage
 
 
 class NonFiniteGradients(Rule):
@@ -36,8 +37,9 @@ class NonFiniteGradients(Rule):
     code = "IH303"
     name = "non-finite-gradients"
     severity = Severity.ERROR
-    rank = 3
-    singular_rank: ClassVar[int] = 47  # after dead units
+    rank = Stage.NON_FINITE_GRADIENTS
+    # An infinite slope at zero can be a consequence of dead units.
+    variant_ranks: ClassVar[Mapping[str, int]] = {singular.DEAD: Stage.SYMMETRY}
     explains = frozenset({"IH301", "IH302", "IH304", "IH305", "IH405"})
 
     def check(self, recording: Recording) -> Iterator[Finding]:
@@ -48,10 +50,11 @@ class NonFiniteGradients(Rule):
             bad = [order[m.layer] for m in step.layers if m.layer in order and _broken(m)]
             if bad:
                 known = singular.description(recording) if step.index == 0 else ""
-                yield self._first(sorted(bad, key=lambda layer: -layer.index), step.index, known)
+                variant = singular.DEAD if step.index == 0 and singular.of_dead_units(recording) else ""
+                yield self._first(sorted(bad, key=lambda layer: -layer.index), step.index, known, variant)
                 return
 
-    def _first(self, bad: list[Layer], step: int, known: str) -> Finding:
+    def _first(self, bad: list[Layer], step: int, known: str, variant: str) -> Finding:
         last = called(bad[0])
         others = f"; also that of {count(len(bad) - 1, 'upstream layer')}" if len(bad) > 1 else ""
         cause = f"an operation between {last} and the loss has an infinite or undefined slope here, or overflows"
@@ -61,13 +64,10 @@ class NonFiniteGradients(Rule):
             step=step,
             measured=float(len(bad)),
             limit=0.0,
+            variant=variant,
             cause=f"{cause}: {known}" if known else cause,
             fix=f"add an epsilon inside the roots and logarithms downstream of {last}",
         )
-
-    def order(self, finding: Finding) -> int:
-        """Return the rank; an infinite slope at zero can be a consequence of dead units."""
-        return self.singular_rank if finding.cause.endswith(singular.DEAD) else self.rank
 
 
 def _broken(m: Measurement) -> bool:

@@ -7,6 +7,7 @@ from inithealth.evidence.wording import span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule, limit
+from inithealth.rules.causality import Stage
 
 
 class SymmetricGradients(Rule):
@@ -32,7 +33,7 @@ class SymmetricGradients(Rule):
     code = "IH305"
     name = "symmetric-gradients"
     severity = Severity.WARNING
-    rank = 47
+    rank = Stage.SYMMETRY
     explains = frozenset({"IH401"})
     max_share: float = limit(
         0.5,

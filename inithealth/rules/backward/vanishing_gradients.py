@@ -7,6 +7,7 @@ from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
 from inithealth.rules.base import Rule, limit
+from inithealth.rules.causality import Stage
 
 
 class VanishingGradients(gain_causes.GainLimits, Rule):
@@ -35,7 +36,7 @@ class VanishingGradients(gain_causes.GainLimits, Rule):
     code = "IH301"
     name = "vanishing-gradients"
     severity = Severity.WARNING
-    rank = 43
+    rank = Stage.VANISHING_GRADIENTS
     explains = frozenset({"IH304", "IH402", "IH406", "IH407", "IH408"})
     low_ratio: float = limit(
         7e-4,

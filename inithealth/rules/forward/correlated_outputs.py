@@ -11,7 +11,8 @@ from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import PROJECTIONS
 from inithealth.recording import Layer, Recording, Weight, weighted
 from inithealth.rules.base import limit
-from inithealth.rules.bias import BiasAware, bias_cause
+from inithealth.rules.bias import BIAS, BiasAware, bias_cause
+from inithealth.rules.causality import Stage
 from inithealth.theory.activation_table import BY_NAME
 
 # Rates, variances and gates: their bias sets the initial value, as with a state-space model's time steps.
@@ -46,7 +47,7 @@ class CorrelatedOutputs(BiasAware):
     code = "IH206"
     name = "correlated-outputs"
     severity = Severity.WARNING
-    rank = 7
+    rank = Stage.PARALLEL_UNITS
     explains = frozenset(
         "IH103 IH108 IH201 IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH304 IH305 IH404 IH406".split()
     )
@@ -141,6 +142,7 @@ class CorrelatedOutputs(BiasAware):
             severity=Severity.ERROR if lost else Severity.WARNING,
             measured=rms,
             limit=limit,
+            variant=BIAS,
             cause=bias_cause(layers),
             fix=fixes.zero_biases(layers),
         )

@@ -10,7 +10,8 @@ from inithealth.evidence.wording import called, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.base import limit
-from inithealth.rules.bias import BiasAware, bias_cause, caused_by_bias
+from inithealth.rules.bias import BIAS, BiasAware, bias_cause, caused_by_bias
+from inithealth.rules.causality import Stage
 
 Pair = tuple[Layer, Measurement]
 
@@ -42,7 +43,7 @@ class DeadUnits(ReopenLimits, BiasAware):
     code = "IH204"
     name = "dead-units"
     severity = Severity.WARNING
-    rank = 42
+    rank = Stage.UNITS
     explains = frozenset("IH201 IH203 IH206 IH207 IH208 IH301 IH304 IH305 IH406".split())
     error_share: float = limit(
         0.95,
@@ -101,6 +102,7 @@ class DeadUnits(ReopenLimits, BiasAware):
             severity=severity,
             measured=m.dead_share,
             limit=limit,
+            variant=BIAS if opener == "bias" else "",
             cause=cause,
             fix=_fix(dead, opener, recording, output=output),
         )

@@ -8,6 +8,7 @@ from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule, limit
+from inithealth.rules.causality import Stage
 
 
 class ExplodingActivations(OutputLimits, gain_causes.GainLimits, Rule):
@@ -34,7 +35,7 @@ class ExplodingActivations(OutputLimits, gain_causes.GainLimits, Rule):
     code = "IH202"
     name = "exploding-activations"
     severity = Severity.WARNING
-    rank = 41
+    rank = Stage.EXPLODING_ACTIVATIONS
     explains = frozenset("IH203 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split())
     highest_rms: float = limit(
         300.0,

@@ -8,6 +8,7 @@ from inithealth.evidence.wording import count, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording, Signal
 from inithealth.rules.base import Rule, limit
+from inithealth.rules.causality import Stage
 from inithealth.theory.activations import is_bounded
 
 _FLAT = 1e-6  # std over rms below fp32's resolution
@@ -39,7 +40,7 @@ class InputScale(Rule):
     code = "IH210"
     name = "input-scale"
     severity = Severity.WARNING
-    rank = 1
+    rank = Stage.INPUTS
     max_rms: float = limit(
         10.0,
         "largest rms of an input; the inputs of healthy networks have about 1",
@@ -155,6 +156,7 @@ class InputScale(Rule):
             severity=severity,
             measured=measured,
             limit=limit,
+            variant="large" if measured > 1.0 else "small",
             cause="the inputs are not normalized",
             fix="\n".join(_normalized(name, signal, len(inputs)) for name, signal in inputs.items()),
         )
@@ -162,7 +164,7 @@ class InputScale(Rule):
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         if cause.severity is Severity.ERROR:
             return symptom.code in _LARGE | _SMALL | {"IH304"}
-        return symptom.code in (_LARGE if (cause.measured or 0.0) > 1.0 else _SMALL)
+        return symptom.code in (_LARGE if cause.variant == "large" else _SMALL)
 
     def _off(self, signal: Signal) -> bool:
         if signal.rms == 0.0:  # an empty mask or an initial state, which has no scale

@@ -11,6 +11,7 @@ from inithealth.evidence.wording import number, span, times
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Loss, Recording
 from inithealth.rules.base import limit
+from inithealth.rules.causality import Stage
 from inithealth.rules.loss_source import LossSource
 
 _MOST_OF = 0.5  # smaller outputs than this share of the largest hardly contribute to the predictions
@@ -46,7 +47,7 @@ class LossAtInit(LogitLimits, PredictionLimits, LossSource):
     code = "IH208"
     name = "loss-at-init"
     severity = Severity.WARNING
-    rank = 43  # before exploding gradients: a head that is too large multiplies them too
+    rank = Stage.LOSS
     # IH4xx: at later steps, gradients this large destroy the initialization.
     explains = frozenset("IH203 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split())
     max_ratio: float = limit(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from inithealth.evidence import singular
@@ -9,8 +9,9 @@ from inithealth.evidence.wording import called, count, number, seen_at
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording, Step
 from inithealth.rules.base import Rule
+from inithealth.rules.causality import Stage
 
-_OVERFLOW = "an overflow"  # how `cause` starts if the layer's input is finite
+_OVERFLOW = "overflow"  # the variant if the layer's input is finite
 
 
 class NonFiniteActivations(Rule):
@@ -36,16 +37,10 @@ class NonFiniteActivations(Rule):
     code = "IH203"
     name = "non-finite-activations"
     severity = Severity.ERROR
-    rank = 2
-    overflow_rank: ClassVar[int] = 42  # after the weight scale and exploding activations, which can cause an overflow
-    singular_rank: ClassVar[int] = 47  # after dead units
+    rank = Stage.NON_FINITE_ACTIVATIONS
+    # An overflow can be a consequence of large weights, a division by zero one of dead units.
+    variant_ranks: ClassVar[Mapping[str, int]] = {_OVERFLOW: Stage.UNITS, singular.DEAD: Stage.SYMMETRY}
     explains = frozenset("IH101 IH201 IH202 IH208 IH301 IH302 IH303 IH304 IH405".split())
-
-    def order(self, finding: Finding) -> int:
-        """Return the rank; an overflow can be a consequence of large weights, a division by zero one of dead units."""
-        if finding.cause.endswith(singular.DEAD):
-            return self.singular_rank
-        return self.overflow_rank if finding.cause.startswith(_OVERFLOW) else self.rank
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         order = {layer.name: layer for layer in recording.layers}
@@ -69,6 +64,7 @@ class NonFiniteActivations(Rule):
             step=step,
             measured=float(values),
             limit=0.0,
+            variant="" if step else _variant(recording, passed_on=passed_on),
             cause=f"finite until step {step}: the training diverged"
             if step
             else self._cause(layer, m, passed_on, known),
@@ -81,7 +77,7 @@ class NonFiniteActivations(Rule):
             what = f": {known}" if known else ""
             return f"its input is not finite either: an upstream operation without weights produced these values{what}"
         top = f" (largest input {number(m.input.abs_max)})" if m.input is not None else ""
-        return f"{_OVERFLOW} or an undefined operation in {called(layer)}{top}"
+        return f"an overflow or an undefined operation in {called(layer)}{top}"
 
     @staticmethod
     def _fix(layer: Layer, passed_on: bool, known: str) -> str:
@@ -94,3 +90,9 @@ def _input_is_broken(layer: Layer, m: Measurement, recording: Recording) -> bool
     """Whether a layer's input is not finite; of a layer without a measured input, if its module wrote a parameter."""
     write = recording.forward_writes.get(layer.parameter)
     return m.input.non_finite > 0 if m.input is not None else write is not None and write.broken_input
+
+
+def _variant(recording: Recording, *, passed_on: bool) -> str:
+    if passed_on and singular.of_dead_units(recording):
+        return singular.DEAD
+    return "" if passed_on else _OVERFLOW

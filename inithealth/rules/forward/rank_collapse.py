@@ -9,6 +9,7 @@ from inithealth.evidence.wording import called, number, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
+from inithealth.rules.causality import Stage
 from inithealth.theory.activation_table import BY_NAME
 
 Pair = tuple[Layer, Measurement]
@@ -48,7 +49,7 @@ class RankCollapse(Rule):
     code = "IH207"
     name = "rank-collapse"
     severity = Severity.WARNING
-    rank = 48
+    rank = Stage.RANK_COLLAPSE
     max_directions: float = limit(
         1.1,
         "largest number of directions for outputs to count as lying on a line; of 90 published networks the lowest is "

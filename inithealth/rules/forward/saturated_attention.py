@@ -8,6 +8,7 @@ from inithealth.evidence.wording import called, number, span, times
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.base import Rule, limit
+from inithealth.rules.causality import Stage
 
 Attention = list[tuple[Layer, Measurement]]  # the layers that compute its queries and keys
 
@@ -40,7 +41,7 @@ class SaturatedAttention(AttentionLimits, Rule):
     code = "IH209"
     name = "saturated-attention"
     severity = Severity.WARNING
-    rank = 42
+    rank = Stage.UNITS
     explains = frozenset({"IH301", "IH406"})
     error_std: float = limit(
         50.0,

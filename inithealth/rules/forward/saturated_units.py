@@ -8,7 +8,8 @@ from inithealth.evidence.units import DeadLimits, SaturatedLimits
 from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
-from inithealth.rules.bias import BiasAware, bias_cause, caused_by_bias
+from inithealth.rules.bias import BIAS, BiasAware, bias_cause, caused_by_bias
+from inithealth.rules.causality import Stage
 from inithealth.theory.activations import row_of
 
 
@@ -42,7 +43,7 @@ class SaturatedUnits(SaturatedLimits, sampling.SamplingLimits, BiasAware):
     code = "IH205"
     name = "saturated-units"
     severity = Severity.WARNING
-    rank = 42
+    rank = Stage.UNITS
     explains = frozenset({"IH301", "IH304", "IH406"})
 
     def check(self, recording: Recording) -> Iterator[Finding]:
@@ -119,6 +120,7 @@ class SaturatedUnits(SaturatedLimits, sampling.SamplingLimits, BiasAware):
             severity=Severity.ERROR if any(not layer.bypassable for layer in layers) else Severity.WARNING,
             measured=share,
             limit=limit,
+            variant=BIAS,
             cause=bias_cause(layers),
             fix=fixes.zero_biases(layers),
         )

@@ -8,6 +8,7 @@ from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule, limit
+from inithealth.rules.causality import Stage
 
 
 class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule):
@@ -35,7 +36,7 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
     code = "IH201"
     name = "vanishing-activations"
     severity = Severity.WARNING
-    rank = 40
+    rank = Stage.VANISHING_ACTIVATIONS
     explains = frozenset("IH207 IH301 IH304 IH402 IH406 IH408".split())
     low_rms: float = limit(
         2.0**-7,

@@ -7,6 +7,7 @@ from inithealth.evidence.units import flat_side
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Measurement, Recording
 from inithealth.rules.base import Rule, limit, span
+from inithealth.rules.causality import Stage
 
 
 class DyingUnits(Rule):
@@ -32,7 +33,7 @@ class DyingUnits(Rule):
     code = "IH404"
     name = "dying-units"
     severity = Severity.WARNING
-    rank = 62
+    rank = Stage.DYING_UNITS
     explains = frozenset({"IH304", "IH406"})
     max_share: float = limit(
         0.9,

@@ -8,6 +8,7 @@ from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule, limit
+from inithealth.rules.causality import Stage
 
 
 class LossNotMoving(Rule):
@@ -34,7 +35,7 @@ class LossNotMoving(Rule):
     code = "IH406"
     name = "loss-not-moving"
     severity = Severity.ERROR
-    rank = 63
+    rank = Stage.LOSS_OVER_STEPS
     min_steps: int = limit(
         50,
         "first step at which the loss is checked: before it, the loss of slow tasks has not fallen either",

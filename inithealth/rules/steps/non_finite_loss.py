@@ -9,6 +9,7 @@ from inithealth.evidence.wording import seen_at
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording, Step
 from inithealth.rules.base import Rule
+from inithealth.rules.causality import Stage
 
 
 class NonFiniteLoss(Rule):
@@ -35,7 +36,7 @@ class NonFiniteLoss(Rule):
     code = "IH405"
     name = "non-finite-loss"
     severity = Severity.ERROR
-    rank = 48
+    rank = Stage.NON_FINITE_LOSS
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         for step in recording.steps:

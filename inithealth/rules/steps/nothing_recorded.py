@@ -6,6 +6,7 @@ from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import DRAWN
 from inithealth.recording import Recording
 from inithealth.rules.base import Rule, span
+from inithealth.rules.causality import Stage
 
 
 class NothingRecorded(Rule):
@@ -32,7 +33,7 @@ class NothingRecorded(Rule):
     code = "IH409"
     name = "nothing-recorded"
     severity = Severity.WARNING
-    rank = 49
+    rank = Stage.NON_FINITE_LOSS
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         weights = [layer for layer in recording.layers if layer.kind in DRAWN]

@@ -8,6 +8,7 @@ from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import MATRICES
 from inithealth.recording import Layer, Recording, Step
 from inithealth.rules.base import Rule, limit, span
+from inithealth.rules.causality import Stage
 
 
 class PrecisionLoss(Rule):
@@ -38,7 +39,7 @@ class PrecisionLoss(Rule):
     code = "IH407"
     name = "precision-loss"
     severity = Severity.WARNING
-    rank = 59
+    rank = Stage.PRECISION
     explains = frozenset({"IH304", "IH402", "IH406", "IH408"})
     max_unmoved: float = limit(
         0.5,

@@ -10,6 +10,7 @@ from inithealth.evidence.wording import called, times
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.base import Rule, limit, span
+from inithealth.rules.causality import Stage
 
 
 class SignalDrift(Rule):
@@ -36,7 +37,7 @@ class SignalDrift(Rule):
     code = "IH403"
     name = "signal-drift"
     severity = Severity.WARNING
-    rank = 61
+    rank = Stage.DRIFT
     explains = frozenset("IH203 IH303 IH404 IH405 IH406".split())
     max_octaves: float = limit(
         5.0,

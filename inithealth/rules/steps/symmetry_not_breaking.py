@@ -6,6 +6,7 @@ from inithealth.evidence import fixes
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Probation, Recording
 from inithealth.rules.base import Rule, limit, span
+from inithealth.rules.causality import Stage
 
 
 class SymmetryNotBreaking(Rule):
@@ -30,7 +31,7 @@ class SymmetryNotBreaking(Rule):
     code = "IH401"
     name = "symmetry-not-breaking"
     severity = Severity.ERROR
-    rank = 47
+    rank = Stage.SYMMETRY
     max_alike: float = limit(
         0.5,
         "share of units that are still identical: beyond half, the layer does not recover in training",

@@ -7,6 +7,7 @@ from inithealth.evidence.wording import count
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, Update
 from inithealth.rules.base import Rule, limit, span
+from inithealth.rules.causality import Stage
 
 
 class UnchangedParameters(Rule):
@@ -33,7 +34,7 @@ class UnchangedParameters(Rule):
     code = "IH408"
     name = "unchanged-parameters"
     severity = Severity.WARNING
-    rank = 65
+    rank = Stage.UNCHANGED
     min_steps: int = limit(
         8,
         "fewest recorded steps with a non-zero learning rate after which an unchanged weight is reported; at the start "

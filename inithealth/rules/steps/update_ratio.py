@@ -9,6 +9,7 @@ from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import MATRICES
 from inithealth.recording import Layer, Recording, Step, Update
 from inithealth.rules.base import Rule, limit, span
+from inithealth.rules.causality import Stage
 
 
 class UpdateRatio(Rule):
@@ -39,7 +40,7 @@ class UpdateRatio(Rule):
     code = "IH402"
     name = "update-ratio"
     severity = Severity.WARNING
-    rank = 60
+    rank = Stage.UPDATES
     explains = frozenset("IH203 IH303 IH403 IH404 IH405 IH406".split())
     max_ratio: float = limit(
         0.5,

@@ -3,7 +3,6 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import pairwise
-from typing import ClassVar
 
 from inithealth.evidence import fixes, signal_path
 from inithealth.evidence.roles import copied_block, grouped
@@ -12,6 +11,7 @@ from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import DRAWN
 from inithealth.recording import Layer, Recording, Weight
 from inithealth.rules.base import Rule, limit
+from inithealth.rules.causality import Stage
 
 
 class ClonedLayers(Rule):
@@ -41,7 +41,7 @@ class ClonedLayers(Rule):
     code = "IH107"
     name = "cloned-layers"
     severity = Severity.INFO
-    rank: ClassVar[int] = 91
+    rank = Stage.CLONED
     max_zero_share: float = limit(
         0.5,
         "largest share of zeros in a weight that is compared: fixed patterns (identity, bilinear kernels) are mostly "

@@ -9,6 +9,7 @@ from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import DRAWN
 from inithealth.recording import Layer, Probation, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
+from inithealth.rules.causality import Stage
 
 
 class ConstantWeights(Rule):
@@ -35,7 +36,7 @@ class ConstantWeights(Rule):
     code = "IH104"
     name = "constant-weights"
     severity = Severity.WARNING
-    rank: ClassVar[int] = 5
+    rank = Stage.CONSTANT_WEIGHTS
     explains: ClassVar[frozenset[str]] = frozenset(
         "IH105 IH106 IH108 IH201 IH202 IH204 IH205 IH206 IH207 IH208 IH301 IH302 IH305 IH401 IH406".split()
     )

@@ -8,6 +8,7 @@ from inithealth.evidence.wording import span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Probation, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
+from inithealth.rules.causality import Stage
 
 _STILL = "are still identical"
 
@@ -37,7 +38,7 @@ class DuplicateNeurons(Rule):
     code = "IH105"
     name = "duplicate-neurons"
     severity = Severity.WARNING
-    rank: ClassVar[int] = 6
+    rank = Stage.DUPLICATE_UNITS
     explains: ClassVar[frozenset[str]] = frozenset(
         "IH201 IH202 IH204 IH205 IH206 IH207 IH208 IH301 IH302 IH305 IH401 IH406".split()  # copies add up
     )

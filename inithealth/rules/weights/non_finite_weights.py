@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from inithealth.evidence import fixes, forward_writes
@@ -9,9 +9,10 @@ from inithealth.evidence.wording import called, count, span
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, Weight
 from inithealth.rules.base import Rule
+from inithealth.rules.causality import Stage
 
 _MOST_NAMES = 3
-_PASSED_ON = "not finite before"  # how `cause` starts if a forward pass computes a parameter from such an input
+_PASSED_ON = "passed on"  # the variant if a forward pass computes a parameter from an input that is not finite
 
 Pair = tuple[Layer, Weight]
 
@@ -41,17 +42,14 @@ class NonFiniteWeights(Rule):
     code = "IH101"
     name = "non-finite-weights"
     severity = Severity.ERROR
-    rank: ClassVar[int] = 0
-    passed_on_rank: ClassVar[int] = 43  # after non-finite activations, of which it is a consequence
+    rank = Stage.NON_FINITE_WEIGHTS
+    variant_ranks: ClassVar[Mapping[str, int]] = {_PASSED_ON: Stage.VANISHING_GRADIENTS}  # after the activations
     explains: ClassVar[frozenset[str]] = frozenset(
         "IH201 IH202 IH203 IH204 IH205 IH206 IH208 IH301 IH302 IH303 IH304 IH305 IH405".split()
     )
 
-    def order(self, finding: Finding) -> int:
-        return self.passed_on_rank if finding.cause.startswith(_PASSED_ON) else self.rank
-
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
-        return not cause.cause.startswith(_PASSED_ON) and super().accounts_for(cause, symptom)
+        return cause.variant != _PASSED_ON and super().accounts_for(cause, symptom)
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         bad = [
@@ -82,11 +80,12 @@ class NonFiniteWeights(Rule):
         """
         if root is None:
             name = called(min(bad, key=lambda pair: pair[0].index)[0])
-            cause = f"{_PASSED_ON} {name}, which sets its parameters from its input"
+            cause = f"not finite before {name}, which sets its parameters from its input"
             fix = f"find the operation upstream of {name} that gives NaN or infinite values"
         else:
             cause, fix = forward_writes.why(root), forward_writes.fix(root)
-        return self._found(bad, cause=cause, fix=fix, by=", written by the forward pass", root=root)
+        found = self._found(bad, cause=cause, fix=fix, by=", written by the forward pass", root=root)
+        return found.model_copy(update={"variant": _PASSED_ON if root is None else ""})
 
     def _found(self, bad: list[Pair], *, cause: str, fix: str, by: str = "", root: Written | None = None) -> Finding:
         layers = list({layer.name: layer for layer, _ in bad}.values())

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from statistics import median
-from typing import ClassVar
 
 from inithealth.evidence.facts import with_limits
 from inithealth.evidence.trained import TrainedLimits, trained_layers
@@ -11,6 +10,7 @@ from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.recording import Recording, weighted
 from inithealth.rules.base import Rule
+from inithealth.rules.causality import Stage
 
 
 class PretrainedWeights(TrainedLimits, Rule):
@@ -39,7 +39,7 @@ class PretrainedWeights(TrainedLimits, Rule):
     code = "IH109"
     name = "pretrained-weights"
     severity = Severity.INFO
-    rank: ClassVar[int] = 90
+    rank = Stage.TRAINED
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         names = trained_layers(with_limits(recording, [self]))

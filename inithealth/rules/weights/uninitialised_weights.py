@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from statistics import median
 from typing import ClassVar
 
@@ -14,8 +14,10 @@ from inithealth.evidence.wording import number, span, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
-from inithealth.rules.bias import caused_by_bias
+from inithealth.rules.bias import BIAS, caused_by_bias
+from inithealth.rules.causality import Stage
 
+_MISSED = "missed"  # the variant of layers that an initialization did not reach
 _FOLLOW = frozenset(f"IH{code}" for code in (*range(201, 211), *range(301, 306), 405, 406, 407))
 _ABOUT_WEIGHTS = frozenset("IH101 IH103 IH104 IH105 IH106 IH107 IH108 IH109".split())
 _FOLLOW_BIASES = frozenset("IH201 IH204 IH205 IH206 IH207 IH208 IH301 IH406".split())
@@ -54,9 +56,8 @@ class UninitialisedWeights(MissedLimits, BiasLimits, SliceLimits, Rule):
     code = "IH102"
     name = "uninitialised-weights"
     severity = Severity.ERROR
-    rank: ClassVar[int] = -1  # before non-finite weights: uninitialized memory may contain NaN
-    bias_rank: ClassVar[int] = 2  # before units that the bias dominates
-    missed_rank: ClassVar[int] = 29  # before the weight scale, which is wrong because it is the default's
+    rank = Stage.UNINITIALIZED
+    variant_ranks: ClassVar[Mapping[str, int]] = {BIAS: Stage.MISSED_BIAS, _MISSED: Stage.MISSED_WEIGHTS}
     max_tiny_share: float = limit(
         0.0,
         "largest share of values between 0 and 1e-20: initializations never produce one",
@@ -102,15 +103,10 @@ class UninitialisedWeights(MissedLimits, BiasLimits, SliceLimits, Rule):
         for stack in odd_slices(recording, self):
             yield self._odd_slices(stack)
 
-    def order(self, finding: Finding) -> int:
-        if caused_by_bias(finding):
-            return self.bias_rank
-        return self.rank if finding.severity == Severity.ERROR else self.missed_rank
-
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         if caused_by_bias(cause):
             return symptom.code in _FOLLOW_BIASES
-        if cause.severity == Severity.ERROR:
+        if cause.variant != _MISSED:
             return symptom.code in _FOLLOW | _ABOUT_WEIGHTS
         return symptom.code == "IH106" and set(symptom.layers) <= set(cause.layers)
 
@@ -166,6 +162,7 @@ class UninitialisedWeights(MissedLimits, BiasLimits, SliceLimits, Rule):
             f"(std {number(std)}) were overwritten",
             severity=Severity.WARNING,
             measured=rms,
+            variant=_MISSED,
             cause="weight_norm recomputes the weight in every call from weight_g and weight_v, which were not changed",
             fix=fixes.redraw(layers, stds),
         )
@@ -179,6 +176,7 @@ class UninitialisedWeights(MissedLimits, BiasLimits, SliceLimits, Rule):
             severity=Severity.WARNING,
             measured=missed.share,
             limit=self.max_missed_share,
+            variant=_MISSED,
             cause="the custom initialization had no effect here: it skips this layer, or writes to a copy",
             fix=fixes.redraw(missed.layers, missed.stds),
         )
@@ -191,6 +189,7 @@ class UninitialisedWeights(MissedLimits, BiasLimits, SliceLimits, Rule):
             severity=Severity.WARNING,
             measured=odd.distance,
             limit=self.min_bias_distance,
+            variant=BIAS,
             cause="bias of another kind than those of its peers: an initialization reached only some of them",
             fix=odd.fix,
         )
@@ -205,6 +204,7 @@ class UninitialisedWeights(MissedLimits, BiasLimits, SliceLimits, Rule):
             severity=Severity.WARNING,
             measured=share,
             limit=self.max_odd_slices,
+            variant=_MISSED,
             cause="the initialization of the other matrices skips these",
             fix=odd.fix,
         )

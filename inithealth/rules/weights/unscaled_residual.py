@@ -12,6 +12,7 @@ from inithealth.evidence.wording import number, span, times, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule, limit
+from inithealth.rules.causality import Stage
 
 
 class UnscaledResidual(DepthLimits, Rule):
@@ -45,7 +46,7 @@ class UnscaledResidual(DepthLimits, Rule):
     code = "IH108"
     name = "unscaled-residual"
     severity = Severity.WARNING
-    rank: ClassVar[int] = 35  # after weight-scale: branches whose weights are too large are not scaled by depth either
+    rank = Stage.RESIDUAL_SCALE
     explains: ClassVar[frozenset[str]] = frozenset(
         "IH202 IH203 IH205 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split()
     )

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import ClassVar
 
 from inithealth.evidence import fixes, forward_writes, symptoms
 from inithealth.evidence.facts import with_limits
@@ -22,6 +21,7 @@ from inithealth.evidence.wording import called, number, span, times
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, weighted
 from inithealth.rules.base import Rule
+from inithealth.rules.causality import Stage
 from inithealth.theory.gains import has_gain, sets_frequencies, target_gain
 
 _SMALL = frozenset("IH201 IH206 IH207 IH301 IH304 IH402 IH406".split())  # consequences of weights that are too small
@@ -67,7 +67,7 @@ class WeightScale(
     code = "IH106"
     name = "weight-scale"
     severity = Severity.WARNING
-    rank: ClassVar[int] = 30
+    rank = Stage.WEIGHT_SCALE
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         recording = with_limits(recording, [self])
@@ -94,7 +94,7 @@ class WeightScale(
             yield self._amplified(amplified)
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
-        return symptom.code in (_LARGE if (cause.measured or 0.0) > (cause.limit or 0.0) else _SMALL)
+        return symptom.code in (_SMALL if cause.variant == "small" else _LARGE)
 
     def _group(
         self, layers: list[Layer], outliers: dict[str, Deviation], recording: Recording, symptom: bool
@@ -117,6 +117,7 @@ class WeightScale(
             severity=Severity.ERROR if bad else self.severity,
             measured=rms,
             limit=limit,
+            variant=size,
             cause=_effect(layers[0]) if by is None else forward_writes.why(by),
             fix=fixes.each(layers, expected=_usual_sizes(layers, outliers)) if by is None else forward_writes.fix(by),
         )
@@ -132,6 +133,7 @@ class WeightScale(
             severity=Severity.ERROR if any(each.how.source == "layers" for _, each in found) else self.severity,
             measured=first.how.contrast,
             limit=self.max_contrast,
+            variant="large",
             cause=forward_writes.why(first),
             fix=forward_writes.fix(first),
         )

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from inithealth.evidence import branch_starts, fixes, signal_path, singular
@@ -8,8 +8,9 @@ from inithealth.evidence.wording import span, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Probation, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
+from inithealth.rules.causality import Stage
 
-_UNDEFINED = "a division, root or logarithm is undefined"  # how `cause` starts if the zeros make the loss NaN
+_UNDEFINED = "undefined operation"  # the variant of zeros that make the loss NaN
 
 
 class ZeroWeights(Rule):
@@ -41,8 +42,8 @@ class ZeroWeights(Rule):
     code = "IH103"
     name = "zero-weights"
     severity = Severity.ERROR
-    rank: ClassVar[int] = 4
-    undefined_rank: ClassVar[int] = 1
+    rank = Stage.ZERO_WEIGHTS
+    variant_ranks: ClassVar[Mapping[str, int]] = {_UNDEFINED: Stage.ZEROS_THAT_MAKE_NAN}
     explains: ClassVar[frozenset[str]] = frozenset(
         "IH201 IH204 IH206 IH207 IH301 IH302 IH304 IH305 IH105 IH208 IH401 IH406".split()
     )
@@ -147,17 +148,14 @@ class ZeroWeights(Rule):
             f"loss or its gradient is NaN (limit {self.max_zero_units:.0%} of the units)",
             measured=1.0,
             limit=self.max_zero_units,
-            cause=f"{_UNDEFINED} for a zero output",
+            variant=_UNDEFINED,
+            cause="a division, root or logarithm is undefined for a zero output",
             fix=fixes.each(layers),
         )
 
-    def order(self, finding: Finding) -> int:
-        """Return the rank; zeros that make the loss NaN are before the NaN values themselves."""
-        return self.undefined_rank if finding.cause.startswith(_UNDEFINED) else self.rank
-
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         """Whether another finding follows; NaN values do, of an operation that is undefined for a zero output."""
-        if cause.cause.startswith(_UNDEFINED) and symptom.code in ("IH203", "IH303", "IH405"):
+        if cause.variant == _UNDEFINED and symptom.code in ("IH203", "IH303", "IH405"):
             return True
         return super().accounts_for(cause, symptom)
 

@@ -124,8 +124,8 @@ def test_layers_without_an_output_or_a_name_are_ignored() -> None:
 def test_an_overflow_may_follow_from_growth_but_an_undefined_value_may_not() -> None:
     (overflow,) = judge(NonFiniteActivations, broken("fc1"))
     (undefined,) = judge(NonFiniteActivations, broken("fc1", input=signal(non_finite=1).model_dump()))
-    assert explains(ExplodingActivations, found_by(ExplodingActivations), "IH203", cause=overflow.cause)
-    assert not explains(ExplodingActivations, found_by(ExplodingActivations), "IH203", cause=undefined.cause)
+    assert explains(ExplodingActivations, found_by(ExplodingActivations), "IH203", variant=overflow.variant)
+    assert not explains(ExplodingActivations, found_by(ExplodingActivations), "IH203", variant=undefined.variant)
 
 
 def test_non_finite_values_explain_downstream_findings() -> None:

@@ -312,7 +312,7 @@ def test_consequences_depend_on_the_sign_of_the_deviation() -> None:
     cause, fading = finding(small, "IH106"), finding(small, "IH301")
     assert rule.accounts_for(cause, fading)
     assert not rule.accounts_for(cause, fading.model_copy(update={"code": "IH202"}))
-    large = cause.model_copy(update={"measured": 3.0, "limit": 0.5})
+    large = cause.model_copy(update={"variant": "large"})
     assert rule.accounts_for(large, fading.model_copy(update={"code": "IH202"}))
 
 
