@@ -32,12 +32,12 @@ class Stage(IntEnum):
     EXPLODING_ACTIVATIONS = 41
     UNITS = 42  # dead and saturated units, saturated attention, and overflows, which large weights cause
     VANISHING_GRADIENTS = 43
-    LOSS = 44  # before exploding gradients: a head that is too large multiplies them too
+    LARGE_HEAD = 44  # before exploding gradients: a head that is too large multiplies them too
     EXPLODING_GRADIENTS = 45
-    NO_GRADIENT = 46
-    SYMMETRY = 47  # also divisions by zero that dead units cause
-    RANK_COLLAPSE = 48
-    NON_FINITE_LOSS = 49
+    LOSS = 46
+    NO_GRADIENT = 47
+    SYMMETRY = 48  # also divisions by zero that dead units cause
+    NON_FINITE_LOSS = 49  # also rank collapse, which explains only findings of later steps
     OTHER = 50
     PRECISION = 59
     UPDATES = 60

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
 from inithealth.evidence import fixes, signal_path
 from inithealth.evidence.bounded_logits import lacks_logarithm
@@ -15,6 +16,8 @@ from inithealth.rules.causality import Stage
 from inithealth.rules.loss_source import LossSource
 
 _MOST_OF = 0.5  # smaller outputs than this share of the largest hardly contribute to the predictions
+_HEAD = "large head"  # the variant of findings whose cause is the head itself
+_AMPLIFIES = 4.0  # gain of a head that is too large; common initializations have 1.4 at most
 _LEAKS = "the target leaks into the inputs, or the weights are already trained"
 
 
@@ -48,8 +51,9 @@ class LossAtInit(LogitLimits, PredictionLimits, LossSource):
     name = "loss-at-init"
     severity = Severity.WARNING
     rank = Stage.LOSS
+    variant_ranks: ClassVar[Mapping[str, int]] = {_HEAD: Stage.LARGE_HEAD}
     # IH4xx: at later steps, gradients this large destroy the initialization.
-    explains = frozenset("IH203 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split())
+    explains = frozenset("IH203 IH303 IH402 IH403 IH404 IH405 IH406".split())
     max_ratio: float = limit(
         10.0,
         "first loss relative to ln C, the loss of random guessing; the highest of 97 healthy networks is 5.2",
@@ -112,6 +116,7 @@ class LossAtInit(LogitLimits, PredictionLimits, LossSource):
             f"targets of rms {number(loss.target_rms or 0.0)} (limit {number(most)}x): the "
             f"{loss.kind} loss is {times(loss.over_base or 0.0)} that of always predicting the mean target",
             severity=Severity.ERROR if ratio > self.error_predictions else Severity.WARNING,
+            variant=_variant(recording, heads),
             measured=loss.prediction_rms,
             limit=most * (loss.target_rms or 0.0),
             cause="the bias of the last layer is far from the targets: training has to undo it first"
@@ -129,7 +134,8 @@ class LossAtInit(LogitLimits, PredictionLimits, LossSource):
         high, low, spread = self.max_ratio * guess, self.min_ratio * guess, loss.logits_std or 0.0
         start = f"loss at init {number(value)}; random guessing gives {number(guess)}"
         if spread > self.max_logits_std or (value > high and not binary):
-            yield self._wide(loss, heads, f"{start} (limit {number(high)})", value, high)
+            found = self._wide(loss, heads, f"{start} (limit {number(high)})", value, high)
+            yield found.model_copy(update={"variant": _variant(recording, heads)})
         elif binary:
             total = recording.steps[0].loss if main and recording.steps else None
             yield from self._no_prior(loss, heads, total)
@@ -157,6 +163,10 @@ class LossAtInit(LogitLimits, PredictionLimits, LossSource):
             cause="the predictions are confident and wrong: training has to undo them first",
             fix=fixes.each(heads) if heads else "scale the logits down",
         )
+
+    def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
+        """Whether another finding follows; gradients that grow do, if the head itself is too large."""
+        return super().accounts_for(cause, symptom) or (cause.variant == _HEAD and symptom.code == "IH302")
 
     def _no_prior(self, loss: Loss, heads: list[Layer], value: float | None) -> Iterator[Finding]:
         """Yield a finding if positives are rare, the predictions do not reflect it, and the loss is large."""
@@ -193,6 +203,13 @@ def _heads(recording: Recording, loss: Loss) -> list[Layer]:
         return [] if loss.heads else [layer for layer, _ in measured if layer.head][-1:]
     largest = max(rms for _, rms in sizes)
     return [layer for layer, rms in sizes if not rms < _MOST_OF * largest]
+
+
+def _variant(recording: Recording, heads: Sequence[Layer]) -> str:
+    """Return whether the heads amplify their inputs, as opposed to passing on inputs that are too large already."""
+    measured = signal_path.first(recording)
+    gains = [measured[layer.name].gain for layer in heads if layer.name in measured]
+    return _HEAD if gains and all(gain is not None and gain > _AMPLIFIES for gain in gains) else ""
 
 
 def _is_biased(recording: Recording, heads: Sequence[Layer]) -> bool:

@@ -49,7 +49,7 @@ class RankCollapse(Rule):
     code = "IH207"
     name = "rank-collapse"
     severity = Severity.WARNING
-    rank = Stage.RANK_COLLAPSE
+    rank = Stage.NON_FINITE_LOSS
     max_directions: float = limit(
         1.1,
         "largest number of directions for outputs to count as lying on a line; of 90 published networks the lowest is "

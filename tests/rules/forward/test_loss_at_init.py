@@ -302,7 +302,9 @@ def alarms(model: nn.Module, loss: Any) -> list[Finding]:
     return [cause for cause in inithealth.check(model, SAMPLES, loss=loss).causes if cause.severity > Severity.INFO]
 
 
-SAMPLES, LABELS, SIZES = torch.randn(64, 16), torch.arange(64) % 10, torch.randn(64, 1)
+SEED = torch.Generator().manual_seed(0)
+SAMPLES, SIZES = torch.randn(64, 16, generator=SEED), torch.randn(64, 1, generator=SEED)
+LABELS = torch.arange(64) % 10
 
 
 def objective(output: tuple[Tensor, Tensor]) -> Tensor:
