@@ -19,6 +19,7 @@ class Loss(Frozen):
     over_base: float | None = None  # the value over that
     prediction_rms: float | None = None
     target_rms: float | None = None
+    floor: float | None = None  # lowest loss within the range of the predictions, for losses that compare by size
     source: str = ""  # activation between the last layer and the loss; "layer": none; "": unknown, as after pooling
     span: float | None = None  # largest possible difference between two predictions; None: unlimited
     lowest: float | None = None  # smallest possible prediction; None: unlimited, or not known

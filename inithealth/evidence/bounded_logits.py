@@ -1,4 +1,4 @@
-"""How low a loss can get if an activation limits the logits that it receives."""
+"""How low a loss can get if an activation limits the predictions that it receives."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ _LOG_PROBABILITIES = frozenset({"", "log_softmax", "logsigmoid"})  # "": unknown
 
 
 def lowest_share(loss: Loss) -> float:
-    """Return the lowest loss that the range of the logits allows, relative to the loss of guessing; 0 if unlimited."""
+    """Return the lowest loss within the range of the predictions, relative to that of guessing; 0 if unlimited."""
     if loss.source in ("", "layer"):
         return 0.0
     if loss.kind == "cross_entropy" and loss.span is not None and loss.classes and loss.classes > 1:
         return math.log1p((loss.classes - 1) * math.exp(-loss.span)) / math.log(loss.classes)
+    if loss.floor is not None and loss.base:
+        return loss.floor / loss.base
     if loss.kind == "bce_logits" and loss.base and loss.lowest is not None:
         positives = 0.5 if loss.positives is None else loss.positives
         highest = math.inf if loss.span is None else loss.lowest + loss.span

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inithealth.evidence.bounded_logits import has_flat_side, is_one_sided, lacks_logarithm, lowest_share
-from inithealth.evidence.wording import called
+from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Loss
 from inithealth.rules.base import Rule, limit
@@ -39,6 +39,8 @@ class LossSource(Rule):
     def _bounded(self, loss: Loss, heads: list[Layer]) -> Finding | None:
         """Return a finding if an activation limits the logits; None for a range in which the loss can become small."""
         share, edge = lowest_share(loss), has_flat_side(loss)
+        if loss.floor is not None:
+            return self._out_of_range(loss, heads, share) if share >= self.min_lowest else None
         if loss.kind not in _WITH_LOGITS or (share < self.min_lowest and not (edge and _is_narrow(loss))):
             return None
         # With tanh before a softmax the largest logit still decides: it classifies as well, with a higher loss.
@@ -58,6 +60,22 @@ class LossSource(Rule):
             if not (is_one_sided(loss) and loss.kind == "bce_logits")
             else f"the output of {name} is never negative, so no predicted probability is below a half",
             fix=f"return the logits: remove the {name} between the last layer and the loss",
+        )
+
+    def _out_of_range(self, loss: Loss, heads: list[Layer], share: float) -> Finding:
+        """Return the finding on targets outside the range of the last activation, as negative ones after a ReLU."""
+        name, after = loss.source, f"after {called(heads[0])}" if heads else "before the loss"
+        highest = "" if loss.span is None else f" to {number((loss.lowest or 0.0) + loss.span)}"
+        limits = f"from {number(loss.lowest or 0.0)}{highest or ' up'}"
+        return self.finding(
+            heads,
+            f"{name} {after}: the predictions range {limits}, but targets are outside: the lowest {loss.kind} loss is "
+            f"{share:.0%} of that of always predicting the mean target (limit {self.min_lowest:.0%})",
+            severity=Severity.ERROR if share >= self.error_lowest else Severity.WARNING,
+            measured=share,
+            limit=self.min_lowest,
+            cause=f"the {name} limits the predictions to a range that the targets exceed",
+            fix=f"remove the {name} between the last layer and the loss, or scale the targets to its range",
         )
 
     def _softmax_twice(self, heads: list[Layer], value: float | None) -> Finding:

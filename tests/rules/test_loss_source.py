@@ -111,3 +111,34 @@ def test_options() -> None:
         settings={"rules": {"loss-at-init": {"error_lowest": 0.7}}},
     )
     assert [finding.severity for finding in report.causes] == [Severity.WARNING]
+
+
+@pytest.mark.parametrize("criterion", [F.mse_loss, F.smooth_l1_loss, F.huber_loss])
+@pytest.mark.parametrize(
+    ("last", "targets", "severity"),
+    [
+        (nn.ReLU(), lambda t: t, Severity.WARNING),
+        (nn.ReLU(), lambda t: t - 1.0, Severity.ERROR),
+        (nn.Softplus(), lambda t: t, Severity.WARNING),
+        (nn.Sigmoid(), lambda t: 3 * t, Severity.ERROR),
+        (nn.Tanh(), lambda t: 3 * t, Severity.WARNING),
+        (nn.ReLU(), lambda t: t.abs(), None),
+        (nn.ReLU(), lambda t: t + 2.0, None),
+        (nn.Sigmoid(), lambda t: t.sigmoid(), None),
+        (nn.Tanh(), lambda t: t.tanh(), None),
+        (nn.LeakyReLU(), lambda t: t, None),
+        (Capped(30.0), lambda t: 3 * t, None),
+        (None, lambda t: 50 * t, None),
+    ],
+)
+def test_targets_outside_the_range_of_the_last_activation(
+    last: nn.Module | None, targets: Callable[[Tensor], Tensor], severity: Severity | None, criterion: Criterion
+) -> None:
+    target = targets(torch.randn(64, 10, generator=torch.Generator().manual_seed(0)))
+    alarms = [finding for finding in found(last, criterion, target) if finding.severity > Severity.INFO]
+    if severity is None:
+        assert alarms == []
+    else:
+        assert alarms[0].layers == ("2",)
+        assert "targets are outside" in alarms[0].message
+        assert alarms[0].severity in (severity, Severity.ERROR)

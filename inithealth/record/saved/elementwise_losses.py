@@ -47,7 +47,9 @@ def start_of(graph: Graph, term: Term, rows: int | None) -> Loss | None:
     center = compared.mean(targets)
     value = compared.mean(compare(predictions, targets))
     base = compared.mean(compare(_best_constant(term.kind, center, targets), targets))
-    mean = compared.mean(predictions)
+    mean, source = compared.mean(predictions), term.source
+    nearest = targets.clamp(source.lowest, source.lowest + source.span)  # the best predictions within their range
+    known = term.kind in ("mse", "smooth_l1", "huber") and math.isfinite(source.lowest)
     return Loss(
         kind=term.kind,
         value=value,
@@ -55,6 +57,7 @@ def start_of(graph: Graph, term: Term, rows: int | None) -> Loss | None:
         positives=center if term.kind == "bce_logits" else None,
         logits_std=math.sqrt(compared.mean((predictions - mean).square())) if term.kind == "bce_logits" else None,
         over_base=value / base if base > 0.0 and math.isfinite(value) else None,
+        floor=compared.mean(compare(nearest, targets)) if known else None,
         prediction_rms=math.sqrt(compared.mean(predictions.square())),
         target_rms=math.sqrt(compared.mean(targets.square())),
     )

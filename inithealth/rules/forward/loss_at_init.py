@@ -27,8 +27,8 @@ class LossAtInit(LogitLimits, PredictionLimits, LossSource):
     ## What it checks
     Each loss of the objective by itself. Cross-entropy over C classes: the loss relative to ln C, and the std
     of the logits. Binary cross-entropy: the std of the logits, and the loss if positives are rare. Mean
-    squared error, smooth L1 and Huber: the predictions relative to the targets. Losses that expect logits:
-    an activation after the last layer, which limits how low the loss can get. Negative log-likelihood:
+    squared error, smooth L1 and Huber: the predictions relative to the targets. For all of them: an activation
+    after the last layer that limits how low the loss can get. Negative log-likelihood:
     whether it receives log-probabilities.
 
     ## Why it matters

@@ -56,8 +56,8 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
     )
     min_passing_adaptive: float = limit(
         1e-5,
-        "the same for adaptive optimizers such as Adam, which train at gradients at which SGD fails: a recommender "
-        "with embeddings from N(0, 0.01) has 5e-5, trains with Adam and does not with SGD",
+        "the same for adaptive optimizers such as Adam, also for small activations: they train at gradients at which "
+        "SGD fails. A recommender with embeddings from N(0, 0.01) has 5e-5, trains with Adam and does not with SGD",
         unit="ratio to the last layers' gradient",
     )
     min_passing_faded: float = limit(
@@ -93,7 +93,8 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
         least, passing = self._limits_of_same(recording)
         exempt = recording.layer_scale or self._gradient_passes(recording, passing)
         same = None if exempt else self._same_input(recording, least)
-        if smallest is not None and smallest[1] < self.low_rms:
+        trains = recording.adaptive and same is None and self._gradient_passes(recording, self.min_passing_adaptive)
+        if smallest is not None and smallest[1] < self.low_rms and not trains:
             passes = self._gradient_passes(recording, self.min_passing_faded)
             bad = same is not None or (smallest[1] < self.lowest_rms and not passes)
             message = f"{_shrinking(recording, *smallest)} (limit {number(self.low_rms)})"
