@@ -104,8 +104,9 @@ class LossAtInit(LogitLimits, PredictionLimits, LossSource):
 
     def _far_predictions(self, recording: Recording, loss: Loss, heads: list[Layer]) -> Iterator[Finding]:
         """Yield a finding if the predictions are much larger than the targets, and the loss is large because of it."""
-        if any(not layer.head for layer in heads):
-            return  # a loss between layers, such as that of a codebook: its target is not data
+        codebook = [layer.kind for layer in heads] == ["embedding"]
+        if codebook or any(not layer.head for layer in heads):
+            return  # a loss between layers, whose target is not data
         ratio, biased = prediction_ratio(loss), _is_biased(recording, heads)
         most = self.far_predictions if biased else self.max_predictions
         if ratio <= most or (loss.over_base or 0.0) <= self.max_over_base:

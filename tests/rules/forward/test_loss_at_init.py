@@ -373,3 +373,6 @@ def test_a_loss_between_layers_has_no_start() -> None:
     model = Written(lambda net, x: (net.code(net.read(x)), net.read(x)), read=nn.Linear(16, 8), code=nn.Linear(8, 4))
     target, entries = torch.randn(64, 4), 0.01 * torch.randn(64, 8)
     assert alarms(model, lambda out: F.mse_loss(out[0], target) + F.mse_loss(out[1], entries)) == []
+    code = Written(lambda net, i: net.entries(i), entries=nn.Embedding(64, 8))
+    found = inithealth.check(code, torch.arange(64), loss=lambda out: F.mse_loss(out, entries))
+    assert "IH208" not in {finding.code for finding in found.findings}
