@@ -118,7 +118,7 @@ class WeightScale(
             measured=rms,
             limit=limit,
             variant=size,
-            cause=_effect(layers[0]) if by is None else forward_writes.why(by),
+            cause=_effect(layers[0], worst) if by is None else forward_writes.why(by),
             fix=fixes.each(layers, expected=_usual_sizes(layers, outliers)) if by is None else forward_writes.fix(by),
         )
 
@@ -166,7 +166,7 @@ def _usual_sizes(layers: list[Layer], outliers: dict[str, Deviation]) -> dict[st
     }
 
 
-def _effect(layer: Layer) -> str:
+def _effect(layer: Layer, worst: Deviation) -> str:
     gain = gain_of(layer)
     if layer.kind == "norm":
         return "a normalization weight sets the scale of its layer's output"
@@ -174,6 +174,9 @@ def _effect(layer: Layer) -> str:
         return "the weights set the frequencies of the sine; between neighboring samples it passes through whole turns"
     if layer.kind == "embedding" or not gain:
         return "an embedding's output has the scale of its weight"
+    multiplies = f"{called(layer)} multiplies the signal and the gradient by about {number(gain)}"
+    if worst.restored:
+        return f"{multiplies}; its peers by about {number(gain / 2**worst.octaves)}"
     after = f" for {layer.activation}" if has_gain(layer) else ""
     expected = f"the expected gain{after} is {number(target_gain(layer) if after else 1.0)}"
-    return f"{called(layer)} multiplies the signal and the gradient by about {number(gain)}; {expected}"
+    return f"{multiplies}; {expected}"
