@@ -53,9 +53,9 @@ def test_digits_is_healthy(tmp_path: Path) -> None:
 
 
 def test_plain_loop_stops_at_the_default_init_and_trains_the_fixed_one(tmp_path: Path) -> None:
-    refused, mended = run("plain_loop.py", tmp_path, steps=3).split("Once more, with He initialization:")
+    refused, repaired = run("plain_loop.py", tmp_path, steps=3).split("Once more, with He initialization:")
     assert "IH301" in refused
-    assert "inithealth: healthy at step" in mended
+    assert "inithealth: healthy at step" in repaired
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ Builder = Callable[[], Case]
 BUILDERS: dict[str, Builder] = {build.__name__: build for build in (*HEALTHY, *FAULTY, *MORE_HEALTHY)}
 
 
-class Blame(NamedTuple):
+class NamedCause(NamedTuple):
     """A cause, with the layer names of the version written with modules."""
 
     code: str
@@ -41,7 +41,7 @@ def judged(name: str, way: str) -> tuple[nn.Module, Report]:
     return model, inithealth.check(model, case.batch, loss=case.loss)
 
 
-def verdict(name: str, way: str) -> frozenset[Blame]:
+def verdict(name: str, way: str) -> frozenset[NamedCause]:
     case = built(name)
     model, report = judged(name, way)
 
@@ -49,7 +49,7 @@ def verdict(name: str, way: str) -> frozenset[Blame]:
         return frozenset().union(*(original_layers(case, model, layer) for layer in layers))
 
     return frozenset(
-        Blame(cause.code, cause.severity, originals(cause.layers[:1]), originals(cause.layers))
+        NamedCause(cause.code, cause.severity, originals(cause.layers[:1]), originals(cause.layers))
         for cause in report.causes
     )
 
@@ -62,12 +62,12 @@ def ways(builders: tuple[Builder, ...], *left_out: str) -> list[tuple[str, str]]
 
 @pytest.mark.parametrize(("name", "way"), ways(HEALTHY))
 def test_a_healthy_network_passes(name: str, way: str) -> None:
-    assert not {blame for blame in verdict(name, way) if blame.severity == Severity.ERROR}
+    assert not {each for each in verdict(name, way) if each.severity == Severity.ERROR}
 
 
 @pytest.mark.parametrize("name", [build.__name__ for build in MORE_HEALTHY])
 def test_an_everyday_network_raises_no_alarm(name: str) -> None:
-    assert not {blame for blame in verdict(name, MODULES) if blame.severity > Severity.INFO}
+    assert not {each for each in verdict(name, MODULES) if each.severity > Severity.INFO}
 
 
 @pytest.mark.parametrize(("name", "way"), ways((*HEALTHY, *MORE_HEALTHY)))
@@ -79,18 +79,22 @@ def test_healthy_verdicts_are_based_on_measurements(name: str, way: str) -> None
 
 @pytest.mark.parametrize(("name", "way"), ways(FAULTY))
 def test_a_fault_is_found(name: str, way: str) -> None:
-    case, blames = built(name), verdict(name, way)
-    culprits = frozenset(case.culprit or ())
-    named = [blame for blame in blames if blame.code in case.codes and blame.first and blame.first <= culprits]
-    assert case.severity in {blame.severity for blame in named}, f"not {case.codes} on {culprits}: {blames}"
+    case, named_causes = built(name), verdict(name, way)
+    root_cause_layers = frozenset(case.root_cause_layer or ())
+    named = [
+        each for each in named_causes if each.code in case.codes and each.first and each.first <= root_cause_layers
+    ]
+    assert case.severity in {each.severity for each in named}, (
+        f"not {case.codes} on {root_cause_layers}: {named_causes}"
+    )
 
 
 @pytest.mark.parametrize(("name", "way"), ways(FAULTY))
 def test_only_the_fault_is_a_cause(name: str, way: str) -> None:
     case = built(name)
-    alarms = {blame for blame in verdict(name, way) if blame.severity > Severity.INFO}
-    assert not {blame for blame in alarms if not blame.first <= frozenset(case.culprit or ())}
-    assert not {blame for blame in alarms if blame.severity > case.severity}
+    alarms = {each for each in verdict(name, way) if each.severity > Severity.INFO}
+    assert not {each for each in alarms if not each.first <= frozenset(case.root_cause_layer or ())}
+    assert not {each for each in alarms if each.severity > case.severity}
 
 
 @pytest.mark.parametrize(("name", "way"), ways((*HEALTHY, *FAULTY), MODULES))

@@ -45,7 +45,7 @@ def vanishing() -> nn.Sequential:
     return net
 
 
-def never_waking() -> nn.Sequential:
+def never_receiving() -> nn.Sequential:
     """Return a network of zeros, which fails after four steps."""
     net = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 4))
     for parameter in net.parameters():
@@ -217,7 +217,7 @@ def test_without_verbosity_the_log_is_empty_but_the_report_exists(
 def test_findings_of_later_steps_are_raised_once_known() -> None:
     callback = InitHealth("raise")
     with pytest.raises(UnhealthyInit):
-        fit(module(never_waking()), [callback])
+        fit(module(never_receiving()), [callback])
     assert callback.report is not None
     assert codes(callback.report) == ["IH103"]
     assert callback.report.step == 4
@@ -226,7 +226,7 @@ def test_findings_of_later_steps_are_raised_once_known() -> None:
 @pytest.mark.parametrize("settings", [{"schedule": 100}, {"until": 0}], ids=["every 100th", "step 0 only"])
 def test_findings_of_later_steps_are_reported_on_unwatched_steps_too(settings: dict[str, Any]) -> None:
     with pytest.raises(UnhealthyInit):
-        fit(module(never_waking()), [InitHealth("raise", settings=settings)])
+        fit(module(never_receiving()), [InitHealth("raise", settings=settings)])
 
 
 def test_on_alert_is_called_once_per_cause_and_may_fail() -> None:

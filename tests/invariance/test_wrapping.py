@@ -64,5 +64,5 @@ def test_an_outlier_layer_is_found_in_any_container(name: str, layer: str, seed:
     with torch.no_grad():
         case.model.get_parameter(f"{layer}.weight").mul_(1 / 8)
     expected = verdict(judged(case))
-    assert {blame.culprit for blame in expected} == {layer}
+    assert {each.root_cause_layer for each in expected} == {layer}
     assert shown(unwrapped(case, members_wrapped(case.model, seed))) == shown(expected)

@@ -14,16 +14,16 @@ from tests.invariance.rebuilt import rebuilt
 from tests.zoo.case import Case
 
 
-class Blame(NamedTuple):
+class NamedCause(NamedTuple):
     """One cause: its severity, its root-cause layer and all its layers; an input fault has no layer."""
 
     code: str
     severity: Severity
-    culprit: str
+    root_cause_layer: str
     layers: frozenset[str]
 
 
-Verdict = frozenset[Blame]
+Verdict = frozenset[NamedCause]
 HEALTHY: Verdict = frozenset()
 
 
@@ -36,7 +36,7 @@ def verdict(report: Report, original: Callable[[str], str] = str) -> Verdict:
     """Return the causes above info, with layer names mapped by ``original``."""
     causes = [cause for cause in report.causes if cause.severity > Severity.INFO]
     return frozenset(
-        Blame(
+        NamedCause(
             cause.code,
             cause.severity,
             original(cause.layers[0]) if cause.layers else "",
@@ -52,7 +52,7 @@ def own_verdict(name: str) -> Verdict:
     return verdict(judged(rebuilt(name)))
 
 
-def shown(verdict: Iterable[Blame]) -> str:
+def shown(verdict: Iterable[NamedCause]) -> str:
     """Return a verdict as one line; equal verdicts give equal lines."""
-    lines = (f"{b.code} {b.severity.value} {b.culprit} of {', '.join(sorted(b.layers))}" for b in verdict)
+    lines = (f"{b.code} {b.severity.value} {b.root_cause_layer} of {', '.join(sorted(b.layers))}" for b in verdict)
     return "; ".join(sorted(lines)) or "healthy"

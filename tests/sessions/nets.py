@@ -25,7 +25,7 @@ def zero_head() -> nn.Sequential:
     return net
 
 
-def never_waking() -> nn.Sequential:
+def never_receiving() -> nn.Sequential:
     net = perceptron()
     nn.init.zeros_(net[0].weight)
     nn.init.zeros_(net[0].bias)
@@ -36,5 +36,5 @@ def cross_entropy(output: Tensor) -> Tensor:
     return F.cross_entropy(output, TARGETS)
 
 
-def blamed(report: Report) -> list[tuple[str, str, tuple[str, ...]]]:
+def alarm_summary(report: Report) -> list[tuple[str, str, tuple[str, ...]]]:
     return [(cause.code, cause.severity.value, cause.layers) for cause in report.causes]

@@ -34,7 +34,7 @@ def zero_head() -> nn.Sequential:
     return net
 
 
-def never_waking() -> nn.Sequential:
+def never_receiving() -> nn.Sequential:
     """Return a network of zeros without a ReLU, which would be dead immediately: only later steps show the fault."""
     net = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 4))
     for parameter in net.parameters():
@@ -159,21 +159,21 @@ def test_a_zero_head_receives_gradient_within_the_run() -> None:
 
 
 def test_a_zero_network_is_an_error_after_four_steps_not_before() -> None:
-    early = train(never_waking(), 3)
+    early = train(never_receiving(), 3)
     assert codes(early.report) == []
     assert "IH103" in codes(early.report, "info")
-    assert codes(train(never_waking(), 5).report) == ["IH103"]
+    assert codes(train(never_receiving(), 5).report) == ["IH103"]
 
 
 @pytest.mark.parametrize("settings", [Settings(schedule=20), Settings(until=0)], ids=["every 20th", "step 0 only"])
 def test_probation_ends_on_steps_that_are_not_watched_too(settings: Settings) -> None:
     assert codes(train(zero_head(), 8, settings=settings).report) == []
     assert codes(train(zero_head(), 8, settings=settings).report, "info") == []
-    assert codes(train(never_waking(), 8, settings=settings).report) == ["IH103"]
+    assert codes(train(never_receiving(), 8, settings=settings).report) == ["IH103"]
 
 
 def test_steps_that_change_nothing_do_not_count() -> None:
-    model = never_waking()
+    model = never_receiving()
     monitor = train(model, 8, optimizer=SGD(model.parameters(), lr=0.0))
     assert codes(monitor.report) == []
     assert monitor.recording.probation is not None
@@ -209,7 +209,7 @@ def test_steps_skipped_by_the_scaler_do_not_count_and_raise_no_alarm() -> None:
     assert codes(monitor.report) == []
     assert monitor.recording.steps == ()
     assert monitor.index == 0
-    longer = with_scaler(never_waking(), 2.0**127, steps=20, factor=2.0**10)
+    longer = with_scaler(never_receiving(), 2.0**127, steps=20, factor=2.0**10)
     assert codes(longer.report) == ["IH103"]
     assert longer.recording.steps[0].index == 0
     assert longer.index < 16
@@ -322,7 +322,7 @@ def test_a_detached_body_is_found() -> None:
     assert set(report.causes[0].layers) == {"body.0", "body.2"}
 
 
-@pytest.mark.parametrize("build", [perceptron, DetachedBody, never_waking])
+@pytest.mark.parametrize("build", [perceptron, DetachedBody, never_receiving])
 def test_a_compiled_model_gets_the_same_verdict(build: Callable[[], nn.Module]) -> None:
     compiled, plain = train(torch.compile(build(), backend="eager")), train(build())
     assert [(c.code, c.layers) for c in compiled.report.causes] == [(c.code, c.layers) for c in plain.report.causes]
@@ -396,7 +396,7 @@ def test_misspelled_settings_are_rejected_immediately() -> None:
 
 def test_a_summary_writer_gets_the_standard_set_and_stays_open(tmp_path: Path) -> None:
     with SummaryWriter(str(tmp_path)) as writer:
-        monitor = train(never_waking(), writer=writer)
+        monitor = train(never_receiving(), writer=writer)
         writer.add_scalar("still", 1.0)
     written = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"init_health/alerts" in written

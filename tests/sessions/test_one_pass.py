@@ -13,7 +13,7 @@ import inithealth
 from inithealth.recording import Recording
 from inithealth.sessions.objective import Objective
 from inithealth.sessions.one_pass import OnePass
-from tests.sessions.nets import INPUTS, cross_entropy, never_waking, perceptron, zero_head
+from tests.sessions.nets import INPUTS, cross_entropy, never_receiving, perceptron, zero_head
 
 
 def test_if_frozen_parameters_cannot_be_revealed_the_rest_is_judged_with_a_note() -> None:
@@ -60,7 +60,7 @@ def test_suspects_are_tried_and_the_weights_are_restored_after_the_check() -> No
     waking = passed(zero_head()).probation
     assert waking is not None
     assert (waking.steps, waking.settled, waking.asleep) == (4, True, ())
-    never = passed(never_waking()).probation
+    never = passed(never_receiving()).probation
     assert never is not None
     assert "0.weight" in never.zero_units
     assert never.zero_units["0.weight"] == 1.0

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 import inithealth
 from inithealth import Call, Finding
-from tests.sessions.nets import INPUTS, TARGETS, blamed, cross_entropy, never_waking, perceptron, zero_head
+from tests.sessions.nets import INPUTS, TARGETS, alarm_summary, cross_entropy, never_receiving, perceptron, zero_head
 
 
 def exploding() -> nn.Sequential:
@@ -96,7 +96,7 @@ def test_nan_is_found_in_a_field(batch: Any) -> None:
 
 @pytest.mark.parametrize(
     ("build", "codes"),
-    [(perceptron, []), (zero_head, []), (never_waking, ["IH103"]), (detached, ["IH304"]), (exploding, ["IH106"])],
+    [(perceptron, []), (zero_head, []), (never_receiving, ["IH103"]), (detached, ["IH304"]), (exploding, ["IH106"])],
     ids=lambda value: getattr(value, "__name__", None),
 )
 @pytest.mark.parametrize(
@@ -111,12 +111,12 @@ def test_the_context_of_the_call_does_not_change_the_verdict(
     outside = inithealth.check(model, INPUTS, loss=cross_entropy)
     with context():
         inside = inithealth.check(model, INPUTS.clone(), loss=cross_entropy)
-    assert blamed(inside) == blamed(outside)
-    assert [code for code, _, _ in blamed(outside)] == codes
+    assert alarm_summary(inside) == alarm_summary(outside)
+    assert [code for code, _, _ in alarm_summary(outside)] == codes
     assert inside.not_measured == ()
 
 
-@pytest.mark.parametrize("build", [perceptron, never_waking])
+@pytest.mark.parametrize("build", [perceptron, never_receiving])
 @pytest.mark.parametrize(
     "wrap",
     [
@@ -156,7 +156,7 @@ def test_the_same_network_gets_the_same_report_for_any_random_state() -> None:
 
 
 def test_settings_select_the_rules_and_what_fails() -> None:
-    net = never_waking()
+    net = never_receiving()
 
     def causes(**settings: Any) -> tuple[Finding, ...]:
         return inithealth.check(net, INPUTS, loss=cross_entropy, settings=settings).causes

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 import inithealth
 from inithealth import Report
 from inithealth.sessions.trial_optimizers import optimizers_of, refuse_optimizers, step, with_learning_rate
-from tests.sessions.nets import INPUTS, blamed, cross_entropy, never_waking, perceptron, zero_head
+from tests.sessions.nets import INPUTS, alarm_summary, cross_entropy, never_receiving, perceptron, zero_head
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,9 @@ def test_suspects_are_settled_with_the_users_optimizer(
     def report(net: nn.Sequential) -> Report:
         return inithealth.check(net, INPUTS, loss=cross_entropy, optimizer=optimizer(list(net.parameters())))
 
-    assert blamed(report(zero_head())) == []
+    assert alarm_summary(report(zero_head())) == []
     assert report(zero_head()).notes == ("loss: as given", note)
-    assert blamed(report(never_waking())) == [("IH103", "error", ("0",))]
+    assert alarm_summary(report(never_receiving())) == [("IH103", "error", ("0",))]
 
 
 def test_a_warm_up_from_zero_still_gives_a_zero_head_gradient() -> None:
@@ -43,7 +43,7 @@ def test_a_warm_up_from_zero_still_gives_a_zero_head_gradient() -> None:
     optimizer = Adam(net.parameters(), lr=1e-3)
     LambdaLR(optimizer, lambda step: step / 100)
     assert optimizer.param_groups[0]["lr"] == 0.0
-    assert blamed(inithealth.check(net, INPUTS, loss=cross_entropy, optimizer=optimizer)) == []
+    assert alarm_summary(inithealth.check(net, INPUTS, loss=cross_entropy, optimizer=optimizer)) == []
     assert optimizer.param_groups[0]["lr"] == 0.0
 
 
@@ -56,7 +56,7 @@ def state(optimizer: Optimizer) -> Any:
 
 @pytest.mark.parametrize("used", [False, True], ids=["fresh", "in use"])
 def test_the_optimizer_is_restored(used: bool) -> None:
-    net = never_waking()
+    net = never_receiving()
     optimizer = Adam(net.parameters(), lr=0.1)
     if used:
         cross_entropy(net(INPUTS)).backward()

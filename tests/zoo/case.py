@@ -33,7 +33,7 @@ class Case:
     model: nn.Module
     batch: Any
     loss: Callable[[Any], Tensor]
-    culprit: tuple[str, ...] | None = None  # layers that may be the root cause; None: healthy
+    root_cause_layer: tuple[str, ...] | None = None  # layers that may be the root cause; None: healthy
     codes: tuple[str, ...] = ()  # correct codes of the cause
     severity: Severity | None = None  # of the cause; None: healthy
     twins: Mapping[str, Callable[[], nn.Module]] = field(default_factory=dict)

@@ -29,8 +29,8 @@ def everywhere(model: mlp.ModuleMLP) -> tuple[str, ...]:
     return (*model.names, "head")
 
 
-def faulty(case: Case, culprit: tuple[str, ...], *codes: str, severity: Severity = Severity.ERROR) -> Case:
-    return replace(case, culprit=culprit, codes=codes, severity=severity)
+def faulty(case: Case, root_cause_layer: tuple[str, ...], *codes: str, severity: Severity = Severity.ERROR) -> Case:
+    return replace(case, root_cause_layer=root_cause_layer, codes=codes, severity=severity)
 
 
 def all_zero() -> Case:
