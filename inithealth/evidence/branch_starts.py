@@ -39,7 +39,8 @@ def stops_attention(recording: Recording, starts: Sequence[Layer]) -> bool:
     Queries and keys that are equal at every position get no gradient from the scores.
     """
     for layer in without_twin(recording, starts):
-        # Adam rescales the gradients of a branch that reads zeros; those of a constant input teach it nothing.
+        # Adam rescales the small gradients of a branch that reads zeros. If it reads a constant, they do not depend
+        # on the samples.
         rescaled = recording.adaptive and (layer.bias is None or layer.bias.abs_max == 0.0)
         if not rescaled and any(each.feeds == "attention" for each in _branch(recording, layer)):
             return True

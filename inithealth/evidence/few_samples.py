@@ -13,7 +13,7 @@ def too_few(recording: Recording) -> list[tuple[Layer, int]]:
     """Return the layers with fewer output rows than needed, although they have as many units, and their row counts.
 
     The result is empty if the batch is large enough: a single expert or a squeeze layer may have few rows of its own.
-        The batch is too small if the first layer has few rows, or if a head has only one.
+    The batch is too small if the first layer has few rows, or if a head has only one.
     """
     rows = [
         (layer, found)

@@ -18,9 +18,8 @@ from inithealth.evidence.signal_path import (
 )
 from inithealth.recording import Loss, Recording
 
-SIZED = frozenset(
-    {"mse", "l1", "smooth_l1", "huber", "poisson"}
-)  # losses that compare predictions with targets by size
+# Losses that compare predictions with targets by size; the predictions of a Poisson loss are its rates.
+SIZED = frozenset({"mse", "l1", "smooth_l1", "huber", "poisson"})
 _ALSO = "Beyond it, findings of weight-scale are errors"
 
 

@@ -11,7 +11,7 @@ from inithealth.evidence.limits import Limits, limit
 from inithealth.evidence.wording import number
 from inithealth.recording import Layer, Recording, Weight
 
-_SAME_SCALE = 1.1  # a norm whose output is within this factor of its weight puts out what its weight says
+_SAME_SCALE = 1.1  # largest ratio of output and weight for the output to have the scale of its weight
 
 
 class Deviation(NamedTuple):
@@ -114,13 +114,13 @@ def _middle(sizes: dict[str, float], limits: VectorLimits) -> float:
 
 
 def _output_rms(layer: Layer, weight: Weight, recording: Recording) -> float:
-    """Return the rms of what a norm puts out without its bias; that of its weight if it was not measured."""
+    """Return the rms of a norm's output without its bias; that of its weight if it was not measured."""
     m = signal_path.first(recording).get(layer.name)
     if m is None or m.output is None or not signal_path.usable(m.output):
         return weight.rms
     shift = layer.bias.rms if layer.bias is not None else 0.0
     rms = math.sqrt(max(m.output.rms**2 - shift**2, 0.0))
-    # A zero input, or a bias larger than the rest, says nothing about the scale.
+    # A zero input, or a bias larger than the rest, does not show the scale.
     unclear = rms <= shift or 1 / _SAME_SCALE < rms / weight.rms < _SAME_SCALE
     return weight.rms if unclear else rms
 

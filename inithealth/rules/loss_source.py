@@ -65,11 +65,13 @@ class LossSource(Rule):
     def _out_of_range(self, loss: Loss, heads: list[Layer], share: float) -> Finding:
         """Return the finding on targets outside the range of the last activation, as negative ones after a ReLU."""
         name, after = loss.source, f"after {called(heads[0])}" if heads else "before the loss"
-        highest = "" if loss.span is None else f" to {number((loss.lowest or 0.0) + loss.span)}"
-        limits = f"from {number(loss.lowest or 0.0)}{highest or ' up'}"
+        lowest = loss.lowest or 0.0
+        limits = f"at least {number(lowest)}"
+        if loss.span is not None:
+            limits = f"between {number(lowest)} and {number(lowest + loss.span)}"
         return self.finding(
             heads,
-            f"{name} {after}: the predictions range {limits}, but targets are outside: the lowest {loss.kind} loss is "
+            f"{name} {after}: the predictions are {limits}, but targets are outside: the lowest {loss.kind} loss is "
             f"{share:.0%} of that of always predicting the mean target (limit {self.min_lowest:.0%})",
             severity=Severity.ERROR if share >= self.error_lowest else Severity.WARNING,
             measured=share,
@@ -98,7 +100,7 @@ class LossSource(Rule):
             "log-probabilities",
             severity=Severity.ERROR,
             measured=value,
-            cause="without a logarithm the loss is no likelihood, and has no minimum at the right predictions",
+            cause="without a logarithm the loss is not a likelihood, and has no minimum at the right predictions",
             fix="return F.log_softmax(logits, dim=1), or pass the logits to F.cross_entropy",
         )
 

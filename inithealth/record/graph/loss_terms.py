@@ -18,7 +18,7 @@ from inithealth.record.graph.written_losses import poisson_nodes, written_loss
 _MOST_NODES = 10_000  # nodes between the root and the layers that are searched
 _MOVES = frozenset({"Add", "Sub", "Rsub", "Neg"})
 _LINEAR = _MOVES | {"Mul", "Div"}
-_STOPS = vocab.OPERATIONS | vocab.NORMS | vocab.ATTENTION  # no loss is behind these
+_STOPS = vocab.OPERATIONS | vocab.NORMS | vocab.ATTENTION  # losses are downstream of these
 
 
 @dataclass(frozen=True)

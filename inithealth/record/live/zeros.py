@@ -40,7 +40,7 @@ class Zeros:
         trained = set(trainable)
         constants = zero_factors.zero_constants(graph, None if self.exact else _MOST)
         named = [(self.names.of(zero.tensor), zero) for zero in constants]
-        # An input of zeros, as the first queries of a decoder, is no factor: the weights that multiply it may rest.
+        # Zero inputs, such as the first queries of a decoder, do not count: weights that multiply them may stay as is.
         found: list[_Named] = [each for each in named if each[0] or zero_factors.scales_signal(graph, each[1].place)]
         found += [(graph.parameters[leaf], leaf) for leaf in self._frozen_zeros(graph, trained)]
         groups: dict[str, list[_Named]] = {}

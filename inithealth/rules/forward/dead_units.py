@@ -132,9 +132,9 @@ def _fix(dead: list[Pair], opener: Opener, recording: Recording, *, output: bool
             return f"look upstream of {name}: its input is zero for every sample, so no weight opens it"
         return f"center the input of {name}: with new weights of mean zero, its units start closed too often"
     # Where the bias is not the cause, it can still close units that a new weight opens.
-    shut = [pair for pair in dead if opener == "bias" or _is_closed_by_bias_too(pair[1])]
+    closed = [pair for pair in dead if opener == "bias" or _is_closed_by_bias_too(pair[1])]
     code = [] if opener == "bias" else [fixes.each(layers)]
-    code = [*code, fixes.zero_biases(closing_biases(shut, recording))]
+    code = [*code, fixes.zero_biases(closing_biases(closed, recording))]
     return "\n".join(filter(None, ([f"# better: {better}"] if output else []) + code))
 
 

@@ -97,7 +97,7 @@ class LossAtInit(LogitLimits, PredictionLimits, LossSource):
             source = self.by_source(loss, heads, value)
             if source is not None:
                 yield source
-            elif loss.kind in SIZED | {"poisson"}:  # the predictions of a Poisson loss are its rates
+            elif loss.kind in SIZED:
                 yield from self._far_predictions(recording, loss, heads)
             elif loss.kind != "nll" and value is not None and math.isfinite(value):
                 yield from self._far_from_guessing(recording, loss, heads, value, main=place == 0)
