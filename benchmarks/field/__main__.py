@@ -1,11 +1,11 @@
 """How does a check do on the faults that people really reported?
 
-    python -m benchmarks.field [--half "fitted"|"held out"|both] [--names NAME ...]    check and print the table
-    python -m benchmarks.field --label [--names NAME ...]                              train both twins
+    python -m benchmarks.field [--half HALF ...] [--names NAME ...]    check and print the table
+    python -m benchmarks.field --label [--names NAME ...]              train both twins
 
 Each case is a public report made small, beside its healthy twin. Labels come from training both (`training.py`) and
 are kept in `benchmarks/labels/field`; without a label a case is not scored.
-The held-out half is for the end of a change to the rules.
+The held-out and the fresh half are for the end of a change to the rules.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.judging.halves import FITTED, HALVES
+
 from .case import Case
 from .catalogue import every_case
 from .judging import Judged, judge
@@ -30,7 +32,7 @@ LABELS = Path(__file__).parents[1] / "labels" / "field"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--half", choices=("fitted", "held out", "both"), default="fitted")
+    parser.add_argument("--half", nargs="+", choices=HALVES, default=[FITTED])
     parser.add_argument("--names", nargs="+")
     parser.add_argument("--label", action="store_true", help="train the twins instead of checking them")
     parser.add_argument("--workers", type=int, default=2)
@@ -38,7 +40,7 @@ def main() -> None:
     chosen = [
         case.name
         for case in every_case().values()
-        if (case.name in options.names if options.names else options.label or options.half in (case.half, "both"))
+        if (case.name in options.names if options.names else options.label or case.half in options.half)
     ]
     with Pool(options.workers, initializer=_quiet) as pool:
         if options.label:

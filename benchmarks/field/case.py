@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from torch import Generator, Tensor, nn
 
-from benchmarks.judging.halves import Half, half
+from benchmarks.judging.halves import FITTED, FRESH, Half, half
 
 Batch = tuple[tuple[Any, ...], Callable[[Any], Tensor]]  # the model's arguments, and the loss of its output
 
@@ -32,10 +32,13 @@ class Case:
     rates: tuple[float, ...]  # learning rates to choose the best of, for each twin by itself
     steps: int = 300
     known: bool = False  # the rules were written knowing this case, so it is fitted whatever its hash
+    fresh: bool = False  # searched after the rules had been changed for the first cases, and never fitted
 
     @property
     def half(self) -> Half:
-        return "fitted" if self.known else half("field", self.name)
+        if self.fresh:
+            return FRESH
+        return FITTED if self.known else half("field", self.name)
 
     def names_cause(self, layer: str) -> bool:
         """Whether `layer` is one of the case's causes, or is inside one."""

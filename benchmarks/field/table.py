@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from benchmarks.judging.halves import HALVES
 from benchmarks.judging.intervals import wilson
 
 from .case import Case
@@ -46,7 +47,7 @@ def details(rows: Sequence[Row]) -> str:
 
 def table(rows: Sequence[Row]) -> str:
     """The shares that the benchmark is about, the halves apart."""
-    halves = [half for half in ("held out", "fitted") if any(row.case.half == half for row in rows)]
+    halves = [half for half in HALVES if any(row.case.half == half for row in rows)]
     lines = ["| | " + " | ".join(halves) + " |", "|---" * (len(halves) + 1) + "|"]
     for name, part, whole in MEASURES:
         cells = []
