@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from inithealth.recorded_run import Flow, StepValues
 from inithealth.recording import Layer, Measurement
 
 
@@ -75,6 +76,15 @@ class Skipped(_Frozen):
     reason: str
 
 
+class Lifetime(_Frozen):
+    """When a finding of a watched run was present."""
+
+    finding: Finding  # in its last form
+    opened: int  # step at which it was found
+    worsened: tuple[int, ...] = ()  # steps at which its severity rose
+    closed: int | None = None  # step at which it was no longer found; None: it is still there
+
+
 class Report(_Frozen):
     """The result of a check or a watched run. Frozen; ``str(report)`` is a table."""
 
@@ -83,6 +93,9 @@ class Report(_Frozen):
     findings: tuple[Finding, ...] = ()  # causes first, each followed by its consequences
     layers: tuple[Layer, ...] = ()
     measurements: tuple[Measurement, ...] = ()  # of the first step, one for each measured layer
+    flow: Flow | None = None  # None: not recorded
+    history: StepValues | None = None  # of a watched run
+    lifetimes: tuple[Lifetime, ...] = ()  # of the findings of a watched run, also of those that are resolved
     skipped: tuple[Skipped, ...] = ()
     not_measured: tuple[str, ...] = ()  # "what: why"
     notes: tuple[str, ...] = ()  # which loss, which optimizer, how many elements were sampled

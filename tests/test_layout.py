@@ -15,7 +15,7 @@ FLOORS = (
     ("integrations", "cli", "pytest_plugin", "factory", "__main__", "__init__"),
     ("sessions",),
     ("judge", "settings", "configuration"),
-    ("report", "tensorboard", "console"),
+    ("report", "page", "tensorboard", "console"),
     ("rules",),
     ("evidence",),
     ("record",),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from inithealth.findings import Report
 from inithealth.recording import Recording, Step
+from inithealth.sessions.run_values import Values
 
 
 class MetricsSink:
@@ -23,6 +25,12 @@ class MetricsSink:
         from inithealth.tensorboard.scalars import report_scalars
 
         self._log(report_scalars(report), step)
+
+    def started(self, structure: Mapping[str, Any], values: Values) -> None:
+        return None
+
+    def valued(self, values: Values) -> None:
+        return None
 
     def close(self) -> None:
         return None

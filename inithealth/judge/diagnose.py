@@ -11,6 +11,7 @@ from inithealth.evidence.facts import with_limits
 from inithealth.findings import Finding, Report, Skipped
 from inithealth.judge.consequences import folded
 from inithealth.judge.overrides import judged, suppressed
+from inithealth.recorded_run import Flow
 from inithealth.recording import Recording
 from inithealth.rules import steps
 from inithealth.rules.base import Rule
@@ -37,6 +38,7 @@ def diagnose(recording: Recording, settings: Settings) -> Report:
         findings=findings,
         layers=recording.layers,
         measurements=recording.steps[0].layers if recording.steps else (),
+        flow=_flow(recording),
         skipped=tuple(sorted(skipped, key=lambda item: item.code)),
         not_measured=(*recording.not_measured, *few_samples.unmeasured(recording)),
         notes=(*recording.notes, *idle),
@@ -57,6 +59,18 @@ def of_steps(recording: Recording, settings: Settings) -> list[Finding]:
 def _left_out(rules: Sequence[Rule]) -> list[type[Rule]]:
     codes = {rule.code for rule in rules}
     return [rule for rule in catalogue() if rule.code not in codes]
+
+
+def _flow(recording: Recording) -> Flow:
+    return Flow(
+        normalized=recording.normalized,
+        trunk_normalized=recording.trunk_normalized,
+        branches=recording.branches,
+        inputs=recording.inputs,
+        optimizer=recording.optimizer,
+        exact=recording.exact,
+        step=recording.steps[0].index if recording.steps else 0,
+    )
 
 
 def versions() -> dict[str, str]:

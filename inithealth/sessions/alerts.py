@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from inithealth.console.log import LEVELS, Log
 from inithealth.evidence.wording import count
 from inithealth.findings import Finding, Report, Severity
 from inithealth.recording import Recording, Step
 from inithealth.report.finding_text import headline, located, title
+from inithealth.sessions.lifetimes import identity
+from inithealth.sessions.run_values import Values
 
-_RUNNING = "IH4"  # code prefix of the rules that judge steps
 _MOST_NOTES = 2  # notes in the line of a healthy run
+
+
+class Sink(Protocol):
+    """Receives the findings and measurements of a run, such as a writer of TensorBoard's events."""
+
+    def report(self, recording: Recording, report: Report, step: int) -> None:
+        """Receive the findings when they have changed."""
+
+    def step(self, recording: Recording, step: Step) -> None:
+        """Receive a recorded step, at the latest after its report."""
+
+    def started(self, structure: Mapping[str, Any], values: Values) -> None:
+        """Receive the structure of the run and the values of its first step, without its updates."""
+
+    def valued(self, values: Values) -> None:
+        """Receive the values of a recorded step with its updates."""
+
+    def close(self) -> None:
+        """End the run."""
 
 
 class Alerts:
@@ -26,7 +46,7 @@ class Alerts:
     def __init__(
         self, writer: Any = None, on_alert: Callable[[Finding], None] | None = None, log: Log | None = None
     ) -> None:
-        self.sinks: list[Any] = []  # objects with step(recording, step), report(recording, report, step), close()
+        self.sinks: list[Sink] = []
         self.on_alert = on_alert
         self.log = log or Log()
         self.quiet = False  # on ranks other than 0
@@ -54,7 +74,7 @@ class Alerts:
         self._log_new(report, self._new(report), index)
         self._log_resolved(report, index)
         for sink in self.sinks:
-            self._safely(sink.report, recording, report, index)
+            self.safely(sink.report, recording, report, index)
 
     def measured(self, recording: Callable[[], Recording], step: Step) -> None:
         """Write a recorded step: each of the first 999, then every tenth, every hundredth, and so on."""
@@ -63,19 +83,29 @@ class Alerts:
         if self.sinks and (self._steps % every == 0 or step.broken):
             numbers = recording()
             for sink in self.sinks:
-                self._safely(sink.step, numbers, step)
+                self.safely(sink.step, numbers, step)
+
+    def started(self, structure: Mapping[str, Any], values: Values) -> None:
+        """Write the structure of the run, and the values of its first step."""
+        for sink in self.sinks:
+            self.safely(sink.started, structure, values)
+
+    def valued(self, values: Values) -> None:
+        """Write the values of a recorded step."""
+        for sink in self.sinks:
+            self.safely(sink.valued, values)
 
     def close(self) -> None:
         for sink in self.sinks:
-            self._safely(sink.close)
+            self.safely(sink.close)
 
     def _new(self, report: Report) -> list[Finding]:
         """Return the causes that are new or worse than when they were reported."""
         found = []
         for cause in report.causes:
-            before = self._worst.get(_alert(cause))
+            before = self._worst.get(identity(cause))
             if before is None or cause.severity > before:
-                self._worst[_alert(cause)] = cause.severity
+                self._worst[identity(cause)] = cause.severity
                 found.append(cause)
         return found
 
@@ -95,7 +125,7 @@ class Alerts:
                 self._log_cause(cause, note=cause not in alarms)
         for cause in new:  # the callback may be a pager: no notes
             if self.on_alert is not None and cause.severity > Severity.INFO and cause.suppressed is None:
-                self._safely(self.on_alert, cause)
+                self.safely(self.on_alert, cause)
 
     def _healthy(self, report: Report, index: int) -> str:
         """Return the line of a healthy verdict, with notes such as suspects on probation, and what is missing."""
@@ -118,30 +148,25 @@ class Alerts:
         self.log.line(level, f"{headline(cause)}{suppressed}", finding=cause, note=note)
 
     def _log_resolved(self, report: Report, index: int) -> None:
-        found = {_alert(each) for each in report.findings}  # a cause that became a consequence is not resolved
+        found = {identity(each) for each in report.findings}  # a cause that became a consequence is not resolved
         if any(each.rule.startswith("non-finite") for each in report.findings):
             found |= set(self._open)  # with NaN in the numbers the others cannot be measured: none of them is resolved
         for alert, cause in sorted(self._open.items()):
             if alert not in found:
                 # The layer is left out for rules of the steps, because the worst layer changes.
-                name = title(cause) if _alert(cause) == cause.code else located(cause)
+                name = title(cause) if identity(cause) == cause.code else located(cause)
                 note = not _is_alarm(cause, report)
                 self.log.line(logging.INFO, f"resolved at step {index}: {name}", finding=cause, note=note)
         still = {alert: cause for alert, cause in self._open.items() if alert in found}
-        self._open = still | {_alert(cause): cause for cause in report.causes}
+        self._open = still | {identity(cause): cause for cause in report.causes}
 
-    def _safely(self, call: Callable[..., Any], *args: Any) -> None:
+    def safely(self, call: Callable[..., Any], *args: Any) -> None:
         """Call a function and log its error: a full disk must not end the training."""
         try:
             call(*args)
         except Exception:
             name = getattr(call, "__qualname__", type(call).__name__)
             self.log.warning(f"{name} failed; the training continues", exc_info=True)
-
-
-def _alert(cause: Finding) -> str:
-    """Return the key by which a cause is reported once; without the layer for rules of the steps, where it varies."""
-    return cause.code if cause.code.startswith(_RUNNING) else cause.key
 
 
 def _is_alarm(cause: Finding, report: Report) -> bool:

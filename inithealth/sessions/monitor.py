@@ -135,7 +135,7 @@ class Monitor:
         """
         self._next = optimizer
         self._order.stepped()
-        self._guarded(lambda: self._history.note_updates(self._meter.after_update()))
+        self._guarded(lambda: self._verdicts.updated(self._meter.after_update()))
         if self.watching and self._guarded(self._meter.overflowed, loss):  # the scaler skips this step
             self._meter.observed = False
             self.begin()
@@ -159,7 +159,7 @@ class Monitor:
             self._handles.pop().remove()
         self._meter.ended()
         self.batch = None
-        self.alerts.close()
+        self._verdicts.close()
 
     def _guarded(self, call: Callable[..., Any], *args: Any) -> Any:
         try:
@@ -215,6 +215,6 @@ class Monitor:
         news = self._history.add(step, skipped=self._meter.skipped())
         if news or step.broken or (self._history.kept.due and self._verdicts.steps_have_changed()):
             self._verdicts.judge(self.index)
-        self.alerts.measured(lambda: self.recording, step)
+        self._verdicts.measured(step)
         if self._history.kept.update_due:
             self._meter.before_update(self._next)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from inithealth.findings import Report, Severity
 from inithealth.judge.diagnose import diagnose, of_steps
+from inithealth.recording import Recording, Step, Update
 from inithealth.sessions.alerts import Alerts
 from inithealth.sessions.history import History
+from inithealth.sessions.lifetimes import Lifetimes
+from inithealth.sessions.run_values import RunValues
 from inithealth.settings import Settings
 
 
@@ -20,15 +25,21 @@ class Verdicts:
 
     def __init__(self, history: History, settings: Settings, alerts: Alerts) -> None:
         self._history, self._settings, self._alerts = history, settings, alerts
+        self._values, self._lifetimes = RunValues(), Lifetimes()
         self._news = False
-        self._report: Report | None = None
+        self._judged: Report | None = None
+        self._report: Report | None = None  # the same with the values of the steps
         self._of_steps: set[tuple[str, Severity]] = set()  # last findings of the rules that compare steps
 
     @property
     def report(self) -> Report:
         """The report of the steps so far."""
+        if self._judged is None:
+            self._judged, self._report = diagnose(self._history.recording, self._settings), None
+            self._lifetimes.update(self._judged)
         if self._report is None:
-            self._report = diagnose(self._history.recording, self._settings)
+            of_run = {"history": self._values.kept, "lifetimes": self._lifetimes.all}
+            self._report = self._judged.model_copy(update=of_run)
         return self._report
 
     def take_news(self) -> bool:
@@ -38,7 +49,7 @@ class Verdicts:
 
     def discard(self) -> None:
         """Discard the report, because the recording has changed."""
-        self._report = None
+        self._judged = None
 
     def judge(self, index: int) -> None:
         """Judge the recording and report the findings.
@@ -54,3 +65,33 @@ class Verdicts:
         found = {(each.key, each.severity) for each in of_steps(self._history.recording, self._settings)}
         before, self._of_steps = self._of_steps, found
         return found != before
+
+    def measured(self, step: Step) -> None:
+        """Report the measurements of a step, after it was judged."""
+        self._alerts.safely(self._add_values, step)
+        self._alerts.measured(self._recording, step)
+
+    def updated(self, updates: Mapping[str, Update]) -> None:
+        """Add the changes of the weights by the optimizer step after the last recorded step, by layer."""
+        self._history.note_updates(updates)
+        self._alerts.safely(self._complete_values, updates)
+
+    def close(self) -> None:
+        self._alerts.safely(self._complete_values, {})
+        self._alerts.close()
+
+    def _recording(self) -> Recording:
+        return self._history.recording
+
+    def _add_values(self, step: Step) -> None:
+        first = not self._values.started
+        values = self._values.add(self._recording, lambda: self.report, step)
+        self._report = None
+        if first:
+            self._alerts.started(self._values.structure(self._recording(), self.report), values)
+
+    def _complete_values(self, updates: Mapping[str, Update]) -> None:
+        values = self._values.complete(updates)
+        if values is not None:
+            self._report = None
+            self._alerts.valued(values)

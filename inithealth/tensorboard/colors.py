@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from inithealth.tensorboard.expected import OCTAVES
-from inithealth.tensorboard.log2_levels import Level
+from inithealth.page.expected import OCTAVES
+
+Level = float | None  # octaves from what is expected: NaN if not finite, -inf for an exact zero, None if not measured
 
 Color = tuple[int, int, int]
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from inithealth.recording import Layer, Recording, Step
-from inithealth.tensorboard.expected import FORWARD, GRADIENT, Quantity, zero_starts
-from inithealth.tensorboard.log2_levels import Level, levels_of, measured_layers
+from inithealth.page.deviations import Deviations
+from inithealth.recording import Recording
+from inithealth.tensorboard.colors import Level
 
 MOST_ROWS = 60  # with more layers, one row shows several of them
 FEWEST_BLOCKS = 20  # with fewer blocks of a common name, rows of equal numbers of layers show more
 MOST_COLUMNS = 200
-ZERO_UNTIL = 2  # step at which every intentional zero start is non-zero
 
 
 @dataclass(frozen=True)
 class DepthMap:
-    """log2(measured / expected) by row (input first) and step; see `log2_levels` for NaN, -inf and None."""
+    """Octaves from what is expected by row (input first) and step; see `Level` for NaN, -inf and None."""
 
     quantity: str  # "forward" or "gradient"
     reference: str  # description of the expected level
@@ -30,20 +29,33 @@ class DepthMap:
     marked: frozenset[int]  # rows with a root-cause layer
 
 
-def depth_map(recording: Recording, quantity: Quantity, causes: Collection[str] = ()) -> DepthMap:
-    """Return the map of one quantity; ``causes`` are the root-cause modules or layers of findings.
+def depth_map(
+    recording: Recording, quantity: str, found: Mapping[str, Collection[str]], causes: Collection[str] = ()
+) -> DepthMap:
+    """Return the map of "forward" or "gradient".
 
     With more than `MOST_ROWS` layers or `MOST_COLUMNS` steps, a cell shows the worst ratio of several.
+
+    Args:
+        recording: with the steps of the map.
+        found: names of the rules that found something in a layer, by layer name.
+        causes: the root-cause modules or layers of findings.
     """
-    layers = measured_layers(recording)
-    columns = [_column(recording, step, quantity, layers) for step in recording.steps]
+    if not recording.steps:
+        return DepthMap(quantity, "nothing", (), 1, (), (), frozenset())
+    deviations = Deviations(recording, found)
+    measured = {m.layer for step in recording.steps for m in step.layers}
+    places = [place for place, layer in enumerate(deviations.layers) if layer.name in measured]
+    layers = [deviations.layers[place] for place in places]
+    values = [deviations.values(step)[f"{quantity}_off"] for step in recording.steps]
+    columns = [[_level(column[place]) for place in places] for column in values]
     blocks = _blocks([layer.name for layer in layers])
     stretches = _shares(range(len(columns)), MOST_COLUMNS)
     is_cause = [layer.name in causes or layer.module in causes for layer in layers]
     root_causes = [next((layers[at].name for at in block if is_cause[at]), None) for _, block in blocks]
     return DepthMap(
-        quantity=quantity.name,
-        reference=_in_words(recording, quantity),
+        quantity=quantity,
+        reference=deviations.sources[quantity],
         rows=tuple(cause or label for cause, (label, _) in zip(root_causes, blocks, strict=True)),
         layers_per_row=max((len(block) for _, block in blocks), default=1),
         steps=tuple(recording.steps[stretch[0]].index for stretch in stretches),
@@ -55,17 +67,9 @@ def depth_map(recording: Recording, quantity: Quantity, causes: Collection[str] 
     )
 
 
-def _in_words(recording: Recording, quantity: Quantity) -> str:
-    if not recording.steps:
-        return "nothing"
-    reference = quantity.reference(recording, recording.steps[0])
-    levels = set(reference.levels.values())
-    # A single reference level is shown: gray does not mean healthy if it is an rms of 200.
-    return (
-        f"{reference.source} {2.0 ** levels.pop():.2g}"
-        if quantity is FORWARD and len(levels) == 1
-        else reference.source
-    )
+def _level(off: float) -> Level:
+    """Return a value of `Deviations` as a level."""
+    return None if math.isnan(off) else math.nan if off == math.inf else off
 
 
 def worst(ratios: Iterable[Level]) -> Level:
@@ -73,23 +77,6 @@ def worst(ratios: Iterable[Level]) -> Level:
     measured = [ratio for ratio in ratios if ratio is not None]
     # -inf is an exact zero: only NaN is worse.
     return max(measured, key=lambda ratio: (math.isnan(ratio), abs(ratio)), default=None)
-
-
-def _column(recording: Recording, step: Step, quantity: Quantity, layers: Sequence[Layer]) -> list[Level]:
-    expected = quantity.reference(recording, step).levels
-    levels = levels_of(step, quantity.level)
-    zero = zero_starts(recording, quantity.level) if step.index < ZERO_UNTIL else frozenset()
-
-    def ratio(layer: Layer) -> Level:
-        level = levels.get(layer.name)
-        if level == -math.inf and (layer.name in zero or (layer.exempt_zero_gradient and quantity is GRADIENT)):
-            return None
-        # A zero or a NaN is shown even without an expected level.
-        if level is None or not math.isfinite(level):
-            return level
-        return level - expected[layer.name] if layer.name in expected else None
-
-    return [ratio(layer) for layer in layers]
 
 
 def _blocks(names: Sequence[str]) -> list[tuple[str, Sequence[int]]]:

@@ -16,7 +16,7 @@ from inithealth.tensorboard.depth_map import DepthMap
 WIDTH, HEIGHT, TEXT = 660, 352, 24
 _TOP, _BOTTOM, _RIGHT = 34, 64, 8  # title; step axis and legend; margin
 _LINE = 24  # smallest distance between two labels
-_MOST_LABEL = 250
+_MOST_LABEL = 400  # pixels: names of up to 33 characters are whole
 _INK, _FAINT, _CAUSE = "#1c1e21", "#c3c7cd", "#c5121b"
 _QUANTITIES = {"forward": "Forward rms", "gradient": "Gradient norm"}
 

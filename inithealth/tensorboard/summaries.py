@@ -1,22 +1,38 @@
-"""All that is written to TensorBoard: a dozen scalars, the depth profile, two pictures and the alert table."""
+"""All that is written to TensorBoard: eight scalars, three pictures, the alert table, and the data of the tab."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inithealth.findings import Report, Severity
+from inithealth.page.state import state
 from inithealth.recording import Recording, Step
+from inithealth.report.cause_layers import rules_of_causes
+from inithealth.tensorboard.scalars import GROUP
+from inithealth.tensorboard.tab_writer import TabWriter
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-PICTURES = {"forward": "init_health/all_layers_forward", "gradient": "init_health/all_layers_gradient"}
-ALERTS = "init_health/alerts"
+# The prefix sorts the tags after the user's own, the number the verdict before the maps.
+VERDICT = f"{GROUP}1_verdict"
+PICTURES = {"forward": f"{GROUP}2_forward", "gradient": f"{GROUP}3_gradient"}
+ALERTS = f"{GROUP}alerts"
 _PICTURE_TEXT = (
-    "One row per layer, the input at the top; one column per recorded step. Gray: within x2 of the expected level. "
+    "One row per layer, the input at the top; one column per recorded step. Gray: within x2 of what is expected there. "
     "Blue: too small. Red: too large. Magenta: NaN or infinite. Hatched: not measured, or intentionally zero (a branch "
-    "or head that starts at zero, later compared with similar layers). Red frame: the cause."
+    "or head that starts at zero). Red frame: the cause."
 )
+
+
+class StepBlock(Protocol):
+    """The values of a step, as `page.step_values` packs them."""
+
+    @property
+    def step(self) -> int: ...
+    @property
+    def block(self) -> bytes: ...
 
 
 class Writer(Protocol):
@@ -39,6 +55,7 @@ class Summaries:
         self._drawn: tuple[int, frozenset[str]] | None = None  # step and root-cause layers of the last pictures
         self._steps = 0
         self._started = False
+        self._tab = TabWriter(self._write)
 
     def step(self, recording: Recording, step: Step) -> None:
         """Write the latest watched step; ``recording`` contains it and the earlier steps that are kept."""
@@ -51,21 +68,32 @@ class Summaries:
             self._draw(recording, step.index)
 
     def report(self, recording: Recording, report: Report, step: int) -> None:
-        """Write the alert table, the number of causes, and new pictures if the root-cause layers changed."""
+        """Write the alert table, the verdict, the number of causes, and new maps if the root-cause layers changed."""
         from inithealth.tensorboard.alert_table import alerts
-        from inithealth.tensorboard.events import text_event
+        from inithealth.tensorboard.events import image_event, text_event
         from inithealth.tensorboard.scalars import report_scalars
+        from inithealth.tensorboard.verdict_picture import draw_verdict
 
         self._start(recording)
         # TensorBoard keeps ten texts per tag: repeated findings would displace the first ones.
         if self._report is None or self._report.findings != report.findings:
             self._write(text_event(ALERTS, alerts(report, step)), step)
+            self._write(image_event({VERDICT: draw_verdict(report, step)}, {VERDICT: ""}), step)
+            self._tab.state(state(report), step)
         self._report = report
         self._scalars(report_scalars(report), step)
         if self._drawn is None or self._drawn[1] != self._causes():
             self._draw(recording, step)
         # The writer buffers events for two minutes: an alert that stops the training must be visible at once.
         self._writer._get_file_writer().flush()
+
+    def started(self, structure: Mapping[str, Any], values: StepBlock) -> None:
+        """Write the structure of the run, and the values of its first step, for the plugin's tab."""
+        self._tab.started(structure, values.step, values.block)
+
+    def valued(self, values: StepBlock) -> None:
+        """Write the values of a recorded step for the plugin's tab."""
+        self._tab.valued(values.step, values.block)
 
     def close(self) -> None:
         """Draw the last step unless it is drawn already, and flush. The writer stays open."""
@@ -74,19 +102,15 @@ class Summaries:
             self._writer._get_file_writer().flush()
 
     def _start(self, recording: Recording) -> None:
-        """Write the layout and the depth profile, once, at the first step."""
+        """Write the layout, once, at the first step."""
         self._recording = recording
         if self._started or not recording.steps:
             return
-        from inithealth.tensorboard.events import layout_event, scalars_event
+        from inithealth.tensorboard.events import layout_event
         from inithealth.tensorboard.layout import layout
-        from inithealth.tensorboard.profile import PROFILES
 
         self._started = True
-        self._write(layout_event(layout(recording)), recording.steps[0].index)
-        for profile in PROFILES:
-            for layer, values in profile.points(recording):
-                self._write(scalars_event(values), layer)
+        self._write(layout_event(layout()), recording.steps[0].index)
 
     def _draw(self, recording: Recording, step: int) -> None:
         causes = self._causes()
@@ -94,12 +118,10 @@ class Summaries:
             return
         from inithealth.tensorboard.depth_map import depth_map
         from inithealth.tensorboard.events import image_event
-        from inithealth.tensorboard.expected import FORWARD, GRADIENT
         from inithealth.tensorboard.heatmap import draw
 
-        pictures = {
-            PICTURES[quantity.name]: draw(depth_map(recording, quantity, causes)) for quantity in (FORWARD, GRADIENT)
-        }
+        found = rules_of_causes(self._report) if self._report else {}
+        pictures = {tag: draw(depth_map(recording, quantity, found, causes)) for quantity, tag in PICTURES.items()}
         self._write(image_event(pictures, dict.fromkeys(pictures, _PICTURE_TEXT)), step)
         self._drawn = (step, causes)
 
@@ -111,7 +133,7 @@ class Summaries:
 
     def _scalars(self, values: dict[str, float], step: int) -> None:
         from inithealth.tensorboard.events import scalars_event
-        from inithealth.tensorboard.scalars import DESCRIPTIONS, GROUP
+        from inithealth.tensorboard.scalars import DESCRIPTIONS
 
         descriptions = {GROUP + name: text for name, text in DESCRIPTIONS.items()}
         self._write(scalars_event({GROUP + name: value for name, value in values.items()}, descriptions), step)

@@ -18,9 +18,11 @@ from torch.utils.tensorboard import SummaryWriter
 
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording
-from inithealth.tensorboard.profile import PROFILES
+from inithealth.sessions.run_values import Values
 from inithealth.tensorboard.scalars import DESCRIPTIONS, GROUP
-from inithealth.tensorboard.summaries import ALERTS, PICTURES, Summaries
+from inithealth.tensorboard.summaries import ALERTS, PICTURES, VERDICT, Summaries
+from inithealth.tensorboard.tab_tags import FIRST_STEP, PLUGIN, STATE, STRUCTURE
+from inithealth.tensorboard.tab_tags import STEPS as STEPS_TAG
 from tests.tensorboard.recordings import changed, plain, report, signal, weight_scale
 
 STEPS = (*range(10), 20, 50, 100)
@@ -57,17 +59,23 @@ def values(accumulator: EventAccumulator, tag: str) -> dict[int, float]:
     return {event.step: event.value for event in accumulator.Scalars(GROUP + tag)}
 
 
-def test_at_most_twelve_scalars_per_step_in_one_proto_starting_at_step_zero(tmp_path: Path) -> None:
-    recording = changed(plain(12, STEPS), "layers.3", saturated_share=0.5)
-    accumulator = written(tmp_path, recording, weight_scale("layers.5"))
-    over_steps = {tag for tag in accumulator.Tags()["scalars"] if tag.startswith(GROUP)}
-    assert over_steps == {GROUP + tag for tag in DESCRIPTIONS}
-    assert len(over_steps) <= 12
-    for tag in over_steps:
+def test_at_most_eight_scalars_per_step_in_one_proto_starting_at_step_zero(tmp_path: Path) -> None:
+    accumulator = written(tmp_path, plain(12, STEPS), weight_scale("layers.5"))
+    ours = set(accumulator.Tags()["scalars"])
+    assert ours == {GROUP + tag for tag in DESCRIPTIONS}
+    assert len(ours) <= 8
+    for tag in ours:
         assert {event.step for event in accumulator.Scalars(tag)} == set(STEPS)
     protos = [event for event in events(tmp_path) if any("p50" in value.tag for value in event.summary.value)]
     assert [event.step for event in protos] == list(STEPS)
     assert {len(event.summary.value) for event in protos} == {len(DESCRIPTIONS)}
+
+
+def test_the_tags_are_sorted_after_those_of_the_user(tmp_path: Path) -> None:
+    tags = written(tmp_path, plain(3), weight_scale("layers.1")).Tags()
+    shown = [*tags["scalars"], *tags["images"], ALERTS]
+    assert min(shown) > max("loss", "train/accuracy", "val/loss", "weights", "z")
+    assert sorted(tags["images"])[0] == VERDICT
 
 
 @pytest.mark.parametrize("rms", [math.nan, math.inf, 0.0, None], ids=str)
@@ -88,26 +96,8 @@ def test_counts_are_omitted_before_the_first_verdict(tmp_path: Path) -> None:
         recording = plain(2, (0,))
         Summaries(writer).step(recording, recording.steps[0])
     tags = read(tmp_path).Tags()["scalars"]
-    assert f"{GROUP}non_finite_layers" in tags
+    assert f"{GROUP}forward_log2_rms/p50" in tags
     assert f"{GROUP}error_causes" not in tags
-
-
-def test_the_depth_profile_uses_the_layer_as_its_step_and_leaves_the_band_at_the_fault(tmp_path: Path) -> None:
-    accumulator = written(tmp_path, plain(12, STEPS, {6: 2.0**-6}))
-    forward, gradient = PROFILES
-    assert [(event.step, event.value) for event in accumulator.Scalars(forward.measured)] == [
-        (number, -6 if number >= 6 else 0) for number in range(12)
-    ]
-    assert {event.value for event in accumulator.Scalars(forward.lower)} == {-1}
-    assert {event.value for event in accumulator.Scalars(forward.upper)} == {1}
-    below = [
-        measured.step
-        for measured, lower in zip(
-            accumulator.Scalars(gradient.measured), accumulator.Scalars(gradient.lower), strict=True
-        )
-        if measured.value < lower.value
-    ]
-    assert below == list(range(6))
 
 
 def test_pictures_are_drawn_at_round_numbers_of_steps_and_at_the_end(tmp_path: Path) -> None:
@@ -178,6 +168,18 @@ def test_an_alert_and_the_last_picture_are_on_disk_while_the_writer_is_open(tmp_
         assert [image.step for image in read(tmp_path).Images(PICTURES["forward"])] == [0, 2]
 
 
+def test_the_values_for_the_tab_are_written_with_step_zero_under_its_own_tag(tmp_path: Path) -> None:
+    with SummaryWriter(str(tmp_path)) as writer:
+        summaries = Summaries(writer)
+        summaries.started({"layers": []}, Values(0, b"\0" * 32))
+        summaries.valued(Values(0, b"\0" * 32))
+        summaries.report(plain(1, (0,)), report(weight_scale("layers.0")), 0)
+    accumulator = read(tmp_path)
+    for tag in (STRUCTURE, STATE, FIRST_STEP, STEPS_TAG):
+        assert [event.step for event in accumulator.Tensors(tag)] == [0]
+        assert accumulator.SummaryMetadata(tag).plugin_data.plugin_name == PLUGIN
+
+
 def test_no_histograms(tmp_path: Path) -> None:
     tags = written(tmp_path, plain(3), weight_scale("layers.1")).Tags()
     assert tags["histograms"] == []
@@ -190,7 +192,7 @@ def test_a_report_without_steps_is_written_only_as_text(tmp_path: Path) -> None:
         summaries.report(plain(0, ()), report(weight_scale("a")), 0)
         summaries.close()
     tags = read(tmp_path).Tags()
-    assert tags["images"] == []
+    assert tags["images"] == [VERDICT]
     assert ALERTS in tags["tensors"]
 
 
@@ -201,7 +203,7 @@ def test_lightnings_logger_can_be_the_writer(tmp_path: Path) -> None:
     recording = plain(3, (0,))
     Summaries(logger.experiment).step(recording, recording.steps[0])
     logger.finalize("success")
-    assert values(read(Path(logger.log_dir)), "non_finite_layers") == {0: 0}
+    assert values(read(Path(logger.log_dir)), "forward_log2_rms/p50") == {0: 0}
 
 
 def test_the_package_imports_neither_torch_nor_pillow_nor_tensorboard() -> None:

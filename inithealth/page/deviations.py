@@ -1,0 +1,159 @@
+"""How far each layer is from what is expected there, step by step: what the page colors.
+
+At the first step `expected` decides. Later, the reference is what training does to like layers: a layer deviates if its
+size has changed by another factor than the median of its peers, or than that of all layers if it has fewer than two.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inithealth.evidence.roles import level_role
+from inithealth.page.expected import first_step
+from inithealth.page.levels import READINGS, finite, in_order, middle
+from inithealth.page.zero_starts import ZERO_UNTIL, zero_starts
+from inithealth.recording import Layer, Measurement, Recording, Step, Update
+
+Numbers = NDArray[np.float64]
+_FEWEST_PEERS = 3  # layers of a role, with the layer itself, whose median is a reference
+# Octaves by which training may move a layer away from its peers. In 1,000 steps of six healthy networks (ResNet, GPT,
+# ViT, U-Net, LSTM, VAE) the rms of outputs moved by 3.7 at most, the norms of gradients by 7.4.
+_TRAINED = {"forward": 3.0, "gradient": 5.0, "gain": 3.0}
+
+
+class Deviations:
+    """Computes the values of each step of one run.
+
+    Args:
+        recording: with the first recorded step.
+        found: names of the rules that found something in a layer at that step, by layer name.
+    """
+
+    def __init__(self, recording: Recording, found: Mapping[str, Collection[str]]) -> None:
+        self.layers = in_order(recording.layers)
+        expected = first_step(recording, found)
+        self.sources = expected.sources
+        self._names = [layer.name for layer in self.layers]
+        groups = _groups(self.layers)
+        structural = frozenset(layer.name for layer in self.layers if layer.exempt_zero_gradient)
+        self.zero_starts = {name: zero_starts(recording, name, found) for name in ("forward", "gradient")}
+        first = self._sizes(recording.steps[0])
+        self._courses = {
+            name: _Course(
+                groups,
+                _log2(first[name]),
+                np.array([expected.off[name].get(each, np.nan) for each in self._names]),
+                np.isin(self._names, list(self.zero_starts["gradient" if name == "gradient" else "forward"])),
+                np.isin(self._names, list(structural if name == "gradient" else ())),
+                _TRAINED[name],
+            )
+            for name in READINGS
+        }
+
+    def values(self, step: Step) -> dict[str, Sequence[float]]:
+        """Return the values of a step by statistic, one for each layer in forward order."""
+        sizes = self._sizes(step)
+        off = {f"{name}_off": course.off(_log2(sizes[name]), step.index) for name, course in self._courses.items()}
+        updates = self.updates(step.updates)
+        return {**{name: each.tolist() for name, each in {**sizes, **off}.items()}, "update": updates}
+
+    def updates(self, known: Mapping[str, Update]) -> list[float]:
+        """Return the rms of each layer's change over that of its weight."""
+        return [_update(known[name]) if name in known else np.nan for name in self._names]
+
+    def centers(self, quantity: str) -> list[float | None]:
+        """Return log2 of the expected size of each layer at the first step; None if it is not known."""
+        return [float(level) if np.isfinite(level) else None for level in self._courses[quantity].centers]
+
+    def _sizes(self, step: Step) -> dict[str, Numbers]:
+        """Return the sizes by quantity, and the share of dead units, in the order of the layers."""
+        known = {m.layer: m for m in step.layers}
+        measured = [known.get(name) for name in self._names]
+        readings = {**READINGS, "dead": _dead}
+        return {name: np.array([np.nan if m is None else read(m) for m in measured]) for name, read in readings.items()}
+
+
+class _Course:
+    """One quantity of all layers over the steps, as log2.
+
+    Args:
+        groups: places of the layers of each role with enough peers.
+        first: levels at the first step.
+        off: octaves by which they are off; NaN for those that cannot be judged.
+        intentional: which layers may be zero at the start.
+        always_zero: which layers may always be.
+        tolerated: octaves by which training may move a layer away from its peers.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[Sequence[int]],
+        first: Numbers,
+        off: Numbers,
+        intentional: NDArray[np.bool_],
+        always_zero: NDArray[np.bool_],
+        tolerated: float,
+    ) -> None:
+        self._groups, self._intentional, self._always_zero = groups, intentional, always_zero
+        self._tolerated = tolerated
+        self.centers = first - off
+        # A layer that is zero at the start is compared with its first size; one that cannot be judged, never.
+        self._start = np.where(np.isfinite(first) | np.isfinite(off), off, 0.0)
+        self._base = first.copy()
+
+    def off(self, found: Numbers, step: int) -> Numbers:
+        """Return the octaves by which each layer is off at a step; ``found`` has the levels, in order."""
+        known = np.isfinite(found)
+        with np.errstate(invalid="ignore"):  # infinity minus infinity is NaN, as it should be here
+            usual = self._usual((found - self._base).tolist())
+            new = known & ~np.isfinite(self._base)
+            self._base[new] = (found - usual)[new]
+            moved = _moved(self._start, found - self._base - usual, self._tolerated)
+        # NaN and infinite elements, and zeros that are not intentional, are shown even without an expected size.
+        intentional = self._always_zero | (self._intentional & (step < ZERO_UNTIL))
+        return np.where(known, moved, np.where(intentional & (found == -np.inf), np.nan, found))
+
+    def _usual(self, changes: Sequence[float]) -> Numbers:
+        """Return the median change of each layer's peers."""
+        everywhere = finite(changes)
+        usual = np.full(len(changes), middle(everywhere) if everywhere else 0.0)
+        for group in self._groups if everywhere else ():
+            of_peers = finite([changes[place] for place in group])
+            if len(of_peers) >= _FEWEST_PEERS:
+                usual[group] = middle(of_peers)
+        return usual
+
+
+def _moved(start: Numbers, octaves: Numbers, tolerated: float) -> Numbers:
+    """Return how far layers are off that started off by ``start`` and moved away from their peers by ``octaves``."""
+    off = start + octaves
+    remaining = np.where(off * start > 0, np.minimum(abs(off), abs(start)), 0.0)  # of what it was at the first step
+    return np.copysign(np.maximum(abs(off) - tolerated, remaining), off)
+
+
+def _groups(layers: Sequence[Layer]) -> list[list[int]]:
+    places: dict[Hashable, list[int]] = defaultdict(list)
+    for place, layer in enumerate(layers):
+        places[level_role(layer)].append(place)
+    return [group for group in places.values() if len(group) >= _FEWEST_PEERS]
+
+
+def _log2(sizes: Numbers) -> Numbers:
+    """Return log2 of sizes: -infinity for 0, NaN and infinity unchanged."""
+    with np.errstate(divide="ignore"):
+        return np.log2(sizes)
+
+
+def _update(update: Update) -> float:
+    return update.change / update.weight if update.weight > 0 else np.nan
+
+
+def _dead(m: Measurement) -> float:
+    """Return the share of dead units or saturated elements, whichever is larger."""
+    if m.dead_share is None and m.saturated_share is None:
+        return np.nan
+    return max(m.dead_share or 0.0, m.saturated_share or 0.0)
