@@ -137,6 +137,12 @@ class Report(_Frozen):
         """Load what :meth:`to_json` wrote. Raises pydantic's ``ValidationError`` (a ``ValueError``)."""
         return cls.model_validate_json(text)
 
+    def to_html(self) -> str:
+        """The page of TensorBoard's tab as one HTML file, with the data inside: it works from disk, offline."""
+        from inithealth.report.formats.html import render
+
+        return render(self)
+
     def summary(self) -> str:
         """One line for a log: the verdict, the counts of causes, and the first cause with its layer."""
         from inithealth.report.summary import summary

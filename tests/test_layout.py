@@ -30,8 +30,10 @@ RECORD_FLOORS = (
     ("saved",),
     ("graph", "statistics"),
 )
-# A report prints itself: `Report.__str__`, `summary` and `_repr_html_` import the formatting code when called.
-LAZY = tuple(("inithealth.findings", f"inithealth.report.{text}") for text in ("terminal", "summary", "notebook"))
+# A report prints itself: `Report.__str__`, `summary`, `to_html`, `_repr_html_` import the formatting code when called.
+LAZY = tuple(
+    ("inithealth.findings", f"inithealth.report.{text}") for text in ("terminal", "summary", "notebook", "formats.html")
+)
 # Inside `record` everything may be imported; outside it only these modules and packages.
 DOORS = ("recorder", "step_meter", "tensors", "sandbox", "live.optimizers", "live.probation", "live.picklable_hook")
 DOORS += ("live.distributed", "live.updates", "layers.class_source")
@@ -48,6 +50,7 @@ WITHOUT_TEST = {
     "record.live.step_buffer": "fields alone",
     "recorded_graph": "fields alone",
     "recorded_loss": "fields alone",
+    "recorded_run": "fields alone",
     "sessions.first_step": "tests/sessions/test_lightning_module.py",
     "sessions.manual_optimization": "tests/sessions/test_objective.py",
     "sessions.stand_in_trainer": "tests/sessions/test_lightning_module.py",

@@ -32,7 +32,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
     Args:
         on_unhealthy: ``"warn"`` logs; ``"stop"`` ends the run after the current step, with exit status 0;
             ``"raise"`` raises :class:`inithealth.UnhealthyInit` on every rank.
-        report_path: file for the report as JSON; rewritten when the report changes.
+        report_path: file for the report, as a page if it ends in .html, else as JSON; rewritten when it changes.
         on_alert: called with each new cause (a :class:`inithealth.Finding`), on rank 0.
         settings: schedule, rules, options; a mapping is validated.
         verbose: False prints and logs nothing; the report, its file and the loggers are complete, and ``"raise"``

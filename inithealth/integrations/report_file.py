@@ -8,12 +8,14 @@ from inithealth.console.log import Log
 from inithealth.findings import Report
 from inithealth.report.compare import saved
 
+_PAGES = (".html", ".htm")
+
 
 class ReportFile:
-    """Writes reports as JSON to one path; a full disk does not end the training.
+    """Writes reports to one path, as HTML or JSON; a full disk does not end the training.
 
     Args:
-        path: None writes nothing.
+        path: of a file; with the suffix .html or .htm the page, else JSON. None writes nothing.
         log: where the first failure is reported.
     """
 
@@ -26,7 +28,8 @@ class ReportFile:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            saved.write(self._path, report.to_json())
+            is_page = self._path.suffix.lower() in _PAGES
+            saved.write(self._path, report.to_html() if is_page else report.to_json())
         except (OSError, ValueError) as error:  # no space left, or a path that cannot be encoded
             if not self._failed:
                 self._log.warning(f"the report could not be written to {self._path}: {error}")

@@ -57,7 +57,7 @@ def document(
         state: the fields of `STATE`; missing ones get their default.
         steps: the recorded steps, in ascending order.
         blocks: the values of each step, as `step_values.packed` returns them.
-        run: TensorBoard's name of the run.
+        run: TensorBoard's name of the run, or the model of a report.
         last_step: the last step of the run, which may be later than the last recorded one.
         thinned: which recorded steps are missing; None if none are.
         lacks: sentences on what the document lacks.

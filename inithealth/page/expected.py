@@ -52,9 +52,9 @@ def first_step(recording: Recording, found: Mapping[str, Collection[str]]) -> Fi
     """
     layers = levels.in_order(recording.layers)
     known = {name: levels.levels(recording.steps[0], read) for name, read in levels.READINGS.items()}
-    gains = _gains(recording, layers, known["gain"], found)
+    gains, lifted = _gains(recording, layers, known["gain"], found)
     carried = {name: off if abs(off) > _CARRIED else 0.0 for name, off in gains.items() if math.isfinite(off)}
-    forward = _off(layers, known["forward"], _forward(recording, layers), _downstream(layers, carried))
+    forward = _off(layers, known["forward"], _forward(recording, layers), _downstream(layers, carried, lifted))
     gradients = _gradient(recording, layers, known["gradient"])
     gradient = _off(layers, known["gradient"], gradients, _upstream(layers, carried))
     return FirstStep({"forward": forward, "gradient": gradient, "gain": gains}, _sources(recording))
@@ -80,11 +80,15 @@ def _sources(recording: Recording) -> dict[str, str]:
 
 def _gains(
     recording: Recording, layers: Sequence[Layer], known: Mapping[str, float], found: Mapping[str, Collection[str]]
-) -> dict[str, float]:
-    """Return by how many octaves each gain is off: the target's, or outside those of common initializations."""
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return by how many octaves each gain is off, and by how many its usual bias lifts it.
+
+    It is off from the target, or outside the gains of common initializations.
+    """
     targets = Targets(layers, found)
     read = {m.layer: m.input.rms for m in recording.steps[0].layers if m.input is not None}
     off: dict[str, float] = {}
+    lifted: dict[str, float] = {}
     for layer in layers:
         level = known.get(layer.name, math.nan)
         if layer.kind not in MATRICES or layer.kind == "rnn" or layer.weight is None or not math.isfinite(level):
@@ -92,9 +96,10 @@ def _gains(
         target = targets.gain(layer)
         usual = [target] if isinstance(target, float) else [g for g in recipe_gains(layer, layer.weight) if g > 0]
         low = min(usual) / (math.sqrt(max(1, recording.branches)) if layer.ends_branch else 1.0)
-        high = math.hypot(max(usual), _usual_bias(layer) / read[layer.name])
-        off[layer.name] = outside(level, (math.log2(low), math.log2(high)))
-    return off
+        bias = _usual_bias(layer) / read[layer.name]
+        off[layer.name] = outside(level, (math.log2(low), math.log2(math.hypot(max(usual), bias))))
+        lifted[layer.name] = max(0.0, level - math.log2(max(usual)) - off[layer.name])
+    return off, lifted
 
 
 def _usual_bias(layer: Layer) -> float:
@@ -106,12 +111,14 @@ def _usual_bias(layer: Layer) -> float:
     return min(layer.bias.rms, 1 / math.sqrt(fan_in)) if layer.bias is not None and fan_in else 0.0
 
 
-def _downstream(layers: Sequence[Layer], carried: Mapping[str, float]) -> list[float]:
+def _downstream(layers: Sequence[Layer], carried: Mapping[str, float], lifted: Mapping[str, float]) -> list[float]:
     """Return for each layer the deviations of the gains from the last normalization, or start of a branch, to it."""
     found, sum_ = [], 0.0
     for layer in layers:
         if layer.kind == "norm" or layer.reads_norm or layer.reads_trunk or layer.reads_input:
             sum_ = 0.0
+        if sum_ < 0:  # the bias is most of the output: a small input does not matter as much
+            sum_ = min(0.0, sum_ + lifted.get(layer.name, 0.0))
         # Without a gain, as for an input of zeros, nothing upstream matters.
         sum_ = sum_ + carried.get(layer.name, 0.0) if layer.name in carried or layer.kind not in MATRICES else 0.0
         found.append(sum_)

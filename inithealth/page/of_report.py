@@ -29,7 +29,9 @@ def run_data(report: Report, *, most_steps: int | None = None) -> dict[str, Any]
     recording, found = first_step(report), rules_of_causes(report)
     if not recording.steps:
         lacks.append(_NO_STEPS)
-        return document({"model": report.model}, state(report), (), (), last_step=report.step, lacks=lacks)
+        return document(
+            {"model": report.model}, state(report), (), (), run=report.model, last_step=report.step, lacks=lacks
+        )
     deviations = Deviations(recording, found)
     steps, rows, thinned = _history(report, len(deviations.layers), lacks)
     if not steps:
@@ -43,6 +45,7 @@ def run_data(report: Report, *, most_steps: int | None = None) -> dict[str, Any]
         state(report),
         steps,
         rows,
+        run=report.model,
         last_step=report.step,
         thinned=thinned,
         lacks=lacks,

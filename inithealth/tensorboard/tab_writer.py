@@ -44,11 +44,13 @@ class TabWriter:
         """Write the values of a step, unless the schedule leaves it out."""
         from inithealth.tensorboard.events import tab_values_event
 
-        if self._schedule is not None and self._schedule.writes(step):
+        if self._schedule is None:
+            return
+        if self._schedule.writes(step):
             self._write(tab_values_event(tab_tags.STEPS, block), step)
-            if self._schedule.thinned != self._thinned:
-                self._thinned = self._schedule.thinned
-                self.state(self._state, step)
+        if self._schedule.thinned != self._thinned:
+            self._thinned = self._schedule.thinned
+            self.state(self._state, step)
 
     def state(self, state: dict[str, Any] | None, step: int) -> None:
         """Write the verdict and the findings. When their bytes are used up, the findings are left out."""

@@ -16,20 +16,23 @@ class WriteSchedule:
         self._stage = -(-self._left // 2)  # of these, steps at the present interval
         self._every = 1
         self._wait = 0  # steps before the next one that is written
+        self._since = 0  # last step before the present interval
         self.thinned: str | None = None  # which steps are written, in a sentence; None: all
 
     def writes(self, step: int) -> bool:
         """Return whether the next step is written; count it."""
-        if self._wait > 0 or self._left == 0:
+        if self._left == 0:
+            self.thinned = f"no step after step {self._since} is written: the run's limit of data is reached"
+            return False
+        if self._wait > 0:
             self._wait -= 1
+            self.thinned = f"every {self._every}th recorded step after step {self._since} is written"
             return False
         self._left -= 1
         self._stage -= 1
         if self._stage <= 0:
             self._stage = -(-self._left // 2)
             self._every *= 8
-            self.thinned = f"every {self._every}th recorded step after step {step} is written"
-        if self._left == 0:
-            self.thinned = f"no step after step {step} is written: the run's limit of data is reached"
+            self._since = step
         self._wait = self._every - 1
         return True

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from inithealth import InitHealth
 
-TAG = "init_health/gradient_log2_norm/p50"
+TAG = "zz_init_health/gradient_log2_norm/p50"
 NAMESPACES = pytest.mark.parametrize("pl", [pytorch_lightning, lightning.pytorch], ids=lambda home: home.__name__)
 QUIET: dict[str, Any] = {
     "accelerator": "cpu",
@@ -86,7 +86,7 @@ def test_tensorboard_gets_the_standard_set(pl: ModuleType, tmp_path: Path) -> No
     fit(pl, module(pl, faulty=True), logger=pl.loggers.TensorBoardLogger(tmp_path))
     found = events(tmp_path)
     assert [event.step for event in found.Scalars(TAG)] == [0, 1, 2]
-    assert "init_health/all_layers_forward" in found.Tags()["images"]
+    assert "zz_init_health/2_forward" in found.Tags()["images"]
     assert any("init_health/alerts" in tag for tag in found.Tags()["tensors"])
 
 
@@ -139,7 +139,7 @@ def test_wandb_offline_gets_the_watched_steps_from_step_0(tmp_path: Path, monkey
 def test_a_failing_logger_does_not_end_the_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     class Offline(pytorch_lightning.loggers.CSVLogger):
         def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
-            if any(name.startswith("init_health/") for name in metrics):
+            if any(name.startswith("zz_init_health/") for name in metrics):
                 raise ConnectionError("no network")
 
     fit(pytorch_lightning, module(pytorch_lightning), logger=Offline(tmp_path))

@@ -21,6 +21,12 @@ def test_the_file_contains_the_last_report_and_its_folder_is_created(tmp_path: P
     assert [each.name for each in path.parent.iterdir()] == ["report.json"]
 
 
+@pytest.mark.parametrize("name", ["report.html", "report.HTM"])
+def test_a_file_that_ends_in_html_is_the_page(tmp_path: Path, name: str) -> None:
+    ReportFile(tmp_path / name, Log()).write(EXAMPLE)
+    assert (tmp_path / name).read_text() == EXAMPLE.to_html()
+
+
 def test_nothing_is_written_without_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     ReportFile(None, Log()).write(EXAMPLE)

@@ -1,7 +1,9 @@
-"""A report in a notebook: a small static table, safe for any layer names."""
+"""A report in a notebook: the page in a frame, or a static table; safe for any layer names."""
 
 from __future__ import annotations
 
+import json
+import random
 import re
 from html.parser import HTMLParser
 
@@ -9,11 +11,14 @@ import pytest
 from hypothesis import given
 
 from inithealth import Report, Severity
+from inithealth.page.step_values import STATISTICS, columns, packed
+from inithealth.recorded_run import Flow, StepValues
 from inithealth.report.notebook import html
 from tests.report.hostile import EMPTY, EXAMPLE, REPORTS
 from tests.report.reports import cause, report
+from tests.rules.recordings import stack
 
-TAGS = {"div", "p", "b", "table", "tr", "th", "td", "pre", "details", "summary"}
+TAGS = {"iframe", "div", "p", "b", "table", "tr", "th", "td", "pre", "details", "summary"}
 
 
 class Tree(HTMLParser):
@@ -23,12 +28,16 @@ class Tree(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.words: list[str] = []
+        self.frames: list[str] = []
         self.feed(text)
         assert self.open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert tag in TAGS
-        assert {name for name, _ in attrs} <= {"style"}
+        assert {name for name, _ in attrs} <= {"style", *(("title", "sandbox", "srcdoc") if tag == "iframe" else ())}
+        if tag == "iframe":
+            assert "allow-same-origin" not in (dict(attrs)["sandbox"] or "")
+            self.frames.append(dict(attrs)["srcdoc"] or "")
         self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -38,17 +47,35 @@ class Tree(HTMLParser):
         self.words.append(data)
 
 
-def test_the_verdict_the_causes_and_the_collapsed_layers() -> None:
-    words = "".join(Tree(html(report(cause("fc1", message="30x too large", fix="draw it anew")))).words)
-    for part in (
-        "unhealthy at step 0, 1 error",
-        "IH106 weight-scale",
-        "30x too large",
-        "draw it anew",
-        "Layers",
-        "fc3",
-    ):
+def many_layers(number: int) -> Report:
+    """Return a report of so many layers that a notebook gets the table."""
+    return report(cause("fc1", message="30x too large", fix="draw it anew"), layers=stack(number))
+
+
+def test_the_verdict_and_the_page_in_a_frame() -> None:
+    tree = Tree(html(report(cause("fc1"))))
+    assert "unhealthy at step 0, 1 error" in "".join(tree.words)
+    [frame] = tree.frames
+    assert frame.startswith("<!doctype html>")
+    assert "Content-Security-Policy" in frame
+
+
+def test_a_saved_notebook_has_less_than_300_kb_a_report() -> None:
+    steps, layers = 50, 200
+    numbers = random.Random(0)
+    rows = [packed({name: [numbers.random() for _ in range(layers)] for name in STATISTICS}) for _ in range(steps)]
+    history = StepValues(steps=tuple(range(steps)), values=columns(rows))
+    text = html(report(cause("fc1"), layers=stack(layers), flow=Flow(), history=history))
+    assert "<iframe" in text
+    assert len(json.dumps(text)) < 300_000
+
+
+def test_a_network_that_is_too_large_has_a_table() -> None:
+    text = html(many_layers(4000))
+    words = "".join(Tree(text).words)
+    for part in ("unhealthy at step 0, 1 error", "IH106 weight-scale", "30x too large", "draw it anew", "Layers"):
         assert part in words
+    assert len(json.dumps(text)) < 300_000
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "</pre><img src=x onerror=y>", "&lt;", '"><b', "a\nb"])
@@ -79,21 +106,20 @@ def test_the_color_is_that_of_the_worst_cause(of: Report, color: str) -> None:
 
 
 def test_a_long_list_of_causes_is_truncated_with_a_note() -> None:
-    many = report(*(cause(f"l{number}") for number in range(25)))
+    many = report(*(cause(f"l{number}") for number in range(25)), layers=())
     assert html(many).count("weight-scale</td>") == 20
     assert "and 5 more: print(report)" in html(many)
-    assert "more:" not in html(report(*(cause(f"l{number}") for number in range(20))))
+    assert "more:" not in html(report(*(cause(f"l{number}") for number in range(20)), layers=()))
 
 
 def test_a_suppressed_cause_shows_the_reason() -> None:
-    words = "".join(Tree(html(report(cause("a", suppressed="averages on purpose")))).words)
+    words = "".join(Tree(html(report(cause("a", suppressed="averages on purpose"), layers=()))).words)
     assert "averages on purpose" in words
 
 
 def test_without_causes_or_layers_there_is_no_table() -> None:
     assert "<table" not in html(EMPTY)
     assert "<details" not in html(EMPTY)
-    assert "<details" in html(report())
 
 
 def test_a_notebook_uses_it() -> None:

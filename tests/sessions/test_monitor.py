@@ -399,7 +399,7 @@ def test_a_summary_writer_gets_the_standard_set_and_stays_open(tmp_path: Path) -
         monitor = train(never_receiving(), writer=writer)
         writer.add_scalar("still", 1.0)
     written = b"".join(file.read_bytes() for file in tmp_path.iterdir())
-    assert b"init_health/alerts" in written
+    assert b"zz_init_health/alerts" in written
     assert b"IH103" in written
     assert b"still" in written
     assert codes(monitor.report) == ["IH103"]
