@@ -130,7 +130,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
             if is_tensorboard(each):
                 self._monitor.alerts.add_writer(each.experiment)
             else:
-                self._monitor.alerts.sinks.append(MetricsSink(each))
+                self._monitor.alerts.sinks.append(MetricsSink(each, self._monitor))
         self._monitor.begin()
 
     def _is_redundant(self, trainer: Any) -> bool:

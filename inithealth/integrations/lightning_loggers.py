@@ -1,4 +1,4 @@
-"""Writes the summary scalars with ``log_metrics`` of any Lightning logger."""
+"""Writes the summary scalars with ``log_metrics`` of any Lightning logger, and the page if it keeps files."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from inithealth.findings import Report
+from inithealth.integrations.logger_pages import log_page
 from inithealth.recording import Recording, Step
+from inithealth.sessions.monitor import Monitor
 from inithealth.sessions.run_values import Values
 
 
 class MetricsSink:
-    """Logs with its own step, because ``log_every_n_steps`` would drop step 0."""
+    """Logs with its own step, because ``log_every_n_steps`` would drop step 0.
 
-    def __init__(self, logger: Any) -> None:
-        self._logger = logger
+    Args:
+        logger: a Lightning logger.
+        monitor: of the run, whose page is logged at its end; None logs no page.
+    """
+
+    def __init__(self, logger: Any, monitor: Monitor | None = None) -> None:
+        self._logger, self._monitor = logger, monitor
 
     def step(self, recording: Recording, step: Step) -> None:
         from inithealth.tensorboard.scalars import step_scalars
@@ -33,7 +40,10 @@ class MetricsSink:
         return None
 
     def close(self) -> None:
-        return None
+        """Log the page of the whole run, once."""
+        monitor, self._monitor = self._monitor, None
+        if monitor is not None and monitor.recorded:
+            log_page(self._logger, monitor.report)
 
     def _log(self, values: dict[str, float], step: int) -> None:
         from inithealth.tensorboard.scalars import GROUP

@@ -19,6 +19,7 @@ from inithealth.page.zero_starts import ZERO_UNTIL, zero_starts
 from inithealth.recording import Layer, Measurement, Recording, Step, Update
 
 Numbers = NDArray[np.float64]
+_FAULTY = 2.0  # octaves from which a layer that is off at the first step is no reference for others
 _FEWEST_PEERS = 3  # layers of a role, with the layer itself, whose median is a reference
 # Octaves by which training may move a layer away from its peers. In 1,000 steps of six healthy networks (ResNet, GPT,
 # ViT, U-Net, LSTM, VAE) the rms of outputs moved by 3.7 at most, the norms of gradients by 7.4.
@@ -103,13 +104,14 @@ class _Course:
         self.centers = first - off
         # A layer that is zero at the start is compared with its first size; one that cannot be judged, never.
         self._start = np.where(np.isfinite(first) | np.isfinite(off), off, 0.0)
+        self._as_expected = ~(abs(self._start) > _FAULTY)
         self._base = first.copy()
 
     def off(self, found: Numbers, step: int) -> Numbers:
         """Return the octaves by which each layer is off at a step; ``found`` has the levels, in order."""
         known = np.isfinite(found)
         with np.errstate(invalid="ignore"):  # infinity minus infinity is NaN, as it should be here
-            usual = self._usual((found - self._base).tolist())
+            usual = self._usual(found - self._base)
             new = known & ~np.isfinite(self._base)
             self._base[new] = (found - usual)[new]
             moved = _moved(self._start, found - self._base - usual, self._tolerated)
@@ -117,12 +119,16 @@ class _Course:
         intentional = self._always_zero | (self._intentional & (step < ZERO_UNTIL))
         return np.where(known, moved, np.where(intentional & (found == -np.inf), np.nan, found))
 
-    def _usual(self, changes: Sequence[float]) -> Numbers:
-        """Return the median change of each layer's peers."""
-        everywhere = finite(changes)
+    def _usual(self, changes: Numbers) -> Numbers:
+        """Return the median change of each layer's peers, without those that were off at the first step."""
+        known = np.isfinite(changes)
+        usable = known & self._as_expected
+        if not usable.any():  # everything was off: what happens to all of it alike is the reference
+            usable = known
+        everywhere = finite(changes[usable].tolist())
         usual = np.full(len(changes), middle(everywhere) if everywhere else 0.0)
         for group in self._groups if everywhere else ():
-            of_peers = finite([changes[place] for place in group])
+            of_peers = [changes[place] for place in group if usable[place]]
             if len(of_peers) >= _FEWEST_PEERS:
                 usual[group] = middle(of_peers)
         return usual
@@ -132,7 +138,9 @@ def _moved(start: Numbers, octaves: Numbers, tolerated: float) -> Numbers:
     """Return how far layers are off that started off by ``start`` and moved away from their peers by ``octaves``."""
     off = start + octaves
     remaining = np.where(off * start > 0, np.minimum(abs(off), abs(start)), 0.0)  # of what it was at the first step
-    return np.copysign(np.maximum(abs(off) - tolerated, remaining), off)
+    # A layer that was too small may recover to any size in its range, of which only the lower end is known here.
+    recovered = np.where(off * start < 0, abs(start), 0.0)
+    return np.copysign(np.maximum(abs(off) - tolerated - recovered, remaining), off)
 
 
 def _groups(layers: Sequence[Layer]) -> list[list[int]]:

@@ -8,6 +8,7 @@ that depend on it: they are symptoms, and outside by as much.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -145,11 +146,11 @@ def _forward(recording: Recording, layers: Sequence[Layer]) -> list[Range]:
     outputs, fading = limits_of(recording, OutputLimits), limits_of(recording, FadingLimits)
     high = max(1.0, scale) * (outputs.high_rms_normalized if recording.normalized else outputs.high_rms)
     low = min(1.0, scale or 1.0) * fading.low_output
-    vectors = VectorLimits()
+    vectors, uses = VectorLimits(), Counter(weight.name for _, weight in recording.weighted)
     result = []
     for layer in layers:
         if layer.kind == "embedding":
-            tied = layer.weight is not None and bool(layer.weight.tied_to)
+            tied = layer.weight is not None and (bool(layer.weight.tied_to) or uses[layer.weight.name] > 1)
             result.append((-math.inf, math.log2(vectors.max_tied_rms if tied else vectors.max_embedding_rms) - 1.0))
         elif layer.kind == "norm":
             result.append((-vectors.max_norm_octaves, vectors.max_norm_octaves))

@@ -116,6 +116,8 @@ def test_mlflow_gets_the_watched_steps_from_step_0(tmp_path: Path, monkeypatch: 
     history = logger.experiment.get_metric_history(logger.run_id, TAG)
     assert [metric.step for metric in history] == [0, 1, 2]
     assert all(math.isfinite(metric.value) for metric in history)
+    [page] = tmp_path.rglob("init_health.html")
+    assert page.read_text().startswith("<!doctype html>")
 
 
 def test_wandb_offline_gets_the_watched_steps_from_step_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +136,8 @@ def test_wandb_offline_gets_the_watched_steps_from_step_0(tmp_path: Path, monkey
     ours = [row for row in rows if TAG in row]
     assert [row["trainer/global_step"] for row in ours] == [0, 1, 2]
     assert all(math.isfinite(row[TAG]) for row in ours)
+    assert len([row for row in rows if "zz_init_health/page" in row]) == 1
+    assert len(list(tmp_path.rglob("media/html/**/*.html"))) == 1
 
 
 def test_a_failing_logger_does_not_end_the_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -56,6 +56,13 @@ def test_a_fault_of_the_first_step_stays_visible_until_it_is_gone() -> None:
     assert [step[3] for step in course(recovered)] == [-4.0, -4.0, -1.0]
 
 
+def test_layers_that_recover_from_a_fault_are_no_reference_for_the_others() -> None:
+    recording = plain(7, (0, 1))
+    for name in ("layers.3", "layers.4", "layers.5", "layers.6"):
+        recording = changed(recording, name, step=0, output=signal(2.0**-19))
+    assert course(recording)[1] == [0.0] * 7
+
+
 def test_a_zero_start_is_not_judged_and_later_compared_with_its_first_size() -> None:
     recording = relabelled(plain(4, (0, 1, 2)), "layers.1", ends_branch=True)
     recording = changed(recording, "layers.1", step=0, output=signal(0.0))
