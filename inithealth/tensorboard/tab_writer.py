@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Write = Callable[["Summary", int], None]
 _MOST_STEP_BYTES = 40_000_000  # of the values; the rest is for the structure and the states
+_MOST_STEPS = 4000  # of a small network: more than the page can show
 _MOST_STATE_BYTES = 5_000_000
 _OVERHEAD = 160  # bytes of an event besides its values
 
@@ -36,7 +37,8 @@ class TabWriter:
         """Write the structure, and the values of the first step under its own tag."""
         from inithealth.tensorboard.events import tab_text_event, tab_values_event
 
-        self._schedule = WriteSchedule(len(block) + _OVERHEAD, _MOST_STEP_BYTES)
+        step_bytes = len(block) + _OVERHEAD
+        self._schedule = WriteSchedule(step_bytes, min(_MOST_STEP_BYTES, _MOST_STEPS * step_bytes))
         self._write(tab_text_event(tab_tags.STRUCTURE, to_json(structure)), step)
         self._write(tab_values_event(tab_tags.FIRST_STEP, block), step)
 

@@ -40,6 +40,12 @@ def test_a_run_of_ten_thousand_layers_has_at_most_50_mb_and_says_which_steps_are
     assert thinned[0] == "every 8th recorded step after step 61 is written"
 
 
+def test_a_small_network_has_at_most_4000_steps() -> None:
+    steps = [step for tag, step, _ in run(1, 20_000) if tag == STEPS]
+    assert steps[:2000] == list(range(2000))
+    assert len(steps) < 4000
+
+
 def test_findings_that_change_all_the_time_are_left_out_when_their_bytes_are_used_up() -> None:
     written = run(1, 400, {"healthy": False, "findings": ["x" * 50_000]})
     states = [tensor for tag, _, tensor in written if tag == STATE]
