@@ -59,6 +59,17 @@ def test_plain_loop_stops_at_the_default_init_and_trains_the_fixed_one(tmp_path:
 
 
 @pytest.mark.slow
+def test_the_runs_for_the_tab_are_two_healthy_and_two_unhealthy_ones(tmp_path: Path) -> None:
+    lines = run("tensorboard_runs.py", tmp_path, steps=2).splitlines()
+    assert [": healthy" in line for line in lines[:4]] == [True, False, True, False]
+    assert "IH106 weight-scale in 20.0" in lines[1]
+    assert (
+        sorted(path.name for path in tmp_path.iterdir())
+        == "gpt_healthy gpt_unhealthy net_healthy net_unhealthy".split()
+    )
+
+
+@pytest.mark.slow
 def test_the_trainer_of_transformers_is_watched_through_its_callbacks(tmp_path: Path) -> None:
     assert "inithealth: healthy at step 2 (GPT2LMHeadModel" in run("transformers_trainer.py", tmp_path, steps=3)
 

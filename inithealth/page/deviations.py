@@ -1,7 +1,8 @@
 """How far each layer is from what is expected there, step by step: what the page colors.
 
 At the first step `expected` decides. Later, the reference is what training does to like layers: a layer deviates if its
-size has changed by another factor than the median of its peers, or than that of all layers if it has fewer than two.
+size has changed by more than the median of its peers, or in the other direction. For a layer with fewer than two peers,
+the median is that of all layers.
 """
 
 from __future__ import annotations
@@ -110,11 +111,16 @@ class _Course:
     def off(self, found: Numbers, step: int) -> Numbers:
         """Return the octaves by which each layer is off at a step; ``found`` has the levels, in order."""
         known = np.isfinite(found)
+        if not known.any() and np.isnan(found).all():
+            return found  # not measured at this step, as the gains after the first one
         with np.errstate(invalid="ignore"):  # infinity minus infinity is NaN, as it should be here
             usual = self._usual(found - self._base)
             new = known & ~np.isfinite(self._base)
             self._base[new] = (found - usual)[new]
-            moved = _moved(self._start, found - self._base - usual, self._tolerated)
+            changes = found - self._base
+            # To stay as it was is never a deviation: peers may grow because they started near zero.
+            usual = np.clip(changes, np.minimum(usual, 0.0), np.maximum(usual, 0.0))
+            moved = _moved(self._start, changes - usual, self._tolerated)
         # NaN and infinite elements, and zeros that are not intentional, are shown even without an expected size.
         intentional = self._always_zero | (self._intentional & (step < ZERO_UNTIL))
         return np.where(known, moved, np.where(intentional & (found == -np.inf), np.nan, found))
