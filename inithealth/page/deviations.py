@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from inithealth.evidence.roles import level_role
 from inithealth.page.expected import first_step
-from inithealth.page.levels import READINGS, finite, in_order, middle
+from inithealth.page.levels import READINGS, in_order, middle
 from inithealth.page.zero_starts import ZERO_UNTIL, zero_starts
 from inithealth.recording import Layer, Measurement, Recording, Step, Update
 
@@ -131,10 +131,11 @@ class _Course:
         usable = known & self._as_expected
         if not usable.any():  # everything was off: what happens to all of it alike is the reference
             usable = known
-        everywhere = finite(changes[usable].tolist())
+        everywhere = changes[usable].tolist()
         usual = np.full(len(changes), middle(everywhere) if everywhere else 0.0)
+        values, counted = changes.tolist(), usable.tolist()  # lists: reading single elements of arrays is slow
         for group in self._groups if everywhere else ():
-            of_peers = [changes[place] for place in group if usable[place]]
+            of_peers = [values[place] for place in group if counted[place]]
             if len(of_peers) >= _FEWEST_PEERS:
                 usual[group] = middle(of_peers)
         return usual

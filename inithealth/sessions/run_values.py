@@ -31,6 +31,7 @@ class RunValues:
         self._kept: KeptValues | None = None
         self._last: Step | None = None  # its updates are measured later
         self._values: dict[str, Sequence[float]] = {}
+        self._block = b""
 
     def add(self, recording: Callable[[], Recording], report: Callable[[], Report], step: Step) -> Values:
         """Add a step and return its values, without its updates.
@@ -46,19 +47,20 @@ class RunValues:
             for earlier in start.steps[:-1]:  # of the run that this one continues
                 self._kept.add(earlier.index, packed(self._deviations.values(earlier)))
         self._last, self._values = step, self._deviations.values(step)
-        values = Values(step.index, packed(self._values))
-        self._kept.add(step.index, values.block)
-        return values
+        self._block = packed(self._values)
+        self._kept.add(step.index, self._block)
+        return Values(step.index, self._block)
 
     def complete(self, updates: Mapping[str, Update]) -> Values | None:
         """Return the values of the last step with its updates; None if there is none, or if it was returned before."""
         step, self._last = self._last, None
         if step is None or self._deviations is None or self._kept is None:
             return None
-        self._values["update"] = self._deviations.updates(updates)
-        values = Values(step.index, packed(self._values))
-        self._kept.replace_last(values.block)
-        return values
+        block = self._block
+        if updates:
+            block = packed({**self._values, "update": self._deviations.updates(updates)})
+            self._kept.replace_last(block)
+        return Values(step.index, block)
 
     def structure(self, recording: Recording, report: Report) -> dict[str, object]:
         """Return the structure of the run's document; empty before the first step."""
