@@ -7,6 +7,7 @@ the median is that of all layers.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Mapping, Sequence
 
@@ -40,28 +41,29 @@ class Deviations:
         expected = first_step(recording, found)
         self.sources = expected.sources
         self._names = [layer.name for layer in self.layers]
-        groups = _groups(self.layers)
-        structural = frozenset(layer.name for layer in self.layers if layer.exempt_zero_gradient)
         self.zero_starts = {name: zero_starts(recording, name, found) for name in ("forward", "gradient")}
-        first = self._sizes(recording.steps[0])
-        self._courses = {
-            name: _Course(
-                groups,
-                _log2(first[name]),
-                np.array([expected.off[name].get(each, np.nan) for each in self._names]),
-                np.isin(self._names, list(self.zero_starts["gradient" if name == "gradient" else "forward"])),
-                np.isin(self._names, list(structural if name == "gradient" else ())),
-                _TRAINED[name],
-            )
-            for name in READINGS
-        }
+        structural = frozenset(layer.name for layer in self.layers if layer.exempt_zero_gradient)
+        intentional = {**self.zero_starts, "gain": self.zero_starts["forward"]}
+        self._courses = _Courses(
+            _groups(self.layers),
+            _levels(self._sizes(recording.steps[0])),
+            np.array([[expected.off[name].get(each, np.nan) for each in self._names] for name in READINGS]),
+            np.array([[each in intentional[name] for each in self._names] for name in READINGS], dtype=bool),
+            np.array(
+                [[name == "gradient" and each in structural for each in self._names] for name in READINGS], dtype=bool
+            ),
+            np.array([[_TRAINED[name]] for name in READINGS]),
+        )
 
     def values(self, step: Step) -> dict[str, Sequence[float]]:
         """Return the values of a step by statistic, one for each layer in forward order."""
         sizes = self._sizes(step)
-        off = {f"{name}_off": course.off(_log2(sizes[name]), step.index) for name, course in self._courses.items()}
-        updates = self.updates(step.updates)
-        return {**{name: each.tolist() for name, each in {**sizes, **off}.items()}, "update": updates}
+        off = self._courses.off(_levels(sizes), step.index).tolist()
+        return {
+            **sizes,
+            **{f"{name}_off": row for name, row in zip(READINGS, off, strict=True)},
+            "update": self.updates(step.updates),
+        }
 
     def updates(self, known: Mapping[str, Update]) -> list[float]:
         """Return the rms of each layer's change over that of its weight."""
@@ -69,18 +71,19 @@ class Deviations:
 
     def centers(self, quantity: str) -> list[float | None]:
         """Return log2 of the expected size of each layer at the first step; None if it is not known."""
-        return [float(level) if np.isfinite(level) else None for level in self._courses[quantity].centers]
+        centers = self._courses.centers[list(READINGS).index(quantity)].tolist()
+        return [level if math.isfinite(level) else None for level in centers]
 
-    def _sizes(self, step: Step) -> dict[str, Numbers]:
+    def _sizes(self, step: Step) -> dict[str, list[float]]:
         """Return the sizes by quantity, and the share of dead units, in the order of the layers."""
         known = {m.layer: m for m in step.layers}
         measured = [known.get(name) for name in self._names]
         readings = {**READINGS, "dead": _dead}
-        return {name: np.array([np.nan if m is None else read(m) for m in measured]) for name, read in readings.items()}
+        return {name: [math.nan if m is None else read(m) for m in measured] for name, read in readings.items()}
 
 
-class _Course:
-    """One quantity of all layers over the steps, as log2.
+class _Courses:
+    """The levels of all layers over the steps: a row for each quantity of `READINGS`, a column for each layer.
 
     Args:
         groups: places of the layers of each role with enough peers.
@@ -88,7 +91,7 @@ class _Course:
         off: octaves by which they are off; NaN for those that cannot be judged.
         intentional: which layers may be zero at the start.
         always_zero: which layers may always be.
-        tolerated: octaves by which training may move a layer away from its peers.
+        tolerated: octaves by which training may move a layer away from its peers, by row.
     """
 
     def __init__(
@@ -98,7 +101,7 @@ class _Course:
         off: Numbers,
         intentional: NDArray[np.bool_],
         always_zero: NDArray[np.bool_],
-        tolerated: float,
+        tolerated: Numbers,
     ) -> None:
         self._groups, self._intentional, self._always_zero = groups, intentional, always_zero
         self._tolerated = tolerated
@@ -109,26 +112,24 @@ class _Course:
         self._base = first.copy()
 
     def off(self, found: Numbers, step: int) -> Numbers:
-        """Return the octaves by which each layer is off at a step; ``found`` has the levels, in order."""
+        """Return the octaves by which each layer is off at a step; ``found`` has the levels."""
         known = np.isfinite(found)
-        if not known.any() and np.isnan(found).all():
-            return found  # not measured at this step, as the gains after the first one
         with np.errstate(invalid="ignore"):  # infinity minus infinity is NaN, as it should be here
-            usual = self._usual(found - self._base)
+            usual = np.array([self._usual(*row) for row in zip(found - self._base, self._as_expected, strict=True)])
             new = known & ~np.isfinite(self._base)
             self._base[new] = (found - usual)[new]
             changes = found - self._base
             # To stay as it was is never a deviation: peers may grow because they started near zero.
-            usual = np.clip(changes, np.minimum(usual, 0.0), np.maximum(usual, 0.0))
+            usual = np.maximum(np.minimum(changes, np.maximum(usual, 0.0)), np.minimum(usual, 0.0))
             moved = _moved(self._start, changes - usual, self._tolerated)
         # NaN and infinite elements, and zeros that are not intentional, are shown even without an expected size.
         intentional = self._always_zero | (self._intentional & (step < ZERO_UNTIL))
         return np.where(known, moved, np.where(intentional & (found == -np.inf), np.nan, found))
 
-    def _usual(self, changes: Numbers) -> Numbers:
+    def _usual(self, changes: Numbers, as_expected: NDArray[np.bool_]) -> Numbers:
         """Return the median change of each layer's peers, without those that were off at the first step."""
         known = np.isfinite(changes)
-        usable = known & self._as_expected
+        usable = known & as_expected
         if not usable.any():  # everything was off: what happens to all of it alike is the reference
             usable = known
         everywhere = changes[usable].tolist()
@@ -141,7 +142,7 @@ class _Course:
         return usual
 
 
-def _moved(start: Numbers, octaves: Numbers, tolerated: float) -> Numbers:
+def _moved(start: Numbers, octaves: Numbers, tolerated: Numbers) -> Numbers:
     """Return how far layers are off that started off by ``start`` and moved away from their peers by ``octaves``."""
     off = start + octaves
     remaining = np.where(off * start > 0, np.minimum(abs(off), abs(start)), 0.0)  # of what it was at the first step
@@ -157,10 +158,11 @@ def _groups(layers: Sequence[Layer]) -> list[list[int]]:
     return [group for group in places.values() if len(group) >= _FEWEST_PEERS]
 
 
-def _log2(sizes: Numbers) -> Numbers:
-    """Return log2 of sizes: -infinity for 0, NaN and infinity unchanged."""
+def _levels(sizes: Mapping[str, Sequence[float]]) -> Numbers:
+    """Return log2 of the sizes, a row for each quantity: -infinity for 0, NaN and infinity unchanged."""
     with np.errstate(divide="ignore"):
-        return np.log2(sizes)
+        found: Numbers = np.log2(np.array([sizes[name] for name in READINGS], dtype=float))
+    return found
 
 
 def _update(update: Update) -> float:

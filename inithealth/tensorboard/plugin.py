@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from inithealth.tensorboard.tab_data import TabData
 
 _JSON, _SCRIPT = "application/json", "text/javascript"
+_NO_PAGE = 'export function render() { document.body.textContent = "The page is not built: see frontend/."; }'
 _FAILED = "The data could not be read: {}. TensorBoard's log has the details."
 
 
@@ -70,7 +71,11 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def _script(self, request: Any) -> Any:
         from pathlib import Path
 
-        return _answer(request, (Path(__file__).parent / "page" / "index.js").read_text("utf-8"), _SCRIPT)
+        try:
+            script = (Path(__file__).parent / "page" / "index.js").read_text("utf-8")
+        except OSError:
+            script = _NO_PAGE
+        return _answer(request, script, _SCRIPT)
 
     def _runs(self, request: Any) -> Any:
         return self._answered(request, lambda data: data.runs(), {"runs": []})
