@@ -68,7 +68,7 @@ def batch(i: int) -> Batch:
 CASE = Case(
     name="ddt_no_adaln_zero",
     source="MCG-NJU/DDT#14",
-    fault="Only the final projection starts at zero: the gates of the blocks are random, not closed.",
+    fault="Only the final projection starts at zero: the gates of the blocks start at random values.",
     build=Ddt,
     batch=batch,
     rules=("IH106", "IH108"),

@@ -59,7 +59,7 @@ def batch(i: int) -> Batch:
 CASE = Case(
     name="hash_grid_wide",
     source="NVlabs/tiny-cuda-nn#122",
-    fault="The entries of the hash grid start at the scale of 1, as noise that training has to remove cell by cell.",
+    fault="The entries of the hash grid are 10,000 times too large: noise that training has to remove cell by cell.",
     build=HashField,
     batch=batch,
     rules=("IH106", "IH202", "IH208"),

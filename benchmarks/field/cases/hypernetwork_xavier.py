@@ -94,7 +94,7 @@ def batch(i: int) -> Batch:
 CASE = Case(
     name="hypernetwork_xavier",
     source="AUTOMATIC1111/stable-diffusion-webui#4350",
-    fault="The residual adapters of keys and values start at full scale, so the pretrained model is lost at once.",
+    fault="The residual adapters of keys and values start as large as the context, and replace half of it with noise.",
     build=build,
     batch=batch,
     rules=("IH106", "IH108", "IH208"),

@@ -1,4 +1,4 @@
-"""batzner/indrnn#9: with recurrent weights from U(-1, 1) an IndRNN hardly remembers in the adding problem."""
+"""batzner/indrnn#9: with recurrent weights from U(-1, 1), an IndRNN does not solve the adding problem."""
 
 from __future__ import annotations
 
