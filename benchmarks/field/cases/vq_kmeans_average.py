@@ -14,6 +14,11 @@ PROTOTYPES = torch.randn(CODES, PIXELS, generator=generator(-1))
 class Codebook(nn.Module):
     """The codes are running sums of the vectors nearest to them, divided by running counts."""
 
+    embed: Tensor
+    embed_sum: Tensor
+    counts: Tensor
+    started: Tensor
+
     def __init__(self, broken: bool) -> None:
         super().__init__()
         self.register_buffer("embed", torch.zeros(CODES, SIZE))
