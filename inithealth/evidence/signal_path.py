@@ -190,11 +190,3 @@ def _narrowest(layer: Layer, unknown: int) -> int:
     """Return the number of inputs or units of a layer, whichever is smaller."""
     fans = (layer.weight.fan_in, layer.weight.fan_out) if layer.weight is not None else (None,)
     return min(fan or unknown for fan in fans)
-
-
-def can_train_without(recording: Recording, lost: Sequence[Layer]) -> bool:
-    """Whether a network can train without these layers: skip connections bypass all of them, and others train."""
-    names = {layer.name for layer in lost}
-    trained = [layer for layer, weight in recording.weighted if weight.trainable and layer.reaches_loss]
-    left = any(layer.kind in DRAWN and layer.name not in names for layer in trained)
-    return left and all(layer.bypassable for layer in lost)

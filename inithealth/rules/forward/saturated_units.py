@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from inithealth.evidence import fixes, gain_causes, sampling, signal_path
 from inithealth.evidence.facts import limits_of
+from inithealth.evidence.prognosis import prognosis
 from inithealth.evidence.units import DeadLimits, SaturatedLimits
 from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
@@ -63,7 +64,7 @@ class SaturatedUnits(SaturatedLimits, sampling.SamplingLimits, BiasAware):
         measured = signal_path.first(recording)
         biased = [(share, layer) for share, layer in worst if self.bias_dominates(layer, measured[layer.name])]
         if biased:
-            yield self._by_bias(biased)
+            yield self._by_bias(biased, recording)
         worst = [pair for pair in worst if pair not in biased]
         if not worst:
             return
@@ -111,13 +112,13 @@ class SaturatedUnits(SaturatedLimits, sampling.SamplingLimits, BiasAware):
             fix=fixes.start_biases(biases, -6.9, -2.25) or "give the rates a bias initialized from U(-6.9, -2.25)",
         )
 
-    def _by_bias(self, biased: list[tuple[float, Layer]]) -> Finding:
+    def _by_bias(self, biased: list[tuple[float, Layer]], recording: Recording) -> Finding:
         layers, share = [layer for _, layer in biased], biased[0][0]
         limit = self.of(layers[0])
         return self.finding(
             layers,
             f"{span(layers)}: {share:.0%} of the outputs are saturated (limit {limit:.0%})",
-            severity=Severity.ERROR if any(not layer.bypassable for layer in layers) else Severity.WARNING,
+            severity=prognosis(recording).severity_of_blocking(layers),
             measured=share,
             limit=limit,
             variant=BIAS,

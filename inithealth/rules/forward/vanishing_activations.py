@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from inithealth.evidence import gain_causes, signal_path
 from inithealth.evidence.facts import with_limits
+from inithealth.evidence.prognosis import prognosis
 from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
@@ -89,13 +90,15 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         recording = with_limits(recording, [self])
+        outlook = prognosis(recording)
         smallest = None if recording.normalized else signal_path.smallest_output(recording)
         least, passing = self._limits_of_same(recording)
-        exempt = recording.layer_scale or self._gradient_passes(recording, passing)
-        same = None if exempt else self._same_input(recording, least)
-        trains = recording.adaptive and same is None and self._gradient_passes(recording, self.min_passing_adaptive)
+        # If the gradient reaches the first layers, nearly identical samples are intentional, as those of a codebook.
+        exempt = recording.layer_scale or outlook.gradient_passes(passing)
+        same = None if exempt else outlook.samples_are_alike(least)
+        trains = recording.adaptive and same is None and outlook.gradient_passes(self.min_passing_adaptive)
         if smallest is not None and smallest[1] < self.low_rms and not trains:
-            passes = self._gradient_passes(recording, self.min_passing_faded)
+            passes = outlook.gradient_passes(self.min_passing_faded)
             bad = same is not None or (smallest[1] < self.lowest_rms and not passes)
             message = f"{_shrinking(recording, *smallest)} (limit {number(self.low_rms)})"
             yield self._finding(recording, message, smallest[1], self.low_rms, bad)
@@ -118,32 +121,12 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
             fix=gain_causes.fix(causes),
         )
 
-    @staticmethod
-    def _gradient_passes(recording: Recording, least: float) -> bool:
-        """Whether the gradient reaches the first layers: then nearly identical samples are intentional (a codebook)."""
-        found = signal_path.gradient_fade(recording)
-        return found is not None and found[1] > least
-
     def _limits_of_same(self, recording: Recording) -> tuple[float, float]:
         """Return the smallest share that differs between samples, and the smallest gradient, that are healthy."""
         stacked = [layer for layer, _ in signal_path.main_path(recording) if layer.normed or layer.reads_norm]
         if not recording.branches and len(stacked) >= self.min_layers_deep:
             return self.min_between_deep, self.min_passing_deep
         return self.min_between, self.min_passing_adaptive if recording.adaptive else self.min_passing
-
-    @staticmethod
-    def _same_input(recording: Recording, least: float) -> tuple[Layer, float] | None:
-        """Return the head whose input is nearly the same for all samples, and the share of it that differs.
-
-        A head that multiplies another signal is left out: the samples can differ in that signal.
-        """
-        for layer, m in signal_path.measured(recording):
-            if layer.feeds == "gate":
-                continue
-            between = m.input.between if layer.head and m.input is not None and m.input.rms > 0 else None
-            if between is not None and between < least:
-                return layer, between
-        return None
 
 
 def _shrinking(recording: Recording, at: Layer, share: float) -> str:

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from inithealth.evidence import fixes
+from inithealth.evidence.prognosis import prognosis
+from inithealth.evidence.trial import Trial
 from inithealth.evidence.wording import span
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Layer, Probation, Recording, Weight, weighted
+from inithealth.recording import Layer, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
 from inithealth.rules.causality import Stage
 
@@ -60,14 +62,14 @@ class DuplicateNeurons(Rule):
     )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        trial = recording.probation
+        trial = prognosis(recording).trial
         groups: dict[tuple[Severity, str], list[Layer]] = {}
         for layer, weight in recording.weighted:
             if self._judged(layer, weight):
-                groups.setdefault(self._outcome(weight, trial), []).append(layer)
+                groups.setdefault(self._outcome(layer, weight, trial), []).append(layer)
         for (severity, outcome), layers in groups.items():
             still = outcome.startswith(_STILL)
-            share = max(_copies(weight, trial) if still else weight.duplicate_rows for _, weight in weighted(layers))
+            share = max(trial.identical_share(x) if still else weight.duplicate_rows for x, weight in weighted(layers))
             most = f"up to {share:.0%}" if len(layers) > 1 else f"{share:.0%}"
             yield self.finding(
                 layers,
@@ -82,11 +84,11 @@ class DuplicateNeurons(Rule):
                 fix=fixes.each(layers),
             )
 
-    def _outcome(self, weight: Weight, trial: Probation | None) -> tuple[Severity, str]:
+    def _outcome(self, layer: Layer, weight: Weight, trial: Trial) -> tuple[Severity, str]:
         """Return the severity of a layer's copies, and whether the first steps make them diverge."""
-        if trial is None or not trial.settled:
+        if not trial.settled:
             return Severity.INFO, "may diverge in the first steps"
-        copies = _copies(weight, trial)
+        copies = trial.identical_share(layer)
         if copies > 0:
             lost = copies >= self.max_lost - 1.0 / (weight.fan_out or 1)  # one of the identical units is no copy
             return Severity.ERROR if lost else Severity.WARNING, f"{_STILL} after {trial.steps} steps"
@@ -99,8 +101,3 @@ class DuplicateNeurons(Rule):
         if weight.half_precision and (weight.fan_in or 0) < self.min_fan_in:
             return False
         return not weight.constant and weight.duplicate_rows > 0
-
-
-def _copies(weight: Weight, trial: Probation | None) -> float:
-    """Return the share of the units that are still copies after the steps taken."""
-    return 0.0 if trial is None else trial.duplicates.get(weight.name, 0.0)
