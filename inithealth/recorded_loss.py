@@ -15,7 +15,7 @@ class Loss(Frozen):
     logits_std: float | None = None  # std over the classes of each sample; of all logits for a binary cross-entropy
     sums_to_one: bool = False  # the input of the softmax is already a softmax
     positives: float | None = None  # mean target of a binary cross-entropy
-    base: float | None = None  # the loss of always predicting the mean target
+    base: float | None = None  # the loss of the best constant prediction: the mean target, for L1 the median
     over_base: float | None = None  # the value over that
     prediction_rms: float | None = None
     target_rms: float | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from inithealth.evidence.bounded_logits import has_flat_side, is_one_sided, lacks_logarithm, lowest_share
+from inithealth.evidence.bounded_logits import best_constant, has_flat_side, is_one_sided, lacks_logarithm, lowest_share
+from inithealth.evidence.loss_heads import is_between_layers
 from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Loss
@@ -40,7 +41,8 @@ class LossSource(Rule):
         """Return a finding if an activation limits the logits; None for a range in which the loss can become small."""
         share, edge = lowest_share(loss), has_flat_side(loss)
         if loss.floor is not None:
-            return self._out_of_range(loss, heads, share) if share >= self.min_lowest else None
+            judged = share >= self.min_lowest and not is_between_layers(heads)
+            return self._out_of_range(loss, heads, share) if judged else None
         if loss.kind not in _WITH_LOGITS or (share < self.min_lowest and not (edge and _is_narrow(loss))):
             return None
         # With tanh before a softmax the largest logit still decides: it classifies as well, with a higher loss.
@@ -72,7 +74,7 @@ class LossSource(Rule):
         return self.finding(
             heads,
             f"{name} {after}: the predictions are {limits}, but targets are outside: the lowest {loss.kind} loss is "
-            f"{share:.0%} of that of always predicting the mean target (limit {self.min_lowest:.0%})",
+            f"{share:.0%} of that of always predicting the {best_constant(loss)} target (limit {self.min_lowest:.0%})",
             severity=Severity.ERROR if share >= self.error_lowest else Severity.WARNING,
             measured=share,
             limit=self.min_lowest,

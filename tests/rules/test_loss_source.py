@@ -113,7 +113,18 @@ def test_options() -> None:
     assert [finding.severity for finding in report.causes] == [Severity.WARNING]
 
 
-@pytest.mark.parametrize("criterion", [F.mse_loss, F.smooth_l1_loss, F.huber_loss])
+def written_squares(output: Tensor, target: Tensor) -> Tensor:
+    """A loss as variational autoencoders have it: summed over the features, with a factor and a penalty."""
+    return (5 * ((output - target) ** 2).sum(1) + 0.01 * (output**2).sum(1)).mean()
+
+
+def written_distances(output: Tensor, target: Tensor) -> Tensor:
+    return (target - output).abs().sum() / len(output)
+
+
+@pytest.mark.parametrize(
+    "criterion", [F.mse_loss, F.smooth_l1_loss, F.huber_loss, F.l1_loss, written_squares, written_distances]
+)
 @pytest.mark.parametrize(
     ("last", "targets", "severity"),
     [

@@ -13,7 +13,7 @@ from inithealth.record.graph.consumers import constant_factor
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.graph import Graph
-from inithealth.record.graph.written_losses import poisson_nodes, written_loss
+from inithealth.record.graph.written_losses import difference_of, poisson_nodes, written_loss
 
 _MOST_NODES = 10_000  # nodes between the root and the layers that are searched
 _MOVES = frozenset({"Add", "Sub", "Rsub", "Neg"})
@@ -53,13 +53,14 @@ def loss_terms(flow: Flow) -> list[Term]:
     """Return the losses of a graph, the one nearest to the root first; losses that are composed follow."""
     graph = flow.graph
     roots = [index for index in range(len(graph)) if graph.pure[index] is None and not graph.readers(index)]
-    terms: dict[int, Term] = {}
+    terms: dict[tuple[int, str], Term] = {}
     frontier, seen = list(roots), set(roots)
     while frontier and len(seen) < _MOST_NODES:
         index = frontier.pop()
         term = _term(graph, index)
         if term is not None:
-            terms.setdefault(term.prediction if term.prediction >= 0 else index, _complete(flow, term))
+            compared = term.prediction if term.prediction >= 0 else index
+            terms.setdefault((compared, term.kind), _complete(flow, term))
         if index in flow.operations and flow.operations[index].kind not in ELEMENTWISE:
             continue
         if (term is not None and not term.written) or graph.names[index] in _STOPS:
@@ -85,7 +86,14 @@ def _term(graph: Graph, index: int) -> Term | None:
     if written == "poisson":
         rate, _ = poisson_nodes(graph, index) or (-1, -1)
         return Term(index, written, graph.data(rate)[0], written=True)
-    return Term(index, written, graph.data(index)[0], written=True) if written else None
+    return Term(index, written, _compared(graph, index), written=True) if written else None
+
+
+def _compared(graph: Graph, index: int) -> int:
+    """Return the node of the predictions of a composed loss; that of the difference if the target has weights too."""
+    difference = difference_of(graph, index)
+    data = graph.data(difference)
+    return data[0] if len(data) == 1 else difference
 
 
 def _complete(flow: Flow, term: Term) -> Term:

@@ -134,6 +134,11 @@ class Observer:
         names = (*operation.weights, *([operation.bias] if operation.bias else ()))
         return any(is_sharded(self.naming.parameters[name]) for name in names)
 
+    def _local(self, name: str) -> Tensor | None:
+        """Return a parameter; None if it is sharded."""
+        parameter = self.naming.parameters.get(name)
+        return None if parameter is None or is_sharded(parameter) else parameter
+
     def _predict(self, flow: Flow, index: int, layer: str, buffer: StepBuffer) -> None:
         if self._is_sharded(flow.operations[index]):
             return
@@ -187,7 +192,7 @@ class Observer:
 
     def _ends(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:
         """Record the loss, the input of the head, and the network's inputs, without those that only the loss reads."""
-        self.losses = losses.losses_of(flow, self.layer_at, self._rows)
+        self.losses = losses.losses_of(flow, self.layer_at, self._rows, self._local)
         self.constants = operands.constants(flow)
         for index, layer in self.layer_at.items():
             if flow.is_head(index) and flow.operations[index].kind not in ELEMENTWISE:

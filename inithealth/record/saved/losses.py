@@ -17,6 +17,7 @@ from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.loss_terms import Term, loss_terms
 from inithealth.record.graph.order import base_name
 from inithealth.record.saved.elementwise_losses import start_of
+from inithealth.record.saved.node_values import Parameter
 from inithealth.record.tensors import plain
 from inithealth.recording import Loss
 
@@ -25,17 +26,19 @@ _FAR, _ALIKE = 5e3, 0.01  # distance of masked scores below the largest, and the
 _LOSS_NODES = 64  # nodes upstream of the loss that are searched for its kind
 
 
-def losses_of(flow: Flow, layer_at: Mapping[int, str], rows: int | None) -> tuple[Loss, ...]:
+def losses_of(
+    flow: Flow, layer_at: Mapping[int, str], rows: int | None, parameter: Parameter = lambda _: None
+) -> tuple[Loss, ...]:
     """Return the losses of the objective, the main one first; one of unknown kind if none is recognized.
 
     Args:
         layer_at: the layer of each operation.
+        parameter: returns a parameter by its name; None for sharded ones.
     """
     found = []
     for term in loss_terms(flow):
-        loss = (
-            _cross_entropy(flow.graph, term, rows) if term.kind == "cross_entropy" else _other(flow.graph, term, rows)
-        )
+        loss = _cross_entropy(flow.graph, term, rows) if term.kind == "cross_entropy" else None
+        loss = loss or start_of(flow, term, parameter, rows) or Loss(kind=term.kind)
         heads = dict.fromkeys(layer_at[node] for node in term.heads if node in layer_at)
         source = {"source": term.source.name, "span": _finite(term.source.span), "lowest": _finite(term.source.lowest)}
         found.append(loss.model_copy(update={**source, "heads": tuple(heads)}))
@@ -45,11 +48,6 @@ def losses_of(flow: Flow, layer_at: Mapping[int, str], rows: int | None) -> tupl
 
 def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
-
-
-def _other(graph: Graph, term: Term, rows: int | None) -> Loss:
-    start = start_of(graph, term, rows)
-    return start or Loss(kind=term.kind)
 
 
 def _cross_entropy(graph: Graph, term: Term, rows: int | None) -> Loss:
