@@ -1,6 +1,8 @@
-"""Frozen results of reading an autograd graph: constants at exactly zero, and operations that are undefined at zero."""
+"""Frozen results of reading an autograd graph: zeros, undefined operations, parameters of distributions."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from inithealth.recorded_tensor import Frozen
 
@@ -22,3 +24,14 @@ class Singularity(Frozen):
     constant: str = ""  # the buffer or frozen parameter that is the operand
     share: float = 1.0  # share of the operand's elements
     forward: bool = True  # the result is undefined; otherwise only the slope
+
+
+class OneSidedParameter(Frozen):
+    """A mean or the logarithm of a scale that is never negative, because of an activation after the layer that sets it.
+
+    A mean is one here only if the loss pulls it to zero from both sides.
+    """
+
+    layer: str
+    role: Literal["mean", "log_scale"]
+    activation: str

@@ -11,6 +11,7 @@ from pydantic import BaseModel, PrivateAttr
 from inithealth.layer_kinds import Kind
 from inithealth.layer_uses import Feeds as Feeds
 from inithealth.layer_uses import Steers as Steers
+from inithealth.recorded_graph import OneSidedParameter as OneSidedParameter
 from inithealth.recorded_graph import Singularity as Singularity
 from inithealth.recorded_graph import ZeroFactor as ZeroFactor
 from inithealth.recorded_loss import Loss as Loss
@@ -188,6 +189,7 @@ class Recording(_Frozen):
     layer_scale: bool = False  # residual branches end in a learned scale
     zero_factors: tuple[ZeroFactor, ...] = ()  # constants at exactly zero that stop gradients
     singularity: Singularity | None = None  # the first cause of NaN values, if one is known
+    one_sided: tuple[OneSidedParameter, ...] = ()  # parameters of distributions that are never negative
     adaptive: bool = False  # Adam and similar optimizers, which rescale each gradient
     optimizer: str = "SGD(lr=0.01)"
     rate: float | None = None  # learning rate of the first group; None: no optimizer is known, SGD is assumed

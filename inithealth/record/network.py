@@ -9,7 +9,17 @@ from torch import nn
 from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.layers.inventory import Inventory
 from inithealth.record.live.observer import Observer
-from inithealth.recording import ForwardWrite, Layer, Loss, Signal, Singularity, Weight, ZeroFactor, weighted
+from inithealth.recording import (
+    ForwardWrite,
+    Layer,
+    Loss,
+    OneSidedParameter,
+    Signal,
+    Singularity,
+    Weight,
+    ZeroFactor,
+    weighted,
+)
 
 _SMALL_SCALE = 0.5  # a learned scale below it reduces the gradient of its branch; scales usually start at 1
 
@@ -33,6 +43,7 @@ class Network:
     layer_scale: bool
     zero_factors: tuple[ZeroFactor, ...] = ()
     singularity: Singularity | None = None
+    one_sided: tuple[OneSidedParameter, ...] = ()
 
 
 def network_of(
@@ -57,6 +68,7 @@ def network_of(
         layer_scale=any(_starts_near_zero(*pair) for pair in weighted(layers)),
         zero_factors=observer.zeros.factors,
         singularity=observer.zeros.singularity,
+        one_sided=observer.one_sided,
     )
 
 

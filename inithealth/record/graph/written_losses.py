@@ -16,8 +16,7 @@ _OF_A_NUMBER = frozenset({"Sqrt", "Log", "Log1P"})  # may follow once the loss i
 
 
 def written_loss(graph: Graph, index: int) -> str | None:
-    """Return the loss of which a node is the main operation: "l1" for the absolute value of a difference, "mse" for its
-    square.
+    """Return the loss of which a node is the main operation: "l1" or "mse" for the distance or square of a difference.
 
     "poisson" for the difference ``rate - target * log(rate)``. None if it is not a loss: other operations than a mean,
     a sum and arithmetic follow, or the difference is to the signal's own mean, as in a variance. ``F.l1_loss`` has this

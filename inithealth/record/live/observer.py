@@ -10,6 +10,7 @@ from torch.autograd.graph import Node
 from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.failures import Failures
 from inithealth.record.graph.consumers import Target
+from inithealth.record.graph.distribution_parameters import one_sided_parameters
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.flow import Flow, flow_of
 from inithealth.record.graph.graph import Graph
@@ -24,7 +25,7 @@ from inithealth.record.saved import attention, losses, operands, phases, reopeni
 from inithealth.record.statistics.directions import effective
 from inithealth.record.statistics.exact import exact
 from inithealth.record.tensors import is_sharded
-from inithealth.recording import Loss, Signal
+from inithealth.recording import Loss, OneSidedParameter, Signal
 from inithealth.theory.activation_table import BY_NAME
 
 _MOST_USES = 8  # uses of one layer whose output is recomputed
@@ -42,6 +43,7 @@ class Observer:
         self.flow: Flow | None = None
         self.losses: tuple[Loss, ...] = (Loss(),)  # of the objective, the main one first
         self.network_inputs: dict[str, Signal] = {}
+        self.one_sided: tuple[OneSidedParameter, ...] = ()
         self.constants: list[operands.Constant] = []  # operands without gradient
         self.layer_at: dict[int, str] = {}  # operation -> layer
         self.layer_of_module: dict[str, str] = {}  # the layer whose output is the module's output
@@ -134,11 +136,6 @@ class Observer:
         names = (*operation.weights, *([operation.bias] if operation.bias else ()))
         return any(is_sharded(self.naming.parameters[name]) for name in names)
 
-    def _local(self, name: str) -> Tensor | None:
-        """Return a parameter; None if it is sharded."""
-        parameter = self.naming.parameters.get(name)
-        return None if parameter is None or is_sharded(parameter) else parameter
-
     def _predict(self, flow: Flow, index: int, layer: str, buffer: StepBuffer) -> None:
         if self._is_sharded(flow.operations[index]):
             return
@@ -192,7 +189,8 @@ class Observer:
 
     def _ends(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:
         """Record the loss, the input of the head, and the network's inputs, without those that only the loss reads."""
-        self.losses = losses.losses_of(flow, self.layer_at, self._rows, self._local)
+        self.losses = losses.losses_of(flow, self.layer_at, self._rows, self.naming.whole)
+        self.one_sided = one_sided_parameters(flow, self.layer_at)
         self.constants = operands.constants(flow)
         for index, layer in self.layer_at.items():
             if flow.is_head(index) and flow.operations[index].kind not in ELEMENTWISE:

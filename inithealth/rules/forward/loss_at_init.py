@@ -15,11 +15,12 @@ from inithealth.recording import Layer, Loss, Recording
 from inithealth.rules.base import limit
 from inithealth.rules.causality import Stage
 from inithealth.rules.loss_source import LossSource
+from inithealth.rules.one_sided import OneSided
 
 _LEAKS = "the target leaks into the inputs, or the weights are already trained"
 
 
-class LossAtInit(LogitLimits, PredictionLimits, LossSource):
+class LossAtInit(LogitLimits, PredictionLimits, OneSided, LossSource):
     """The first loss is far from that of random guessing.
 
     ## What it checks
@@ -27,7 +28,8 @@ class LossAtInit(LogitLimits, PredictionLimits, LossSource):
     of the logits. Binary cross-entropy: the std of the logits, and the loss if positives are rare. Mean
     squared error, L1, smooth L1 and Huber, called or written out: the predictions relative to the targets.
     For all of them: an activation after the last layer that limits how low the loss can get. Negative
-    log-likelihood: whether it receives log-probabilities.
+    log-likelihood: whether it receives log-probabilities. The mean and the log-scale of a distribution, as in a
+    variational autoencoder or a Gaussian policy: an activation that keeps them from being negative.
 
     ## Why it matters
     A loss far above that of guessing means confident wrong predictions, which training has to undo first.
@@ -80,7 +82,7 @@ class LossAtInit(LogitLimits, PredictionLimits, LossSource):
     )
 
     def skipped(self, recording: Recording) -> str | None:
-        if any(_is_known(loss) for loss in losses_of(recording)):
+        if recording.one_sided or any(_is_known(loss) for loss in losses_of(recording)):
             return None
         return f"the expected value of this loss ({recording.loss.kind}) at initialization is not known"
 
@@ -91,6 +93,7 @@ class LossAtInit(LogitLimits, PredictionLimits, LossSource):
                 if not found.layers or found.layers not in named:  # one finding for several losses of one head
                     yield found
                 named.add(found.layers)
+        yield from self.one_sided(recording)
 
     def _of_loss(self, recording: Recording, loss: Loss, *, main: bool) -> Iterator[Finding]:
         value = loss.value

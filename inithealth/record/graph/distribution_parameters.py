@@ -1,0 +1,151 @@
+"""Layers that set a parameter of a distribution, its mean or the logarithm of its scale, after a one-sided activation.
+
+A logarithm of a scale goes through an exponential, and the result multiplies noise, or the logarithm itself is a term
+of the loss, as in each log density. A mean is added to the scaled noise, and its square is a term of the loss, so it is
+expected to be on both sides of zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from torch import Tensor
+
+from inithealth.layer_kinds import ELEMENTWISE
+from inithealth.record.graph import node_groups as vocab
+from inithealth.record.graph.activation_nodes import activation
+from inithealth.record.graph.dominators import peel
+from inithealth.record.graph.flow import Flow
+from inithealth.record.graph.graph import Graph
+from inithealth.recorded_graph import OneSidedParameter
+
+_MOST_STEPS = 8  # views and factors between an activation and the exponential, or between it and the noise
+_MOST_NODES = 64  # nodes between a term of the loss and the loss
+_SUMS = vocab.LAYOUT | vocab.REDUCTIONS | frozenset({"Add", "Sub", "Rsub"})
+
+
+_Limited = tuple[int, Literal["mean", "log_scale"], str]  # an operation, its parameter, and the activation
+
+
+def one_sided_parameters(flow: Flow, layer_at: Mapping[int, str]) -> tuple[OneSidedParameter, ...]:
+    """Return the parameters of distributions that an activation keeps from being negative.
+
+    Args:
+        layer_at: the layer of each operation.
+    """
+    found = dict.fromkeys(_one_sided(flow))
+    known = [(layer_at[operation], role, name) for operation, role, name in found if operation in layer_at]
+    return tuple(OneSidedParameter(layer=layer, role=role, activation=name) for layer, role, name in known)
+
+
+def _one_sided(flow: Flow) -> Iterator[_Limited]:
+    graph = flow.graph
+    for index, name in enumerate(graph.names):
+        if name != "Exp" or graph.pure[index] is not None:
+            continue
+        log_scale, sign = _origin(graph, graph.data(index)[0])
+        noisy = list(_shifted_noise(graph, index))
+        logarithm = any(graph.names[reader] == "Log" for reader, _ in _readers(graph, index))  # torch.distributions
+        if (noisy and sign > 0) or logarithm or _is_term(graph, log_scale):
+            yield from _limited(flow, log_scale, "log_scale")
+        for mean in (peel(graph, side) for side in noisy):
+            squares = [reader for reader, _ in _readers(graph, mean) if graph.names[reader] in ("Pow", "Mul")]
+            if any(_is_square(graph, square) and _is_term(graph, square) for square in squares):
+                yield from _limited(flow, mean, "mean")
+
+
+def _origin(graph: Graph, index: int) -> tuple[int, float]:
+    """Return the node whose output reaches another one times a constant factor, and the sign of that factor."""
+    sign = 1.0
+    for _ in range(_MOST_STEPS):
+        factor = _scalar(graph, index)
+        if graph.names[index] == "Neg":
+            sign = -sign
+        elif factor:
+            sign *= 1.0 if factor > 0 else -1.0
+        elif graph.names[index] not in vocab.LAYOUT or len(graph.data(index)) != 1:
+            break
+        index = graph.data(index)[0]
+    return index, sign
+
+
+def _scalar(graph: Graph, index: int) -> float:
+    """Return the number that a node multiplies or divides a signal by; 0 for other nodes."""
+    if graph.names[index] not in ("Mul", "Div") or len(graph.data(index)) != 1:
+        return 0.0
+    constant = _constant(graph, index)
+    return float(constant) if constant is not None and constant.numel() == 1 else 0.0
+
+
+def _constant(graph: Graph, index: int) -> Tensor | None:
+    """Return the constant operand of a product or quotient."""
+    edges = graph.edges[index]
+    place = next((at for at, (producer, _) in enumerate(edges) if producer < 0), None)
+    found = None if place is None else graph.saved(index, ("self", "other")[place])
+    return found if isinstance(found, Tensor) else None
+
+
+def _shifted_noise(graph: Graph, scale: int) -> Iterator[int]:
+    """Yield what is added to constant noise that a scale multiplies."""
+    for product, _ in _readers(graph, scale):
+        noise = _constant(graph, product) if graph.names[product] == "Mul" and len(graph.data(product)) == 1 else None
+        if noise is None or noise.numel() < 2 or bool((noise >= 0).all()):
+            continue
+        for total, _ in _readers(graph, product):
+            others = [side for side in graph.data(total) if peel(graph, side) != product]
+            if graph.names[total] == "Add" and len(others) == 1:
+                yield others[0]
+
+
+def _readers(graph: Graph, index: int) -> Iterator[tuple[int, int]]:
+    """Yield the readers of a node, of its views and of its multiples by a constant."""
+    waiting = [(index, 0)]
+    while waiting:
+        node, steps = waiting.pop()
+        for reader, operand in graph.readers(node):
+            yield reader, operand
+            if steps < _MOST_STEPS and (graph.names[reader] in vocab.LAYOUT or _scalar(graph, reader)):
+                waiting.append((reader, steps + 1))
+
+
+def _is_square(graph: Graph, index: int) -> bool:
+    if graph.names[index] == "Pow":
+        return bool(graph.saved(index, "exponent") == 2)
+    data = graph.data(index)
+    return len(data) == 2 and data[0] == data[1]
+
+
+def _is_term(graph: Graph, index: int) -> bool:
+    """Return whether only sums, means and constant factors are between a node and the loss, on some path."""
+    waiting, seen = [(index, False)], {index}
+    while waiting and len(seen) < _MOST_NODES:
+        node, reduced = waiting.pop()
+        reduced = reduced or graph.names[node] in vocab.REDUCTIONS
+        readers = [reader for reader, _ in graph.readers(node) if reader not in seen]
+        if not graph.readers(node) and reduced:
+            return True
+        following = [reader for reader in readers if graph.names[reader] in _SUMS or _scalar(graph, reader)]
+        seen.update(following)
+        waiting += [(reader, reduced) for reader in following]
+    return False
+
+
+def _limited(flow: Flow, index: int, role: Literal["mean", "log_scale"]) -> Iterator[_Limited]:
+    """Yield the parameter if it is the output of an activation without negative values, directly after a layer."""
+    graph, found = flow.graph, activation(flow.graph, index)
+    if found is None or len(graph.data(index)) != 1 or not found[0].outputs(found[1])[0] >= 0.0:
+        return
+    before = graph.data(index)[0]
+    layer = peel(graph, before)
+    operation = flow.operations.get(layer)
+    if operation is None and graph.names[layer] == "Add":  # a bias that is added separately
+        layer = next(
+            (each for each in (peel(graph, side) for side in graph.data(layer)) if each in flow.operations), -1
+        )
+        operation = flow.operations.get(layer)
+    # A layer whose outputs are read elsewhere too is not limited, as in softplus and ELU written out.
+    split = any(graph.names[reader] in vocab.SPLITTING | vocab.TAKING for reader, _ in graph.readers(layer))
+    if operation is None or operation.kind in ELEMENTWISE or (len(graph.readers(before)) > 1 and not split):
+        return
+    yield layer, role, found[0].name
