@@ -153,3 +153,25 @@ def test_targets_outside_the_range_of_the_last_activation(
         assert alarms[0].layers == ("2",)
         assert "targets are outside" in alarms[0].message
         assert alarms[0].severity in (severity, Severity.ERROR)
+
+
+@pytest.mark.parametrize(
+    "criterion", [F.mse_loss, lambda y, x: F.mse_loss(x, y), written_squares, F.l1_loss, lambda y, x: F.l1_loss(x, y)]
+)
+def test_an_autoencoder_whose_targets_are_its_inputs(criterion: Criterion) -> None:
+    class Autoencoder(nn.Module):
+        def __init__(self, last: nn.Module) -> None:
+            super().__init__()
+            self.encoder, self.decoder, self.last = nn.Linear(16, 8), nn.Linear(8, 16), last
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return self.last(self.decoder(torch.tanh(self.encoder(x)))), x
+
+    def reconstruction(output: tuple[Tensor, Tensor]) -> Tensor:
+        return criterion(*output)
+
+    torch.manual_seed(0)
+    report = inithealth.check(Autoencoder(nn.ReLU()), X, loss=reconstruction)
+    assert [finding.layers for finding in report.findings if finding.code == "IH208"] == [("decoder",)]
+    report = inithealth.check(Autoencoder(nn.Identity()), X, loss=reconstruction)
+    assert [finding for finding in report.findings if finding.code == "IH208"] == []

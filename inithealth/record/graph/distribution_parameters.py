@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from torch import Tensor
-
 from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.activation_nodes import activation
@@ -42,9 +40,9 @@ def one_sided_parameters(flow: Flow, layer_at: Mapping[int, str]) -> tuple[OneSi
 def _one_sided(flow: Flow) -> Iterator[_Limited]:
     graph = flow.graph
     for index, name in enumerate(graph.names):
-        if name != "Exp" or graph.pure[index] is not None:
+        if name != "Exp" or len(graph.computed(index)) != 1:
             continue
-        log_scale, sign = _origin(graph, graph.data(index)[0])
+        log_scale, sign = _origin(graph, graph.computed(index)[0])
         noisy = list(_shifted_noise(graph, index))
         logarithm = any(graph.names[reader] == "Log" for reader, _ in _readers(graph, index))  # torch.distributions
         if (noisy and sign > 0) or logarithm or _is_term(graph, log_scale):
@@ -64,32 +62,22 @@ def _origin(graph: Graph, index: int) -> tuple[int, float]:
             sign = -sign
         elif factor:
             sign *= 1.0 if factor > 0 else -1.0
-        elif graph.names[index] not in vocab.LAYOUT or len(graph.data(index)) != 1:
+        elif graph.names[index] not in vocab.LAYOUT or len(graph.computed(index)) != 1:
             break
-        index = graph.data(index)[0]
+        index = graph.computed(index)[0]
     return index, sign
 
 
 def _scalar(graph: Graph, index: int) -> float:
     """Return the number that a node multiplies or divides a signal by; 0 for other nodes."""
-    if graph.names[index] not in ("Mul", "Div") or len(graph.data(index)) != 1:
-        return 0.0
-    constant = _constant(graph, index)
+    constant = graph.constant(index) if graph.names[index] in ("Mul", "Div") else None
     return float(constant) if constant is not None and constant.numel() == 1 else 0.0
-
-
-def _constant(graph: Graph, index: int) -> Tensor | None:
-    """Return the constant operand of a product or quotient."""
-    edges = graph.edges[index]
-    place = next((at for at, (producer, _) in enumerate(edges) if producer < 0), None)
-    found = None if place is None else graph.saved(index, ("self", "other")[place])
-    return found if isinstance(found, Tensor) else None
 
 
 def _shifted_noise(graph: Graph, scale: int) -> Iterator[int]:
     """Yield what is added to constant noise that a scale multiplies."""
     for product, _ in _readers(graph, scale):
-        noise = _constant(graph, product) if graph.names[product] == "Mul" and len(graph.data(product)) == 1 else None
+        noise = graph.constant(product) if graph.names[product] == "Mul" else None
         if noise is None or noise.numel() < 2 or bool((noise >= 0).all()):
             continue
         for total, _ in _readers(graph, product):

@@ -77,7 +77,7 @@ def _term(graph: Graph, index: int) -> Term | None:
     if name in vocab.LOG_SOFTMAX:
         return Term(index, "cross_entropy", data[0] if data else -1)
     if name in vocab.LOSSES:
-        kind, prediction = vocab.LOSSES[name], data[0] if data else -1
+        kind, prediction = vocab.LOSSES[name], (graph.computed(index) or data or [-1])[0]
         source = peel(graph, prediction) if kind == "nll" and data else -1
         if source >= 0 and graph.names[source] in vocab.LOG_SOFTMAX:
             kind, prediction = "cross_entropy", graph.data(source)[0] if graph.data(source) else -1
@@ -92,8 +92,8 @@ def _term(graph: Graph, index: int) -> Term | None:
 def _compared(graph: Graph, index: int) -> int:
     """Return the node of the predictions of a composed loss; that of the difference if the target has weights too."""
     difference = difference_of(graph, index)
-    data = graph.data(difference)
-    return data[0] if len(data) == 1 else difference
+    computed = graph.computed(difference)
+    return computed[0] if len(computed) == 1 else difference
 
 
 def _complete(flow: Flow, term: Term) -> Term:

@@ -40,7 +40,7 @@ def difference_of(graph: Graph, index: int) -> int:
         return -1
     before = data[0] if data else -1
     if before >= 0 and _is_constant_factor(graph, before):
-        before = graph.data(before)[0]
+        before = graph.computed(before)[0]
     return before if before >= 0 and graph.names[before] in ("Sub", "Rsub") else -1
 
 
@@ -49,20 +49,15 @@ def factor_of_difference(graph: Graph, index: int) -> Tensor | None:
     before = graph.data(index)[0]
     if not _is_constant_factor(graph, before):
         return torch.ones(())
-    name = graph.names[before]
-    place = next(at for at, (producer, _) in enumerate(graph.edges[before]) if producer < 0)
-    factor = graph.saved(before, ("self", "other")[place])
-    if not isinstance(factor, Tensor):
-        return None
-    return 1 / factor if name == "Div" else factor
+    factor = graph.constant(before)
+    return None if factor is None else 1 / factor if graph.names[before] == "Div" else factor
 
 
 def _is_constant_factor(graph: Graph, index: int) -> bool:
     """Return whether a node multiplies a signal by a constant, or divides it by one."""
-    edges = graph.edges[index]
-    if graph.names[index] not in ("Mul", "Div") or len(edges) != 2 or len(graph.data(index)) != 1:
+    if graph.names[index] not in ("Mul", "Div") or len(graph.computed(index)) != 1:
         return False
-    return edges[1][0] < 0 or (graph.names[index] == "Mul" and edges[0][0] < 0)
+    return graph.names[index] == "Mul" or graph.edges[index][0][0] == graph.computed(index)[0]
 
 
 def poisson_nodes(graph: Graph, index: int) -> tuple[int, int] | None:
@@ -71,7 +66,7 @@ def poisson_nodes(graph: Graph, index: int) -> tuple[int, int] | None:
     if [graph.names[side] for side in sides] != ["Exp", "Mul"]:
         return None
     rate, product = sides
-    return (rate, product) if graph.data(product) == graph.data(rate) else None
+    return (rate, product) if graph.computed(product) == graph.computed(rate) else None
 
 
 def _centered(graph: Graph, difference: int) -> bool:

@@ -54,12 +54,13 @@ def _saved(graph: Graph, term: Term, rows: int | None) -> Compared | None:
     poisson = poisson_nodes(graph, term.node)
     if poisson is not None:
         rate, product = poisson
-        constant = ("self", "other")[next((at for at, (p, _) in enumerate(graph.edges[product]) if p < 0), 0)]
-        predictions, targets = graph.saved(rate, "result"), graph.saved(product, constant)
-    elif term.written or len(graph.data(term.node)) != 1:  # the target is itself computed from weights
+        predictions, targets = graph.saved(rate, "result"), graph.constant(product)
+    elif term.written or len(graph.computed(term.node)) != 1:  # the target is itself computed from weights
         return None
     else:
         predictions, targets = graph.saved(term.node, "self"), graph.saved(term.node, "target")
+        if graph.edges[term.node][0][0] != term.prediction:  # called with the target first
+            predictions, targets = targets, predictions
     if not isinstance(predictions, Tensor) or not isinstance(targets, Tensor) or predictions.shape != targets.shape:
         return None
     if predictions.ndim:
@@ -71,7 +72,7 @@ def _from_difference(flow: Flow, term: Term, parameter: Parameter, rows: int | N
     """Return what a composed loss compares. It saved only the difference, times a factor if there is one."""
     graph, node = flow.graph, difference_of(flow.graph, term.node)
     scaled, factor = graph.saved(term.node, "self"), factor_of_difference(graph, term.node)
-    if node < 0 or len(graph.data(node)) != 1 or graph.saved(node, "alpha") != 1 or not isinstance(scaled, Tensor):
+    if node < 0 or len(graph.computed(node)) != 1 or graph.saved(node, "alpha") != 1 or not isinstance(scaled, Tensor):
         return None
     predictions = values_of(flow, term.prediction, parameter, rows)
     if predictions is None or factor is None or predictions.ndim != scaled.ndim:
@@ -81,7 +82,7 @@ def _from_difference(flow: Flow, term: Term, parameter: Parameter, rows: int | N
     if factor is None or scaled.shape != predictions.shape:
         return None
     difference = torch.where(factor == 0, torch.zeros_like(scaled), scaled / factor)
-    first = graph.edges[node][0][0] >= 0 and graph.names[node] == "Sub"
+    first = graph.edges[node][0][0] == term.prediction and graph.names[node] == "Sub"
     targets = predictions - difference if first else predictions + difference
     return Compared(predictions, targets, factor.square() if term.kind == "mse" else factor.abs())
 
@@ -98,7 +99,7 @@ def _element_weights(graph: Graph, index: int, like: Tensor, shape: tuple[int, .
         if len(readers) != 1:
             break
         index, operand = readers[0]
-        if graph.names[index] == "Mul" and len(graph.data(index)) == 1:
+        if graph.names[index] == "Mul" and len(graph.computed(index)) == 1:
             factor = graph.saved(index, ("other", "self")[operand])
             if isinstance(factor, Tensor) and factor.numel() == 1:
                 continue
