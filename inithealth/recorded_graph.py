@@ -17,13 +17,14 @@ class ZeroFactor(Frozen):
 
 
 class Singularity(Frozen):
-    """An operation that is undefined at the values of its operand, or has an infinite slope there."""
+    """An operation that is undefined at the values of its operand, overflows, or has an infinite slope there."""
 
     operation: str  # "a division by zero"
     layers: tuple[str, ...] = ()  # the nearest upstream layers of the operand
     constant: str = ""  # the buffer or frozen parameter that is the operand
     share: float = 1.0  # share of the operand's elements
     forward: bool = True  # the result is undefined; otherwise only the slope
+    largest: float | None = None  # the largest operand that does not overflow; None: the operation does not overflow
 
 
 class OneSidedParameter(Frozen):

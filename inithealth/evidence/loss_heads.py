@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from inithealth.evidence import signal_path
 from inithealth.recording import Layer, Loss, Recording
@@ -14,11 +14,16 @@ _AMPLIFIES = 4.0  # gain of a head that is too large; common initializations hav
 
 def heads_of(recording: Recording, loss: Loss) -> list[Layer]:
     """Return the layers that most of the predictions come from: one head, or both factors of a product."""
+    if not loss.heads:
+        return [layer for layer, _ in signal_path.measured(recording) if layer.head][-1:]
+    return largest_of(recording, loss.heads)
+
+
+def largest_of(recording: Recording, names: Collection[str]) -> list[Layer]:
+    """Return those of some layers whose outputs have about the size of the largest one."""
     measured = signal_path.measured(recording)
-    sizes = [(layer, m.output.rms) for layer, m in measured if layer.name in loss.heads and m.output is not None]
-    if not sizes:
-        return [] if loss.heads else [layer for layer, _ in measured if layer.head][-1:]
-    largest = max(rms for _, rms in sizes)
+    sizes = [(layer, m.output.rms) for layer, m in measured if layer.name in names and m.output is not None]
+    largest = max((rms for _, rms in sizes), default=0.0)
     return [layer for layer, rms in sizes if not rms < _MOST_OF * largest]
 
 

@@ -16,11 +16,12 @@ from inithealth.rules.base import limit
 from inithealth.rules.causality import Stage
 from inithealth.rules.loss_source import LossSource
 from inithealth.rules.one_sided import OneSided
+from inithealth.rules.overflow import Overflow
 
 _LEAKS = "the target leaks into the inputs, or the weights are already trained"
 
 
-class LossAtInit(LogitLimits, PredictionLimits, OneSided, LossSource):
+class LossAtInit(LogitLimits, PredictionLimits, OneSided, Overflow, LossSource):
     """The first loss is far from that of random guessing.
 
     ## What it checks
@@ -29,7 +30,8 @@ class LossAtInit(LogitLimits, PredictionLimits, OneSided, LossSource):
     squared error, L1, smooth L1 and Huber, called or written out: the predictions relative to the targets.
     For all of them: an activation after the last layer that limits how low the loss can get. Negative
     log-likelihood: whether it receives log-probabilities. The mean and the log-scale of a distribution, as in a
-    variational autoencoder or a Gaussian policy: an activation that keeps them from being negative.
+    variational autoencoder or a Gaussian policy: an activation that keeps them from being negative. An infinite
+    exponential, as in log(1 + exp(x)): the layers whose outputs are too large for it.
 
     ## Why it matters
     A loss far above that of guessing means confident wrong predictions, which training has to undo first.
@@ -82,7 +84,8 @@ class LossAtInit(LogitLimits, PredictionLimits, OneSided, LossSource):
     )
 
     def skipped(self, recording: Recording) -> str | None:
-        if recording.one_sided or any(_is_known(loss) for loss in losses_of(recording)):
+        beside = recording.one_sided or any(self.overflow(recording))
+        if beside or any(_is_known(loss) for loss in losses_of(recording)):
             return None
         return f"the expected value of this loss ({recording.loss.kind}) at initialization is not known"
 
@@ -94,6 +97,7 @@ class LossAtInit(LogitLimits, PredictionLimits, OneSided, LossSource):
                     yield found
                 named.add(found.layers)
         yield from self.one_sided(recording)
+        yield from self.overflow(recording)
 
     def _of_loss(self, recording: Recording, loss: Loss, *, main: bool) -> Iterator[Finding]:
         value = loss.value
