@@ -24,8 +24,8 @@ class Overflow(Rule):
         rms = f", with outputs of rms {number(max(outputs))}" if outputs else ""
         yield self.finding(
             layers,
-            f"{span(layers)}: an exponential downstream is infinite for {max(found.share, 0.001):.1%} of the values{rms}; "
-            f"the limit of the exponent is {number(found.largest)}",
+            f"{span(layers)}: an exponential downstream is infinite for {max(found.share, 0.001):.1%} of the "
+            f"values{rms}; the limit of the exponent is {number(found.largest)}",
             severity=Severity.ERROR,
             variant=variant_of(recording, layers),
             measured=found.share,
