@@ -16,11 +16,10 @@ from inithealth.record.graph.activation_nodes import activation
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.graph import Graph
+from inithealth.record.graph.linear_paths import is_term, number_of, origin_of
 from inithealth.recorded_graph import OneSidedParameter
 
-_MOST_STEPS = 8  # views and factors between an activation and the exponential, or between it and the noise
-_MOST_NODES = 64  # nodes between a term of the loss and the loss
-_SUMS = vocab.LAYOUT | vocab.REDUCTIONS | frozenset({"Add", "Sub", "Rsub"})
+_MOST_STEPS = 8  # views and factors between a scale and the noise
 
 
 _Limited = tuple[int, Literal["mean", "log_scale"], str]  # an operation, its parameter, and the activation
@@ -42,36 +41,15 @@ def _one_sided(flow: Flow) -> Iterator[_Limited]:
     for index, name in enumerate(graph.names):
         if name != "Exp" or len(graph.computed(index)) != 1:
             continue
-        log_scale, sign = _origin(graph, graph.computed(index)[0])
+        log_scale, sign = origin_of(graph, graph.computed(index)[0])
         noisy = list(_shifted_noise(graph, index))
         logarithm = any(graph.names[reader] == "Log" for reader, _ in _readers(graph, index))  # torch.distributions
-        if (noisy and sign > 0) or logarithm or _is_term(graph, log_scale):
+        if (noisy and sign > 0) or logarithm or is_term(graph, log_scale):
             yield from _limited(flow, log_scale, "log_scale")
         for mean in (peel(graph, side) for side in noisy):
             squares = [reader for reader, _ in _readers(graph, mean) if graph.names[reader] in ("Pow", "Mul")]
-            if any(_is_square(graph, square) and _is_term(graph, square) for square in squares):
+            if any(_is_square(graph, square) and is_term(graph, square) for square in squares):
                 yield from _limited(flow, mean, "mean")
-
-
-def _origin(graph: Graph, index: int) -> tuple[int, float]:
-    """Return the node whose output reaches another one times a constant factor, and the sign of that factor."""
-    sign = 1.0
-    for _ in range(_MOST_STEPS):
-        factor = _scalar(graph, index)
-        if graph.names[index] == "Neg":
-            sign = -sign
-        elif factor:
-            sign *= 1.0 if factor > 0 else -1.0
-        elif graph.names[index] not in vocab.LAYOUT or len(graph.computed(index)) != 1:
-            break
-        index = graph.computed(index)[0]
-    return index, sign
-
-
-def _scalar(graph: Graph, index: int) -> float:
-    """Return the number that a node multiplies or divides a signal by; 0 for other nodes."""
-    constant = graph.constant(index) if graph.names[index] in ("Mul", "Div") else None
-    return float(constant) if constant is not None and constant.numel() == 1 else 0.0
 
 
 def _shifted_noise(graph: Graph, scale: int) -> Iterator[int]:
@@ -93,7 +71,7 @@ def _readers(graph: Graph, index: int) -> Iterator[tuple[int, int]]:
         node, steps = waiting.pop()
         for reader, operand in graph.readers(node):
             yield reader, operand
-            if steps < _MOST_STEPS and (graph.names[reader] in vocab.LAYOUT or _scalar(graph, reader)):
+            if steps < _MOST_STEPS and (graph.names[reader] in vocab.LAYOUT or number_of(graph, reader)):
                 waiting.append((reader, steps + 1))
 
 
@@ -102,21 +80,6 @@ def _is_square(graph: Graph, index: int) -> bool:
         return bool(graph.saved(index, "exponent") == 2)
     data = graph.data(index)
     return len(data) == 2 and data[0] == data[1]
-
-
-def _is_term(graph: Graph, index: int) -> bool:
-    """Return whether only sums, means and constant factors are between a node and the loss, on some path."""
-    waiting, seen = [(index, False)], {index}
-    while waiting and len(seen) < _MOST_NODES:
-        node, reduced = waiting.pop()
-        reduced = reduced or graph.names[node] in vocab.REDUCTIONS
-        readers = [reader for reader, _ in graph.readers(node) if reader not in seen]
-        if not graph.readers(node) and reduced:
-            return True
-        following = [reader for reader in readers if graph.names[reader] in _SUMS or _scalar(graph, reader)]
-        seen.update(following)
-        waiting += [(reader, reduced) for reader in following]
-    return False
 
 
 def _limited(flow: Flow, index: int, role: Literal["mean", "log_scale"]) -> Iterator[_Limited]:

@@ -99,11 +99,11 @@ def _compared(graph: Graph, index: int) -> int:
 def _complete(flow: Flow, term: Term) -> Term:
     if term.prediction < 0:
         return term
-    heads = tuple(sorted(_heads(flow, [term.prediction])))
+    heads = tuple(sorted(heads_of(flow, [term.prediction])))
     return Term(term.node, term.kind, term.prediction, term.written, source_of(flow, term.prediction), heads)
 
 
-def _heads(flow: Flow, start: Iterable[int]) -> set[int]:
+def heads_of(flow: Flow, start: Iterable[int]) -> set[int]:
     """Return the nearest operations with a weight upstream of some nodes, on every path."""
     frontier, seen, found = list(start), set(start), set[int]()
     while frontier and len(seen) < _MOST_NODES:

@@ -17,6 +17,7 @@ from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.loss_terms import Term, loss_terms
 from inithealth.record.graph.order import base_name
 from inithealth.record.saved.elementwise_losses import start_of
+from inithealth.record.saved.gaussian_losses import gaussian_of
 from inithealth.record.saved.node_values import Parameter
 from inithealth.record.tensors import plain
 from inithealth.recording import Loss
@@ -36,13 +37,19 @@ def losses_of(
         parameter: returns a parameter by its name; None for sharded ones.
     """
     found = []
-    for term in loss_terms(flow):
+    terms = loss_terms(flow)
+    for term in terms:
         loss = _cross_entropy(flow.graph, term, rows) if term.kind == "cross_entropy" else None
         loss = loss or start_of(flow, term, parameter, rows) or Loss(kind=term.kind)
         heads = dict.fromkeys(layer_at[node] for node in term.heads if node in layer_at)
         source = {"source": term.source.name, "span": _finite(term.source.span), "lowest": _finite(term.source.lowest)}
         found.append(loss.model_copy(update={**source, "heads": tuple(heads)}))
     alone = len(found) < 2
+    for term in terms:
+        gaussian = gaussian_of(flow, term, rows)
+        if gaussian is not None:
+            heads = dict.fromkeys(layer_at[node] for node in sorted(gaussian[1]) if node in layer_at)
+            found.append(gaussian[0].model_copy(update={"heads": tuple(heads)}))
     return tuple(loss if alone else loss.model_copy(update={"alone": False}) for loss in found) or (Loss(),)
 
 

@@ -14,6 +14,7 @@ from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Loss, Recording
 from inithealth.rules.base import limit
 from inithealth.rules.causality import Stage
+from inithealth.rules.gaussian_variance import GaussianVariance
 from inithealth.rules.loss_source import LossSource
 from inithealth.rules.one_sided import OneSided
 from inithealth.rules.overflow import Overflow
@@ -21,7 +22,7 @@ from inithealth.rules.overflow import Overflow
 _LEAKS = "the target leaks into the inputs, or the weights are already trained"
 
 
-class LossAtInit(LogitLimits, PredictionLimits, OneSided, Overflow, LossSource):
+class LossAtInit(LogitLimits, PredictionLimits, OneSided, Overflow, GaussianVariance, LossSource):
     """The first loss is far from that of random guessing.
 
     ## What it checks
@@ -31,7 +32,8 @@ class LossAtInit(LogitLimits, PredictionLimits, OneSided, Overflow, LossSource):
     For all of them: an activation after the last layer that limits how low the loss can get. Negative
     log-likelihood: whether it receives log-probabilities. The mean and the log-scale of a distribution, as in a
     variational autoencoder or a Gaussian policy: an activation that keeps them from being negative. An infinite
-    exponential, as in log(1 + exp(x)): the layers whose outputs are too large for it.
+    exponential, as in log(1 + exp(x)): the layers whose outputs are too large for it. Gaussian negative
+    log-likelihood: the variances relative to the squared errors.
 
     ## Why it matters
     A loss far above that of guessing means confident wrong predictions, which training has to undo first.
@@ -107,6 +109,8 @@ class LossAtInit(LogitLimits, PredictionLimits, OneSided, Overflow, LossSource):
         source = self.by_source(loss, heads, value)
         if source is not None:
             yield source
+        elif loss.kind == "gaussian_nll":
+            yield from self.gaussian_variance(loss, heads)
         elif loss.kind in SIZED:
             yield from self._far_predictions(recording, loss, heads)
         elif loss.kind != "nll" and value is not None and math.isfinite(value):
@@ -203,4 +207,4 @@ def _is_known(loss: Loss) -> bool:
     """Whether the loss has an expected value at initialization, or an expected source."""
     if loss.kind == "cross_entropy":
         return loss.classes is not None and loss.classes > 1
-    return loss.over_base is not None or lacks_logarithm(loss)
+    return loss.over_base is not None or loss.log_variance is not None or lacks_logarithm(loss)
