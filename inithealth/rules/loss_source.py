@@ -7,13 +7,14 @@ from inithealth.evidence.loss_heads import is_between_layers
 from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Loss
-from inithealth.rules.base import Rule, limit
+from inithealth.rules.base import limit
+from inithealth.rules.cosine_scale import CosineScale
 
 _WIDE = 8.0  # logits between which the probability goes from 0.0003 to 0.9997
 _WITH_LOGITS = {"cross_entropy": "cross-entropy", "bce_logits": "binary cross-entropy with logits"}
 
 
-class LossSource(Rule):
+class LossSource(CosineScale):
     """A rule that checks what a loss receives its predictions from."""
 
     error_lowest: float = limit(
@@ -35,7 +36,7 @@ class LossSource(Rule):
             return self._no_logarithm(loss, heads, value)
         if loss.sums_to_one:
             return self._softmax_twice(heads, value)
-        return self._bounded(loss, heads)
+        return self.cosine_scale(loss, heads) if loss.source == "cosine" else self._bounded(loss, heads)
 
     def _bounded(self, loss: Loss, heads: list[Layer]) -> Finding | None:
         """Return a finding if an activation limits the logits; None for a range in which the loss can become small."""

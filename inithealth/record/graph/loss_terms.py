@@ -10,6 +10,7 @@ from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.activation_nodes import activation
 from inithealth.record.graph.consumers import constant_factor
+from inithealth.record.graph.cosines import computes_cosines
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.graph import Graph
@@ -26,8 +27,8 @@ class Source:
     """What a loss receives its predictions from.
 
     Attributes:
-        name: the activation between the last layer and the loss; "layer" if there is none, "" if it is not known,
-            as after pooling.
+        name: the activation between the last layer and the loss; "layer" if there is none, "cosine" if the layer
+            compares directions, "" if it is not known, as after pooling.
         span: largest possible difference between two predictions.
         lowest: smallest possible prediction; minus infinity if that is not known.
     """
@@ -132,6 +133,8 @@ def source_of(flow: Flow, index: int) -> Source:
             return Source(found[0].name, (high - low) * factor, -math.inf if moved else low * factor)
         if index in flow.operations and flow.operations[index].kind in ELEMENTWISE:
             return Source()
+        if index in flow.operations and computes_cosines(graph, flow.operations[index]):
+            return Source("cosine", 2 * factor, -math.inf if moved else -factor)
         if name in vocab.OPERATIONS:  # a layer, or a product of two signals
             return Source("layer")
         if len(data) != 1 or name in vocab.NORMS or (name not in vocab.LAYOUT and name not in _LINEAR):

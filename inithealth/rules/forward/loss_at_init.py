@@ -33,7 +33,7 @@ class LossAtInit(LogitLimits, PredictionLimits, OneSided, Overflow, GaussianVari
     log-likelihood: whether it receives log-probabilities. The mean and the log-scale of a distribution, as in a
     variational autoencoder or a Gaussian policy: an activation that keeps them from being negative. An infinite
     exponential, as in log(1 + exp(x)): the layers whose outputs are too large for it. Gaussian negative
-    log-likelihood: the variances relative to the squared errors.
+    log-likelihood: the variances relative to the squared errors. Cosines as logits: their scale.
 
     ## Why it matters
     A loss far above that of guessing means confident wrong predictions, which training has to undo first.
@@ -176,7 +176,11 @@ class LossAtInit(LogitLimits, PredictionLimits, OneSided, Overflow, GaussianVari
             measured=spread if wide else value,
             limit=self.max_logits_std if wide else high,
             cause="the predictions are confident and wrong: training has to undo them first",
-            fix=fixes.each(heads) if heads else "scale the logits down",
+            fix="multiply the cosines by a smaller number: other weights do not change their size"
+            if loss.source == "cosine"
+            else fixes.each(heads)
+            if heads
+            else "scale the logits down",
         )
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
