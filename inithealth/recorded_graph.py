@@ -1,4 +1,4 @@
-"""Frozen results of reading an autograd graph: zeros, undefined operations, parameters of distributions."""
+"""Frozen results on the forward pass: constants at zero, undefined operations, distributions, unfilled buffers."""
 
 from __future__ import annotations
 
@@ -36,3 +36,22 @@ class OneSidedParameter(Frozen):
     layer: str
     role: Literal["mean", "log_scale"]
     activation: str
+
+
+# "angle": the buffer multiplies something, and sine or cosine are computed from the product; "positions": it multiplies
+# positions; "values": its values enter another operation.
+BufferUse = Literal["angle", "positions", "values"]
+
+
+class UnfilledBuffer(Frozen):
+    """A buffer or frozen parameter that no initialization has written, and how the forward pass uses it."""
+
+    name: str  # as in named_buffers() or named_parameters()
+    module: str  # the name in findings: that of its module, or its own
+    use: BufferUse
+    abs_max: float = 0.0  # of the elements that are not NaN
+    non_finite: int = 0  # NaN or infinite elements
+    parameter: bool = False  # a frozen parameter
+    persistent: bool = True  # checkpoints contain it
+    refill: str = ""  # method of its module that fills it; "" if none is known
+    source: str | None = None

@@ -13,6 +13,7 @@ from inithealth.layer_uses import Feeds as Feeds
 from inithealth.layer_uses import Steers as Steers
 from inithealth.recorded_graph import OneSidedParameter as OneSidedParameter
 from inithealth.recorded_graph import Singularity as Singularity
+from inithealth.recorded_graph import UnfilledBuffer as UnfilledBuffer
 from inithealth.recorded_graph import ZeroFactor as ZeroFactor
 from inithealth.recorded_loss import Loss as Loss
 from inithealth.recorded_tensor import ForwardWrite as ForwardWrite
@@ -188,6 +189,7 @@ class Recording(_Frozen):
     differentiated: bool = False  # the loss contains derivatives: its graph includes the backward pass of layers
     layer_scale: bool = False  # residual branches end in a learned scale
     zero_factors: tuple[ZeroFactor, ...] = ()  # constants at exactly zero that stop gradients
+    unfilled: tuple[UnfilledBuffer, ...] = ()  # buffers never filled; only a check looks for them
     singularity: Singularity | None = None  # the first cause of NaN values, if one is known
     one_sided: tuple[OneSidedParameter, ...] = ()  # parameters of distributions that are never negative
     adaptive: bool = False  # Adam and similar optimizers, which rescale each gradient
