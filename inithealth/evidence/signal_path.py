@@ -174,12 +174,22 @@ def largest_output(recording: Recording) -> tuple[Layer, float] | None:
 @fact
 def smallest_output(recording: Recording) -> tuple[Layer, float] | None:
     """Return the smallest activation rms on the main path, without heads, relative to an input's rms below 1."""
+    return _smallest(recording, [pair for pair in measured(recording) if pair[0].inner])
+
+
+@fact
+def smallest_signal(recording: Recording) -> tuple[Layer, float] | None:
+    """Return the same, with heads: their output is small if operations between it and the loss reduce it further."""
+    return _smallest(recording, measured(recording))
+
+
+def _smallest(recording: Recording, pairs: Sequence[Pair]) -> tuple[Layer, float] | None:
     scale = min(1.0, input_rms(recording)) or 1.0
     found = [
         (layer, m.output.rms / scale)
-        for layer, m in measured(recording)
+        for layer, m in pairs
         if not layer.bypassable  # an output that is added to another signal may be small
-        if m.output and usable(m.output) and m.output.rms > 0 and layer.inner and layer.kind != "embedding"
+        if m.output and usable(m.output) and m.output.rms > 0 and not layer.steers and layer.kind != "embedding"
     ]
     fewest = limits_of(recording, LevelLimits).min_fan
     wide = [pair for pair in found if _narrowest(pair[0], fewest) >= fewest]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from inithealth.evidence import gain_causes, signal_path
 from inithealth.evidence.facts import with_limits
+from inithealth.evidence.loss_sensitivity import loss_sensitivity
 from inithealth.evidence.prognosis import prognosis
 from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
@@ -18,7 +19,7 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
     ## What it checks
     In networks without normalization: the smallest activation rms, relative to the input, of the layers
     that no skip connection bypasses. In all networks: the share of the head's input that differs between
-    samples.
+    samples; and whether the loss depends on the weights by more than rounding.
 
     ## Why it matters
     If the signal does not reach the head, the network cannot learn from it, and the loss stays at the value
@@ -88,8 +89,19 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
     )
     min_layers_deep: int = limit(12, "fewest normalized layers of such a stack", unit="layers")
 
+    min_sensitivity: float = limit(
+        1e-6,
+        "smallest relative change of the loss for a change of all weights by 100%, if activations shrink too: in fp32 "
+        "a change below 6e-8 is rounding, and Adam's epsilon outweighs such gradients",
+        unit="share of the loss",
+    )
+
     def check(self, recording: Recording) -> Iterator[Finding]:
         recording = with_limits(recording, [self])
+        faint = self._faint(recording)
+        if faint is not None:
+            yield faint
+            return
         outlook = prognosis(recording)
         smallest = None if recording.normalized else signal_path.smallest_output(recording)
         least, passing = self._limits_of_same(recording)
@@ -108,8 +120,21 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
             message = f"{called(layer)} receives nearly the same input for every sample ({difference})"
             yield self._finding(recording, message, share, least, True)
 
+    def _faint(self, recording: Recording) -> Finding | None:
+        """Return the finding on a signal so small that the loss does not depend on the weights; None without it."""
+        share, smallest = loss_sensitivity(recording), signal_path.smallest_signal(recording)
+        if share is None or share >= self.min_sensitivity or smallest is None or smallest[1] >= self.low_rms:
+            return None
+        depends = f"changing all weights by 100% changes the loss by {number(share)} of its value"
+        message = f"{_shrinking(recording, *smallest)}; {depends} (limit {number(self.min_sensitivity)})"
+        return self._finding(recording, message, share, self.min_sensitivity, True)
+
     def _finding(self, recording: Recording, message: str, measured: float, limit: float, bad: bool) -> Finding:
-        path = [layer for layer, _ in signal_path.main_path(recording) if layer.inner and layer.kind != "embedding"]
+        path = [
+            layer
+            for layer, _ in signal_path.main_path(recording)
+            if (layer.inner or layer.feeds == "gate") and layer.kind != "embedding"
+        ]
         causes = gain_causes.weakest(path, self)
         return self.finding(
             causes,
