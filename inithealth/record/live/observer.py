@@ -21,7 +21,17 @@ from inithealth.record.layers.wrapper_prefixes import parameter_names
 from inithealth.record.live.hooks import node_hook
 from inithealth.record.live.step_buffer import StepBuffer
 from inithealth.record.live.zeros import Zeros
-from inithealth.record.saved import attention, losses, operands, phases, reopening, replay, sampling, unit_activity
+from inithealth.record.saved import (
+    attention,
+    losses,
+    operands,
+    phases,
+    reopening,
+    replay,
+    sampling,
+    token_spread,
+    unit_activity,
+)
 from inithealth.record.statistics.directions import effective
 from inithealth.record.statistics.exact import exact
 from inithealth.record.tensors import is_sharded
@@ -172,6 +182,8 @@ class Observer:
         for layer, (std, top, keys) in found.readings.items():
             stats = buffer.first_step_stats.setdefault(layer, {})
             stats.update(attention_std=std, attention_top=top, attention_keys=keys)
+        for layer, share in token_spread.token_spreads(flow, self.layer_at, self._rows).items():
+            buffer.first_step_stats.setdefault(layer, {})["token_spread"] = share
 
     def _sampling(self, flow: Flow, buffer: StepBuffer) -> None:
         for source, share in sampling.outside_shares(flow).items():
