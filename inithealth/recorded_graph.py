@@ -55,3 +55,16 @@ class UnfilledBuffer(Frozen):
     persistent: bool = True  # checkpoints contain it
     refill: str = ""  # method of its module that fills it; "" if none is known
     source: str | None = None
+
+
+LONG = 4.0  # tokens for which a state lasts that remembers
+
+
+class Decay(Frozen):
+    """The decay of a state in a recurrence: exp(-rate * step) at each token."""
+
+    layer: str  # the layer that computes the step; "" if unknown
+    bias: str  # the parameter that is added to its output; "" without one
+    rates: tuple[str, ...]  # the parameters of the rates
+    lasting: float  # share of the states, over tokens and samples, that last more than LONG tokens
+    memory: float  # median time, in tokens, over which a state decays to 1 / e

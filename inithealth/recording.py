@@ -11,6 +11,7 @@ from pydantic import BaseModel, PrivateAttr
 from inithealth.layer_kinds import Kind
 from inithealth.layer_uses import Feeds as Feeds
 from inithealth.layer_uses import Steers as Steers
+from inithealth.recorded_graph import Decay as Decay
 from inithealth.recorded_graph import OneSidedParameter as OneSidedParameter
 from inithealth.recorded_graph import Singularity as Singularity
 from inithealth.recorded_graph import UnfilledBuffer as UnfilledBuffer
@@ -184,6 +185,7 @@ class Recording(_Frozen):
     layer_scale: bool = False  # residual branches end in a learned scale
     zero_factors: tuple[ZeroFactor, ...] = ()  # constants at exactly zero that stop gradients
     unfilled: tuple[UnfilledBuffer, ...] = ()  # buffers never filled; only a check looks for them
+    decays: tuple[Decay, ...] = ()  # of recurrent states
     singularity: Singularity | None = None  # the first cause of NaN values, if one is known
     one_sided: tuple[OneSidedParameter, ...] = ()  # parameters of distributions that are never negative
     adaptive: bool = False  # Adam and similar optimizers, which rescale each gradient

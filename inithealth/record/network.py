@@ -10,6 +10,7 @@ from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.layers.inventory import Inventory
 from inithealth.record.live.observer import Observer
 from inithealth.recording import (
+    Decay,
     ForwardWrite,
     Layer,
     Loss,
@@ -42,6 +43,7 @@ class Network:
     differentiated: bool
     layer_scale: bool
     zero_factors: tuple[ZeroFactor, ...] = ()
+    decays: tuple[Decay, ...] = ()
     singularity: Singularity | None = None
     one_sided: tuple[OneSidedParameter, ...] = ()
 
@@ -67,6 +69,7 @@ def network_of(
         differentiated=flow is not None and any(name.endswith("Backward") for name in flow.graph.names),
         layer_scale=any(_starts_near_zero(*pair) for pair in weighted(layers)),
         zero_factors=observer.zeros.factors,
+        decays=observer.decays,
         singularity=observer.zeros.singularity,
         one_sided=observer.one_sided,
     )
