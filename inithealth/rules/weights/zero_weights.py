@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from inithealth.evidence import branch_starts, fixes, singular
+from inithealth.evidence import branch_starts, fixes, singular, zero_inputs
 from inithealth.evidence.prognosis import prognosis
 from inithealth.evidence.trial import Trial
 from inithealth.evidence.wording import span, verb
@@ -23,8 +23,9 @@ class ZeroWeights(Rule):
     LoRA's B, zero gamma, ReZero) if the weight receives a gradient within the first steps, so the rule
     checks the gradients at steps 0 to 4. It also reports units that start at zero and become identical, as
     in an all-zero sigmoid network: they act as a single unit; normalizations with a weight of zero at the
-    start of a residual branch, which may end at zero, but not start so; and zero outputs that a network
-    divides by, or takes the logarithm of.
+    start of a residual branch, which may end at zero, but not start so; zero outputs that a network
+    divides by, or takes the logarithm of; and tables at zero, such as feature grids, that are the only
+    input of a layer.
 
     ## Why it matters
     A layer with zero output and zero gradient never changes, and blocks the signal of all upstream layers.
@@ -61,6 +62,10 @@ class ZeroWeights(Rule):
             yield self._makes_nan(undefined, recording)
             return
         suspects = [layer for layer, weight in recording.weighted if self._suspect(layer, weight)]
+        tables = zero_inputs.zero_tables(recording)
+        if tables:
+            yield self._never_changes(tables, Trial(recording.probation))
+            return  # zeros downstream stay zero because of them
         if not suspects:
             return
         outlook = prognosis(recording)
@@ -111,7 +116,7 @@ class ZeroWeights(Rule):
             cause=f"output and gradient are zero, so the {verb(len(zero), 'layer', 'layers')} can never change"
             if zero
             else "units that start equal receive equal gradients and stay identical",
-            fix=fixes.each(_first_factors(stuck)),
+            fix=zero_inputs.fix(stuck) if stuck[0].kind == "other" else fixes.each(_first_factors(stuck)),
         )
 
     def _blocks_signal(self, layers: list[Layer], permanent: bool) -> Finding:
