@@ -29,4 +29,4 @@ def loss_sensitivity(recording: Recording) -> float | None:
 
 def _norm(layer: Layer, weight: Weight) -> float:
     """Return the norm of a weight, at least that of a common initialization."""
-    return max(weight.rms, (weight.fan_in or 1) ** -0.5) * math.sqrt(math.prod(weight.shape))
+    return max(weight.rms, 1 / math.sqrt(weight.fan_in or 1)) * math.sqrt(math.prod(weight.shape))
