@@ -18,6 +18,7 @@ from inithealth.recorded_graph import LONG, Decay
 
 _MOST_NODES = 64  # between the product and the exponential of it
 _MOST_STEPS = 8  # nodes between a product and its softplus or exponential, or a softplus and its bias
+_SAMPLES = 8  # samples of the batch whose states are read
 _PASSED = vocab.LAYOUT | vocab.ADDITIVE | vocab.MULTIPLICATIVE | {"Cumsum", "Sum", "Abs"}
 
 
@@ -88,11 +89,13 @@ def _is_exponent(graph: Graph, index: int) -> bool:
 
 
 def _values(graph: Graph, index: int) -> Tensor | None:
-    """Return the logarithms of the decay; None if the factors were not saved."""
+    """Return the logarithms of the decay of some samples; None if the factors were not saved."""
     factors = [graph.saved(index, name) for name in ("self", "other")]
     if not all(isinstance(factor, Tensor) for factor in factors):
         return None
-    values: Tensor = factors[0].float() * factors[1].float()
+    most = max(factor.ndim for factor in factors)
+    one, other = (factor[:_SAMPLES] if factor.ndim == most else factor for factor in factors)
+    values: Tensor = one.float() * other.float()
     return values
 
 
