@@ -21,9 +21,8 @@ class Loss(Frozen):
     target_rms: float | None = None
     floor: float | None = None  # lowest loss within the range of the predictions, for losses that compare by size
     log_variance: float | None = None  # rms of the logarithms of the variances that a Gaussian likelihood is given
-    source: str = (
-        ""  # activation between the last layer and the loss; "layer": none, "cosine": of directions; "": unknown
-    )
+    # Activation between the last layer and the loss; "layer": none, "cosine": cosines of directions, "": unknown.
+    source: str = ""
     span: float | None = None  # largest possible difference between two predictions; None: unlimited
     lowest: float | None = None  # smallest possible prediction; None: unlimited, or not known
     heads: tuple[str, ...] = ()  # the layers that its predictions come from, in forward order

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import textwrap
-import time
 from collections.abc import Callable
 from importlib import util
 from pathlib import Path
@@ -241,9 +240,7 @@ def test_the_class_of_many_layers_is_read_once(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(source._Assignments, "__init__", counted)
     model = Deep(1000)
-    started = time.perf_counter()
     found = of(model, *(f"body.{number}" for number in range(1000)))
-    assert time.perf_counter() - started < 5
     assert len(found) == 1000
     assert read == ["Deep"]
 
