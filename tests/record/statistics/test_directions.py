@@ -10,8 +10,6 @@ from torch import Tensor
 
 from inithealth.record.statistics.directions import effective
 
-ROUNDS = 50
-
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
