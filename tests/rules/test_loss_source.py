@@ -175,3 +175,45 @@ def test_an_autoencoder_whose_targets_are_its_inputs(criterion: Criterion) -> No
     assert [finding.layers for finding in report.findings if finding.code == "IH208"] == [("decoder",)]
     report = inithealth.check(Autoencoder(nn.Identity()), X, loss=reconstruction)
     assert [finding for finding in report.findings if finding.code == "IH208"] == []
+
+
+class Links(nn.Module):
+    """The logits of links: products of two embeddings, or their distance from a learned threshold."""
+
+    def __init__(self, last: nn.Module, *, threshold: bool = False) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body, self.last = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32)), last
+        self.threshold = nn.Parameter(torch.tensor(1.0)) if threshold else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        embedded = self.last(self.body(x))
+        products = (embedded[:32] * embedded[32:]).sum(1)
+        return products if self.threshold is None else products - self.threshold
+
+
+@pytest.mark.parametrize("last", [nn.ReLU(), nn.Softplus()])
+def test_products_of_embeddings_that_are_never_negative(last: nn.Module) -> None:
+    linked = (torch.arange(32) % 4 == 0).float()
+    report = inithealth.check(Links(last), (X, linked), loss=F.binary_cross_entropy_with_logits)
+    (finding,) = [each for each in report.findings if each.code == "IH208"]
+    assert (finding.severity, finding.layers) == (Severity.ERROR, ("body.2",))
+    assert "no predicted probability is below a half" in finding.cause
+
+
+@pytest.mark.parametrize("model", [Links(nn.Identity()), Links(nn.Tanh()), Links(nn.ReLU(), threshold=True)])
+def test_products_of_embeddings_that_may_be_negative(model: nn.Module) -> None:
+    linked = (torch.arange(32) % 4 == 0).float()
+    report = inithealth.check(model, (X, linked), loss=F.binary_cross_entropy_with_logits)
+    assert [each for each in report.findings if each.code == "IH208"] == []
+
+
+def test_products_that_are_never_negative_before_cross_entropy() -> None:
+    """A softmax compares logits: all of them may be positive."""
+
+    def loss(output: Tensor) -> Tensor:
+        return F.cross_entropy(output.relu() @ output.relu().T / 8, torch.arange(64).roll(1))
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 64))
+    assert [each for each in inithealth.check(model, X, loss=loss).findings if each.code == "IH208"] == []

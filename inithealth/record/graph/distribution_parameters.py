@@ -85,6 +85,10 @@ def _is_square(graph: Graph, index: int) -> bool:
 def _limited(flow: Flow, index: int, role: Literal["mean", "log_scale"]) -> Iterator[_Limited]:
     """Yield the parameter if it is the output of an activation without negative values, directly after a layer."""
     graph, found = flow.graph, activation(flow.graph, index)
+    if found is not None and found[0].name == "hardtanh" and found[0].outputs(found[1])[0] < 0.0:
+        # A clamp on both sides may follow the activation.
+        index = peel(graph, graph.data(index)[0])
+        found = activation(graph, index)
     if found is None or len(graph.data(index)) != 1 or not found[0].outputs(found[1])[0] >= 0.0:
         return
     before = graph.data(index)[0]

@@ -14,6 +14,7 @@ from inithealth.record.graph.cosines import computes_cosines
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.graph import Graph
+from inithealth.record.graph.signs import limiting_activation
 from inithealth.record.graph.written_losses import difference_of, poisson_nodes, written_loss
 
 _MOST_NODES = 10_000  # nodes between the root and the layers that are searched
@@ -100,8 +101,12 @@ def _compared(graph: Graph, index: int) -> int:
 def _complete(flow: Flow, term: Term) -> Term:
     if term.prediction < 0:
         return term
-    heads = tuple(sorted(heads_of(flow, [term.prediction])))
-    return Term(term.node, term.kind, term.prediction, term.written, source_of(flow, term.prediction), heads)
+    heads, source = tuple(sorted(heads_of(flow, [term.prediction]))), source_of(flow, term.prediction)
+    # Only a binary cross-entropy needs negative logits. A softmax compares logits, so an offset does not matter.
+    if term.kind == "bce_logits" and source.name in ("", "layer"):
+        name = limiting_activation(flow.graph, term.prediction)
+        source = Source(name, lowest=0.0) if name else source
+    return Term(term.node, term.kind, term.prediction, term.written, source, heads)
 
 
 def heads_of(flow: Flow, start: Iterable[int]) -> set[int]:

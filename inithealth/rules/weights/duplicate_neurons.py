@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from inithealth.evidence import fixes
+from inithealth.evidence import fixes, signal_path
 from inithealth.evidence.prognosis import prognosis
 from inithealth.evidence.trial import Trial
 from inithealth.evidence.wording import span
@@ -13,6 +13,7 @@ from inithealth.rules.base import Rule, limit
 from inithealth.rules.causality import Stage
 
 _STILL = "are still identical"
+_ROUNDING = 1e-5  # of sums of single-precision gradients, relative to the gradients
 
 
 class DuplicateNeurons(Rule):
@@ -21,11 +22,13 @@ class DuplicateNeurons(Rule):
     ## What it checks
     Units (rows of a matrix or filters of a convolution, with their bias) that are bit-identical to another
     unit, and whether they are still identical after four optimizer steps. Each group of a grouped
-    convolution is checked separately, since groups have different inputs.
+    convolution is checked separately, since groups have different inputs. Copies in a head, such as a
+    deconvolution with one filter for all pairs of channels, are reported if no gradient passes upstream.
 
     ## Why it matters
     Copies whose outgoing weights are equal too receive equal gradients. They never diverge, so the layer
-    has fewer effective units than its width.
+    has fewer effective units than its width. In a head, labels make them diverge, but until then the
+    gradients of the classes add up to zero.
 
     ## How to fix
     Initialize all units at random. If weights are tiled or copied intentionally, add a small amount of noise.
@@ -66,6 +69,9 @@ class DuplicateNeurons(Rule):
         groups: dict[tuple[Severity, str], list[Layer]] = {}
         for layer, weight in recording.weighted:
             if self._judged(layer, weight):
+                # Labels make the copies in a head diverge. Until then they pass no gradient, if they are all alike.
+                if layer.head and not _cancels_gradients(recording, layer):
+                    continue
                 groups.setdefault(self._outcome(layer, weight, trial), []).append(layer)
         for (severity, outcome), layers in groups.items():
             still = outcome.startswith(_STILL)
@@ -78,9 +84,7 @@ class DuplicateNeurons(Rule):
                 severity=severity,
                 measured=share,
                 limit=self.max_lost,
-                cause="copies whose outgoing weights are equal too receive equal gradients and never diverge"
-                if still
-                else "weights were copied or tiled",
+                cause=_cause(layers, still),
                 fix=fixes.each(layers),
             )
 
@@ -96,8 +100,24 @@ class DuplicateNeurons(Rule):
         return Severity.WARNING if many else Severity.INFO, "diverge in training"
 
     def _judged(self, layer: Layer, weight: Weight) -> bool:
-        if not weight.trainable or not layer.reaches_loss or not layer.inner or layer.kind == "embedding":
+        if not weight.trainable or not layer.reaches_loss or layer.steers or layer.kind == "embedding":
             return False
         if weight.half_precision and (weight.fan_in or 0) < self.min_fan_in:
             return False
         return not weight.constant and weight.duplicate_rows > 0
+
+
+def _cause(layers: list[Layer], still: bool) -> str:
+    if still:
+        return "copies whose outgoing weights are equal too receive equal gradients and never diverge"
+    if any(layer.head for layer in layers):
+        return "weights were copied or tiled; the gradients of equal classes add up to zero, so none passes upstream"
+    return "weights were copied or tiled"
+
+
+def _cancels_gradients(recording: Recording, head: Layer) -> bool:
+    """Whether the gradients of the units of a head add up to zero, but for rounding, in all upstream layers."""
+    measured = [(layer, m.gradient) for layer, m in signal_path.measured(recording) if m.gradient is not None]
+    upstream = [gradient.rms for layer, gradient in measured if layer.index < head.index]
+    own = [gradient.rms for layer, gradient in measured if layer.name == head.name]
+    return bool(upstream and own) and max(upstream) <= _ROUNDING * own[0]

@@ -75,6 +75,10 @@ ONE_SIDED: dict[str, tuple[Callable[[Net], Tensor], set[tuple[str, str, str]]]] 
         lambda net: policy(net, lambda s: s.clamp(0, 2)),
         {("scale", "log_scale", "hardtanh")},
     ),
+    "a policy with a clamp after the ReLU": (
+        lambda net: policy(net, lambda s: s.relu().clamp(-20, 2)),
+        {("scale", "log_scale", "relu")},
+    ),
     "a coupling layer": (lambda net: flow_step(net, torch.sigmoid), {("scale", "log_scale", "sigmoid")}),
     "one layer for both": (packed, {("both", "log_scale", "relu")}),
     "one half": (halves, {("both", "log_scale", "relu")}),
@@ -86,6 +90,7 @@ ONE_SIDED: dict[str, tuple[Callable[[Net], Tensor], set[tuple[str, str, str]]]] 
 SILENT: dict[str, Callable[[Net], Tensor]] = {
     "a plain autoencoder": vae(lambda m: m, lambda s: s),
     "a clamp on both sides": vae(lambda m: m, lambda s: s.clamp(-20, 2)),
+    "a clamp after a leaky ReLU": vae(lambda m: m, lambda s: F.leaky_relu(s).clamp(-20, 2)),
     "an upper bound": vae(lambda m: m, lambda s: s.clamp(max=2)),
     "a hard tanh": lambda net: policy(net, F.hardtanh),
     "a bounded log-std": lambda net: policy(net, lambda s: -5 + 3.5 * (torch.tanh(s) + 1)),
