@@ -1,0 +1,54 @@
+// Levels of the profile: log2 of the output's rms, and what is expected there.
+
+import type { Run } from "../data/run.ts";
+import type { Track } from "../data/track.ts";
+import type { Row } from "../fold/rows.ts";
+import { worstLayer } from "../fold/worst.ts";
+
+export interface Level {
+  layer: number; // the worst of the row
+  value: number; // log2; -Infinity: exactly zero, +Infinity: not finite, NaN: not measured
+  low: number; // smallest and largest finite value in the row
+  high: number;
+  expected: number | null; // log2
+  theory: number | null; // at the first step only
+}
+
+export function levelOf(run: Run, track: Track, step: number, row: Row): Level {
+  const layer = worstLayer(track, "forward_off", step, row);
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (let each = row.start; each < row.end; each++) {
+    const value = Math.log2(track.at("forward", step, each));
+    if (Number.isFinite(value)) [low, high] = [Math.min(low, value), Math.max(high, value)];
+  }
+  const value = Math.log2(track.at("forward", step, layer));
+  const theory = step === 0 ? (run.data.theory[layer] ?? null) : null;
+  return { layer, value, low, high, expected: expectedAt(run, track, step, layer), theory };
+}
+
+/** Expected level at a step. After the first step it follows from the level and its distance. */
+function expectedAt(run: Run, track: Track, step: number, layer: number): number | null {
+  const derived = Math.log2(track.at("forward", step, layer)) - track.at("forward_off", step, layer);
+  if (Number.isFinite(derived)) return derived;
+  return run.data.expected.forward?.[layer] ?? null;
+}
+
+const WIDEST = 48; // octaves that are drawn at most: one outlier must not flatten the rest
+
+/** Range of the profile at a step, in log2, with the healthy band of every layer inside. */
+export function levelRange(run: Run, track: Track, step: number): [number, number] {
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  const include = (value: number | null | undefined, margin: number) => {
+    if (value === null || value === undefined || !Number.isFinite(value)) return;
+    low = Math.min(low, value - margin);
+    high = Math.max(high, value + margin);
+  };
+  for (let layer = 0; layer < run.layers.length; layer++) {
+    include(Math.log2(track.at("forward", step, layer)), 0.5);
+    include(run.data.expected.forward?.[layer], 1.5);
+  }
+  if (low > high) return [-2, 2];
+  if (high - low > WIDEST) return high > 0 && low < 0 ? [Math.max(low, -WIDEST / 2), Math.min(high, WIDEST / 2)] : [low, high];
+  const missing = Math.max(0, 6 - (high - low)) / 2;
+  return [low - missing, high + missing];
+}

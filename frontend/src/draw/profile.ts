@@ -1,0 +1,104 @@
+// The level of the signal by layer, with the healthy band and the band that theory predicts from the actual weights.
+// Inside grey but outside green: the initialization is wrong. Outside grey: something else is.
+
+import { scaleLinear } from "d3-scale";
+import { classOf, NON_FINITE } from "../colour/classes.ts";
+import type { Palette } from "../colour/palette.ts";
+import type { Panel } from "../layout/columns.ts";
+import { type Level, levelOf } from "./levels.ts";
+import type { Picture, Window } from "./picture.ts";
+import type { Point, Surface } from "./surface.ts";
+
+export const HEALTHY = 1; // octaves on both sides of what is expected
+const THEORY = 0.5; // 99.96 % of measured layers are as near to the prediction
+
+export function profileScale(panel: Panel, levels: [number, number]) {
+  return scaleLinear(levels, [panel.x + 3, panel.x + panel.width - 3]).clamp(true);
+}
+
+interface Spot extends Level {
+  y: number;
+  x: number;
+}
+
+export function drawProfile(surface: Surface, picture: Picture, window: Window, panel: Panel): void {
+  const { palette, rowHeight, rows } = picture;
+  const track = picture.tracks[panel.track];
+  const scale = profileScale(panel, picture.levels);
+  const [first, last] = [Math.max(0, window.first - 1), Math.min(rows.length - 1, window.last + 1)];
+  const spots: Spot[] = [];
+  for (let index = first; index <= last; index++) {
+    const level = levelOf(picture.run, track, picture.steps[panel.track], rows[index]);
+    spots.push({ ...level, y: window.top + (index + 0.5) * rowHeight, x: scale(level.value) });
+  }
+  const height = (window.last - window.first + 1) * rowHeight - 1;
+  surface.rect(panel.x, window.top + window.first * rowHeight, panel.width, height, palette.panel);
+  drawBand(surface, spots, "expected", HEALTHY, scale, palette.band, rowHeight);
+  drawBand(surface, spots, "theory", THEORY, scale, palette.theory, rowHeight);
+  drawTheoryEdges(surface, spots, scale, palette);
+  drawLine(surface, spots, scale, palette, rowHeight);
+}
+
+type Scale = ReturnType<typeof profileScale>;
+
+function drawBand(
+  surface: Surface,
+  spots: readonly Spot[],
+  of: "expected" | "theory",
+  half: number,
+  scale: Scale,
+  fill: string,
+  rowHeight: number,
+): void {
+  for (const part of unbroken(spots, (spot) => spot[of] !== null)) {
+    const ends = [{ ...part[0], y: part[0].y - rowHeight / 2 }, ...part, { ...part[part.length - 1], y: part[part.length - 1].y + rowHeight / 2 }];
+    const side = (sign: number) => ends.map((spot): Point => [scale((spot[of] as number) + sign * half), spot.y]);
+    surface.area([...side(-1), ...side(1).reverse()], fill);
+  }
+}
+
+/** The prediction itself as a dashed line, visible on top of the healthy band too. */
+function drawTheoryEdges(surface: Surface, spots: readonly Spot[], scale: Scale, palette: Palette): void {
+  for (const part of unbroken(spots, (spot) => spot.theory !== null)) {
+    surface.line(part.map((spot): Point => [scale(spot.theory as number), spot.y]), palette.muted, 1, true);
+  }
+}
+
+function drawLine(surface: Surface, spots: readonly Spot[], scale: Scale, palette: Palette, rowHeight: number): void {
+  for (const part of unbroken(spots, (spot) => Number.isFinite(spot.value))) {
+    for (let index = 1; index < part.length; index++) {
+      const [from, to] = [part[index - 1], part[index]];
+      surface.line([[from.x, from.y], [to.x, to.y]], colorOfLevel(palette, to), 2);
+    }
+  }
+  const radius = rowHeight >= 12 ? 2.5 : 1.5;
+  for (const spot of spots) {
+    if (Number.isNaN(spot.value)) continue;
+    if (spot.low < spot.high) surface.line([[scale(spot.low), spot.y], [scale(spot.high), spot.y]], palette.muted, 1);
+    surface.dot(spot.x, spot.y, Number.isFinite(spot.value) ? radius : radius + 1, colorOfLevel(palette, spot));
+  }
+}
+
+function colorOfLevel(palette: Palette, level: Level): string {
+  if (level.value === Number.POSITIVE_INFINITY) return palette.nonFinite;
+  if (level.value === Number.NEGATIVE_INFINITY) return palette.small[2];
+  if (level.expected === null) return palette.muted;
+  const code = classOf(level.value - level.expected);
+  if (code === 0) return palette.good;
+  return code === NON_FINITE ? palette.nonFinite : code < 0 ? palette.small[2] : palette.large[2];
+}
+
+/** Splits spots where `has` is false: a line across unknown values would be invented. */
+function unbroken(spots: readonly Spot[], has: (spot: Spot) => boolean): Spot[][] {
+  const parts: Spot[][] = [];
+  let open = false;
+  for (const spot of spots) {
+    if (!has(spot)) open = false;
+    else if (open) parts[parts.length - 1].push(spot);
+    else {
+      parts.push([spot]);
+      open = true;
+    }
+  }
+  return parts;
+}
