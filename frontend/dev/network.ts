@@ -14,11 +14,30 @@ export function randomOf(seed: number): () => number {
 }
 
 export function layerOf(name: string, kind: string, more: Partial<LayerData> = {}): LayerData {
-  const types: Record<string, string> = { linear: "Linear", conv: "Conv2d", norm: "LayerNorm", embedding: "Embedding" };
+  const types: Record<string, string> = {
+    linear: "Linear",
+    conv: "Conv2d",
+    norm: "LayerNorm",
+    embedding: "Embedding",
+  };
   return {
-    ...{ name, module: name, kind, type: types[kind] ?? "Module", place: name.replace(/\d+\.?/g, ""), shape: [256, 256] },
+    ...{
+      name,
+      module: name,
+      kind,
+      type: types[kind] ?? "Module",
+      place: name.replace(/\d+\.?/g, ""),
+      shape: [256, 256],
+    },
     ...{ scheme: "kaiming normal", std: 0.088, wantedStd: 0.088, activation: null, feeds: "activation" },
-    ...{ bypassable: false, readsTrunk: false, endsBranch: false, readsNorm: false, head: false, zeroStart: false },
+    ...{
+      bypassable: false,
+      readsTrunk: false,
+      endsBranch: false,
+      readsNorm: false,
+      head: false,
+      zeroStart: false,
+    },
     source: "model.py:42",
     ...more,
   };
@@ -26,8 +45,23 @@ export function layerOf(name: string, kind: string, more: Partial<LayerData> = {
 
 export function findingOf(more: Partial<FindingData>): FindingData {
   return {
-    ...{ key: `${more.code} ${more.layers?.[0]}`, explainedBy: null, role: "cause", code: "IH106", rule: "weight-scale" },
-    ...{ severity: "error", suppressed: null, layers: [], message: "", cause: "", fix: "", measured: null, limit: null },
+    ...{
+      key: `${more.code} ${more.layers?.[0]}`,
+      explainedBy: null,
+      role: "cause",
+      code: "IH106",
+      rule: "weight-scale",
+    },
+    ...{
+      severity: "error",
+      suppressed: null,
+      layers: [],
+      message: "",
+      cause: "",
+      fix: "",
+      measured: null,
+      limit: null,
+    },
     ...{ source: null, step: 0, opened: 0, worsened: [], closed: null },
     ...more,
   };
@@ -84,17 +118,34 @@ export function documentOf(model: string, layers: LayerData[], more: Partial<Run
   const causes = findings.filter((finding) => finding.role === "cause" && finding.suppressed === null);
   const amount = (severity: string) => causes.filter((cause) => cause.severity === severity).length;
   const [errors, warnings, infos] = ["error", "warning", "info"].map(amount);
-  const parts = [errors && `${errors} error${errors > 1 ? "s" : ""}`, warnings && `${warnings} warning${warnings > 1 ? "s" : ""}`];
+  const parts = [
+    errors && `${errors} error${errors > 1 ? "s" : ""}`,
+    warnings && `${warnings} warning${warnings > 1 ? "s" : ""}`,
+  ];
   return {
     ...{ version: 1, run: "", model, healthy: errors === 0, errors, warnings, infos, layers, findings },
     verdict: errors ? `unhealthy: ${parts.filter(Boolean).join(", ")}` : "healthy",
-    ...{ optimizer: "AdamW(lr=0.0003)", exact: false, lastStep: 99, steps: [0], values: {}, expected: {}, theory: [] },
+    ...{
+      optimizer: "AdamW(lr=0.0003)",
+      exact: false,
+      lastStep: 99,
+      steps: [0],
+      values: {},
+      expected: {},
+      theory: [],
+    },
     notMeasured: [],
-    notes: ["loss: cross-entropy at 2.31, as expected for 10 classes", "a sample of 65,536 elements per tensor was read"],
+    notes: [
+      "loss: cross-entropy at 2.31, as expected for 10 classes",
+      "a sample of 65,536 elements per tensor was read",
+    ],
     skipped: [],
     versions: { inithealth: "0.9.0", torch: "2.14.1", python: "3.11.9" },
     ...{ lacks: [], thinned: null, trunk: { normalized: false, branches: 0 } },
-    reference: { forward: "the input's rms 1, carried on by each layer's expected gain", gradient: "the median of similar layers" },
+    reference: {
+      forward: "the input's rms 1, carried on by each layer's expected gain",
+      gradient: "the median of similar layers",
+    },
     ...more,
   };
 }

@@ -20,4 +20,5 @@ export function writePages(folder, only = null) {
   }
 }
 
-if (process.argv[1]?.endsWith("pages.mjs")) writePages(process.argv[2] ?? "shots", process.argv.length > 3 ? process.argv.slice(3) : null);
+if (process.argv[1]?.endsWith("pages.mjs"))
+  writePages(process.argv[2] ?? "shots", process.argv.length > 3 ? process.argv.slice(3) : null);

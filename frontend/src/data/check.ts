@@ -15,7 +15,8 @@ export function problemOf(document: unknown): string | null {
 
 function shapeProblem(data: Partial<RunData>): string | null {
   const lists = [data.layers, data.steps, data.findings];
-  if (!lists.every(Array.isArray) || typeof data.values !== "object") return "The data of this run is incomplete.";
+  if (!lists.every(Array.isArray) || typeof data.values !== "object")
+    return "The data of this run is incomplete.";
   if (data.layers?.length === 0) return "No layer was recorded in this run.";
   if (data.steps?.length === 0) return "No step was recorded in this run yet.";
   return null;

@@ -33,7 +33,9 @@ export class Run {
       this.register(layer.module, index);
       if (layer.name !== layer.module) this.register(layer.name, index);
     });
-    this.causes = data.findings.filter((finding) => finding.role === "cause").map((each) => this.causeOf(each));
+    this.causes = data.findings
+      .filter((finding) => finding.role === "cause")
+      .map((each) => this.causeOf(each));
     this.isCause = new Uint8Array(this.layers.length);
     for (const cause of this.active) for (const layer of cause.layers) this.isCause[layer] = 1;
   }
@@ -68,7 +70,8 @@ export class Run {
     const last = this.steps.at(-1) ?? -1;
     if (tail.steps.some((step) => step <= last)) return null;
     const parts: Parts = new Map();
-    for (const [statistic, known] of this.parts) parts.set(statistic, [...known, tail.values[statistic] ?? ""]);
+    for (const [statistic, known] of this.parts)
+      parts.set(statistic, [...known, tail.values[statistic] ?? ""]);
     return new Run({ ...tail, steps: [...this.steps, ...tail.steps] }, parts);
   }
 
@@ -80,7 +83,9 @@ export class Run {
 
   private causeOf(finding: FindingData): Cause {
     const layers = this.all(finding.layers);
-    const consequences = this.data.findings.filter((each) => each.role === "consequence" && each.explainedBy === finding.key);
+    const consequences = this.data.findings.filter(
+      (each) => each.role === "consequence" && each.explainedBy === finding.key,
+    );
     const own = new Set(layers);
     const spread = this.all(consequences.flatMap((each) => each.layers)).filter((layer) => !own.has(layer));
     return { finding, layers, consequences, spread };

@@ -51,9 +51,12 @@ async function checked(read: () => unknown, isTail = false): Promise<RunData | M
   try {
     document = await read();
   } catch (error) {
-    return { message: `The run could not be read: ${error instanceof Error ? error.message : String(error)}` };
+    return {
+      message: `The run could not be read: ${error instanceof Error ? error.message : String(error)}`,
+    };
   }
   const problem = problemOf(document);
-  const nothingNew = isTail && Array.isArray((document as RunData)?.steps) && (document as RunData).steps.length === 0;
+  const nothingNew =
+    isTail && Array.isArray((document as RunData)?.steps) && (document as RunData).steps.length === 0;
   return problem !== null && !nothingNew ? { message: problem } : completed(document as RunData);
 }

@@ -9,35 +9,58 @@ export interface Track {
   isDifference: boolean;
   isCause: Uint8Array;
   hasCauses: boolean;
-  at(statistic: Statistic, step: number, layer: number): number; // step is an index into `steps`
+  values(statistic: Statistic, step: number): Float32Array; // by layer; step is an index into `steps`
+  at(statistic: Statistic, step: number, layer: number): number;
+}
+
+type Values = Track["values"];
+
+/** Adds the access to single values, and keeps what was asked for: the picture asks for the same steps again. */
+function complete(track: Omit<Track, "at">): Track {
+  const kept: Partial<Record<Statistic, Float32Array[]>> = {};
+  const values: Values = (statistic, step) => {
+    let steps = kept[statistic];
+    if (!steps) {
+      steps = [];
+      kept[statistic] = steps;
+    }
+    steps[step] ??= track.values(statistic, step);
+    return steps[step];
+  };
+  return { ...track, values, at: (statistic, step, layer) => values(statistic, step)[layer] };
 }
 
 export function trackOf(run: Run, label = ""): Track {
-  const width = run.layers.length;
-  return {
+  return complete({
     label,
     steps: run.steps,
     isDifference: false,
     isCause: run.isCause,
     hasCauses: run.active.length > 0,
-    at: (statistic, step, layer) => run.series(statistic)[step * width + layer],
-  };
+    values: (statistic, step) => valuesOf(run, statistic, step),
+  });
+}
+
+function valuesOf(run: Run, statistic: Statistic, step: number): Float32Array {
+  const width = run.layers.length;
+  return run.series(statistic).subarray(step * width, (step + 1) * width);
 }
 
 /** Returns `other` on the layers of `base`, matched by name; not measured where it lacks a layer. */
 export function aligned(base: Run, other: Run, label: string): Track {
-  const width = other.layers.length;
   const index = new Map(other.layers.map((layer, at) => [layer.name, at]));
   const map = base.layers.map((layer) => index.get(layer.name) ?? -1);
-  return {
+  return complete({
     label,
     steps: other.steps,
     isDifference: false,
     isCause: Uint8Array.from(map, (at) => (at < 0 ? 0 : other.isCause[at])),
     hasCauses: other.active.length > 0,
-    at: (statistic, step, layer) =>
-      map[layer] < 0 ? Number.NaN : other.series(statistic)[step * width + map[layer]],
-  };
+    values(statistic, step) {
+      const values = valuesOf(other, statistic, step);
+      return Float32Array.from(map, (at) => (at < 0 ? Number.NaN : values[at]));
+    },
+  });
 }
 
 const RATIOS: Partial<Record<Statistic, Statistic>> = {
@@ -49,20 +72,24 @@ const RATIOS: Partial<Record<Statistic, Statistic>> = {
 /** Returns by how many octaves `track` is above `base`, at the steps that both have. */
 export function difference(base: Track, track: Track, label: string): Track {
   const positions = new Map(track.steps.map((step, at) => [step, at]));
-  const shared = base.steps.flatMap((step, at) => (positions.has(step) ? [[at, positions.get(step) as number]] : []));
-  return {
+  const shared = base.steps.flatMap((step, at) =>
+    positions.has(step) ? [[at, positions.get(step) as number]] : [],
+  );
+  return complete({
     label,
     steps: shared.map(([at]) => base.steps[at]),
     isDifference: true,
     isCause: track.isCause,
     hasCauses: false,
-    at(statistic, step, layer) {
-      const [one, other] = shared[step];
+    values(statistic, step) {
       const ratio = RATIOS[statistic];
-      if (!ratio) return track.at(statistic, other, layer) - base.at(statistic, one, layer);
-      return octavesBetween(base.at(ratio, one, layer), track.at(ratio, other, layer));
+      const [one, other] = [
+        base.values(ratio ?? statistic, shared[step][0]),
+        track.values(ratio ?? statistic, shared[step][1]),
+      ];
+      return one.map((value, layer) => (ratio ? octavesBetween(value, other[layer]) : other[layer] - value));
     },
-  };
+  });
 }
 
 /** log2(other / one), where zeros and non-finite numbers keep their meaning. */

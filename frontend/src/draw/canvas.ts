@@ -78,7 +78,11 @@ export class CanvasSurface implements Surface {
   }
 }
 
-function hatching(context: CanvasRenderingContext2D, color: string, background: string): CanvasPattern | string {
+function hatching(
+  context: CanvasRenderingContext2D,
+  color: string,
+  background: string,
+): CanvasPattern | string {
   const tile = document.createElement("canvas");
   tile.width = tile.height = 6;
   const pen = tile.getContext("2d");

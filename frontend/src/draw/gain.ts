@@ -8,6 +8,7 @@ import type { Panel } from "../layout/columns.ts";
 import { cellHeight, type Picture, type Window } from "./picture.ts";
 import type { Surface } from "./surface.ts";
 
+const NARROW = 30; // pixels below which a bar cannot be read: the whole cell is colored
 const LONGEST = 4; // octaves; the color shows which of the larger classes it is
 
 export function drawGain(surface: Surface, picture: Picture, window: Window, panel: Panel): void {
@@ -39,6 +40,10 @@ interface Bar {
 }
 
 function drawBar(surface: Surface, { palette }: Picture, panel: Panel, { off, code, y, height }: Bar): void {
+  if (panel.width < NARROW) {
+    surface.rect(panel.x, y, panel.width, height, colorOf(palette, code));
+    return;
+  }
   const half = panel.width / 2;
   const length = (Math.min(Math.abs(off), LONGEST) / LONGEST) * half;
   const start = off < 0 ? half - length : half;

@@ -13,7 +13,14 @@ export function drawGutter(surface: Surface, picture: Picture, window: Window): 
   const { rows, rowHeight, palette } = picture;
   const trunk = laneX(picture, 0);
   const end = Math.min(window.last + 1, rows.length);
-  surface.line([[trunk, window.top + window.first * rowHeight], [trunk, window.top + end * rowHeight]], palette.muted, LINE);
+  surface.line(
+    [
+      [trunk, window.top + window.first * rowHeight],
+      [trunk, window.top + end * rowHeight],
+    ],
+    palette.muted,
+    LINE,
+  );
   for (const branch of picture.lanes.branches) drawBranch(surface, picture, window, branch);
   for (let index = window.first; index <= window.last; index++) drawMark(surface, picture, window, index);
 }
@@ -33,7 +40,15 @@ function drawBranch(surface: Surface, picture: Picture, window: Window, branch: 
   const bottom = window.top + (last + 1) * rowHeight;
   const half = rowHeight / 2;
   surface.curve([trunk, top - half * 0.4], [lane, top + half], palette.muted, LINE);
-  if (last > first) surface.line([[lane, top + half], [lane, bottom - half]], palette.muted, LINE);
+  if (last > first)
+    surface.line(
+      [
+        [lane, top + half],
+        [lane, bottom - half],
+      ],
+      palette.muted,
+      LINE,
+    );
   surface.curve([lane, bottom - half], [trunk, bottom + half * 0.4], palette.muted, LINE);
 }
 
@@ -47,7 +62,15 @@ function drawMark(surface: Surface, picture: Picture, window: Window, index: num
   }
   const layer = run.layers[row.start];
   const x = laneX(picture, lanes.laneOf[row.start]);
-  if (layer.kind === "norm") surface.line([[x - 4, y], [x + 4, y]], palette.text, 2);
+  if (layer.kind === "norm")
+    surface.line(
+      [
+        [x - 4, y],
+        [x + 4, y],
+      ],
+      palette.text,
+      2,
+    );
   else surface.dot(x, y, 2.6, isHollow(layer) ? palette.background : palette.muted, palette.muted);
 }
 

@@ -19,7 +19,14 @@ export function drawHeatmap(surface: Surface, picture: Picture, window: Window, 
     const row = picture.rows[index];
     const classes = picture.classes.of(track, statistic, row);
     const cells = bins.map((bin) => worstClass(classes, bin));
-    drawCells(surface, picture, panel, cells, isPale(picture, panel, row), window.top + index * picture.rowHeight);
+    drawCells(
+      surface,
+      picture,
+      panel,
+      cells,
+      isPale(picture, panel, row),
+      window.top + index * picture.rowHeight,
+    );
   }
 }
 
@@ -29,7 +36,14 @@ export function isPale(picture: Picture, panel: Panel, row: Row): boolean {
   return track.hasCauses && !hasCause(track, row);
 }
 
-function drawCells(surface: Surface, picture: Picture, panel: Panel, cells: number[], pale: boolean, y: number): void {
+function drawCells(
+  surface: Surface,
+  picture: Picture,
+  panel: Panel,
+  cells: number[],
+  pale: boolean,
+  y: number,
+): void {
   const { palette, rowHeight } = picture;
   const height = cellHeight(rowHeight);
   const edge = (cell: number) => Math.round(panel.x + (cell * panel.width) / cells.length);

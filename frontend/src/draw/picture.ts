@@ -24,6 +24,8 @@ export interface Bracket {
 
 export interface Picture {
   run: Run;
+  base: Track; // of the first run: cards and words are about it
+  baseStep: number; // index
   tracks: Track[];
   steps: number[]; // selected step of each track, as an index
   updateStep: number; // index of the step whose updates are shown; -1: none was measured

@@ -16,6 +16,16 @@ export function profileScale(panel: Panel, levels: [number, number]) {
   return scaleLinear(levels, [panel.x + 3, panel.x + panel.width - 3]).clamp(true);
 }
 
+/** Whole octaves for the axis, as many as have room. */
+export function levelTicks(scale: ReturnType<typeof profileScale>, panel: Panel): number[] {
+  return scale.ticks(Math.max(2, panel.width / 55)).filter(Number.isInteger);
+}
+
+/** Whether a tick is written as a power of two: as a number it would be too long. */
+export function isPower(tick: number): boolean {
+  return tick < -3 || tick > 6;
+}
+
 interface Spot extends Level {
   y: number;
   x: number;
@@ -51,8 +61,13 @@ function drawBand(
   rowHeight: number,
 ): void {
   for (const part of unbroken(spots, (spot) => spot[of] !== null)) {
-    const ends = [{ ...part[0], y: part[0].y - rowHeight / 2 }, ...part, { ...part[part.length - 1], y: part[part.length - 1].y + rowHeight / 2 }];
-    const side = (sign: number) => ends.map((spot): Point => [scale((spot[of] as number) + sign * half), spot.y]);
+    const ends = [
+      { ...part[0], y: part[0].y - rowHeight / 2 },
+      ...part,
+      { ...part[part.length - 1], y: part[part.length - 1].y + rowHeight / 2 },
+    ];
+    const side = (sign: number) =>
+      ends.map((spot): Point => [scale((spot[of] as number) + sign * half), spot.y]);
     surface.area([...side(-1), ...side(1).reverse()], fill);
   }
 }
@@ -60,22 +75,53 @@ function drawBand(
 /** The prediction itself as a dashed line, visible on top of the healthy band too. */
 function drawTheoryEdges(surface: Surface, spots: readonly Spot[], scale: Scale, palette: Palette): void {
   for (const part of unbroken(spots, (spot) => spot.theory !== null)) {
-    surface.line(part.map((spot): Point => [scale(spot.theory as number), spot.y]), palette.muted, 1, true);
+    surface.line(
+      part.map((spot): Point => [scale(spot.theory as number), spot.y]),
+      palette.muted,
+      1,
+      true,
+    );
   }
 }
 
-function drawLine(surface: Surface, spots: readonly Spot[], scale: Scale, palette: Palette, rowHeight: number): void {
+function drawLine(
+  surface: Surface,
+  spots: readonly Spot[],
+  scale: Scale,
+  palette: Palette,
+  rowHeight: number,
+): void {
   for (const part of unbroken(spots, (spot) => Number.isFinite(spot.value))) {
     for (let index = 1; index < part.length; index++) {
       const [from, to] = [part[index - 1], part[index]];
-      surface.line([[from.x, from.y], [to.x, to.y]], colorOfLevel(palette, to), 2);
+      surface.line(
+        [
+          [from.x, from.y],
+          [to.x, to.y],
+        ],
+        colorOfLevel(palette, to),
+        2,
+      );
     }
   }
   const radius = rowHeight >= 12 ? 2.5 : 1.5;
   for (const spot of spots) {
     if (Number.isNaN(spot.value)) continue;
-    if (spot.low < spot.high) surface.line([[scale(spot.low), spot.y], [scale(spot.high), spot.y]], palette.muted, 1);
-    surface.dot(spot.x, spot.y, Number.isFinite(spot.value) ? radius : radius + 1, colorOfLevel(palette, spot));
+    if (spot.low < spot.high)
+      surface.line(
+        [
+          [scale(spot.low), spot.y],
+          [scale(spot.high), spot.y],
+        ],
+        palette.muted,
+        1,
+      );
+    surface.dot(
+      spot.x,
+      spot.y,
+      Number.isFinite(spot.value) ? radius : radius + 1,
+      colorOfLevel(palette, spot),
+    );
   }
 }
 

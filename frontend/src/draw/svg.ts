@@ -11,20 +11,27 @@ export class SvgSurface implements Surface {
   }
 
   outline(x: number, y: number, width: number, height: number, stroke: string, thickness: number): void {
-    this.parts.push(`<rect ${box(x, y, width, height)} fill="none" stroke="${stroke}" stroke-width="${thickness}"/>`);
+    this.parts.push(
+      `<rect ${box(x, y, width, height)} fill="none" stroke="${stroke}" stroke-width="${thickness}"/>`,
+    );
   }
 
   hatch(x: number, y: number, width: number, height: number, color: string, background: string): void {
     const key = `hatch-${color.slice(1)}-${background.slice(1)}`;
     const line = `<path d="M-1 7 7 -1 M-7 7 1 -1 M5 7 13 -1" stroke="${color}"/>`;
     const ground = `<rect width="6" height="6" fill="${background}"/>`;
-    this.patterns.set(key, `<pattern id="${key}" width="6" height="6" patternUnits="userSpaceOnUse">${ground}${line}</pattern>`);
+    this.patterns.set(
+      key,
+      `<pattern id="${key}" width="6" height="6" patternUnits="userSpaceOnUse">${ground}${line}</pattern>`,
+    );
     this.parts.push(`<rect ${box(x, y, width, height)} fill="url(#${key})"/>`);
   }
 
   line(points: readonly Point[], stroke: string, thickness: number, dashed = false): void {
     const dashes = dashed ? ' stroke-dasharray="3 3"' : "";
-    this.parts.push(`<polyline points="${list(points)}" fill="none" stroke="${stroke}" stroke-width="${thickness}"${dashes}/>`);
+    this.parts.push(
+      `<polyline points="${list(points)}" fill="none" stroke="${stroke}" stroke-width="${thickness}"${dashes}/>`,
+    );
   }
 
   area(points: readonly Point[], fill: string): void {
@@ -44,7 +51,9 @@ export class SvgSurface implements Surface {
 
   text(x: number, y: number, text: string, { fill, size, anchor = "start", mono, bold }: TextOptions): void {
     const font = `font-family='${mono ? MONO : SANS}' font-size="${size}"${bold ? ' font-weight="600"' : ""}`;
-    this.parts.push(`<text x="${round(x)}" y="${round(y)}" fill="${fill}" text-anchor="${anchor}" ${font}>${escaped(text)}</text>`);
+    this.parts.push(
+      `<text x="${round(x)}" y="${round(y)}" fill="${fill}" text-anchor="${anchor}" ${font}>${escaped(text)}</text>`,
+    );
   }
 
   /** Returns the document. */
@@ -56,7 +65,13 @@ export class SvgSurface implements Surface {
 }
 
 export function escaped(text: string): string {
-  const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+  const entities: Record<string, string> = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    '"': "&quot;",
+    "'": "&#39;",
+  };
   return text.replace(/[&<>"']/g, (character) => entities[character]);
 }
 

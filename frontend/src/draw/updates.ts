@@ -20,28 +20,53 @@ export function drawUpdates(surface: Surface, picture: Picture, window: Window, 
   const height = (window.last - window.first + 1) * rowHeight - 1;
   const top = window.top + window.first * rowHeight;
   surface.rect(panel.x, top, panel.width, height, palette.panel);
-  surface.line([[scale(1e-3), top], [scale(1e-3), top + height]], palette.rule, 1);
+  surface.line(
+    [
+      [scale(1e-3), top],
+      [scale(1e-3), top + height],
+    ],
+    palette.rule,
+    1,
+  );
   for (let index = window.first; index <= window.last; index++) {
     const y = window.top + (index + 0.5) * rowHeight;
     const shares = sharesOf(picture.tracks[panel.track], picture.updateStep, rows[index]);
     if (shares === null) {
-      surface.hatch(panel.x, y - rowHeight / 2, panel.width, cellHeight(rowHeight), palette.hatch, palette.background);
+      surface.hatch(
+        panel.x,
+        y - rowHeight / 2,
+        panel.width,
+        cellHeight(rowHeight),
+        palette.hatch,
+        palette.background,
+      );
       continue;
     }
     const [low, middle, high] = shares.map((share) => scale(Math.max(share, UPDATE_RANGE[0])));
-    if (low < high) surface.line([[low, y], [high, y]], palette.muted, 1);
+    if (low < high)
+      surface.line(
+        [
+          [low, y],
+          [high, y],
+        ],
+        palette.muted,
+        1,
+      );
     const bad = shares[2] === Number.POSITIVE_INFINITY;
     const empty = shares[2] === 0;
-    surface.dot(bad ? high : middle, y, 2.5, bad ? palette.nonFinite : empty ? palette.background : palette.muted, empty ? palette.muted : undefined);
+    surface.dot(
+      bad ? high : middle,
+      y,
+      2.5,
+      bad ? palette.nonFinite : empty ? palette.background : palette.muted,
+      empty ? palette.muted : undefined,
+    );
   }
 }
 
 /** The step whose updates are shown: the selected one, else the next or the last before with any; -1 if none has. */
-export function updateStepOf(track: Track, step: number, layers: number): number {
-  const hasAny = (at: number) => {
-    for (let layer = 0; layer < layers; layer++) if (!Number.isNaN(track.at("update", at, layer))) return true;
-    return false;
-  };
+export function updateStepOf(track: Track, step: number): number {
+  const hasAny = (at: number) => track.values("update", at).some((value) => !Number.isNaN(value));
   for (let at = step; at < track.steps.length; at++) if (hasAny(at)) return at;
   for (let at = step - 1; at >= 0; at--) if (hasAny(at)) return at;
   return -1;
@@ -50,11 +75,10 @@ export function updateStepOf(track: Track, step: number, layers: number): number
 /** Smallest, median and largest ratio of a row; null if none was measured. */
 export function sharesOf(track: Track, step: number, row: Row): [number, number, number] | null {
   const shares: number[] = [];
-  for (let layer = row.start; layer < row.end; layer++) {
-    const share = track.at("update", step, layer);
-    if (!Number.isNaN(share)) shares.push(share);
-  }
+  const values = track.values("update", step);
+  for (let layer = row.start; layer < row.end; layer++)
+    if (!Number.isNaN(values[layer])) shares.push(values[layer]);
   if (shares.length === 0) return null;
-  shares.sort((a, b) => a - b);
+  if (shares.length > 1) shares.sort((a, b) => a - b);
   return [shares[0], shares[shares.length >> 1], shares[shares.length - 1]];
 }

@@ -9,7 +9,11 @@ import { type Figure, figureOf } from "./figure.ts";
 
 const LARGEST = 16_000; // pixels of a canvas that every browser can draw
 
-export async function savePicture(picture: Picture, causes: readonly Cause[], format: "png" | "svg"): Promise<void> {
+export async function savePicture(
+  picture: Picture,
+  causes: readonly Cause[],
+  format: "png" | "svg",
+): Promise<void> {
   const figure = figureOf(picture, causes);
   const blob = format === "svg" ? svgOf(figure) : await pngOf(figure);
   if (blob) save(blob, `${nameOf(picture.run)}.${format}`);

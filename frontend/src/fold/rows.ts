@@ -84,7 +84,14 @@ function bundleOf(nodes: Node[], parent: Row | null): Row {
   if (nodes.length === 1) return rowOf(first, parent);
   const label = `${first.id} … ${differentEnd(first.id, last.id)}`;
   const children: Item[] = nodes.map((node) => [node]);
-  return { ...rowOf(first, parent), id: `${first.id}…${last.id}`, label, end: last.end, blocks: nodes.length, children };
+  return {
+    ...rowOf(first, parent),
+    id: `${first.id}…${last.id}`,
+    label,
+    end: last.end,
+    blocks: nodes.length,
+    children,
+  };
 }
 
 /** The part of `last` that differs from `first`, from the name's component on: "9" of "blocks.0" and "blocks.9". */

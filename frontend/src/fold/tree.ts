@@ -36,7 +36,9 @@ function itemsOf(names: Names, start: number, end: number, depth: number): Item[
   for (let at = 0; at < siblings.length; ) {
     const { period, times } = repetition(signatures, at);
     if (times >= 2) {
-      const blocks = Array.from({ length: times }, (_, time) => siblings.slice(at + time * period, at + (time + 1) * period));
+      const blocks = Array.from({ length: times }, (_, time) =>
+        siblings.slice(at + time * period, at + (time + 1) * period),
+      );
       items.push(blocks.map((block) => blockOf(names, block, depth)));
     } else items.push(...single(names, siblings[at], depth));
     at += Math.max(1, period * times);
@@ -83,7 +85,8 @@ function repetition(signatures: string[], at: number): { period: number; times: 
 
 function equal(signatures: string[], one: number, other: number, count: number): boolean {
   if (other + count > signatures.length) return false;
-  for (let offset = 0; offset < count; offset++) if (signatures[one + offset] !== signatures[other + offset]) return false;
+  for (let offset = 0; offset < count; offset++)
+    if (signatures[one + offset] !== signatures[other + offset]) return false;
   return true;
 }
 
@@ -92,7 +95,12 @@ function blockOf(names: Names, block: Sibling[], depth: number): Node {
   if (last.end - first.start === 1) return leaf(names, first.start);
   const prefix = names.paths[first.start].slice(0, depth + 1).join(".");
   const id = block.length === 1 ? prefix : `${prefix}–${last.key}`;
-  return { id, start: first.start, end: last.end, children: block.flatMap((each) => single(names, each, depth)) };
+  return {
+    id,
+    start: first.start,
+    end: last.end,
+    children: block.flatMap((each) => single(names, each, depth)),
+  };
 }
 
 function single(names: Names, sibling: Sibling, depth: number): Item[] {
@@ -100,7 +108,9 @@ function single(names: Names, sibling: Sibling, depth: number): Item[] {
   // Layers of equal names at this depth, as parameters of one module: they differ further down, or not at all.
   const deeper = names.paths[sibling.start].length > depth + 1;
   if (deeper) return itemsOf(names, sibling.start, sibling.end, depth + 1);
-  return Array.from({ length: sibling.end - sibling.start }, (_, offset) => [leaf(names, sibling.start + offset)]);
+  return Array.from({ length: sibling.end - sibling.start }, (_, offset) => [
+    leaf(names, sibling.start + offset),
+  ]);
 }
 
 function leaf({ layers }: Names, index: number): Node {

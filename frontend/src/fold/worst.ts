@@ -12,10 +12,16 @@ export interface Range {
 
 /** The layer of `range` that is farthest from what is expected. */
 export function worstLayer(track: Track, statistic: OffStatistic, step: number, range: Range): number {
-  let [worst, badnessOfWorst] = [range.start, -2];
+  if (range.end - range.start === 1) return range.start;
+  const values = track.values(statistic, step);
+  let worst = range.start;
+  let most = -2;
   for (let layer = range.start; layer < range.end; layer++) {
-    const bad = badnessOff(track.at(statistic, step, layer));
-    if (bad > badnessOfWorst) [worst, badnessOfWorst] = [layer, bad];
+    const bad = badnessOff(values[layer]);
+    if (bad > most) {
+      worst = layer;
+      most = bad;
+    }
   }
   return worst;
 }
@@ -52,7 +58,8 @@ export function binsOf(steps: number, bins: number): [number, number][] {
 /** The worst class of `classes` in a bin. */
 export function worstClass(classes: Int8Array, [first, end]: [number, number]): number {
   let worst = classes[first];
-  for (let step = first + 1; step < end; step++) if (badness(classes[step]) > badness(worst)) worst = classes[step];
+  for (let step = first + 1; step < end; step++)
+    if (badness(classes[step]) > badness(worst)) worst = classes[step];
   return worst;
 }
 

@@ -10,11 +10,22 @@ export interface Line {
   zeros: number[]; // x of values that were exactly zero and have no logarithm
 }
 
-/** Returns the line of `values`, with at most two points in each of `bins` bins: the smallest and the largest. */
-export function lineOf(values: Float32Array, isLog: boolean, bins: number): Line {
+/**
+ * Returns the line of `values`, with at most two points in each of `bins` bins: the smallest and the largest. The range
+ * holds `include` too, after the logarithm.
+ */
+export function lineOf(
+  values: Float32Array,
+  isLog: boolean,
+  bins: number,
+  include: readonly number[] = [],
+): Line {
   const drawn = Float64Array.from(values, (value) => (isLog ? Math.log2(value) : value));
-  const finite = drawn.filter(Number.isFinite);
-  let [low, high] = [finite.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY), finite.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)];
+  const finite = [...drawn, ...include].filter(Number.isFinite);
+  let [low, high] = [
+    finite.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY),
+    finite.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY),
+  ];
   if (finite.length === 0) [low, high] = [0, 1];
   const least = isLog ? 2 : Math.max(1e-9, Math.abs(high) * 0.1);
   if (high - low < least) [low, high] = [(low + high - least) / 2, (low + high + least) / 2];
@@ -41,7 +52,12 @@ export function thinned(values: ArrayLike<number>, bins: number): number[] {
   });
 }
 
-function unbroken(indices: number[], values: Float64Array, x: (index: number) => number, y: (value: number) => number): [number, number][][] {
+function unbroken(
+  indices: number[],
+  values: Float64Array,
+  x: (index: number) => number,
+  y: (value: number) => number,
+): [number, number][][] {
   const parts: [number, number][][] = [];
   let open = false;
   for (const index of indices) {

@@ -22,6 +22,7 @@ export interface ColumnRequest {
   longestName: number; // characters
   lanes: number;
   tracks: number;
+  isCompared: boolean; // several runs, or a difference: fewer panels of each
   hasCards: boolean;
   hasUpdates: boolean;
 }
@@ -35,15 +36,21 @@ export function columnsOf(request: ColumnRequest): Columns {
   const { width, lanes, tracks } = request;
   const beside = request.hasCards && width >= NARROW;
   const cardWidth = beside ? Math.round(Math.min(380, Math.max(280, width * 0.255))) : 0;
-  const most = width < NARROW ? 150 : tracks > 1 ? 190 : 250;
+  const most = width < NARROW ? 150 : request.isCompared ? 190 : 250;
   const names = Math.round(Math.min(most, Math.max(96, 34 + request.longestName * CHARACTER)));
   const gutter = { x: names, width: 16 + lanes * LANE };
   const left = names + gutter.width + 4;
   const right = width - (beside ? cardWidth + 34 : 8);
-  const panels = tracks > 1 ? compared(left, right, tracks) : single(left, right, request.hasUpdates);
+  const panels = request.isCompared ? compared(left, right, tracks) : single(left, right, request.hasUpdates);
   const last = panels[panels.length - 1];
   const end = last.x + last.width;
-  return { names, gutter, panels, end, cards: beside ? { x: width - cardWidth - 4, width: cardWidth } : null };
+  return {
+    names,
+    gutter,
+    panels,
+    end,
+    cards: beside ? { x: width - cardWidth - 4, width: cardWidth } : null,
+  };
 }
 
 function single(left: number, right: number, hasUpdates: boolean): Panel[] {
@@ -60,7 +67,10 @@ function single(left: number, right: number, hasUpdates: boolean): Panel[] {
     ["gradient", heat],
   ];
   if (update > 0) kinds.push(["update", update]);
-  return placed(left, kinds.map(([kind, width]) => ({ kind, width, track: 0 })));
+  return placed(
+    left,
+    kinds.map(([kind, width]) => ({ kind, width, track: 0 })),
+  );
 }
 
 function compared(left: number, right: number, tracks: number): Panel[] {

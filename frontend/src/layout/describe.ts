@@ -31,10 +31,15 @@ export function described(track: Track, statistic: OffStatistic, step: number, l
 export function rowInWords(run: Run, track: Track, step: number, row: Row): string {
   const inside = contents(row);
   const kind = inside ? `folded, ${inside}, worst of them` : run.layers[row.start].kind;
-  const values = OFF.map((statistic) => described(track, statistic, step, worstLayer(track, statistic, step, row)));
-  const named = run.active.filter((cause) => cause.layers.some((layer) => layer >= row.start && layer < row.end));
+  const values = OFF.map((statistic) =>
+    described(track, statistic, step, worstLayer(track, statistic, step, row)),
+  );
+  const named = run.active.filter((cause) =>
+    cause.layers.some((layer) => layer >= row.start && layer < row.end),
+  );
   const findings = named.map(({ finding }) => `${finding.severity} ${finding.code}`);
-  return [row.label, kind, ...findings, ...values].join(", ");
+  const name = inside ? `${row.label} ×${row.end - row.start}` : row.label;
+  return [name, kind, ...findings, ...values].join(", ");
 }
 
 /** The end of a name that is too long: the end says which layer it is. */

@@ -7,7 +7,11 @@ export function number(value: number): string {
   if (value === 0) return "0";
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "not measured" : "NaN or infinite";
   const size = Math.abs(value);
-  if (size >= 1e5 || size < 1e-3) return value.toExponential(2).replace(/\.?0+e/, "e").replace("e+", "e");
+  if (size >= 1e5 || size < 1e-3)
+    return value
+      .toExponential(2)
+      .replace(/\.?0+e/, "e")
+      .replace("e+", "e");
   return String(Number(value.toPrecision(3)));
 }
 
@@ -17,7 +21,10 @@ export function distance(off: number, isDifference = false): string {
   if (off === Number.POSITIVE_INFINITY) return "NaN or infinite";
   if (off === Number.NEGATIVE_INFINITY) return "exactly zero";
   const factor = `${number(2 ** Math.abs(off))}x`;
-  if (isDifference) return Math.abs(off) <= 1 ? `similar (${off < 0 ? "÷" : "×"}${factor.slice(0, -1)})` : `${factor} ${off < 0 ? "smaller" : "larger"}`;
+  if (isDifference)
+    return Math.abs(off) <= 1
+      ? `similar (${off < 0 ? "÷" : "×"}${factor.slice(0, -1)})`
+      : `${factor} ${off < 0 ? "smaller" : "larger"}`;
   if (Math.abs(off) <= 1) return `healthy (${factor} ${off < 0 ? "below" : "above"} expected)`;
   return `${factor} too ${off < 0 ? "small" : "large"}`;
 }
@@ -31,7 +38,9 @@ export function count(amount: number, thing: string): string {
 export function contents(row: Row): string {
   const layers = row.end - row.start;
   if (layers === 1) return "";
-  return row.blocks > 1 ? `${count(layers, "layer")} in ${count(row.blocks, "block")}` : count(layers, "layer");
+  return row.blocks > 1
+    ? `${count(layers, "layer")} in ${count(row.blocks, "block")}`
+    : count(layers, "layer");
 }
 
 /** The first and last name: "layers.20 … layers.25". */

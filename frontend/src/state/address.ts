@@ -3,18 +3,19 @@
 import { hashWith, TAB, viewFrom } from "./hash.ts";
 import type { View } from "./view.ts";
 
-function addressed(): Window {
+/** Whether the page is TensorBoard's tab, whose iframe always has this path, and its window can be reached. */
+function isInTensorBoard(): boolean {
+  if (!window.location.pathname.endsWith("plugin_entry.html")) return false;
   try {
-    // Reading the address of another origin's window raises an error, as in a sandboxed iframe of a notebook.
-    void window.parent.location.hash;
-    return window.parent;
+    // Reading the address of another origin's window raises an error.
+    return window.parent.location.hash !== undefined;
   } catch {
-    return window;
+    return false;
   }
 }
 
-const owner = addressed();
-export const isEmbedded = owner !== window;
+export const isEmbedded = isInTensorBoard();
+const owner = isEmbedded ? window.parent : window;
 
 /** Whether the address is this page's to change: in TensorBoard, another tab may be open. */
 function isOurs(hash: string): boolean {
@@ -31,7 +32,11 @@ export function writeView(view: View): void {
   if (hash === owner.location.hash) return;
   try {
     // replaceState triggers no hashchange event, by which TensorBoard would route again.
-    owner.history.replaceState(owner.history.state, "", hash || owner.location.pathname + owner.location.search);
+    owner.history.replaceState(
+      owner.history.state,
+      "",
+      hash || owner.location.pathname + owner.location.search,
+    );
   } catch {
     // A document without an address of its own, as an iframe's srcdoc, keeps its view in memory only.
   }

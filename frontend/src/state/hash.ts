@@ -9,7 +9,8 @@ const PREFIX = `p.${TAB}.`;
 /** Returns the view in `hash`. Unknown or broken values are left out. */
 export function viewFrom(hash: string): View {
   const values = new Map<string, string>();
-  for (const [key, value] of pairsOf(hash)) if (key.startsWith(PREFIX)) values.set(key.slice(PREFIX.length), value);
+  for (const [key, value] of pairsOf(hash))
+    if (key.startsWith(PREFIX)) values.set(key.slice(PREFIX.length), value);
   const list = (key: string) => (values.get(key) ?? "").split("\n").filter((each) => each !== "");
   const step = Number(values.get("step"));
   const severities = list("severity");
@@ -22,7 +23,9 @@ export function viewFrom(hash: string): View {
     cause: values.get("cause") ?? null,
     opened: list("open"),
     closed: list("closed"),
-    severities: values.has("severity") ? SEVERITIES.filter((each) => severities.includes(each)) : START.severities,
+    severities: values.has("severity")
+      ? SEVERITIES.filter((each) => severities.includes(each))
+      : START.severities,
     query: values.get("search") ?? "",
     isTable: values.get("table") === "1",
   };
@@ -30,8 +33,13 @@ export function viewFrom(hash: string): View {
 
 /** Returns `hash` with the view in it; what belongs to others stays. */
 export function hashWith(hash: string, view: View): string {
-  const others = hash.replace(/^#/, "").split("&").filter((part) => part !== "" && !decoded(part).startsWith(PREFIX));
-  const own = Object.entries(valuesOf(view)).map(([key, value]) => `${PREFIX}${key}=${encodeURIComponent(value)}`);
+  const others = hash
+    .replace(/^#/, "")
+    .split("&")
+    .filter((part) => part !== "" && !decoded(part).startsWith(PREFIX));
+  const own = Object.entries(valuesOf(view)).map(
+    ([key, value]) => `${PREFIX}${key}=${encodeURIComponent(value)}`,
+  );
   const parts = [...others, ...own];
   return parts.length > 0 ? `#${parts.join("&")}` : "";
 }
@@ -56,10 +64,13 @@ function valuesOf(view: View): Record<string, string> {
 }
 
 function pairsOf(hash: string): [string, string][] {
-  return hash.replace(/^#/, "").split("&").map((part) => {
-    const [key, ...rest] = part.split("=");
-    return [decoded(key), decoded(rest.join("="))];
-  });
+  return hash
+    .replace(/^#/, "")
+    .split("&")
+    .map((part) => {
+      const [key, ...rest] = part.split("=");
+      return [decoded(key), decoded(rest.join("="))];
+    });
 }
 
 function decoded(text: string): string {

@@ -15,7 +15,7 @@ export function shouldAsk(now: number, arrived: number, isVisible: boolean): boo
 export function useLive(isLive: boolean, ask: () => Promise<boolean>, restart: unknown): void {
   const latest = useRef(ask);
   latest.current = ask;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a reload by hand restarts the clock.
+  // A reload by hand restarts the clock.
   useEffect(() => {
     if (!isLive) return;
     let arrived = Date.now();

@@ -18,19 +18,28 @@ export function useRuns(source: Source, names: readonly string[]): Loaded {
   const [entries, setEntries] = useState<RunEntry[] | null>(null);
   const [message, setMessage] = useState<string | null>(null);
   const [reloads, setReloads] = useState(0);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a reload asks for the list again.
+  // A reload asks for the list again.
   useEffect(() => {
     source.list().then(
       (list) => {
         setEntries(list.runs);
-        setMessage(list.runs.length > 0 ? null : (list.message ?? "There are no runs with measurements of inithealth."));
+        setMessage(
+          list.runs.length > 0
+            ? null
+            : (list.message ?? "There are no runs with measurements of inithealth."),
+        );
       },
       (error: unknown) => setMessage(`The list of runs could not be read: ${String(error)}`),
     );
   }, [source, reloads]);
   const wanted = names.length > 0 ? [...names] : entries && entries.length > 0 ? [entries[0].run] : [];
   const shown = useShown(source, wanted, reloads);
-  return { entries: entries ?? [], shown, message, reload: useCallback(() => setReloads((count) => count + 1), []) };
+  return {
+    entries: entries ?? [],
+    shown,
+    message,
+    reload: useCallback(() => setReloads((count) => count + 1), []),
+  };
 }
 
 function useShown(source: Source, names: string[], reloads: number): Loaded["shown"] {
@@ -54,10 +63,14 @@ function useShown(source: Source, names: string[], reloads: number): Loaded["sho
     return longer ? true : load(name);
   };
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the names decide, not the array that holds them.
+  // The names decide, not the array that holds them.
   useEffect(() => {
     for (const name of names) load(name);
   }, [source, names.join("\n"), reloads]);
-  useLive(source.live && names.length > 0, async () => (await Promise.all(names.map(extend))).some(Boolean), reloads + names.join("\n"));
+  useLive(
+    source.live && names.length > 0,
+    async () => (await Promise.all(names.map(extend))).some(Boolean),
+    reloads + names.join("\n"),
+  );
   return names.map((name) => kept[name] ?? null);
 }

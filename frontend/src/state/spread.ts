@@ -13,11 +13,13 @@ export interface Spread {
 
 /** With one cause it explains all layers that are off; with several, each explains those its consequences name. */
 export function spreadOf(cause: Cause, run: Run, track: Track, step: number): Spread {
-  if (cause.layers.length === 0 || track.steps.length === 0) return { downstream: null, upstream: null, total: 0 };
+  if (cause.layers.length === 0 || track.steps.length === 0)
+    return { downstream: null, upstream: null, total: 0 };
   const own = new Set(cause.layers);
   const explained = run.active.length === 1 ? run.layers.map((_, layer) => layer) : cause.spread;
   const others = explained.filter((layer) => !own.has(layer));
-  const isOff = (statistic: "forward_off" | "gradient_off", layer: number) => Math.abs(track.at(statistic, step, layer)) > 1;
+  const isOff = (statistic: "forward_off" | "gradient_off", layer: number) =>
+    Math.abs(track.at(statistic, step, layer)) > 1;
   const forward = others.filter((layer) => layer > cause.layers[0] && isOff("forward_off", layer));
   const last = cause.layers[cause.layers.length - 1];
   const gradient = others.filter((layer) => layer < last && isOff("gradient_off", layer));

@@ -7,16 +7,7 @@ import { isEmbedded } from "./address.ts";
 const systemIsDark = matchMedia("(prefers-color-scheme: dark)");
 
 function isDark(): boolean {
-  if (isEmbedded && parentBody()?.classList.contains("dark-mode")) return true;
-  return !isEmbedded && systemIsDark.matches;
-}
-
-function parentBody(): HTMLElement | null {
-  try {
-    return window.parent.document.body;
-  } catch {
-    return null;
-  }
+  return isEmbedded ? window.parent.document.body.classList.contains("dark-mode") : systemIsDark.matches;
 }
 
 export function usePalette(isPrinting: boolean): Palette {
@@ -24,8 +15,8 @@ export function usePalette(isPrinting: boolean): Palette {
   useEffect(() => {
     const update = () => setDark(isDark());
     const observer = new MutationObserver(update);
-    const body = isEmbedded ? parentBody() : null;
-    if (body) observer.observe(body, { attributes: true, attributeFilter: ["class"] });
+    const options = { attributes: true, attributeFilter: ["class"] };
+    if (isEmbedded) observer.observe(window.parent.document.body, options);
     systemIsDark.addEventListener("change", update);
     return () => {
       observer.disconnect();
@@ -40,5 +31,6 @@ export function usePalette(isPrinting: boolean): Palette {
 function applyPalette(palette: Palette): void {
   const style = document.documentElement.style;
   style.colorScheme = palette === DARK ? "dark" : "light";
-  for (const [name, color] of Object.entries(palette)) if (typeof color === "string") style.setProperty(`--${name}`, color);
+  for (const [name, color] of Object.entries(palette))
+    if (typeof color === "string") style.setProperty(`--${name}`, color);
 }

@@ -26,7 +26,14 @@ export function App({ source }: { source: Source }) {
   const [base, ...others] = shown;
   if (base === null || base === undefined) return <Empty message="Loading …" reload={null} />;
   const picker = { entries, isLive: source.live, reload };
-  if (typeof base === "string") return <Empty message={base} reload={source.live ? reload : null} picker={picker} change={change} />;
+  if (typeof base === "string")
+    return <Empty message={base} reload={source.live ? reload : null} picker={picker} change={change} />;
   const failed = others.filter((each) => typeof each === "string");
-  return <Dashboard runs={[base, ...others.filter((each) => each instanceof Run)]} failed={failed} {...{ view, change, picker }} />;
+  return (
+    <Dashboard
+      runs={[base, ...others.filter((each) => each instanceof Run)]}
+      failed={failed}
+      {...{ view, change, picker }}
+    />
+  );
 }

@@ -5,8 +5,8 @@ import type { Track } from "../data/track.ts";
 import { count } from "../layout/words.ts";
 import { spreadOf } from "../state/spread.ts";
 import type { Change } from "./app.tsx";
-import { Copy } from "./copy.tsx";
 import { box } from "./box.ts";
+import { Copy } from "./copy.tsx";
 
 interface Props {
   cause: Cause;
@@ -27,7 +27,11 @@ export function Card(props: Props) {
   const classes = ["card", quiet ? "info" : finding.severity, isMarked && "marked", quiet && "quiet"];
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the heading's button does the same by keyboard.
-    <article class={classes.filter(Boolean).join(" ")} style={top === null ? {} : box({ top })} onClick={mark}>
+    <article
+      class={classes.filter(Boolean).join(" ")}
+      style={top === null ? {} : box({ top })}
+      onClick={mark}
+    >
       <p class="kind">
         <b>{finding.severity}</b> {finding.code} {finding.rule}
         <Time cause={cause} />
@@ -60,7 +64,8 @@ export function Card(props: Props) {
 
 function Time({ cause: { finding } }: { cause: Cause }) {
   const parts = [finding.opened > 0 ? `since step ${finding.opened}` : "at step 0"];
-  if (finding.worsened.length > 0) parts.push(`worse at step ${finding.worsened[finding.worsened.length - 1]}`);
+  if (finding.worsened.length > 0)
+    parts.push(`worse at step ${finding.worsened[finding.worsened.length - 1]}`);
   if (finding.closed !== null) parts.push(`resolved at step ${finding.closed}`);
   return <span class="time">{parts.join(", ")}</span>;
 }
@@ -77,7 +82,9 @@ function Fix({ fix, isShort }: { fix: string; isShort: boolean }) {
 
 /** Lets a long line of code break after punctuation, and not inside a name. */
 function breakable(code: string) {
-  return code.split(/(?<=[(]|, )/).flatMap((part, index) => (index === 0 ? [part] : [<wbr key={index} />, part]));
+  return code
+    .split(/(?<=[(]|, )/)
+    .flatMap((part, index) => (index === 0 ? [part] : [<wbr key={index} />, part]));
 }
 
 function Spread({ cause, run, track, step }: Props) {

@@ -5,9 +5,9 @@ import type { Cause } from "../data/run.ts";
 import { severityColor } from "../draw/brackets.ts";
 import type { Picture } from "../draw/picture.ts";
 import { placeCards } from "../layout/cards.ts";
+import { box } from "./box.ts";
 import { Card } from "./card.tsx";
 import type { MapProps } from "./layer_map.tsx";
-import { box } from "./box.ts";
 
 interface Props extends MapProps {
   onHeight: (height: number) => void; // where the last card ends
@@ -32,11 +32,15 @@ export function Cards(props: Props) {
   return (
     <>
       {cards && <Connectors {...props} tops={tops} />}
-      <div ref={list} class={cards ? "cards beside" : "cards above"} style={cards ? box({ left: cards.x, width: cards.width }) : {}}>
+      <div
+        ref={list}
+        class={cards ? "cards beside" : "cards above"}
+        style={cards ? box({ left: cards.x, width: cards.width }) : {}}
+      >
         {causes.map((cause, index) => (
           <Card
             key={cause.finding.key}
-            {...{ cause, change, run: picture.run, track: picture.tracks[0], step: picture.steps[0] }}
+            {...{ cause, change, run: picture.run, track: picture.base, step: picture.baseStep }}
             isMarked={cause.finding.key === view.cause}
             isShort={causes.length > MANY && cause.finding.key !== view.cause}
             top={cards ? tops[index] : null}
@@ -73,7 +77,15 @@ function Connectors({ picture, causes, tops }: Props & { tops: number[] }) {
         if (!brackets[index] || brackets[index].spans.length === 0) return null;
         const [start, end] = [middleOf(picture, index), tops[index] + 20];
         const path = `M0 ${start} C${bend - from} ${start} ${bend - from} ${end} ${to - from} ${end}`;
-        return <path key={finding.key} d={path} fill="none" stroke={severityColor(palette, brackets[index].severity)} stroke-width={1.6} />;
+        return (
+          <path
+            key={finding.key}
+            d={path}
+            fill="none"
+            stroke={severityColor(palette, brackets[index].severity)}
+            stroke-width={1.6}
+          />
+        );
       })}
     </svg>
   );

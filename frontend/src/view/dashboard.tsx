@@ -2,17 +2,18 @@
 
 import { useMemo, useRef } from "preact/hooks";
 import type { Run } from "../data/run.ts";
-import { treeOf } from "../fold/tree.ts";
+import { trackOf } from "../data/track.ts";
 import { savePicture, saveTable } from "../export/save.ts";
-import { usePalette } from "../state/theme.ts";
+import { treeOf } from "../fold/tree.ts";
 import { shownCauses, startStep, stepIndices, tracksOf, viewRows } from "../state/prepared.ts";
+import { usePalette } from "../state/theme.ts";
 import type { View } from "../state/view.ts";
 import type { Change } from "./app.tsx";
 import { Details } from "./details.tsx";
 import { Header } from "./header.tsx";
-import { Legend } from "./legend.tsx";
 import { LayerMap } from "./layer_map.tsx";
 import { LayerTable } from "./layer_table.tsx";
+import { Legend } from "./legend.tsx";
 import { type Picker, Toolbar } from "./toolbar.tsx";
 import { usePicture } from "./use_picture.ts";
 import { usePrinting } from "./use_print.ts";
@@ -33,25 +34,39 @@ export function Dashboard({ runs: given, failed, view, change, picker }: Props) 
   const isPrinting = usePrinting();
   const palette = usePalette(isPrinting);
   const tracks = useMemo(() => tracksOf(runs, view.isDifference), [runs, view.isDifference]);
+  const base = useMemo(() => (tracks[0].isDifference ? trackOf(run) : tracks[0]), [tracks, run]);
   const items = useMemo(() => treeOf(run.layers), [run.layers]);
   const { opened, closed, cause, layer, severities, query } = view;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only these parts of the view decide.
+  // Only these parts of the view decide.
   const rows = useMemo(() => viewRows(run, items, view), [run, items, opened, closed, cause, layer]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only this part of the view decides.
+  // Only this part of the view decides.
   const causes = useMemo(() => shownCauses(run, view), [run, severities]);
   const matches = useMemo(() => found(run, query), [run, query]);
   const step = view.step ?? startStep(run);
   const body = useRef<HTMLDivElement>(null);
   const size = useSize(body);
   const steps = useStable(stepIndices(tracks, step));
-  const picture = usePicture({ run, tracks, steps, rows, causes, marked: cause, palette, size, isPrinting });
+  const [baseStep] = stepIndices([base], step);
+  const picture = usePicture({
+    run,
+    base,
+    baseStep,
+    tracks,
+    steps,
+    rows,
+    causes,
+    marked: cause,
+    palette,
+    size,
+    isPrinting,
+  });
   const chosen = layer === null ? undefined : run.layersOf(layer)[0];
   const save = (format: "png" | "svg" | "csv") =>
-    format === "csv" ? saveTable(run, steps[0]) : picture && savePicture(picture, causes, format);
+    format === "csv" ? saveTable(run, baseStep) : picture && savePicture(picture, causes, format);
   return (
     <div class="page">
-      <Header run={run} track={tracks[0]} step={steps[0]} change={change} />
-      <Toolbar {...{ run, view, change, picker, matches, save }} steps={tracks[0].steps} step={steps[0]} />
+      <Header run={run} track={base} step={baseStep} change={change} />
+      <Toolbar {...{ run, view, change, picker, matches, save }} steps={base.steps} step={baseStep} />
       {failed.map((message) => (
         <p class="lacks" key={String(message)}>
           {String(message)}
@@ -59,13 +74,21 @@ export function Dashboard({ runs: given, failed, view, change, picker }: Props) 
       ))}
       <div class="body" ref={body}>
         {view.isTable || picture === null ? (
-          size.width > 0 && <LayerTable run={run} track={tracks[0]} step={steps[0]} change={change} query={query} />
+          size.width > 0 && (
+            <LayerTable run={run} track={base} step={baseStep} change={change} query={query} />
+          )
         ) : (
           <LayerMap {...{ picture, causes, view, change, size, isPrinting }} matches={matches} />
         )}
-        {chosen !== undefined && <Details run={run} layer={chosen} step={steps[0]} change={change} palette={palette} />}
+        {chosen !== undefined && (
+          <Details run={run} layer={chosen} step={baseStep} change={change} palette={palette} />
+        )}
       </div>
-      <Legend palette={palette} isDifference={tracks.some((track) => track.isDifference)} hasCauses={tracks.some((track) => track.hasCauses)} />
+      <Legend
+        palette={palette}
+        isDifference={tracks.some((track) => track.isDifference)}
+        hasCauses={tracks.some((track) => track.hasCauses)}
+      />
     </div>
   );
 }

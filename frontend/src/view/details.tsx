@@ -38,10 +38,20 @@ export function Details({ run, layer, step, change, palette }: Props) {
         <button type="button" aria-label="Previous layer" disabled={layer === 0} onClick={() => step_(-1)}>
           ↑
         </button>
-        <button type="button" aria-label="Next layer" disabled={layer === run.layers.length - 1} onClick={() => step_(1)}>
+        <button
+          type="button"
+          aria-label="Next layer"
+          disabled={layer === run.layers.length - 1}
+          onClick={() => step_(1)}
+        >
           ↓
         </button>
-        <button type="button" ref={close} aria-label="Close the details" onClick={() => change({ layer: null })}>
+        <button
+          type="button"
+          ref={close}
+          aria-label="Close the details"
+          onClick={() => change({ layer: null })}
+        >
           ✕
         </button>
       </div>
@@ -97,7 +107,8 @@ function target({ std, wantedStd }: LayerData): string {
   if (wantedStd === null) return ", many scales are healthy here";
   if (std === null || std === 0) return `, target ${number(wantedStd)}`;
   const factor = std / wantedStd;
-  const words = factor > 1.05 ? `, ${number(factor)}x larger` : factor < 0.95 ? `, ${number(1 / factor)}x smaller` : "";
+  const words =
+    factor > 1.05 ? `, ${number(factor)}x larger` : factor < 0.95 ? `, ${number(1 / factor)}x smaller` : "";
   return `, target ${number(wantedStd)}${words}`;
 }
 
@@ -110,7 +121,11 @@ function Findings({ run, layer, change }: { run: Run; layer: number; change: Cha
       {named.map((finding) => (
         <li key={finding.key + finding.code} class={finding.role === "cause" ? finding.severity : "info"}>
           <b>{finding.role === "cause" ? finding.severity : "consequence"}</b> {finding.code}{" "}
-          <button type="button" class="plain" onClick={() => change({ cause: finding.explainedBy ?? finding.key })}>
+          <button
+            type="button"
+            class="plain"
+            onClick={() => change({ cause: finding.explainedBy ?? finding.key })}
+          >
             {finding.message}
           </button>
         </li>

@@ -6,6 +6,8 @@ import { count, span } from "../layout/words.ts";
 import { outside } from "../state/prepared.ts";
 import type { Change } from "./app.tsx";
 
+const NAMED = 3; // causes whose layers the summary names
+
 interface Props {
   run: Run;
   track: Track;
@@ -50,16 +52,33 @@ function Summary({ run, track, step, change }: Props) {
   const off = outside(track, step, run.layers.length);
   const layers = `${off.toLocaleString("en-US")} of ${count(run.layers.length, "layer")}`;
   const at = `at step ${track.steps[step]}`;
-  const [first] = run.active;
-  if (!first) {
-    return <p class="summary">{off === 0 ? `All ${count(run.layers.length, "layer")} are within 2x of what is expected ${at}.` : `${layers} are more than 2x from what is expected ${at}; no rule finds a problem in that.`}</p>;
+  if (run.active.length === 0) {
+    return (
+      <p class="summary">
+        {off === 0
+          ? `All ${count(run.layers.length, "layer")} are within 2x of what is expected ${at}.`
+          : `${layers} are more than 2x from what is expected ${at}; no rule finds a problem in that.`}
+      </p>
+    );
   }
+  const shown = run.active.slice(0, NAMED);
   return (
     <p class="summary">
-      {run.active.length === 1 ? "Cause in " : "First cause in "}
-      <button type="button" class="plain" onClick={() => change({ cause: first.finding.key })}>
-        {span(first.finding.layers)}
-      </button>
+      {run.active.length === 1 ? "Cause in " : `${run.active.length} causes: `}
+      {shown.map(({ finding }, index) => (
+        <span key={finding.key}>
+          {index > 0 && ", "}
+          <button
+            type="button"
+            class="plain"
+            title={finding.message}
+            onClick={() => change({ cause: finding.key })}
+          >
+            {span(finding.layers)}
+          </button>
+        </span>
+      ))}
+      {run.active.length > NAMED && ", …"}
       {` · ${layers} outside the expected range ${at}`}
     </p>
   );
@@ -79,7 +98,6 @@ function Facts({ run }: { run: Run }) {
   return (
     <>
       {parts.filter(Boolean).map((part, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: the parts have no other identity.
         <span key={index}>{part}</span>
       ))}
     </>
@@ -107,7 +125,11 @@ function Unmeasured({ run }: { run: Run }) {
             {text}
           </li>
         ))}
-        <li class="note">{Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ")}</li>
+        <li class="note">
+          {Object.entries(versions)
+            .map(([name, version]) => `${name} ${version}`)
+            .join(", ")}
+        </li>
       </ul>
     </details>
   );

@@ -10,8 +10,8 @@ import type { Panel } from "../layout/columns.ts";
 import { described, OFF } from "../layout/describe.ts";
 import { contents, number } from "../layout/words.ts";
 import type { Change } from "./app.tsx";
-import { open } from "./names.tsx";
 import { box } from "./box.ts";
+import { open } from "./names.tsx";
 
 interface Spot {
   index: number; // row
@@ -49,7 +49,12 @@ export function Hover({ picture, change, children }: Props) {
       onClick={onClick}
     >
       {children}
-      {isValid && <div class="row-line" style={box({ top: spot.index * rowHeight, height: rowHeight, width: columns.end + 4 })} />}
+      {isValid && (
+        <div
+          class="row-line"
+          style={box({ top: spot.index * rowHeight, height: rowHeight, width: columns.end + 4 })}
+        />
+      )}
       {isValid && spot.panel && <Tooltip picture={picture} spot={spot} />}
     </div>
   );
@@ -63,7 +68,12 @@ function spotOf(event: MouseEvent, picture: Picture): Spot | null {
   const panel = picture.columns.panels.find((each) => x >= each.x && x < each.x + each.width) ?? null;
   const steps = panel ? picture.tracks[panel.track].steps.length : 0;
   const isHeatmap = panel?.kind === "forward" || panel?.kind === "gradient";
-  const step = panel && isHeatmap ? Math.floor(((x - panel.x) / panel.width) * steps) : panel ? picture.steps[panel.track] : 0;
+  const step =
+    panel && isHeatmap
+      ? Math.floor(((x - panel.x) / panel.width) * steps)
+      : panel
+        ? picture.steps[panel.track]
+        : 0;
   return { index, panel, step, x: event.clientX, y: event.clientY };
 }
 
@@ -71,7 +81,8 @@ function Tooltip({ picture, spot }: { picture: Picture; spot: Spot }) {
   const panel = spot.panel as Panel;
   const track = picture.tracks[panel.track];
   const row = picture.rows[spot.index];
-  const main: OffStatistic = panel.kind === "gradient" ? "gradient_off" : panel.kind === "gain" ? "gain_off" : "forward_off";
+  const main: OffStatistic =
+    panel.kind === "gradient" ? "gradient_off" : panel.kind === "gain" ? "gain_off" : "forward_off";
   const worst = worstLayer(track, main, spot.step, row);
   const isRight = spot.x > window.innerWidth * 0.6;
   const isLow = spot.y > window.innerHeight * 0.7;
@@ -102,10 +113,16 @@ function Rest({ picture, spot, row, worst }: { picture: Picture; spot: Spot; row
   if (track.isDifference) return null;
   const shares = sharesOf(track, panel.kind === "update" ? picture.updateStep : spot.step, row);
   const dead = track.at("dead", spot.step, worst);
-  const theory = spot.step === 0 && panel.kind === "profile" ? (picture.run.data.theory[worst] ?? null) : null;
+  const theory =
+    spot.step === 0 && panel.kind === "profile" ? (picture.run.data.theory[worst] ?? null) : null;
   return (
     <>
-      {shares && <div class={panel.kind === "update" ? "main" : ""}>update / weight {shares[0] === shares[2] ? number(shares[1]) : `${number(shares[0])} to ${number(shares[2])}`}</div>}
+      {shares && (
+        <div class={panel.kind === "update" ? "main" : ""}>
+          update / weight{" "}
+          {shares[0] === shares[2] ? number(shares[1]) : `${number(shares[0])} to ${number(shares[2])}`}
+        </div>
+      )}
       {!Number.isNaN(dead) && <div>dead or saturated units {number(dead * 100)} %</div>}
       {theory !== null && <div>predicted from the weights: rms {number(2 ** theory)}</div>}
     </>

@@ -8,13 +8,13 @@ import { drawPicture, type Picture, type Window } from "../draw/picture.ts";
 import { rowWith } from "../fold/rows.ts";
 import type { View } from "../state/view.ts";
 import type { Change } from "./app.tsx";
+import { box } from "./box.ts";
 import { Cards } from "./cards.tsx";
 import { Hover } from "./hover.tsx";
 import { Names } from "./names.tsx";
 import { StepLines } from "./step_lines.tsx";
 import { Titles } from "./titles.tsx";
 import type { Size } from "./use_size.ts";
-import { box } from "./box.ts";
 
 export interface MapProps {
   picture: Picture;
@@ -51,7 +51,12 @@ export function LayerMap(props: MapProps) {
 }
 
 /** The rows to draw: those in the window, and as many above and below. */
-function useWindow(scroller: { current: HTMLDivElement | null }, picture: Picture, size: Size, isPrinting: boolean): Window {
+function useWindow(
+  scroller: { current: HTMLDivElement | null },
+  picture: Picture,
+  size: Size,
+  isPrinting: boolean,
+): Window {
   const [chunk, setChunk] = useState(0);
   const half = Math.max(200, size.height / 2);
   useEffect(() => {
@@ -89,15 +94,28 @@ function Canvas({ picture, window }: { picture: Picture; window: Window }) {
     drawPicture(new CanvasSurface(context), picture, { ...window, top: -window.first * rowHeight });
   }, [picture, window, width, height, columns.names, rowHeight]);
   const top = window.first * rowHeight - MARGIN;
-  const label = "Structure, gain, profile, forward and gradient of each layer by step. The list of layers has the same values in words.";
-  return <canvas ref={canvas} role="img" aria-label={label} style={box({ left: columns.names, top, width, height })} />;
+  const label =
+    "Structure, gain, profile, forward and gradient of each layer by step. The list of layers has the same values in words.";
+  return (
+    <canvas
+      ref={canvas}
+      role="img"
+      aria-label={label}
+      style={box({ left: columns.names, top, width, height })}
+    />
+  );
 }
 
 /** Scrolls to the layers of a marked card, and to a layer that was searched for. */
-function useScrolling(scroller: { current: HTMLDivElement | null }, picture: Picture, view: View, causes: Cause[]): void {
+function useScrolling(
+  scroller: { current: HTMLDivElement | null },
+  picture: Picture,
+  view: View,
+  causes: Cause[],
+): void {
   const latest = useRef(picture);
   latest.current = picture;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: scroll when the choice changes, not when the picture does.
+  // Scroll when the choice changes, not when the picture does.
   useEffect(() => {
     const marked = causes.find(({ finding }) => finding.key === view.cause)?.layers[0];
     scrollTo(scroller.current, latest.current, marked);

@@ -19,7 +19,9 @@ const PAGE = 200; // rows
 export function LayerTable({ run, track, step, change, query }: Props) {
   const [page, setPage] = useState(0);
   const text = query.trim().toLowerCase();
-  const layers = run.layers.flatMap((layer, index) => (layer.name.toLowerCase().includes(text) ? [index] : []));
+  const layers = run.layers.flatMap((layer, index) =>
+    layer.name.toLowerCase().includes(text) ? [index] : [],
+  );
   const pages = Math.max(1, Math.ceil(layers.length / PAGE));
   const at = Math.min(page, pages - 1);
   return (
@@ -40,7 +42,20 @@ export function LayerTable({ run, track, step, change, query }: Props) {
         <caption>All layers at step {track.steps[step]}, input first</caption>
         <thead>
           <tr>
-            {["Layer", "Type", "Shape", "Initialization", "Std", "Target", "Gain", "Forward rms", "Gradient norm", "Update", "Dead", "Findings"].map((title) => (
+            {[
+              "Layer",
+              "Type",
+              "Shape",
+              "Initialization",
+              "Std",
+              "Target",
+              "Gain",
+              "Forward rms",
+              "Gradient norm",
+              "Update",
+              "Dead",
+              "Findings",
+            ].map((title) => (
               <th key={title} scope="col">
                 {title}
               </th>

@@ -12,7 +12,9 @@ interface Props {
 export function Legend({ palette, isDifference, hasCauses }: Props) {
   const factors = EDGES.map((edge) => 2 ** edge);
   const swatches: [number, string][] = [
-    ...[...factors].reverse().map((factor, index): [number, string] => [index - factors.length, `÷${factor}`]),
+    ...[...factors]
+      .reverse()
+      .map((factor, index): [number, string] => [index - factors.length, `÷${factor}`]),
     [0, isDifference ? "similar" : "healthy"],
     ...factors.map((factor, index): [number, string] => [index + 1, `×${factor}`]),
     [NON_FINITE, "NaN or infinite"],

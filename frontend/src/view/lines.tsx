@@ -38,10 +38,23 @@ const HEIGHT = 56;
 
 function columnOf(run: Run, statistic: Statistic, layer: number): Float32Array {
   const series = run.series(statistic);
-  return Float32Array.from({ length: run.steps.length }, (_, step) => series[step * run.layers.length + layer]);
+  return Float32Array.from(
+    { length: run.steps.length },
+    (_, step) => series[step * run.layers.length + layer],
+  );
 }
 
-function Chart({ run, layer, step, palette, change, statistic, off, title, isLog }: Props & (typeof CHARTS)[number]) {
+function Chart({
+  run,
+  layer,
+  step,
+  palette,
+  change,
+  statistic,
+  off,
+  title,
+  isLog,
+}: Props & (typeof CHARTS)[number]) {
   const values = columnOf(run, statistic, layer);
   const offs = off ? columnOf(run, off, layer) : null;
   const now = Number.isNaN(values[step]) ? "not measured" : number(values[step]);
@@ -58,7 +71,13 @@ function Chart({ run, layer, step, palette, change, statistic, off, title, isLog
       </figcaption>
       {run.steps.length > 1 && (
         // biome-ignore lint/a11y/useKeyWithClickEvents: the step slider does the same by keyboard.
-        <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={`${title} by step; at step ${run.steps[step]}: ${words}`} onClick={choose}>
+        <svg
+          viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+          preserveAspectRatio="none"
+          role="img"
+          aria-label={`${title} by step; at step ${run.steps[step]}: ${words}`}
+          onClick={choose}
+        >
           <Shape {...{ values, offs, isLog, palette }} at={step / (run.steps.length - 1)} />
         </svg>
       )}
@@ -66,39 +85,80 @@ function Chart({ run, layer, step, palette, change, statistic, off, title, isLog
   );
 }
 
-function Shape({ values, offs, isLog, palette, at }: { values: Float32Array; offs: Float32Array | null; isLog: boolean; palette: Palette; at: number }) {
-  const line = lineOf(values, isLog, WIDTH / 2);
+function Shape({
+  values,
+  offs,
+  isLog,
+  palette,
+  at,
+}: {
+  values: Float32Array;
+  offs: Float32Array | null;
+  isLog: boolean;
+  palette: Palette;
+  at: number;
+}) {
+  const edges = offs ? bandOf(values, offs) : [];
+  const line = lineOf(
+    values,
+    isLog,
+    WIDTH / 2,
+    edges.map(([, level]) => level),
+  );
+  const band =
+    edges.length > 3
+      ? edges.map(([x, level]): [number, number] => [x, (level - line.low) / (line.high - line.low)])
+      : null;
   const y = (share: number) => HEIGHT - 4 - share * (HEIGHT - 8);
   const points = (part: [number, number][]) => part.map(([x, share]) => `${x * WIDTH},${y(share)}`).join(" ");
-  const band = offs ? bandOf(values, offs, line.low, line.high) : null;
   return (
     <>
       <rect width={WIDTH} height={HEIGHT} fill={palette.panel} />
       {band && <polygon fill={palette.band} points={points(band)} />}
       {line.parts.map((part, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: the parts have no other identity.
-        <polyline key={index} points={points(part)} fill="none" stroke={palette.link} stroke-width={1.5} vector-effect="non-scaling-stroke" />
+        <polyline
+          key={index}
+          points={points(part)}
+          fill="none"
+          stroke={palette.link}
+          stroke-width={1.5}
+          vector-effect="non-scaling-stroke"
+        />
       ))}
       {line.nonFinite.map((x) => (
-        <line key={x} x1={x * WIDTH} x2={x * WIDTH} y1={2} y2={HEIGHT - 2} stroke={palette.nonFinite} stroke-width={2} />
+        <line
+          key={x}
+          x1={x * WIDTH}
+          x2={x * WIDTH}
+          y1={2}
+          y2={HEIGHT - 2}
+          stroke={palette.nonFinite}
+          stroke-width={2}
+        />
       ))}
       {line.zeros.map((x) => (
         <circle key={x} cx={x * WIDTH} cy={HEIGHT - 3} r={2} fill={palette.small[2]} />
       ))}
-      <line x1={at * WIDTH} x2={at * WIDTH} y1={0} y2={HEIGHT} stroke={palette.muted} stroke-dasharray="3 2" vector-effect="non-scaling-stroke" />
+      <line
+        x1={at * WIDTH}
+        x2={at * WIDTH}
+        y1={0}
+        y2={HEIGHT}
+        stroke={palette.muted}
+        stroke-dasharray="3 2"
+        vector-effect="non-scaling-stroke"
+      />
     </>
   );
 }
 
-/** The healthy band, an octave to both sides of what is expected; null if that is unknown at every step. */
-function bandOf(values: Float32Array, offs: Float32Array, low: number, high: number): [number, number][] | null {
+/** The edges of the healthy band, an octave to both sides of what is expected; empty if that is unknown. */
+function bandOf(values: Float32Array, offs: Float32Array): [number, number][] {
   const known: [number, number][] = [];
   values.forEach((value, step) => {
     const expected = Math.log2(value) - offs[step];
     if (Number.isFinite(expected)) known.push([step / Math.max(1, values.length - 1), expected]);
   });
-  if (known.length < 2) return null;
-  const share = (value: number) => Math.max(0, Math.min(1, (value - low) / (high - low)));
-  const side = (sign: number) => known.map(([x, expected]): [number, number] => [x, share(expected + sign)]);
+  const side = (sign: number) => known.map(([x, expected]): [number, number] => [x, expected + sign]);
   return [...side(-1), ...side(1).reverse()];
 }

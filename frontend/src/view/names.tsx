@@ -6,8 +6,8 @@ import { type Row, rowWith } from "../fold/rows.ts";
 import { rowInWords, shortened } from "../layout/describe.ts";
 import { folded } from "../state/view.ts";
 import type { Change } from "./app.tsx";
-import type { MapProps } from "./layer_map.tsx";
 import { box } from "./box.ts";
+import type { MapProps } from "./layer_map.tsx";
 
 interface Props extends MapProps {
   window: Window;
@@ -44,7 +44,11 @@ export function Names(props: Props) {
       style={box({ width: columns.names, height: rows.length * rowHeight })}
     >
       {shown.map((index) => (
-        <Name key={rows[index].id} {...props} {...{ index, isFound: found.has(index), isActive: index === current, isChosen: index === chosen }} />
+        <Name
+          key={rows[index].id}
+          {...props}
+          {...{ index, isFound: found.has(index), isActive: index === current, isChosen: index === chosen }}
+        />
       ))}
     </div>
   );
@@ -58,13 +62,24 @@ interface NameProps extends Props {
 }
 
 function Name({ picture, change, index, isFound, isActive, isChosen, causes }: NameProps) {
-  const { rows, rowHeight, columns, run, tracks, steps } = picture;
+  const { rows, rowHeight, columns, run, base, baseStep } = picture;
   const row = rows[index];
   const isFolded = row.children.length > 0;
-  const severity = causes.find(({ finding, layers }) => finding.suppressed === null && layers.some((layer) => layer >= row.start && layer < row.end))?.finding.severity;
+  const severity = causes.find(
+    ({ finding, layers }) =>
+      finding.suppressed === null && layers.some((layer) => layer >= row.start && layer < row.end),
+  )?.finding.severity;
   const characters = Math.floor((columns.names - 30) / 6.7) - (isFolded ? 5 : 0);
-  const classes = ["name", severity ?? "", isFound && "found", isActive && "active", isChosen && "chosen", isFolded && "folded"];
-  const isFirst = row.parent !== null && rows[index - 1]?.parent !== row.parent && row.start === row.parent.start;
+  const classes = [
+    "name",
+    severity ?? "",
+    isFound && "found",
+    isActive && "active",
+    isChosen && "chosen",
+    isFolded && "folded",
+  ];
+  const isFirst =
+    row.parent !== null && rows[index - 1]?.parent !== row.parent && row.start === row.parent.start;
   return (
     // biome-ignore lint/a11y/useFocusableInteractive: the tree has the focus; aria-activedescendant names the item.
     // biome-ignore lint/a11y/useKeyWithClickEvents: the tree handles the keys of all items.
@@ -77,7 +92,7 @@ function Name({ picture, change, index, isFound, isActive, isChosen, causes }: N
       aria-expanded={isFolded ? false : undefined}
       aria-setsize={rows.length}
       aria-posinset={index + 1}
-      aria-label={rowInWords(run, tracks[0], steps[0], row)}
+      aria-label={rowInWords(run, base, baseStep, row)}
       title={row.label}
       style={box({ top: index * rowHeight, height: rowHeight, lineHeight: rowHeight })}
       onClick={() => open(row, change)}
@@ -113,9 +128,22 @@ export function open(row: Row, change: Change): void {
 }
 
 /** Returns whether the key meant something. */
-function handleKey(key: string, rows: Row[], at: number, move: (to: number) => void, change: Change): boolean {
+function handleKey(
+  key: string,
+  rows: Row[],
+  at: number,
+  move: (to: number) => void,
+  change: Change,
+): boolean {
   const last = rows.length - 1;
-  const targets: Record<string, number> = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + 20, PageUp: at - 20, Home: 0, End: last };
+  const targets: Record<string, number> = {
+    ArrowDown: at + 1,
+    ArrowUp: at - 1,
+    PageDown: at + 20,
+    PageUp: at - 20,
+    Home: 0,
+    End: last,
+  };
   const row = rows[at];
   if (key in targets) move(Math.max(0, Math.min(last, targets[key])));
   else if (key === "Enter" || key === " ") open(row, change);
@@ -136,5 +164,6 @@ function keepVisible(tree: HTMLElement | null, top: number, height: number): voi
   const offset = tree.getBoundingClientRect().top - scroller.getBoundingClientRect().top;
   const y = offset + top;
   if (y < titles) scroller.scrollTop += y - titles;
-  else if (y + height > scroller.clientHeight - 10) scroller.scrollTop += y + height - scroller.clientHeight + 10;
+  else if (y + height > scroller.clientHeight - 10)
+    scroller.scrollTop += y + height - scroller.clientHeight + 10;
 }

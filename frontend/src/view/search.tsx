@@ -8,7 +8,10 @@ export function Search({ run, matches, view, change }: ToolbarProps) {
   const [at, setAt] = useState(-1);
   useEffect(() => {
     const listen = (event: KeyboardEvent) => {
-      const isTyping = event.target instanceof HTMLInputElement && event.target.type !== "range" && event.target.type !== "checkbox";
+      const isTyping =
+        event.target instanceof HTMLInputElement &&
+        event.target.type !== "range" &&
+        event.target.type !== "checkbox";
       if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
       input.current?.focus();
@@ -42,7 +45,11 @@ export function Search({ run, matches, view, change }: ToolbarProps) {
         }}
         onKeyDown={onKeyDown}
       />
-      {view.query !== "" && <span class="found" role="status">{at < 0 ? matches.length : `${at + 1} of ${matches.length}`}</span>}
+      {view.query !== "" && (
+        <span class="found" role="status">
+          {at < 0 ? matches.length : `${at + 1} of ${matches.length}`}
+        </span>
+      )}
     </label>
   );
 }

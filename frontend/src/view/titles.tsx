@@ -1,18 +1,18 @@
 // The titles of the panels and their horizontal axes, always visible above the rows.
 
 import type { Picture } from "../draw/picture.ts";
-import { profileScale } from "../draw/profile.ts";
+import { isPower, levelTicks, profileScale } from "../draw/profile.ts";
 import type { Panel } from "../layout/columns.ts";
 import { number } from "../layout/words.ts";
-import type { MapProps } from "./layer_map.tsx";
 import { box } from "./box.ts";
+import type { MapProps } from "./layer_map.tsx";
 
 const NAMES: Record<Panel["kind"], string> = {
   gain: "Gain",
   profile: "Signal",
   forward: "Forward rms",
   gradient: "Gradient norm",
-  update: "Update ratio",
+  update: "Update",
 };
 
 export function Titles({ picture }: MapProps) {
@@ -26,7 +26,9 @@ export function Titles({ picture }: MapProps) {
       </div>
       {columns.panels.map((panel) => (
         <div class={`title ${panel.kind}`} key={panel.x} style={box({ left: panel.x, width: panel.width })}>
-          {isSeveral && (panel.kind === "gain" || panel.kind === "profile") && <span class="track">{tracks[panel.track].label}</span>}
+          {isSeveral && (panel.kind === "gain" || panel.kind === "profile") && (
+            <span class="track">{tracks[panel.track].label}</span>
+          )}
           <b title={explained(panel, run.data.reference)}>{titleOf(panel, picture)}</b>
           <Axis panel={panel} picture={picture} />
         </div>
@@ -37,13 +39,17 @@ export function Titles({ picture }: MapProps) {
 
 function titleOf(panel: Panel, picture: Picture): string {
   const step = picture.tracks[panel.track].steps[picture.steps[panel.track]];
-  return panel.kind === "profile" ? `Signal at step ${step}` : NAMES[panel.kind];
+  if (panel.kind === "profile") return panel.width < 140 ? `Signal, ${step}` : `Signal at step ${step}`;
+  return NAMES[panel.kind];
 }
 
 function explained(panel: Panel, reference: { forward: string; gradient: string }): string {
-  if (panel.kind === "forward" || panel.kind === "profile") return `rms of the output; expected: ${reference.forward || "unknown"}`;
-  if (panel.kind === "gradient") return `norm of the loss's gradient at the output; expected: ${reference.gradient || "unknown"}`;
-  if (panel.kind === "gain") return "output rms / input rms, against what the layer's activation expects: shows the cause";
+  if (panel.kind === "forward" || panel.kind === "profile")
+    return `rms of the output; expected: ${reference.forward || "unknown"}`;
+  if (panel.kind === "gradient")
+    return `norm of the loss's gradient at the output; expected: ${reference.gradient || "unknown"}`;
+  if (panel.kind === "gain")
+    return "output rms / input rms, against what the layer's activation expects: shows the cause";
   return "rms of the step's change / rms of the weight; usual is about 0.001";
 }
 
@@ -68,9 +74,9 @@ function ProfileAxis({ panel, picture }: { panel: Panel; picture: Picture }) {
   const scale = profileScale(panel, picture.levels);
   return (
     <small class="ticks" title="rms of the output, log scale">
-      {scale.ticks(Math.max(2, panel.width / 55)).filter(Number.isInteger).map((tick) => (
+      {levelTicks(scale, panel).map((tick) => (
         <span key={tick} style={box({ left: scale(tick) - panel.x })}>
-          {tick < -3 || tick > 6 ? superscript(tick) : number(2 ** tick)}
+          {isPower(tick) ? superscript(tick) : number(2 ** tick)}
         </span>
       ))}
     </small>

@@ -32,7 +32,12 @@ export function Toolbar(props: ToolbarProps) {
       {picker.entries.length > 1 && (
         <label>
           Run{" "}
-          <select value={run.data.run} onChange={(event) => change({ run: event.currentTarget.value, compare: [], step: null, cause: null, layer: null })}>
+          <select
+            value={run.data.run}
+            onChange={(event) =>
+              change({ run: event.currentTarget.value, compare: [], step: null, cause: null, layer: null })
+            }
+          >
             {picker.entries.map((entry) => (
               <option key={entry.run} value={entry.run}>
                 {entry.healthy === false ? "✕ " : entry.healthy ? "✓ " : ""}
@@ -60,7 +65,11 @@ export function Toolbar(props: ToolbarProps) {
         </div>
       </details>
       {picker.isLive && (
-        <button type="button" title="New steps arrive by themselves while the run is training" onClick={picker.reload}>
+        <button
+          type="button"
+          title="New steps arrive by themselves while the run is training"
+          onClick={picker.reload}
+        >
           Reload
         </button>
       )}
@@ -107,21 +116,24 @@ function Steps({ steps, step, change }: ToolbarProps) {
 function SeverityFilter({ run, view, change }: ToolbarProps) {
   const toggled = (severity: View["severities"][number]) =>
     SEVERITIES.filter((each) => (each === severity) !== view.severities.includes(each));
-  const amount = (severity: string) => run.active.filter(({ finding }) => finding.severity === severity).length;
+  const amount = (severity: string) =>
+    run.active.filter(({ finding }) => finding.severity === severity).length;
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset cannot be laid out in a toolbar.
     <span class="filter" role="group" aria-label="Show findings of severity">
-      {SEVERITIES.filter((severity) => run.causes.some(({ finding }) => finding.severity === severity)).map((severity) => (
-        <button
-          type="button"
-          key={severity}
-          class={`chip ${severity}`}
-          aria-pressed={view.severities.includes(severity)}
-          onClick={() => change({ severities: toggled(severity) })}
-        >
-          {severity} {amount(severity)}
-        </button>
-      ))}
+      {SEVERITIES.filter((severity) => run.causes.some(({ finding }) => finding.severity === severity)).map(
+        (severity) => (
+          <button
+            type="button"
+            key={severity}
+            class={`chip ${severity}`}
+            aria-pressed={view.severities.includes(severity)}
+            onClick={() => change({ severities: toggled(severity) })}
+          >
+            {severity} {amount(severity)}
+          </button>
+        ),
+      )}
     </span>
   );
 }

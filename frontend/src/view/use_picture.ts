@@ -15,6 +15,8 @@ import type { Size } from "./use_size.ts";
 
 interface Request {
   run: Run;
+  base: Track;
+  baseStep: number;
   tracks: Track[];
   steps: number[];
   rows: Row[];
@@ -30,29 +32,82 @@ const PRINTED = 1040; // pixels across a printed page
 
 /** Returns the picture; null before the size of the window is known. */
 export function usePicture(request: Request): Picture | null {
-  const { run, tracks, steps, rows, causes, marked, palette, size, isPrinting } = request;
+  const { run, base, baseStep, tracks, steps, rows, causes, marked, palette, size, isPrinting } = request;
   const lanes = useMemo(() => lanesOf(run.layers), [run.layers]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: new tracks, as of a live run, have new classes.
+  // New tracks, as of a live run, have new classes.
   const classes = useMemo(() => new ClassCache(), [tracks]);
   const width = isPrinting ? PRINTED : size.width - SCROLLBAR;
-  const updateStep = useMemo(() => (tracks.length > 1 ? -1 : updateStepOf(tracks[0], steps[0], run.layers.length)), [run, tracks, steps]);
+  const isCompared = tracks.length > 1 || tracks[0].isDifference;
+  const updateStep = useMemo(
+    () => (isCompared ? -1 : updateStepOf(tracks[0], steps[0])),
+    [tracks, steps, isCompared],
+  );
   const hasUpdates = updateStep >= 0;
   const columns = useMemo(() => {
-    const longestName = rows.reduce((longest, row) => Math.max(longest, row.label.length + (row.children.length > 0 ? 5 : 0)), 0);
-    return columnsOf({ width, longestName, lanes: lanes.count, tracks: tracks.length, hasCards: causes.length > 0, hasUpdates });
-  }, [width, rows, lanes, tracks, causes.length, hasUpdates]);
+    const longestName = rows.reduce(
+      (longest, row) => Math.max(longest, row.label.length + (row.children.length > 0 ? 5 : 0)),
+      0,
+    );
+    return columnsOf({
+      width,
+      longestName,
+      lanes: lanes.count,
+      tracks: tracks.length,
+      isCompared,
+      hasCards: causes.length > 0,
+      hasUpdates,
+    });
+  }, [width, rows, lanes, tracks, isCompared, causes.length, hasUpdates]);
   const levels = useMemo(() => levelRange(run, tracks[0], steps[0]), [run, tracks, steps]);
-  const brackets = useMemo(() => causes.map((cause) => bracketOf(cause, rows, marked)), [causes, rows, marked]);
-  const rowHeight = rowHeightFor(size.height, rows.length);
+  const brackets = useMemo(
+    () => causes.map((cause) => bracketOf(cause, rows, marked)),
+    [causes, rows, marked],
+  );
+  const rowHeight = rowHeightFor(columns.cards ? size.height : size.height / 2, rows.length);
   return useMemo(() => {
     if (width <= 0) return null;
-    return { run, tracks, steps, updateStep, rows, rowHeight, columns, palette, lanes, classes, brackets, levels };
-  }, [run, tracks, steps, updateStep, rows, rowHeight, columns, palette, lanes, classes, brackets, levels, width]);
+    return {
+      run,
+      base,
+      baseStep,
+      tracks,
+      steps,
+      updateStep,
+      rows,
+      rowHeight,
+      columns,
+      palette,
+      lanes,
+      classes,
+      brackets,
+      levels,
+    };
+  }, [
+    run,
+    base,
+    baseStep,
+    tracks,
+    steps,
+    updateStep,
+    rows,
+    rowHeight,
+    columns,
+    palette,
+    lanes,
+    classes,
+    brackets,
+    levels,
+    width,
+  ]);
 }
 
 function bracketOf({ finding, layers }: Cause, rows: Row[], marked: string | null): Bracket {
   const isQuiet = finding.suppressed !== null;
-  return { severity: isQuiet ? "info" : finding.severity, spans: spansOf(rows, layers), marked: finding.key === marked };
+  return {
+    severity: isQuiet ? "info" : finding.severity,
+    spans: spansOf(rows, layers),
+    marked: finding.key === marked,
+  };
 }
 
 const TITLES = 62; // pixels of the panel titles above the rows
