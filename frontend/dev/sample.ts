@@ -310,12 +310,30 @@ export function deep(blocks: number, stepCount: number): RunData {
           : "drop the second scaling in _init_weights",
     }),
   );
+  const consequences = findings.map((finding, index) =>
+    findingOf({
+      ...{ role: "consequence", explainedBy: finding.key, layers: finding.layers, severity: "error" },
+      ...(index === 0
+        ? {
+            code: "IH202",
+            rule: "exploding-activations",
+            key: "IH202",
+            message: "activations grow to 9.2 times the input's rms",
+          }
+        : {
+            code: "IH201",
+            rule: "vanishing-activations",
+            key: "IH201",
+            message: "activations shrink to 0.19 times the input's rms",
+          }),
+    }),
+  );
   return documentOf("DeepTransformer", layers, {
     ...{
       run: `deep/${layers.length} layers`,
       steps: steps(stepCount),
       lastStep: stepCount - 1,
-      findings,
+      findings: findings.flatMap((finding, index) => [finding, consequences[index]]),
       trunk: { normalized: true, branches: blocks * 2 },
     },
     values: valuesOf(stepCount, layers.length, distances, () => 0, random),

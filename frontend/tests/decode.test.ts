@@ -70,7 +70,6 @@ describe("causes", () => {
     const [cause] = new Run(mlp()).causes;
     expect(cause.layers).toEqual([20, 21, 22, 23, 24, 25]);
     expect(cause.consequences.map(({ code }) => code)).toEqual(["IH201", "IH301"]);
-    expect(cause.spread).toHaveLength(42);
   });
 
   it("that are suppressed do not count", () => {

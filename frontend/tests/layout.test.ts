@@ -123,6 +123,23 @@ describe("lanes", () => {
     expect(lanesOf(layers).branches.map(({ lane }) => lane)).toEqual([1, 2]);
   });
 
+  it("end a branch without a known end where the next begins, and take a last norm in", () => {
+    const inside = { bypassable: true };
+    const layers = [
+      layerOf("0.conv1", "conv", { ...inside, readsTrunk: true }),
+      layerOf("0.conv2", "conv", { ...inside, endsBranch: true }),
+      layerOf("0.bn2", "norm", inside),
+      layerOf("1.conv1", "conv", { ...inside, readsTrunk: true }),
+      layerOf("1.short", "conv", inside),
+      layerOf("2.conv1", "conv", { ...inside, readsTrunk: true }),
+    ];
+    expect(lanesOf(layers).branches).toEqual([
+      { start: 0, end: 2, lane: 1 },
+      { start: 3, end: 4, lane: 1 },
+      { start: 5, end: 5, lane: 1 },
+    ]);
+  });
+
   it("have no branch without structure", () => {
     expect(lanesOf(mlp().layers)).toMatchObject({ branches: [], count: 0 });
   });

@@ -8,7 +8,6 @@ export interface Cause {
   finding: FindingData;
   layers: number[]; // ascending
   consequences: FindingData[];
-  spread: number[]; // layers of the consequences that are not its own
 }
 
 type Parts = Map<Statistic, string[]>;
@@ -86,9 +85,7 @@ export class Run {
     const consequences = this.data.findings.filter(
       (each) => each.role === "consequence" && each.explainedBy === finding.key,
     );
-    const own = new Set(layers);
-    const spread = this.all(consequences.flatMap((each) => each.layers)).filter((layer) => !own.has(layer));
-    return { finding, layers, consequences, spread };
+    return { finding, layers, consequences };
   }
 
   private all(modules: string[]): number[] {

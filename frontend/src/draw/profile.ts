@@ -10,6 +10,7 @@ import type { Picture, Window } from "./picture.ts";
 import type { Point, Surface } from "./surface.ts";
 
 export const HEALTHY = 1; // octaves on both sides of what is expected
+const JUMP = 1.5; // octaves between two healthy layers above which the line is only a guide for the eye
 const THEORY = 0.5; // 99.96 % of measured layers are as near to the prediction
 
 export function profileScale(panel: Panel, levels: [number, number]) {
@@ -43,45 +44,28 @@ export function drawProfile(surface: Surface, picture: Picture, window: Window, 
   }
   const height = (window.last - window.first + 1) * rowHeight - 1;
   surface.rect(panel.x, window.top + window.first * rowHeight, panel.width, height, palette.panel);
-  drawBand(surface, spots, "expected", HEALTHY, scale, palette.band, rowHeight);
-  drawBand(surface, spots, "theory", THEORY, scale, palette.theory, rowHeight);
-  drawTheoryEdges(surface, spots, scale, palette);
+  for (const spot of spots.filter(
+    ({ y }) => y > window.top + window.first * rowHeight && y < window.top + (window.last + 1) * rowHeight,
+  )) {
+    drawBand(surface, spot.expected, HEALTHY, spot.y, { scale, fill: palette.band, rowHeight });
+    drawBand(surface, spot.theory, THEORY, spot.y, { scale, fill: palette.theory, rowHeight });
+  }
   drawLine(surface, spots, scale, palette, rowHeight);
 }
 
 type Scale = ReturnType<typeof profileScale>;
 
+/** The band of one row. It has steps: between layers of different kinds, as a norm and a projection, nothing is expected. */
 function drawBand(
   surface: Surface,
-  spots: readonly Spot[],
-  of: "expected" | "theory",
+  middle: number | null,
   half: number,
-  scale: Scale,
-  fill: string,
-  rowHeight: number,
+  y: number,
+  { scale, fill, rowHeight }: { scale: Scale; fill: string; rowHeight: number },
 ): void {
-  for (const part of unbroken(spots, (spot) => spot[of] !== null)) {
-    const ends = [
-      { ...part[0], y: part[0].y - rowHeight / 2 },
-      ...part,
-      { ...part[part.length - 1], y: part[part.length - 1].y + rowHeight / 2 },
-    ];
-    const side = (sign: number) =>
-      ends.map((spot): Point => [scale((spot[of] as number) + sign * half), spot.y]);
-    surface.area([...side(-1), ...side(1).reverse()], fill);
-  }
-}
-
-/** The prediction itself as a dashed line, visible on top of the healthy band too. */
-function drawTheoryEdges(surface: Surface, spots: readonly Spot[], scale: Scale, palette: Palette): void {
-  for (const part of unbroken(spots, (spot) => spot.theory !== null)) {
-    surface.line(
-      part.map((spot): Point => [scale(spot.theory as number), spot.y]),
-      palette.muted,
-      1,
-      true,
-    );
-  }
+  if (middle === null) return;
+  const [from, to] = [scale(middle - half), scale(middle + half)];
+  surface.rect(from, y - rowHeight / 2, Math.max(1, to - from), rowHeight, fill);
 }
 
 function drawLine(
@@ -94,14 +78,12 @@ function drawLine(
   for (const part of unbroken(spots, (spot) => Number.isFinite(spot.value))) {
     for (let index = 1; index < part.length; index++) {
       const [from, to] = [part[index - 1], part[index]];
-      surface.line(
-        [
-          [from.x, from.y],
-          [to.x, to.y],
-        ],
-        colorOfLevel(palette, to),
-        2,
-      );
+      const isGuide = Math.abs(from.value - to.value) > JUMP && isHealthy(from) && isHealthy(to);
+      const points: Point[] = [
+        [from.x, from.y],
+        [to.x, to.y],
+      ];
+      surface.line(points, isGuide ? palette.hatch : colorOfLevel(palette, to), isGuide ? 1 : 2);
     }
   }
   const radius = rowHeight >= 12 ? 2.5 : 1.5;
@@ -123,6 +105,10 @@ function drawLine(
       colorOfLevel(palette, spot),
     );
   }
+}
+
+function isHealthy({ value, expected }: Level): boolean {
+  return expected !== null && classOf(value - expected) === 0;
 }
 
 function colorOfLevel(palette: Palette, level: Level): string {

@@ -20,13 +20,20 @@ export function distance(off: number, isDifference = false): string {
   if (Number.isNaN(off)) return "not measured";
   if (off === Number.POSITIVE_INFINITY) return "NaN or infinite";
   if (off === Number.NEGATIVE_INFINITY) return "exactly zero";
-  const factor = `${number(2 ** Math.abs(off))}x`;
+  const factor = `${large(2 ** Math.abs(off))}x`;
   if (isDifference)
     return Math.abs(off) <= 1
       ? `similar (${off < 0 ? "÷" : "×"}${factor.slice(0, -1)})`
       : `${factor} ${off < 0 ? "smaller" : "larger"}`;
   if (Math.abs(off) <= 1) return `healthy (${factor} ${off < 0 ? "below" : "above"} expected)`;
   return `${factor} too ${off < 0 ? "small" : "large"}`;
+}
+
+/** A factor: with separators and no exponent as long as it can be read. */
+function large(factor: number): string {
+  return factor >= 1000 && factor < 1e9
+    ? Number(factor.toPrecision(3)).toLocaleString("en-US")
+    : number(factor);
 }
 
 export function count(amount: number, thing: string): string {
@@ -43,9 +50,10 @@ export function contents(row: Row): string {
     : count(layers, "layer");
 }
 
-/** The first and last name: "layers.20 … layers.25". */
+/** The first and last name: "layers.20 … layers.25", "layer 17 … 23". */
 export function span(names: readonly string[]): string {
   if (names.length === 0) return "the whole network";
-  if (names.length === 1) return names[0];
-  return names.length === 2 ? `${names[0]} and ${names[1]}` : `${names[0]} … ${names[names.length - 1]}`;
+  const first = /^\d+$/.test(names[0]) ? `layer ${names[0]}` : names[0];
+  if (names.length === 1) return first;
+  return names.length === 2 ? `${first} and ${names[1]}` : `${first} … ${names[names.length - 1]}`;
 }

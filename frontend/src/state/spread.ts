@@ -11,30 +11,52 @@ export interface Spread {
   total: number;
 }
 
-/** With one cause it explains all layers that are off; with several, each explains those its consequences name. */
+type Level = "forward_off" | "gradient_off";
+
+/**
+ * Returns how far `cause` spreads. The findings name where a consequence comes from, not where it arrives, so the
+ * layers are attributed here: a level to the nearest cause upstream, a gradient to the nearest downstream.
+ */
 export function spreadOf(cause: Cause, run: Run, track: Track, step: number): Spread {
-  if (cause.layers.length === 0 || track.steps.length === 0)
+  const candidates = spreading(run);
+  if (!candidates.includes(cause) || track.steps.length === 0)
     return { downstream: null, upstream: null, total: 0 };
   const own = new Set(cause.layers);
-  const explained = run.active.length === 1 ? run.layers.map((_, layer) => layer) : cause.spread;
-  const others = explained.filter((layer) => !own.has(layer));
-  const isOff = (statistic: "forward_off" | "gradient_off", layer: number) =>
-    Math.abs(track.at(statistic, step, layer)) > 1;
-  const forward = others.filter((layer) => layer > cause.layers[0] && isOff("forward_off", layer));
-  const last = cause.layers[cause.layers.length - 1];
-  const gradient = others.filter((layer) => layer < last && isOff("gradient_off", layer));
-  const worst = (statistic: "forward_off" | "gradient_off", layers: number[]) => {
-    const values = layers.map((layer) => track.at(statistic, step, layer));
-    return values.reduce((most, value) => (badnessOff(value) > badnessOff(most) ? value : most), Number.NaN);
+  const off = (level: Level, isNear: (layer: number) => boolean) => {
+    const values = track.values(level, step);
+    return run.layers.flatMap((_, layer) =>
+      !own.has(layer) && Math.abs(values[layer]) > 1 && isNear(layer) ? [layer] : [],
+    );
   };
-  const words = (name: string, statistic: "forward_off" | "gradient_off", layers: number[]) => {
-    if (layers.length === 0) return null;
-    const most = worst(statistic, layers);
-    return `${count(layers.length, "layer")}: ${name} ${Number.isFinite(most) ? "up to " : ""}${distance(most)}`;
-  };
+  const first = ({ layers }: Cause) => layers[0];
+  const last = ({ layers }: Cause) => layers[layers.length - 1];
+  const forward = off(
+    "forward_off",
+    (layer) =>
+      first(cause) < layer && !candidates.some((each) => first(each) < layer && first(each) > first(cause)),
+  );
+  const gradient = off(
+    "gradient_off",
+    (layer) =>
+      last(cause) > layer && !candidates.some((each) => last(each) > layer && last(each) < last(cause)),
+  );
   return {
-    downstream: words("forward signal", "forward_off", forward),
-    upstream: words("gradient", "gradient_off", gradient),
+    downstream: words("forward signal", track.values("forward_off", step), forward),
+    upstream: words("gradient", track.values("gradient_off", step), gradient),
     total: new Set([...forward, ...gradient]).size,
   };
+}
+
+/** Causes that others follow from; a single cause explains everything. */
+function spreading(run: Run): Cause[] {
+  const placed = run.active.filter(({ layers }) => layers.length > 0);
+  return placed.length === 1 ? placed : placed.filter(({ consequences }) => consequences.length > 0);
+}
+
+function words(name: string, values: Float32Array, layers: number[]): string | null {
+  if (layers.length === 0) return null;
+  const most = layers
+    .map((layer) => values[layer])
+    .reduce((worst, value) => (badnessOff(value) > badnessOff(worst) ? value : worst));
+  return `${count(layers.length, "layer")}: ${name} ${Number.isFinite(most) ? "up to " : ""}${distance(most)}`;
 }

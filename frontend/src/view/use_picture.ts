@@ -114,5 +114,5 @@ const TITLES = 62; // pixels of the panel titles above the rows
 
 /** All rows at once where they can still be read, else a height that can be read. */
 function rowHeightFor(height: number, rows: number): number {
-  return Math.max(13, Math.min(24, Math.floor((height - TITLES - 10) / Math.max(1, rows))));
+  return Math.max(12, Math.min(26, Math.floor((height - TITLES - 10) / Math.max(1, rows))));
 }
