@@ -1,10 +1,10 @@
 // The level of the signal by layer, with the healthy band and the band that theory predicts from the actual weights.
 // Inside grey but outside green: the initialization is wrong. Outside grey: something else is.
 
-import { scaleLinear } from "d3-scale";
 import { classOf, NON_FINITE } from "../colour/classes.ts";
 import type { Palette } from "../colour/palette.ts";
 import type { Panel } from "../layout/columns.ts";
+import { linear, type Scale } from "../layout/scale.ts";
 import { type Level, levelOf } from "./levels.ts";
 import type { Picture, Window } from "./picture.ts";
 import type { Point, Surface } from "./surface.ts";
@@ -13,12 +13,12 @@ export const HEALTHY = 1; // octaves on both sides of what is expected
 const JUMP = 1.5; // octaves between two healthy layers above which the line is only a guide for the eye
 const THEORY = 0.5; // 99.96 % of measured layers are as near to the prediction
 
-export function profileScale(panel: Panel, levels: [number, number]) {
-  return scaleLinear(levels, [panel.x + 3, panel.x + panel.width - 3]).clamp(true);
+export function profileScale(panel: Panel, levels: [number, number]): Scale {
+  return linear(levels, [panel.x + 3, panel.x + panel.width - 3]);
 }
 
 /** Whole octaves for the axis, as many as have room. */
-export function levelTicks(scale: ReturnType<typeof profileScale>, panel: Panel): number[] {
+export function levelTicks(scale: Scale, panel: Panel): number[] {
   return scale.ticks(Math.max(2, panel.width / 55)).filter(Number.isInteger);
 }
 
@@ -52,8 +52,6 @@ export function drawProfile(surface: Surface, picture: Picture, window: Window, 
   }
   drawLine(surface, spots, scale, palette, rowHeight);
 }
-
-type Scale = ReturnType<typeof profileScale>;
 
 /** The band of one row. It has steps: between layers of different kinds, as a norm and a projection, nothing is expected. */
 function drawBand(

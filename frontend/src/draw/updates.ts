@@ -1,17 +1,17 @@
 // Update rms / weight rms at the selected step, on a log axis. There is no expected value for a single layer, so it is
 // drawn as a neutral dot and not by class.
 
-import { scaleLog } from "d3-scale";
 import type { Track } from "../data/track.ts";
 import type { Row } from "../fold/rows.ts";
 import type { Panel } from "../layout/columns.ts";
+import { logarithmic } from "../layout/scale.ts";
 import { cellHeight, type Picture, type Window } from "./picture.ts";
 import type { Surface } from "./surface.ts";
 
 export const UPDATE_RANGE: [number, number] = [1e-6, 1];
 
 export function updateScale(panel: Panel) {
-  return scaleLog(UPDATE_RANGE, [panel.x + 4, panel.x + panel.width - 4]).clamp(true);
+  return logarithmic(UPDATE_RANGE, [panel.x + 4, panel.x + panel.width - 4]);
 }
 
 export function drawUpdates(surface: Surface, picture: Picture, window: Window, panel: Panel): void {

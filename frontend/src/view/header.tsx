@@ -52,15 +52,7 @@ function Summary({ run, track, step, change }: Props) {
   const off = outside(track, step, run.layers.length);
   const layers = `${off.toLocaleString("en-US")} of ${count(run.layers.length, "layer")}`;
   const at = `at step ${track.steps[step]}`;
-  if (run.active.length === 0) {
-    return (
-      <p class="summary">
-        {off === 0
-          ? `All ${count(run.layers.length, "layer")} are within 2x of what is expected ${at}.`
-          : `${layers} are more than 2x from what is expected ${at}; no rule finds a problem in that.`}
-      </p>
-    );
-  }
+  if (run.active.length === 0) return <p class="summary">{withoutCause(track, step, off, layers)}</p>;
   const shown = run.active.slice(0, NAMED);
   return (
     <p class="summary">
@@ -82,6 +74,20 @@ function Summary({ run, track, step, change }: Props) {
       {` · ${layers} outside the expected range ${at}`}
     </p>
   );
+}
+
+function withoutCause(track: Track, step: number, off: number, layers: string): string {
+  const at = `at step ${track.steps[step]}`;
+  if (off > 0)
+    return `${layers} are more than 2x from what is expected ${at}; no rule finds a problem in that.`;
+  const levels = track.values("forward_off", step);
+  const measured = levels.filter((level) => !Number.isNaN(level)).length;
+  if (measured === 0) return `No level was measured ${at}.`;
+  const which =
+    measured === levels.length
+      ? `All ${count(measured, "layer")}`
+      : `All ${count(measured, "measured layer")}`;
+  return `${which} are within 2x of what is expected ${at}.`;
 }
 
 function Facts({ run }: { run: Run }) {
