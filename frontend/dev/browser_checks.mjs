@@ -37,6 +37,9 @@ const check = (isTrue, sentence) => {
 
 async function interactions() {
   const page = await opened(file("mlp"));
+  await page.click(".fix .copy");
+  await page.waitForSelector(".fix .copy:has-text('Copied')");
+  check(true, "one click copies a fix");
   await page.click(".card h2 button");
   check(
     (await page.url()).includes("cause=IH106"),

@@ -80,6 +80,13 @@ describe("causes", () => {
     expect(run.isCause.some(Boolean)).toBe(false);
   });
 
+  it("make other layers paler only where they name a layer", () => {
+    const data = mlp();
+    expect(new Run(data).hasCauses).toBe(true);
+    data.findings[0].layers = [];
+    expect(new Run(data).hasCauses).toBe(false);
+  });
+
   it("that name a container have the layers inside it", () => {
     const run = new Run(mlp());
     expect(run.layersOf("layers")).toHaveLength(48);

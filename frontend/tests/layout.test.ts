@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { layerOf } from "../dev/network.ts";
 import { deep, gpt, mlp, residual } from "../dev/sample.ts";
 import { Run } from "../src/data/run.ts";
+import { measuredStep } from "../src/data/track.ts";
 import { placeCards } from "../src/layout/cards.ts";
 import { lineOf, thinned } from "../src/layout/chart.ts";
 import { columnsOf } from "../src/layout/columns.ts";
@@ -213,6 +214,15 @@ describe("what is shown first", () => {
     expect(
       shownCauses(run, { ...START, severities: ["warning"] }).map(({ finding }) => finding.code),
     ).toEqual(["IH112"]);
+  });
+});
+
+describe("a statistic that is measured at few steps", () => {
+  it("is shown at the nearest of them", () => {
+    const [track] = tracksOf([new Run(mlp())], false);
+    expect(measuredStep(track, "update", 0)).toBe(1);
+    expect(measuredStep(track, "forward", 7)).toBe(7);
+    expect(measuredStep(tracksOf([new Run({ ...mlp(), values: {} })], false)[0], "gain", 7)).toBe(-1);
   });
 });
 

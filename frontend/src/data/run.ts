@@ -44,6 +44,11 @@ export class Run {
     return this.causes.filter((cause) => cause.finding.suppressed === null);
   }
 
+  /** Whether a layer is known as the cause of what is off elsewhere. */
+  get hasCauses(): boolean {
+    return this.active.some(({ finding, layers }) => finding.severity !== "info" && layers.length > 0);
+  }
+
   /** Numbers of one statistic, steps x layers. NaN where nothing was measured. */
   series(statistic: Statistic): Float32Array {
     let numbers = this.decoded.get(statistic);

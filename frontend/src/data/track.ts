@@ -36,7 +36,7 @@ export function trackOf(run: Run, label = ""): Track {
     steps: run.steps,
     isDifference: false,
     isCause: run.isCause,
-    hasCauses: run.active.length > 0,
+    hasCauses: run.hasCauses,
     values: (statistic, step) => valuesOf(run, statistic, step),
   });
 }
@@ -55,7 +55,7 @@ export function aligned(base: Run, other: Run, label: string): Track {
     steps: other.steps,
     isDifference: false,
     isCause: Uint8Array.from(map, (at) => (at < 0 ? 0 : other.isCause[at])),
-    hasCauses: other.active.length > 0,
+    hasCauses: other.hasCauses,
     values(statistic, step) {
       const values = valuesOf(other, statistic, step);
       return Float32Array.from(map, (at) => (at < 0 ? Number.NaN : values[at]));
@@ -110,4 +110,14 @@ export function nearestStep(steps: readonly number[], step: number): number {
     else high = middle;
   }
   return low > 0 && step - steps[low - 1] <= steps[low] - step ? low - 1 : low;
+}
+
+/** Index of the step nearest to `step` at which `statistic` was measured for any layer; -1 if it never was. */
+export function measuredStep(track: Track, statistic: Statistic, step: number): number {
+  const hasAny = (at: number) => track.values(statistic, at).some((value) => !Number.isNaN(value));
+  for (let away = 0; away < track.steps.length; away++) {
+    for (const at of [step - away, step + away])
+      if (at >= 0 && at < track.steps.length && hasAny(at)) return at;
+  }
+  return -1;
 }

@@ -1,4 +1,4 @@
-// The gain of each row at the selected step. Levels show symptoms; gains show which layer is the cause. A gain is a
+// The gain of each row, at the step nearest to the selected one at which gains were measured. Levels show symptoms; gains show which layer is the cause. A gain is a
 // bar from the middle, to the left if it is too small, so that it can be read without color and within a class.
 
 import { MISSING, NON_FINITE } from "../colour/classes.ts";
@@ -14,7 +14,7 @@ const LONGEST = 4; // octaves; the color shows which of the larger classes it is
 export function drawGain(surface: Surface, picture: Picture, window: Window, panel: Panel): void {
   const { palette, rowHeight, rows } = picture;
   const track = picture.tracks[panel.track];
-  const step = picture.steps[panel.track];
+  const step = Math.max(0, picture.gainSteps[panel.track]);
   if (track.steps.length === 0) return;
   const height = cellHeight(rowHeight);
   for (let index = window.first; index <= window.last; index++) {

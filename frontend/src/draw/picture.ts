@@ -28,6 +28,7 @@ export interface Picture {
   baseStep: number; // index
   tracks: Track[];
   steps: number[]; // selected step of each track, as an index
+  gainSteps: number[]; // of each track: gains are measured at fewer steps than levels; -1: never
   updateStep: number; // index of the step whose updates are shown; -1: none was measured
   rows: Row[];
   rowHeight: number;

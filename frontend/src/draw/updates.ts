@@ -64,14 +64,6 @@ export function drawUpdates(surface: Surface, picture: Picture, window: Window, 
   }
 }
 
-/** The step whose updates are shown: the selected one, else the next or the last before with any; -1 if none has. */
-export function updateStepOf(track: Track, step: number): number {
-  const hasAny = (at: number) => track.values("update", at).some((value) => !Number.isNaN(value));
-  for (let at = step; at < track.steps.length; at++) if (hasAny(at)) return at;
-  for (let at = step - 1; at >= 0; at--) if (hasAny(at)) return at;
-  return -1;
-}
-
 /** Smallest, median and largest ratio of a row; null if none was measured. */
 export function sharesOf(track: Track, step: number, row: Row): [number, number, number] | null {
   const shares: number[] = [];

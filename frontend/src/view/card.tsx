@@ -24,7 +24,13 @@ export function Card(props: Props) {
   const { finding } = cause;
   const quiet = finding.suppressed !== null;
   const mark = () => change({ cause: isMarked ? null : finding.key });
-  const classes = ["card", quiet ? "info" : finding.severity, isMarked && "marked", quiet && "quiet"];
+  const classes = [
+    "card",
+    quiet ? "info" : finding.severity,
+    isMarked && "marked",
+    quiet && "quiet",
+    isShort && "short",
+  ];
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the heading's button does the same by keyboard.
     <article

@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { Palette } from "../colour/palette.ts";
 import type { LayerData } from "../data/contract.ts";
 import type { Run } from "../data/run.ts";
-import { number } from "../layout/words.ts";
+import { number, span } from "../layout/words.ts";
 import type { Change } from "./app.tsx";
 import { Copy } from "./copy.tsx";
 import { Lines } from "./lines.tsx";
@@ -34,7 +34,7 @@ export function Details({ run, layer, step, change, palette }: Props) {
   return (
     <aside class="details" aria-label={`Details of ${data.name}`}>
       <div class="head">
-        <h2>{data.name}</h2>
+        <h2>{span([data.name])}</h2>
         <button type="button" aria-label="Previous layer" disabled={layer === 0} onClick={() => step_(-1)}>
           ↑
         </button>

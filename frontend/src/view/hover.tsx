@@ -69,12 +69,14 @@ function spotOf(event: MouseEvent, picture: Picture): Spot | null {
   const steps = panel ? picture.tracks[panel.track].steps.length : 0;
   const isHeatmap = panel?.kind === "forward" || panel?.kind === "gradient";
   const step =
-    panel && isHeatmap
-      ? Math.floor(((x - panel.x) / panel.width) * steps)
-      : panel
-        ? picture.steps[panel.track]
-        : 0;
+    panel && isHeatmap ? Math.floor(((x - panel.x) / panel.width) * steps) : stepOf(panel, picture);
   return { index, panel, step, x: event.clientX, y: event.clientY };
+}
+
+/** The step that a panel without an axis of steps shows. */
+function stepOf(panel: Panel | null, picture: Picture): number {
+  if (panel === null) return 0;
+  return panel.kind === "gain" ? Math.max(0, picture.gainSteps[panel.track]) : picture.steps[panel.track];
 }
 
 function Tooltip({ picture, spot }: { picture: Picture; spot: Spot }) {

@@ -69,7 +69,7 @@ function Chart({
       <figcaption>
         <b>{title}</b> <span>{words}</span>
       </figcaption>
-      {run.steps.length > 1 && (
+      {run.steps.length > 1 && values.some((value) => !Number.isNaN(value)) && (
         // biome-ignore lint/a11y/useKeyWithClickEvents: the step slider does the same by keyboard.
         <svg
           viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
@@ -125,6 +125,11 @@ function Shape({
           vector-effect="non-scaling-stroke"
         />
       ))}
+      {line.parts
+        .filter((part) => part.length === 1)
+        .map(([[x, share]]) => (
+          <circle key={x} cx={x * WIDTH} cy={y(share)} r={1.8} fill={palette.link} />
+        ))}
       {line.nonFinite.map((x) => (
         <line
           key={x}

@@ -54,7 +54,11 @@ function explained(panel: Panel, reference: { forward: string; gradient: string 
 }
 
 function Axis({ panel, picture }: { panel: Panel; picture: Picture }) {
-  if (panel.kind === "gain") return <small>cause</small>;
+  if (panel.kind === "gain") {
+    const { steps } = picture.tracks[panel.track];
+    const [shown, selected] = [picture.gainSteps[panel.track], picture.steps[panel.track]];
+    return <small>{shown < 0 || shown === selected ? "cause" : `step ${steps[shown]}`}</small>;
+  }
   if (panel.kind === "profile") return <ProfileAxis panel={panel} picture={picture} />;
   if (panel.kind === "update") {
     const { steps } = picture.tracks[panel.track];

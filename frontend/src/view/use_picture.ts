@@ -3,10 +3,9 @@
 import { useMemo } from "preact/hooks";
 import type { Palette } from "../colour/palette.ts";
 import type { Cause, Run } from "../data/run.ts";
-import type { Track } from "../data/track.ts";
+import { measuredStep, type Track } from "../data/track.ts";
 import { levelRange } from "../draw/levels.ts";
 import type { Bracket, Picture } from "../draw/picture.ts";
-import { updateStepOf } from "../draw/updates.ts";
 import { type Row, spansOf } from "../fold/rows.ts";
 import { ClassCache } from "../fold/worst.ts";
 import { columnsOf } from "../layout/columns.ts";
@@ -39,8 +38,12 @@ export function usePicture(request: Request): Picture | null {
   const width = isPrinting ? PRINTED : size.width - SCROLLBAR;
   const isCompared = tracks.length > 1 || tracks[0].isDifference;
   const updateStep = useMemo(
-    () => (isCompared ? -1 : updateStepOf(tracks[0], steps[0])),
+    () => (isCompared ? -1 : measuredStep(tracks[0], "update", steps[0])),
     [tracks, steps, isCompared],
+  );
+  const gainSteps = useMemo(
+    () => tracks.map((track, at) => measuredStep(track, "gain_off", steps[at])),
+    [tracks, steps],
   );
   const hasUpdates = updateStep >= 0;
   const columns = useMemo(() => {
@@ -73,6 +76,7 @@ export function usePicture(request: Request): Picture | null {
       tracks,
       steps,
       updateStep,
+      gainSteps,
       rows,
       rowHeight,
       columns,
@@ -89,6 +93,7 @@ export function usePicture(request: Request): Picture | null {
     tracks,
     steps,
     updateStep,
+    gainSteps,
     rows,
     rowHeight,
     columns,
