@@ -1,7 +1,7 @@
 // Checks in a real browser that unit tests cannot make: interactions, speed, accessibility, and no stray request.
 //   node dev/browser_checks.mjs [folder for screenshots]
 
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { chromium } from "playwright-core";
 import { writePages } from "./pages.mjs";
@@ -221,7 +221,22 @@ async function plugin() {
   server.close();
 }
 
-const parts = { interactions, accessibility, speed, plugin };
+/** A notebook shows the page in an iframe that may run scripts and nothing else. */
+async function sandbox() {
+  const text = readFileSync(`${folder}/mlp.html`, "utf8").replaceAll("&", "&amp;").replaceAll('"', "&quot;");
+  writeFileSync(
+    `${folder}/notebook.html`,
+    `<!doctype html><title>Notebook</title><iframe title="Init Health" sandbox="allow-scripts" srcdoc="${text}" style="width:1100px;height:640px"></iframe>`,
+  );
+  const page = await opened(file("notebook"), { wait: false });
+  const frame = page.frames()[1];
+  await frame.waitForSelector(".page");
+  await frame.click(".name >> nth=3");
+  check(await frame.isVisible(".details h2:has-text('layers.3')"), "the page works in a notebook's sandbox");
+  await page.screenshot({ path: `${folder}/notebook.png` });
+}
+
+const parts = { interactions, sandbox, accessibility, speed, plugin };
 for (const [name, part] of Object.entries(parts)) {
   if (process.argv.length > 3 && !process.argv.slice(3).includes(name)) continue;
   await part().catch((error) => problems.push(`${name}: ${error.stack}`));
