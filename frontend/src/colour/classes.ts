@@ -16,10 +16,11 @@ export function classOf(off: number, previous = MISSING, wider = 0): number {
   const before = known ? previous * sign : 0;
   const size = Math.abs(off);
   let level = 0;
-  EDGES.forEach((edge, index) => {
-    const margin = !known ? 0 : before > index ? -MARGIN : MARGIN;
-    if (size > edge + margin + (index === 0 ? wider : 0)) level = index + 1;
-  });
+  while (level < EDGES.length) {
+    const margin = !known ? 0 : before > level ? -MARGIN : MARGIN;
+    if (size <= EDGES[level] + margin + (level === 0 ? wider : 0)) break;
+    level++;
+  }
   return level === 0 ? 0 : level * sign;
 }
 

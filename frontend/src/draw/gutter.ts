@@ -21,7 +21,10 @@ export function drawGutter(surface: Surface, picture: Picture, window: Window): 
     palette.muted,
     LINE,
   );
-  for (const branch of picture.lanes.branches) drawBranch(surface, picture, window, branch);
+  const [start, stop] = [rows[window.first].start, rows[end - 1].end];
+  for (const branch of picture.lanes.branches) {
+    if (branch.end >= start && branch.start < stop) drawBranch(surface, picture, window, branch);
+  }
   for (let index = window.first; index <= window.last; index++) drawMark(surface, picture, window, index);
 }
 

@@ -70,8 +70,8 @@ function useWindow(
   const { rows, rowHeight } = picture;
   return useMemo(() => {
     if (isPrinting) return { first: 0, last: Math.min(rows.length, 1200) - 1, top: 0 };
-    const first = Math.max(0, Math.floor(((chunk - 1) * half) / rowHeight));
-    const last = Math.min(rows.length - 1, Math.ceil(((chunk + 4) * half) / rowHeight));
+    const first = Math.max(0, Math.floor(((chunk - 0.5) * half) / rowHeight));
+    const last = Math.min(rows.length - 1, Math.ceil(((chunk + 3.5) * half) / rowHeight));
     return { first: Math.min(first, rows.length - 1), last, top: 0 };
   }, [chunk, half, rows.length, rowHeight, isPrinting]);
 }

@@ -8,13 +8,14 @@ import { folded } from "../state/view.ts";
 import type { Change } from "./app.tsx";
 import { box } from "./box.ts";
 import type { MapProps } from "./layer_map.tsx";
+import { memo } from "./memo.ts";
 
 interface Props extends MapProps {
   window: Window;
 }
 
 export function Names(props: Props) {
-  const { picture, window, view, change, matches } = props;
+  const { picture, window, view, change, matches, causes } = props;
   const { rows, rowHeight, columns } = picture;
   const [active, setActive] = useState(0);
   const tree = useRef<HTMLDivElement>(null);
@@ -46,22 +47,32 @@ export function Names(props: Props) {
       {shown.map((index) => (
         <Name
           key={rows[index].id}
-          {...props}
-          {...{ index, isFound: found.has(index), isActive: index === current, isChosen: index === chosen }}
+          {...{
+            picture,
+            change,
+            causes,
+            index,
+            isFound: found.has(index),
+            isActive: index === current,
+            isChosen: index === chosen,
+          }}
         />
       ))}
     </div>
   );
 }
 
-interface NameProps extends Props {
+type NameProps = Pick<Props, "picture" | "change" | "causes"> & {
   index: number;
   isFound: boolean;
   isActive: boolean;
   isChosen: boolean;
-}
+};
 
-function Name({ picture, change, index, isFound, isActive, isChosen, causes }: NameProps) {
+// Scrolling adds rows at one end; the others stay as they are.
+const Name = memo(drawName);
+
+function drawName({ picture, change, index, isFound, isActive, isChosen, causes }: NameProps) {
   const { rows, rowHeight, columns, run, base, baseStep } = picture;
   const row = rows[index];
   const isFolded = row.children.length > 0;
