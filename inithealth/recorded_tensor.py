@@ -89,3 +89,12 @@ class Scheme(Frozen):
 
     name: str  # "zeros", "identity", "orthogonal", "xavier", "kaiming", "lecun", "torch_default", "normal", ...
     text: str  # readable: "Kaiming normal (fan_in, relu)", "normal(0.02) / sqrt(24)"
+
+
+class Update(Frozen):
+    """The change of one weight in one optimizer step, from a sample of its elements."""
+
+    weight: float  # rms before
+    change: float  # rms of the difference
+    unmoved: float  # share of the elements that did not change
+    rate: float | None = None  # learning rate; None: unknown

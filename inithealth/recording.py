@@ -11,13 +11,17 @@ from pydantic import BaseModel, PrivateAttr
 from inithealth.layer_kinds import Kind
 from inithealth.layer_uses import Feeds as Feeds
 from inithealth.layer_uses import Steers as Steers
+from inithealth.recorded_graph import Decay as Decay
+from inithealth.recorded_graph import OneSidedParameter as OneSidedParameter
 from inithealth.recorded_graph import Singularity as Singularity
+from inithealth.recorded_graph import UnfilledBuffer as UnfilledBuffer
 from inithealth.recorded_graph import ZeroFactor as ZeroFactor
 from inithealth.recorded_loss import Loss as Loss
 from inithealth.recorded_tensor import ForwardWrite as ForwardWrite
 from inithealth.recorded_tensor import Frozen
 from inithealth.recorded_tensor import Scheme as Scheme
 from inithealth.recorded_tensor import Signal as Signal
+from inithealth.recorded_tensor import Update as Update
 from inithealth.recorded_tensor import Weight as Weight
 
 EARLY = 9  # recorded steps after the first that later steps are compared with; zero starts receive gradient by then
@@ -53,6 +57,7 @@ class Layer(_Frozen):
     transformed: bool = False  # each call computes its weight from the parameter: standardized, normalized, a product
     packed: int = 1  # projections in one matrix: 3 for a packed query, key and value
     bypassable: bool = False  # a skip connection bypasses it
+    doubled: bool = False  # its output is added to itself
     head: bool = False  # no other weight between it and the loss
     steers: Steers = ""  # how its output sets the positions at which another signal is sampled; "" if it does not
     called: bool = False  # ran in the recorded forward pass
@@ -103,6 +108,7 @@ class Measurement(_Frozen):
     attention_std: float | None = None  # std over the keys of the attention logits that it is the query or key of
     attention_top: float | None = None  # mean over the queries of the largest attention weight
     attention_keys: int = 0  # median number of visible keys per query
+    token_spread: float | None = None  # share of the values of its self-attention that differs between tokens
     weight_gradient: float | None = None  # L2 norm over the layer's weight, exact; None: not measured
     dead_share: float | None = None  # share of units of its activation without slope for every input of the batch
     dead_samples: int = 0  # inputs (batch x positions) that each unit was evaluated on
@@ -129,15 +135,6 @@ class Measurement(_Frozen):
         if self.predicted is None or self.input is None or not self.input.rms > 0:
             return None
         return self.predicted / self.input.rms
-
-
-class Update(_Frozen):
-    """The change of one weight in one optimizer step, from a sample of its elements."""
-
-    weight: float  # rms before
-    change: float  # rms of the difference
-    unmoved: float  # share of the elements that did not change
-    rate: float | None = None  # learning rate; None: unknown
 
 
 class Step(_Frozen):
@@ -187,7 +184,10 @@ class Recording(_Frozen):
     differentiated: bool = False  # the loss contains derivatives: its graph includes the backward pass of layers
     layer_scale: bool = False  # residual branches end in a learned scale
     zero_factors: tuple[ZeroFactor, ...] = ()  # constants at exactly zero that stop gradients
+    unfilled: tuple[UnfilledBuffer, ...] = ()  # buffers never filled; only a check looks for them
+    decays: tuple[Decay, ...] = ()  # of recurrent states
     singularity: Singularity | None = None  # the first cause of NaN values, if one is known
+    one_sided: tuple[OneSidedParameter, ...] = ()  # parameters of distributions that are never negative
     adaptive: bool = False  # Adam and similar optimizers, which rescale each gradient
     optimizer: str = "SGD(lr=0.01)"
     rate: float | None = None  # learning rate of the first group; None: no optimizer is known, SGD is assumed

@@ -1,6 +1,7 @@
-"""Values that several rules derive from a recording: roles of layers, trained weights, levels, symptoms, fixes.
+"""Values that several rules derive from a recording: roles of layers, trained weights, symptoms, prognosis, fixes.
 
 `facts` computes them once per recording, with the thresholds from the settings (`limits`).
 
-This package assigns no severities and handles no tensors.
+`prognosis` answers whether a network still trains in spite of a finding, which makes it an error or a warning.
+This package yields no findings and handles no tensors.
 """

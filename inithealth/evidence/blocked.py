@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inithealth.evidence import signal_path
 from inithealth.evidence.facts import fact
 from inithealth.evidence.units import inactive_by_chance
-from inithealth.layer_kinds import MATRICES
-from inithealth.layer_names import split_positions
 from inithealth.recording import Layer, Recording, ZeroFactor
 
 
@@ -41,31 +38,6 @@ def blocked(recording: Recording) -> Blocked:
         by_zeros=tuple(by_zeros),
         factors=factors,
     )
-
-
-def dispensable(recording: Recording, layers: Sequence[Layer]) -> bool:
-    """Whether another path to the loss trains: past a skip connection, or to a head that sees the samples apart."""
-    if signal_path.can_train_without(recording, layers):
-        return True
-    names = {layer.name for layer in layers}
-    inputs = [m.input for layer, m in signal_path.measured(recording) if layer.head and layer.name not in names]
-    return any(signal is not None and signal.rms > 0.0 and (signal.between or 0.0) > 0.0 for signal in inputs)
-
-
-def share(recording: Recording, layers: Sequence[Layer]) -> float:
-    """Return the share of the trainable matrices that are blocked, without those that have a twin that trains.
-
-    An expert without tokens, a path that is not selected and a branch that is dropped have such twins.
-    """
-    names = {layer.name for layer in layers}
-    trained = [
-        layer
-        for layer, weight in recording.weighted
-        if weight.trainable and layer.kind in MATRICES and (layer.reaches_loss or layer.name in names)
-    ]
-    alive = {split_positions(layer.name).pattern for layer in trained if layer.name not in names}
-    lost = [each for each in trained if each.name in names and split_positions(each.name).pattern not in alive]
-    return len(lost) / len(trained) if trained else 0.0
 
 
 def _by_chance(layer: Layer, recording: Recording) -> bool:

@@ -26,6 +26,11 @@ def lowest_share(loss: Loss) -> float:
     return 0.0
 
 
+def best_constant(loss: Loss) -> str:
+    """Return which constant prediction has the lowest loss: the ``mean`` of the targets, or their ``median``."""
+    return "median" if loss.kind == "l1" else "mean"
+
+
 def has_flat_side(loss: Loss) -> bool:
     """Whether logits beyond an edge of their activation get no gradient, as with ReLU and Hardtanh."""
     row = BY_NAME.get(loss.source)

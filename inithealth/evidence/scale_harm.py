@@ -1,16 +1,13 @@
-"""Whether a network with a wrong scale of its weights fails to train, or recovers in training."""
+"""How far the scale of weights may deviate before training fails, with and without normalization."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from inithealth.evidence import symptoms
-from inithealth.evidence.limits import Limits, limit
+from inithealth.evidence.limits import SharedLimits, limit
 from inithealth.layer_kinds import PROJECTIONS
-from inithealth.recording import Layer, Recording
+from inithealth.recording import Recording
 
 
-class HarmLimits(Limits):
+class HarmLimits(SharedLimits):
     """How far the scale of weights may deviate before training fails."""
 
     max_octaves_lost: float = limit(
@@ -39,29 +36,7 @@ class HarmLimits(Limits):
     )
 
 
-def loses_signal(layers: Sequence[Layer], octaves: float, limits: HarmLimits) -> bool:
-    """Whether the weights are so small that training does not restore the signal."""
-    return abs(octaves) * sum(not layer.bypassable for layer in layers) > limits.max_octaves_lost
-
-
-def disables_branches(layers: Sequence[Layer], recording: Recording, limits: HarmLimits) -> bool:
-    """Whether all normalization weights are too small, and most layers are not followed by another normalization."""
-    norms = [layer for layer in recording.layers if layer.kind == "norm"]
-    return bool(norms) and all(norm in layers for norm in norms) and not _normalized_again(recording, limits)
-
-
-def prevents_training(octaves: float, recording: Recording, limits: HarmLimits) -> bool:
-    """Whether a network whose weights are all too large or too small by one factor fails to train.
-
-    Before a normalization, the gradient is inversely proportional to the weights. Small weights therefore recover, but
-    large ones change more slowly by the square of the factor.
-    """
-    if _normalized_again(recording, limits):
-        return octaves > limits.max_octaves_before_norms or (octaves > 0 and symptoms.has_symptom_with_norms(recording))
-    return abs(octaves) > limits.max_octaves_of_whole or symptoms.has_symptom_with_norms(recording)
-
-
-def _normalized_again(recording: Recording, limits: HarmLimits) -> bool:
+def mostly_normalized(recording: Recording, limits: HarmLimits) -> bool:
     """Whether most layers are right before a normalization, which removes the scale of their output."""
     drawn = [layer for layer in recording.layers if layer.kind in PROJECTIONS and layer.reaches_loss and not layer.head]
     outputs = {name: m.output for name, m in recording.first.items() if m.output is not None}

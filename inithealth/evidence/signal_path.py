@@ -174,12 +174,22 @@ def largest_output(recording: Recording) -> tuple[Layer, float] | None:
 @fact
 def smallest_output(recording: Recording) -> tuple[Layer, float] | None:
     """Return the smallest activation rms on the main path, without heads, relative to an input's rms below 1."""
+    return _smallest(recording, [pair for pair in measured(recording) if pair[0].inner])
+
+
+@fact
+def smallest_signal(recording: Recording) -> tuple[Layer, float] | None:
+    """Return the same, with heads: their output is small if operations between it and the loss reduce it further."""
+    return _smallest(recording, measured(recording))
+
+
+def _smallest(recording: Recording, pairs: Sequence[Pair]) -> tuple[Layer, float] | None:
     scale = min(1.0, input_rms(recording)) or 1.0
     found = [
         (layer, m.output.rms / scale)
-        for layer, m in measured(recording)
+        for layer, m in pairs
         if not layer.bypassable  # an output that is added to another signal may be small
-        if m.output and usable(m.output) and m.output.rms > 0 and layer.inner and layer.kind != "embedding"
+        if m.output and usable(m.output) and m.output.rms > 0 and not layer.steers and layer.kind != "embedding"
     ]
     fewest = limits_of(recording, LevelLimits).min_fan
     wide = [pair for pair in found if _narrowest(pair[0], fewest) >= fewest]
@@ -190,11 +200,3 @@ def _narrowest(layer: Layer, unknown: int) -> int:
     """Return the number of inputs or units of a layer, whichever is smaller."""
     fans = (layer.weight.fan_in, layer.weight.fan_out) if layer.weight is not None else (None,)
     return min(fan or unknown for fan in fans)
-
-
-def can_train_without(recording: Recording, lost: Sequence[Layer]) -> bool:
-    """Whether a network can train without these layers: skip connections bypass all of them, and others train."""
-    names = {layer.name for layer in lost}
-    trained = [layer for layer, weight in recording.weighted if weight.trainable and layer.reaches_loss]
-    left = any(layer.kind in DRAWN and layer.name not in names for layer in trained)
-    return left and all(layer.bypassable for layer in lost)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from inithealth.evidence import fixes
 from inithealth.evidence.facts import fact
+from inithealth.evidence.loss_heads import largest_of
 from inithealth.evidence.wording import called, span
 from inithealth.recording import Layer, Recording, Singularity
 
-DEAD = "dead units"  # the variant of findings whose operand is zero because all units there are dead
+# Variants of findings that are consequences: the operand is zero because all units there are dead, or it is too large.
+DEAD, OVERFLOW = "dead units", "infinite exponential"
 
 
 @fact
@@ -18,8 +20,13 @@ def at_start(recording: Recording) -> Singularity | None:
 
 
 def sources(recording: Recording) -> list[Layer]:
-    """Return the layers whose outputs enter the undefined operation, the last one first."""
+    """Return the layers whose outputs enter the undefined operation, the last one first.
+
+    Of an overflow, only those with the largest outputs.
+    """
     found = at_start(recording)
+    if found is not None and found.largest is not None:
+        return largest_of(recording, found.layers)
     known = {layer.name: layer for layer in recording.layers}
     return [known[name] for name in found.layers if name in known] if found is not None else []
 
@@ -48,6 +55,14 @@ def of_dead_units(recording: Recording) -> bool:
     return any(name in measured and measured[name].dead_share == 1.0 for name in names)
 
 
+def variant(recording: Recording) -> str:
+    """Return why the operation is undefined, if another finding reports that: :data:`DEAD`, :data:`OVERFLOW` or ""."""
+    found = at_start(recording)
+    if found is not None and found.largest is not None and sources(recording):
+        return OVERFLOW
+    return DEAD if of_dead_units(recording) else ""
+
+
 def _partly(found: Singularity) -> str:
     return "" if found.share == 1.0 else f" ({max(found.share, 0.001):.1%} of the values)"
 
@@ -57,6 +72,8 @@ def fix(recording: Recording) -> str:
     found, layers = at_start(recording), sources(recording)
     if found is None or not (found.constant or layers):
         return ""
+    if found.largest is not None:
+        return fixes.each(layers) if layers else ""
     if found.constant:
         return f"# or the values that the constructor writes:\n{fixes.ones([found.constant])}"
     where = f" after {called(layers[0])}"

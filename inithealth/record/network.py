@@ -9,7 +9,18 @@ from torch import nn
 from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.layers.inventory import Inventory
 from inithealth.record.live.observer import Observer
-from inithealth.recording import ForwardWrite, Layer, Loss, Signal, Singularity, Weight, ZeroFactor, weighted
+from inithealth.recording import (
+    Decay,
+    ForwardWrite,
+    Layer,
+    Loss,
+    OneSidedParameter,
+    Signal,
+    Singularity,
+    Weight,
+    ZeroFactor,
+    weighted,
+)
 
 _SMALL_SCALE = 0.5  # a learned scale below it reduces the gradient of its branch; scales usually start at 1
 
@@ -32,7 +43,9 @@ class Network:
     differentiated: bool
     layer_scale: bool
     zero_factors: tuple[ZeroFactor, ...] = ()
+    decays: tuple[Decay, ...] = ()
     singularity: Singularity | None = None
+    one_sided: tuple[OneSidedParameter, ...] = ()
 
 
 def network_of(
@@ -56,7 +69,9 @@ def network_of(
         differentiated=flow is not None and any(name.endswith("Backward") for name in flow.graph.names),
         layer_scale=any(_starts_near_zero(*pair) for pair in weighted(layers)),
         zero_factors=observer.zeros.factors,
+        decays=observer.decays,
         singularity=observer.zeros.singularity,
+        one_sided=observer.one_sided,
     )
 
 

@@ -51,14 +51,16 @@ class Rule(BaseModel, ABC):
         """Whether a finding of this rule is the cause of another finding."""
         return symptom.code in self.explains
 
-    def finding(self, layers: Sequence[Layer], message: str, **fields: Any) -> Finding:
-        """Return a finding of this rule in some layers, the root-cause layer first."""
-        fields.setdefault("severity", self.severity)
-        return Finding(
-            code=self.code,
-            rule=self.name,
-            layers=tuple(dict.fromkeys(layer.module for layer in layers)),
-            message=message,
-            source=layers[0].source if layers else None,
+    def finding(self, layers: Sequence[Layer], /, message: str, **fields: Any) -> Finding:
+        """Return a finding of this rule in some layers, the root-cause layer first.
+
+        Args:
+            fields: other fields of the finding; ``layers`` and ``source`` for one about something else than layers.
+        """
+        found = {
+            "severity": self.severity,
+            "layers": tuple(dict.fromkeys(layer.module for layer in layers)),
+            "source": layers[0].source if layers else None,
             **fields,
-        )
+        }
+        return Finding(code=self.code, rule=self.name, message=message, **found)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from inithealth.evidence.bounded_logits import has_flat_side, is_one_sided, lacks_logarithm, lowest_share
+from inithealth.evidence.bounded_logits import best_constant, has_flat_side, is_one_sided, lacks_logarithm, lowest_share
+from inithealth.evidence.loss_heads import is_between_layers
 from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Loss
-from inithealth.rules.base import Rule, limit
+from inithealth.rules.base import limit
+from inithealth.rules.cosine_scale import CosineScale
 
 _WIDE = 8.0  # logits between which the probability goes from 0.0003 to 0.9997
 _WITH_LOGITS = {"cross_entropy": "cross-entropy", "bce_logits": "binary cross-entropy with logits"}
 
 
-class LossSource(Rule):
+class LossSource(CosineScale):
     """A rule that checks what a loss receives its predictions from."""
 
     error_lowest: float = limit(
@@ -34,13 +36,14 @@ class LossSource(Rule):
             return self._no_logarithm(loss, heads, value)
         if loss.sums_to_one:
             return self._softmax_twice(heads, value)
-        return self._bounded(loss, heads)
+        return self.cosine_scale(loss, heads) if loss.source == "cosine" else self._bounded(loss, heads)
 
     def _bounded(self, loss: Loss, heads: list[Layer]) -> Finding | None:
         """Return a finding if an activation limits the logits; None for a range in which the loss can become small."""
         share, edge = lowest_share(loss), has_flat_side(loss)
         if loss.floor is not None:
-            return self._out_of_range(loss, heads, share) if share >= self.min_lowest else None
+            judged = share >= self.min_lowest and not is_between_layers(heads)
+            return self._out_of_range(loss, heads, share) if judged else None
         if loss.kind not in _WITH_LOGITS or (share < self.min_lowest and not (edge and _is_narrow(loss))):
             return None
         # With tanh before a softmax the largest logit still decides: it classifies as well, with a higher loss.
@@ -72,7 +75,7 @@ class LossSource(Rule):
         return self.finding(
             heads,
             f"{name} {after}: the predictions are {limits}, but targets are outside: the lowest {loss.kind} loss is "
-            f"{share:.0%} of that of always predicting the mean target (limit {self.min_lowest:.0%})",
+            f"{share:.0%} of that of always predicting the {best_constant(loss)} target (limit {self.min_lowest:.0%})",
             severity=Severity.ERROR if share >= self.error_lowest else Severity.WARNING,
             measured=share,
             limit=self.min_lowest,

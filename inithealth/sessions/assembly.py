@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from inithealth.layer_kinds import MATRICES
 from inithealth.record.recorder import Recorder
-from inithealth.recording import Layer, Probation, Recording, Step
+from inithealth.recording import Layer, Probation, Recording, Step, UnfilledBuffer
 from inithealth.theory.gains import target_std
 from inithealth.theory.schemes import with_schemes
 
@@ -22,6 +22,7 @@ class Training:
     detached: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     idle: tuple[str, ...] = ()
+    unfilled: tuple[UnfilledBuffer, ...] = ()
     left_out: tuple[str, ...] = ()
     not_measured: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -15,7 +15,8 @@ from inithealth.record.sandbox.batches import named_tensors, revealed
 from inithealth.record.sandbox.eager_mode import NoDropout, whole_graph
 from inithealth.record.sandbox.reachability import split_by_values, unreached
 from inithealth.record.sandbox.restore import random_state
-from inithealth.recording import Recording, weighted
+from inithealth.record.sandbox.unfilled_buffers import unfilled
+from inithealth.recording import Recording, UnfilledBuffer, weighted
 from inithealth.sessions.assembly import Assembly, Training
 from inithealth.sessions.objective import Objective
 from inithealth.sessions.stand_in_trainer import count_steps
@@ -51,6 +52,7 @@ class OnePass:
             with torch.no_grad():
                 step = recorder.fill_unseen(step, self._loss)
                 hidden = [layer for layer, weight in weighted(recorder.layers) if gradients.get(weight.name) is None]
+                empty = self._unfilled(recorder, loss)
                 detached, unused = split_by_values(unreached(hidden), recorder.naming, loss, self._loss)
             _refuse_unrelated(gradients, detached)
             optimizers, note, rate = optimizers_of(self.model, self.given, self.trainable)
@@ -67,6 +69,7 @@ class OnePass:
             detached=detached,
             unused=unused,
             idle=idle,
+            unfilled=empty,
             notes=(self.objective.note, f"optimizer: {note}"),
         )
         return Assembly(recorder).recording((step,), training, projected=self.objective.projected)
@@ -107,6 +110,14 @@ class OnePass:
         self.rewind()
         # Only the value is needed, so a loss without a graph is accepted.
         return float(self._forward(needs_graph=False).detach())
+
+    def _unfilled(self, recorder: Recorder, loss: float) -> tuple[UnfilledBuffer, ...]:
+        """Return the buffers that were never filled."""
+        try:
+            return unfilled(recorder.naming.modules, self._loss, loss)
+        except Exception as error:  # a tensor that cannot be traced
+            recorder.note("buffers", error)
+            return ()
 
     def _try(self, trial: Trial, optimizers: Sequence[Optimizer], gradients: dict[str, Tensor | None]) -> None:
         """Run optimizer steps until the suspects are settled."""

@@ -267,23 +267,3 @@ def test_a_non_finite_signal_is_not_judged() -> None:
     assert not signal_path.usable(signal(1.0, non_finite=1))
     assert not signal_path.usable(signal(math.nan))
     assert not signal_path.usable(None)
-
-
-@pytest.mark.parametrize(
-    ("changes", "lost", "spared"),
-    [
-        (around("fc1"), ["fc1"], True),
-        ({}, ["fc1"], False),  # no skip connection bypasses it
-        (around("fc1"), ["fc1", "fc2"], False),
-        (EVERYWHERE, ["fc0", "fc1", "fc2", "fc3"], True),
-        (EVERYWHERE, ["fc0", "fc1", "fc2", "fc3", "head"], False),  # no layer is left to train
-        ({**EVERYWHERE, "head": {"weight": {"trainable": False}}}, ["fc0", "fc1", "fc2", "fc3"], False),
-        ({**EVERYWHERE, "head": {"reaches_loss": False}}, ["fc0", "fc1", "fc2", "fc3"], False),
-        ({**EVERYWHERE, "head": {"kind": "norm"}}, ["fc0", "fc1", "fc2", "fc3"], False),
-    ],
-)
-def test_a_network_can_train_without_layers_that_skips_bypass(
-    changes: dict[str, dict[str, Any]], lost: list[str], spared: bool
-) -> None:
-    of = made(changes=changes)
-    assert signal_path.can_train_without(of, [of.layer(name) for name in lost]) is spared

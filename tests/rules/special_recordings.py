@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 from inithealth.recording import (
+    Decay,
     ForwardWrite,
     Layer,
     Loss,
@@ -198,6 +199,35 @@ def bounded_recording(seed: int) -> Recording:
         heads=(layers[-1].name,),
     )  # fmt: skip
     return _once(rng, layers, loss=loss, losses=(loss,))
+
+
+def cosine_recording(seed: int) -> Recording:
+    """Return a network whose logits are cosines, multiplied by a constant."""
+    rng = random.Random(seed)
+    layers = _plain(rng, 4)
+    scale, classes = rng.choice([0.5, 1.0, 4.0]), rng.choice([10, 200])
+    known = {"source": "cosine", "span": 2 * scale, "lowest": -scale, "heads": (layers[-1].name,)}
+    loss = Loss(kind="cross_entropy", classes=classes, logits_std=0.2 * scale, **known)
+    return _once(rng, layers, loss=loss, losses=(loss,))
+
+
+def likelihood_recording(seed: int) -> Recording:
+    """Return a network that predicts the variances of a Gaussian likelihood."""
+    rng = random.Random(seed)
+    layers = _plain(rng, 4)
+    size, excess = rng.choice([1.0, 5.0, 9.0]), rng.choice([1.0, 3.0, 40.0])
+    loss = Loss(kind="gaussian_nll", value=1.0 + excess, base=1.0, log_variance=size, heads=(layers[-1].name,))
+    return _once(rng, layers, loss=loss, losses=(loss,))
+
+
+def recurrent_recording(seed: int) -> Recording:
+    """Return recurrent layers with the share of their states that last."""
+    rng = random.Random(seed)
+    layers = _plain(rng, 4)
+    lasting = rng.choice([0.0, 0.05, 0.4, 1.0])
+    known = {"bias": "", "rates": ("blocks.0.a_log",), "memory": 20 * lasting}
+    decays = tuple(Decay(layer=layer.name, lasting=lasting, **known) for layer in layers[:2])
+    return _once(rng, layers, decays=decays)
 
 
 def regression_recording(seed: int) -> Recording:

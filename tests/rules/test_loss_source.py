@@ -113,7 +113,18 @@ def test_options() -> None:
     assert [finding.severity for finding in report.causes] == [Severity.WARNING]
 
 
-@pytest.mark.parametrize("criterion", [F.mse_loss, F.smooth_l1_loss, F.huber_loss])
+def written_squares(output: Tensor, target: Tensor) -> Tensor:
+    """A loss as variational autoencoders have it: summed over the features, with a factor and a penalty."""
+    return (5 * ((output - target) ** 2).sum(1) + 0.01 * (output**2).sum(1)).mean()
+
+
+def written_distances(output: Tensor, target: Tensor) -> Tensor:
+    return (target - output).abs().sum() / len(output)
+
+
+@pytest.mark.parametrize(
+    "criterion", [F.mse_loss, F.smooth_l1_loss, F.huber_loss, F.l1_loss, written_squares, written_distances]
+)
 @pytest.mark.parametrize(
     ("last", "targets", "severity"),
     [
@@ -142,3 +153,67 @@ def test_targets_outside_the_range_of_the_last_activation(
         assert alarms[0].layers == ("2",)
         assert "targets are outside" in alarms[0].message
         assert alarms[0].severity in (severity, Severity.ERROR)
+
+
+@pytest.mark.parametrize(
+    "criterion", [F.mse_loss, lambda y, x: F.mse_loss(x, y), written_squares, F.l1_loss, lambda y, x: F.l1_loss(x, y)]
+)
+def test_an_autoencoder_whose_targets_are_its_inputs(criterion: Criterion) -> None:
+    class Autoencoder(nn.Module):
+        def __init__(self, last: nn.Module) -> None:
+            super().__init__()
+            self.encoder, self.decoder, self.last = nn.Linear(16, 8), nn.Linear(8, 16), last
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return self.last(self.decoder(torch.tanh(self.encoder(x)))), x
+
+    def reconstruction(output: tuple[Tensor, Tensor]) -> Tensor:
+        return criterion(*output)
+
+    torch.manual_seed(0)
+    report = inithealth.check(Autoencoder(nn.ReLU()), X, loss=reconstruction)
+    assert [finding.layers for finding in report.findings if finding.code == "IH208"] == [("decoder",)]
+    report = inithealth.check(Autoencoder(nn.Identity()), X, loss=reconstruction)
+    assert [finding for finding in report.findings if finding.code == "IH208"] == []
+
+
+class Links(nn.Module):
+    """The logits of links: products of two embeddings, or their distance from a learned threshold."""
+
+    def __init__(self, last: nn.Module, *, threshold: bool = False) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body, self.last = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32)), last
+        self.threshold = nn.Parameter(torch.tensor(1.0)) if threshold else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        embedded = self.last(self.body(x))
+        products = (embedded[:32] * embedded[32:]).sum(1)
+        return products if self.threshold is None else products - self.threshold
+
+
+@pytest.mark.parametrize("last", [nn.ReLU(), nn.Softplus()])
+def test_products_of_embeddings_that_are_never_negative(last: nn.Module) -> None:
+    linked = (torch.arange(32) % 4 == 0).float()
+    report = inithealth.check(Links(last), (X, linked), loss=F.binary_cross_entropy_with_logits)
+    (finding,) = [each for each in report.findings if each.code == "IH208"]
+    assert (finding.severity, finding.layers) == (Severity.ERROR, ("body.2",))
+    assert "no predicted probability is below a half" in finding.cause
+
+
+@pytest.mark.parametrize("model", [Links(nn.Identity()), Links(nn.Tanh()), Links(nn.ReLU(), threshold=True)])
+def test_products_of_embeddings_that_may_be_negative(model: nn.Module) -> None:
+    linked = (torch.arange(32) % 4 == 0).float()
+    report = inithealth.check(model, (X, linked), loss=F.binary_cross_entropy_with_logits)
+    assert [each for each in report.findings if each.code == "IH208"] == []
+
+
+def test_products_that_are_never_negative_before_cross_entropy() -> None:
+    """A softmax compares logits: all of them may be positive."""
+
+    def loss(output: Tensor) -> Tensor:
+        return F.cross_entropy(output.relu() @ output.relu().T / 8, torch.arange(64).roll(1))
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 64))
+    assert [each for each in inithealth.check(model, X, loss=loss).findings if each.code == "IH208"] == []

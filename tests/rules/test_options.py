@@ -19,13 +19,26 @@ from tests.rules.random_recordings import random_recording
 from tests.rules.special_recordings import (
     blocked_recording,
     bounded_recording,
+    cosine_recording,
+    likelihood_recording,
     normalized_recording,
     odd_recording,
+    recurrent_recording,
     regression_recording,
     special_recording,
 )
 
 RECORDINGS = 400
+RARE = (
+    blocked_recording,
+    bounded_recording,
+    cosine_recording,
+    likelihood_recording,
+    normalized_recording,
+    odd_recording,
+    recurrent_recording,
+    regression_recording,
+)
 OPTIONS = [(rule, option) for rule in catalogue() for option in rule.model_fields]
 IDS = [f"{rule.name}-{option}" for rule, option in OPTIONS]
 
@@ -33,8 +46,7 @@ IDS = [f"{rule.name}-{option}" for rule, option in OPTIONS]
 @lru_cache(maxsize=1)
 def pool() -> tuple[Recording, ...]:
     special = tuple(special_recording(seed) for seed in range(RECORDINGS))
-    kinds = (blocked_recording, bounded_recording, normalized_recording, odd_recording, regression_recording)
-    rare = (each(seed) for each in kinds for seed in range(40))
+    rare = (each(seed) for each in RARE for seed in range(40))
     return (*special, *rare, *map(random_recording, range(RECORDINGS)))
 
 

@@ -94,6 +94,15 @@ class Flow(Landmarks):
         """
         return not self.leads_on[node] and self.valued[node]
 
+    def doubled(self, node: int) -> bool:
+        """Return whether the output of an operation is added to itself, as in a skip connection with a typo."""
+        readers = self.graph.readers(node)
+        while len(readers) == 1 and self.graph.names[readers[0][0]] in vocab.LAYOUT:
+            node = readers[0][0]
+            readers = self.graph.readers(node)
+        adds = {reader for reader, _ in readers}
+        return len(readers) == 2 and len(adds) == 1 and self.graph.names[adds.pop()] == "Add"
+
     def steers(self, node: int) -> Steers:
         """Return how the output of an operation sets the positions at which another signal is sampled."""
         return next((sources[node] for sources in self.steered.values() if node in sources), "")

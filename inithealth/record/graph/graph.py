@@ -36,6 +36,7 @@ class Graph:
             self.parameters: dict[int, str] = {}  # node -> parameter name
             self.pure = self._pure(names)
             self._data = [[p for p, _ in e if p >= 0 and self.pure[p] is None] for e in self.edges]
+            self._weighted = self._depend_on_weights()
             self._readers = [[(c, o) for c, o, _ in each if self.pure[c] is None] for each in self.consumers]
             self.index = {node: index for index, node in enumerate(self.nodes)}
 
@@ -106,9 +107,27 @@ class Graph:
         """Return the producers of a node's signal operands."""
         return self._data[index]
 
+    def computed(self, index: int) -> list[int]:
+        """Return the producers of a node's signal operands that depend on weights, as opposed to inputs and targets."""
+        return [producer for producer in self._data[index] if self._weighted[producer]]
+
+    def constant(self, index: int) -> torch.Tensor | None:
+        """Return the operand of a product or quotient that depends on no weights; None if it is not the only one."""
+        edges = self.edges[index]
+        places = [at for at, (p, _) in enumerate(edges) if p < 0 or (self.is_data(p) and not self._weighted[p])]
+        found = self.saved(index, ("self", "other")[places[0]]) if len(places) == 1 and len(edges) == 2 else None
+        return found if isinstance(found, torch.Tensor) else None
+
     def readers(self, index: int) -> list[tuple[int, int]]:
         """Return the (consumer, operand) of all nodes that read this node's signal."""
         return self._readers[index]
+
+    def _depend_on_weights(self) -> list[bool]:
+        """Return for each node whether a parameter is upstream of it."""
+        found: list[bool] = []
+        for index, edges in enumerate(self.edges):
+            found.append(index in self.parameters or any(producer >= 0 and found[producer] for producer, _ in edges))
+        return found
 
     def _pure(self, names: Mapping[int, str]) -> list[tuple[str, ...] | None]:
         """Return for each node the parameters it is computed from, if only from parameters and constants."""

@@ -29,6 +29,7 @@ def place_in_flow(flow: Flow | None, nodes: list[int]) -> dict[str, object]:
         "scales": flow.scales[nodes[0]],
         "ends_branch": any(node in flow.branch_ends for node in nodes),
         "bypassable": all(node not in flow.essential for node in nodes),
+        "doubled": any(flow.doubled(node) for node in nodes),
         "head": all(flow.is_head(node) for node in nodes),
         "steers": next((use for node in nodes if (use := flow.steers(node))), ""),
     }

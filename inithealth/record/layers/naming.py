@@ -11,6 +11,7 @@ from inithealth.layer_names import is_position, without_numbers
 from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.operations import Operation
 from inithealth.record.layers.wrapper_prefixes import owner, parameter_names, strip, tied_names
+from inithealth.record.tensors import is_sharded
 
 _MODULE_KINDS: tuple[tuple[tuple[type[nn.Module], ...], Kind], ...] = (
     ((nn.Linear,), "linear"),
@@ -72,6 +73,11 @@ class Naming:
         vector = parameter in self.parameters and dimensions(self.parameters[parameter]) < 2
         others = self._weights if vector else self._matrices  # beside a matrix, a vector has its own name
         return parameter if others[home] > 1 else home
+
+    def whole(self, name: str) -> Tensor | None:
+        """Return a parameter; None if it is sharded or unknown."""
+        parameter = self.parameters.get(name)
+        return None if parameter is None or is_sharded(parameter) else parameter
 
     def main(self, operation: Operation) -> str | None:
         """Return the parameter that is an operation's weight: the larger factor of weight norm."""

@@ -10,6 +10,7 @@ from torch.autograd.graph import Node
 from inithealth.layer_kinds import ELEMENTWISE
 from inithealth.record.failures import Failures
 from inithealth.record.graph.consumers import Target
+from inithealth.record.graph.distribution_parameters import one_sided_parameters
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.flow import Flow, flow_of
 from inithealth.record.graph.graph import Graph
@@ -17,15 +18,15 @@ from inithealth.record.graph.operations import Operation
 from inithealth.record.graph.order import order
 from inithealth.record.layers.naming import Naming
 from inithealth.record.layers.wrapper_prefixes import parameter_names
+from inithealth.record.live import first_step_stats
 from inithealth.record.live.hooks import node_hook
 from inithealth.record.live.step_buffer import StepBuffer
 from inithealth.record.live.zeros import Zeros
-from inithealth.record.saved import attention, losses, operands, phases, reopening, replay, sampling, unit_activity
+from inithealth.record.saved import decays, losses, operands, reopening, replay, unit_activity
 from inithealth.record.statistics.directions import effective
 from inithealth.record.statistics.exact import exact
 from inithealth.record.tensors import is_sharded
-from inithealth.recording import Loss, Signal
-from inithealth.theory.activation_table import BY_NAME
+from inithealth.recording import Decay, Loss, OneSidedParameter, Signal
 
 _MOST_USES = 8  # uses of one layer whose output is recomputed
 _MOST_ACTIVITY = 2**13  # elements of an activation that are read for its dead and saturated units
@@ -42,11 +43,13 @@ class Observer:
         self.flow: Flow | None = None
         self.losses: tuple[Loss, ...] = (Loss(),)  # of the objective, the main one first
         self.network_inputs: dict[str, Signal] = {}
+        self.one_sided: tuple[OneSidedParameter, ...] = ()
         self.constants: list[operands.Constant] = []  # operands without gradient
         self.layer_at: dict[int, str] = {}  # operation -> layer
         self.layer_of_module: dict[str, str] = {}  # the layer whose output is the module's output
         self.between: dict[str, float] = {}  # head -> share of its input that differs between samples
         self.names = parameter_names(naming.modules[""])
+        self.decays: tuple[Decay, ...] = ()  # of recurrent states
         self.zeros = Zeros(naming.modules[""], exact=exact)
         self._shown: set[str] = set()  # layers whose output a hook has measured
         self._functional = True  # whether some layer's output is measured by no hook
@@ -84,9 +87,12 @@ class Observer:
         for node, sources in flow.activations().items() if self.units_due(step) else ():
             self.failures.guard("activations", self._activation, flow, node, sources, buffer)
         if buffer.first:
-            self.failures.guard("attention", self._attention, flow, buffer)
-            self.failures.guard("sampling points", self._sampling, flow, buffer)
-            self.failures.guard("phases", self._phases, flow, buffer)
+            guard, stats = self.failures.guard, buffer.first_step_stats
+            guard("attention", first_step_stats.attention, flow, self.layer_at, stats, self.failures)
+            guard("tokens", first_step_stats.tokens, flow, self.layer_at, stats, self._rows)
+            guard("sampling points", first_step_stats.sampling_points, flow, self.layer_at, stats)
+            guard("phases", first_step_stats.phases_of_sines, flow, self.layer_at, stats, self.naming.parameters.get)
+            self.failures.guard("decays", self._decays, flow)
             self.failures.guard("loss", self._ends, flow, inputs)
             self.failures.guard("exact zeros", self._zeros, flow, roots)
 
@@ -163,31 +169,13 @@ class Observer:
         if found and known.get("dead_without_bias", 1.0) >= found["dead_without_bias"]:
             known.update(found)
 
-    def _attention(self, flow: Flow, buffer: StepBuffer) -> None:
-        found = attention.sharpness(flow, self.layer_at)
-        for layer, why in found.unread.items():
-            self.failures.setdefault(f"the logits of the attention that {layer} feeds", why)
-        for layer, (std, top, keys) in found.readings.items():
-            stats = buffer.first_step_stats.setdefault(layer, {})
-            stats.update(attention_std=std, attention_top=top, attention_keys=keys)
-
-    def _sampling(self, flow: Flow, buffer: StepBuffer) -> None:
-        for source, share in sampling.outside_shares(flow).items():
-            if source in self.layer_at:
-                buffer.first_step_stats.setdefault(self.layer_at[source], {})["outside_share"] = share
-
-    def _phases(self, flow: Flow, buffer: StepBuffer) -> None:
-        for index, layer in self.layer_at.items():
-            target = None if flow.follows[index] else flow.activation(index)
-            if target is None or not BY_NAME[target.name].periodic or flow.operations[index].kind != "linear":
-                continue
-            fed = operands.operands(flow, index, self.naming.parameters.get)
-            step = None if fed is None else phases.phase_step(fed, target.scale)
-            buffer.first_step_stats.setdefault(layer, {})["phase_step"] = step
+    def _decays(self, flow: Flow) -> None:
+        self.decays = decays.decays(flow, self.layer_at)
 
     def _ends(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:
         """Record the loss, the input of the head, and the network's inputs, without those that only the loss reads."""
-        self.losses = losses.losses_of(flow, self.layer_at, self._rows)
+        self.losses = losses.losses_of(flow, self.layer_at, self._rows, self.naming.whole)
+        self.one_sided = one_sided_parameters(flow, self.layer_at)
         self.constants = operands.constants(flow)
         for index, layer in self.layer_at.items():
             if flow.is_head(index) and flow.operations[index].kind not in ELEMENTWISE:

@@ -94,6 +94,7 @@ class Zeros:
             constant=next((name for tensor in tensors if (name := self.names.of(tensor))), ""),
             share=found.share,
             forward=found.forward,
+            largest=found.largest,
         )
 
 

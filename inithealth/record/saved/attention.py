@@ -47,13 +47,13 @@ def sharpness(flow: Flow, layer_at: Mapping[int, str]) -> Sharpness:
             scores = scores_of(flow, index)
             if scores is not None:
                 makers = [producer for producer, _ in flow.graph.edges[scores.node][-2:]]
-                _note(found, _layers(flow, makers, layer_at), composed(flow.graph, index, scores))
+                _note(found, layers_before(flow, makers, layer_at), composed(flow.graph, index, scores))
     return found
 
 
 def _fused(flow: Flow, index: int, layer_at: Mapping[int, str], found: Sharpness) -> None:
     edges, node = flow.graph.edges[index], vocab.node(flow.graph.names[index])
-    layers = list(_layers(flow, [edges[at][0] for at in node.at("query", "key")], layer_at))
+    layers = list(layers_before(flow, [edges[at][0] for at in node.at("query", "key")], layer_at))
     try:
         _note(found, layers, fused(flow.graph, index))
     except UnreadableError as error:
@@ -67,7 +67,7 @@ def _note(found: Sharpness, layers: Iterable[str], reading: Reading | None) -> N
             found.readings[layer] = reading
 
 
-def _layers(flow: Flow, nodes: list[int], layer_at: Mapping[int, str]) -> Iterator[str]:
+def layers_before(flow: Flow, nodes: list[int], layer_at: Mapping[int, str]) -> Iterator[str]:
     """Yield the layers that compute the outputs of some nodes, each once."""
     yield from dict.fromkeys(layer_at[maker] for maker in _makers(flow, nodes) if maker in layer_at)
 

@@ -17,6 +17,8 @@ from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.loss_terms import Term, loss_terms
 from inithealth.record.graph.order import base_name
 from inithealth.record.saved.elementwise_losses import start_of
+from inithealth.record.saved.gaussian_losses import gaussian_of
+from inithealth.record.saved.node_values import Parameter
 from inithealth.record.tensors import plain
 from inithealth.recording import Loss
 
@@ -25,31 +27,34 @@ _FAR, _ALIKE = 5e3, 0.01  # distance of masked scores below the largest, and the
 _LOSS_NODES = 64  # nodes upstream of the loss that are searched for its kind
 
 
-def losses_of(flow: Flow, layer_at: Mapping[int, str], rows: int | None) -> tuple[Loss, ...]:
+def losses_of(
+    flow: Flow, layer_at: Mapping[int, str], rows: int | None, parameter: Parameter = lambda _: None
+) -> tuple[Loss, ...]:
     """Return the losses of the objective, the main one first; one of unknown kind if none is recognized.
 
     Args:
         layer_at: the layer of each operation.
+        parameter: returns a parameter by its name; None for sharded ones.
     """
     found = []
-    for term in loss_terms(flow):
-        loss = (
-            _cross_entropy(flow.graph, term, rows) if term.kind == "cross_entropy" else _other(flow.graph, term, rows)
-        )
+    terms = loss_terms(flow)
+    for term in terms:
+        loss = _cross_entropy(flow.graph, term, rows) if term.kind == "cross_entropy" else None
+        loss = loss or start_of(flow, term, parameter, rows) or Loss(kind=term.kind)
         heads = dict.fromkeys(layer_at[node] for node in term.heads if node in layer_at)
         source = {"source": term.source.name, "span": _finite(term.source.span), "lowest": _finite(term.source.lowest)}
         found.append(loss.model_copy(update={**source, "heads": tuple(heads)}))
     alone = len(found) < 2
+    for term in terms:
+        gaussian = gaussian_of(flow, term, rows)
+        if gaussian is not None:
+            heads = dict.fromkeys(layer_at[node] for node in sorted(gaussian[1]) if node in layer_at)
+            found.append(gaussian[0].model_copy(update={"heads": tuple(heads)}))
     return tuple(loss if alone else loss.model_copy(update={"alone": False}) for loss in found) or (Loss(),)
 
 
 def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
-
-
-def _other(graph: Graph, term: Term, rows: int | None) -> Loss:
-    start = start_of(graph, term, rows)
-    return start or Loss(kind=term.kind)
 
 
 def _cross_entropy(graph: Graph, term: Term, rows: int | None) -> Loss:

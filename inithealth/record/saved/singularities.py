@@ -1,7 +1,8 @@
-"""Operations at whose operands a function is undefined or has an infinite slope: 0 / 0, log(0), sqrt(0)."""
+"""Operations that are undefined at their operands, overflow or have an infinite slope: 0 / 0, exp(100), sqrt(0)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ class _Row:
     test: _Test
     operand: int = 0
     forward: bool = True  # the result is undefined; otherwise only the slope
+    overflows: bool = False  # the operand is too large
 
 
 def _zero(values: Tensor) -> Tensor:
@@ -33,6 +35,7 @@ def _not_positive(values: Tensor) -> Tensor:
 
 
 _LOGARITHM = _Row("the logarithm of zero or less", "self", _not_positive)
+_OVERFLOW = _Row("an exponential that overflows", "result", torch.isinf, overflows=True)
 _EDGE = _Row("an arc cosine or sine at 1", "self", lambda values: values.abs() >= 1, forward=False)
 _ROWS: dict[str, _Row] = {
     "Div": _Row("a division by zero", "other", _zero, operand=1),
@@ -42,6 +45,8 @@ _ROWS: dict[str, _Row] = {
     "Reciprocal": _Row("a division by zero", "result", torch.isinf),
     "Sqrt": _Row("the square root of zero", "result", _zero, forward=False),
     "Std": _Row("the standard deviation of equal values", "result", _zero, forward=False),
+    "Exp": _OVERFLOW,
+    "Expm1": _OVERFLOW,
     "Acos": _EDGE,
     "Asin": _EDGE,
 }
@@ -57,6 +62,7 @@ class Found:
     share: float
     forward: bool
     tensor: Tensor  # the saved tensor
+    largest: float | None = None  # the largest operand that does not overflow
 
 
 def singular(graph: Graph, *, broken: bool) -> Found | None:
@@ -76,7 +82,8 @@ def singular(graph: Graph, *, broken: bool) -> Found | None:
             continue
         share = float(row.test(values).float().mean())
         if share:
-            return Found(index, row.operand, row.text, share, row.forward, values)
+            largest = math.log(torch.finfo(values.dtype).max) if row.overflows else None
+            return Found(index, row.operand, row.text, share, row.forward, values, largest)
     return None
 
 

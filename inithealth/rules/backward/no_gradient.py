@@ -3,8 +3,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
-from inithealth.evidence import fixes, signal_path
-from inithealth.evidence.blocked import Blocked, blocked, dispensable, share
+from inithealth.evidence import fixes
+from inithealth.evidence.blocked import Blocked, blocked
+from inithealth.evidence.prognosis import Prognosis, prognosis
+from inithealth.evidence.trial import Trial
 from inithealth.evidence.wording import called, names_of, span, verb
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, ZeroFactor
@@ -71,13 +73,13 @@ class NoGradient(Rule):
                 cause=f"the graph is cut after {called(last)}: detach, no_grad, .data or numpy",
                 fix=f"remove the .detach() (or no_grad, .data, .item()) applied to the output of {called(last)}",
             )
-        found = blocked(recording)
+        found, outlook = blocked(recording), prognosis(recording)
         if found.by_zeros:
-            yield self._by_zeros(found, recording)
+            yield self._by_zeros(found, outlook)
         if found.stopped:
-            yield self._stopped(list(found.stopped), recording)
+            yield self._stopped(list(found.stopped), outlook)
         if found.idle:
-            yield self._idle(found, recording)
+            yield self._idle(found, outlook)
         selecting = [layer for layer, weight in recording.weighted if layer.only_selects and weight.trainable]
         if selecting:
             yield self._only_selects(selecting)
@@ -103,11 +105,11 @@ class NoGradient(Rule):
             return symptom.code in _FOLLOWS
         return super().accounts_for(cause, symptom)
 
-    def _by_zeros(self, found: Blocked, recording: Recording) -> Finding:
+    def _by_zeros(self, found: Blocked, outlook: Prognosis) -> Finding:
         layers, names = list(found.by_zeros), [name for factor in found.factors for name in factor.names]
         most = self.max_blocked_by_zeros if names else self.max_blocked
-        severity = self._severity(found.by_zeros, recording, most, known=bool(names))
-        severity = severity or (self._settled(recording, Severity.WARNING) if names else Severity.INFO)
+        severity = self._severity(found.by_zeros, outlook, most, known=bool(names))
+        severity = severity or (outlook.severity_without_gradient(recovers=True) if names else Severity.INFO)
         what = _described(found.factors)
         fix = f"# or the values that the constructor writes:\n{fixes.ones(names)}"
         if not names:
@@ -116,7 +118,7 @@ class NoGradient(Rule):
             fix = f"give {names_of(names)} the values that the constructor writes"
         return self.finding(
             layers,
-            f"{span(layers)}: the gradient is exactly zero {self._when(recording)}: {what} "
+            f"{span(layers)}: the gradient is exactly zero {self._when(outlook.trial)}: {what} "
             f"{verb(len(names) or 1, 'is exactly zero and multiplies', 'are exactly zero and multiply')} the signal",
             severity=severity,
             measured=0.0,
@@ -125,17 +127,17 @@ class NoGradient(Rule):
             fix=fix,
         )
 
-    def _stopped(self, stopped: list[Layer], recording: Recording) -> Finding:
+    def _stopped(self, stopped: list[Layer], outlook: Prognosis) -> Finding:
         last = stopped[-1]
         # An output beside others, without a loss or with one of weight zero.
-        beside = any(layer.head for layer in stopped) and dispensable(recording, stopped)
-        spared = beside or signal_path.can_train_without(recording, stopped)
-        spared = spared and share(recording, stopped) <= self.max_blocked
+        beside = any(layer.head for layer in stopped) and outlook.trains_beside(stopped)
+        spared = beside or outlook.trains_without(stopped)
+        spared = spared and outlook.share_of(stopped) <= self.max_blocked
         return self.finding(
             # The operation that stops the gradient is downstream of the last of them.
             [last, *stopped[:-1]],
-            f"{span(stopped)}: the gradient is exactly zero {self._when(recording)}",
-            severity=self._settled(recording, Severity.WARNING if spared else self._worst(recording)),
+            f"{span(stopped)}: the gradient is exactly zero {self._when(outlook.trial)}",
+            severity=outlook.severity_without_gradient(recovers=spared),
             measured=0.0,
             cause=f"an operation between {called(last)} and the loss has zero slope for all inputs",
             fix=f"look for a dead or zero layer, or a sign, round or argmax, downstream of {called(last)}",
@@ -152,14 +154,14 @@ class NoGradient(Rule):
             fix="normalize over all elements before the selection: weight, index = logits.softmax(-1).topk(1)",
         )
 
-    def _idle(self, found: Blocked, recording: Recording) -> Finding:
+    def _idle(self, found: Blocked, outlook: Prognosis) -> Finding:
         layers = list(found.idle)
         return self.finding(
             # The operation that blocks them is downstream of the last of them.
             [layers[-1], *layers[:-1]],
-            f"{span(layers)}: the gradient is exactly zero {self._when(recording)}, and changing the weights does not "
-            "change the loss of this batch",
-            severity=self._severity(found.idle, recording, self.max_blocked) or Severity.INFO,
+            f"{span(layers)}: the gradient is exactly zero {self._when(outlook.trial)}, and changing the weights does "
+            "not change the loss of this batch",
+            severity=self._severity(found.idle, outlook, self.max_blocked) or Severity.INFO,
             measured=0.0,
             cause=f"the output of {called(layers[-1])} or of an operation downstream is zero for all inputs, or its "
             "loss has a weight of zero",
@@ -167,7 +169,7 @@ class NoGradient(Rule):
         )
 
     def _severity(
-        self, layers: tuple[Layer, ...], recording: Recording, most: float, *, known: bool = False
+        self, layers: tuple[Layer, ...], outlook: Prognosis, most: float, *, known: bool = False
     ) -> Severity | None:
         """Return the severity of blocked layers that the network cannot train without; None for others.
 
@@ -178,25 +180,13 @@ class NoGradient(Rule):
         """
         # An output beside another one, as that of the layers which a progressively grown network fades in.
         output = any(layer.head for layer in layers)
-        much = share(recording, layers) > most and (known or layers[0].reads_trunk) and not output
-        if dispensable(recording, layers) and not much:
-            return None
-        return self._settled(recording, self._worst(recording))
+        much = outlook.share_of(layers) > most and (known or layers[0].reads_trunk) and not output
+        recovers = outlook.trains_beside(layers) and not much
+        return None if recovers else outlook.severity_without_gradient()
 
     @staticmethod
-    def _worst(recording: Recording) -> Severity:
-        # A loss of exactly zero, as of triplets beyond the margin, has no gradient for this batch alone.
-        learned = bool(recording.steps) and recording.steps[0].loss == 0.0
-        return Severity.WARNING if learned else Severity.ERROR
-
-    @staticmethod
-    def _settled(recording: Recording, severity: Severity) -> Severity:
-        return severity if recording.probation is not None and recording.probation.settled else Severity.INFO
-
-    @staticmethod
-    def _when(recording: Recording) -> str:
-        trial = recording.probation
-        return f"in {trial.steps} steps" if trial is not None and trial.settled else "so far"
+    def _when(trial: Trial) -> str:
+        return f"in {trial.steps} steps" if trial.settled else "so far"
 
 
 def _described(factors: Sequence[ZeroFactor]) -> str:

@@ -39,7 +39,7 @@ class NonFiniteGradients(Rule):
     severity = Severity.ERROR
     rank = Stage.NON_FINITE_GRADIENTS
     # An infinite slope at zero can be a consequence of dead units.
-    variant_ranks: ClassVar[Mapping[str, int]] = {singular.DEAD: Stage.SYMMETRY}
+    variant_ranks: ClassVar[Mapping[str, int]] = dict.fromkeys((singular.DEAD, singular.OVERFLOW), Stage.SYMMETRY)
     explains = frozenset({"IH301", "IH302", "IH304", "IH305", "IH405"})
 
     def check(self, recording: Recording) -> Iterator[Finding]:
@@ -50,7 +50,7 @@ class NonFiniteGradients(Rule):
             bad = [order[m.layer] for m in step.layers if m.layer in order and _broken(m)]
             if bad:
                 known = singular.description(recording) if step.index == 0 else ""
-                variant = singular.DEAD if step.index == 0 and singular.of_dead_units(recording) else ""
+                variant = singular.variant(recording) if step.index == 0 else ""
                 yield self._first(sorted(bad, key=lambda layer: -layer.index), step.index, known, variant)
                 return
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from inithealth.evidence import fixes, signal_path
+from inithealth.evidence.prognosis import nearly_all, prognosis
 from inithealth.evidence.trained import trained_layers
 from inithealth.evidence.units import dead_or_saturated
 from inithealth.evidence.wording import number, span
@@ -109,14 +110,21 @@ class CorrelatedOutputs(BiasAware):
         ]
         shifted = self._shifted([layer for layer, _ in everything if layer.activation not in _SET_BY_BIAS | _PERIODIC])
         if dominated or shifted:
-            yield self._dominated(dominated or shifted)
+            yield self._dominated(dominated or shifted, recording)
         trained = trained_layers(recording)
         pairs = weighted(layer for layer, _ in everything)
         parallel = [layer for layer, weight in pairs if layer.name not in trained and self._parallel(layer, weight)]
         if parallel:
             checked = sum(self._is_checked(layer, weight) for layer, weight in pairs)
-            whole = len(parallel) >= max(self.min_layers_of_whole, self.min_share_of_whole * checked)
-            yield self._parallel_units(parallel, whole and self._loses_signal(recording))
+            lost = self._whole(len(parallel), checked) and prognosis(recording).loses_signal(
+                max_output=self.max_output_of_whole, min_passing=self.min_passing_of_whole
+            )
+            yield self._parallel_units(parallel, lost)
+
+    def _whole(self, affected: int, checked: int) -> bool:
+        """Whether nearly all checked layers are affected."""
+        share, fewest = self.min_share_of_whole, self.min_layers_of_whole
+        return nearly_all(affected, checked, share=share, fewest=fewest)
 
     def _shifted(self, layers: list[Layer]) -> list[Layer]:
         """Return the layers with a constant bias if they are nearly all layers without a normalization; else none."""
@@ -124,22 +132,22 @@ class CorrelatedOutputs(BiasAware):
         drawn = [layer for layer, weight in weighted(layers) if weight.abs_max > 0.0]
         biased = [(layer, layer.bias) for layer in drawn if layer.bias is not None and not layer.normed]
         shifted = [layer for layer, bias in biased if self._constant(bias)]
-        enough = len(shifted) >= max(self.min_layers_of_whole, self.min_share_of_whole * len(biased))
-        return shifted if enough else []
+        return shifted if self._whole(len(shifted), len(biased)) else []
 
     def _constant(self, bias: Weight) -> bool:
         return bias.rms > self.max_bias_of_whole and abs(bias.mean) > self.min_constancy * bias.rms
 
-    def _dominated(self, layers: list[Layer]) -> Finding:
+    def _dominated(self, layers: list[Layer], recording: Recording) -> Finding:
         rms = layers[0].bias.rms if layers[0].bias else 0.0
         limit = self.max_bias_rms if rms > self.max_bias_rms else self.max_bias_of_whole
-        lost = any(layer.activation is not None and not layer.bypassable for layer in layers)
+        severity = prognosis(recording).severity_of_blocking(layer for layer in layers if layer.activation is not None)
         if rms <= self.max_bias_rms:
             lost = rms > self.bias_dominance * max(layer.gain or 1.0 for layer in layers)
+            severity = Severity.ERROR if lost else Severity.WARNING
         return self.finding(
             layers,
             f"{span(layers)}: biases of rms {number(rms)} (limit {number(limit)}) dominate the output",
-            severity=Severity.ERROR if lost else Severity.WARNING,
+            severity=severity,
             measured=rms,
             limit=limit,
             variant=BIAS,
@@ -147,20 +155,13 @@ class CorrelatedOutputs(BiasAware):
             fix=fixes.zero_biases(layers),
         )
 
-    def _loses_signal(self, recording: Recording) -> bool:
-        """Whether a network of nearly parallel units loses its signal; normalization and skips can preserve it."""
-        highest, fade = signal_path.largest_output(recording), signal_path.gradient_fade(recording)
-        if highest is None or fade is None:
-            return True
-        return highest[1] > self.max_output_of_whole or fade[1] < self.min_passing_of_whole
-
-    def _parallel_units(self, layers: list[Layer], whole: bool) -> Finding:
+    def _parallel_units(self, layers: list[Layer], lost: bool) -> Finding:
         cosine = layers[0].weight.row_cosine if layers[0].weight else 0.0
         return self.finding(
             layers,
             f"{span(layers)}: the units' weights have a mean cosine of {number(cosine)} "
             f"(limit {number(self.max_cosine)})",
-            severity=Severity.ERROR if whole else self.severity,
+            severity=Severity.ERROR if lost else self.severity,
             measured=cosine,
             limit=self.max_cosine,
             cause="the units are nearly identical except for their biases"

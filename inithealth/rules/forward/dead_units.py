@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from inithealth.evidence import fixes, signal_path
 from inithealth.evidence.facts import with_limits
+from inithealth.evidence.prognosis import prognosis
 from inithealth.evidence.reopening import Opener, ReopenLimits, at_output, closing_biases, opened_by
 from inithealth.evidence.units import FlatSide, flat_side, inactive_by_chance
 from inithealth.evidence.wording import called, span
@@ -53,7 +54,7 @@ class DeadUnits(ReopenLimits, BiasAware):
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         recording = with_limits(recording, [self])
-        groups: dict[tuple[bool, Opener, bool, FlatSide], list[Pair]] = {}
+        groups: dict[tuple[Severity, Opener, bool, FlatSide], list[Pair]] = {}
         for layer, m in signal_path.measured(recording):
             # The zeros in a branch that starts at zero are expected: zero-weights checks whether it trains.
             zero = layer.bypassable and m.output is not None and m.output.abs_max == 0.0
@@ -61,11 +62,11 @@ class DeadUnits(ReopenLimits, BiasAware):
                 continue
             dominated = self.bias_dominates(layer, m)
             if dominated or not inactive_by_chance(recording, layer, m):
-                lost = m.dead_share > self.error_share and not layer.bypassable
-                key = lost, opened_by(layer, m, self, dominated=dominated), at_output(layer, m), flat_side(layer, m)
+                blocking = [layer] if m.dead_share > self.error_share else []
+                severity = prognosis(recording).severity_of_blocking(blocking)
+                key = severity, opened_by(layer, m, self, dominated=dominated), at_output(layer, m), flat_side(layer, m)
                 groups.setdefault(key, []).append((layer, m))
-        for (lost, opener, output, side), dead in groups.items():
-            severity = Severity.ERROR if lost else Severity.WARNING
+        for (severity, opener, output, side), dead in groups.items():
             yield self._group(dead, severity, opener, side, recording, output=output)
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inithealth.evidence import gain_causes, signal_path
+from inithealth.evidence.loss_heads import LARGE_HEAD, variant_of
 from inithealth.evidence.symptoms import OutputLimits
 from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
@@ -59,9 +60,12 @@ class ExplodingActivations(OutputLimits, gain_causes.GainLimits, Rule):
         if found is None or found[1] <= high:
             return
         at, rms = found
-        layers = [layer for layer, _ in signal_path.measured(recording)]
-        # Whether the signal is largest at the head or just before it is chance.
-        path = [layer for layer in layers if layer.index <= at.index and layer.inner] or [at]
+        measured = signal_path.measured(recording)
+        layers = [layer for layer, _ in measured]
+        # Whether the signal is largest at the head or just before it is chance, unless the head alone amplifies it.
+        alone = not any(layer.inner and m.output and m.output.rms > high for layer, m in measured)
+        alone = alone and variant_of(recording, [at]) == LARGE_HEAD
+        path = [layer for layer in layers if layer.index <= at.index and layer.inner and not alone] or [at]
         causes = gain_causes.strongest(layers, path, self)
         yield self.finding(
             causes,

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from inithealth.evidence import signal_path
+from inithealth.evidence.prognosis import is_normalized, prognosis
 from inithealth.evidence.wording import count, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Recording, Signal
@@ -138,13 +139,11 @@ class InputScale(Rule):
             for layer, m in signal_path.measured(recording)
             if m.input is not None and self._as_large(signal, m.input)
         ]
-        normed = bool(readers) and all(layer.normed for layer in readers)
-        if signal.std * self.max_offset < abs(signal.mean):
-            return not normed or _samples_differ(recording) < self.min_between  # BatchNorm removes an offset
-        if signal.rms < self.lowest_rms:  # the epsilon of a normalization, or biases, dominate
-            return not normed or _samples_differ(recording) < self.min_between
+        # BatchNorm removes an offset. With tiny inputs, the epsilon of a normalization, or biases, dominate.
+        if signal.std * self.max_offset < abs(signal.mean) or signal.rms < self.lowest_rms:
+            return prognosis(recording).remains_despite_norms(readers, self.min_between)
         bounded = all(layer.kind == "rnn" or is_bounded(layer) for layer in readers)
-        return signal.rms > self.highest_rms and not (normed or bounded)
+        return signal.rms > self.highest_rms and not (is_normalized(readers) or bounded)
 
     def _scaled(self, inputs: dict[str, Signal], severity: Severity) -> Finding:
         worst = max(inputs.values(), key=lambda signal: abs(math.log(signal.rms)))
@@ -203,9 +202,3 @@ def _normalized(name: str, signal: Signal, inputs: int) -> str:
 def _is_constant(signal: Signal) -> bool:
     """Return whether all elements are equal up to rounding, because the mean is as large as the maximum."""
     return signal.numel > 1 and abs(signal.mean) >= signal.abs_max * (1 - _ROUNDING)
-
-
-def _samples_differ(recording: Recording) -> float:
-    """Return the smallest share of a head's input that differs between samples; 1 if it is not known."""
-    shares = [m.input.between for layer, m in signal_path.measured(recording) if layer.head and m.input is not None]
-    return min((share for share in shares if share is not None), default=1.0)

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from inithealth.evidence import fixes, signal_path
-from inithealth.evidence.bounded_logits import lacks_logarithm
+from inithealth.evidence import fixes
+from inithealth.evidence.bounded_logits import best_constant, lacks_logarithm
+from inithealth.evidence.loss_heads import LARGE_HEAD, heads_of, is_between_layers, is_biased, variant_of
 from inithealth.evidence.symptoms import SIZED, LogitLimits, PredictionLimits, losses_of, prediction_ratio
 from inithealth.evidence.trained import trained_layers
 from inithealth.evidence.wording import number, span, times
@@ -13,23 +14,26 @@ from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Loss, Recording
 from inithealth.rules.base import limit
 from inithealth.rules.causality import Stage
+from inithealth.rules.gaussian_variance import GaussianVariance
 from inithealth.rules.loss_source import LossSource
+from inithealth.rules.one_sided import OneSided
+from inithealth.rules.overflow import Overflow
 
-_MOST_OF = 0.5  # smaller outputs than this share of the largest hardly contribute to the predictions
-_HEAD = "large head"  # the variant of findings whose cause is the head itself
-_AMPLIFIES = 4.0  # gain of a head that is too large; common initializations have 1.4 at most
 _LEAKS = "the target leaks into the inputs, or the weights are already trained"
 
 
-class LossAtInit(LogitLimits, PredictionLimits, LossSource):
+class LossAtInit(LogitLimits, PredictionLimits, OneSided, Overflow, GaussianVariance, LossSource):
     """The first loss is far from that of random guessing.
 
     ## What it checks
     Each loss of the objective by itself. Cross-entropy over C classes: the loss relative to ln C, and the std
     of the logits. Binary cross-entropy: the std of the logits, and the loss if positives are rare. Mean
-    squared error, smooth L1 and Huber: the predictions relative to the targets. For all of them: an activation
-    after the last layer that limits how low the loss can get. Negative log-likelihood:
-    whether it receives log-probabilities.
+    squared error, L1, smooth L1 and Huber, called or written out: the predictions relative to the targets.
+    For all of them: an activation after the last layer that limits how low the loss can get. Negative
+    log-likelihood: whether it receives log-probabilities. The mean and the log-scale of a distribution, as in a
+    variational autoencoder or a Gaussian policy: an activation that keeps them from being negative. An infinite
+    exponential, as in log(1 + exp(x)): the layers whose outputs are too large for it. Gaussian negative
+    log-likelihood: the variances relative to the squared errors. Cosines as logits: their scale.
 
     ## Why it matters
     A loss far above that of guessing means confident wrong predictions, which training has to undo first.
@@ -51,7 +55,7 @@ class LossAtInit(LogitLimits, PredictionLimits, LossSource):
     name = "loss-at-init"
     severity = Severity.WARNING
     rank = Stage.LOSS
-    variant_ranks: ClassVar[Mapping[str, int]] = {_HEAD: Stage.LARGE_HEAD}
+    variant_ranks: ClassVar[Mapping[str, int]] = {LARGE_HEAD: Stage.LARGE_HEAD}
     # IH4xx: at later steps, gradients this large destroy the initialization.
     explains = frozenset("IH203 IH303 IH402 IH403 IH404 IH405 IH406".split())
     max_ratio: float = limit(
@@ -82,32 +86,41 @@ class LossAtInit(LogitLimits, PredictionLimits, LossSource):
     )
 
     def skipped(self, recording: Recording) -> str | None:
-        if any(_is_known(loss) for loss in losses_of(recording)):
+        beside = recording.one_sided or any(self.overflow(recording))
+        if beside or any(_is_known(loss) for loss in losses_of(recording)):
             return None
         return f"the expected value of this loss ({recording.loss.kind}) at initialization is not known"
 
     def check(self, recording: Recording) -> Iterator[Finding]:
+        named: set[tuple[str, ...]] = set()
         for place, loss in enumerate(losses_of(recording)):
-            if not _is_known(loss):
-                continue
-            value = loss.value
-            if value is None and loss.alone and recording.steps:
-                value = recording.steps[0].loss
-            heads = _heads(recording, loss)
-            source = self.by_source(loss, heads, value)
-            if source is not None:
-                yield source
-            elif loss.kind in SIZED:
-                yield from self._far_predictions(recording, loss, heads)
-            elif loss.kind != "nll" and value is not None and math.isfinite(value):
-                yield from self._far_from_guessing(recording, loss, heads, value, main=place == 0)
+            for found in self._of_loss(recording, loss, main=place == 0) if _is_known(loss) else ():
+                if not found.layers or found.layers not in named:  # one finding for several losses of one head
+                    yield found
+                named.add(found.layers)
+        yield from self.one_sided(recording)
+        yield from self.overflow(recording)
+
+    def _of_loss(self, recording: Recording, loss: Loss, *, main: bool) -> Iterator[Finding]:
+        value = loss.value
+        if value is None and loss.alone and recording.steps:
+            value = recording.steps[0].loss
+        heads = heads_of(recording, loss)
+        source = self.by_source(loss, heads, value)
+        if source is not None:
+            yield source
+        elif loss.kind == "gaussian_nll":
+            yield from self.gaussian_variance(loss, heads)
+        elif loss.kind in SIZED:
+            yield from self._far_predictions(recording, loss, heads)
+        elif loss.kind != "nll" and value is not None and math.isfinite(value):
+            yield from self._far_from_guessing(recording, loss, heads, value, main=main)
 
     def _far_predictions(self, recording: Recording, loss: Loss, heads: list[Layer]) -> Iterator[Finding]:
         """Yield a finding if the predictions are much larger than the targets, and the loss is large because of it."""
-        codebook = [layer.kind for layer in heads] == ["embedding"]
-        if codebook or any(not layer.head for layer in heads):
-            return  # a loss between layers, whose target is not data
-        ratio, biased = prediction_ratio(loss), _is_biased(recording, heads)
+        if is_between_layers(heads):
+            return
+        ratio, biased = prediction_ratio(loss), is_biased(recording, heads)
         most = self.far_predictions if biased else self.max_predictions
         if ratio <= most or (loss.over_base or 0.0) <= self.max_over_base:
             return
@@ -115,9 +128,10 @@ class LossAtInit(LogitLimits, PredictionLimits, LossSource):
             heads,
             f"{span(heads) if heads else 'the output'}: predictions of rms {number(loss.prediction_rms or 0.0)} for "
             f"targets of rms {number(loss.target_rms or 0.0)} (limit {number(most)}x): the "
-            f"{loss.kind} loss is {times(loss.over_base or 0.0)} that of always predicting the mean target",
+            f"{loss.kind} loss is {times(loss.over_base or 0.0)} that of always predicting the {best_constant(loss)} "
+            "target",
             severity=Severity.ERROR if ratio > self.error_predictions else Severity.WARNING,
-            variant=_variant(recording, heads),
+            variant=variant_of(recording, heads),
             measured=loss.prediction_rms,
             limit=most * (loss.target_rms or 0.0),
             cause="the bias of the last layer is far from the targets: training has to undo it first"
@@ -136,7 +150,7 @@ class LossAtInit(LogitLimits, PredictionLimits, LossSource):
         start = f"loss at init {number(value)}; random guessing gives {number(guess)}"
         if spread > self.max_logits_std or (value > high and not binary):
             found = self._wide(loss, heads, f"{start} (limit {number(high)})", value, high)
-            yield found.model_copy(update={"variant": _variant(recording, heads)})
+            yield found.model_copy(update={"variant": variant_of(recording, heads)})
         elif binary:
             total = recording.steps[0].loss if main and recording.steps else None
             yield from self._no_prior(loss, heads, total)
@@ -162,12 +176,16 @@ class LossAtInit(LogitLimits, PredictionLimits, LossSource):
             measured=spread if wide else value,
             limit=self.max_logits_std if wide else high,
             cause="the predictions are confident and wrong: training has to undo them first",
-            fix=fixes.each(heads) if heads else "scale the logits down",
+            fix="multiply the cosines by a smaller number: other weights do not change their size"
+            if loss.source == "cosine"
+            else fixes.each(heads)
+            if heads
+            else "scale the logits down",
         )
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         """Whether another finding follows; gradients that grow do, if the head itself is too large."""
-        return super().accounts_for(cause, symptom) or (cause.variant == _HEAD and symptom.code == "IH302")
+        return super().accounts_for(cause, symptom) or (cause.variant == LARGE_HEAD and symptom.code == "IH302")
 
     def _no_prior(self, loss: Loss, heads: list[Layer], value: float | None) -> Iterator[Finding]:
         """Yield a finding if positives are rare, the predictions do not reflect it, and the loss is large."""
@@ -193,28 +211,4 @@ def _is_known(loss: Loss) -> bool:
     """Whether the loss has an expected value at initialization, or an expected source."""
     if loss.kind == "cross_entropy":
         return loss.classes is not None and loss.classes > 1
-    return loss.over_base is not None or lacks_logarithm(loss)
-
-
-def _heads(recording: Recording, loss: Loss) -> list[Layer]:
-    """Return the layers that most of the predictions come from: one head, or both factors of a product."""
-    measured = signal_path.measured(recording)
-    sizes = [(layer, m.output.rms) for layer, m in measured if layer.name in loss.heads and m.output is not None]
-    if not sizes:
-        return [] if loss.heads else [layer for layer, _ in measured if layer.head][-1:]
-    largest = max(rms for _, rms in sizes)
-    return [layer for layer, rms in sizes if not rms < _MOST_OF * largest]
-
-
-def _variant(recording: Recording, heads: Sequence[Layer]) -> str:
-    """Return whether the heads amplify their inputs, as opposed to passing on inputs that are too large already."""
-    measured = signal_path.first(recording)
-    gains = [measured[layer.name].gain for layer in heads if layer.name in measured]
-    return _HEAD if gains and all(gain is not None and gain > _AMPLIFIES for gain in gains) else ""
-
-
-def _is_biased(recording: Recording, heads: Sequence[Layer]) -> bool:
-    """Whether the bias makes up most of the predictions."""
-    measured = signal_path.first(recording)
-    outputs = [(layer.bias, measured[layer.name].output) for layer in heads if layer.name in measured]
-    return any(bias is not None and output is not None and bias.rms > 0.5 * output.rms for bias, output in outputs)
+    return loss.over_base is not None or loss.log_variance is not None or lacks_logarithm(loss)

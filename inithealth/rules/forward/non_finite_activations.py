@@ -39,7 +39,11 @@ class NonFiniteActivations(Rule):
     severity = Severity.ERROR
     rank = Stage.NON_FINITE_ACTIVATIONS
     # An overflow can be a consequence of large weights, a division by zero one of dead units.
-    variant_ranks: ClassVar[Mapping[str, int]] = {_OVERFLOW: Stage.UNITS, singular.DEAD: Stage.SYMMETRY}
+    variant_ranks: ClassVar[Mapping[str, int]] = {
+        _OVERFLOW: Stage.UNITS,
+        singular.DEAD: Stage.SYMMETRY,
+        singular.OVERFLOW: Stage.SYMMETRY,
+    }
     explains = frozenset("IH101 IH201 IH202 IH208 IH301 IH302 IH303 IH304 IH405".split())
 
     def check(self, recording: Recording) -> Iterator[Finding]:
@@ -93,6 +97,4 @@ def _input_is_broken(layer: Layer, m: Measurement, recording: Recording) -> bool
 
 
 def _variant(recording: Recording, *, passed_on: bool) -> str:
-    if passed_on and singular.of_dead_units(recording):
-        return singular.DEAD
-    return "" if passed_on else _OVERFLOW
+    return singular.variant(recording) if passed_on else _OVERFLOW

@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
-from inithealth.evidence import few_samples, fixes, signal_path
+from inithealth.evidence import few_samples, fixes, mixing, signal_path
 from inithealth.evidence.wording import called, number, span
 from inithealth.findings import Finding, Severity
+from inithealth.layer_kinds import MATRICES
 from inithealth.recording import Layer, Measurement, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
 from inithealth.rules.causality import Stage
@@ -21,14 +22,15 @@ _NEARLY_LINEAR = frozenset({None, *(name for name, row in BY_NAME.items() if row
 _SHORTER_PATH = "add a normalization (nn.BatchNorm1d) or a skip connection every few layers: new weights do not fix it"
 
 
-class RankCollapse(Rule):
+class RankCollapse(mixing.MixingLimits, Rule):
     """A layer's outputs lie on a line: they differ in a single direction.
 
     ## What it checks
     The number of directions in which the outputs of the batch differ (participation ratio of their
     covariance). The rule reports layers with rank-one weights, and deep networks whose signal falls from
     several directions to one over many layers up to the head. Intentional bottlenecks, one-dimensional
-    inputs and outputs that do not differ at all are excluded.
+    inputs and outputs that do not differ at all are excluded. In stacks of attention that no skip connection
+    bypasses: how much the tokens of a sample still differ.
 
     ## Why it matters
     Outputs on a line carry a single number per sample: downstream layers cannot distinguish more, and
@@ -36,7 +38,7 @@ class RankCollapse(Rule):
 
     ## How to fix
     Reinitialize the weights. If depth is the cause, add normalization or skip connections, or use
-    orthogonal weights.
+    orthogonal weights. Add the input of each attention to its output.
 
     ## When to ignore
     For weights that are intentionally of rank one.
@@ -106,6 +108,9 @@ class RankCollapse(Rule):
         faded = [] if flat else self._faded(recording)
         if faded:
             yield self._by_depth(faded, recording.adaptive)
+        alike = [] if flat or faded else mixing.mixed(recording, self)
+        if alike:
+            yield self._by_mixing(alike, recording)
 
     def _on_a_line(self, layer: Layer, m: Measurement) -> bool:
         if m.effective is None or not layer.inner or not layer.reaches_loss or layer.kind == "embedding":
@@ -173,6 +178,21 @@ class RankCollapse(Rule):
             cause=f"there is no skip connection in {len(layers)} layers, and each layer amplifies the largest "
             "directions most",
             fix=_orthogonal(layers) if linear else _SHORTER_PATH,
+        )
+
+    def _by_mixing(self, alike: list[Pair], recording: Recording) -> Finding:
+        layers = [layer for layer, _ in alike]
+        first, last = mixing.spread(alike[0]), mixing.spread(alike[-1])
+        doubled = [layer for layer in recording.layers if layer.doubled and layer.kind in MATRICES]
+        twice = f"; the output of {span(doubled)} is added to itself" if doubled else ""
+        return self.finding(
+            layers,
+            f"{span(layers)}: the tokens of a sample become alike: the share of the attention's values that differs "
+            f"between tokens falls from {number(first)} to {number(last)} (limit {number(self.max_token_spread)})",
+            measured=last,
+            limit=self.max_token_spread,
+            cause=f"each attention averages over the tokens, and no skip connection bypasses it{twice}",
+            fix="add the input of each attention to its output: x = x + attention(x)",
         )
 
     def _used(self, pair: Pair) -> str:

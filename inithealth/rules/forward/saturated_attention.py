@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inithealth.evidence import fixes, gain_causes, signal_path
+from inithealth.evidence.prognosis import prognosis
 from inithealth.evidence.symptoms import AttentionLimits
 from inithealth.evidence.wording import called, number, span, times
 from inithealth.findings import Finding, Severity
@@ -101,8 +102,8 @@ class SaturatedAttention(AttentionLimits, Rule):
             return False
         if _std(attentions[0]) > self.lost_std:
             return True
-        essential = any(not layer.bypassable for attention in attentions for layer, _ in attention)
-        return essential or (most and recording.trunk_normalized and not recording.adaptive)
+        layers = [layer for attention in attentions for layer, _ in attention]
+        return prognosis(recording).needs(layers) or (most and recording.trunk_normalized and not recording.adaptive)
 
     def _group(self, reason: str, attentions: list[Attention], lost: bool) -> Finding:
         worst = attentions[0]

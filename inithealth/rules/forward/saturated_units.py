@@ -2,18 +2,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inithealth.evidence import fixes, gain_causes, sampling, signal_path
+from inithealth.evidence import fixes, forgetting, gain_causes, sampling, signal_path
 from inithealth.evidence.facts import limits_of
+from inithealth.evidence.prognosis import prognosis
 from inithealth.evidence.units import DeadLimits, SaturatedLimits
-from inithealth.evidence.wording import number, span
+from inithealth.evidence.wording import names_of, number, span
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Layer, Measurement, Recording
+from inithealth.recorded_graph import LONG
+from inithealth.recording import Decay, Layer, Measurement, Recording
 from inithealth.rules.bias import BIAS, BiasAware, bias_cause, caused_by_bias
 from inithealth.rules.causality import Stage
 from inithealth.theory.activations import row_of
 
 
-class SaturatedUnits(SaturatedLimits, sampling.SamplingLimits, BiasAware):
+class SaturatedUnits(SaturatedLimits, sampling.SamplingLimits, forgetting.ForgettingLimits, BiasAware):
     """Bounded activations are saturated, or sampling points are outside: most outputs are in a flat region.
 
     ## What it checks
@@ -21,7 +23,8 @@ class SaturatedUnits(SaturatedLimits, sampling.SamplingLimits, BiasAware):
     inputs of a hard tanh, hard sigmoid or ReLU6 beyond its edges; also the share of decays
     exp(-softplus(x)) below 0.03. Units that are beyond an edge for the whole batch are reported by
     dead-units. For layers that set the positions of `grid_sample`, the share of sampling points outside
-    the image.
+    the image. For networks of state-space or linear-attention layers (Mamba, gated DeltaNet) without
+    another attention, the share of the states that last more than 4 tokens.
 
     ## Why it matters
     In the flat region the gradient is at most 6% (tanh) or 12% (sigmoid) of its maximum. Such networks
@@ -49,6 +52,9 @@ class SaturatedUnits(SaturatedLimits, sampling.SamplingLimits, BiasAware):
     def check(self, recording: Recording) -> Iterator[Finding]:
         if steering := sampling.outside(recording, self):
             yield self._outside(steering, recording)
+        forgets = forgetting.forgetting(recording, self)
+        if forgets:
+            yield self._forgets(forgets, recording)
         dead = limits_of(recording, DeadLimits)
         worst = [
             (m.saturated_share, layer)
@@ -56,6 +62,8 @@ class SaturatedUnits(SaturatedLimits, sampling.SamplingLimits, BiasAware):
             if m.saturated_share is not None and m.saturated_share > self.of(layer) and not layer.head
             if _can_saturate(layer, m) and not (m.units and (m.dead_share or 0.0) > dead.of(m.units))
         ]
+        steps = {decay.layer for decay in forgets}
+        worst = [pair for pair in worst if pair[1].name not in steps]
         rates = [pair for pair in worst if _is_rate(pair[1])]
         if rates:
             yield self._fast_decay(rates)
@@ -63,7 +71,7 @@ class SaturatedUnits(SaturatedLimits, sampling.SamplingLimits, BiasAware):
         measured = signal_path.first(recording)
         biased = [(share, layer) for share, layer in worst if self.bias_dominates(layer, measured[layer.name])]
         if biased:
-            yield self._by_bias(biased)
+            yield self._by_bias(biased, recording)
         worst = [pair for pair in worst if pair not in biased]
         if not worst:
             return
@@ -96,6 +104,23 @@ class SaturatedUnits(SaturatedLimits, sampling.SamplingLimits, BiasAware):
             fix=sampling.fix(layers, recording),
         )
 
+    def _forgets(self, decays: tuple[Decay, ...], recording: Recording) -> Finding:
+        """Return the finding on time steps so large that all states decay within a few tokens."""
+        layers = [layer for decay in decays for layer in recording.layers if layer.name == decay.layer]
+        names = forgetting.owners(decays)
+        least = min(decays, key=lambda decay: decay.lasting)
+        return self.finding(
+            layers,
+            f"{names_of(names, 'layers')}: the state decays to 1/e within {number(least.memory)} tokens (median), and "
+            f"{least.lasting:.0%} of the states last more than {LONG:g} tokens (limit {self.min_lasting:.0%})",
+            layers=names,
+            measured=least.lasting,
+            limit=self.min_lasting,
+            cause="the time steps softplus(x) are too large: models with such a state start them at 0.001 to 0.1, but "
+            "softplus(0) is 0.69",
+            fix=forgetting.fix(decays),
+        )
+
     def _fast_decay(self, rates: list[tuple[float, Layer]]) -> Finding:
         """Return the finding on decays exp(-rate) of a state, with rate = softplus(x)."""
         layers, share = [layer for _, layer in rates], max(share for share, _ in rates)
@@ -111,13 +136,13 @@ class SaturatedUnits(SaturatedLimits, sampling.SamplingLimits, BiasAware):
             fix=fixes.start_biases(biases, -6.9, -2.25) or "give the rates a bias initialized from U(-6.9, -2.25)",
         )
 
-    def _by_bias(self, biased: list[tuple[float, Layer]]) -> Finding:
+    def _by_bias(self, biased: list[tuple[float, Layer]], recording: Recording) -> Finding:
         layers, share = [layer for _, layer in biased], biased[0][0]
         limit = self.of(layers[0])
         return self.finding(
             layers,
             f"{span(layers)}: {share:.0%} of the outputs are saturated (limit {limit:.0%})",
-            severity=Severity.ERROR if any(not layer.bypassable for layer in layers) else Severity.WARNING,
+            severity=prognosis(recording).severity_of_blocking(layers),
             measured=share,
             limit=limit,
             variant=BIAS,

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from inithealth.evidence import gain_causes, signal_path
 from inithealth.evidence.facts import with_limits
+from inithealth.evidence.loss_sensitivity import loss_sensitivity
+from inithealth.evidence.prognosis import prognosis
 from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording
@@ -17,7 +19,7 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
     ## What it checks
     In networks without normalization: the smallest activation rms, relative to the input, of the layers
     that no skip connection bypasses. In all networks: the share of the head's input that differs between
-    samples.
+    samples; and whether the loss depends on the weights by more than rounding.
 
     ## Why it matters
     If the signal does not reach the head, the network cannot learn from it, and the loss stays at the value
@@ -87,15 +89,28 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
     )
     min_layers_deep: int = limit(12, "fewest normalized layers of such a stack", unit="layers")
 
+    min_sensitivity: float = limit(
+        1e-6,
+        "smallest relative change of the loss for a change of all weights by 100%, if activations shrink too: in fp32 "
+        "a change below 6e-8 is rounding, and Adam's epsilon outweighs such gradients",
+        unit="share of the loss",
+    )
+
     def check(self, recording: Recording) -> Iterator[Finding]:
         recording = with_limits(recording, [self])
+        faint = self._faint(recording)
+        if faint is not None:
+            yield faint
+            return
+        outlook = prognosis(recording)
         smallest = None if recording.normalized else signal_path.smallest_output(recording)
         least, passing = self._limits_of_same(recording)
-        exempt = recording.layer_scale or self._gradient_passes(recording, passing)
-        same = None if exempt else self._same_input(recording, least)
-        trains = recording.adaptive and same is None and self._gradient_passes(recording, self.min_passing_adaptive)
+        # If the gradient reaches the first layers, nearly identical samples are intentional, as those of a codebook.
+        exempt = recording.layer_scale or outlook.gradient_passes(passing)
+        same = None if exempt else outlook.samples_are_alike(least)
+        trains = recording.adaptive and same is None and outlook.gradient_passes(self.min_passing_adaptive)
         if smallest is not None and smallest[1] < self.low_rms and not trains:
-            passes = self._gradient_passes(recording, self.min_passing_faded)
+            passes = outlook.gradient_passes(self.min_passing_faded)
             bad = same is not None or (smallest[1] < self.lowest_rms and not passes)
             message = f"{_shrinking(recording, *smallest)} (limit {number(self.low_rms)})"
             yield self._finding(recording, message, smallest[1], self.low_rms, bad)
@@ -105,8 +120,21 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
             message = f"{called(layer)} receives nearly the same input for every sample ({difference})"
             yield self._finding(recording, message, share, least, True)
 
+    def _faint(self, recording: Recording) -> Finding | None:
+        """Return the finding on a signal so small that the loss does not depend on the weights; None without it."""
+        share, smallest = loss_sensitivity(recording), signal_path.smallest_signal(recording)
+        if share is None or share >= self.min_sensitivity or smallest is None or smallest[1] >= self.low_rms:
+            return None
+        depends = f"changing all weights by 100% changes the loss by {number(share)} of its value"
+        message = f"{_shrinking(recording, *smallest)}; {depends} (limit {number(self.min_sensitivity)})"
+        return self._finding(recording, message, share, self.min_sensitivity, True)
+
     def _finding(self, recording: Recording, message: str, measured: float, limit: float, bad: bool) -> Finding:
-        path = [layer for layer, _ in signal_path.main_path(recording) if layer.inner and layer.kind != "embedding"]
+        path = [
+            layer
+            for layer, _ in signal_path.main_path(recording)
+            if (layer.inner or layer.feeds == "gate") and layer.kind != "embedding"
+        ]
         causes = gain_causes.weakest(path, self)
         return self.finding(
             causes,
@@ -118,32 +146,12 @@ class VanishingActivations(signal_path.LevelLimits, gain_causes.GainLimits, Rule
             fix=gain_causes.fix(causes),
         )
 
-    @staticmethod
-    def _gradient_passes(recording: Recording, least: float) -> bool:
-        """Whether the gradient reaches the first layers: then nearly identical samples are intentional (a codebook)."""
-        found = signal_path.gradient_fade(recording)
-        return found is not None and found[1] > least
-
     def _limits_of_same(self, recording: Recording) -> tuple[float, float]:
         """Return the smallest share that differs between samples, and the smallest gradient, that are healthy."""
         stacked = [layer for layer, _ in signal_path.main_path(recording) if layer.normed or layer.reads_norm]
         if not recording.branches and len(stacked) >= self.min_layers_deep:
             return self.min_between_deep, self.min_passing_deep
         return self.min_between, self.min_passing_adaptive if recording.adaptive else self.min_passing
-
-    @staticmethod
-    def _same_input(recording: Recording, least: float) -> tuple[Layer, float] | None:
-        """Return the head whose input is nearly the same for all samples, and the share of it that differs.
-
-        A head that multiplies another signal is left out: the samples can differ in that signal.
-        """
-        for layer, m in signal_path.measured(recording):
-            if layer.feeds == "gate":
-                continue
-            between = m.input.between if layer.head and m.input is not None and m.input.rms > 0 else None
-            if between is not None and between < least:
-                return layer, between
-        return None
 
 
 def _shrinking(recording: Recording, at: Layer, share: float) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inithealth.evidence.fixes import LOWER_RATE
+from inithealth.evidence.prognosis import prognosis
 from inithealth.evidence.units import flat_side
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Measurement, Recording
@@ -65,14 +66,14 @@ class DyingUnits(Rule):
         dead = [layer for layer in recording.layers if self._died(first.get(layer.name), last.get(layer.name))]
         if not dead:
             return
-        lost = any(not layer.bypassable and _share(last[layer.name]) >= self.error_share for layer in dead)
+        blocking = [layer for layer in dead if _share(last[layer.name]) >= self.error_share]
         share = max(_share(last[layer.name]) for layer in dead)
         behavior, why = flat_side(dead[0], last[dead[0].name])
         yield self.finding(
             dead,
             f"{span(dead)}: up to {share:.0%} of the units {behavior} in this batch, up from "
             f"{_share(first[dead[0].name]):.0%} at the first step (limit {self.max_share:.0%})",
-            severity=Severity.ERROR if lost else self.severity,
+            severity=prognosis(recording).severity_of_blocking(blocking),
             measured=share,
             limit=self.max_share,
             step=counted[-1].index,

@@ -3,8 +3,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inithealth.evidence import fixes
+from inithealth.evidence.trial import Trial
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Layer, Probation, Recording
+from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule, limit, span
 from inithealth.rules.causality import Stage
 
@@ -39,8 +40,8 @@ class SymmetryNotBreaking(Rule):
     )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        trial = recording.probation
-        if trial is None or not trial.settled or len(recording.steps) < 2:  # `check` records a single step
+        trial = Trial(recording.probation)
+        if not trial.settled or len(recording.steps) < 2:  # `check` records a single step
             return
         stuck = [layer for layer in recording.layers if _identical_share(layer, trial) >= self.max_alike]
         if stuck:
@@ -57,6 +58,6 @@ class SymmetryNotBreaking(Rule):
             )
 
 
-def _identical_share(layer: Layer, trial: Probation) -> float:
+def _identical_share(layer: Layer, trial: Trial) -> float:
     # The targets give the units of a head different gradients.
-    return 0.0 if layer.head else trial.duplicates.get(layer.parameter, 0.0)
+    return 0.0 if layer.head else trial.identical_share(layer)

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from inithealth.evidence import fixes
+from inithealth.evidence.prognosis import nearly_all, prognosis
+from inithealth.evidence.trial import Trial
 from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import DRAWN
-from inithealth.recording import Layer, Probation, Recording, Weight, weighted
+from inithealth.recording import Layer, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
 from inithealth.rules.causality import Stage
 
@@ -72,7 +74,8 @@ class ConstantWeights(Rule):
     def _is_whole(self, constant: list[Layer], recording: Recording) -> bool:
         """Whether nearly all layers are constant, so that the network passes one direction of its input on."""
         with_units = sum(_has_units(*pair) for pair in recording.weighted)
-        return len(constant) >= max(self.min_layers_of_whole, self.min_share_of_whole * with_units)
+        share, fewest = self.min_share_of_whole, self.min_layers_of_whole
+        return nearly_all(len(constant), with_units, share=share, fewest=fewest)
 
     def _different_biases(self, layers: list[Layer], severity: Severity) -> Finding:
         return self.finding(
@@ -87,26 +90,25 @@ class ConstantWeights(Rule):
 
     def _identical_units(self, copies: list[Layer], recording: Recording) -> Finding:
         """Return the finding on units with equal weights and biases; the first steps show whether they diverge."""
-        trial = recording.probation
-        stuck = [layer for layer in copies if _identical_share(layer, trial) >= self.max_alike]
-        settled = trial is not None and trial.settled
-        layers = stuck if stuck and settled else copies
-        share = max(_identical_share(layer, trial) for layer in layers)
+        trial = prognosis(recording).trial
+        stuck = [layer for layer in copies if trial.identical_share(layer) >= self.max_alike]
+        layers = stuck if stuck and trial.settled else copies
+        share = max(map(trial.identical_share, layers))
         return self.finding(
             layers,
             f"{span(layers)}: {_values(layers)}; {self._outcome(trial, share)}",
-            severity=Severity.INFO if not settled else Severity.ERROR if stuck else Severity.WARNING,
+            severity=trial.severity(Severity.ERROR if stuck else Severity.WARNING),
             measured=share,
             limit=self.max_alike,
             cause="units with equal weights compute the same function until training makes them diverge"
-            if settled and not stuck
+            if trial.settled and not stuck
             else "units with equal weights and equal outgoing weights receive equal gradients and stay identical",
             fix=fixes.each([*layers, *(_constant_heads(recording) if stuck else ())]),
         )
 
-    def _outcome(self, trial: Probation | None, share: float) -> str:
+    def _outcome(self, trial: Trial, share: float) -> str:
         limit = f"limit {self.max_alike:.0%}"
-        if trial is None or not trial.settled:
+        if not trial.settled:
             return f"too few optimizer steps to know whether the units diverge ({limit} identical)"
         identical = f"{share:.0%} of the units are identical after {trial.steps} steps ({limit})"
         return identical if share >= self.max_alike else f"the units diverge in training: {identical}"
@@ -118,11 +120,6 @@ def _has_units(layer: Layer, weight: Weight) -> bool:
         return False
     # The targets give the units of a head different gradients; a depthwise filter has one unit per group.
     return layer.kind in DRAWN and not layer.head and (weight.fan_out or 1) > layer.groups
-
-
-def _identical_share(layer: Layer, trial: Probation | None) -> float:
-    """Return the share of the units that are still copies after the steps taken; 1 before any step."""
-    return 1.0 if trial is None else trial.duplicates.get(layer.parameter, 0.0)
 
 
 def _values(layers: list[Layer]) -> str:

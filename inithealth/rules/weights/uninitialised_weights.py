@@ -4,26 +4,26 @@ from collections.abc import Iterator, Mapping
 from statistics import median
 from typing import ClassVar
 
-from inithealth.evidence import fixes, forward_writes
+from inithealth.evidence import fixes, unfilled_buffers
 from inithealth.evidence.missed_init import DEFAULT, Missed, MissedLimits, missed_by_scheme
 from inithealth.evidence.odd_biases import BiasLimits, OddBias, odd_biases
 from inithealth.evidence.odd_slices import OddSlices, SliceLimits, odd_slices
-from inithealth.evidence.trained import trained_layers
-from inithealth.evidence.unwritten import faded, mixed, zero_throughout
+from inithealth.evidence.unwritten import Garbage, UnwrittenLimits, garbage, zero_throughout
 from inithealth.evidence.wording import number, span, verb
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Layer, Recording, Weight, weighted
+from inithealth.recording import Layer, Recording, UnfilledBuffer, weighted
 from inithealth.rules.base import Rule, limit
 from inithealth.rules.bias import BIAS, caused_by_bias
 from inithealth.rules.causality import Stage
 
+_CONSTANT = "constant"  # the variant of buffers at zero, which make what they multiply constant
 _MISSED = "missed"  # the variant of layers that an initialization did not reach
 _FOLLOW = frozenset(f"IH{code}" for code in (*range(201, 211), *range(301, 306), 405, 406, 407))
 _ABOUT_WEIGHTS = frozenset("IH101 IH103 IH104 IH105 IH106 IH107 IH108 IH109".split())
 _FOLLOW_BIASES = frozenset("IH201 IH204 IH205 IH206 IH207 IH208 IH301 IH406".split())
 
 
-class UninitialisedWeights(MissedLimits, BiasLimits, SliceLimits, Rule):
+class UninitialisedWeights(UnwrittenLimits, MissedLimits, BiasLimits, SliceLimits, Rule):
     """Weights were never initialized, or a custom initialization did not reach them.
 
     ## What it checks
@@ -31,7 +31,9 @@ class UninitialisedWeights(MissedLimits, BiasLimits, SliceLimits, Rule):
     1e-20 that are not zero, values above 1e10 next to much smaller ones, and networks whose weights are all
     zero, including normalization weights (newly allocated memory is often zero). Trained layers are exempt,
     and so are rows whose values are all tiny: long training produces them in dead units. Memory reused from
-    a freed tensor cannot be detected, since it looks like any other weight.
+    a freed tensor cannot be detected, since it looks like any other weight. `check` also finds buffers and
+    frozen parameters that were never filled: those at zero that multiply positions, or what a sine or
+    cosine is computed of, and those with values of uninitialized memory that the forward pass uses.
     Second, an initialization that missed layers (a warning): weights that still have PyTorch's default,
     although the other layers of the same class in the same module follow another scheme, and biases that are
     constant while those of their peers are drawn, or the other way round. In a stack of matrices, such as
@@ -43,7 +45,8 @@ class UninitialisedWeights(MissedLimits, BiasLimits, SliceLimits, Rule):
     module, or a write to the `.data` of a weight that weight_norm recomputes in every call.
 
     ## How to fix
-    Initialize the named weights: call `reset_parameters()` of each module after `to_empty()`.
+    Initialize the named weights: call `reset_parameters()` of each module after `to_empty()`. Fill buffers
+    that are not persistent too: no checkpoint contains them.
 
     ## When to ignore
     Ignore the warning for layers that intentionally keep the default.
@@ -58,27 +61,6 @@ class UninitialisedWeights(MissedLimits, BiasLimits, SliceLimits, Rule):
     severity = Severity.ERROR
     rank = Stage.UNINITIALIZED
     variant_ranks: ClassVar[Mapping[str, int]] = {BIAS: Stage.MISSED_BIAS, _MISSED: Stage.MISSED_WEIGHTS}
-    max_tiny_share: float = limit(
-        0.0,
-        "largest share of values between 0 and 1e-20: initializations never produce one",
-        unit="share of elements",
-    )
-    max_value: float = limit(
-        1e10,
-        "largest value of a weight: initializations produce far smaller ones, uninitialized memory values up to 1e38",
-        unit="value",
-    )
-    min_spike: float = limit(
-        8.0,
-        "smallest ratio of the largest value to the rms for a value above max_value to be an outlier; if all values "
-        "are huge, the matrix was scaled. For small matrices 0.6 sqrt(elements) is enough",
-        unit="ratio",
-    )
-    min_line: int = limit(
-        4,
-        "fewest elements of a row or column whose tiny values training may have produced, as in dead units",
-        unit="elements",
-    )
     max_std_ratio: float = limit(
         1.2,
         "largest over smallest std of weights for which the fix uses a single std: the stds of small weights from the "
@@ -87,11 +69,13 @@ class UninitialisedWeights(MissedLimits, BiasLimits, SliceLimits, Rule):
     )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        garbage = list(self._garbage(recording))
-        if garbage:
-            yield self._never_written(garbage)
+        written = list(garbage(recording, self))
+        if written:
+            yield self._never_written(written)
         elif unwritten := zero_throughout(recording):
             yield self._zero_pages(unwritten)
+        for use in dict.fromkeys(each.use for each in recording.unfilled):
+            yield self._unfilled([each for each in recording.unfilled if each.use == use])
         overwritten = [layer for layer in recording.layers if _is_overwritten(layer, recording)]
         if overwritten:
             yield self._overwritten(overwritten, recording)
@@ -106,39 +90,38 @@ class UninitialisedWeights(MissedLimits, BiasLimits, SliceLimits, Rule):
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
         if caused_by_bias(cause):
             return symptom.code in _FOLLOW_BIASES
+        if cause.variant == _CONSTANT:
+            return False
         if cause.variant != _MISSED:
             return symptom.code in _FOLLOW | _ABOUT_WEIGHTS
         return symptom.code == "IH106" and set(symptom.layers) <= set(cause.layers)
 
-    def _garbage(self, recording: Recording) -> Iterator[tuple[Layer, Weight, str]]:
-        """Yield each layer with the weight or bias that is uninitialized memory, and a description of its values."""
-        trained = trained_layers(recording)
-        for layer in recording.layers:
-            for parameter in (layer.weight, layer.bias):
-                if parameter is None or forward_writes.written(recording, layer, parameter):
-                    continue
-                if parameter.abs_max > self.max_value and mixed(parameter, self.min_spike):
-                    values = f"values up to {number(parameter.abs_max)}"
-                    yield layer, parameter, f"{values} (limit {number(self.max_value)})"
-                elif parameter.tiny_share > self.max_tiny_share and not faded(layer, parameter, trained, self.min_line):
-                    values = f"a share of {parameter.tiny_share:.2g} of the values is below 1e-20 and not zero"
-                    yield layer, parameter, f"{values} (limit {self.max_tiny_share:g})"
-
-    def _never_written(self, garbage: list[tuple[Layer, Weight, str]]) -> Finding:
-        layers = list({layer.name: layer for layer, _, _ in garbage}.values())
-        first, parameter, values = garbage[0]
-        where = f"in {parameter.name} " if len(garbage) > 1 else ""
-        weights = [layer for layer, each, _ in garbage if each is layer.weight]
-        biases = [layer for layer, each, _ in garbage if each is layer.bias]
-        too_large = parameter.abs_max > self.max_value
+    def _never_written(self, found: list[Garbage]) -> Finding:
+        layers = list({each.layer.name: each.layer for each in found}.values())
+        first = found[0]
+        where = f"in {first.parameter.name} " if len(found) > 1 else ""
+        weights = [each.layer for each in found if each.parameter is each.layer.weight]
+        biases = [each.layer for each in found if each.parameter is each.layer.bias]
         return self.finding(
-            [first, *(layer for layer in layers if layer is not first)],
-            f"{span(layers)}: uninitialized memory: {where}{values}",
-            measured=parameter.abs_max if too_large else parameter.tiny_share,
-            limit=self.max_value if too_large else self.max_tiny_share,
+            [first.layer, *(layer for layer in layers if layer is not first.layer)],
+            f"{span(layers)}: uninitialized memory: {where}{first.values}",
+            measured=first.measured,
+            limit=first.limit,
             cause=f"no initialization produces such values: the {verb(len(layers), 'tensor was', 'tensors were')} "
             "allocated (torch.empty, to_empty) but never filled",
             fix="\n".join(filter(None, (fixes.each(weights), fixes.zero_biases(biases)))),
+        )
+
+    def _unfilled(self, buffers: list[UnfilledBuffer]) -> Finding:
+        return self.finding(
+            [],
+            unfilled_buffers.message(buffers),
+            layers=tuple(dict.fromkeys(each.module for each in buffers)),
+            source=buffers[0].source,
+            measured=buffers[0].abs_max,
+            variant="" if buffers[0].use == "values" else _CONSTANT,
+            cause=unfilled_buffers.cause(buffers),
+            fix=unfilled_buffers.fix(buffers),
         )
 
     def _zero_pages(self, layers: list[Layer]) -> Finding:

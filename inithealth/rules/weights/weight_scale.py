@@ -8,7 +8,8 @@ from inithealth.evidence.facts import with_limits
 from inithealth.evidence.first_step_change import FirstStepLimits, octaves_from_target, unstable_layers
 from inithealth.evidence.global_scale import GlobalLimits, global_offsets
 from inithealth.evidence.peer_scale import PeerLimits, gain_of, layer_deviations
-from inithealth.evidence.scale_harm import HarmLimits, disables_branches, loses_signal, prevents_training
+from inithealth.evidence.prognosis import Prognosis, prognosis
+from inithealth.evidence.scale_harm import HarmLimits
 from inithealth.evidence.trained import trained_layers
 from inithealth.evidence.vector_scale import (
     Deviation,
@@ -71,12 +72,12 @@ class WeightScale(
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         recording = with_limits(recording, [self])
-        symptom = symptoms.has_symptom(recording)
+        outlook = prognosis(recording)
         trained = trained_layers(recording)  # training has set their scale, so initialization schemes do not apply
         untrained = [layer for layer in recording.layers if layer.name not in trained]
         fresh = recording.model_copy(update={"layers": tuple(untrained)}) if trained else recording
         outliers = {
-            **layer_deviations(fresh, symptom or symptoms.has_symptom_with_norms(recording), self),
+            **layer_deviations(fresh, outlook.symptom or outlook.symptom_with_norms, self),
             **self._network_deviation(fresh),
             **self._unstable_deviation(fresh),
             **embedding_deviations(fresh, self),
@@ -88,7 +89,7 @@ class WeightScale(
             names = [name for name, deviation in outliers.items() if deviation.octaves * sign > 0]
             if names:
                 names.sort(key=lambda name: (-round(abs(outliers[name].octaves)), by_name[name].index))
-                yield self._group([by_name[name] for name in names], outliers, recording, symptom)
+                yield self._group([by_name[name] for name in names], outliers, recording, outlook)
         amplified = forward_writes.amplified(recording, self)
         if amplified:
             yield self._amplified(amplified)
@@ -97,7 +98,7 @@ class WeightScale(
         return symptom.code in (_SMALL if cause.variant == "small" else _LARGE)
 
     def _group(
-        self, layers: list[Layer], outliers: dict[str, Deviation], recording: Recording, symptom: bool
+        self, layers: list[Layer], outliers: dict[str, Deviation], recording: Recording, outlook: Prognosis
     ) -> Finding:
         worst = outliers[layers[0].name]
         weight = layers[0].weight
@@ -107,14 +108,11 @@ class WeightScale(
         usual = rms / 2**worst.octaves
         limit = usual * 2 ** (sign * worst.tolerated)
         most, which = ("up to ", f"{called(layers[0])} has ") if len(layers) > 1 else ("", "")
-        bad = symptom and (sign > 0 or loses_signal(layers, worst.octaves, self))
-        bad = bad or (sign < 0 and disables_branches(layers, recording, self))
-        bad = bad or worst.unstable or (worst.whole and prevents_training(worst.octaves, recording, self))
         return self.finding(
             layers,
             f"{span(layers)}: weights {most}{times(2 ** abs(worst.octaves))} too {size} "
             f"({which}rms {number(rms)}; {worst.usual} {number(usual)}, limit {number(limit)})",
-            severity=Severity.ERROR if bad else self.severity,
+            severity=outlook.severity_of_scale(layers, worst),
             measured=rms,
             limit=limit,
             variant=size,

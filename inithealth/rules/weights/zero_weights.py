@@ -3,10 +3,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from inithealth.evidence import branch_starts, fixes, signal_path, singular
+from inithealth.evidence import branch_starts, fixes, singular, zero_inputs
+from inithealth.evidence.prognosis import prognosis
+from inithealth.evidence.trial import Trial
 from inithealth.evidence.wording import span, verb
 from inithealth.findings import Finding, Severity
-from inithealth.recording import Layer, Probation, Recording, Weight, weighted
+from inithealth.recording import Layer, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
 from inithealth.rules.causality import Stage
 
@@ -21,8 +23,9 @@ class ZeroWeights(Rule):
     LoRA's B, zero gamma, ReZero) if the weight receives a gradient within the first steps, so the rule
     checks the gradients at steps 0 to 4. It also reports units that start at zero and become identical, as
     in an all-zero sigmoid network: they act as a single unit; normalizations with a weight of zero at the
-    start of a residual branch, which may end at zero, but not start so; and zero outputs that a network
-    divides by, or takes the logarithm of.
+    start of a residual branch, which may end at zero, but not start so; zero outputs that a network
+    divides by, or takes the logarithm of; and tables at zero, such as feature grids, that are the only
+    input of a layer.
 
     ## Why it matters
     A layer with zero output and zero gradient never changes, and blocks the signal of all upstream layers.
@@ -58,23 +61,26 @@ class ZeroWeights(Rule):
         if undefined:
             yield self._makes_nan(undefined, recording)
             return
-        trial = recording.probation
         suspects = [layer for layer, weight in recording.weighted if self._suspect(layer, weight)]
+        tables = zero_inputs.zero_tables(recording)
+        if tables:
+            yield self._never_changes(tables, Trial(recording.probation))
+            return  # zeros downstream stay zero because of them
         if not suspects:
             return
-        settled = trial is not None and trial.settled
-        stuck = self._stuck(suspects, trial) if trial is not None and settled else []
-        constant = _head_input_is_constant(recording)
-        blocking = [pair[0] for pair in weighted(suspects) if self._blocks(*pair)] if constant and not stuck else []
+        outlook = prognosis(recording)
+        trial, lost = outlook.trial, outlook.input_is_lost
+        stuck = self._stuck(suspects, trial) if trial.settled else []
+        blocking = [pair[0] for pair in weighted(suspects) if self._blocks(*pair)] if lost and not stuck else []
         starts = [layer for layer in branch_starts.constant(recording) if layer not in [*stuck, *blocking]]
-        if stuck and trial is not None:
+        if stuck:
             yield self._never_changes(stuck, trial)
-        if blocking and (trial is None or settled):
-            harm = _all_norms_zero(recording) or branch_starts.stops_attention(recording, starts)
+        if blocking and not trial.running:
+            harm = outlook.all_norms_zero or branch_starts.stops_attention(recording, starts)
             yield self._blocks_signal([*starts, *blocking], harm)
-        elif starts and (trial is None or settled):
+        elif starts and not trial.running:
             yield self._starts_branches(starts, recording)
-        elif trial is not None and not settled:
+        elif trial.running:
             yield self.finding(
                 suspects,
                 f"{span(suspects)}: weights are exactly zero, which is healthy if they receive a gradient within the "
@@ -84,20 +90,20 @@ class ZeroWeights(Rule):
                 cause="too few optimizer steps were taken to know whether the weights receive a gradient",
             )
 
-    def _stuck(self, suspects: list[Layer], trial: Probation) -> list[Layer]:
+    def _stuck(self, suspects: list[Layer], trial: Trial) -> list[Layer]:
         """Return the layers that receive no gradient, or whose units became identical."""
         stuck = [
             layer
             for layer in suspects
-            if self._zero_share(layer, trial) > self.max_zero_units
-            or (not layer.head and self._identical_share(layer, trial) >= self.max_zero_units)
+            if trial.zero_share(layer) > self.max_zero_units
+            or (not layer.head and trial.identical_share(layer) >= self.max_zero_units)
         ]
         first = _first_factors(stuck)  # zero branches downstream of a blocking layer are without gradient because of it
         return [*first, *(layer for layer in stuck if layer not in first)]
 
-    def _never_changes(self, stuck: list[Layer], trial: Probation) -> Finding:
-        zero = [layer for layer in stuck if self._zero_share(layer, trial) > self.max_zero_units]
-        share = max(self._zero_share(stuck[0], trial), self._identical_share(stuck[0], trial))
+    def _never_changes(self, stuck: list[Layer], trial: Trial) -> Finding:
+        zero = [layer for layer in stuck if trial.zero_share(layer) > self.max_zero_units]
+        share = max(trial.zero_share(stuck[0]), trial.identical_share(stuck[0]))
         what = f"weights start at exactly zero, and {share:.0%} of the units are identical after {trial.steps} steps"
         if zero:
             subject = "weights are" if share == 1.0 else f"{share:.0%} of the units are"
@@ -110,7 +116,7 @@ class ZeroWeights(Rule):
             cause=f"output and gradient are zero, so the {verb(len(zero), 'layer', 'layers')} can never change"
             if zero
             else "units that start equal receive equal gradients and stay identical",
-            fix=fixes.each(_first_factors(stuck)),
+            fix=zero_inputs.fix(stuck) if stuck[0].kind == "other" else fixes.each(_first_factors(stuck)),
         )
 
     def _blocks_signal(self, layers: list[Layer], permanent: bool) -> Finding:
@@ -171,31 +177,10 @@ class ZeroWeights(Rule):
             return False
         return layer.reaches_loss and (weight.abs_max == 0.0 or weight.zero_rows > self.max_zero_units)
 
-    @staticmethod
-    def _zero_share(layer: Layer, trial: Probation) -> float:
-        """Return the share of the layer that is still zero and has never received a gradient."""
-        return 1.0 if layer.parameter in trial.asleep else trial.zero_units.get(layer.parameter, 0.0)
-
-    @staticmethod
-    def _identical_share(layer: Layer, trial: Probation) -> float:
-        """Return the share of the units that have become copies of another unit."""
-        return trial.duplicates.get(layer.parameter, 0.0)
-
 
 def _divided(recording: Recording) -> list[Layer]:
     """Return the layers at zero whose output enters the operation that produces the first NaN."""
     return [layer for layer, weight in weighted(singular.sources(recording)) if weight.abs_max == 0.0]
-
-
-def _all_norms_zero(recording: Recording) -> bool:
-    norms = [weight for layer, weight in recording.weighted if layer.kind == "norm"]
-    return len(norms) > 1 and all(weight.abs_max == 0.0 for weight in norms)
-
-
-def _head_input_is_constant(recording: Recording) -> bool:
-    """Whether a head's input is bit-identical for all samples."""
-    inputs = [m.input for layer, m in signal_path.measured(recording) if layer.head and m.input is not None]
-    return any(signal.rms == 0.0 or signal.between == 0.0 for signal in inputs)
 
 
 def _first_factors(layers: list[Layer]) -> list[Layer]:

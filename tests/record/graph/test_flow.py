@@ -119,3 +119,22 @@ def test_networks_with_modules_and_with_functions_have_the_same_flow() -> None:
     assert [(layer.kind, *place(layer)) for layer in one] == [(layer.kind, *place(layer)) for layer in other]
     assert [layer.name for layer in one] == ["0", "1", "5"]
     assert [layer.name for layer in other] == ["a", "c", "e"]
+
+
+def test_outputs_added_to_themselves() -> None:
+    net = Written(
+        lambda net, x: net.three((2 * net.two(net.one(x) + net.one.bias)) + x),
+        one=linear(),
+        two=linear(),
+        three=linear(),
+    )
+    assert not any(layer.doubled for layer in read(net, X).layers.values())
+
+    def twice(net: Any, x: Tensor) -> Tensor:
+        first = net.one(x)
+        second = net.two(first + first).view(5, 6, 1)
+        added: Tensor = net.three((second + second)[..., 0])
+        return added + x
+
+    found = read(Written(twice, one=linear(), two=linear(), three=linear()), X).layers
+    assert [name for name, layer in found.items() if layer.doubled] == ["one", "two"]

@@ -128,3 +128,20 @@ def test_the_same_model_matches_again_and_gets_the_new_nodes() -> None:
     first.release()
     assert not first.nodes
     assert first.matches(again)
+
+
+def test_operands_that_depend_on_weights() -> None:
+    model, x = nn.Linear(3, 2), torch.randn(4, 3, requires_grad=True)
+    target = torch.randn(4, 2, requires_grad=True)
+    for output, constant in (
+        (model(x) * target.clone(), target),
+        (target * model(x), target),
+        (model(x) / target.detach(), target),
+        (model(x) * model(x), None),
+    ):
+        graph = graph_of(model, output)
+        last = len(graph) - 1
+        assert len(graph.computed(last)) == (1 if constant is not None else 2)
+        found = graph.constant(last)
+        assert (found is None) == (constant is None)
+        assert found is None or torch.equal(found, target)

@@ -124,3 +124,16 @@ def test_what_the_logits_come_from(activation: nn.Module, source: tuple[str, flo
     (term,), _ = terms(model, F.cross_entropy(model(X), LABELS))
     assert term.source.name == source[0]
     assert (term.source.span, term.source.lowest) == pytest.approx(source[1:])
+
+
+def test_the_predictions_of_a_composed_loss_are_not_the_difference() -> None:
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+    (term,), heads = terms(model, (5 * ((model(X) - TARGETS) ** 2).sum(1)).mean())
+    assert (term.source.name, term.source.lowest, heads) == ("relu", 0.0, [("0.weight",)])
+
+
+def test_two_losses_of_the_same_predictions() -> None:
+    model = nn.Linear(4, 3)
+    output = model(X)
+    found, _ = terms(model, F.l1_loss(output, TARGETS) + F.mse_loss(output, TARGETS))
+    assert [term.kind for term in found] == ["mse", "l1"]

@@ -22,6 +22,10 @@ LOSSES: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
     "weighed": ("l1", lambda y: 0.5 * ((y - TARGET).abs() * TARGET.abs()).mean()),
     "to another output": ("l1", lambda y: F.l1_loss(y, y.detach() + 1)),
     "squares by hand": ("mse", lambda y: ((y - TARGET) ** 2).mean()),
+    "summed over features": ("mse", lambda y: (5 * ((y - TARGET) ** 2).sum(1)).mean()),
+    "a product with itself": ("mse", lambda y: (lambda d: (d * d).mean())(y - TARGET)),
+    "a factor inside": ("mse", lambda y: ((0.5 * (y - TARGET)) ** 2).mean()),
+    "root of the mean": ("mse", lambda y: ((y - TARGET) ** 2).mean().sqrt()),
     "squares with a penalty": ("mse", lambda y: (y - TARGET).pow(2).mean() + 0.1 * y.abs().mean()),
 }
 NO_LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -29,6 +33,8 @@ NO_LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
     "energy": lambda y: (y**2).mean(),
     "variance": lambda y: ((y - y.mean(0)) ** 2).mean(),
     "Charbonnier": lambda y: (((y - TARGET) ** 2) + 1e-6).sqrt().mean(),
+    "a mean of roots": lambda y: ((y - TARGET) ** 2).sum(1).sqrt().mean(),
+    "another product": lambda y: ((y - TARGET) * y).mean(),
     "cubes": lambda y: ((y - TARGET) ** 3).mean(),
     "a distance within": lambda y: (y - TARGET).abs().mean(1).softmax(0)[0],
     "mse_loss": lambda y: F.mse_loss(y, TARGET),

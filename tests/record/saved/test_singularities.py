@@ -25,6 +25,13 @@ VALUES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+OVERFLOWS: dict[str, Callable[[Tensor], Tensor]] = {
+    "exp": lambda x: (1 + x.exp()).log(),
+    "expm1": lambda x: x.expm1(),
+    "sigmoid written out": lambda x: x.exp() / (1 + x.exp()),
+}
+
+
 def output(way: Callable[[Tensor], Tensor], value: float) -> Tensor:
     return way(nn.Parameter(torch.full((4, 3), value)) * torch.ones(4, 3)[:, :1].requires_grad_()).sum()
 
@@ -67,3 +74,12 @@ def test_the_share_of_the_values() -> None:
 def test_powers_without_a_singularity() -> None:
     x = torch.zeros(3, requires_grad=True)
     assert singular(graph_of(nn.Module(), x**2 + x**1.5 + (x + 1) ** -1), broken=False) is None
+
+
+@pytest.mark.parametrize("name", OVERFLOWS)
+def test_an_exponential_that_overflows(name: str) -> None:
+    bad = singular(graph_of(nn.Module(), output(OVERFLOWS[name], 100.0)), broken=True)
+    assert bad is not None
+    assert (bad.text, bad.share) == ("an exponential that overflows", 1.0)
+    assert bad.largest == pytest.approx(88.72, abs=0.01)
+    assert singular(graph_of(nn.Module(), output(OVERFLOWS[name], 80.0)), broken=True) is None

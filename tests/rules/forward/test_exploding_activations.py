@@ -127,3 +127,9 @@ def test_options() -> None:
     normed = grown(101.0, normalized=True)
     assert judge(ExplodingActivations, normed, high_rms_normalized=200.0) == []
     assert judge(ExplodingActivations, normed, highest_rms_normalized=100.0)[0].severity == Severity.ERROR
+
+
+def test_a_head_that_alone_amplifies_the_signal_is_the_cause() -> None:
+    model = mlp()
+    model[8].weight.data.mul_(100.0)
+    assert finding(judged(model, select="IH202"), "IH202").layers == ("8",)

@@ -376,3 +376,21 @@ def test_a_loss_between_layers_has_no_start() -> None:
     code = Written(lambda net, i: net.entries(i), entries=nn.Embedding(64, 8))
     found = inithealth.check(code, torch.arange(64), loss=lambda out: F.mse_loss(out, entries))
     assert "IH208" not in {finding.code for finding in found.findings}
+
+
+@pytest.mark.parametrize("criterion", [F.l1_loss, lambda y, t: (3 * ((y - t) ** 2).sum(1)).mean()])
+def test_composed_losses_name_a_head_that_is_too_large(criterion: Any) -> None:
+    targets = torch.randn(64, 10, generator=torch.Generator().manual_seed(0))
+    model = mlp()
+    assert "IH208" not in codes(judged(model, loss=lambda output: criterion(output, targets)))
+    model[8].weight.data.mul_(100.0)
+    found = finding(judged(model, loss=lambda output: criterion(output, targets), select="IH208"), "IH208")
+    assert (found.severity, found.layers) == (Severity.ERROR, ("8",))
+
+
+def test_several_losses_of_one_head_are_one_finding() -> None:
+    targets = torch.randn(64, 10, generator=torch.Generator().manual_seed(0)) - 2.0
+    report = judged(
+        mlp().append(nn.ReLU()), loss=lambda y: F.mse_loss(y, targets) + F.l1_loss(y, targets), select="IH208"
+    )
+    assert [each.layers for each in report.findings] == [("8",)]

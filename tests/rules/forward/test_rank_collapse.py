@@ -306,3 +306,64 @@ def test_a_small_batch_is_not_judged(rows: int, width: int, skipped: bool) -> No
 
 def test_constant_weights_explain_a_collapse() -> None:
     assert explains(ConstantWeights, found_by(ConstantWeights), RankCollapse.code)
+
+
+class Mixer(nn.Module):
+    """Transformer blocks; ``skip`` combines the input and the output of an attention."""
+
+    def __init__(self, skip: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], depth: int = 6) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.skip, self.embed = skip, nn.Linear(FEATURES, 32)
+        self.norms = nn.ModuleList(nn.LayerNorm(32) for _ in range(depth))
+        self.q, self.k, self.v, self.o, self.up, self.down = (
+            nn.ModuleList(nn.Linear(32, 32) for _ in range(depth)) for _ in range(6)
+        )
+        self.head = nn.Linear(32, CLASSES)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.embed(x)
+        for norm, q, k, v, o, up, down in zip(
+            self.norms, self.q, self.k, self.v, self.o, self.up, self.down, strict=True
+        ):
+            h = norm(x)
+            read = (q(h) @ k(h).mT / 32**0.5).softmax(-1) @ v(h)
+            x = self.skip(x, o(read))
+            x = x + down(torch.relu(up(x)))
+        output: torch.Tensor = self.head(x[:, 0])
+        return output
+
+
+TEXTS = torch.randn(32, 12, FEATURES, generator=torch.Generator().manual_seed(5))
+
+
+@pytest.mark.parametrize(("skip", "twice"), [(lambda x, read: read, False), (lambda x, read: read + read, True)])
+def test_attention_without_a_skip_connection_makes_tokens_alike(skip: Any, twice: bool) -> None:
+    found = finding(judged(Mixer(skip), TEXTS), "IH207")
+    assert (found.severity, found.role, found.layers[0]) == (Severity.WARNING, "cause", "v.0")
+    assert ("o.0 ... o.5 (6 layers) is added to itself" in (found.cause or "")) is twice
+
+
+class Pooling(nn.Module):
+    """Attention that pools once, doubled outputs, and layers that keep the tokens apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed, self.values, self.head = nn.Linear(FEATURES, 32), nn.Linear(32, 32), nn.Linear(32, CLASSES)
+        self.attentions = nn.ModuleList(nn.MultiheadAttention(32, 2, batch_first=True) for _ in range(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = self.values(torch.relu(self.embed(x)))
+        x = hidden + hidden
+        for attention in self.attentions:
+            x = attention(x, x, x)[0]
+        output: torch.Tensor = self.head(x[:, 0])
+        return output
+
+
+@pytest.mark.parametrize(
+    "build", [lambda: Mixer(lambda x, read: x + read), lambda: Mixer(lambda x, read: read, 2), Pooling]
+)
+def test_healthy_attention_has_no_finding(build: Callable[[], nn.Module]) -> None:
+    assert "IH207" not in codes(judged(build(), TEXTS))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inithealth import Severity
@@ -205,3 +208,55 @@ def test_how_bad_it_is_to_sample_outside(share: float, severity: Severity) -> No
     assert (found.severity, found.layers, found.measured) == (severity, ("fc2", "fc1"), share)
     assert found.message.startswith(f"fc1, fc2: up to {share:.0%}")
     assert judge(SaturatedUnits, of, max_outside=0.9) == []
+
+
+class Recurrence(nn.Module):
+    """A bidirectional linear recurrence with one rate per channel, without a scan: all pairs of tokens."""
+
+    def __init__(self, step: float, *, attends: bool = False) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.mix, self.step, self.head = nn.Linear(32, 32), nn.Linear(32, 32), nn.Linear(32, 10)
+        self.rate = nn.Parameter(torch.zeros(32))
+        self.attention = nn.MultiheadAttention(32, 4, batch_first=True) if attends else None
+        nn.init.constant_(self.step.bias, step)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        total = (F.softplus(self.step(x)) * self.rate.exp()).cumsum(1)
+        kept = (-(total[:, :, None] - total[:, None]).abs()).exp()
+        x = x + torch.einsum("bijc,bjc->bic", kept, self.mix(x))
+        if self.attention is not None:
+            x = x + self.attention(x, x, x)[0]
+        output: torch.Tensor = self.head(x[:, -1])
+        return output
+
+
+SERIES = torch.randn(32, 16, 32, generator=torch.Generator().manual_seed(6))
+
+
+def test_states_that_no_token_outlasts_are_found_and_fixed() -> None:
+    model = Recurrence(0.5)
+    found = finding(judged(model, SERIES), "IH205")
+    assert (found.severity, found.role, found.layers) == (Severity.WARNING, "cause", ("step",))
+    assert found.measured is not None
+    assert found.measured < 0.1
+    assert "last more than 4 tokens" in found.message
+    assert fixed(model, "IH205", SERIES).ok
+
+
+@pytest.mark.parametrize("build", [lambda: Recurrence(-3.0), lambda: Recurrence(0.5, attends=True)])
+def test_other_states_have_no_finding(build: Any) -> None:
+    assert "IH205" not in codes(judged(build(), SERIES))
+
+
+def test_a_recurrent_network_with_gates_has_no_finding() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn, self.head = nn.GRU(32, 32, batch_first=True), nn.Linear(32, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            output: torch.Tensor = self.head(self.rnn(x)[0][:, -1])
+            return output
+
+    assert "IH205" not in codes(judged(Gated(), SERIES))

@@ -208,3 +208,52 @@ def test_what_adam_trains_is_no_error_with_adam() -> None:
     for optimizer, healthy in ((sgd, False), (adam, True)):
         report = inithealth.check(model, batch, loss=F.binary_cross_entropy_with_logits, optimizer=optimizer)
         assert report.ok is healthy
+
+
+class Powers(nn.Module):
+    """Each layer's output is squared, so that a small signal shrinks by its square; the head's too."""
+
+    def __init__(self, gain: float, *, norm: bool = False) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.norm = nn.LayerNorm(32) if norm else nn.Identity()
+        self.layers = nn.ModuleList(nn.Linear(32, 32, bias=False) for _ in range(4))
+        for layer in self.layers:
+            nn.init.normal_(layer.weight, std=gain / 32**0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm(x)
+        for layer in self.layers:
+            x = layer(x).square()
+        return x
+
+
+def near_one(output: torch.Tensor) -> torch.Tensor:
+    return (1.0 - output).square().mean()
+
+
+@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam])
+def test_a_loss_that_does_not_depend_on_the_weights(norm: bool, kind: Any) -> None:
+    model = Powers(0.15, norm=norm)
+    optimizer = kind(model.parameters(), lr=1e-3)
+    found = finding(judged(model, vectors(), near_one, optimizer=optimizer), "IH201")
+    assert (found.severity, found.role) == (Severity.ERROR, "cause")
+    assert found.layers[0].startswith("layers.")
+    assert "of its value (limit 1e-06)" in found.message
+    assert found.measured is not None
+    assert found.measured < 1e-6
+
+
+@pytest.mark.parametrize("gain", [0.6, 0.9])
+def test_a_loss_that_depends_on_the_weights_is_healthy(gain: float) -> None:
+    model = Powers(gain, norm=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    assert "IH201" not in codes(judged(model, vectors(), near_one, optimizer=optimizer))
+
+
+def test_the_limit_of_the_dependence_is_an_option() -> None:
+    options = with_options("vanishing-activations", min_sensitivity=1e-30)
+    model = Powers(0.15, norm=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    assert "IH201" not in codes(judged(model, vectors(), near_one, optimizer=optimizer, **options))

@@ -211,3 +211,34 @@ def test_copies_explain_repeated_gradients() -> None:
     for code in ("IH201", "IH204", "IH206", "IH207", "IH305", "IH401"):
         assert explains(DuplicateNeurons, found, code)
     assert not explains(DuplicateNeurons, found, "IH304")
+
+
+def upsampled(*, per_channel: bool = False, groups: int = 1) -> nn.Sequential:
+    """Return a segmentation network whose last layer upsamples with a bilinear filter, for all pairs of channels."""
+    model = he(nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 4, 1)))
+    model.append(nn.ConvTranspose2d(4, 4, 4, 2, 1, bias=False, groups=groups))
+    tent = torch.tensor([0.25, 0.75, 0.75, 0.25])
+    with torch.no_grad():
+        model[3].weight.zero_()
+        if per_channel:
+            model[3].weight[range(4), range(4)] = tent * tent[:, None]
+        else:
+            model[3].weight.copy_(tent * tent[:, None])
+    return model
+
+
+def classes(output: torch.Tensor) -> torch.Tensor:
+    target = torch.arange(4).repeat_interleave(output[:, 0].numel() // 4).view(output[:, 0].shape)
+    return nn.functional.cross_entropy(output, target)
+
+
+def test_identical_units_of_a_head_pass_no_gradient() -> None:
+    report = judged(upsampled(), pictures(), loss=classes)
+    found = finding(report, "IH105")
+    assert (found.severity, found.layers) == (Severity.WARNING, ("3",))
+    assert "none passes upstream" in found.cause
+
+
+@pytest.mark.parametrize("model", [upsampled(per_channel=True), upsampled(groups=4)])
+def test_a_filter_per_channel_passes_gradients(model: nn.Module) -> None:
+    assert "IH105" not in codes(judged(model, pictures(), loss=classes))

@@ -1,0 +1,72 @@
+// What follows from the runs and the view: rows, columns, tracks. Pure, so that it is tested without a browser.
+
+import type { Cause, Run } from "../data/run.ts";
+import { aligned, difference, nearestStep, type Track, trackOf } from "../data/track.ts";
+import { type Row, rowsOf } from "../fold/rows.ts";
+import type { Item } from "../fold/tree.ts";
+import type { View } from "./view.ts";
+
+/** The tracks of the runs: one, or several side by side, or the difference of each further run from the first. */
+export function tracksOf(runs: readonly Run[], isDifference: boolean): Track[] {
+  const [base, ...others] = runs;
+  if (others.length === 0) return [trackOf(base)];
+  const first = trackOf(base, labelOf(base));
+  const rest = others.map((other) => aligned(base, other, labelOf(other)));
+  if (!isDifference) return [first, ...rest];
+  return rest.map((track) => difference(first, track, `${track.label} against ${first.label}`));
+}
+
+function labelOf({ data }: Run): string {
+  const sign = data.healthy === null ? "" : data.healthy ? "✓ " : "✕ ";
+  return sign + (data.run || data.model);
+}
+
+/** The step to begin with: where the first error is, else the first. */
+export function startStep(run: Run): number {
+  const errors = run.active.filter(({ finding }) => finding.severity === "error" && finding.closed === null);
+  const first = errors.reduce(
+    (least, { finding }) => Math.min(least, finding.step),
+    Number.POSITIVE_INFINITY,
+  );
+  return Number.isFinite(first) ? first : (run.steps[0] ?? 0);
+}
+
+export function stepIndices(tracks: readonly Track[], step: number): number[] {
+  return tracks.map((track) => Math.max(0, nearestStep(track.steps, step)));
+}
+
+/** The causes that the severity filter lets through: not suppressed ones first, then by layer. */
+export function shownCauses(run: Run, view: View): Cause[] {
+  const shown = run.causes.filter(({ finding }) => view.severities.includes(finding.severity));
+  const order = (cause: Cause) => (cause.finding.suppressed === null ? 0 : 1e9) + (cause.layers[0] ?? -1);
+  return shown.sort((one, other) => order(one) - order(other));
+}
+
+const UNFOLDED_CAUSES = 4; // blocks that start unfolded; more would push the rest out of the window
+
+export function viewRows(run: Run, items: Item[], view: View): Row[] {
+  const roots = run.active
+    .filter(({ finding }) => finding.severity !== "info")
+    .flatMap(({ layers }) => layers.slice(0, 1));
+  const marked = run.causes.find(({ finding }) => finding.key === view.cause)?.layers[0];
+  const chosen = view.layer === null ? [] : run.layersOf(view.layer).slice(0, 1);
+  const causes = [...roots.slice(0, UNFOLDED_CAUSES), ...chosen, ...(marked === undefined ? [] : [marked])];
+  return rowsOf({
+    items,
+    layers: run.layers.length,
+    opened: new Set(view.opened),
+    closed: new Set(view.closed),
+    causes,
+  });
+}
+
+/** How many layers are outside the expected range at a step. */
+export function outside(track: Track, step: number, layers: number): number {
+  if (track.steps.length === 0) return 0;
+  const [forward, gradient] = [track.values("forward_off", step), track.values("gradient_off", step)];
+  let count = 0;
+  // Not measured is NaN, for which both comparisons are false.
+  for (let layer = 0; layer < layers; layer++)
+    if (Math.abs(forward[layer]) > 1 || Math.abs(gradient[layer]) > 1) count++;
+  return count;
+}

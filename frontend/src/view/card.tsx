@@ -1,0 +1,117 @@
+// One cause: what, why, what to type, and how far it spreads.
+
+import type { Cause, Run } from "../data/run.ts";
+import type { Track } from "../data/track.ts";
+import { count } from "../layout/words.ts";
+import { spreadOf } from "../state/spread.ts";
+import type { Change } from "./app.tsx";
+import { box } from "./box.ts";
+import { Copy } from "./copy.tsx";
+
+interface Props {
+  cause: Cause;
+  run: Run;
+  track: Track;
+  step: number; // index
+  change: Change;
+  isMarked: boolean;
+  isShort: boolean;
+  top: number | null; // null: in the flow of the page
+}
+
+export function Card(props: Props) {
+  const { cause, change, isMarked, isShort, top } = props;
+  const { finding } = cause;
+  const quiet = finding.suppressed !== null;
+  const mark = () => change({ cause: isMarked ? null : finding.key });
+  const classes = [
+    "card",
+    quiet ? "info" : finding.severity,
+    isMarked && "marked",
+    quiet && "quiet",
+    isShort && "short",
+  ];
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: the heading's button does the same by keyboard.
+    <article
+      class={classes.filter(Boolean).join(" ")}
+      style={top === null ? {} : box({ top })}
+      onClick={mark}
+    >
+      <p class="kind">
+        <b>{finding.severity}</b> {finding.code} {finding.rule}
+        <Time cause={cause} />
+      </p>
+      <h2>
+        <button
+          type="button"
+          class="plain"
+          aria-pressed={isMarked}
+          onClick={(event) => {
+            event.stopPropagation();
+            mark();
+          }}
+        >
+          {finding.message}
+        </button>
+      </h2>
+      {quiet && <p>Suppressed: {finding.suppressed}</p>}
+      {!isShort && !quiet && finding.cause && <p class="why">{finding.cause}</p>}
+      {!quiet && finding.fix && <Fix fix={finding.fix} isShort={isShort} />}
+      {!isShort && !quiet && <Spread {...props} />}
+      {!isShort && finding.source && (
+        <p class="source">
+          <code>{finding.source}</code> <Copy text={finding.source} label="the source line" />
+        </p>
+      )}
+    </article>
+  );
+}
+
+function Time({ cause: { finding } }: { cause: Cause }) {
+  const parts = [finding.opened > 0 ? `since step ${finding.opened}` : "at step 0"];
+  if (finding.worsened.length > 0)
+    parts.push(`worse at step ${finding.worsened[finding.worsened.length - 1]}`);
+  if (finding.closed !== null) parts.push(`resolved at step ${finding.closed}`);
+  return <span class="time">{parts.join(", ")}</span>;
+}
+
+function Fix({ fix, isShort }: { fix: string; isShort: boolean }) {
+  return (
+    <div class="fix">
+      <span class="label">Fix</span>
+      <pre>{breakable(isShort ? fix.split("\n")[0] : fix)}</pre>
+      <Copy text={fix} label="the fix" />
+    </div>
+  );
+}
+
+/** Lets a long line of code break after punctuation, and not inside a name. */
+function breakable(code: string) {
+  return code
+    .split(/(?<=[(]|, )/)
+    .flatMap((part, index) => (index === 0 ? [part] : [<wbr key={index} />, part]));
+}
+
+function Spread({ cause, run, track, step }: Props) {
+  const { downstream, upstream, total } = spreadOf(cause, run, track, step);
+  if (cause.consequences.length === 0 && total === 0) return null;
+  return (
+    <div class="spread">
+      {total > 0 && (
+        <p>
+          <b>Spreads to {count(total, "layer")}</b>
+        </p>
+      )}
+      <ul>
+        {downstream && <li>↓ {downstream}</li>}
+        {upstream && <li>↑ {upstream}</li>}
+        {cause.consequences.map(({ key, code, message }) => (
+          <li key={key} class="consequence">
+            {code}: {message}
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}

@@ -1,0 +1,50 @@
+"""The layers that predictions come from."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inithealth.evidence.loss_heads import LARGE_HEAD, heads_of, is_between_layers, is_biased, variant_of
+from inithealth.recording import Layer, Recording
+from tests.record.reading import read
+
+TARGETS = torch.randn(32, 3)
+
+
+def recorded(model: nn.Module) -> tuple[Recording, list[Layer]]:
+    def loss(output: Tensor) -> Tensor:
+        return F.mse_loss(output, TARGETS)
+
+    recording = read(model, torch.randn(32, 8), loss=loss).recording
+    return recording, heads_of(recording, recording.loss)
+
+
+def network() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
+
+
+def test_the_last_layer_is_the_head() -> None:
+    recording, heads = recorded(network())
+    assert [layer.name for layer in heads] == ["2"]
+    assert not is_between_layers(heads)
+    assert variant_of(recording, heads) == ""
+
+
+def test_a_head_that_amplifies() -> None:
+    model = network()
+    model[2].weight.data.mul_(100.0)
+    assert variant_of(*recorded(model)) == LARGE_HEAD
+
+
+def test_a_head_whose_bias_dominates() -> None:
+    model = network()
+    assert not is_biased(*recorded(model))
+    model[2].bias.data.fill_(30.0)
+    assert is_biased(*recorded(model))
+
+
+def test_a_loss_on_the_output_of_an_inner_layer() -> None:
+    recording, _ = recorded(network())
+    assert is_between_layers([recording.layer("0")])
