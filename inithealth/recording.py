@@ -181,6 +181,7 @@ class Recording(_Frozen):
     branches: int = 0  # residual branches between input and loss
     lost_writes: dict[str, float] = {}  # parameter -> std written to the weight computed from it, without effect
     forward_writes: dict[str, ForwardWrite] = {}  # by parameter: those that the first forward pass wrote
+    flat: str = ""  # the loss contains its second derivative, which is zero everywhere: the name of an activation
     differentiated: bool = False  # the loss contains derivatives: its graph includes the backward pass of layers
     layer_scale: bool = False  # residual branches end in a learned scale
     zero_factors: tuple[ZeroFactor, ...] = ()  # constants at exactly zero that stop gradients

@@ -42,6 +42,7 @@ class Network:
     branches: int
     differentiated: bool
     layer_scale: bool
+    flat: str = ""
     zero_factors: tuple[ZeroFactor, ...] = ()
     decays: tuple[Decay, ...] = ()
     singularity: Singularity | None = None
@@ -68,6 +69,7 @@ def network_of(
         # A loss that contains derivatives: the graph also includes the backward nodes of layers.
         differentiated=flow is not None and any(name.endswith("Backward") for name in flow.graph.names),
         layer_scale=any(_starts_near_zero(*pair) for pair in weighted(layers)),
+        flat=observer.zeros.flat,
         zero_factors=observer.zeros.factors,
         decays=observer.decays,
         singularity=observer.zeros.singularity,

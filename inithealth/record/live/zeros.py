@@ -12,6 +12,7 @@ from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.zero_factors import Zero
 from inithealth.record.layers.constant_names import ConstantNames
+from inithealth.record.saved.second_derivatives import without_second_derivative
 from inithealth.record.saved.singularities import singular
 from inithealth.record.tensors import is_sharded
 from inithealth.recording import Singularity, ZeroFactor
@@ -34,9 +35,11 @@ class Zeros:
         self.names, self.exact = ConstantNames(model), exact
         self.factors: tuple[ZeroFactor, ...] = ()
         self.singularity: Singularity | None = None
+        self.flat = ""  # an activation whose second derivative the loss contains, although it is zero
 
     def find_factors(self, graph: Graph, trainable: Iterable[str]) -> None:
-        """Find the constants at zero that leave some trainable parameter without gradient."""
+        """Find the constants at zero that leave some trainable parameter or term of the loss without gradient."""
+        self.flat = without_second_derivative(graph)
         trained = set(trainable)
         constants = zero_factors.zero_constants(graph, None if self.exact else _MOST)
         named = [(self.names.of(zero.tensor), zero) for zero in constants]

@@ -21,12 +21,14 @@ class NoGradient(Rule):
     """Trainable weights receive no gradient.
 
     ## What it checks
-    Four cases. Detached: the loss depends on the layer (scaling its weights changes the loss), but the
+    Five cases. Detached: the loss depends on the layer (scaling its weights changes the loss), but the
     autograd graph does not reach it. Zero gradient: the gradient is exactly zero at steps 0 to 4, because
     an operation has zero slope. Blocked: the same, and the loss does not depend on the weights either, as
     after a multiplication by zero; buffers, frozen parameters and numbers that are exactly zero are named.
     This is an error if it affects much of the network. Unused: the layer is not in the graph of the loss;
-    this is info. A zero gradient through a softmax over a single element is expected and not reported.
+    this is info. Flat: the loss contains a second derivative of the network, as in physics-informed
+    networks, and all activations are piecewise linear. A zero gradient through a softmax over a single
+    element is expected and not reported.
 
     ## Why it matters
     The optimizer does not change the layer, as if it were frozen, and no error is raised.
@@ -73,6 +75,8 @@ class NoGradient(Rule):
                 cause=f"the graph is cut after {called(last)}: detach, no_grad, .data or numpy",
                 fix=f"remove the .detach() (or no_grad, .data, .item()) applied to the output of {called(last)}",
             )
+        if recording.flat:
+            yield self._flat(recording)
         found, outlook = blocked(recording), prognosis(recording)
         if found.by_zeros:
             yield self._by_zeros(found, outlook)
@@ -92,6 +96,18 @@ class NoGradient(Rule):
                 cause="never called for this batch, or the output is not used",
                 fix=f"# if this is intentional:\n{fixes.freeze(unused)}",
             )
+
+    def _flat(self, recording: Recording) -> Finding:
+        name = recording.flat
+        layers = [layer for layer in recording.layers if layer.activation == name]
+        return self.finding(
+            layers,
+            f"{span(layers) if layers else 'the network'}: the loss contains a second derivative of the network, which "
+            "is exactly zero",
+            measured=0.0,
+            cause=f"{name} is piecewise linear: its second derivative is zero, and that term has no gradient",
+            fix=f"replace {name} by an activation with a second derivative: nn.Tanh(), nn.SiLU() or nn.Softplus()",
+        )
 
     def may_follow(self, symptom: Finding) -> bool:
         """Whether the finding can be a consequence: a zero gradient can, a cut graph or an unused layer cannot."""

@@ -436,3 +436,34 @@ def test_a_router_whose_weight_is_normalized_over_the_chosen_expert() -> None:
     (cause,) = inithealth.check(Mixture(True), batch, loss=F.cross_entropy).causes
     assert (cause.code, cause.severity, cause.layers) == ("IH304", Severity.WARNING, ("router",))
     assert inithealth.check(Mixture(False), batch, loss=F.cross_entropy).causes == ()
+
+
+class Physics(nn.Module):
+    """The residual of an equation with a second derivative, and the values at the walls."""
+
+    def __init__(self, activation: nn.Module) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = nn.Sequential(nn.Linear(1, 16), activation, nn.Linear(16, 16), activation, nn.Linear(16, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(self.net(x).sum(), x, create_graph=True)
+            (curvature,) = torch.autograd.grad(slope.sum(), x, create_graph=True)
+        walls = self.net(torch.tensor([[-1.0], [1.0]]))
+        return (curvature + x.sin()).square().mean() + walls.square().mean()
+
+
+@pytest.mark.parametrize(("activation", "name"), [(nn.ReLU(), "relu"), (nn.LeakyReLU(0.1), "leaky_relu")])
+def test_second_derivatives_of_piecewise_linear_activations(activation: nn.Module, name: str) -> None:
+    report = inithealth.check(Physics(activation), torch.linspace(-1, 1, 32)[:, None], loss=lambda output: output)
+    found = finding(report, "IH304")
+    assert (found.severity, found.role) == (Severity.ERROR, "cause")
+    assert found.layers[0] == "net.0"
+    assert found.cause.startswith(f"{name} is piecewise linear")
+
+
+def test_second_derivatives_of_curved_activations() -> None:
+    report = inithealth.check(Physics(nn.Tanh()), torch.linspace(-1, 1, 32)[:, None], loss=lambda output: output)
+    assert "IH304" not in codes(report)
