@@ -9,23 +9,23 @@ from inithealth.recording import Layer, Recording
 
 
 def zero_tables(recording: Recording) -> list[Layer]:
-    """Return the tables at zero without gradient, if a layer that no other weight precedes receives only zeros.
+    """Return the tables at zero still gradient, if a layer that no other weight precedes receives only zeros.
 
     Then nothing but these tables can be its input. Elsewhere a table at zero is added to a signal, as positions are.
     """
     trial = recording.probation
     if trial is None or not trial.settled:
         return []
-    asleep = set(trial.asleep)
+    still = set(trial.asleep)
     starved = [
         layer
         for layer, m in signal_path.measured(recording)
-        if layer.reads_input and layer.parameter in asleep and m.input is not None and m.input.abs_max == 0.0
+        if layer.reads_input and layer.parameter in still and m.input is not None and m.input.abs_max == 0.0
     ]
     tables = [
         layer
         for layer, weight in recording.weighted
-        if layer.kind in ("other", "embedding") and weight.abs_max == 0.0 and weight.trainable and weight.name in asleep
+        if layer.kind in ("other", "embedding") and weight.abs_max == 0.0 and weight.trainable and weight.name in still
     ]
     return tables if starved else []
 
