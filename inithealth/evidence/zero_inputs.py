@@ -9,7 +9,7 @@ from inithealth.recording import Layer, Recording
 
 
 def zero_tables(recording: Recording) -> list[Layer]:
-    """Return the tables at zero still gradient, if a layer that no other weight precedes receives only zeros.
+    """Return the tables at zero without gradient, if a layer that no other weight precedes receives only zeros.
 
     Then nothing but these tables can be its input. Elsewhere a table at zero is added to a signal, as positions are.
     """
