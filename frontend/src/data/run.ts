@@ -36,12 +36,13 @@ export class Run {
       .filter((finding) => finding.role === "cause")
       .map((each) => this.causeOf(each));
     this.isCause = new Uint8Array(this.layers.length);
-    for (const cause of this.active) for (const layer of cause.layers) this.isCause[layer] = 1;
+    const judged = this.causes.filter(({ finding }) => finding.suppressed === null);
+    for (const cause of judged) for (const layer of cause.layers) this.isCause[layer] = 1;
   }
 
-  /** The causes that count: not suppressed. */
+  /** The causes that count: neither suppressed nor resolved. */
   get active(): Cause[] {
-    return this.causes.filter((cause) => cause.finding.suppressed === null);
+    return this.causes.filter(({ finding }) => finding.suppressed === null && finding.closed === null);
   }
 
   /** Whether a layer is known as the cause of what is off elsewhere. */
