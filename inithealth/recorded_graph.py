@@ -57,6 +57,23 @@ class UnfilledBuffer(Frozen):
     source: str | None = None
 
 
+class GeneratedWeight(Frozen):
+    """A weight that another layer generates, as in a hypernetwork, and how the product with it is used."""
+
+    layer: str  # its output is the weight
+    rms: float  # of the weight
+    fan_in: int
+    fan_out: int
+    activation: str | None = None  # first non-linearity after the product
+    activation_parameters: tuple[float, ...] = ()
+    multiplied: float = 1.0  # constant factor between the product and that activation
+    normed: bool = False  # a normalization follows the product, perhaps after the activation
+    bypassed: bool = False  # another signal joins that of the product, as after a skip connection
+    last: bool = False  # the product leads to the loss without an activation
+    plain: bool = True  # the weight is the output of the layer, rearranged and times a constant
+    upstream: int | None = None  # position in the recording of the last one that the signal passed through before
+
+
 LONG = 4.0  # tokens for which a state lasts that remembers
 
 

@@ -12,6 +12,7 @@ from inithealth.layer_kinds import Kind
 from inithealth.layer_uses import Feeds as Feeds
 from inithealth.layer_uses import Steers as Steers
 from inithealth.recorded_graph import Decay as Decay
+from inithealth.recorded_graph import GeneratedWeight as GeneratedWeight
 from inithealth.recorded_graph import OneSidedParameter as OneSidedParameter
 from inithealth.recorded_graph import Singularity as Singularity
 from inithealth.recorded_graph import UnfilledBuffer as UnfilledBuffer
@@ -59,7 +60,7 @@ class Layer(_Frozen):
     bypassable: bool = False  # a skip connection bypasses it
     doubled: bool = False  # its output is added to itself
     head: bool = False  # no other weight between it and the loss
-    steers: Steers = ""  # how its output sets the positions at which another signal is sampled; "" if it does not
+    steers: Steers = ""  # whether its output is positions at which another signal is sampled, or a weight
     called: bool = False  # ran in the recorded forward pass
     reaches_loss: bool = False  # a gradient can flow from the loss to its weight
     scores_only: bool = False  # affects the loss only through attention scores or sampling positions
@@ -187,6 +188,7 @@ class Recording(_Frozen):
     zero_factors: tuple[ZeroFactor, ...] = ()  # constants at exactly zero that stop gradients
     unfilled: tuple[UnfilledBuffer, ...] = ()  # buffers never filled; only a check looks for them
     decays: tuple[Decay, ...] = ()  # of recurrent states
+    generated: tuple[GeneratedWeight, ...] = ()  # weights that layers generate
     singularity: Singularity | None = None  # the first cause of NaN values, if one is known
     one_sided: tuple[OneSidedParameter, ...] = ()  # parameters of distributions that are never negative
     adaptive: bool = False  # Adam and similar optimizers, which rescale each gradient

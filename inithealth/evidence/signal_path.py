@@ -165,9 +165,10 @@ def _growth(found: list[tuple[Layer, float]]) -> tuple[Layer, float, Layer]:
 
 @fact
 def largest_output(recording: Recording) -> tuple[Layer, float] | None:
-    """Return the largest activation rms, relative to the input's rms if that is above 1."""
+    """Return the largest activation rms, without generated weights, relative to the input's rms if that is above 1."""
     scale = max(1.0, input_rms(recording))
-    found = [(layer, m.output.rms / scale) for layer, m in measured(recording) if m.output and usable(m.output)]
+    signals = [(layer, m.output) for layer, m in measured(recording) if layer.steers != "weight"]
+    found = [(layer, output.rms / scale) for layer, output in signals if output is not None and usable(output)]
     return max(found, key=lambda pair: pair[1], default=None)
 
 

@@ -12,6 +12,7 @@ from inithealth.record.live.observer import Observer
 from inithealth.recording import (
     Decay,
     ForwardWrite,
+    GeneratedWeight,
     Layer,
     Loss,
     OneSidedParameter,
@@ -45,6 +46,7 @@ class Network:
     flat: str = ""
     zero_factors: tuple[ZeroFactor, ...] = ()
     decays: tuple[Decay, ...] = ()
+    generated: tuple[GeneratedWeight, ...] = ()
     singularity: Singularity | None = None
     one_sided: tuple[OneSidedParameter, ...] = ()
 
@@ -72,6 +74,7 @@ def network_of(
         flat=observer.zeros.flat,
         zero_factors=observer.zeros.factors,
         decays=observer.decays,
+        generated=observer.generated,
         singularity=observer.zeros.singularity,
         one_sided=observer.one_sided,
     )

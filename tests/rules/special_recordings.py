@@ -8,6 +8,7 @@ from typing import Any
 from inithealth.recording import (
     Decay,
     ForwardWrite,
+    GeneratedWeight,
     Layer,
     Loss,
     Measurement,
@@ -228,6 +229,18 @@ def recurrent_recording(seed: int) -> Recording:
     known = {"bias": "", "rates": ("blocks.0.a_log",), "memory": 20 * lasting}
     decays = tuple(Decay(layer=layer.name, lasting=lasting, **known) for layer in layers[:2])
     return _once(rng, layers, decays=decays)
+
+
+def generated_recording(seed: int) -> Recording:
+    """Return layers that generate the weights of a chain of products, all of one scale."""
+    rng = random.Random(seed)
+    layers, gain = _plain(rng, rng.choice([2, 4])), 2 ** rng.choice([-5.0, -3.0, 0.0, 1.1, 1.6, 3.0])
+    known = {"rms": gain / 8, "fan_in": 64, "fan_out": 64}
+    weights = tuple(
+        GeneratedWeight(layer=layer.name, upstream=place - 1 if place else None, **known)
+        for place, layer in enumerate(layers)
+    )
+    return _once(rng, layers, generated=weights)
 
 
 def regression_recording(seed: int) -> Recording:

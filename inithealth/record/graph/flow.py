@@ -14,6 +14,7 @@ from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph import trunk
 from inithealth.record.graph.consumers import Meets, Target, targets
 from inithealth.record.graph.dominators import essential_nodes, immediate_dominators, immediate_post_dominators
+from inithealth.record.graph.generated_weights import GeneratedWeights, generated_weights
 from inithealth.record.graph.gradient_paths import over_one, over_selected, reaching, scores
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.landmarks import Landmarks
@@ -47,6 +48,7 @@ class Flow(Landmarks):
     moved: list[bool] = field(default_factory=list)  # by node: whether it can get a gradient
     weighs: list[bool] = field(default_factory=list)  # by node: whether its values do more than select an element
     steered: dict[int, Sources] = field(default_factory=dict)  # sampling node -> operations that set its positions
+    generated: GeneratedWeights = field(default_factory=GeneratedWeights)  # outputs used as weights
 
     def activation(self, node: int) -> Target | None:
         """Return the first non-linearity after a node, also after normalization; None if there is none."""
@@ -104,7 +106,9 @@ class Flow(Landmarks):
         return len(readers) == 2 and len(adds) == 1 and self.graph.names[adds.pop()] == "Add"
 
     def steers(self, node: int) -> Steers:
-        """Return how the output of an operation sets the positions at which another signal is sampled."""
+        """Return how the output of an operation sets positions at which a signal is sampled, or that it is a weight."""
+        if node in self.generated.sources:
+            return "weight"
         return next((sources[node] for sources in self.steered.values() if node in sources), "")
 
     def is_trunk(self, node: int) -> bool:
@@ -140,6 +144,7 @@ def flow_of(graph: Graph) -> Flow:
     flow.steered = steering(flow)
     _look_back(flow)
     _look_ahead(flow)
+    flow.generated = generated_weights(flow, flow.meets)
     flow.unjudged = unjudged(flow)
     for node in norm_weights(flow):
         flow.operations[node] = replace(flow.operations[node], kind="norm")

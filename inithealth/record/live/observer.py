@@ -23,10 +23,11 @@ from inithealth.record.live.hooks import node_hook
 from inithealth.record.live.step_buffer import StepBuffer
 from inithealth.record.live.zeros import Zeros
 from inithealth.record.saved import decays, losses, operands, reopening, replay, unit_activity
+from inithealth.record.saved.generated_weights import generated_weights
 from inithealth.record.statistics.directions import effective
 from inithealth.record.statistics.exact import exact
 from inithealth.record.tensors import is_sharded
-from inithealth.recording import Decay, Loss, OneSidedParameter, Signal
+from inithealth.recording import Decay, GeneratedWeight, Loss, OneSidedParameter, Signal
 
 _MOST_USES = 8  # uses of one layer whose output is recomputed
 _MOST_ACTIVITY = 2**13  # elements of an activation that are read for its dead and saturated units
@@ -50,6 +51,7 @@ class Observer:
         self.between: dict[str, float] = {}  # head -> share of its input that differs between samples
         self.names = parameter_names(naming.modules[""])
         self.decays: tuple[Decay, ...] = ()  # of recurrent states
+        self.generated: tuple[GeneratedWeight, ...] = ()
         self.zeros = Zeros(naming.modules[""], exact=exact)
         self._shown: set[str] = set()  # layers whose output a hook has measured
         self._functional = True  # whether some layer's output is measured by no hook
@@ -93,6 +95,7 @@ class Observer:
             guard("sampling points", first_step_stats.sampling_points, flow, self.layer_at, stats)
             guard("phases", first_step_stats.phases_of_sines, flow, self.layer_at, stats, self.naming.parameters.get)
             self.failures.guard("decays", self._decays, flow)
+            self.failures.guard("generated weights", self._generated, flow)
             self.failures.guard("loss", self._ends, flow, inputs)
             self.failures.guard("exact zeros", self._zeros, flow, roots)
 
@@ -171,6 +174,9 @@ class Observer:
 
     def _decays(self, flow: Flow) -> None:
         self.decays = decays.decays(flow, self.layer_at)
+
+    def _generated(self, flow: Flow) -> None:
+        self.generated = generated_weights(flow, self.layer_at, self.naming.parameters.get, self._rows)
 
     def _ends(self, flow: Flow, inputs: Mapping[str, Tensor]) -> None:
         """Record the loss, the input of the head, and the network's inputs, without those that only the loss reads."""

@@ -21,8 +21,8 @@ from inithealth.evidence.vector_scale import (
 from inithealth.evidence.wording import called, number, span, times
 from inithealth.findings import Finding, Severity
 from inithealth.recording import Layer, Recording, weighted
-from inithealth.rules.base import Rule
 from inithealth.rules.causality import Stage
+from inithealth.rules.generated_scale import GeneratedScale
 from inithealth.theory.gains import has_gain, sets_frequencies, target_gain
 
 _SMALL = frozenset("IH201 IH206 IH207 IH301 IH304 IH402 IH406".split())  # consequences of weights that are too small
@@ -39,7 +39,7 @@ class WeightScale(
     GlobalLimits,
     FirstStepLimits,
     symptoms.FadingLimits,
-    Rule,
+    GeneratedScale,
 ):
     """A layer's weights are much larger or smaller than those of its peers.
 
@@ -48,21 +48,23 @@ class WeightScale(
     shape, name (without numbers) and use of the output. If there are fewer than three such layers, or if
     all of them are outside the expected range and the network has a symptom of a wrong scale, the gain is
     compared with all common initializations. Normalization weights and embeddings are compared by rms.
-    The first layer of a sine network (SIREN) is judged by the phase between neighboring samples.
+    The first layer of a sine network (SIREN) is judged by the phase between neighboring samples. Layers
+    whose output is the weight of another layer (hypernetworks) are judged by the gain of that weight.
 
     ## Why it matters
     Each layer multiplies the signal by its gain, and the gradient in the backward pass. If the weights of
     one layer are 100 times too small, the gradients of all upstream layers are 100 times too small.
 
     ## How to fix
-    Initialize the named layer like its peers, with the gain of its activation.
+    Initialize the named layer like its peers, with the gain of its activation. In a hypernetwork, scale the
+    last layer such that each generated weight has a std of gain / sqrt(fan_in).
 
     ## When to ignore
     For intentional scales, such as a small last layer or depth-scaled residual branches.
 
     ## References
     Glorot and Bengio 2010; He et al. 2015, https://arxiv.org/abs/1502.01852; Sitzmann et al. 2020,
-    https://arxiv.org/abs/2006.09661
+    https://arxiv.org/abs/2006.09661; Chang et al. 2020, https://openreview.net/forum?id=H1lma24tPB
     """
 
     code = "IH106"
@@ -74,8 +76,10 @@ class WeightScale(
         recording = with_limits(recording, [self])
         outlook = prognosis(recording)
         trained = trained_layers(recording)  # training has set their scale, so initialization schemes do not apply
-        untrained = [layer for layer in recording.layers if layer.name not in trained]
-        fresh = recording.model_copy(update={"layers": tuple(untrained)}) if trained else recording
+        # Layers whose output is a weight are judged by that weight.
+        untrained = [layer for layer in recording.layers if layer.name not in trained and layer.steers != "weight"]
+        partial = len(untrained) < len(recording.layers)
+        fresh = recording.model_copy(update={"layers": tuple(untrained)}) if partial else recording
         outliers = {
             **layer_deviations(fresh, outlook.symptom or outlook.symptom_with_norms, self),
             **self._network_deviation(fresh),
@@ -90,6 +94,7 @@ class WeightScale(
             if names:
                 names.sort(key=lambda name: (-round(abs(outliers[name].octaves)), by_name[name].index))
                 yield self._group([by_name[name] for name in names], outliers, recording, outlook)
+        yield from self.generated_scale(recording)
         amplified = forward_writes.amplified(recording, self)
         if amplified:
             yield self._amplified(amplified)
