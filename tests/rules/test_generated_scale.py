@@ -71,7 +71,7 @@ def test_default_heads_after_a_hidden_layer() -> None:
 
 
 def test_a_bias_that_holds_the_weight() -> None:
-    model = hypernetworks.by_task()
+    model: Any = hypernetworks.by_task()
     for head in model.heads:
         assert isinstance(head, nn.Linear)
         hypernetworks.bias_only(head, hypernetworks.WIDTH, math.sqrt(2))

@@ -58,6 +58,7 @@ _VISION = "GeneratedBackwardFor_torchvision_"  # prefix of operations registered
 # transform: may be between a parameter and the operation that uses it as its weight.
 # reshapes, keeps_axes, drops_axis: the effect on the axes; in_order: keeps the order of the elements.
 # splits, takes: splits a signal, or selects a part; hides: applies a mask to the scores of an attention.
+# offsets: its places are relative to those of a convolution.
 # statistic: a step of a composed norm; averaged, rooted: required steps of such a norm. reduces: ends a loss.
 _ROWS: tuple[dict[str, Node], ...] = (
     # Operations with a weight.
@@ -73,6 +74,7 @@ _ROWS: tuple[dict[str, Node], ...] = (
     _row("GroupedMm", "bmm", "", "factor factor"),
     _row("Convolution", "conv", "", "factor factor bias", "input weight"),
     _row("ConvolutionOverrideable MkldnnConvolution", "conv", "", "factor factor bias"),
+    _row(f"{_VISION}deform_conv2d_default", "conv", "offsets", "factor factor place scale bias", origin="torchvision"),
     _row("CudnnConvolution", "conv", "", "factor factor"),
     _row("Embedding EmbeddingBag", "embedding", "", "weight"),
     _row("MkldnnRnnLayer CudnnRnn ThnnFusedLstmCell ThnnFusedGruCell", "rnn"),

@@ -15,15 +15,15 @@ def steering(marks: Landmarks) -> dict[int, Sources]:
     for index, name in enumerate(graph.names):
         places, edges = vocab.node(name).at("place"), graph.edges[index]
         starts = [edges[at][0] for at in places if at < len(edges) and graph.is_data(edges[at][0])]
-        sources = _last_operations(marks, starts)
+        sources = _last_operations(marks, starts, "offsets" if "offsets" in vocab.node(name).traits else "positions")
         if sources:
             found[index] = sources
     return found
 
 
-def _last_operations(marks: Landmarks, starts: list[int]) -> Sources:
+def _last_operations(marks: Landmarks, starts: list[int], use: Steers) -> Sources:
     """Return the last operations with a weight before some nodes. A softmax ends the search: it compares positions."""
-    waiting: list[tuple[int, Steers]] = [(start, "positions") for start in starts]
+    waiting: list[tuple[int, Steers]] = [(start, use) for start in starts]
     seen, found = set(starts), {}
     while waiting:
         index, use = waiting.pop()

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.flow import Flow
+from inithealth.record.saved.deformable import outside_by_offsets
 
 _BILINEAR, _BICUBIC = 0, 2  # torch's interpolation modes; the nearest element has no slope anywhere
 _REFLECTION = 2  # torch's padding mode in which no point is outside
@@ -31,6 +32,8 @@ def outside_shares(flow: Flow) -> dict[int, float]:
 def _outside(flow: Flow, node: int) -> Tensor | None:
     """Return which points of a grid are more than one element outside; None if the grid is unknown or has no border."""
     graph = flow.graph
+    if "offsets" in vocab.node(graph.names[node]).traits:
+        return outside_by_offsets(graph, node)
     signal_name, grid_name = vocab.node(graph.names[node]).saved or ("", "")
     signal, grid = graph.saved(node, signal_name), graph.saved(node, grid_name)
     if not isinstance(signal, Tensor) or not isinstance(grid, Tensor) or grid.shape[-1] != signal.ndim - 2:

@@ -22,9 +22,10 @@ class SaturatedUnits(SaturatedLimits, sampling.SamplingLimits, forgetting.Forget
     The share of a tanh's outputs beyond ±0.97, of a sigmoid's outputs outside 0.03 to 0.97, and of the
     inputs of a hard tanh, hard sigmoid or ReLU6 beyond its edges; also the share of decays
     exp(-softplus(x)) below 0.03. Units that are beyond an edge for the whole batch are reported by
-    dead-units. For layers that set the positions of `grid_sample`, the share of sampling points outside
-    the image. For networks of state-space or linear-attention layers (Mamba, gated DeltaNet) without
-    another attention, the share of the states that last more than 4 tokens.
+    dead-units. For layers that set the positions of `grid_sample`, or the offsets of a deformable
+    convolution, the share of sampling points outside the image. For networks of state-space or
+    linear-attention layers (Mamba, gated DeltaNet) without another attention, the share of the states that
+    last more than 4 tokens.
 
     ## Why it matters
     In the flat region the gradient is at most 6% (tanh) or 12% (sigmoid) of its maximum. Such networks
