@@ -75,8 +75,9 @@ def generated_weights(marks: Landmarks, meets: Meets) -> GeneratedWeights:
 
 def _uses(marks: Landmarks, source: int) -> list[Generated]:
     """Return the products whose weight is the output of an operation."""
-    graph, found = marks.graph, []
-    waiting = [_Place(source, frozenset({_unit_axis(marks, source)}))]
+    graph, axis = marks.graph, _unit_axis(marks, source)
+    found: list[Generated] = []
+    waiting = [] if axis is None else [_Place(source, frozenset({axis}))]
     seen = {source}
     while waiting and len(seen) < _MOST_NODES:
         place = waiting.pop()
@@ -89,11 +90,11 @@ def _uses(marks: Landmarks, source: int) -> list[Generated]:
     return found
 
 
-def _unit_axis(marks: Landmarks, source: int) -> int:
-    """Return the axis of an operation's output that indexes its units; -1, which no product reads, if it is unknown."""
+def _unit_axis(marks: Landmarks, source: int) -> int | None:
+    """Return the axis of an operation's output that indexes its units; None if it is unknown."""
     operation, shape = marks.operations[source], marks.graph.shape(source)
     if operation.kind not in ("linear", "conv") or len(shape) < 2:
-        return -1
+        return None
     if operation.kind == "conv":
         return 1
     first = operation.operand == 0 and "turned" not in vocab.node(marks.graph.names[source]).traits

@@ -60,3 +60,16 @@ def test_layers_that_generate_weights_are_no_signals() -> None:
     layers = read(hypernetworks.by_task(), hypernetworks.VECTORS).layers
     assert {name for name, layer in layers.items() if layer.steers == "weight"} == {f"heads.{i}" for i in range(4)}
     assert not layers["heads.0"].inner
+
+
+def test_the_units_of_stacked_weights_generate_none() -> None:
+    """Their axis in the output is not known."""
+
+    def forward(net: Any, x: Tensor) -> Any:
+        stacked = torch.bmm(x[None].expand(3, -1, -1), net.experts).permute(1, 0, 2)
+        return x @ stacked.reshape(5, -1)[0, :36].view(6, 6)
+
+    net = Written(forward, experts=nn.Parameter(torch.randn(3, 6, 12)))
+    reading = read(net, torch.randn(5, 6))
+    assert reading.recorder.graph
+    assert reading.recording.generated == ()
