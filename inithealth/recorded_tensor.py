@@ -98,3 +98,13 @@ class Update(Frozen):
     change: float  # rms of the difference
     unmoved: float  # share of the elements that did not change
     rate: float | None = None  # learning rate; None: unknown
+
+
+class Probation(Frozen):
+    """State of the suspects (exact zeros, duplicates) after some optimizer steps."""
+
+    steps: int  # steps with lr > 0 that no scaler skipped
+    settled: bool  # enough steps for a verdict
+    asleep: tuple[str, ...] = ()  # parameters without gradient: exactly zero at every step
+    zero_units: dict[str, float] = {}  # parameter -> share of its units that are still zero
+    duplicates: dict[str, float] = {}  # parameter -> share of its units that are still duplicates

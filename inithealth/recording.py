@@ -20,6 +20,7 @@ from inithealth.recorded_graph import ZeroFactor as ZeroFactor
 from inithealth.recorded_loss import Loss as Loss
 from inithealth.recorded_tensor import ForwardWrite as ForwardWrite
 from inithealth.recorded_tensor import Frozen
+from inithealth.recorded_tensor import Probation as Probation
 from inithealth.recorded_tensor import Scheme as Scheme
 from inithealth.recorded_tensor import Signal as Signal
 from inithealth.recorded_tensor import Update as Update
@@ -156,16 +157,6 @@ class Step(_Frozen):
         """Whether the loss or any weight gradient is NaN or infinite."""
         values = (self.loss, self.global_gradient_norm)
         return any(value is not None and not math.isfinite(value) for value in values)
-
-
-class Probation(_Frozen):
-    """State of the suspects (exact zeros, duplicates) after some optimizer steps."""
-
-    steps: int  # steps with lr > 0 that no scaler skipped
-    settled: bool  # enough steps for a verdict
-    asleep: tuple[str, ...] = ()  # parameters without gradient: exactly zero at every step
-    zero_units: dict[str, float] = {}  # parameter -> share of its units that are still zero
-    duplicates: dict[str, float] = {}  # parameter -> share of its units that are still duplicates
 
 
 class Recording(_Frozen):
