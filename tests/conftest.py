@@ -1,4 +1,7 @@
-"""Use one thread: small networks take ten times as long if several threads share a busy machine."""
+"""Every test starts with the same random state and uses one thread.
+
+Small networks take ten times as long if several threads share a busy machine.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+
+torch.manual_seed(0)  # for tensors that test modules draw when they are imported
+
+
+def pytest_runtest_setup() -> None:
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session", autouse=True)

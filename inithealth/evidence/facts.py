@@ -77,11 +77,15 @@ def fact(compute: Callable[[Recording], T]) -> Callable[[Recording], T]:
 
 
 def _facts(recording: Recording) -> _Facts:
-    if not (isinstance(recording._facts, _Facts) and recording._facts.belong_to(recording)):
-        recording._facts = _Facts(recording, _limits(recording))
-    found: _Facts = recording._facts
-    return found
+    # Read once: access to a private attribute of a pydantic model is slow.
+    found = recording._facts
+    if isinstance(found, _Facts) and found.belong_to(recording):
+        return found
+    made = _Facts(recording, found.limits if isinstance(found, _Facts) else ())
+    recording._facts = made
+    return made
 
 
 def _limits(recording: Recording) -> tuple[SharedLimits, ...]:
-    return recording._facts.limits if isinstance(recording._facts, _Facts) else ()
+    found = recording._facts
+    return found.limits if isinstance(found, _Facts) else ()

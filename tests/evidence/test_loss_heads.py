@@ -10,18 +10,19 @@ from inithealth.evidence.loss_heads import LARGE_HEAD, heads_of, is_between_laye
 from inithealth.recording import Layer, Recording
 from tests.record.reading import read
 
-TARGETS = torch.randn(32, 3)
+X, TARGETS = (torch.randn(32, size, generator=torch.Generator().manual_seed(size)) for size in (8, 3))
 
 
 def recorded(model: nn.Module) -> tuple[Recording, list[Layer]]:
     def loss(output: Tensor) -> Tensor:
         return F.mse_loss(output, TARGETS)
 
-    recording = read(model, torch.randn(32, 8), loss=loss).recording
+    recording = read(model, X, loss=loss).recording
     return recording, heads_of(recording, recording.loss)
 
 
 def network() -> nn.Sequential:
+    torch.manual_seed(0)
     return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
 
 

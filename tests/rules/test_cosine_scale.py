@@ -13,7 +13,7 @@ import inithealth
 from inithealth import Finding, Severity
 from tests.record.reading import Written
 
-X = torch.randn(128, 16)
+X = torch.randn(128, 16, generator=torch.Generator().manual_seed(0))
 
 
 def found(classes: int, scale: float | None, **options: Any) -> list[Finding]:

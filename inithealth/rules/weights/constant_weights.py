@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from inithealth.evidence import fixes
-from inithealth.evidence.prognosis import nearly_all, prognosis
+from inithealth.evidence.prognosis import nearly_all
 from inithealth.evidence.trial import Trial
 from inithealth.evidence.wording import number, span
 from inithealth.findings import Finding, Severity
@@ -90,7 +90,7 @@ class ConstantWeights(Rule):
 
     def _identical_units(self, copies: list[Layer], recording: Recording) -> Finding:
         """Return the finding on units with equal weights and biases; the first steps show whether they diverge."""
-        trial = prognosis(recording).trial
+        trial = Trial(recording.probation)
         stuck = [layer for layer in copies if trial.identical_share(layer) >= self.max_alike]
         layers = stuck if stuck and trial.settled else copies
         share = max(map(trial.identical_share, layers))

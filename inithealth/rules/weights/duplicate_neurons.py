@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from inithealth.evidence import fixes, signal_path
-from inithealth.evidence.prognosis import prognosis
 from inithealth.evidence.trial import Trial
 from inithealth.evidence.wording import span
 from inithealth.findings import Finding, Severity
@@ -65,7 +64,7 @@ class DuplicateNeurons(Rule):
     )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
-        trial = prognosis(recording).trial
+        trial = Trial(recording.probation)
         groups: dict[tuple[Severity, str], list[Layer]] = {}
         for layer, weight in recording.weighted:
             if self._judged(layer, weight):
