@@ -61,7 +61,7 @@ class Prognosis:
         return any(signal.rms > 0.0 and (signal.between or 0.0) > 0.0 for signal in inputs)
 
     def share_of(self, layers: Sequence[Layer]) -> float:
-        """Return the share of the trainable matrices that is in these layers, without those that have a twin elsewhere.
+        """Return the share of the trainable matrices that belong to these layers, without those with a twin elsewhere.
 
         An expert without tokens, a path that is not selected and a branch that is dropped have such twins, which train.
         """

@@ -16,16 +16,19 @@ def zero_tables(recording: Recording) -> list[Layer]:
     trial = recording.probation
     if trial is None or not trial.settled:
         return []
-    still = set(trial.asleep)
+    unchanged = set(trial.asleep)
     starved = [
         layer
         for layer, m in signal_path.measured(recording)
-        if layer.reads_input and layer.parameter in still and m.input is not None and m.input.abs_max == 0.0
+        if layer.reads_input and layer.parameter in unchanged and m.input is not None and m.input.abs_max == 0.0
     ]
     tables = [
         layer
         for layer, weight in recording.weighted
-        if layer.kind in ("other", "embedding") and weight.abs_max == 0.0 and weight.trainable and weight.name in still
+        if layer.kind in ("other", "embedding")
+        and weight.abs_max == 0.0
+        and weight.trainable
+        and weight.name in unchanged
     ]
     return tables if starved else []
 

@@ -119,7 +119,7 @@ class _Courses:
             new = known & ~np.isfinite(self._base)
             self._base[new] = (found - usual)[new]
             changes = found - self._base
-            # To stay as it was is never a deviation: peers may grow because they started near zero.
+            # A layer that does not change never deviates: its peers may grow because they started near zero.
             usual = np.maximum(np.minimum(changes, np.maximum(usual, 0.0)), np.minimum(usual, 0.0))
             moved = _moved(self._start, changes - usual, self._tolerated)
         # NaN and infinite elements, and zeros that are not intentional, are shown even without an expected size.

@@ -1,4 +1,4 @@
-"""Layers whose output or gradient is exactly zero at the start because their author wants it."""
+"""Layers whose output or gradient is intentionally zero at the start."""
 
 from __future__ import annotations
 
