@@ -9,7 +9,8 @@ import { columnsOf } from "../src/layout/columns.ts";
 import { shortened } from "../src/layout/describe.ts";
 import { lanesOf } from "../src/layout/lanes.ts";
 import { distance, number } from "../src/layout/words.ts";
-import { outside, shownCauses, startStep, stepIndices, tracksOf } from "../src/state/prepared.ts";
+import { causesOf, filtered } from "../src/state/causes.ts";
+import { outside, startRuns, startStep, stepIndices, tracksOf } from "../src/state/prepared.ts";
 import { spreadOf } from "../src/state/spread.ts";
 import { START } from "../src/state/view.ts";
 
@@ -197,6 +198,15 @@ describe("what is shown first", () => {
     expect(startStep(new Run(data))).toBe(0);
   });
 
+  it("starts with a run that is unhealthy", () => {
+    const entry = (run: string, healthy: boolean | null) => ({ run, healthy, lastStep: 0, verdict: "" });
+    const [unread, healthy, unhealthy] = [entry("a", null), entry("b", true), entry("c", false)];
+    expect(startRuns([unread, healthy, unhealthy])).toEqual(["c"]);
+    expect(startRuns([unread, healthy])).toEqual(["b"]);
+    expect(startRuns([unread])).toEqual(["a"]);
+    expect(startRuns([])).toEqual([]);
+  });
+
   it("counts the layers that are off, and how far a cause spreads", () => {
     const run = new Run(mlp());
     const [track] = tracksOf([run], false);
@@ -210,9 +220,9 @@ describe("what is shown first", () => {
 
   it("filters causes by severity", () => {
     const run = new Run(gpt(false));
-    expect(shownCauses(run, START)).toHaveLength(2);
+    expect(filtered(causesOf([run]), START)).toHaveLength(2);
     expect(
-      shownCauses(run, { ...START, severities: ["warning"] }).map(({ finding }) => finding.code),
+      filtered(causesOf([run]), { ...START, severities: ["warning"] }).map(({ finding }) => finding.code),
     ).toEqual(["IH112"]);
   });
 });
@@ -235,6 +245,17 @@ describe("two runs", () => {
     const [first, second] = tracksOf([one, other], false);
     expect(second.at("forward", 0, 0)).toBe(first.at("forward", 0, 47));
     expect(stepIndices([first, second], 1000)).toEqual([59, 59]);
+  });
+
+  it("share the causes that both have, on the layers of the first", () => {
+    const one = new Run({ ...mlp(), run: "one", layers: mlp().layers.slice().reverse() });
+    const other = new Run({ ...mlp(), run: "other" });
+    expect(causesOf([one, other]).map(({ runs }) => runs)).toEqual([["one", "other"]]);
+    const healthy = new Run({ ...one.data, run: "healthy", findings: [] });
+    const [cause] = causesOf([healthy, other]);
+    expect(cause.runs).toEqual(["other"]);
+    expect(cause.layers).toEqual(other.causes[0].layers.map((layer) => 47 - layer).reverse());
+    expect(causesOf([other])[0].runs).toEqual([]);
   });
 
   it("have no difference from themselves, and none where a layer is missing", () => {

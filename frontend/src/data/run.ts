@@ -10,6 +10,11 @@ export interface Cause {
   consequences: FindingData[];
 }
 
+/** Whether a cause counts: neither suppressed nor resolved. */
+export function isActive({ finding }: Cause): boolean {
+  return finding.suppressed === null && finding.closed === null;
+}
+
 type Parts = Map<Statistic, string[]>;
 
 export class Run {
@@ -40,9 +45,9 @@ export class Run {
     for (const cause of judged) for (const layer of cause.layers) this.isCause[layer] = 1;
   }
 
-  /** The causes that count: neither suppressed nor resolved. */
+  /** The causes that count. */
   get active(): Cause[] {
-    return this.causes.filter(({ finding }) => finding.suppressed === null && finding.closed === null);
+    return this.causes.filter(isActive);
   }
 
   /** Whether a layer is known as the cause of what is off elsewhere. */

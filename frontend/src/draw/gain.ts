@@ -1,5 +1,6 @@
-// The gain of each row, at the step nearest to the selected one at which gains were measured. Levels show symptoms; gains show which layer is the cause. A gain is a
-// bar from the middle, to the left if it is too small, so that it can be read without color and within a class.
+// The gain of each row, at the step nearest to the selected one at which gains were measured. Levels show symptoms;
+// gains show which layer is the cause. A gain is a bar from the middle, to the left if it is too small, so that it can
+// be read without color and within a class.
 
 import { MISSING, NON_FINITE } from "../colour/classes.ts";
 import { colorOf } from "../colour/palette.ts";

@@ -25,6 +25,7 @@ export function distance(off: number, isDifference = false): string {
     return Math.abs(off) <= 1
       ? `similar (${off < 0 ? "÷" : "×"}${factor.slice(0, -1)})`
       : `${factor} ${off < 0 ? "smaller" : "larger"}`;
+  if (factor === "1x") return "healthy, as expected";
   if (Math.abs(off) <= 1) return `healthy (${factor} ${off < 0 ? "below" : "above"} expected)`;
   return `${factor} too ${off < 0 ? "small" : "large"}`;
 }

@@ -1,9 +1,11 @@
 // What follows from the runs and the view: rows, columns, tracks. Pure, so that it is tested without a browser.
 
-import type { Cause, Run } from "../data/run.ts";
+import type { RunEntry } from "../data/contract.ts";
+import { isActive, type Run } from "../data/run.ts";
 import { aligned, difference, nearestStep, type Track, trackOf } from "../data/track.ts";
 import { type Row, rowsOf } from "../fold/rows.ts";
 import type { Item } from "../fold/tree.ts";
+import type { ShownCause } from "./causes.ts";
 import type { View } from "./view.ts";
 
 /** The tracks of the runs: one, or several side by side, or the difference of each further run from the first. */
@@ -21,6 +23,13 @@ function labelOf({ data }: Run): string {
   return sign + (data.run || data.model);
 }
 
+/** The run to begin with: the first that is unhealthy, else the first that was judged. None if there are none. */
+export function startRuns(entries: readonly RunEntry[]): string[] {
+  const first =
+    entries.find(({ healthy }) => healthy === false) ?? entries.find(({ healthy }) => healthy) ?? entries[0];
+  return first ? [first.run] : [];
+}
+
 /** The step to begin with: where the first error is, else the first. */
 export function startStep(run: Run): number {
   const errors = run.active.filter(({ finding }) => finding.severity === "error" && finding.closed === null);
@@ -35,20 +44,13 @@ export function stepIndices(tracks: readonly Track[], step: number): number[] {
   return tracks.map((track) => Math.max(0, nearestStep(track.steps, step)));
 }
 
-/** The causes that the severity filter lets through: not suppressed ones first, then by layer. */
-export function shownCauses(run: Run, view: View): Cause[] {
-  const shown = run.causes.filter(({ finding }) => view.severities.includes(finding.severity));
-  const order = (cause: Cause) => (cause.finding.suppressed === null ? 0 : 1e9) + (cause.layers[0] ?? -1);
-  return shown.sort((one, other) => order(one) - order(other));
-}
-
 const UNFOLDED_CAUSES = 4; // blocks that start unfolded; more would push the rest out of the window
 
-export function viewRows(run: Run, items: Item[], view: View): Row[] {
-  const roots = run.active
-    .filter(({ finding }) => finding.severity !== "info")
+export function viewRows(run: Run, items: Item[], view: View, all: readonly ShownCause[]): Row[] {
+  const roots = all
+    .filter((each) => isActive(each) && each.finding.severity !== "info")
     .flatMap(({ layers }) => layers.slice(0, 1));
-  const marked = run.causes.find(({ finding }) => finding.key === view.cause)?.layers[0];
+  const marked = all.find(({ finding }) => finding.key === view.cause)?.layers[0];
   const chosen = view.layer === null ? [] : run.layersOf(view.layer).slice(0, 1);
   const causes = [...roots.slice(0, UNFOLDED_CAUSES), ...chosen, ...(marked === undefined ? [] : [marked])];
   return rowsOf({

@@ -5,6 +5,7 @@ import type { RunEntry } from "../data/contract.ts";
 import { Run } from "../data/run.ts";
 import type { Source } from "../data/source.ts";
 import { useLive } from "./live.ts";
+import { startRuns } from "./prepared.ts";
 
 export interface Loaded {
   entries: RunEntry[];
@@ -13,7 +14,7 @@ export interface Loaded {
   reload: () => void;
 }
 
-/** Loads the runs with these names; the first one if `names` is empty. */
+/** Loads the runs with these names; one to begin with if `names` is empty. */
 export function useRuns(source: Source, names: readonly string[]): Loaded {
   const [entries, setEntries] = useState<RunEntry[] | null>(null);
   const [message, setMessage] = useState<string | null>(null);
@@ -32,7 +33,7 @@ export function useRuns(source: Source, names: readonly string[]): Loaded {
       (error: unknown) => setMessage(`The list of runs could not be read: ${String(error)}`),
     );
   }, [source, reloads]);
-  const wanted = names.length > 0 ? [...names] : entries && entries.length > 0 ? [entries[0].run] : [];
+  const wanted = names.length > 0 ? [...names] : startRuns(entries ?? []);
   const shown = useShown(source, wanted, reloads);
   return {
     entries: entries ?? [],

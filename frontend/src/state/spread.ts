@@ -17,10 +17,10 @@ type Level = "forward_off" | "gradient_off";
  * Returns how far `cause` spreads. The findings name where a consequence comes from, not where it arrives, so the
  * layers are attributed here: a level to the nearest cause upstream, a gradient to the nearest downstream.
  */
-export function spreadOf(cause: Cause, run: Run, track: Track, step: number): Spread {
+export function spreadOf({ finding: { key } }: Cause, run: Run, track: Track, step: number): Spread {
   const candidates = spreading(run);
-  if (!candidates.includes(cause) || track.steps.length === 0)
-    return { downstream: null, upstream: null, total: 0 };
+  const cause = candidates.find(({ finding }) => finding.key === key);
+  if (cause === undefined || track.steps.length === 0) return { downstream: null, upstream: null, total: 0 };
   const own = new Set(cause.layers);
   const off = (level: Level, isNear: (layer: number) => boolean) => {
     const values = track.values(level, step);

@@ -1,18 +1,18 @@
 // One cause: what, why, what to type, and how far it spreads.
 
-import type { Cause, Run } from "../data/run.ts";
-import type { Track } from "../data/track.ts";
+import type { Cause } from "../data/run.ts";
+import { nearestStep, type Track, trackOf } from "../data/track.ts";
 import { count } from "../layout/words.ts";
+import type { ShownCause } from "../state/causes.ts";
 import { spreadOf } from "../state/spread.ts";
 import type { Change } from "./app.tsx";
 import { box } from "./box.ts";
 import { Copy } from "./copy.tsx";
 
 interface Props {
-  cause: Cause;
-  run: Run;
-  track: Track;
-  step: number; // index
+  cause: ShownCause;
+  base: Track; // of the first run
+  step: number; // selected
   change: Change;
   isMarked: boolean;
   isShort: boolean;
@@ -42,6 +42,7 @@ export function Card(props: Props) {
         <b>{finding.severity}</b> {finding.code} {finding.rule}
         <Time cause={cause} />
       </p>
+      {cause.runs.length > 0 && <p class="runs">{cause.runs.join(", ")}</p>}
       <h2>
         <button
           type="button"
@@ -93,8 +94,10 @@ function breakable(code: string) {
     .flatMap((part, index) => (index === 0 ? [part] : [<wbr key={index} />, part]));
 }
 
-function Spread({ cause, run, track, step }: Props) {
-  const { downstream, upstream, total } = spreadOf(cause, run, track, step);
+function Spread({ cause, base, step }: Props) {
+  const track = cause.run.steps === base.steps ? base : trackOf(cause.run);
+  const at = Math.max(0, nearestStep(track.steps, step));
+  const { downstream, upstream, total } = spreadOf(cause, cause.run, track, at);
   if (cause.consequences.length === 0 && total === 0) return null;
   return (
     <div class="spread">

@@ -1,10 +1,10 @@
 // The cards of the causes, beside their rows where there is room, else above the picture.
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Cause } from "../data/run.ts";
 import { severityColor } from "../draw/brackets.ts";
 import type { Picture } from "../draw/picture.ts";
 import { placeCards } from "../layout/cards.ts";
+import type { ShownCause } from "../state/causes.ts";
 import { box } from "./box.ts";
 import { Card } from "./card.tsx";
 import type { MapProps } from "./layer_map.tsx";
@@ -40,7 +40,7 @@ export function Cards(props: Props) {
         {causes.map((cause, index) => (
           <Card
             key={cause.finding.key}
-            {...{ cause, change, run: picture.run, track: picture.base, step: picture.baseStep }}
+            {...{ cause, change, base: picture.base, step: picture.base.steps[picture.baseStep] ?? 0 }}
             isMarked={cause.finding.key === view.cause}
             isShort={causes.length > MANY && cause.finding.key !== view.cause}
             top={cards ? tops[index] : null}
@@ -57,7 +57,7 @@ function middleOf(picture: Picture, index: number): number {
   return span ? ((span[0] + span[1] + 1) / 2) * picture.rowHeight : 0;
 }
 
-function topsOf(picture: Picture, causes: Cause[], heights: number[]): number[] {
+function topsOf(picture: Picture, causes: ShownCause[], heights: number[]): number[] {
   const requests = causes.map((_, index) => {
     const height = heights[index] ?? 120;
     return { want: middleOf(picture, index) - Math.min(height / 2, 90), height };

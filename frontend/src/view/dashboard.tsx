@@ -5,7 +5,8 @@ import type { Run } from "../data/run.ts";
 import { trackOf } from "../data/track.ts";
 import { savePicture, saveTable } from "../export/save.ts";
 import { treeOf } from "../fold/tree.ts";
-import { shownCauses, startStep, stepIndices, tracksOf, viewRows } from "../state/prepared.ts";
+import { causesOf, filtered } from "../state/causes.ts";
+import { startStep, stepIndices, tracksOf, viewRows } from "../state/prepared.ts";
 import { usePalette } from "../state/theme.ts";
 import type { View } from "../state/view.ts";
 import type { Change } from "./app.tsx";
@@ -37,10 +38,14 @@ export function Dashboard({ runs: given, failed, view, change, picker }: Props) 
   const base = useMemo(() => (tracks[0].isDifference ? trackOf(run) : tracks[0]), [tracks, run]);
   const items = useMemo(() => treeOf(run.layers), [run.layers]);
   const { opened, closed, cause, layer, severities, query } = view;
+  const all = useMemo(() => causesOf(runs), [runs]);
   // Only these parts of the view decide.
-  const rows = useMemo(() => viewRows(run, items, view), [run, items, opened, closed, cause, layer]);
+  const rows = useMemo(
+    () => viewRows(run, items, view, all),
+    [run, items, all, opened, closed, cause, layer],
+  );
   // Only this part of the view decides.
-  const causes = useMemo(() => shownCauses(run, view), [run, severities]);
+  const causes = useMemo(() => filtered(all, view), [all, severities]);
   const matches = useMemo(() => found(run, query), [run, query]);
   const step = view.step ?? startStep(run);
   const body = useRef<HTMLDivElement>(null);
@@ -66,7 +71,12 @@ export function Dashboard({ runs: given, failed, view, change, picker }: Props) 
   return (
     <div class="page">
       <Header run={run} track={base} step={baseStep} change={change} />
-      <Toolbar {...{ run, view, change, picker, matches, save }} steps={base.steps} step={baseStep} />
+      <Toolbar
+        {...{ run, view, change, picker, matches, save }}
+        causes={all}
+        steps={base.steps}
+        step={baseStep}
+      />
       {failed.map((message) => (
         <p class="lacks" key={String(message)}>
           {String(message)}

@@ -2,10 +2,10 @@
 // somewhat more than the window shows, so that scrolling usually moves what is drawn already.
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Cause } from "../data/run.ts";
 import { CanvasSurface } from "../draw/canvas.ts";
 import { drawPicture, type Picture, type Window } from "../draw/picture.ts";
 import { rowWith } from "../fold/rows.ts";
+import type { ShownCause } from "../state/causes.ts";
 import type { View } from "../state/view.ts";
 import type { Change } from "./app.tsx";
 import { box } from "./box.ts";
@@ -18,7 +18,7 @@ import type { Size } from "./use_size.ts";
 
 export interface MapProps {
   picture: Picture;
-  causes: Cause[];
+  causes: ShownCause[];
   view: View;
   change: Change;
   size: Size;
@@ -111,7 +111,7 @@ function useScrolling(
   scroller: { current: HTMLDivElement | null },
   picture: Picture,
   view: View,
-  causes: Cause[],
+  causes: ShownCause[],
 ): void {
   const latest = useRef(picture);
   latest.current = picture;

@@ -2,7 +2,8 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { RunEntry } from "../data/contract.ts";
-import type { Run } from "../data/run.ts";
+import { isActive, type Run } from "../data/run.ts";
+import type { ShownCause } from "../state/causes.ts";
 import { SEVERITIES, type View } from "../state/view.ts";
 import type { Change } from "./app.tsx";
 import { Compare } from "./compare.tsx";
@@ -18,6 +19,7 @@ export interface ToolbarProps {
   run: Run;
   steps: number[];
   step: number; // index
+  causes: ShownCause[]; // whatever their severity
   matches: number[]; // layers found by the search
   view: View;
   change: Change;
@@ -113,15 +115,15 @@ function Steps({ steps, step, change }: ToolbarProps) {
   );
 }
 
-function SeverityFilter({ run, view, change }: ToolbarProps) {
+function SeverityFilter({ causes, view, change }: ToolbarProps) {
   const toggled = (severity: View["severities"][number]) =>
     SEVERITIES.filter((each) => (each === severity) !== view.severities.includes(each));
   const amount = (severity: string) =>
-    run.active.filter(({ finding }) => finding.severity === severity).length;
+    causes.filter((cause) => isActive(cause) && cause.finding.severity === severity).length;
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset cannot be laid out in a toolbar.
     <span class="filter" role="group" aria-label="Show findings of severity">
-      {SEVERITIES.filter((severity) => run.causes.some(({ finding }) => finding.severity === severity)).map(
+      {SEVERITIES.filter((severity) => causes.some(({ finding }) => finding.severity === severity)).map(
         (severity) => (
           <button
             type="button"

@@ -1,0 +1,45 @@
+"""Rules of axe-core for people who cannot see the page well, or use it without a mouse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.browser.tab import Tab
+
+axe = pytest.importorskip("axe_playwright_python.base", reason="needs: pip install 'inithealth[browser]'")
+SERIOUS = ("serious", "critical")
+
+
+def findings(tab: Tab, state: str) -> list[str]:
+    """Return the serious findings in the tab's iframe; TensorBoard itself is not ours."""
+    body: Any = tab.frame.locator("body")
+    body.evaluate(axe.AXE_FILE_PATH.read_text(encoding="utf-8"))
+    found = body.evaluate("() => axe.run()")["violations"]
+    return [f"{state}: {each['id']} {each['nodes'][0]['html'][:120]}" for each in found if each["impact"] in SERIOUS]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("run", ["net_unhealthy", "gpt", "markup", "broken"])
+def test_there_are_no_serious_findings(tab: Tab, run: str, scheme: str) -> None:
+    tab.open(run)
+    if scheme == "dark":
+        tab.darken()
+    found = findings(tab, "map")
+    if run != "broken":
+        tab.frame.locator(".name:not(.folded)").first.click()
+        found += findings(tab, "details")
+        tab.frame.locator("button", has_text="Table").click()
+        found += findings(tab, "table")
+    assert found == []
+
+
+def test_a_screen_reader_hears_each_row_in_words(tab: Tab) -> None:
+    frame = tab.open("net_unhealthy")
+    label = tab.name("22.0").get_attribute("aria-label")
+    for words in ("linear", "error IH106", "gain", "too small", "forward rms", "gradient norm"):
+        assert words in label
+    assert frame.locator("[role=tree]").get_attribute("aria-activedescendant")
+    assert frame.locator("[role=status]").first.inner_text()
