@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from inithealth import Finding, Rule, Severity
 from inithealth.judge.consequences import folded
 from inithealth.rules.catalogue import catalogue
@@ -80,6 +82,13 @@ def test_a_later_finding_follows_from_an_earlier_one() -> None:
     first = found("IH203", ERROR, "fc2", step=0)
     later = found("IH210", ERROR, step=4)
     assert folded_roles(later, first) == [("IH203", "cause", ERROR), ("IH210", "cause", ERROR)]
+
+
+@pytest.mark.parametrize("cause", ["IH103", "IH204"])
+@pytest.mark.parametrize("symptom", ["IH402", "IH408"])
+def test_small_updates_follow_from_a_layer_that_stops_the_gradient(cause: str, symptom: str) -> None:
+    pairs = [found(symptom, WARNING, "fc1", step=15), found(cause, WARNING, "fc2")]
+    assert [role for _, role, _ in folded_roles(*pairs)] == ["cause", "consequence"]
 
 
 def test_no_findings_fold_to_nothing() -> None:

@@ -45,7 +45,7 @@ class DeadUnits(ReopenLimits, BiasAware):
     name = "dead-units"
     severity = Severity.WARNING
     rank = Stage.UNITS
-    explains = frozenset("IH201 IH203 IH206 IH207 IH208 IH301 IH304 IH305 IH406".split())
+    explains = frozenset("IH201 IH203 IH206 IH207 IH208 IH301 IH304 IH305 IH402 IH406 IH408".split())
     error_share: float = limit(
         0.95,
         "share of dead units beyond which it is an error: hardly any signal passes the layer",

@@ -48,7 +48,7 @@ class ZeroWeights(Rule):
     rank = Stage.ZERO_WEIGHTS
     variant_ranks: ClassVar[Mapping[str, int]] = {_UNDEFINED: Stage.ZEROS_THAT_MAKE_NAN}
     explains: ClassVar[frozenset[str]] = frozenset(
-        "IH201 IH204 IH206 IH207 IH301 IH302 IH304 IH305 IH105 IH208 IH401 IH406".split()
+        "IH201 IH204 IH206 IH207 IH301 IH302 IH304 IH305 IH105 IH208 IH401 IH402 IH406 IH408".split()
     )
     max_zero_units: float = limit(
         0.5,
