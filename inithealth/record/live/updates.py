@@ -1,4 +1,8 @@
-"""Measures the change of the weights in an optimizer step, by a sample of each before and after it."""
+"""Measures the change of the weights in an optimizer step, by a sample of each before and after it.
+
+A weight of which a part is trained may have no trained element in its sample. So a weight whose sample did not change
+is compared as a whole at its next measured step.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from inithealth.record.live.layer_subset import layer_subset
+from inithealth.record.statistics.checksum import checksum
 from inithealth.record.statistics.sample import Sample, sample
 from inithealth.record.tensors import local_shard
 from inithealth.recording import Layer, Update, weighted
@@ -23,6 +28,7 @@ class _Before:
     parameter: nn.Parameter
     sample: Sample
     rate: float | None
+    checksum: Tensor | None  # of the whole weight, if its sample did not change in its last measured step
 
 
 class Updates:
@@ -35,6 +41,7 @@ class Updates:
     def __init__(self, parameters: Mapping[str, nn.Parameter], optimizers: Sequence[Optimizer]) -> None:
         self._parameters, self._optimizers = parameters, optimizers
         self._before: list[_Before] = []
+        self._still: set[str] = set()  # layers whose sample did not change in their last measured step
 
     def before(self, layers: Iterable[Layer], steps: Optimizer | None = None) -> None:
         """Sample the weights right before an optimizer's step.
@@ -53,9 +60,11 @@ class Updates:
             parameter = self._parameters[name]
             if steps is not None and id(parameter) not in rates:
                 continue
-            taken = sample(local_shard(parameter.detach()), _MOST)
+            shard = local_shard(parameter.detach())
+            taken = sample(shard, _MOST)
             if taken is not None:
-                self._before.append(_Before(layer, parameter, taken, rates.get(id(parameter))))
+                known = checksum(shard) if layer in self._still else None
+                self._before.append(_Before(layer, parameter, taken, rates.get(id(parameter)), known))
 
     def after(self) -> dict[str, Update]:
         """Return the changes by layer. Call it before the next step; empty if nothing was sampled."""
@@ -65,7 +74,10 @@ class Updates:
             now = sample(local_shard(each.parameter.detach()), _MOST)
             if now is not None and now.values.shape == each.sample.values.shape:
                 groups.setdefault((now.values.device, now.values.shape), []).append((each, now.values))
-        return {layer: update for group in groups.values() for layer, update in _measured(group)}
+        updates = {layer: update for group in groups.values() for layer, update in _measured(group)}
+        self._still -= updates.keys()
+        self._still |= {layer for layer, update in updates.items() if update.change == 0.0}
+        return updates
 
 
 def _measured(group: Sequence[tuple[_Before, Tensor]]) -> Iterator[tuple[str, Update]]:
@@ -75,8 +87,14 @@ def _measured(group: Sequence[tuple[_Before, Tensor]]) -> Iterator[tuple[str, Up
     size, moved = torch.linalg.vector_norm(torch.stack([was, change]), dim=2), torch.count_nonzero(change, dim=1)
     count = was.shape[1]
     for (each, _), weight, changed, left in zip(group, *torch.cat([size, moved[None]]).tolist(), strict=True):
-        numbers = {"weight": weight / count**0.5, "change": changed / count**0.5, "unmoved": 1.0 - left / count}
+        unmoved = 1.0 - left / count if left > 0 or not _moved(each) else 1.0 - 0.5 / count
+        numbers = {"weight": weight / count**0.5, "change": changed / count**0.5, "unmoved": unmoved}
         yield each.layer, Update(**numbers, rate=each.rate)
+
+
+def _moved(each: _Before) -> bool:
+    """Whether the whole weight is known to have changed. Its share is less than that of one sampled element."""
+    return each.checksum is not None and not torch.equal(each.checksum, checksum(local_shard(each.parameter.detach())))
 
 
 def left_out(

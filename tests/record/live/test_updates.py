@@ -77,3 +77,17 @@ def test_parameters_in_no_optimizer() -> None:
     assert left_out(names, nets.parameters, [nets.sgd("a"), nets.sgd("b")]) == set()
     assert left_out(["a.weight"], nets.parameters, [nets.sgd("a")]) == set()
     assert left_out(names, nets.parameters, []) == set()
+
+
+def test_a_weight_whose_sample_is_still_is_compared_as_a_whole() -> None:
+    weight = nn.Parameter(torch.ones(1000, 100))
+    updates = Updates({"a.weight": weight}, [SGD([weight], lr=0.1)])
+    found = []
+    for row in (None, 3, 3, None, None):
+        updates.before([layer("a", 0)])
+        if row is not None:
+            with torch.no_grad():
+                weight[row, 1] += 0.5  # in no sample
+        found.append(updates.after()["a"].unmoved)
+    assert found[0] == found[3] == found[4] == 1.0
+    assert all(0.98 < unmoved < 1.0 for unmoved in found[1:3])

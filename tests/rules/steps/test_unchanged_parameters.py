@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 from torch.optim import SGD
@@ -73,3 +74,19 @@ def test_unused_rows_of_an_embedding_are_expected_to_stay_unchanged() -> None:
 
 def test_the_option_changes_the_limit() -> None:
     assert judge(UnchangedParameters, stuck(), min_steps=20) == []
+
+
+@pytest.mark.parametrize(("rows", "used"), [(60, 12), (1000, 100)])
+def test_a_layer_of_which_a_part_is_used_is_healthy(rows: int, used: int) -> None:
+    """As the last block of N-BEATS, whose backcast is unused: a sample of its weight can miss all that moves."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(24, 64), nn.ReLU(), nn.Linear(64, rows))
+    with inithealth.watch(net, optimizer=(adam := torch.optim.Adam(net.parameters())), verbose=False) as monitor:
+        for _ in range(12):
+            x = torch.randn(64, 24)
+            loss = (net(x)[:, rows - used :] - x.mean(1, keepdim=True)).abs().mean()
+            adam.zero_grad()
+            loss.backward()
+            monitor.step(loss)
+            adam.step()
+    assert "IH408" not in codes(monitor.report)
