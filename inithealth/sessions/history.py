@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from inithealth.record.live.distributed import of_ranks
 from inithealth.record.live.optimizers import describe_optimizers, first_rate, is_adaptive, is_idle
 from inithealth.record.live.probation import Trial
+from inithealth.record.live.step_laws import unknown_laws
 from inithealth.record.live.updates import left_out
 from inithealth.record.recorder import Recorder
 from inithealth.record.sandbox.reachability import unreached
@@ -130,7 +131,7 @@ class History:
         return tuple(sorted(left_out(naming.trainable, naming.parameters, self._optimizers)))
 
     def _notes(self) -> tuple[str, ...]:
-        skipped = self._recorder.layers_left_out
+        skipped, unknown = self._recorder.layers_left_out, unknown_laws(self._optimizers)
         few = "deep: activations and gradients of {} layers are measured at the first step only, their updates never"
         resumed = f"resumed at step {self.resumed}: the initialization is not judged"
         return (
@@ -139,5 +140,6 @@ class History:
             f"sampled: at most {self._sampled} elements of each activation and gradient at the first step, "
             f"{self._recorder.most} later; weights, their gradients and the loss are exact",
             *([few.format(skipped)] if skipped else ()),
+            *(f"the usual step of {name} is not known: small steps are not judged" for name in unknown),
             *([self._of_ranks] if self._of_ranks else ()),
         )

@@ -67,5 +67,11 @@ def several(
     return recording(layers, steps=tuple(every), **more)
 
 
-def update(weight: float = 0.1, change: float = 1e-3, unmoved: float = 0.0, rate: float | None = 0.01) -> Update:
-    return Update(weight=weight, change=change, unmoved=unmoved, rate=rate)
+def update(
+    weight: float = 0.1,
+    change: float = 1e-3,
+    unmoved: float = 0.0,
+    rate: float | None = 0.01,
+    usual: float | None = None,
+) -> Update:
+    return Update(weight=weight, change=change, unmoved=unmoved, rate=rate, usual=usual)

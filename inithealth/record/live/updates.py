@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from inithealth.record.live.layer_subset import layer_subset
+from inithealth.record.live.step_laws import StepLaw, step_law
 from inithealth.record.statistics.checksum import checksum
 from inithealth.record.statistics.sample import Sample, sample
 from inithealth.record.tensors import local_shard
@@ -28,6 +29,7 @@ class _Before:
     parameter: nn.Parameter
     sample: Sample
     rate: float | None
+    law: StepLaw | None
     checksum: Tensor | None  # of the whole weight, if its sample did not change in its last measured step
 
 
@@ -54,7 +56,7 @@ class Updates:
         if steps is None and len(self._optimizers) > 1:
             return
         known = self._optimizers if steps is None else [getattr(steps, "optimizer", steps)]
-        rates = {id(p): float(g["lr"]) for o in known for g in o.param_groups for p in g["params"]}
+        rates = {id(p): (float(g["lr"]), o) for o in known for g in o.param_groups for p in g["params"]}
         trained = [(layer.name, weight.name) for layer, weight in weighted(layers) if weight.trainable]
         for layer, name in layer_subset(trained):
             parameter = self._parameters[name]
@@ -63,8 +65,10 @@ class Updates:
             shard = local_shard(parameter.detach())
             taken = sample(shard, _MOST)
             if taken is not None:
-                known = checksum(shard) if layer in self._still else None
-                self._before.append(_Before(layer, parameter, taken, rates.get(id(parameter)), known))
+                rate, optimizer = rates.get(id(parameter), (None, None))
+                law = None if optimizer is None else step_law(optimizer, parameter)
+                whole = checksum(shard) if layer in self._still else None
+                self._before.append(_Before(layer, parameter, taken, rate, law, whole))
 
     def after(self) -> dict[str, Update]:
         """Return the changes by layer. Call it before the next step; empty if nothing was sampled."""
@@ -89,7 +93,8 @@ def _measured(group: Sequence[tuple[_Before, Tensor]]) -> Iterator[tuple[str, Up
     for (each, _), weight, changed, left in zip(group, *torch.cat([size, moved[None]]).tolist(), strict=True):
         unmoved = 1.0 - left / count if left > 0 or not _moved(each) else 1.0 - 0.5 / count
         numbers = {"weight": weight / count**0.5, "change": changed / count**0.5, "unmoved": unmoved}
-        yield each.layer, Update(**numbers, rate=each.rate)
+        usual = None if each.law is None or each.rate is None else each.law.usual(each.rate, numbers["weight"])
+        yield each.layer, Update(**numbers, rate=each.rate, usual=usual)
 
 
 def _moved(each: _Before) -> bool:

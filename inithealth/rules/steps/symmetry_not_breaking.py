@@ -59,5 +59,6 @@ class SymmetryNotBreaking(Rule):
 
 
 def _identical_share(layer: Layer, trial: Trial) -> float:
-    # The targets give the units of a head different gradients.
-    return 0.0 if layer.head else trial.identical_share(layer)
+    # The targets give the units of a head different gradients, and a frozen weight is not supposed to change.
+    judged = not layer.head and layer.weight is not None and layer.weight.trainable
+    return trial.identical_share(layer) if judged else 0.0

@@ -18,8 +18,10 @@ class UpdateRatio(Rule):
     ## What it checks
     The rms of the change relative to the rms of the weight, at two consecutive recorded steps. If the
     weight started smaller than expected, the expected rms is used. Small changes are only checked with
-    adaptive optimizers: Adam's step is about as large as its learning rate for any gradient, so a change of
-    1/1000 of the learning rate means that epsilon outweighs the gradient.
+    optimizers whose steps have a usual size for any gradient: Adam's is the learning rate, Adafactor's and
+    LAMB's the learning rate times the rms of the weight, Muon's that of an orthogonal matrix. A change of
+    1/1000 of it means that epsilon outweighs the gradient. A run whose loss is nearly gone has small
+    gradients because it has succeeded.
 
     ## Why it matters
     A step that replaces a large part of a weight destroys what the layer has learned. With changes far
@@ -50,8 +52,14 @@ class UpdateRatio(Rule):
     )
     min_share_of_rate: float = limit(
         1e-3,
-        "smallest change with an adaptive optimizer; with sparse gradients, healthy changes are as small as 0.01",
-        unit="share of the learning rate",
+        "smallest change with an optimizer whose steps have a usual size; with sparse gradients, healthy changes are "
+        "as small as 0.01",
+        unit="share of the usual size, with Adam the learning rate",
+    )
+    min_loss_left: float = limit(
+        0.05,
+        "smallest loss at which small changes are reported: a network that has learned its batch has small gradients",
+        unit="share of the first recorded loss",
     )
     min_steps: int = limit(
         2,
@@ -70,7 +78,7 @@ class UpdateRatio(Rule):
         if large:
             yield self._too_large(large, steps[-1])
         # In the first steps, gradients are small upstream of weights that start at zero.
-        late = recording.adaptive and drift.latest(recording) is not None
+        late = drift.latest(recording) is not None and not self._solved(recording)
         small = [layer for layer in layers if late and all(self._small(layer, step) for step in steps)]
         if small:
             yield self._too_small(small, steps[-1])
@@ -81,7 +89,11 @@ class UpdateRatio(Rule):
 
     def _small(self, layer: Layer, step: Step) -> bool:
         update = step.updates.get(layer.name)
-        return update is not None and 0.0 < update.change < self.min_share_of_rate * (update.rate or 0.0)
+        return update is not None and 0.0 < update.change < self.min_share_of_rate * (update.usual or 0.0)
+
+    def _solved(self, recording: Recording) -> bool:
+        losses = [step.loss for step in recording.steps if step.loss is not None]
+        return bool(losses) and 0.0 <= losses[-1] < self.min_loss_left * losses[0]
 
     def _too_large(self, layers: list[Layer], step: Step) -> Finding:
         layers = sorted(layers, key=lambda layer: -(_ratio(layer, step) or 0.0))
@@ -98,10 +110,10 @@ class UpdateRatio(Rule):
         )
 
     def _too_small(self, layers: list[Layer], step: Step) -> Finding:
-        share = median(step.updates[each.name].change / (step.updates[each.name].rate or 1.0) for each in layers)
+        share = median(step.updates[each.name].change / (step.updates[each.name].usual or 1.0) for each in layers)
         return self.finding(
             layers,
-            f"{span(layers)}: one step changes the weights by only {number(share)}x the learning rate "
+            f"{span(layers)}: one step changes the weights by only {number(share)}x the optimizer's usual step "
             f"(limit {number(self.min_share_of_rate)}x)",
             measured=share,
             limit=self.min_share_of_rate,

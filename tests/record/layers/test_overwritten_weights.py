@@ -32,3 +32,17 @@ def test_unchanged_and_plain_layers_have_no_lost_writes() -> None:
     model = nn.Sequential(normed(), nn.Conv1d(6, 6, 3))
     model[1].weight.data.normal_(0.0, 0.01)
     assert lost_writes(model, dict(model.named_parameters())) == {}
+
+
+def test_a_changed_magnitude_is_no_write() -> None:
+    """As in DINO's head, whose magnitudes are filled with ones and frozen."""
+    model = normed()
+    model.weight_g.data.fill_(1.0)
+    assert lost_writes(model, dict(model.named_parameters())) == {}
+
+
+def test_a_copied_direction_is_no_write() -> None:
+    """A teacher that loads the student's weights still stores its own first product."""
+    student, teacher = normed(), normed()
+    teacher.load_state_dict(student.state_dict())
+    assert lost_writes(teacher, dict(teacher.named_parameters())) == {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from torch import nn
 
@@ -93,3 +95,15 @@ def test_nothing_is_reported_without_a_probation() -> None:
 def test_weights_that_started_identical_explain_it() -> None:
     for rule in (ZeroWeights, ConstantWeights, DuplicateNeurons):
         assert explains(rule, found_by(rule), SymmetryNotBreaking.code)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_magnitudes_that_start_equal_break_no_symmetry(frozen: bool) -> None:
+    """The magnitudes of weight_norm are one number a unit, and filled with ones in self-supervised heads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        net = nn.Sequential(nn.Linear(32, 64), nn.GELU(), nn.utils.weight_norm(nn.Linear(64, 16, bias=False)))
+    net[2].weight_g.data.fill_(1.0)
+    net[2].weight_g.requires_grad_(not frozen)
+    report = trained(net)
+    assert report.causes == (), report.causes

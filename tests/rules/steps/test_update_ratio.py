@@ -5,10 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
+import torch
 from pydantic import ValidationError
 from torch import nn
-from torch.optim import SGD, Adam
+from torch.nn.functional import cross_entropy
+from torch.optim import SGD, Adadelta, Adafactor, Adagrad, Adam, Optimizer
 
+import inithealth
 from inithealth import Severity
 from inithealth.evidence import fixes
 from inithealth.recording import Recording, Step, Update
@@ -16,7 +19,7 @@ from inithealth.rules.steps.update_ratio import UpdateRatio
 from tests.rules.folding import explains
 from tests.rules.nets import codes, finding, mlp
 from tests.rules.recordings import judge, measured, recording, stack
-from tests.rules.runs import several, trained, update
+from tests.rules.runs import EVERY, several, trained, update
 
 
 def test_a_learning_rate_that_replaces_the_weights_is_found() -> None:
@@ -34,7 +37,7 @@ def test_usual_learning_rates_are_healthy(make: partial[SGD]) -> None:
 
 def test_an_epsilon_that_outweighs_the_gradients_is_reported() -> None:
     found = finding(trained(mlp(), optimizer=partial(Adam, lr=1e-3, eps=1e3)), "IH402")
-    assert "x the learning rate (limit 0.001x)" in found.message
+    assert "x the optimizer's usual step (limit 0.001x)" in found.message
     assert "epsilon outweighs them" in found.cause
 
 
@@ -51,12 +54,14 @@ def test_layers_right_before_a_norm_are_not_judged() -> None:
 
 
 def test_options_change_the_limits() -> None:
-    loud, quiet = several(updates={"fc1": update(change=0.04)}), {"fc1": update(change=1e-6)}
+    loud, quiet = several(updates={"fc1": update(change=0.04)}), {"fc1": update(change=1e-6, usual=0.01)}
     assert judge(UpdateRatio, loud) == []
     assert len(judge(UpdateRatio, loud, max_ratio=0.3)) == 1
-    assert len(judge(UpdateRatio, several(updates=quiet, adaptive=True))) == 1
-    assert judge(UpdateRatio, several(updates=quiet)) == []  # SGD's step is expected to be as large as the gradient
-    assert judge(UpdateRatio, several(updates=quiet, adaptive=True), min_share_of_rate=1e-5) == []
+    assert len(judge(UpdateRatio, several(updates=quiet))) == 1
+    assert (
+        judge(UpdateRatio, several(updates={"fc1": update(change=1e-6)})) == []
+    )  # SGD's step is as large as the gradient
+    assert judge(UpdateRatio, several(updates=quiet), min_share_of_rate=1e-5) == []
     once = several(updates={"fc1": update(change=0.1)}, steps=2)
     assert judge(UpdateRatio, once) == []
     assert len(judge(UpdateRatio, once, min_steps=1)) == 1
@@ -81,13 +86,13 @@ def test_a_change_is_compared_with_the_weight(
     assert [each.measured for each in found] == ([] if ratio is None else [pytest.approx(ratio)])
 
 
-def watched(*updates: dict[str, Update], adaptive: bool = False) -> Recording:
+def watched(*updates: dict[str, Update]) -> Recording:
     """Return steps with these updates, ten apart, and a last step without updates."""
     layers = stack()
     every = [
         Step(index=10 * number, layers=measured(layers), updates=each) for number, each in enumerate((*updates, {}))
     ]
-    return recording(layers, steps=tuple(every), adaptive=adaptive)
+    return recording(layers, steps=tuple(every))
 
 
 @pytest.mark.parametrize("min_steps", [2, 3])
@@ -114,9 +119,9 @@ def test_vectors_and_embeddings_are_not_judged(kind: str) -> None:
 
 
 def quiet(*shares: float) -> Recording:
-    """Return changes of these shares of a learning rate of 0.5, over twelve steps."""
-    updates = {f"fc{place}": update(1.0, 0.5 * share, rate=0.5) for place, share in enumerate(shares)}
-    return several(updates=updates, adaptive=True, apart=10)
+    """Return changes of these shares of a usual step of 0.5, over twelve steps."""
+    updates = {f"fc{place}": update(1.0, 0.5 * share, usual=0.5) for place, share in enumerate(shares)}
+    return several(updates=updates, apart=10)
 
 
 def test_the_median_of_small_changes_is_measured() -> None:
@@ -127,9 +132,9 @@ def test_the_median_of_small_changes_is_measured() -> None:
 
 
 def test_small_changes_are_those_of_the_last_step() -> None:
-    early, last = {"fc1": update(change=1e-6, rate=0.01)}, {"fc1": update(change=4e-6, rate=0.02)}
+    early, last = {"fc1": update(change=1e-6, usual=0.01)}, {"fc1": update(change=4e-6, usual=0.02)}
     steps = [early] * 11 + [last]
-    (found,) = judge(UpdateRatio, watched(*steps, adaptive=True), min_steps=3)
+    (found,) = judge(UpdateRatio, watched(*steps), min_steps=3)
     assert (found.measured, found.step) == (pytest.approx(2e-4), 110)
 
 
@@ -149,12 +154,37 @@ def test_a_change_at_the_limit_is_not_small() -> None:
 
 
 def test_early_steps_may_be_small_upstream_of_zero_starts() -> None:
-    small = {"fc1": update(change=1e-6)}
-    assert judge(UpdateRatio, watched(small, small, small, adaptive=True)) == []
+    small = {"fc1": update(change=1e-6, usual=0.01)}
+    assert judge(UpdateRatio, watched(small, small, small)) == []
 
 
-def test_small_changes_with_an_unknown_learning_rate_are_not_judged() -> None:
-    assert judge(UpdateRatio, several(updates={"fc1": update(change=1e-6, rate=None)}, adaptive=True)) == []
+@pytest.mark.parametrize(("last", "found"), [(2.3, 1), (0.12, 1), (0.11, 0), (1e-5, 0), (-4.0, 1)])
+def test_a_network_that_has_learned_its_batch_has_small_gradients(last: float, found: int) -> None:
+    small = {"fc1": update(change=1e-6, usual=0.01)}
+    assert len(judge(UpdateRatio, several(updates=small, losses=[2.3] * 11 + [last]))) == found
+
+
+def mnist() -> nn.Module:
+    """Return the network of PyTorch's MNIST example, smaller."""
+    return nn.Sequential(
+        *(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)),
+        *(nn.Flatten(), nn.Linear(16 * 36, 32), nn.ReLU(), nn.Dropout(0.5), nn.Linear(32, 10)),
+    )
+
+
+@pytest.mark.parametrize("make", [partial(Adadelta, lr=1.0), partial(Adagrad, lr=0.01), partial(Adafactor, lr=0.01)])
+def test_a_run_that_learns_has_usual_steps(make: partial[Optimizer]) -> None:
+    torch.manual_seed(0)
+    net, labels = mnist(), torch.randint(10, (64,))
+    optimizer = make(net.parameters())
+    with inithealth.watch(net, optimizer=optimizer, settings=EVERY, verbose=False) as monitor:
+        for _ in range(15):
+            loss = cross_entropy(net(torch.randn(64, 1, 16, 16) + labels[:, None, None, None] / 2), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            monitor.step(loss)
+            optimizer.step()
+    assert "IH402" not in codes(monitor.report)
 
 
 def test_a_step_that_replaces_the_weights_explains_later_failures() -> None:

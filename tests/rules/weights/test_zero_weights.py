@@ -348,12 +348,11 @@ def test_layers_that_do_not_block_the_input(special: dict[str, Any]) -> None:
     assert blind({"fc1": {"weight": ZERO, **special}}) == []
 
 
-def test_a_blocked_input_is_judged_after_the_probation() -> None:
+def test_a_blocked_input_is_judged_at_the_first_step() -> None:
     zero = {"fc1": {"weight": ZERO}}
-    (early,) = blind(zero, trial=Probation(steps=1, settled=False))
-    assert (early.severity, early.layers, early.limit) == (Severity.INFO, ("fc1",), 0.5)
-    (late,) = blind(zero, trial=Probation(steps=4, settled=True))
-    assert late.severity == Severity.WARNING
+    for trial in (Probation(steps=0, settled=False), Probation(steps=4, settled=True)):
+        (found,) = blind(zero, trial=trial)
+        assert (found.severity, found.layers) == (Severity.WARNING, ("fc1",))
 
 
 def test_one_norm_at_zero_starts_receiving_gradient() -> None:
