@@ -9,8 +9,10 @@ from torch.optim import SGD
 
 import inithealth
 from inithealth import Report, Severity
-from tests.zoo import FAULTY, HEALTHY
 from tests.zoo.case import Case
+from tests.zoo.faulty import FAULTY
+from tests.zoo.healthy import HEALTHY
+from tests.zoo.more_healthy import MORE_HEALTHY
 
 
 def first_cause(report: Report) -> tuple[str, tuple[str, ...]] | None:
@@ -21,7 +23,8 @@ def first_cause(report: Report) -> tuple[str, tuple[str, ...]] | None:
 
 def watched(case: Case) -> Report:
     call = inithealth.Call.of(case.batch)
-    optimizer = SGD(case.model.parameters(), lr=0.01)
+    # A small rate: what training itself breaks is not the subject.
+    optimizer = SGD(case.model.parameters(), lr=1e-4)
     with inithealth.watch(case.model, optimizer=optimizer, verbose=False) as monitor:
         for _ in range(5):
             optimizer.zero_grad()
@@ -32,8 +35,9 @@ def watched(case: Case) -> Report:
     return monitor.report
 
 
-@pytest.mark.parametrize("build", [*HEALTHY, *FAULTY], ids=lambda build: build.__name__)
+@pytest.mark.parametrize("build", [*HEALTHY, *MORE_HEALTHY, *FAULTY], ids=lambda build: build.__name__)
 def test_watching_names_what_checking_names(build: Callable[[], Case]) -> None:
     case = build()
-    checked = inithealth.check(case.model, case.batch, loss=case.loss)
+    optimizer = SGD(case.model.parameters(), lr=1e-4)
+    checked = inithealth.check(case.model, case.batch, loss=case.loss, optimizer=optimizer)
     assert first_cause(watched(build())) == first_cause(checked)
