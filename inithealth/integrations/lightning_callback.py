@@ -20,6 +20,7 @@ from inithealth.integrations.unhealthy_action import OnUnhealthy, UnhealthyActio
 from inithealth.recording import Recording
 from inithealth.sessions.lightning_module import callback_bases, is_tensorboard
 from inithealth.sessions.monitor import Monitor
+from inithealth.sessions.saved_recording import packed, unpacked
 from inithealth.settings import Settings, settings_of
 
 
@@ -84,11 +85,10 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         return f"{type(self).__qualname__}{' by environment' if self._by_environment else ''}"
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the recording so far, as JSON, from which a resumed run continues."""
+        """Return the recording so far, from which a resumed run continues: at most 100 kB and 200 bytes a layer."""
         if self._monitor is not None:
             with suppress(Exception):  # a failure here must not prevent the checkpoint
-                recording = self._monitor.recording.model_dump_json()
-                self._state = {"index": self._monitor.index, "recording": recording}
+                self._state = {"index": self._monitor.index, "recording": packed(self._monitor.recording)}
         return dict(self._state)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -143,8 +143,8 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         if trainer.global_step == 0:
             return 0, None
         try:
-            return int(self._state["index"]), Recording.model_validate_json(self._state["recording"])
-        except (KeyError, ValueError):  # saved without this callback, or by another version of it
+            return int(self._state["index"]), unpacked(self._state["recording"])
+        except (KeyError, ValueError, TypeError):  # saved without this callback, or by another version of it
             return trainer.global_step, None
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:

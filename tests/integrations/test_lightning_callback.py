@@ -19,6 +19,8 @@ from torch.optim import SGD, Adam
 from torch.utils.data import DataLoader, TensorDataset
 
 from inithealth import Finding, InitHealth, Report, UnhealthyInit
+from inithealth.recording import Recording
+from inithealth.sessions.saved_recording import packed, unpacked
 
 INPUTS = torch.randn(96, 8, generator=torch.Generator().manual_seed(0))
 TARGETS = torch.arange(96) % 4
@@ -364,7 +366,8 @@ def test_the_history_of_another_model_is_ignored(tmp_path: Path) -> None:
     fit(module(healthy()), [InitHealth()], 6).save_checkpoint(tmp_path / "kept.ckpt")
     checkpoint = torch.load(tmp_path / "kept.ckpt", weights_only=False)
     state = checkpoint["callbacks"]["InitHealth"]
-    state["recording"] = state["recording"].replace("net.0", "other.0")
+    other = unpacked(state["recording"]).model_dump_json().replace("net.0", "other.0")
+    state["recording"] = packed(Recording.model_validate_json(other))
     torch.save(checkpoint, tmp_path / "kept.ckpt")
     callback = InitHealth("raise")
     fit(module(wrong_until_loaded()), [callback], 12, checkpoint=tmp_path / "kept.ckpt")

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from inithealth import InitHealth
+from inithealth.sessions.saved_recording import unpacked
 
 BATCH, STEPS = 16, 3
 INPUTS = torch.randn(96, 8, generator=torch.Generator().manual_seed(1))
@@ -101,7 +102,7 @@ def main() -> None:
     model = Net(kind, broken=on_unhealthy == "raise", killed=killed)
     trainer.fit(model)
     shown = {
-        "recording": callback.state_dict().get("recording"),
+        "recording": unpacked(kept).model_dump_json() if (kept := callback.state_dict().get("recording")) else None,
         "weights": hashlib.sha256(b"".join(_bytes(p) for p in model.parameters())).hexdigest(),
     }
     (folder / f"rank{trainer.global_rank}.json").write_text(json.dumps(shown))
