@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
+from inithealth import saved
+from inithealth.report.plain import plain
 from inithealth.settings import Settings
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+from inithealth.toml_text import parsed
 
 _OWN, _SHARED = "inithealth.toml", "pyproject.toml"
+_MOST_BYTES = saved.MIB  # a file of settings has some kB
 
 
 def load(path: str | Path | None = None, *, isolated: bool = False, start: str | Path | None = None) -> Settings:
@@ -37,7 +35,7 @@ def load(path: str | Path | None = None, *, isolated: bool = False, start: str |
     try:
         return Settings.model_validate(values)
     except ValueError as error:
-        raise ValueError(f"{where}: {error_message(error)}") from None
+        raise ValueError(plain(f"{where}: {error_message(error)}")) from None
 
 
 def _nearest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
@@ -53,17 +51,19 @@ def _nearest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
 def _section(file: Path, *, whole: bool) -> dict[str, Any] | None:
     """Return the settings in a file; None if it has none."""
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        content = parsed(saved.read(file, _MOST_BYTES).decode("utf-8"))
     except OSError as error:
-        raise ValueError(f"{file} cannot be read: {error.strerror or error}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{file} is not valid TOML: {error}") from None
+        raise ValueError(plain(f"{file} cannot be read: {error.strerror or error}")) from None
+    except UnicodeDecodeError as error:
+        raise ValueError(plain(f"{file} is not valid TOML: {error}")) from None
+    except ValueError as error:
+        raise ValueError(plain(f"{file} {error}")) from None
     tool = content.get("tool", {})
     section = tool.get("inithealth") if isinstance(tool, dict) else None
     if section is None:
         return content if whole else None
     if not isinstance(section, dict):
-        raise ValueError(f"{file}: tool.inithealth must be a table")
+        raise ValueError(plain(f"{file}: tool.inithealth must be a table"))
     return section
 
 

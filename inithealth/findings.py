@@ -7,7 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from inithealth.json_text import json_of
 from inithealth.recorded_run import Flow, StepValues
+from inithealth.recorded_tensor import Count
 from inithealth.recording import Layer, Measurement
 
 
@@ -52,7 +54,7 @@ class Finding(_Frozen):
     role: Literal["cause", "consequence"] = "cause"
     explained_by: str | None = None  # key of the cause that this follows from
     layers: tuple[str, ...] = ()  # as in named_modules(), the root-cause layer first
-    step: int = 0  # optimizer steps taken when it was seen
+    step: Count = 0  # optimizer steps taken when it was seen
     message: str
     measured: float | None = None
     limit: float | None = None
@@ -80,9 +82,9 @@ class Lifetime(_Frozen):
     """When a finding of a watched run was present."""
 
     finding: Finding  # in its last form
-    opened: int  # step at which it was found
-    worsened: tuple[int, ...] = ()  # steps at which its severity rose
-    closed: int | None = None  # step at which it was no longer found; None: it is still there
+    opened: Count  # step at which it was found
+    worsened: tuple[Count, ...] = ()  # steps at which its severity rose
+    closed: Count | None = None  # step at which it was no longer found; None: it is still there
 
 
 class Report(_Frozen):
@@ -100,7 +102,7 @@ class Report(_Frozen):
     not_measured: tuple[str, ...] = ()  # "what: why"
     notes: tuple[str, ...] = ()  # which loss, which optimizer, how many elements were sampled
     fail_on: Literal["error", "warning", "info", "never"] = "error"
-    step: int = 0  # optimizer steps taken when the report was made
+    step: Count = 0  # optimizer steps taken when the report was made
     versions: dict[str, str] = {}
 
     @property
@@ -130,7 +132,8 @@ class Report(_Frozen):
             raise UnhealthyInit(self)
 
     def to_json(self, *, indent: int | None = 2) -> str:
-        return self.model_dump_json(indent=indent)
+        """The report as JSON in ASCII, which :meth:`from_json` reads."""
+        return json_of(self, indent)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Report:

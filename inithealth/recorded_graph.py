@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from inithealth.recorded_tensor import Frozen
+from inithealth.recorded_tensor import Count, Frozen, Share, Size
 
 
 class ZeroFactor(Frozen):
@@ -22,7 +22,7 @@ class Singularity(Frozen):
     operation: str  # "a division by zero"
     layers: tuple[str, ...] = ()  # the nearest upstream layers of the operand
     constant: str = ""  # the buffer or frozen parameter that is the operand
-    share: float = 1.0  # share of the operand's elements
+    share: Share = 1.0  # share of the operand's elements
     forward: bool = True  # the result is undefined; otherwise only the slope
     largest: float | None = None  # the largest operand that does not overflow; None: the operation does not overflow
 
@@ -49,8 +49,8 @@ class UnfilledBuffer(Frozen):
     name: str  # as in named_buffers() or named_parameters()
     module: str  # the name in findings: that of its module, or its own
     use: BufferUse
-    abs_max: float = 0.0  # of the elements that are not NaN
-    non_finite: int = 0  # NaN or infinite elements
+    abs_max: Size = 0.0  # of the elements that are not NaN
+    non_finite: Count = 0  # NaN or infinite elements
     parameter: bool = False  # a frozen parameter
     persistent: bool = True  # checkpoints contain it
     refill: str = ""  # method of its module that fills it; "" if none is known
@@ -61,9 +61,9 @@ class GeneratedWeight(Frozen):
     """A weight that another layer generates, as in a hypernetwork, and how the product with it is used."""
 
     layer: str  # its output is the weight
-    rms: float  # of the weight
-    fan_in: int
-    fan_out: int
+    rms: Size  # of the weight
+    fan_in: Count
+    fan_out: Count
     activation: str | None = None  # first non-linearity after the product
     activation_parameters: tuple[float, ...] = ()
     multiplied: float = 1.0  # constant factor between the product and that activation
@@ -71,7 +71,7 @@ class GeneratedWeight(Frozen):
     bypassed: bool = False  # another signal joins that of the product, as after a skip connection
     last: bool = False  # the product leads to the loss without an activation
     plain: bool = True  # the weight is the output of the layer, rearranged and times a constant
-    upstream: int | None = None  # position in the recording of the last one that the signal passed through before
+    upstream: Count | None = None  # position in the recording of the last one that the signal passed through before
 
 
 LONG = 4.0  # tokens for which a state lasts that remembers
@@ -83,5 +83,5 @@ class Decay(Frozen):
     layer: str  # the layer that computes the step; "" if unknown
     bias: str  # the parameter that is added to its output; "" without one
     rates: tuple[str, ...]  # the parameters of the rates
-    lasting: float  # share of the states, over tokens and samples, that last more than LONG tokens
-    memory: float  # median time, in tokens, over which a state decays to 1 / e
+    lasting: Size  # share of the states, over tokens and samples, that last more than LONG tokens
+    memory: Size  # median time, in tokens, over which a state decays to 1 / e

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from inithealth.recorded_tensor import Frozen, Signal
+from inithealth.recorded_tensor import Count, Frozen, Signal
 
 
 class _Frozen(BaseModel):
@@ -16,16 +16,16 @@ class Flow(_Frozen):
 
     normalized: bool = False  # the network has normalization layers
     trunk_normalized: bool = False  # the residual trunk itself is normalized
-    branches: int = 0  # residual branches between input and loss
+    branches: Count = 0  # residual branches between input and loss
     inputs: dict[str, Signal] = {}  # floating-point tensors of the batch, by name
     optimizer: str = ""
     exact: bool = True  # every element was read; otherwise a sample
-    step: int = 0  # of the measurements: the first recorded one
+    step: Count = 0  # of the measurements: the first recorded one
 
 
 class StepValues(_Frozen):
     """The sizes of all layers at the recorded steps, in a bounded number of bytes."""
 
-    steps: tuple[int, ...]  # in ascending order
+    steps: tuple[Count, ...]  # in ascending order
     values: dict[str, str]  # by statistic: base64 of little-endian float32, steps x layers in forward order
     thinned: str | None = None  # which steps were left out; None: none

@@ -18,8 +18,8 @@ from inithealth.recorded_graph import Singularity as Singularity
 from inithealth.recorded_graph import UnfilledBuffer as UnfilledBuffer
 from inithealth.recorded_graph import ZeroFactor as ZeroFactor
 from inithealth.recorded_loss import Loss as Loss
+from inithealth.recorded_tensor import Count, Frozen, Share, Size
 from inithealth.recorded_tensor import ForwardWrite as ForwardWrite
-from inithealth.recorded_tensor import Frozen
 from inithealth.recorded_tensor import Probation as Probation
 from inithealth.recorded_tensor import Scheme as Scheme
 from inithealth.recorded_tensor import Signal as Signal
@@ -41,11 +41,11 @@ class Layer(_Frozen):
     kind: Kind
     type_name: str  # class of the module that owns the weight
     place: str = ""  # the weight's name without numbers and containers of one module; equal for repeated layers
-    index: int  # order in the forward pass
+    index: Count  # order in the forward pass
     weight: Weight | None = None
     bias: Weight | None = None
     scheme: Scheme | None = None  # None: not initialized at random, or no known scheme
-    wants: float | None = None  # target std of the weight: keeps the rms of the signal through the activation
+    wants: Size | None = None  # target std of the weight: keeps the rms of the signal through the activation
     activation: str | None = None  # first non-linearity after it: "relu", "tanh", ...
     activation_parameters: tuple[float, ...] = ()  # in torch's order: (alpha,), (min_val, max_val); () for defaults
     multiplied: float = 1.0  # constant factor between the output and that activation
@@ -57,7 +57,7 @@ class Layer(_Frozen):
     ends_branch: bool = False  # last layer of a residual branch
     scales: tuple[str, ...] = ()  # learned scales between its output and the next layer: LayerScale, zero gamma
     transformed: bool = False  # each call computes its weight from the parameter: standardized, normalized, a product
-    packed: int = 1  # projections in one matrix: 3 for a packed query, key and value
+    packed: Count = 1  # projections in one matrix: 3 for a packed query, key and value
     bypassable: bool = False  # a skip connection bypasses it
     doubled: bool = False  # its output is added to itself
     head: bool = False  # no other weight between it and the loss
@@ -68,7 +68,7 @@ class Layer(_Frozen):
     only_selects: bool = False  # its outputs select an element, whose weight is normalized to 1: no gradient
     exempt_zero_gradient: bool = False  # its gradient is structurally zero (softmax over one element, padding)
     unit_axis: int | None = None  # axis of the weight that indexes the output units
-    groups: int = 1  # convolution groups: each reads its own inputs
+    groups: Count = 1  # convolution groups: each reads its own inputs
     source: str | None = None
 
     @property
@@ -104,25 +104,25 @@ class Measurement(_Frozen):
     input: Signal | None = None
     output: Signal | None = None
     gradient: Signal | None = None  # of the loss with respect to the output
-    predicted: float | None = None  # output rms predicted from its weights and the statistics of its input
-    effective: float | None = None  # effective rank of the outputs over the batch (participation ratio)
-    width: int = 0  # largest possible effective rank
-    attention_std: float | None = None  # std over the keys of the attention logits that it is the query or key of
-    attention_top: float | None = None  # mean over the queries of the largest attention weight
-    attention_keys: int = 0  # median number of visible keys per query
-    token_spread: float | None = None  # share of the values of its self-attention that differs between tokens
-    weight_gradient: float | None = None  # L2 norm over the layer's weight, exact; None: not measured
-    dead_share: float | None = None  # share of units of its activation without slope for every input of the batch
-    dead_samples: int = 0  # inputs (batch x positions) that each unit was evaluated on
-    units: int = 0  # units of that activation
-    pinned_share: float = 0.0  # share of units that are at the activation's maximum for every input
-    dead_without_bias: float | None = None  # share of units that would be dead with a bias of zero; None: unknown
-    dead_redrawn: float | None = None  # share that would be with a new weight of mean zero too
+    predicted: Size | None = None  # output rms predicted from its weights and the statistics of its input
+    effective: Size | None = None  # effective rank of the outputs over the batch (participation ratio)
+    width: Count = 0  # largest possible effective rank
+    attention_std: Size | None = None  # std over the keys of the attention logits that it is the query or key of
+    attention_top: Size | None = None  # mean over the queries of the largest attention weight
+    attention_keys: Count = 0  # median number of visible keys per query
+    token_spread: Size | None = None  # share of the values of its self-attention that differs between tokens
+    weight_gradient: Size | None = None  # L2 norm over the layer's weight, exact; None: not measured
+    dead_share: Share | None = None  # share of units of its activation without slope for every input of the batch
+    dead_samples: Count = 0  # inputs (batch x positions) that each unit was evaluated on
+    units: Count = 0  # units of that activation
+    pinned_share: Share = 0.0  # share of units that are at the activation's maximum for every input
+    dead_without_bias: Share | None = None  # share of units that would be dead with a bias of zero; None: unknown
+    dead_redrawn: Share | None = None  # share that would be with a new weight of mean zero too
     shifted_by: str = ""  # the bias: the layer's, or that of a normalization before the activation
-    saturated_share: float | None = None  # share of elements in the flat range of its activation
-    phase_step: float | None = None  # rms phase, in radians, between neighboring samples in the sine that it feeds
-    outside_share: float | None = None  # share of the sampling points that it steers and that are outside the signal
-    gradient_duplicates: float = 0.0  # share of units whose weight gradient equals another unit's
+    saturated_share: Share | None = None  # share of elements in the flat range of its activation
+    phase_step: Size | None = None  # rms phase, in radians, between neighboring samples in the sine that it feeds
+    outside_share: Share | None = None  # share of the sampling points that it steers and that are outside the signal
+    gradient_duplicates: Share = 0.0  # share of units whose weight gradient equals another unit's
 
     @property
     def gain(self) -> float | None:
@@ -142,14 +142,14 @@ class Measurement(_Frozen):
 class Step(_Frozen):
     """The measurements of one optimizer step, taken after ``index`` earlier ones."""
 
-    index: int
+    index: Count
     loss: float | None = None
     layers: tuple[Measurement, ...] = ()
-    global_gradient_norm: float | None = None
+    global_gradient_norm: Size | None = None
     updates: dict[str, Update] = {}  # by layer
     loss_scale: float = 1.0  # factor of the loss; the gradients here do not include it
-    overflows: int = 0  # steps right before this one that a loss scaler skipped
-    since: int | None = None  # step of the first non-finite loss, if before this step
+    overflows: Count = 0  # steps right before this one that a loss scaler skipped
+    since: Count | None = None  # step of the first non-finite loss, if before this step
     broken_inputs: dict[str, Signal] = {}  # inputs with NaN or infinite elements, if the step is broken
 
     @property
@@ -170,8 +170,8 @@ class Recording(_Frozen):
     losses: tuple[Loss, ...] = ()  # all of the objective, the main one first
     normalized: bool = False  # the network has normalization layers
     trunk_normalized: bool = False  # the residual trunk itself is normalized, as in a post-norm transformer
-    branches: int = 0  # residual branches between input and loss
-    lost_writes: dict[str, float] = {}  # parameter -> std written to the weight computed from it, without effect
+    branches: Count = 0  # residual branches between input and loss
+    lost_writes: dict[str, Size] = {}  # parameter -> std written to the weight computed from it, without effect
     forward_writes: dict[str, ForwardWrite] = {}  # by parameter: those that the first forward pass wrote
     flat: str = ""  # the loss contains its second derivative, which is zero everywhere: the name of an activation
     differentiated: bool = False  # the loss contains derivatives: its graph includes the backward pass of layers

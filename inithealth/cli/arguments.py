@@ -27,7 +27,7 @@ def parsed(texts: Sequence[str]) -> dict[str, Any]:
 def _value(text: str) -> Any:
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last two: nested too deeply
         return _WORDS.get(text.lower(), text)
 
 

@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 
 from inithealth.cli.errors import BadInput
+from inithealth.cli.printing import shown
 from inithealth.report.compare.changes import changes
 from inithealth.report.compare.changes_text import changes_json, changes_table
-from inithealth.report.compare.saved import read_report
+from inithealth.report.compare.loading import read_report
 
 
 def run(options: argparse.Namespace) -> int:
@@ -18,5 +19,5 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise BadInput(str(error)) from None
     found = changes(old, new)
-    print((changes_json if options.output_format == "json" else changes_table)(found))
+    shown((changes_json if options.output_format == "json" else changes_table)(found))
     return 0 if options.exit_zero or not any(change.worse for change in found) else 1

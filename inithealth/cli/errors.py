@@ -10,6 +10,8 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TypeVar
 
+from inithealth.cli.printing import noted
+
 T = TypeVar("T")
 
 
@@ -28,7 +30,7 @@ def show_their_frames(error: BaseException) -> None:
     """Print the user's frames of a traceback to stderr; other frames only if there are none of the user's."""
     frames = their_frames(error) or traceback.extract_tb(error.__traceback__)[-1:]
     lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames)]
-    sys.stderr.write("".join([*lines, *traceback.format_exception_only(type(error), error)]))
+    noted("".join([*lines, *traceback.format_exception_only(type(error), error)]).rstrip("\n"))
 
 
 def their_frames(error: BaseException) -> list[traceback.FrameSummary]:

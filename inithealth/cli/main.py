@@ -6,9 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 from inithealth import __version__
 from inithealth.cli.errors import BadInput
+from inithealth.cli.printing import OutputError, noted, shown
 from inithealth.report.formats import DEFAULT, FORMATS
 
 LEVELS = ("error", "warning", "info", "never")
@@ -26,24 +28,28 @@ _COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
-    options = parser().parse_args(arguments)
     try:
+        options = parser().parse_args(arguments)
         status: int = import_module(_COMMANDS[options.command]).run(options)
         return status
-    except BadInput as error:
-        print(f"inithealth: error: {error}", file=sys.stderr)
+    except (BadInput, OutputError) as error:
+        noted(" ".join(f"inithealth: error: {error}".splitlines()))
         return 2
     except KeyboardInterrupt:
-        print("inithealth: stopped", file=sys.stderr)
+        noted("inithealth: stopped")
         return 130  # the usual exit status of an interrupted program
-    except BrokenPipeError:  # for example with `| head`
-        sys.stderr.close()
-        return 0
 
 
-def parser() -> argparse.ArgumentParser:
+class _Parser(argparse.ArgumentParser):
+    """Prints help and errors, which repeat arguments, like everything else."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        (shown if file is sys.stdout else noted)(message.rstrip("\n"))
+
+
+def parser() -> _Parser:
     """Return the parser of the whole command line."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="inithealth",
         description="Finds a bad weight initialization before the first training step.",
         epilog=_EXIT_STATUS,
@@ -60,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
     check = commands.add_parser("check", help="judge a model by one batch", epilog=_EXIT_STATUS)
     check.add_argument(
         "target",
@@ -102,13 +108,13 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_output(check)
 
 
-def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_report(commands: argparse._SubParsersAction[_Parser]) -> None:
     report = commands.add_parser("report", help="a saved report in any format", epilog=_EXIT_STATUS)
     report.add_argument("report", metavar="REPORT.json", help="file written by InitHealth(report_path=...)")
     _add_output(report)
 
 
-def _add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_diff(commands: argparse._SubParsersAction[_Parser]) -> None:
     diff = commands.add_parser(
         "diff", help="what became better or worse between two saved reports", epilog=f"{_EXIT_STATUS} (1: worse)"
     )

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from inithealth import saved
 from inithealth.cli.errors import BadInput
 from inithealth.cli.locations import load
+from inithealth.cli.yaml_text import parsed
 
 _CALLED_LATER = (Optimizer, LRScheduler)  # the model instantiates them with its parameters
+_MOST_BYTES = saved.MIB
 _OWN_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_"}
-
-
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]
-    """Reads 1e-3 as a number; in YAML 1.1 it is a string."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
 
 
 @dataclass(frozen=True)
@@ -50,13 +42,7 @@ class ModelConfig:
 
 def read(file: str) -> ModelConfig:
     """Read the ``model`` section, or the whole file if it is one. Raises BadInput."""
-    try:
-        text = Path(file).read_text(encoding="utf-8")
-        content = yaml.load(text, _Loader)
-    except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror or error}") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadInput(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
+    content = _content(file)
     if not isinstance(content, Mapping):
         raise BadInput(f"{file} does not contain a mapping: write class_path and init_args, or _target_")
     section, data = content.get("model", content), content.get("data")
@@ -66,6 +52,17 @@ def read(file: str) -> ModelConfig:
         raise BadInput(f"{file} has ${{...}} in it: resolve it first, as with python train.py --cfg job --resolve")
     name, arguments = _parts(section) or (None, dict(section))
     return ModelConfig(name, arguments, (lambda: made(data)) if data is not None and _parts(data) else None)
+
+
+def _content(file: str) -> Any:
+    try:
+        return parsed(saved.read(Path(file), _MOST_BYTES).decode("utf-8"))
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{file} is not valid YAML: {error}") from None
+    except ValueError as error:
+        raise BadInput(f"{file} {error}") from None
 
 
 def _parts(value: Any) -> tuple[str, dict[str, Any]] | None:

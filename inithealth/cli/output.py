@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from inithealth import saved
 from inithealth.cli.errors import BadInput
+from inithealth.cli.printing import noted, shown
 from inithealth.console.rendering import report_text
 from inithealth.findings import Report
-from inithealth.report.compare import baseline, saved
+from inithealth.report.compare import baseline
 from inithealth.report.compare.baseline import Baseline
 from inithealth.report.formats import DEFAULT, FORMATS, rendered
 from inithealth.suggest import unknown
@@ -35,6 +38,7 @@ class Output:
     def of(cls, options: argparse.Namespace) -> Output:
         """Validate the options. Raises BadInput for an unknown format or an unreadable baseline."""
         places = _places(options.output_format, options.output_file)
+        _refuse_shared(options, places)
         try:
             known = baseline.read(Path(options.baseline)) if options.baseline else None
         except ValueError as error:
@@ -51,7 +55,7 @@ class Output:
             if place is not None:
                 _write(Path(place), f"{text}\n")
         if None in texts:
-            print(texts[None])
+            shown(texts[None])
         summary = os.environ.get(_SUMMARY)
         if summary:
             _append(Path(summary), rendered(report, "markdown"))
@@ -84,9 +88,19 @@ def _places(formats: list[str] | None, file: str | None) -> dict[str, str | None
         places[bare.pop()] = file
     if len(bare) > 1:
         raise BadInput(f"{' and '.join(bare)} would both be printed: write {bare[0]}=FILE")
-    if len({place for place in places.values() if place}) < sum(place is not None for place in places.values()):
-        raise BadInput("two formats would go to one file")
     return places
+
+
+def _refuse_shared(options: argparse.Namespace, places: Mapping[str, str | None]) -> None:
+    """Raise BadInput if a file would be written twice, or replaced although it is read; a baseline may be both."""
+    read = [getattr(options, name, None) for name in ("baseline", "report", "config", "model_config")]
+    taken = {saved.identity(file) for file in read if file}
+    new = options.write_baseline
+    is_known = bool(new and options.baseline) and saved.identity(new) == saved.identity(options.baseline)
+    for file in filter(None, [*places.values(), None if is_known else new]):
+        if saved.identity(file) in taken:
+            raise BadInput(f"{file} is given twice: an output needs a file of its own")
+        taken.add(saved.identity(file))
 
 
 def _write(path: Path, text: str) -> None:
@@ -98,7 +112,6 @@ def _write(path: Path, text: str) -> None:
 
 def _append(path: Path, text: str) -> None:
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"{text}\n")
+        saved.append(path, f"{text}\n")
     except OSError as error:  # an error in GitHub's summary file must not fail the check
-        print(f"inithealth: no step summary: {error.strerror or error}", file=sys.stderr)
+        noted(f"inithealth: no step summary: {error.strerror or error}")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from inithealth.cli.printing import noted
 
 _PATIENCE = 2.0  # seconds
 
 
 @contextmanager
 def telling(what: str) -> Iterator[None]:
-    timer = threading.Timer(_PATIENCE, lambda: print(f"inithealth: {what} ...", file=sys.stderr, flush=True))
+    timer = threading.Timer(_PATIENCE, noted, [f"inithealth: {what} ..."])
     timer.daemon = True
     timer.start()
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from inithealth.cli.errors import BadInput
 from inithealth.cli.output import Output
-from inithealth.report.compare.saved import read_report
+from inithealth.report.compare.loading import read_report
 
 
 def run(options: argparse.Namespace) -> int:

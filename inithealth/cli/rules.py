@@ -10,6 +10,7 @@ import textwrap
 from pydantic.fields import FieldInfo
 
 from inithealth.cli.errors import BadInput
+from inithealth.cli.printing import shown
 from inithealth.rules.base import Rule, unit_of
 from inithealth.rules.catalogue import catalogue
 from inithealth.suggest import unknown
@@ -19,12 +20,13 @@ _WIDTH = 100
 
 def run(options: argparse.Namespace) -> int:
     if options.command == "explain":
-        print(page(_rule(options.rule)))
+        shown(page(_rule(options.rule)))
     elif options.output_format == "json":
-        print(json.dumps([_entry(rule) for rule in catalogue()], indent=2))
+        shown(json.dumps([_entry(rule) for rule in catalogue()], indent=2))
     else:
-        for rule in catalogue():
-            print(f"{rule.code}  {rule.severity.value:8} {rule.name:24} {_summary(rule)}")
+        shown(
+            "\n".join(f"{rule.code}  {rule.severity.value:8} {rule.name:24} {_summary(rule)}" for rule in catalogue())
+        )
     return 0
 
 

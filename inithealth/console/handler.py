@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from inithealth.console.above_bars import above_bars
 from inithealth.console.rendering import captured, console_of
+from inithealth.report.plain import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -31,7 +32,7 @@ class ConsoleHandler(logging.Handler):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the plain text; it includes the level of a warning or an error unless it starts with a verdict."""
-        text = super().format(record)
+        text = printable(super().format(record))
         if record.levelno < logging.WARNING or hasattr(record, "report") or _first_word(text) in _VERDICTS:
             return text
         return text.replace(_PREFIX, f"{_PREFIX}{record.levelname.lower()}: ", 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
+from inithealth.commands import inert
 from inithealth.findings import Report
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def captured(console: Console, shown: RenderableType) -> str:
     """
     with console.capture() as capture:
         console.print(shown, crop=False)
-    return capture.get()
+    return inert(capture.get())
 
 
 def report_text(report: Report, stream: TextIO, *, full: bool = False) -> str:

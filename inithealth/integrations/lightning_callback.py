@@ -33,7 +33,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
     Args:
         on_unhealthy: ``"warn"`` logs; ``"stop"`` ends the run after the current step, with exit status 0;
             ``"raise"`` raises :class:`inithealth.UnhealthyInit` on every rank.
-        report_path: file for the report, as a page if it ends in .html, else as JSON; rewritten when it changes.
+        report_path: file for the report: .json for data, .html or .htm for the page; rewritten when it changes.
         on_alert: called with each new cause (a :class:`inithealth.Finding`), on rank 0.
         settings: schedule, rules, options; a mapping is validated.
         verbose: False prints and logs nothing; the report, its file and the loggers are complete, and ``"raise"``
@@ -41,7 +41,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         **options: settings as keywords, as in ``InitHealth(schedule="every")``.
 
     Raises:
-        ValueError: an unknown ``on_unhealthy`` or setting.
+        ValueError: an unknown ``on_unhealthy`` or setting, or a ``report_path`` with another suffix.
     """
 
     def __init__(

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from inithealth import saved
 from inithealth.console.log import Log
 from inithealth.findings import Report
-from inithealth.report.compare import saved
-
-_PAGES = (".html", ".htm")
+from inithealth.report.formats import format_of, rendered
 
 
 class ReportFile:
     """Writes reports to one path, as HTML or JSON; a full disk does not end the training.
 
     Args:
-        path: of a file; with the suffix .html or .htm the page, else JSON. None writes nothing.
+        path: of a file that ends in .json, .html or .htm. None writes nothing.
         log: where the first failure is reported.
+
+    Raises:
+        ValueError: another suffix.
     """
 
     def __init__(self, path: Path | None, log: Log) -> None:
         self._path, self._log, self._failed = path, log, False
+        try:
+            self._format = "" if path is None else format_of(path)
+        except ValueError as error:
+            raise ValueError(f"report_path {error}") from None
 
     def write(self, report: Report) -> None:
         """Write the report; log the first failure."""
@@ -28,9 +34,9 @@ class ReportFile:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            is_page = self._path.suffix.lower() in _PAGES
-            saved.write(self._path, report.to_html() if is_page else report.to_json())
+            saved.write(self._path, rendered(report, self._format))
         except (OSError, ValueError) as error:  # no space left, or a path that cannot be encoded
             if not self._failed:
-                self._log.warning(f"the report could not be written to {self._path}: {error}")
+                reason = getattr(error, "strerror", None) or error
+                self._log.warning(f"the report could not be written to {self._path}: {reason}")
             self._failed = True

@@ -61,7 +61,8 @@ def _html(model: str, scripts: Sequence[str], body: str) -> str:
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
         "form-action 'none'"
     )
-    title = escape(model.encode("ascii", "xmlcharrefreplace").decode()) if model.isprintable() else ""
+    name = escape(model, quote=False).replace("#", "&#35;") if model.isprintable() else ""
+    title = name.encode("ascii", "xmlcharrefreplace").decode()
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
@@ -72,7 +73,7 @@ def _html(model: str, scripts: Sequence[str], body: str) -> str:
 
 def _safe_json(data: Mapping[str, Any]) -> str:
     """Return JSON that cannot end the script element it is in."""
-    return to_json(data).replace("<", "\\u003c")
+    return to_json(data).replace("<", "\\u003c").replace("##", "#\\u0023")  # CI runners look for ##[ in their logs
 
 
 def _script() -> str:

@@ -11,6 +11,7 @@ from itertools import groupby
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
+from inithealth.commands import inert
 from inithealth.evidence.wording import count
 from inithealth.findings import Finding, Report
 from inithealth.report.finding_text import details, headline, title
@@ -60,7 +61,7 @@ def printed(shown: RenderableType, width: int) -> str:
     file = StringIO()
     console = Console(file=file, width=width, color_system=None, force_terminal=False, legacy_windows=False)
     console.print(shown, crop=False, overflow="ignore")
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()).rstrip()
+    return inert("\n".join(line.rstrip() for line in file.getvalue().splitlines()).rstrip())
 
 
 def _cause(cause: Finding, consequences: tuple[Finding, ...]) -> Group:

@@ -153,8 +153,8 @@ def test_an_optimizer_by_name(run: Run) -> None:
         (("mine.nets:healthy", "--output-format", "xml"), "unknown output format 'xml'"),
         (("mine.nets:healthy", "--output-format", "json", "--output-format", "table"), "would both be printed"),
         (("mine.nets:healthy", "--output-file", "no/folder/x"), "no/folder/x cannot be written"),
-        (("mine.nets:healthy", "--output-file", "mine"), "mine cannot be written: Is a directory"),
-        (("mine.nets:healthy", "--write-baseline", "mine"), "mine cannot be written: Is a directory"),
+        (("mine.nets:healthy", "--output-file", "mine"), "mine cannot be written: it is a directory"),
+        (("mine.nets:healthy", "--write-baseline", "mine"), "mine cannot be written: it is a directory"),
         (("mine.nets:healthy", "--baseline", "none.json"), "none.json cannot be read"),
         (
             ("mine.nets:healthy", "--baseline", "mine/nets.py"),

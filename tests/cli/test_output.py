@@ -48,7 +48,7 @@ def test_each_format_has_its_file(formats: list[str] | None, file: str | None, p
     [
         (["jsn"], "unknown output format 'jsn'; did you mean 'json'"),
         (["json", "table"], "json and table would both be printed: write json=FILE"),
-        (["json=a", "table=a"], "two formats would go to one file"),
+        (["json=a", "table=a"], "a is given twice: an output needs a file of its own"),
     ],
 )
 def test_invalid_options_are_rejected_first(formats: list[str], says: str) -> None:

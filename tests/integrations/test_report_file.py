@@ -34,13 +34,25 @@ def test_nothing_is_written_without_a_path(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_write_error_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    file = ReportFile(tmp_path, Log())
+    (tmp_path / "report.json").mkdir()
+    file = ReportFile(tmp_path / "report.json", Log())
     file.write(EXAMPLE)
     file.write(EXAMPLE)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "could not be written" in caplog.text
+    assert "report.json: it is a directory: give a file" in caplog.text
 
 
 def test_an_unencodable_path_does_not_end_the_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    ReportFile(tmp_path / "report.json", Log()).write(Report(model="\ud800"))
+    ReportFile(tmp_path / "\ud800" / "report.json", Log()).write(EXAMPLE)
     assert "could not be written" in caplog.text
+
+
+def test_half_a_surrogate_pair_is_written_as_text(tmp_path: Path) -> None:
+    ReportFile(tmp_path / "report.json", Log()).write(Report(model="\ud800"))
+    assert Report.from_json((tmp_path / "report.json").read_bytes()).model == r"\ud800"
+
+
+@pytest.mark.parametrize("name", ["report.txt", "report", "report.html.gz", ".json"])
+def test_another_suffix_is_rejected(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^report_path must end in \.json \(data\) or \.html or \.htm \(the page\), "):
+        ReportFile(Path(name), Log())

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from inithealth.evidence.wording import count
 from inithealth.findings import Finding, Report, Severity
-from inithealth.report.compare import saved
+from inithealth.json_text import json_of
+from inithealth.report.compare import loading
 from inithealth.report.identity import Spot, spots
 
 _KNOWN = "known: in the baseline"
@@ -94,9 +95,9 @@ def pruned(baseline: Baseline, report: Report) -> Baseline:
 
 def read(path: Path) -> Baseline:
     """Read a baseline. Raises ValueError with a one-line message that names the file."""
-    return saved.read(path, Baseline, "baseline", "made by --write-baseline")
+    return loading.read(path, Baseline, "baseline", "made by --write-baseline")
 
 
 def text_of(baseline: Baseline) -> str:
     """Return sorted JSON: equal findings give equal bytes."""
-    return f"{baseline.model_dump_json(indent=2)}\n"
+    return f"{json_of(baseline)}\n"

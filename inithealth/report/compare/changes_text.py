@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Sequence
 
+from inithealth.commands import inert
+from inithealth.json_text import json_of_values
 from inithealth.report.compare.changes import Change
 from inithealth.report.plain import plain
 
@@ -21,7 +22,7 @@ def changes_table(changes: Sequence[Change]) -> str:
         groups.setdefault((change.what, change.old, change.new, change.worse), []).append(change.layer)
     lines = [line for key, layers in groups.items() for line in _lines(*key, layers)]
     worse = sum(change.worse for change in changes)
-    return "\n".join([*lines, "", f"{worse} worse, {len(changes) - worse} other changes"])
+    return inert("\n".join([*lines, "", f"{worse} worse, {len(changes) - worse} other changes"]))
 
 
 def _lines(what: str, old: str, new: str, worse: bool, layers: Sequence[str]) -> list[str]:
@@ -32,4 +33,4 @@ def _lines(what: str, old: str, new: str, worse: bool, layers: Sequence[str]) ->
 
 def changes_json(changes: Sequence[Change]) -> str:
     """Return a JSON list with one object per change."""
-    return json.dumps([change.model_dump() for change in changes], indent=2)
+    return json_of_values([change.model_dump() for change in changes])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pkgutil
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
 
 FORMATS = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 DEFAULT = "table"
+# The format of a file whose name alone decides it.
+BY_SUFFIX = {".json": "json", ".html": "html", ".htm": "html"}
+
+
+def format_of(path: Path) -> str:
+    """Return the format that a file's name stands for. Raises ValueError if its suffix is not one of `BY_SUFFIX`."""
+    if path.suffix.lower() not in BY_SUFFIX:
+        ending = f"not in {path.suffix!r}" if path.suffix else f"{path.name!r} has no suffix"
+        raise ValueError(f"must end in .json (data) or .html or .htm (the page), {ending}")
+    return BY_SUFFIX[path.suffix.lower()]
 
 
 def rendered(report: Report, name: str) -> str:

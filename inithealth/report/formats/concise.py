@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inithealth.commands import inert
 from inithealth.findings import Finding, Report
 from inithealth.report.finding_text import headline
 from inithealth.report.plain import plain
@@ -10,7 +11,7 @@ from inithealth.report.summary import verdict
 
 def render(report: Report) -> str:
     """Return ``models/net.py:12: IH201 vanishing-activations: what is wrong (error)``, then the verdict."""
-    return "\n".join([*(plain(_line(report, cause)) for cause in report.causes), verdict(report)])
+    return inert("\n".join([*(plain(_line(report, cause)) for cause in report.causes), verdict(report)]))
 
 
 def _line(report: Report, cause: Finding) -> str:

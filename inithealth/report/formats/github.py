@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from inithealth.commands import without_brackets
 from inithealth.findings import Finding, Report, Severity
 from inithealth.report.finding_text import labeled, title
-from inithealth.report.source_line import source_line
+from inithealth.report.source_line import repository_line
 
 _MOST = 10  # annotations of each level that GitHub shows for a step
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -34,7 +35,7 @@ def _lines(level: str, causes: Sequence[Finding]) -> list[str]:
 
 
 def _command(level: str, cause: Finding) -> str:
-    source = source_line(cause)
+    source = repository_line(cause)
     properties = {"title": title(cause)}
     if source is not None:
         properties = {"file": source.path, "line": str(source.line), **properties}
@@ -48,4 +49,4 @@ def _message(cause: Finding) -> str:
 
 
 def _escaped(text: str, escapes: dict[str, str]) -> str:
-    return "".join(escapes.get(letter, letter if letter.isprintable() else "?") for letter in text)
+    return without_brackets("".join(escapes.get(letter, letter if letter.isprintable() else "?") for letter in text))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from pathlib import PurePath
 
 from inithealth.findings import Report, Severity
+from inithealth.json_text import json_of_values
 from inithealth.report.finding_text import headline
 from inithealth.report.identity import fingerprint
-from inithealth.report.source_line import SourceLine, source_line
+from inithealth.report.source_line import SourceLine, repository_line
 
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.INFO: "info"}
 _NOWHERE = SourceLine(".", 1)  # GitLab rejects an entry without a location
@@ -24,8 +23,7 @@ def render(report: Report) -> str:
             continue
         own = fingerprint(report, cause)
         seen[own] += 1
-        where = source_line(cause) or _NOWHERE
-        where = _NOWHERE if PurePath(where.path).is_absolute() else where  # a library's file, outside the repository
+        where = repository_line(cause) or _NOWHERE
         entries.append(
             {
                 "description": headline(cause),
@@ -35,4 +33,4 @@ def render(report: Report) -> str:
                 "location": {"path": where.path, "lines": {"begin": where.line}},
             }
         )
-    return json.dumps(entries, indent=2)
+    return json_of_values(entries)

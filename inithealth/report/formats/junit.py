@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from itertools import count
 from xml.etree import ElementTree as ET
 
+from inithealth.commands import inert
 from inithealth.findings import Finding, Report
 from inithealth.report.finding_text import headline, labeled, title
 from inithealth.report.summary import not_judged
 
-# Control characters and other characters that XML 1.0 cannot contain, even escaped.
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_KEPT = "\t\n"  # of the characters that cannot be printed; XML 1.0 cannot contain most of the others, even escaped
 
 
 def render(report: Report) -> str:
@@ -46,7 +45,8 @@ def render(report: Report) -> str:
             suites.set(key, str(value))
     suites.append(suite)
     ET.indent(suites)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suites, encoding="unicode")}'
+    written = inert(ET.tostring(suites, encoding="unicode"), colon="&#58;", number="&#35;")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{written}'
 
 
 class _Cases:
@@ -70,4 +70,4 @@ def _described(cause: Finding) -> str:
 
 
 def _clean(text: str) -> str:
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
+    return "".join(each if each.isprintable() or each in _KEPT else "\N{REPLACEMENT CHARACTER}" for each in text)

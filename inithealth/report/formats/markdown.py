@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from inithealth.commands import inert
 from inithealth.evidence.wording import count
 from inithealth.findings import Finding, Report
 from inithealth.report.finding_text import details, headline, title
@@ -26,7 +27,7 @@ def render(report: Report) -> str:
     notes = remarks(report)
     if notes:
         parts.append(_folded("Notes", [f"- {_escaped(note)}" for note in notes]))
-    return _within(parts, "\n\n", _MOST_BYTES)
+    return inert(_within(parts, "\n\n", _MOST_BYTES))
 
 
 def _table(causes: Sequence[Finding]) -> str:

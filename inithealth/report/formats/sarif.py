@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,9 +11,10 @@ from typing import Any
 from urllib.parse import quote
 
 from inithealth.findings import Finding, Report, Severity
+from inithealth.json_text import json_of_values
 from inithealth.report.finding_text import details
 from inithealth.report.identity import fingerprint
-from inithealth.report.source_line import SourceLine, source_line
+from inithealth.report.source_line import SourceLine, repository_line
 from inithealth.rules.catalogue import catalogue
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -27,7 +27,7 @@ def render(report: Report) -> str:
     """Return one run with a result for each cause, and the rules that have results."""
     codes = list(dict.fromkeys(cause.code for cause in report.causes))
     # Code scanning drops results without a location: use that of the first result, or else the project's file.
-    fallback = next(filter(None, map(source_line, report.causes)), SourceLine("pyproject.toml", 1))
+    fallback = next(filter(None, map(repository_line, report.causes)), SourceLine("pyproject.toml", 1))
     driver = {"name": "inithealth", "rules": [_rule(code, report.causes) for code in codes]}
     with suppress(PackageNotFoundError):  # run from a checkout
         driver["semanticVersion"] = version("inithealth")
@@ -38,7 +38,7 @@ def render(report: Report) -> str:
         "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The root of the repository."}}},
         "results": [_result(report, cause, codes.index(cause.code), fallback) for cause in report.causes],
     }
-    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
+    return json_of_values({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
 def _rule(code: str, causes: Sequence[Finding]) -> dict[str, Any]:
@@ -67,19 +67,12 @@ def _sentence(text: str) -> str:
 
 
 def _artifact(path: str) -> dict[str, str]:
-    path = path.replace("\\", "/")
     # A file name that is not valid UTF-8 contains surrogates, which cannot be percent-encoded.
-    uri = quote(path, safe="/", errors="replace")
-    if path.startswith("/"):
-        # A library's file is outside the repository, so its path is absolute.
-        return {"uri": f"file://{uri}"}
-    if re.match("[A-Za-z]:/", path):
-        return {"uri": f"file:///{uri.replace('%3A', ':', 1)}"}
-    return {"uri": uri, "uriBaseId": "%SRCROOT%"}
+    return {"uri": quote(path.replace("\\", "/"), safe="/", errors="replace"), "uriBaseId": "%SRCROOT%"}
 
 
 def _result(report: Report, cause: Finding, index: int, fallback: SourceLine) -> dict[str, Any]:
-    source = source_line(cause) or fallback
+    source = repository_line(cause) or fallback
     known = details(cause)
     message = [_sentence(cause.message), *(form.format(known[label]) for label, form in _FORMS if label in known)]
     region = {"startLine": source.line, "startColumn": 1, "endLine": source.line, "endColumn": _WIDEST}
