@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_NUMBER = re.compile(r"\d+")
-_POSITION = re.compile(r"(?<![^.])\d+(?![^.])")  # between dots, or at an end of the name
+_NUMBER = re.compile(r"\d{1,18}")  # longer ones are several numbers: Python refuses to convert very long ones
+_POSITION = re.compile(r"(?<![^.])\d{1,18}(?![^.])")  # between dots, or at an end of the name
 _ANY = "*"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from inithealth.recorded_tensor import Count, Frozen, Share, Size
+from inithealth.recorded_tensor import Count, Factor, Frozen, Share, Size
 
 
 class ZeroFactor(Frozen):
@@ -66,7 +66,7 @@ class GeneratedWeight(Frozen):
     fan_out: Count
     activation: str | None = None  # first non-linearity after the product
     activation_parameters: tuple[float, ...] = ()
-    multiplied: float = 1.0  # constant factor between the product and that activation
+    multiplied: Factor = 1.0  # constant factor between the product and that activation
     normed: bool = False  # a normalization follows the product, perhaps after the activation
     bypassed: bool = False  # another signal joins that of the product, as after a skip connection
     last: bool = False  # the product leads to the loss without an activation

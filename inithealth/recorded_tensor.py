@@ -26,6 +26,8 @@ def _share(value: float) -> float:
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Size = Annotated[float, AfterValidator(_not_negative)]
 Share = Annotated[float, AfterValidator(_share)]
+SMALLEST, LARGEST = 1e-30, 1e30  # constant factors that are recorded; others are recorded as the nearest one
+Factor = Annotated[float, Field(ge=SMALLEST, le=LARGEST)]
 
 
 def std_of(rms: float, mean: float) -> float:

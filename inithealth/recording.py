@@ -18,7 +18,7 @@ from inithealth.recorded_graph import Singularity as Singularity
 from inithealth.recorded_graph import UnfilledBuffer as UnfilledBuffer
 from inithealth.recorded_graph import ZeroFactor as ZeroFactor
 from inithealth.recorded_loss import Loss as Loss
-from inithealth.recorded_tensor import Count, Frozen, Share, Size
+from inithealth.recorded_tensor import Count, Factor, Frozen, Share, Size
 from inithealth.recorded_tensor import ForwardWrite as ForwardWrite
 from inithealth.recorded_tensor import Probation as Probation
 from inithealth.recorded_tensor import Scheme as Scheme
@@ -48,7 +48,7 @@ class Layer(_Frozen):
     wants: Size | None = None  # target std of the weight: keeps the rms of the signal through the activation
     activation: str | None = None  # first non-linearity after it: "relu", "tanh", ...
     activation_parameters: tuple[float, ...] = ()  # in torch's order: (alpha,), (min_val, max_val); () for defaults
-    multiplied: float = 1.0  # constant factor between the output and that activation
+    multiplied: Factor = 1.0  # constant factor between the output and that activation
     feeds: Feeds = "unknown"  # what receives its output first
     normed: bool = False  # its output is normalized before the next layer
     reads_norm: bool = False  # its input is the output of a norm

@@ -21,9 +21,14 @@ def lowest_share(loss: Loss) -> float:
     if loss.kind == "bce_logits" and loss.base and loss.lowest is not None:
         positives = 0.5 if loss.positives is None else loss.positives
         highest = math.inf if loss.span is None else loss.lowest + loss.span
-        lowest = positives * math.log1p(math.exp(-highest)) + (1.0 - positives) * math.log1p(math.exp(loss.lowest))
+        lowest = positives * _softplus(-highest) + (1.0 - positives) * _softplus(loss.lowest)
         return lowest / loss.base
     return 0.0
+
+
+def _softplus(value: float) -> float:
+    """Return log(1 + exp(value)) without the exponential of a large number."""
+    return max(value, 0.0) + math.log1p(math.exp(-abs(value)))
 
 
 def best_constant(loss: Loss) -> str:

@@ -10,6 +10,7 @@ from typing import Literal
 from inithealth.evidence import fixes
 from inithealth.evidence.limits import Limits, limit
 from inithealth.evidence.wording import span, times, verb
+from inithealth.powers import octaves_of
 from inithealth.recording import Layer
 from inithealth.theory.activation_table import BY_NAME
 from inithealth.theory.gains import gradient_through, has_gain, sets_frequencies, signal_through, target_gain
@@ -45,7 +46,7 @@ def _chance(layer: Layer, least: float) -> float:
 def weakest(layers: Sequence[Layer], limits: GainLimits) -> list[Layer]:
     """Return the layers whose gain is too small, smallest first; all layers if there are none."""
     small = [layer for layer in layers if relative_gain(layer) < 1 - _chance(layer, limits.min_gain_difference)]
-    return sorted(small or layers, key=lambda layer: (round(math.log2(relative_gain(layer))), layer.index))
+    return sorted(small or layers, key=lambda layer: (round(octaves_of(relative_gain(layer))), layer.index))
 
 
 def strongest(layers: Sequence[Layer], path: Sequence[Layer], limits: GainLimits) -> list[Layer]:

@@ -10,6 +10,7 @@ from inithealth.evidence import signal_path
 from inithealth.evidence.facts import limits_of
 from inithealth.evidence.limits import Limits, limit
 from inithealth.evidence.statements import code
+from inithealth.powers import factor_of
 from inithealth.recorded_graph import GeneratedWeight
 from inithealth.recording import Layer, Recording
 from inithealth.theory.activation_table import BY_NAME
@@ -63,12 +64,12 @@ class Generator(NamedTuple):
     @property
     def expected_gain(self) -> float:
         """The gain that preserves the signal through the activation after the product."""
-        return self.gain / 2**self.octaves
+        return self.gain / factor_of(self.octaves)
 
     @property
     def expected(self) -> float:
         """The rms that the generated weight is expected to have."""
-        return self.weight.rms / 2**self.octaves
+        return self.weight.rms / factor_of(self.octaves)
 
 
 class Scaled(NamedTuple):
@@ -132,7 +133,7 @@ def fix(found: Scaled) -> str:
         octaves = [each.octaves for each in generators if each.layer.name == layer.name]
         if layer.weight is None or max(octaves) - min(octaves) > _ALIKE:
             return "initialize the layers such that each generated weight has a std of gain / sqrt(fan_in)"
-        factor = 2 ** -(sum(octaves) / len(octaves))
+        factor = factor_of(-sum(octaves) / len(octaves))
         names = [each.name for each in (layer.weight, layer.bias) if each is not None]
         lines += [f"{code(name)}.data.mul_({factor:.2g})" for name in names]
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inithealth.evidence import signal_path
+from inithealth.powers import squared
 from inithealth.recording import Layer, Measurement, Recording
 
 
@@ -68,7 +69,7 @@ def growth(found: Sequence[Branch]) -> float:
 
 def growth_if_scaled(grown: float, amount: int) -> float:
     """Return what a growth would be if each of the equal branches were divided by the square root of their number."""
-    return math.sqrt(1.0 + (grown**2 - 1.0) / max(1, amount))
+    return math.sqrt(1.0 + (squared(grown) - 1.0) / max(1, amount))
 
 
 def _read(layer: Layer, m: Measurement) -> float:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from inithealth.evidence import signal_path, symptoms
 from inithealth.evidence.limits import Limits, limit
 from inithealth.evidence.wording import number
+from inithealth.recorded_tensor import std_of
 from inithealth.recording import Layer, Recording, Weight
 
 _SAME_SCALE = 1.1  # largest ratio of output and weight for the output to have the scale of its weight
@@ -119,7 +120,7 @@ def _output_rms(layer: Layer, weight: Weight, recording: Recording) -> float:
     if m is None or m.output is None or not signal_path.usable(m.output):
         return weight.rms
     shift = layer.bias.rms if layer.bias is not None else 0.0
-    rms = math.sqrt(max(m.output.rms**2 - shift**2, 0.0))
+    rms = std_of(m.output.rms, shift)
     # A zero input, or a bias larger than the rest, does not show the scale.
     unclear = rms <= shift or 1 / _SAME_SCALE < rms / weight.rms < _SAME_SCALE
     return weight.rms if unclear else rms

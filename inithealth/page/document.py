@@ -53,8 +53,8 @@ def document(
     """Return the document of one run.
 
     Args:
-        structure: the fields of `STRUCTURE`; missing ones get their default.
-        state: the fields of `STATE`; missing ones get their default.
+        structure: the fields of `STRUCTURE`; missing ones and those of another type get their default.
+        state: the fields of `STATE`, likewise.
         steps: the recorded steps, in ascending order.
         blocks: the values of each step, as `step_values.packed` returns them.
         run: TensorBoard's name of the run, or the model of a report.
@@ -65,14 +65,19 @@ def document(
     return {
         "version": VERSION,
         "run": run,
-        **{name: structure.get(name, default) for name, default in STRUCTURE.items()},
-        **{name: state.get(name, default) for name, default in STATE.items()},
+        **{name: _of_type(structure.get(name), default) for name, default in STRUCTURE.items()},
+        **{name: _of_type(state.get(name), default) for name, default in STATE.items()},
         "lastStep": max(last_step, *steps[-1:], 0),
         "lacks": list(lacks),
         "steps": list(steps),
         "thinned": thinned,
         "values": columns(blocks),
     }
+
+
+def _of_type(value: Any, default: Any) -> Any:
+    """Return the value of a field if it has the type of its default: event files may contain anything."""
+    return value if type(value) is (bool if default is None else type(default)) else default
 
 
 def number(value: float | None) -> float | None:
@@ -83,7 +88,7 @@ def number(value: float | None) -> float | None:
 def rounded(value: float | None) -> float | None:
     """Return a number with four significant digits, which is more than the page shows."""
     known = number(value)
-    return None if known is None else float(f"{known:.4g}")
+    return None if known is None else number(float(f"{known:.4g}"))  # the largest floats are rounded to infinity
 
 
 def to_json(document: Mapping[str, Any]) -> str:

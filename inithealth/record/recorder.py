@@ -204,7 +204,7 @@ class Recorder:
         if buffer.first and self.layers_left_out:
             self._hooks.detach()  # the next step hooks fewer modules
         self.reset()
-        total = math.sqrt(sum(norm**2 for norm in norms.values())) if norms else None
+        total = math.hypot(*norms.values()) if norms else None
         return Step(index=index, loss=loss, layers=measured, global_gradient_norm=total, loss_scale=loss_scale)
 
     norms = staticmethod(gradient_norms)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from inithealth.evidence.generated_scale import GeneratedLimits, Generator, Scaled, fix, scaled
 from inithealth.evidence.wording import called, number, span, times
 from inithealth.findings import Finding, Severity
+from inithealth.powers import factor_of
 from inithealth.recording import Recording
 from inithealth.rules.base import Rule
 
@@ -19,7 +20,7 @@ class GeneratedScale(GeneratedLimits, Rule):
         for sign, most in ((1, self.max_generated_octaves), (-1, self.max_generated_octaves_lost)):
             found = scaled(recording, sign)
             if found is not None and sign * found.octaves > most:
-                yield self._of_generated(found, 2 ** (sign * most), self._severity(recording, found.octaves))
+                yield self._of_generated(found, factor_of(sign * most), self._severity(recording, found.octaves))
 
     def _severity(self, recording: Recording, octaves: float) -> Severity:
         if octaves > 0:
@@ -30,11 +31,11 @@ class GeneratedScale(GeneratedLimits, Rule):
     def _of_generated(self, found: Scaled, limit: float, severity: Severity) -> Finding:
         worst, size = found.generators[0], "large" if found.octaves > 0 else "small"
         layers = list({each.layer.name: each.layer for each in found.generators}.values())
-        amount, total = len(found.generators), 2**found.octaves
+        amount, total = len(found.generators), factor_of(found.octaves)
         most, over = ("up to ", f"over {amount} products ") if amount > 1 else ("", "")
         return self.finding(
             layers,
-            f"{span(layers)}: generated weights {most}{times(2 ** abs(worst.octaves))} too {size} "
+            f"{span(layers)}: generated weights {most}{times(factor_of(abs(worst.octaves)))} too {size} "
             f"({called(worst.layer)} generates rms {number(worst.weight.rms)}; expected {number(worst.expected)}); "
             f"{over}this scales the signal by {times(total)} (limit {times(limit)})",
             severity=severity,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from inithealth.findings import Finding, Report
+from inithealth.report.plain import printable
 from inithealth.report.summary import counts, health
 
 MOST_ROWS = 30
@@ -35,8 +36,8 @@ def alerts(report: Report, step: int) -> str:
 
 def escaped(text: str) -> str:
     """Return Markdown that shows the text literally, in one table row."""
-    safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "<br>".join(_MARKUP.sub(r"\\\1", line) for line in safe.splitlines())
+    safe = printable("\n".join(text.splitlines())).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "<br>".join(_MARKUP.sub(r"\\\1", line) for line in safe.split("\n"))
 
 
 def _unexplained(report: Report) -> list[Finding]:

@@ -47,7 +47,7 @@ def image_event(pictures: Mapping[str, bytes], descriptions: Mapping[str, str]) 
 
 def text_event(tag: str, markdown: str) -> Summary:
     """Return a proto of Markdown for the Text dashboard."""
-    tensor = _string(markdown.encode(), TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)]))
+    tensor = _string(markdown.encode("utf-8", "backslashreplace"), TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)]))
     return Summary(value=[Summary.Value(tag=tag, tensor=tensor, metadata=text_metadata(None, None))])
 
 
@@ -59,7 +59,7 @@ def layout_event(layout: Layout) -> Summary:
 
 def tab_text_event(tag: str, text: str) -> Summary:
     """Return a proto of text for the plugin's tab."""
-    return _tab_event(tag, _string(text.encode(), TensorShapeProto()))
+    return _tab_event(tag, _string(text.encode("utf-8", "backslashreplace"), TensorShapeProto()))
 
 
 def tab_values_event(tag: str, block: bytes) -> Summary:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
+from inithealth.report.plain import plain
 from inithealth.tensorboard.colors import LEGEND, classes
 from inithealth.tensorboard.depth_map import DepthMap
 
@@ -31,7 +32,7 @@ def draw(depth_map: DepthMap) -> bytes:
     font = ImageFont.load_default(size=TEXT)
     pen.text((6, 2), _title(depth_map), fill=_INK, font=font)
     if depth_map.rows and depth_map.steps:
-        labels = _labels([" ".join(name.split()) for name in depth_map.rows], font)
+        labels = _labels([plain(" ".join(name.split())) for name in depth_map.rows], font)
         left = 24 + math.ceil(max(pen.textlength(word, font=font) for word in [*labels, "step"]))
         area = (left, _TOP, WIDTH - _RIGHT, HEIGHT - _BOTTOM)
         _cells(picture, depth_map, area)

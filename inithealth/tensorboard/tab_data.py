@@ -13,6 +13,7 @@ from inithealth.tensorboard.tab_tags import STATE as STATE_TAG
 
 _LISTED = ("healthy", "verdict")  # fields of the state that the list of runs shows
 _ALL = 2**31 - 1  # points per tag: all of them
+_LAST_STEP = 2**53  # larger numbers are not exact in the page
 _NO_RUNS = (
     "No run here has data of Init Health. Add InitHealth() to the callbacks of a Trainer with a TensorBoardLogger, or "
     "pass writer=SummaryWriter(...) to inithealth.watch."
@@ -63,7 +64,7 @@ class TabData:
         read = self._read([name], [tag for tag in TAGS if tag in tags]).get(name, {})
         structure = _latest(read.get(STRUCTURE, ()))
         layers = structure.get("layers") if structure else None
-        if structure is None or not isinstance(layers, list):
+        if structure is None or not isinstance(layers, list) or not all(map(_is_layer, layers)):
             return {"message": _NO_STRUCTURE}
         state = _latest(read.get(STATE_TAG, ()))
         rows, lost = _rows([*read.get(FIRST_STEP, ()), *read.get(STEPS, ())], len(layers))
@@ -106,6 +107,10 @@ class TabData:
         return found
 
 
+def _is_layer(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("name"), str)
+
+
 def _latest(data: Sequence[Any]) -> dict[str, Any] | None:
     """Return the JSON object that was written last and can be read."""
     for datum in sorted(data, key=lambda each: each.wall_time, reverse=True):
@@ -146,7 +151,7 @@ def _version(content: bytes) -> int:
 
 def _step(state: Mapping[str, Any]) -> int:
     step = state.get("lastStep")
-    return step if isinstance(step, int) else 0
+    return step if isinstance(step, int) and 0 <= step <= _LAST_STEP else 0
 
 
 def _text(state: Mapping[str, Any], key: str) -> str | None:

@@ -6,6 +6,7 @@ import math
 from statistics import NormalDist
 from typing import Literal, NamedTuple
 
+from inithealth.powers import squared
 from inithealth.recording import Weight
 
 Kind = Literal["normal", "uniform", "truncated", "unknown"]
@@ -38,8 +39,8 @@ def drawn(weight: Weight) -> Drawn:
     count = round(math.prod(weight.shape) * filled)
     if count < _FEWEST or weight.non_finite or weight.constant:
         return Drawn("unknown", weight.mean, weight.std, weight.abs_max, count, math.inf, 0.0)
-    mean, square = weight.mean / filled, weight.rms**2 / filled
-    std = max(square - mean**2, 0.0) ** 0.5
+    mean, square = weight.mean / filled, squared(weight.rms) / filled
+    std = max(square - squared(mean), 0.0) ** 0.5
     if abs(mean) <= _SURE * std / count**0.5:
         mean, std = 0.0, square**0.5
     rounding = _HALF_ROUNDING if weight.half_precision else 1e-6

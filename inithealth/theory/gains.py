@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from inithealth.powers import squared
 from inithealth.recording import Layer, Signal, Weight
 from inithealth.theory import mean_field
 from inithealth.theory.activations import IDENTITY, function_of, row_of
@@ -92,7 +93,7 @@ def gradient_through(layers: Sequence[Layer]) -> float:
     variance, square = 1.0, 1.0
     for layer in layers:
         function, gain = _function(layer), _gain(layer) or 1.0
-        square *= gain**2 * mean_field.mean_square_slope(function, variance)
+        square *= squared(gain) * mean_field.mean_square_slope(function, variance)
         variance = mean_field.next_variance(function, variance, gain)
     return math.sqrt(square)
 

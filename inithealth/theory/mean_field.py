@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from inithealth.powers import squared
 from inithealth.theory.activations import function_of
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def backward_gain(activation: str | Function, variance: float = 1.0) -> float:
 
 def next_variance(activation: str | Function, variance: float, gain: float, bias_std: float = 0.0) -> float:
     """Return the variance after one more layer."""
-    return gain**2 * mean_square(activation, variance) + bias_std**2
+    return squared(gain) * mean_square(activation, variance) + squared(bias_std)
 
 
 def signal_after(activation: str | Function, gain: float, layers: int, bias_std: float = 0.0) -> float:
@@ -99,7 +100,7 @@ def fixed_variance(activation: str | Function, gain: float, bias_std: float = 0.
 
 def chi(activation: str | Function, gain: float, bias_std: float = 0.0, start: float = 1.0) -> float:
     """Return chi_1 = gain^2 E[phi'(sqrt(q*) x)^2]: gradients vanish with depth below 1, and explode above 1."""
-    return gain**2 * mean_square_slope(activation, fixed_variance(activation, gain, bias_std, start))
+    return squared(gain) * mean_square_slope(activation, fixed_variance(activation, gain, bias_std, start))
 
 
 def depth_scale(chi_1: float) -> float:
@@ -183,7 +184,7 @@ def _correlated(activation: str | Function, correlation: float, gain: float, bia
     powers = _hermite(activation, variance)
     total = next_variance(activation, variance, gain, bias_std)
     product = sum(square * correlation**degree for degree, square in enumerate(powers))
-    return (gain**2 * product + bias_std**2) / total
+    return (squared(gain) * product + squared(bias_std)) / total
 
 
 @lru_cache(maxsize=256)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 from inithealth.layer_kinds import MATRICES
+from inithealth.powers import squared
 from inithealth.recording import Layer, Scheme, Weight, weighted
 from inithealth.theory.depth_recipes import depth_scaled
 from inithealth.theory.distributions import TRUNCATED_STD, Drawn, drawn
@@ -112,7 +113,7 @@ def _agreeing(candidates: Sequence[Recipe], origin: Drawn) -> list[_Fit]:
     found = []
     for recipe in candidates if origin.mean == 0 and origin.kind != "unknown" else ():
         off = (origin.std / recipe.std - 1) / origin.error
-        unlikely = off**2 / 2
+        unlikely = squared(off) / 2
         if origin.kind == "uniform":  # no element exceeds the bound, and the largest of many is close to it
             short = 1 - origin.bound / (recipe.std * 3**0.5)
             unlikely = origin.elements * max(0.0, short - origin.rounding)

@@ -112,10 +112,12 @@ def _model(rng: random.Random, model: type[BaseModel], **known: Any) -> Any:
 
 
 def _value(rng: random.Random, name: str, annotation: Any) -> Any:
+    if typing.get_origin(annotation) is typing.Annotated:  # a number with limits
+        return _value(rng, name, typing.get_args(annotation)[0])
     if name.startswith("dead_") and name != "dead_share" and annotation is not int:  # see `special_recordings`
         return None
     options = typing.get_args(annotation)
-    if isinstance(annotation, types.UnionType):
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         inner = next(each for each in options if each is not type(None))
         return None if rng.random() < 0.2 else _value(rng, name, inner)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

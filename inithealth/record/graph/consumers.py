@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ from inithealth.record.graph.activation_nodes import activation
 from inithealth.record.graph.dominators import peel
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.landmarks import Landmarks
+from inithealth.recorded_tensor import LARGEST, SMALLEST
 
 _MOST_TARGETS = 4  # of outputs with more readers, only the first targets are recorded
 _PARTS = {"query": "q", "key": "k", "value": "v", "mask": "bias"}  # roles in attention, and their names in a target
@@ -70,7 +72,9 @@ def _met(marks: Landmarks, meets: Meets, index: int, reader: int, operand: int) 
         return (Target("gate", name, reader),)
     beyond = meets[reader] or (Target("loss", "output", reader),)
     scale = constant_factor(graph, reader)
-    return beyond if scale == 1.0 else tuple(replace(target, scale=target.scale * scale) for target in beyond)
+    if scale == 1.0:
+        return beyond
+    return tuple(replace(target, scale=min(max(target.scale * scale, SMALLEST), LARGEST)) for target in beyond)
 
 
 def _part(graph: Graph, product: int, operand: int) -> str:
@@ -87,4 +91,7 @@ def constant_factor(graph: Graph, index: int) -> float:
     factor = graph.saved(index, "other")
     if not isinstance(factor, Tensor) or factor.numel() != 1 or not float(factor):
         return 1.0
-    return abs(float(factor)) if graph.names[index] == "Mul" else 1 / abs(float(factor))
+    size = abs(float(factor))
+    if not math.isfinite(size):  # it breaks the signal, whatever the scale of the weights
+        return 1.0
+    return size if graph.names[index] == "Mul" else 1 / size

@@ -12,6 +12,7 @@ from inithealth.record.statistics.duplicates import summary, unit_keys
 from inithealth.record.statistics.exact import exact
 from inithealth.record.statistics.spectrum import kurtosis, orthogonal, spectral_edge, strided
 from inithealth.record.tensors import plain
+from inithealth.recorded_tensor import std_of
 from inithealth.recording import Weight
 
 _TINY = 1e-20  # no initialization draws smaller numbers; uninitialized memory is full of them
@@ -37,7 +38,7 @@ class _Numbers(NamedTuple):
 
     @property
     def std(self) -> float:
-        return 0.0 if self.constant else max(self.rms**2 - self.mean**2, 0.0) ** 0.5
+        return 0.0 if self.constant else std_of(self.rms, self.mean)
 
 
 def describe(

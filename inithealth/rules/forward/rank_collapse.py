@@ -8,6 +8,7 @@ from inithealth.evidence import few_samples, fixes, mixing, signal_path
 from inithealth.evidence.wording import called, number, span
 from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import MATRICES
+from inithealth.powers import squared
 from inithealth.recording import Layer, Measurement, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
 from inithealth.rules.causality import Stage
@@ -129,7 +130,7 @@ class RankCollapse(mixing.MixingLimits, Rule):
             return True
         inputs = weight.fan_in or 1
         most = math.sqrt(units * inputs) / (math.sqrt(units) + math.sqrt(inputs))  # the spectral edge at rank one
-        return weight.spectral_edge is not None and weight.spectral_edge**2 > self.min_share * most**2
+        return weight.spectral_edge is not None and squared(weight.spectral_edge) > self.min_share * squared(most)
 
     def _faded(self, recording: Recording) -> list[Pair]:
         """Return the layers over which the directions of the signal fall gradually to one up to the head; else none."""

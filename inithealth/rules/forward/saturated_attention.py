@@ -7,6 +7,7 @@ from inithealth.evidence.prognosis import prognosis
 from inithealth.evidence.symptoms import AttentionLimits
 from inithealth.evidence.wording import called, number, span, times
 from inithealth.findings import Finding, Severity
+from inithealth.powers import squared
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.base import Rule, limit
 from inithealth.rules.causality import Stage
@@ -140,7 +141,7 @@ class SaturatedAttention(AttentionLimits, Rule):
         if reason == "scale":
             over = _unscaled(worst)
             cause = f"the scale of the weights is correct, but the logits are {times(over)} too large: they are not"
-            return f"{cause} divided by the square root of the head dimension (about {over**2:.0f})", _SCORES
+            return f"{cause} divided by the square root of the head dimension (about {squared(over):.0f})", _SCORES
         input_levels = [_level(m) for attention in attentions for _, m in attention]
         cause = f"the scale of the weights is correct, but their input is large: rms {number(max(input_levels))}"
         return cause, fixes.scale(layers, [1.0 / max(1.0, level) for level in input_levels])

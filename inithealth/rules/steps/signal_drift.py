@@ -8,6 +8,7 @@ from inithealth.evidence.drift import Reading, baseline, beyond_the_network, dri
 from inithealth.evidence.fixes import LOWER_RATE
 from inithealth.evidence.wording import called, times
 from inithealth.findings import Finding, Severity
+from inithealth.powers import factor_of
 from inithealth.recording import Layer, Measurement, Recording
 from inithealth.rules.base import Rule, limit, span
 from inithealth.rules.causality import Stage
@@ -101,10 +102,10 @@ class SignalDrift(Rule):
         octaves = grown[worst[0].name]
         return self.finding(
             worst,
-            f"{span(worst)}: the {what} has grown {times(2**octaves)} relative to the other layers since the first "
-            f"steps (limit {times(2**limit)})",
-            measured=2**octaves,
-            limit=2**limit,
+            f"{span(worst)}: the {what} has grown {times(factor_of(octaves))} relative to the other layers since the "
+            f"first steps (limit {times(factor_of(limit))})",
+            measured=factor_of(octaves),
+            limit=factor_of(limit),
             step=index,
             cause=f"the {what} of {called(worst[0])} diverges, while that of most other layers does not",
             fix=LOWER_RATE,
@@ -113,10 +114,10 @@ class SignalDrift(Rule):
     def _grown(self, octaves: float, index: int) -> Finding:
         return self.finding(
             [],
-            f"the layers' outputs have grown {times(2**octaves)} (median) since the first steps "
-            f"(limit {times(2**self.max_octaves_of_whole)})",
-            measured=2**octaves,
-            limit=2**self.max_octaves_of_whole,
+            f"the layers' outputs have grown {times(factor_of(octaves))} (median) since the first steps "
+            f"(limit {times(factor_of(self.max_octaves_of_whole))})",
+            measured=factor_of(octaves),
+            limit=factor_of(self.max_octaves_of_whole),
             step=index,
             cause="outputs grow across the whole network: no normalization or weight decay limits their scale",
             fix=LOWER_RATE,

@@ -20,6 +20,7 @@ from inithealth.evidence.vector_scale import (
 )
 from inithealth.evidence.wording import called, number, span, times
 from inithealth.findings import Finding, Severity
+from inithealth.powers import MOST_OCTAVES, factor_of
 from inithealth.recording import Layer, Recording, weighted
 from inithealth.rules.causality import Stage
 from inithealth.rules.generated_scale import GeneratedScale
@@ -92,7 +93,9 @@ class WeightScale(
         for sign in (1, -1):
             names = [name for name, deviation in outliers.items() if deviation.octaves * sign > 0]
             if names:
-                names.sort(key=lambda name: (-round(abs(outliers[name].octaves)), by_name[name].index))
+                names.sort(
+                    key=lambda name: (-round(min(MOST_OCTAVES, abs(outliers[name].octaves))), by_name[name].index)
+                )
                 yield self._group([by_name[name] for name in names], outliers, recording, outlook)
         yield from self.generated_scale(recording)
         amplified = forward_writes.amplified(recording, self)
@@ -110,12 +113,12 @@ class WeightScale(
         rms = weight.rms if weight else math.nan
         by = forward_writes.written(recording, layers[0], weight) if weight else None
         size, sign = ("large", 1) if worst.octaves > 0 else ("small", -1)
-        usual = rms / 2**worst.octaves
-        limit = usual * 2 ** (sign * worst.tolerated)
+        usual = rms / factor_of(worst.octaves)
+        limit = usual * factor_of(sign * worst.tolerated)
         most, which = ("up to ", f"{called(layers[0])} has ") if len(layers) > 1 else ("", "")
         return self.finding(
             layers,
-            f"{span(layers)}: weights {most}{times(2 ** abs(worst.octaves))} too {size} "
+            f"{span(layers)}: weights {most}{times(factor_of(abs(worst.octaves)))} too {size} "
             f"({which}rms {number(rms)}; {worst.usual} {number(usual)}, limit {number(limit)})",
             severity=outlook.severity_of_scale(layers, worst),
             measured=rms,
@@ -163,7 +166,7 @@ class WeightScale(
 def _usual_sizes(layers: list[Layer], outliers: dict[str, Deviation]) -> dict[str, float]:
     """Return the rms that weights are expected to have, by layer, where this network shows it: that of their peers."""
     return {
-        layer.name: weight.rms / 2 ** outliers[layer.name].octaves
+        layer.name: weight.rms / factor_of(outliers[layer.name].octaves)
         for layer, weight in weighted(layers)
         if outliers[layer.name].restored
     }
@@ -179,7 +182,7 @@ def _effect(layer: Layer, worst: Deviation) -> str:
         return "an embedding's output has the scale of its weight"
     multiplies = f"{called(layer)} multiplies the signal and the gradient by about {number(gain)}"
     if worst.restored:
-        return f"{multiplies}; its peers by about {number(gain / 2**worst.octaves)}"
+        return f"{multiplies}; its peers by about {number(gain / factor_of(worst.octaves))}"
     after = f" for {layer.activation}" if has_gain(layer) else ""
     expected = f"the expected gain{after} is {number(target_gain(layer) if after else 1.0)}"
     return f"{multiplies}; {expected}"
