@@ -98,13 +98,14 @@ class Target(pytest.Item):
     def runtest(self) -> None:
         from inithealth.cli.check import Request, report_of
         from inithealth.cli.errors import BadInput
+        from inithealth.report.plain import printable
 
         given = {name: self.config.getoption(f"inithealth_{name}") for name in ("data", "loss")}
         request = Request(self.name, self.config.getoption("inithealth_input"), **given)
         try:
             report = report_of(request, _settings(self.config, {}, None))
         except BadInput as error:
-            pytest.fail(f"inithealth: error: {error}", pytrace=False)
+            pytest.fail(printable(f"inithealth: error: {error}"), pytrace=False)
         _add_property(self, report)
         if not report.ok:
             pytest.fail(str(report), pytrace=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TypeVar
 
-from inithealth.cli.printing import noted
+from inithealth.cli.printing import TheirOutput, noted
 
 T = TypeVar("T")
 
@@ -59,7 +58,7 @@ def theirs(doing: str, call: Callable[..., T], *args: Any) -> T:
 def guarded(doing: str) -> Iterator[None]:
     """In the context, redirect output of the user's code to stderr; show its errors and raise them as BadInput."""
     try:
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(TheirOutput()):
             yield
     except BadInput:
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import TextIO
+from typing import Any, TextIO
 
 from inithealth.report.plain import printable
 
@@ -35,6 +35,21 @@ def noted(text: str) -> None:
         _write(sys.stderr, f"{printable(text)}\n")
     except (OSError, ValueError):
         _abandon(sys.stderr)
+
+
+class TheirOutput:
+    """The stderr to which the output of the user's code goes: if it cannot be written, the model is judged anyway."""
+
+    def write(self, text: str) -> int:
+        try:
+            if sys.stderr is not None:
+                sys.stderr.write(text)
+        except (OSError, ValueError):
+            _abandon(sys.stderr)
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
 
 
 def _write(stream: TextIO | None, text: str) -> None:

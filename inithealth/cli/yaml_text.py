@@ -31,7 +31,7 @@ def parsed(text: str) -> Any:
     """Return the content. Raises ValueError with one line if it is not valid YAML, or grows too large."""
     try:
         _refuse_growth(text)
-        return yaml.load(text, _Loader)
+        return _Loader(text).get_single_data()
     except _Growth as error:
         raise ValueError(str(error)) from None
     except Exception as error:  # the constructors of dates, numbers and binary data raise errors of many kinds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -261,6 +262,34 @@ def test_a_closed_pipe_keeps_the_status(place: int, status: int, name: str, save
     error = done.stderr.read()
     done.stderr.close()
     assert (done.wait(), error) == (status, b"")
+
+
+PRINTING = """
+import torch
+from torch import nn
+
+def build():
+    for number in range(2000):
+        print("a line of output", number, flush=True)
+    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4)), torch.randn(32, 8)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["closed pipe", "/dev/full"])
+def test_a_model_whose_output_cannot_be_shown_is_judged(place: str, tmp_path: Path) -> None:
+    (tmp_path / "prints.py").write_text(PRINTING)
+    words = ["check", "prints.py:build", "--output-format", "concise"]
+    with open(os.devnull if place == "closed pipe" else place, "wb") as full:
+        stderr = subprocess.PIPE if place == "closed pipe" else full
+        done = command(*words, stdout=subprocess.PIPE, stderr=stderr, cwd=tmp_path)
+        if done.stderr is not None:
+            done.stderr.close()
+        assert done.stdout is not None
+        shown = done.stdout.read()
+        done.stdout.close()
+    assert done.wait() == 0
+    assert b"inithealth: healthy" in shown
 
 
 @pytest.mark.slow
