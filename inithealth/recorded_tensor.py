@@ -127,7 +127,7 @@ class Update(Frozen):
     change: Size  # rms of the difference
     unmoved: Share  # share of the elements that did not change
     rate: float | None = None  # learning rate; None: unknown
-    usual: float | None = None  # rms of the change by this optimizer if no gradient is too small; None: any
+    usual: Size | None = None  # rms of the change by this optimizer if no gradient is too small; None: any
 
 
 class Probation(Frozen):

@@ -36,7 +36,7 @@ LAZY = tuple(
 )
 # Inside `record` everything may be imported; outside it only these modules and packages.
 DOORS = ("recorder", "step_meter", "tensors", "sandbox", "live.optimizers", "live.probation", "live.picklable_hook")
-DOORS += ("live.distributed", "live.step_laws", "live.updates", "layers.class_source")
+DOORS += ("live.distributed", "live.step_laws", "live.updates", "layers.class_source", "quiet")
 # Modules without their own test file: the file that tests them, or the reason.
 WITHOUT_TEST = {
     "__main__": "tests/cli/test_demonstration.py",

@@ -7,8 +7,11 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
+_LAZY = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 
 
 def floating_tensors(output: Any) -> Iterator[Tensor]:
@@ -43,6 +46,33 @@ def plain(tensor: Tensor) -> Tensor | None:
     if not tensor.is_floating_point() or tensor.numel() == 0:
         return None
     return tensor.float() if tensor.dtype.itemsize == 1 else tensor  # fp8 has no arithmetic
+
+
+def has_memory(tensor: Tensor) -> bool:
+    """Return whether the values of a tensor are in memory. Models that fill parameters when they are used free it.
+
+    Reading the values of such a tensor would end the process.
+    """
+    if isinstance(tensor, _LAZY) or is_traceable_wrapper_subclass(tensor):
+        return True
+    if tensor.is_meta:
+        return False
+    try:
+        storage = tensor.untyped_storage()
+        if storage.device.type == "meta":  # a fake tensor
+            return False
+        place, available = storage.data_ptr(), storage.nbytes()
+    except (RuntimeError, NotImplementedError):  # sparse, or of another layout without a storage
+        return True
+    if tensor.is_nested or not tensor.numel():
+        return True
+    return place != 0 and (span(tensor) <= available or tensor.is_quantized)  # the latter may have half a byte each
+
+
+def span(tensor: Tensor) -> int:
+    """Return the number of bytes from the start of a strided tensor's storage to the end of its last element."""
+    last = sum((size - 1) * step for size, step in zip(tensor.size(), tensor.stride(), strict=True))
+    return int((tensor.storage_offset() + last + 1) * tensor.element_size())
 
 
 def is_sharded(tensor: Tensor) -> bool:

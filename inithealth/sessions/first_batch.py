@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from inithealth.record.sandbox.restore import random_state
+from inithealth.record.sandbox.random_state import random_state
 
 __tracebackhide__ = True  # pytest shows the line that calls `check`, not these
 

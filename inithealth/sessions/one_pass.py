@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +12,16 @@ from torch.optim import Optimizer
 from inithealth.record.live.optimizers import is_adaptive
 from inithealth.record.live.probation import STEPS, Trial
 from inithealth.record.recorder import Recorder
-from inithealth.record.sandbox.batches import named_tensors, revealed
+from inithealth.record.sandbox.batches import fresh, named_tensors, revealed
 from inithealth.record.sandbox.eager_mode import NoDropout, whole_graph
 from inithealth.record.sandbox.reachability import split_by_values, unreached
-from inithealth.record.sandbox.restore import random_state
+from inithealth.record.sandbox.snapshot import Snapshot
+from inithealth.record.sandbox.turns import rewinder
 from inithealth.record.sandbox.unfilled_buffers import unfilled
 from inithealth.recording import Recording, UnfilledBuffer, weighted
 from inithealth.sessions.assembly import Assembly, Training
 from inithealth.sessions.objective import Objective
-from inithealth.sessions.stand_in_trainer import count_steps
+from inithealth.sessions.stand_in_trainer import count_steps, show_batch
 from inithealth.sessions.trial_optimizers import optimizers_of, step, with_learning_rate
 
 __tracebackhide__ = True  # pytest shows the line that calls `check`, not these
@@ -35,11 +37,13 @@ class OnePass:
 
     def __init__(self, objective: Objective, optimizers: list[Optimizer]) -> None:
         self.objective, self.model = objective, objective.model
-        self.payload = objective.batch
+        self.payload, self.targets = objective.batch, objective.targets
+        # A copy of the batch has the same objects of other classes, which the model may change.
+        self._unchanged = Snapshot({"batch": (self.payload, self.targets)})
         self.parameters = list(self.model.parameters())
         self.trainable = [p for p in self.parameters if p.requires_grad]
         self.given = optimizers
-        self.rewind = random_state()
+        self.rewind = rewinder()
 
     def run(self, *, reveal: bool) -> Recording:
         self._as_trained()
@@ -76,12 +80,16 @@ class OnePass:
 
     def _pass(self, recorder: Recorder, reveal: bool) -> tuple[float, dict[str, Tensor | None]]:
         """Run and record one forward and backward pass; return the loss and the gradients by parameter."""
+        copies: dict[int, Tensor] = {}
         inputs: dict[str, Tensor] = {}
-        self.objective.batch, inputs = revealed(self.payload) if reveal else (self.payload, inputs)
+        batch = fresh(self.payload, copies)
+        if reveal:
+            batch, inputs = revealed(batch)
+        named = inputs or dict(named_tensors(batch))
         recorder.attach()
         try:
-            loss = self._forward()
-            recorder.observe([loss], inputs or dict(named_tensors(self.payload)))
+            loss = self._forward(batch, copies)
+            recorder.observe([loss], named)
             trained = {n: p for n, p in recorder.naming.parameters.items() if p.requires_grad}
             found = torch.autograd.grad(loss, [*trained.values(), *inputs.values()], allow_unused=True)
         finally:
@@ -102,7 +110,15 @@ class OnePass:
             if parameter.requires_grad != trained:
                 parameter.requires_grad_(trained)
 
-    def _forward(self, *, needs_graph: bool = True) -> Tensor:
+    def _forward(
+        self, batch: Any = None, copies: dict[int, Tensor] | None = None, *, needs_graph: bool = True
+    ) -> Tensor:
+        """Run the objective on a batch, by default a fresh one, and on fresh targets."""
+        self._unchanged.restore()
+        copies = {} if copies is None else copies
+        self.objective.batch = fresh(self.payload, copies) if batch is None else batch
+        self.objective.targets = fresh(self.targets, copies)
+        show_batch(self.model, self.objective.batch)
         with NoDropout():
             return self.objective(needs_graph=needs_graph)
 

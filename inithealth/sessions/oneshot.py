@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from torch import nn
@@ -13,6 +13,7 @@ from inithealth.findings import Report
 from inithealth.judge.diagnose import diagnose
 from inithealth.record.sandbox.batches import refuse_batch, refuse_constant, refuse_values, trainable_model, transferred
 from inithealth.record.sandbox.restore import isolated
+from inithealth.record.sandbox.turns import in_turn, shared_objects
 from inithealth.recording import Recording
 from inithealth.sessions.first_batch import first_batch
 from inithealth.sessions.objective import LossFunction, Objective
@@ -87,20 +88,30 @@ def record(
     """Return the recording that :func:`check` judges. Takes the same arguments and raises the same errors."""
     model = trainable_model(model)
     optimizers = refuse_optimizers(optimizer, model)
-    batch, origin = first_batch(batch)
+    # An iterator cannot be read twice.
+    batch, origin = first_batch(batch) if isinstance(batch, Iterator) else in_turn(lambda: first_batch(batch))
     refuse_batch(batch)
     refuse_values(batch)
-    objective = Objective(model, batch, loss, drawn=bool(origin))
+
+    def judged() -> Recording:
+        return _isolated(Objective(model, batch, loss, drawn=bool(origin)), optimizers)
+
+    recording = in_turn(judged, shared_objects(model, loss, optimizers))
+    return recording.model_copy(update={"notes": (origin, *recording.notes)}) if origin else recording
+
+
+def _isolated(objective: Objective, optimizers: list[Optimizer]) -> Recording:
+    """Return the recording of one check, and restore what it changes."""
     refuse_constant(objective.batch, with_labels=objective.own_step)
+    model = objective.model
     device = next(model.parameters()).device
-    with isolated(model):
+    with isolated(model, batch=(objective.batch, objective.targets), loss=objective.loss):
         whole = objective.batch if objective.own_step else Call.of(objective.batch)
         objective.batch, objective.targets = transferred(
             (whole, objective.targets), lambda t: (t.clone() if t.is_inference() else t).to(device)
         )
         with first_training_step(model, objective.batch):
-            recording = _recorded(OnePass(objective, optimizers))
-    return recording.model_copy(update={"notes": (origin, *recording.notes)}) if origin else recording
+            return _recorded(OnePass(objective, optimizers))
 
 
 def _recorded(session: OnePass) -> Recording:

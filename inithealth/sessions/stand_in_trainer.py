@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from inithealth.record.quiet import quiet
 from inithealth.sessions.first_step import BATCHES, EPOCHS, FirstStep
 from inithealth.sessions.lightning_module import WATCHED_INSTEAD, home_of, is_lightning, with_attributes
 
@@ -74,6 +74,13 @@ def count_steps(model: nn.Module, steps: int) -> None:
         trainer.steps = steps
 
 
+def show_batch(model: nn.Module, batch: Any) -> None:
+    """Set the batch of the loaders of the Trainer of a check, if the model has one."""
+    trainer = model.__dict__.get("_trainer")
+    if isinstance(trainer, FirstStep):
+        trainer.batch = batch
+
+
 def _nothing(*args: Any, **kwargs: Any) -> None:
     return None
 
@@ -118,14 +125,8 @@ def _trainer(module: nn.Module, device: torch.device, known: Any) -> Any:
 @contextmanager
 def _silent() -> Iterator[None]:
     """Silence a new Trainer, which logs available devices and warns about unused ones."""
-    log = import_module("lightning_utilities.core.rank_zero").log
-    log.addFilter(_nothing)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.removeFilter(_nothing)
+    with quiet(import_module("lightning_utilities.core.rank_zero").log):
+        yield
 
 
 @cache

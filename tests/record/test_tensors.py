@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence
 
-from inithealth.record.tensors import floating_tensors, full_tensor, is_sharded, local_shard, plain
+from inithealth.record.tensors import floating_tensors, full_tensor, has_memory, is_sharded, local_shard, plain, span
 
 
 @dataclass
@@ -91,3 +91,32 @@ def test_a_process_has_a_shard_of_a_sharded_tensor() -> None:
     assert full_tensor(sharded).numel() == 5
     assert not is_sharded(A)
     assert local_shard(A) is full_tensor(A) is A
+
+
+def freed() -> Tensor:
+    tensor = torch.ones(8)
+    tensor.untyped_storage().resize_(0)
+    return tensor
+
+
+@pytest.mark.parametrize(
+    ("tensor", "expected"),
+    [
+        (torch.ones(2), True),
+        (torch.empty(0), True),
+        (torch.ones(4)[1:3].expand(3, 2), True),
+        (torch.eye(2).to_sparse(), True),
+        (nn.parameter.UninitializedParameter(), True),
+        (torch.ones(2, device="meta"), False),
+        (freed(), False),
+    ],
+)
+def test_whether_values_are_in_memory(tensor: Tensor, expected: bool) -> None:
+    assert has_memory(tensor) is expected
+
+
+def test_the_bytes_up_to_the_last_element() -> None:
+    base = torch.zeros(4, 4)
+    assert span(base) == 64
+    assert span(base[1:3, ::2]) == (4 + 4 + 2 + 1) * 4
+    assert span(base.t()) == 64

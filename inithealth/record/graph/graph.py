@@ -13,6 +13,7 @@ import torch
 from inithealth.record.collection import collection_paused
 from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.order import Order
+from inithealth.record.tensors import has_memory
 
 
 class Graph:
@@ -75,7 +76,9 @@ class Graph:
             value = None if packed else getattr(node, f"_saved_{name}", None)
         except RuntimeError:
             return None
-        return value.detach() if isinstance(value, torch.Tensor) else value
+        if isinstance(value, torch.Tensor):
+            return value.detach() if has_memory(value) else None
+        return value
 
     def saved_tensors(self, index: int) -> tuple[torch.Tensor, ...] | None:
         """Return the saved tensors of an ``autograd.Function``, detached; () if freed, None if packed by a hook."""

@@ -11,7 +11,7 @@ from inithealth.layer_names import is_position, without_numbers
 from inithealth.record.graph.flow import Flow
 from inithealth.record.graph.operations import Operation
 from inithealth.record.layers.wrapper_prefixes import owner, parameter_names, strip, tied_names
-from inithealth.record.tensors import is_sharded
+from inithealth.record.tensors import has_memory, is_sharded
 
 _MODULE_KINDS: tuple[tuple[tuple[type[nn.Module], ...], Kind], ...] = (
     ((nn.Linear,), "linear"),
@@ -47,6 +47,14 @@ class Naming:
         named = [name for name in self.parameters if "parametrizations." not in name]
         self._matrices = Counter(self.module(name) for name in named if dimensions(self.parameters[name]) > 1)
         self._weights = Counter(self.module(name) for name in named if "bias" not in name.rpartition(".")[2])
+
+    def drop_freed(self) -> dict[int, str]:
+        """Forget the parameters whose memory is freed, which cannot be read; return their names by ``id``."""
+        freed = {name: parameter for name, parameter in self.parameters.items() if not has_memory(parameter)}
+        for name in freed:
+            del self.parameters[name]
+            self.trainable.discard(name)
+        return {id(parameter): name for name, parameter in freed.items()}
 
     def module(self, parameter: str) -> str:
         """Return the name for a parameter in findings: a module as in ``named_modules()``, or the parameter itself."""

@@ -12,7 +12,7 @@ from torch.autograd.graph import Node
 from inithealth.record.graph import node_groups as vocab
 from inithealth.record.graph.flow import Flow
 from inithealth.record.statistics.spectrum import strided
-from inithealth.record.tensors import is_sharded, plain
+from inithealth.record.tensors import has_memory, is_sharded, plain
 from inithealth.recording import ForwardWrite
 from inithealth.theory.activation_table import ROWS
 
@@ -68,7 +68,7 @@ class ForwardWrites:
             name: (strided(values, _SAMPLE).clone(), (parameter._version, parameter.data_ptr()))
             for name, parameter in self._parameters.items()
             if not isinstance(parameter, nn.parameter.UninitializedParameter) and not is_sharded(parameter)
-            if (values := plain(parameter)) is not None
+            if has_memory(parameter) and (values := plain(parameter)) is not None
         }
 
     def note_input(self, name: str, module: nn.Module, tensor: Tensor) -> None:
@@ -92,7 +92,7 @@ class ForwardWrites:
             flow: shows the factors that are computed from parameters.
         """
         for name, (before, _) in self._before.items():
-            now = _now(self._parameters[name])
+            now = _now(self._parameters[name]) if name in self._parameters else before
             if not _same(before, now):
                 shown = self._described(name, now, flow)
                 counts = {"non_finite": _non_finite(before), "broken": _non_finite(now)}
@@ -141,7 +141,7 @@ def _non_finite(values: Tensor) -> int:
 
 
 def _now(parameter: nn.Parameter) -> Tensor:
-    values = plain(parameter)
+    values = plain(parameter) if has_memory(parameter) else None
     return torch.empty(0) if values is None else strided(values, _SAMPLE)
 
 

@@ -75,6 +75,8 @@ class Observer:
         Args:
             inputs: floating-point tensors of the batch by name; measured at the first step only.
         """
+        if buffer.first:
+            self._drop_freed()
         self.flow = flow = self._read([root.grad_fn for root in roots if root.grad_fn is not None])
         self.layer_at = self.naming.layers(flow)
         self._shown |= {self.layer_at[index] for index in self._matched(flow, buffer)}
@@ -98,6 +100,11 @@ class Observer:
             self.failures.guard("generated weights", self._generated, flow)
             self.failures.guard("loss", self._ends, flow, inputs)
             self.failures.guard("exact zeros", self._zeros, flow, roots)
+
+    def _drop_freed(self) -> None:
+        for number, name in self.naming.drop_freed().items():
+            self.names.pop(number, None)
+            self.failures.setdefault(name, "its memory is freed outside of the forward pass")
 
     def _read(self, roots: Sequence[Node]) -> Flow:
         """Return the flow of a graph; that of the previous step if the graph is the same."""

@@ -69,6 +69,26 @@ def named_tensors(value: Any, name: str = "batch") -> Iterator[tuple[str, Tensor
             yield from named_tensors(getattr(value, item.name), f"{name}.{item.name}")
 
 
+def fresh(payload: Any, copies: dict[int, Tensor] | None = None) -> Any:
+    """Return the batch with copies of its tensors, because the model may change its input in place.
+
+    Args:
+        copies: by the ``id`` of the tensor; new ones are added. The same tensor twice stays one tensor.
+    """
+    made = {} if copies is None else copies
+
+    def copied(tensor: Tensor) -> Tensor:
+        if id(tensor) not in made:
+            made[id(tensor)] = tensor.detach().clone().requires_grad_(True) if _is_leaf(tensor) else tensor.clone()
+        return made[id(tensor)]
+
+    return transferred(payload, copied)
+
+
+def _is_leaf(tensor: Tensor) -> bool:
+    return tensor.is_leaf and tensor.requires_grad
+
+
 def revealed(payload: Any) -> tuple[Any, dict[str, Tensor]]:
     """Return the batch with its floating-point tensors in the autograd graph, and their leaves by name."""
     leaves: dict[str, Tensor] = {}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any, ClassVar
-from unittest import mock
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
+
+from inithealth.record.counted import Counted
+from inithealth.record.sandbox.checkpoints import CHECKPOINTS_KEPT
 
 __tracebackhide__ = True  # pytest shows what the model raises, not these
 
@@ -29,35 +31,18 @@ def whole_graph(model: nn.Module, *, reveal_frozen: bool) -> Iterator[None]:
     for parameter in model.parameters():
         if reveal_frozen and parameter.is_floating_point():
             parameter.requires_grad_(True)
-    with ExitStack() as stack:
-        if "torch._dynamo" in sys.modules:  # without it nothing is compiled
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
-        checkpointing = sys.modules.get("torch.utils.checkpoint")
-        if checkpointing is not None:
-            for name, stand_in in _STAND_INS.items():
-                if hasattr(checkpointing, name):
-                    stack.enter_context(mock.patch.object(checkpointing, name, stand_in))
+    with _EAGER, CHECKPOINTS_KEPT:
         yield
 
 
-class _PlainCall:
-    """Replaces the reentrant checkpoint: calls the function."""
-
-    @staticmethod
-    def apply(function: Callable[..., Any], preserve: bool, *args: Any) -> Any:
-        return function(*args)
-
-
-def _plain(*args: Any, **kwargs: Any) -> Iterator[None]:
-    """Replace the non-reentrant checkpoint: do nothing around the call."""
-    yield
+def _force_eager() -> Callable[[], None]:
+    if "torch._dynamo" not in sys.modules:  # without it nothing is compiled
+        return lambda: None
+    stance = torch.compiler.set_stance("force_eager")
+    return lambda: stance.__exit__(None, None, None)
 
 
-_STAND_INS: Mapping[str, Any] = {
-    "CheckpointFunction": _PlainCall,
-    "_checkpoint_without_reentrant_generator": _plain,
-    "_checkpoint_without_reentrant_generator_impl": _plain,  # its name since torch 2.14
-}
+_EAGER = Counted(_force_eager)  # the stance of torch.compile is one of all threads
 
 
 def _silence(module: nn.Module) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from inithealth.record.layers.naming import Naming
-from inithealth.record.sandbox.restore import undisturbed
+from inithealth.record.sandbox.restore import restored
 from inithealth.record.saved.operands import Constant
 from inithealth.recording import Layer, weighted
 
@@ -26,7 +26,7 @@ def split_by_values(
     """Return the layers, of those without gradient, whose values affect the loss, and those that do not.
 
     The weights of all of them are changed, then of all except one group, and the loss is computed each time:
-    it changes only if the values reach it. The model is restored after each forward pass.
+    it changes only if the values reach it. The model is restored after each forward pass, random state is not.
 
     Args:
         loss: the loss with the unchanged weights.
@@ -62,7 +62,7 @@ def _groups(layers: Sequence[Layer]) -> list[list[Layer]]:
 def _perturbed(group: Sequence[Layer], naming: Naming, forward: Callable[[], float]) -> float:
     """Return the loss with the weights and biases of these layers changed. The changes are deterministic."""
     names = {p.name for layer in group for p in (layer.weight, layer.bias) if p is not None}
-    with undisturbed(naming.modules[""]):
+    with restored({"model": naming.modules[""]}):
         for seed, (name, parameter) in enumerate(naming.parameters.items()):
             if name in names:
                 generator = torch.Generator().manual_seed(seed)

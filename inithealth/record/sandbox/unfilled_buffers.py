@@ -13,6 +13,7 @@ from inithealth.record.layers.refill import refill
 from inithealth.record.layers.source import sources
 from inithealth.record.layers.wrapper_prefixes import owner, strip
 from inithealth.record.sandbox.buffer_uses import acts_as_zero, looks_unwritten, uses
+from inithealth.record.tensors import has_memory
 from inithealth.recorded_graph import UnfilledBuffer
 
 
@@ -60,7 +61,7 @@ def _constants(modules: Mapping[str, nn.Module]) -> Iterator[tuple[str, Tensor]]
                 and tensor is not None
                 and tensor.is_floating_point()
                 and tensor.numel() > 1
-                and not tensor.is_meta
+                and has_memory(tensor)
             ):
                 yield strip(f"{home}.{name}".lstrip(".")), tensor.detach()
 

@@ -135,3 +135,12 @@ def test_the_larger_factor_is_the_weight() -> None:
     naming = Naming(model)
     (operation,) = [each for each in flow.operations.values() if each.transformed]
     assert naming.main(operation) == "parametrizations.weight.original1"
+
+
+def test_parameters_whose_memory_is_freed_are_dropped() -> None:
+    model = nn.Linear(2, 2)
+    naming = Naming(model)
+    assert naming.drop_freed() == {}
+    model.weight.untyped_storage().resize_(0)
+    assert naming.drop_freed() == {id(model.weight): "weight"}
+    assert (list(naming.parameters), naming.trainable) == (["bias"], {"bias"})

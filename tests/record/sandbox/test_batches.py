@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import inithealth
 from inithealth import Call
 from inithealth.record.sandbox.batches import (
+    fresh,
     named_tensors,
     refuse_batch,
     refuse_values,
@@ -97,6 +98,18 @@ def test_revealed_inputs_are_leaves_that_the_model_may_change_in_place() -> None
     assert leaves["batch[0]"].grad.tolist() == [3, 3]
     assert x.tolist() == [1, 1]
     assert x.grad is None
+
+
+def test_a_fresh_batch_has_copies_that_keep_what_tensors_share() -> None:
+    x, leaf = torch.ones(2), torch.ones(2, requires_grad=True)
+    copies: dict[int, Tensor] = {}
+    batch = fresh({"x": x, "again": [x], "leaf": leaf, "other": "text"}, copies)
+    assert batch["again"][0] is batch["x"]
+    assert batch["x"] is not x
+    assert (batch["leaf"].is_leaf, batch["leaf"].requires_grad, batch["other"]) == (True, True, "text")
+    assert fresh(x, copies) is batch["x"]
+    batch["x"].fill_(2)
+    assert x.tolist() == [1, 1]
 
 
 def test_the_same_tensor_twice_stays_one_tensor() -> None:

@@ -17,7 +17,8 @@ from torch.nn.utils import parametrizations
 from torch.optim import LBFGS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
 import inithealth
-from inithealth.record.sandbox.restore import optimizer_undisturbed, random_state, undisturbed
+from inithealth.record.sandbox.random_state import random_state
+from inithealth.record.sandbox.restore import optimizer_undisturbed, undisturbed
 from tests.record import state
 
 BATCH = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))

@@ -1,0 +1,70 @@
+"""Changes of the process that several threads share: the first one makes them, the last one takes them back."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import ClassVar
+
+# The one lock of all state of the process. It is held only for moments, never while a model runs.
+LOCK = threading.Condition(threading.RLock())
+
+
+class Counted:
+    """A context manager for a change of the process that holds as long as one thread is in the context.
+
+    If each context restored what it found, two that overlap would leave the change of the first one in place.
+
+    Args:
+        change: makes the change and returns a function that takes it back.
+    """
+
+    _all: ClassVar[list[Counted]] = []
+
+    def __init__(self, change: Callable[[], Callable[[], None]]) -> None:
+        self._change = change
+        self._take_back: Callable[[], None] | None = None
+        self._threads: list[int] = []  # one entry for each context
+        self._all.append(self)
+
+    @property
+    def here(self) -> bool:
+        """Whether this thread is in the context."""
+        return threading.get_ident() in self._threads
+
+    def __enter__(self) -> None:
+        with LOCK:
+            if self._take_back is None:
+                self._take_back = self._change()
+            self._threads.append(threading.get_ident())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with LOCK:
+            self._threads.remove(threading.get_ident())
+            self._end_if_unused()
+
+    def _end_if_unused(self) -> None:
+        if not self._threads and self._take_back is not None:
+            take_back, self._take_back = self._take_back, None
+            take_back()
+
+    @classmethod
+    def forget_other_threads(cls) -> None:
+        """Leave the contexts of all other threads, which do not exist in a forked process."""
+        for each in cls._all:
+            each._threads = [thread for thread in each._threads if thread == threading.get_ident()]
+            each._end_if_unused()
+
+
+def _in_child() -> None:
+    Counted.forget_other_threads()
+    LOCK.release()
+
+
+# A process forked while another thread has the lock would wait for it forever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=_in_child)
