@@ -39,7 +39,7 @@ class OnePass:
         self.objective, self.model = objective, objective.model
         self.payload, self.targets = objective.batch, objective.targets
         # A copy of the batch has the same objects of other classes, which the model may change.
-        self._unchanged = Snapshot({"batch": (self.payload, self.targets)})
+        self._unchanged = Snapshot({"batch": self.payload, "targets": self.targets})
         self.parameters = list(self.model.parameters())
         self.trainable = [p for p in self.parameters if p.requires_grad]
         self.given = optimizers

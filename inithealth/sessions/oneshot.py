@@ -105,7 +105,7 @@ def _isolated(objective: Objective, optimizers: list[Optimizer]) -> Recording:
     refuse_constant(objective.batch, with_labels=objective.own_step)
     model = objective.model
     device = next(model.parameters()).device
-    with isolated(model, batch=(objective.batch, objective.targets), loss=objective.loss):
+    with isolated(model, batch=objective.batch, targets=objective.targets, loss=objective.loss):
         whole = objective.batch if objective.own_step else Call.of(objective.batch)
         objective.batch, objective.targets = transferred(
             (whole, objective.targets), lambda t: (t.clone() if t.is_inference() else t).to(device)

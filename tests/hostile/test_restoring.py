@@ -120,6 +120,11 @@ def test_what_cannot_be_restored_is_refused_before_anything_runs(name: str) -> N
     assert described(model.layer) == before
 
 
+def test_a_generator_in_the_batch_is_refused_by_name() -> None:
+    with pytest.raises(TypeError, match=r"batch\['numbers'\] is a generator"):
+        inithealth.check(nn.Linear(8, 4), inithealth.Call(BATCH, numbers=_numbers()))
+
+
 class Structural(nn.Module):
     """Has several layers, which the changes below take apart."""
 
@@ -179,6 +184,31 @@ def test_class_attributes_are_restored() -> None:
 
     inithealth.check(Structural(change), BATCH)
     assert (Structural.created, Structural.cache, hasattr(Structural, "late")) == (0, {}, False)
+
+
+class Proxy:
+    """Loads what it stands for when it is asked for anything."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(f"loaded for {name}")
+
+
+def test_a_proxy_is_not_asked_for_anything() -> None:
+    proxy = Proxy()
+    inithealth.check(Holding([proxy], lambda held: held.append(1)), BATCH)
+    with pytest.raises(RuntimeError, match="loaded"):
+        _ = proxy.anything
+
+
+def test_a_lazy_module_without_parameters_is_lazy_again() -> None:
+    model = Holding(nn.LazyBatchNorm1d(affine=False), lambda norm: norm(BATCH))
+    model.held.__dict__["odd"] = None
+    before = described(model)
+    inithealth.check(model, BATCH)
+    assert type(model.held) is nn.LazyBatchNorm1d
+    assert described(model) == before
+    model(BATCH)
+    assert type(model.held) is nn.BatchNorm1d
 
 
 SEEN: list[int] = []

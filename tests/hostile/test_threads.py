@@ -242,6 +242,22 @@ def _clean_in_child(model: nn.Module) -> bool:
     return real and gc.isenabled() and inithealth.check(nn.Linear(8, 4), BATCH).ok and model.training
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated")
+def test_a_training_in_another_thread_compiles_again_after_overlapping_checks() -> None:
+    models = [torch.compile(Calling(call), backend="eager") for call in nested_ends()]
+    reports = at_once(*(lambda m=m: inithealth.check(m, BATCH) for m in models))
+    assert [len(report.measurements) for report in reports] == [1, 1]
+    compiled: list[int] = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        compiled.append(1)
+        return graph.forward
+
+    torch.compile(nn.Linear(8, 4), backend=backend)(BATCH)
+    assert compiled == [1]
+
+
 def _watched(model: nn.Module) -> str:
     """Return the report of a short watched training without random numbers."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)

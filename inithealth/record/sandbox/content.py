@@ -11,7 +11,7 @@ import functools
 import io
 import random
 import sys
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from itertools import zip_longest
 from types import BuiltinMethodType, MethodType
@@ -38,7 +38,7 @@ class Content(NamedTuple):
 def content(value: Any) -> Content | None:
     """Return the content of a container, an array, a random generator or a readable file; None for other objects."""
     for kinds, keep in _KEEPERS:
-        if isinstance(value, kinds):
+        if issubclass(type(value), kinds):  # `isinstance` would run the code of proxies
             return keep(value)
     return None
 
@@ -52,11 +52,11 @@ def identical(live: Iterable[Any], before: Iterable[Any]) -> bool:
 def _mapping(live: dict[Any, Any]) -> Content:
     kind: Any = OrderedDict if isinstance(live, OrderedDict) else dict
     before = dict(kind.items(live))
-    factory = getattr(live, "default_factory", None)
+    factory = live.default_factory if isinstance(live, defaultdict) else None
 
     def restore() -> None:
-        if getattr(live, "default_factory", None) is not factory:
-            live.default_factory = factory  # type: ignore[attr-defined]
+        if isinstance(live, defaultdict) and live.default_factory is not factory:
+            live.default_factory = factory
         if not (identical(kind.keys(live), before) and identical(kind.values(live), before.values())):
             kind.clear(live)
             for key, value in before.items():
@@ -113,11 +113,11 @@ def _bytes(live: bytearray | array.array[Any]) -> Content:
 
 def _array(live: np.ndarray[Any, Any]) -> Content:
     before = live.copy(order="K") if live.flags.writeable else live.view()
-    layout, writeable = _layout(live), live.flags.writeable
+    layout, changeable = _layout(live), live.flags.writeable
 
     def restore() -> None:
-        if live.flags.writeable != writeable:
-            live.flags.writeable = writeable
+        if live.flags.writeable != changeable:
+            live.flags.writeable = changeable
         if _layout(live) != layout:
             with quiet():  # numpy advises against setting them, as the model did
                 live.dtype = before.dtype  # type: ignore[misc]
@@ -126,7 +126,7 @@ def _array(live: np.ndarray[Any, Any]) -> Content:
                 live.shape = before.shape
                 if live.strides != layout[-1]:
                     live.strides = layout[-1]
-        if writeable:
+        if changeable:
             live[...] = before
 
     return Content(enumerate(before.ravel().tolist()) if live.dtype.hasobject else (), restore)
@@ -185,7 +185,7 @@ def _partial(value: functools.partial[Any]) -> Content:
 
 
 def _call_of(value: Call) -> Content:
-    return Content((("args", value.args), ("kwargs", value.kwargs)))
+    return Content([*enumerate(value.args), *value.kwargs.items()])
 
 
 def _method(value: MethodType | BuiltinMethodType) -> Content:

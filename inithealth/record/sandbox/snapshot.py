@@ -68,16 +68,16 @@ class Snapshot:
         if id(value) in self._seen or kind in _PLAIN:
             return
         self._seen[id(value)] = value
-        if isinstance(value, torch.jit.ScriptModule):
+        if issubclass(kind, torch.jit.ScriptModule):  # `isinstance` would run the code of proxies
             self._script(value, path)
             return
-        if isinstance(value, Tensor):
+        if issubclass(kind, Tensor):
             self._tensor(value, path)
         else:
             held = content(value)
             if held is not None:
                 self._hold(held, path, "[{!r}]")
-        if isinstance(value, (nn.Module, Tensor)) or self._owned(kind):
+        if issubclass(kind, (nn.Module, Tensor)) or self._owned(kind):
             self._object(value, path)
 
     def _owned(self, kind: type) -> bool:
@@ -88,7 +88,7 @@ class Snapshot:
     def _object(self, value: Any, path: Path) -> None:
         for held in attributes(value):
             self._hold(held, path, ".{}")
-        if not isinstance(value, Tensor):
+        if not issubclass(type(value), Tensor):
             self._structure.add(path, class_restorer(value))
         for kind in owned_classes(type(value), self._own):
             if id(kind) not in self._seen:
@@ -105,7 +105,7 @@ class Snapshot:
                 continue
             if kind in _OFTEN_EMPTY and not item:  # as most registries of modules are
                 self._structure.add(path, item.clear)
-            elif is_iterator(item) and not (isinstance(item, (nn.Module, Tensor)) or self._owned(kind)):
+            elif is_iterator(item) and not (issubclass(kind, (nn.Module, Tensor)) or self._owned(kind)):
                 self._exchange(held, key, item, (path, step.format(key)))
             elif id(item) not in self._seen:
                 self._waiting.append((item, (path, step.format(key))))

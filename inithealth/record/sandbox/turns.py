@@ -102,7 +102,7 @@ def _tensors(module: nn.Module) -> Iterator[Tensor]:
 
 def _has_state(kind: type) -> bool:
     """Return whether a class has attributes that a forward pass may change, such as a counter or a cache."""
-    return any(isinstance(value, _STATE) for name, value in vars(kind).items() if not name.startswith("__"))
+    return any(issubclass(type(value), _STATE) for name, value in vars(kind).items() if not name.startswith("__"))
 
 
 def _current() -> Turn | None:
