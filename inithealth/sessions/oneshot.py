@@ -88,8 +88,10 @@ def record(
     """Return the recording that :func:`check` judges. Takes the same arguments and raises the same errors."""
     model = trainable_model(model)
     optimizers = refuse_optimizers(optimizer, model)
+    data = batch
     # An iterator cannot be read twice.
-    batch, origin = first_batch(batch) if isinstance(batch, Iterator) else in_turn(lambda: first_batch(batch))
+    once = isinstance(data, Iterator)
+    batch, origin = first_batch(data) if once else in_turn(lambda: first_batch(data), {id(data)})
     refuse_batch(batch)
     refuse_values(batch)
 

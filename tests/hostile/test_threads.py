@@ -22,6 +22,7 @@ import torch
 import torch.utils.checkpoint as checkpointing
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
 
 import inithealth
 from inithealth.record.sandbox import turns
@@ -219,6 +220,17 @@ def test_models_that_draw_random_numbers_are_judged_as_in_turn() -> None:
     assert process() == before
 
 
+def test_a_loader_that_several_checks_share_gives_each_its_first_batch() -> None:
+    generator = torch.Generator().manual_seed(2)
+    data = TensorDataset(torch.randn(64, 8), torch.arange(64) % 4)
+    loader = DataLoader(data, batch_size=16, shuffle=True, generator=generator)
+    models = [nn.Linear(8, 4) for _ in range(6)]
+    state = generator.get_state()
+    in_turn = [_checked(model, loader) for model in models]
+    assert at_once(*(lambda m=m: _checked(m, loader) for m in models)) == in_turn
+    assert torch.equal(generator.get_state(), state)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*use of fork")
 def test_a_process_forked_during_a_check_of_another_thread_can_check() -> None:
@@ -271,8 +283,7 @@ def _watched(model: nn.Module) -> str:
     return monitor.report.to_json()
 
 
-def _checked(model: nn.Module) -> str:
-    batch = (BATCH, LABELS)
+def _checked(model: nn.Module, batch: Any = (BATCH, LABELS)) -> str:
     loss = None if isinstance(model, Lightning) else F.cross_entropy
     return inithealth.check(model, batch, loss=loss).to_json()
 

@@ -66,8 +66,10 @@ def turn(shared: Collection[int] = (), *, alone: bool = False) -> Iterator[Turn]
         yield mine
     finally:
         with LOCK:
-            _end(mine)
-            LOCK.notify_all()
+            try:
+                _end(mine)
+            finally:
+                LOCK.notify_all()
 
 
 def in_turn(call: Callable[[], T], shared: Collection[int] = ()) -> T:
@@ -119,8 +121,12 @@ def _begun(shared: frozenset[int], alone: bool) -> Turn:
     state = RandomState() if nested or not _running else _running[0].random_state
     mine = Turn(shared, alone, state)
     _running.append(mine)
-    if not state.current:
-        mine.rewind()
+    try:
+        if not state.current:
+            mine.rewind()
+    except BaseException:
+        _running.remove(mine)
+        raise
     return mine
 
 
@@ -142,10 +148,12 @@ def _admitted(me: int, shared: frozenset[int], alone: bool) -> bool:
 
 
 def _end(mine: Turn) -> None:
-    current = mine.random_state.current
-    if not current:
-        _note_draws()
-    _running.remove(mine)
+    try:
+        current = mine.random_state.current
+        if not current:
+            _note_draws()
+    finally:
+        _running.remove(mine)
     others = any(each.random_state is mine.random_state for each in _running)
     if not current and not others:
         mine.random_state.restore()

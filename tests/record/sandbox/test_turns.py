@@ -93,6 +93,20 @@ def test_an_error_ends_the_turn() -> None:
     assert both(lambda: in_turn(lambda: 1, {1}), lambda: in_turn(lambda: 2, {1})) == (1, 2)
 
 
+def test_a_turn_ends_if_random_state_cannot_be_read() -> None:
+    def broken() -> torch.Tensor:
+        raise ValueError("broken")
+
+    def ended() -> None:
+        with turn({1}) as mine:
+            _, write, state = mine.random_state._states[0]
+            mine.random_state._states[0] = (broken, write, state)
+
+    with pytest.raises(ValueError, match="broken"):
+        ended()
+    assert both(lambda: in_turn(lambda: 1, {1}), lambda: in_turn(lambda: 2, {1})) == (1, 2)
+
+
 class Plain(nn.Linear):
     pass
 
