@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from inithealth import environment
@@ -9,8 +10,12 @@ from inithealth import environment
 
 def callbacks() -> list[Any]:
     """Return one callback if the environment asks for it, for Lightning's ``callbacks_factory`` entry points."""
-    if not environment.switch():
-        return []
-    from inithealth.integrations.lightning_callback import InitHealth
+    try:
+        if not environment.switch():
+            return []
+        from inithealth.integrations.lightning_callback import InitHealth
 
-    return [InitHealth.by_environment()]
+        return [InitHealth.by_environment()]
+    except Exception as error:  # every Trainer calls this
+        logging.getLogger("inithealth").warning("inithealth: not watched: %s: %s", type(error).__name__, error)
+        return []

@@ -100,6 +100,7 @@ class Report(_Frozen):
     lifetimes: tuple[Lifetime, ...] = ()  # of the findings of a watched run, also of those that are resolved
     skipped: tuple[Skipped, ...] = ()
     not_measured: tuple[str, ...] = ()  # "what: why"
+    incomplete: bool = False  # errors ended some of the measurements: they are in not_measured
     notes: tuple[str, ...] = ()  # which loss, which optimizer, how many elements were sampled
     fail_on: Literal["error", "warning", "info", "never"] = "error"
     step: Count = 0  # optimizer steps taken when the report was made

@@ -193,6 +193,7 @@ class Recording(_Frozen):
     idle: tuple[str, ...] = ()  # layers without gradient whose weights do not affect the loss of this batch
     left_out: tuple[str, ...] = ()  # trainable parameters that no optimizer holds
     not_measured: tuple[str, ...] = ()
+    incomplete: bool = False  # errors ended some of the measurements
     notes: tuple[str, ...] = ()
     _facts: Any = PrivateAttr(default=None)  # cache of inithealth.evidence.facts, not recorded data
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,18 @@ from torch import Tensor
 
 from inithealth import environment
 from inithealth.console.log import Log
-from inithealth.findings import Finding, Report
+from inithealth.findings import Finding, Report, UnhealthyInit
+from inithealth.integrations import state_keys
 from inithealth.integrations.copies import copied_state
-from inithealth.integrations.lightning_loggers import MetricsSink
 from inithealth.integrations.report_file import ReportFile
 from inithealth.integrations.unhealthy_action import OnUnhealthy, UnhealthyAction
-from inithealth.recording import Recording
-from inithealth.sessions.lightning_module import callback_bases, is_tensorboard
+from inithealth.integrations.watched_run import earlier_steps, has_another, monitor_of
+from inithealth.record.failures import Failures, described
+from inithealth.record.live.guarded import Guard, guarded
+from inithealth.sessions.lightning_module import callback_bases
 from inithealth.sessions.monitor import Monitor
-from inithealth.sessions.saved_recording import packed, unpacked
+from inithealth.sessions.saved_recording import packed
+from inithealth.sessions.verdicts import with_errors
 from inithealth.settings import Settings, settings_of
 
 
@@ -33,7 +35,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
     Args:
         on_unhealthy: ``"warn"`` logs; ``"stop"`` ends the run after the current step, with exit status 0;
             ``"raise"`` raises :class:`inithealth.UnhealthyInit` on every rank.
-        report_path: file for the report: .json for data, .html or .htm for the page; rewritten when it changes.
+        report_path: file for the report, as a page if it ends in .html, else as JSON; rewritten when it changes.
         on_alert: called with each new cause (a :class:`inithealth.Finding`), on rank 0.
         settings: schedule, rules, options; a mapping is validated.
         verbose: False prints and logs nothing; the report, its file and the loggers are complete, and ``"raise"``
@@ -41,7 +43,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         **options: settings as keywords, as in ``InitHealth(schedule="every")``.
 
     Raises:
-        ValueError: an unknown ``on_unhealthy`` or setting, or a ``report_path`` with another suffix.
+        ValueError: an unknown ``on_unhealthy`` or setting.
     """
 
     def __init__(
@@ -69,151 +71,150 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         self._file, self._writes = ReportFile(self.report_path, self._log), False
         self._state: dict[str, Any] = {}  # saved in checkpoints
         self._by_environment = False  # added by INITHEALTH=1, for trainers without the callback
+        self._guard = Guard(Failures(), stops=(UnhealthyInit,))
+        self._place = state_keys.next_place(self)
+
+    def _log_error(self, what: str, error: BaseException) -> None:
+        self._log.warning(f"{what or 'the callback'} failed; the training continues", exc_info=True)
 
     @classmethod
     def by_environment(cls) -> InitHealth:
         """Return a callback that does nothing if the trainer has another one."""
         made = cls()
-        made._by_environment = True
+        state_keys.used(made)
+        made._by_environment, made._place = True, 1
         return made
 
     def __getstate__(self) -> dict[str, Any]:
-        return copied_state(self.__dict__)
+        bare = {**self.__dict__, "_monitor": None, "_action": None}
+        return dict(self._guard.run(copied_state, (self.__dict__,), default=bare, always=True))
 
     @property
     def state_key(self) -> str:
-        return f"{type(self).__qualname__}{' by environment' if self._by_environment else ''}"
+        place = "" if self._place == 1 else f" {self._place}"
+        return f"{type(self).__qualname__}{' by environment' if self._by_environment else ''}{place}"
 
     def state_dict(self) -> dict[str, Any]:
         """Return the recording so far, from which a resumed run continues: at most 100 kB and 200 bytes a layer."""
-        if self._monitor is not None:
-            with suppress(Exception):  # a failure here must not prevent the checkpoint
-                self._state = {"index": self._monitor.index, "recording": packed(self._monitor.recording)}
+        self._keep_state()
         return dict(self._state)
 
+    @guarded(None, always=True)
+    def _keep_state(self) -> None:
+        if self._monitor is not None:
+            self._state = {"index": self._monitor.index, "recording": packed(self._monitor.recording)}
+
+    @guarded(None, always=True)
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._state = dict(state_dict)
 
     @property
     def report(self) -> Report | None:
         """The latest report; None before the first step."""
-        return self._report
+        return self._guard.run(with_errors, (self._report, self._guard.failures), default=self._report, always=True)  # type: ignore[no-any-return]
 
+    @guarded(None, always=True)
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        self._guard.failures, self._guard.log = Failures(), self._log_error
+        state_keys.used(self)
+
+    @guarded(None)
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        if environment.disabled() or self._is_redundant(trainer):
+        if environment.disabled() or (self._by_environment and has_another(trainer, self)):
             return
-        self._report, self._loss = None, None
+        self._report = self._loss = None
         self._action = UnhealthyAction(self.on_unhealthy, self.settings, self._log)
-        taken, history = self._resumed(trainer)
-        if over := self.settings.over(taken):  # after a checkpoint with the report of the first steps it is no news
+        resumed = earlier_steps(trainer, self._state)
+        if over := self.settings.over(resumed[0]):  # no news after a checkpoint with the report of the first steps
             self._log.line(logging.INFO if self._state else logging.WARNING, over)
             return
-        rank_zero = trainer.is_global_zero
         try:
-            self._monitor = Monitor(
-                pl_module,
-                optimizer=list(trainer.optimizers),
-                scaler=getattr(trainer.precision_plugin, "scaler", None),
-                settings=self.settings,
-                on_alert=self.on_alert if rank_zero else None,
-                steps_taken=taken,
-                history=history,
-                together=trainer.world_size > 1,
-                verbose=self.verbose,
-            )
-        except ValueError as error:  # a model that cannot be judged can still be trained
-            self._log.warning(f"not watched: {error}")
+            monitor = monitor_of(trainer, pl_module, self.settings, self.on_alert, resumed, verbose=self.verbose)
+        except Exception as error:  # a model that cannot be judged can still be trained
+            self._log.warning(f"not watched: {error if isinstance(error, ValueError) else described(error)}")
+            if not isinstance(error, ValueError):
+                self._guard.failures.note("the model", error)
             return
-        self._monitor.alerts.quiet = not rank_zero
-        self._monitor.alerts.raised_at = self._action.raises_at
-        for each in trainer.loggers if rank_zero else ():
-            if is_tensorboard(each):
-                self._monitor.alerts.add_writer(each.experiment)
-            else:
-                self._monitor.alerts.sinks.append(MetricsSink(each, self._monitor))
-        self._monitor.begin()
+        self._monitor, monitor.alerts.raised_at = monitor, self._action.raises_at
+        monitor.failures.add(self._guard.failures)
+        self._guard.failures, self._guard.leave = monitor.failures, monitor.close
+        monitor.begin()
 
-    def _is_redundant(self, trainer: Any) -> bool:
-        """Return whether it was added by the environment and the trainer has another one."""
-        others = [each for each in trainer.callbacks if isinstance(each, InitHealth) and each is not self]
-        return self._by_environment and bool(others)
-
-    def _resumed(self, trainer: Any) -> tuple[int, Recording | None]:
-        """Return the number of steps before this run, and their recording; None without one."""
-        if trainer.global_step == 0:
-            return 0, None
-        try:
-            return int(self._state["index"]), unpacked(self._state["recording"])
-        except (KeyError, ValueError, TypeError):  # saved without this callback, or by another version of it
-            return trainer.global_step, None
-
+    @guarded(None)
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         if self._monitor is not None and self._monitor.watching:
             self._monitor.begin()  # a validation or a skipped batch may have run since the last step
-            self._monitor.batch = batch
+            self._monitor.take_batch(batch)
 
+    @guarded(None)
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
         if self._monitor is None:
             return
         if not self._monitor.watching:  # only whether the losses are finite matters
-            self._loss = loss.detach() if self._loss is None else self._loss + loss.detach()
+            summed = loss.detach().sum()
+            self._loss = summed if self._loss is None else self._loss + summed
         elif self._loss is None:
             self._monitor.observe(loss)
             # Lightning has divided it by the number of accumulated batches, and multiplied it by the loss scale.
             scale = self._monitor.scaler.get_scale() if self._monitor.scaler is not None else 1.0
             self._loss = loss.detach() * (trainer.accumulate_grad_batches / scale)
 
+    @guarded(None)
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         # After a training_step that returned None there are no gradients to judge.
         if self._monitor is None or (self._loss is None and all(p.grad is None for p in pl_module.parameters())):
             return
-        self._monitor.step(self._loss, optimizer=optimizer)
-        self._loss = None
+        loss, self._loss = self._loss, None
+        self._monitor.step(loss, optimizer=optimizer)
         self._judge(trainer, self._monitor)
         if self.settings.finished(self._monitor.index) and not self._monitor.waiting:
             self._close()
 
+    @guarded(None)
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         if self._monitor is not None:
             self._monitor.pause(True)
 
+    @guarded(None)
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if self._monitor is not None:
             self._monitor.pause(False)
 
+    @guarded(None, always=True)
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         self._close()
 
+    @guarded(None, always=True)
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         self._close()
 
+    @guarded(None, always=True)
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         self._close()
 
     def _judge(self, trainer: Any, monitor: Monitor) -> None:
         """Update the report and act on it. All ranks decide the same; rank 0 writes before any rank raises."""
         if monitor.take_news():
-            self._update_report(trainer.is_global_zero)
+            self._guard.run(self._update_report, (trainer.is_global_zero,), what="the report")
         if self._action is not None:
             self._action.take(trainer, monitor.index - 1, self._report)
 
     def _update_report(self, writes: bool) -> None:
         """Update the report, and write it if it changed."""
-        before, self._report, self._writes = self._report, self._latest(), writes
+        before, self._writes = self._report, writes
+        self._report = None if self._monitor is None else self._monitor.report
         if writes and self._report is not before and self._report is not None:
             self._file.write(self._report)
 
-    def _latest(self) -> Report | None:
-        try:
-            return None if self._monitor is None else self._monitor.report
-        except Exception:  # an error in a third-party rule, for example, must not end the training
-            self._log.warning("the report of this step could not be created", exc_info=True)
-            return None
-
     def _close(self) -> None:
-        self.state_dict()
-        if self._monitor is not None and self._monitor.recorded:
-            self._update_report(self._writes)
-        monitor, self._monitor = self._monitor, None
+        self._keep_state()
+        self._finish_report()
+        monitor, self._monitor, self._guard.leave = self._monitor, None, None
         if monitor is not None:
             monitor.close()
+            self._report = monitor.report if self._report is not None and monitor.alerts.failures else self._report
+
+    @guarded(None)
+    def _finish_report(self) -> None:
+        if self._monitor is not None and (self._monitor.recorded or self._monitor.failures):
+            self._update_report(self._writes)

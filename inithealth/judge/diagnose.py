@@ -41,6 +41,7 @@ def diagnose(recording: Recording, settings: Settings) -> Report:
         flow=_flow(recording),
         skipped=tuple(sorted(skipped, key=lambda item: item.code)),
         not_measured=(*recording.not_measured, *few_samples.unmeasured(recording)),
+        incomplete=recording.incomplete,
         notes=(*recording.notes, *idle),
         fail_on=settings.fail_on,
         step=recording.steps[-1].index if recording.steps else 0,

@@ -15,7 +15,7 @@ def state(report: Report) -> dict[str, Any]:
     """Return the fields of `document.STATE`."""
     amounts = Counter(cause.severity for cause in report.causes if cause.suppressed is None)
     return {
-        "healthy": report.ok,
+        "healthy": None if report.ok and report.incomplete else report.ok,
         "verdict": verdict(report),
         "errors": amounts[Severity.ERROR],
         "warnings": amounts[Severity.WARNING],

@@ -1,6 +1,6 @@
 """The entry point of all measurements of one model: its layers once, its statistics step by step.
 
-Nothing here changes the run: hooks return None and catch their own errors, which are reported.
+Nothing here changes the run: hooks return None, and their errors are recorded and reported.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from inithealth.record.failures import Failures
+from inithealth.record.failures import Failures, lines
 from inithealth.record.layers.inventory import Inventory
 from inithealth.record.layers.wrapper_prefixes import compiled_modules, unwrapped
 from inithealth.record.live.compiled_hooks import CompiledTaps
@@ -42,19 +42,19 @@ class Recorder:
 
     def __init__(self, model: nn.Module, *, exact: bool, sample_bytes: int = 16 * 2**20) -> None:
         self.model, self.exact = unwrapped(model), exact
-        self._failures = Failures()
-        self._inventory = Inventory(self.model, self._failures)
+        self.failures = Failures()  # without what the layers and the graph show
+        self._inventory = Inventory(self.model, self.failures)
         self.naming = self._inventory.naming  # of the model's modules and parameters
-        # A check runs compiled modules eagerly.
-        self._compiled = frozenset() if exact else compiled_modules(model)
-        self._observer = Observer(self.naming, self._failures, exact=exact)
+        self._compiled = frozenset() if exact else compiled_modules(model)  # a check runs them eagerly
+        self._observer = Observer(self.naming, self.failures, exact=exact)
         self._logit_stds: dict[int, float] = {}  # of the first output, by number of classes
         self._sample_bytes, self._steps = sample_bytes, 0  # steps recorded so far
         self._hooks = ModuleHooks(
-            self.naming, self._failures, self._next(), exact=exact, compiled=self._compiled, names=self._observer.names
+            self.naming, self.failures, self._next(), exact=exact, compiled=self._compiled, names=self._observer.names
         )
-        modules = {name: self.naming.modules[name] for name in self._compiled if name in self.naming.modules}
-        self._taps = CompiledTaps(((name, module) for name, module in modules.items() if module._parameters), self.most)
+        self._observer.guard = self.guard = self._hooks.guard
+        modules = [(name, self.naming.modules[name]) for name in self._compiled if name in self.naming.modules]
+        self._taps = CompiledTaps([each for each in modules if each[1]._parameters], self.most)
 
     def _next(self) -> StepBuffer:
         readings = Readings(None if self.exact else self.most)
@@ -66,7 +66,7 @@ class Recorder:
         return self._inventory.layers
 
     def resume(self, layers: tuple[Layer, ...]) -> None:
-        """Continue with the layers of an earlier run of the same model."""
+        """Continue with the layers of an earlier run of the same model; with none, describe them again."""
         self._inventory.layers = layers
 
     @property
@@ -100,14 +100,14 @@ class Recorder:
         compiled = [layer for layer in self.layers if layer.module in self._compiled]
         observer = self._observer
         found = not_measured(compiled, self._taps.shown, observer.layer_at.values(), observer.flow, self.naming)
-        return tuple(f"{what}: {why}" for what, why in {**found, **self._failures}.items())
+        return lines({**found, **self.failures})
 
     def note(self, what: str, why: str | Exception) -> None:
         """Report something as not measured; the first reason is kept."""
         if isinstance(why, Exception):
-            self._failures.note(what, why)
+            self.failures.note(what, why)
         else:
-            self._failures.setdefault(what, why)
+            self.failures.setdefault(what, why)
 
     @property
     def paused(self) -> bool:
@@ -150,10 +150,10 @@ class Recorder:
         observer, buffer = self._observer, self._hooks.buffer
         produced = [root for root in roots if root.grad_fn is not None]
         if produced and observer.graph_due(self._steps):
-            self._failures.guard("autograd graph", observer.observe, produced, inputs, buffer, self._steps)
+            self.failures.guard("autograd graph", observer.observe, produced, inputs, buffer, self._steps)
         if not self.layers:
-            self._failures.guard("writes of the forward pass", self._hooks.writes.compare, observer.flow)
-            self._failures.guard("weights", self._inventory.find, observer.flow, buffer.called | self._taps.called())
+            self.failures.guard("writes of the forward pass", self._hooks.writes.compare, observer.flow)
+            self.failures.guard("weights", self._inventory.find, observer.flow, buffer.called | self._taps.called())
         buffer.produced.clear()  # it keeps nodes alive, as the graph does
         if observer.flow is not None:
             observer.flow.graph.release()
@@ -162,7 +162,7 @@ class Recorder:
         """Read the graph of a model's output, if the loss is not known yet."""
         tensors = list(floating_tensors(output))
         if not self.layers:
-            self._failures.guard("spread of the outputs", lambda: self._logit_stds.update(losses.logit_stds(tensors)))
+            self.failures.guard("spread of the outputs", lambda: self._logit_stds.update(losses.logit_stds(tensors)))
         self.observe(tensors, inputs)
 
     def observe_loss(self, loss: Tensor) -> None:

@@ -58,6 +58,16 @@ class StepMeter:
             self.recorder.reset()
             self.recorder.attach()
 
+    def restart(self, *, first: bool) -> None:
+        """Discard the graph that was read for the coming step.
+
+        Args:
+            first: whether no step has been measured.
+        """
+        self.observed = False
+        if first:
+            self.recorder.resume(())
+
     def take_batch(self, batch: Any) -> None:
         """Keep the floating-point tensors of the next step's batch until its graph is read."""
         self._inputs = dict(named_tensors(batch))
@@ -136,5 +146,7 @@ class StepMeter:
 
 
 def number(loss: Loss) -> float | None:
-    """Return the loss as a number."""
-    return None if loss is None else float(loss.detach() if isinstance(loss, Tensor) else loss)
+    """Return the loss as a number; None without one, or with several."""
+    if isinstance(loss, Tensor):
+        return float(loss.detach()) if loss.numel() == 1 else None
+    return None if loss is None else float(loss)

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
+from inithealth.record.containers import tensors_in
 
 _LAZY = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 
 
 def floating_tensors(output: Any) -> Iterator[Tensor]:
     """Yield the floating-point and complex tensors in nested tuples, dicts and dataclasses."""
-    if isinstance(output, Tensor):
-        if output.is_floating_point() or output.is_complex():
-            yield output
-    elif isinstance(output, PackedSequence):
-        yield output.data
-    elif isinstance(output, Mapping):
-        for value in output.values():
-            yield from floating_tensors(value)
-    elif isinstance(output, (tuple, list)):
-        for value in output:
-            yield from floating_tensors(value)
-    elif is_dataclass(output) and not isinstance(output, type):
-        for item in fields(output):
-            yield from floating_tensors(getattr(output, item.name, None))
+    return (tensor for _, tensor in tensors_in(output) if tensor.is_floating_point() or tensor.is_complex())
 
 
 def plain(tensor: Tensor) -> Tensor | None:

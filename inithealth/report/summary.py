@@ -19,14 +19,16 @@ def verdict(report: Report) -> str:
 
 
 def health(report: Report) -> str:
-    """Return ``healthy`` or ``unhealthy``."""
-    return "healthy" if report.ok else "unhealthy"
+    """Return ``healthy`` or ``unhealthy``; after errors in the measurements, a report without causes is neither."""
+    if not report.ok:
+        return "unhealthy"
+    return "not fully measured" if report.incomplete else "healthy"
 
 
 def verdict_style(report: Report) -> str:
     """Return green without findings, else the color of the worst cause that is not suppressed."""
     worst = max((cause.severity for cause in report.causes if cause.suppressed is None), default=Severity.INFO)
-    return "bold green" if worst == Severity.INFO else STYLES[worst]
+    return STYLES[worst] if worst != Severity.INFO else "bold yellow" if report.incomplete else "bold green"
 
 
 def counts(report: Report) -> str:

@@ -9,8 +9,11 @@ from typing import Any, Protocol
 from inithealth.console.log import LEVELS, Log
 from inithealth.evidence.wording import count
 from inithealth.findings import Finding, Report, Severity
+from inithealth.record.failures import Failures
+from inithealth.record.live.guarded import Guard
 from inithealth.recording import Recording, Step
 from inithealth.report.finding_text import headline, located, title
+from inithealth.report.summary import health
 from inithealth.sessions.lifetimes import identity
 from inithealth.sessions.run_values import Values
 
@@ -40,7 +43,7 @@ class Alerts:
     """Reports each cause once, again if it gets worse, and when it is resolved.
 
     A healthy first verdict is one line. The first alarm is logged as the whole report, each later one as a line, so
-    that no cause is logged twice. Errors in the writers and callbacks are logged, never raised.
+    that no cause is logged twice. Errors in the writers, callbacks and handlers of the log are logged, never raised.
     """
 
     def __init__(
@@ -49,6 +52,8 @@ class Alerts:
         self.sinks: list[Sink] = []
         self.on_alert = on_alert
         self.log = log or Log()
+        self.failures = Failures()  # what could not be delivered
+        self._guard = Guard(self.failures, self._log_error, foreign=True)
         self.quiet = False  # on ranks other than 0
         self.resumed = False  # whether this run continues one that was not recorded
         # Whether a report that fails at a step is raised: the error then shows it, and the log does not repeat it.
@@ -72,7 +77,7 @@ class Alerts:
         if self.quiet:
             return
         self._log_new(report, self._new(report), index)
-        self._log_resolved(report, index)
+        self.safely(self._log_resolved, report, index)
         for sink in self.sinks:
             self.safely(sink.report, recording, report, index)
 
@@ -117,12 +122,12 @@ class Alerts:
         elif alarms and not self._shown:
             self._shown = True
             worst = max(cause.severity for cause in alarms)
-            self.log.report(max(LEVELS[worst], logging.WARNING), report)
+            self.safely(self.log.report, max(LEVELS[worst], logging.WARNING), report)
         else:
             if first:
-                self.log.line(logging.INFO, self._healthy(report, index))
+                self.safely(self.log.line, logging.INFO, self._healthy(report, index))
             for cause in new:
-                self._log_cause(cause, note=cause not in alarms)
+                self.safely(self._log_cause, cause, note=cause not in alarms)
         for cause in new:  # the callback may be a pager: no notes
             if self.on_alert is not None and cause.severity > Severity.INFO and cause.suppressed is None:
                 self.safely(self.on_alert, cause)
@@ -140,7 +145,7 @@ class Alerts:
             *([f"{suppressed} suppressed"] if suppressed else ()),
             *(["not everything was measured: see the report"] if report.not_measured else ()),
         ]
-        return f"healthy at step {index} ({'; '.join(facts)})"
+        return f"{health(report)} at step {index} ({'; '.join(facts)})"
 
     def _log_cause(self, cause: Finding, *, note: bool) -> None:
         suppressed = "" if cause.suppressed is None else f" (suppressed: {cause.suppressed})"
@@ -160,19 +165,25 @@ class Alerts:
         still = {alert: cause for alert, cause in self._open.items() if alert in found}
         self._open = still | {identity(cause): cause for cause in report.causes}
 
-    def safely(self, call: Callable[..., Any], *args: Any) -> None:
+    def safely(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Call a function and log its error: a full disk must not end the training."""
-        try:
-            call(*args)
-        except Exception:
-            name = getattr(call, "__qualname__", type(call).__name__)
-            self.log.warning(f"{name} failed; the training continues", exc_info=True)
+        self._guard.run(call, args, kwargs, what=_name(call), always=True)
+
+    def _log_error(self, what: str, error: BaseException) -> None:
+        self.log.warning(f"{what} failed; the training continues", exc_info=True)
 
 
 def _is_alarm(cause: Finding, report: Report) -> bool:
     """Return whether a cause is not suppressed and is above info or fails the report."""
     failing = report.fail_on != "never" and cause.severity >= Severity(report.fail_on)
     return cause.suppressed is None and (cause.severity > Severity.INFO or failing)
+
+
+def _name(call: Callable[..., Any]) -> str:
+    try:
+        return str(call.__qualname__)
+    except Exception:  # the user's object may raise anything
+        return type(call).__name__
 
 
 def _never(index: int) -> bool:

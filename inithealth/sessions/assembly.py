@@ -51,7 +51,9 @@ class Assembly:
         loss = {"loss": replaced, "losses": (replaced,)} if projected else {}
         layers = self.layers  # before not_measured, which includes a failure in the schemes
         not_measured = {"not_measured": (*self._recorder.not_measured, *training.not_measured)}
-        return Recording(layers=layers, steps=steps, **{**network, **session, **loss, **not_measured})
+        incomplete = self._recorder.failures.errors > 0
+        fields = {**network, **session, **loss, **not_measured}
+        return Recording(layers=layers, steps=steps, incomplete=incomplete, **fields)
 
     @property
     def layers(self) -> tuple[Layer, ...]:

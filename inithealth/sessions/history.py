@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch.optim import Optimizer
 
+from inithealth.record.failures import lines
 from inithealth.record.live.distributed import of_ranks
 from inithealth.record.live.optimizers import describe_optimizers, first_rate, is_adaptive, is_idle
 from inithealth.record.live.probation import Trial
@@ -86,6 +87,11 @@ class History:
             self.kept.change_last(updates=dict(updates))
 
     @property
+    def errors(self) -> int:
+        """Number of errors in the measurements."""
+        return self._recorder.failures.errors
+
+    @property
     def waiting(self) -> bool:
         """Whether suspects are still on probation."""
         return self.trial is not None and not self.trial.settled
@@ -101,7 +107,11 @@ class History:
     def recording(self) -> Recording:
         """The recording so far: the first and the last steps."""
         if self._earlier is not None:  # the start is in the earlier recording
-            return self._earlier.model_copy(update={"steps": self.kept.steps, "left_out": self._left_out()})
+            failed = {
+                "not_measured": (*self._earlier.not_measured, *lines(self._recorder.failures)),
+                "incomplete": self._earlier.incomplete or self.errors > 0,
+            }
+            return self._earlier.model_copy(update={"steps": self.kept.steps, "left_out": self._left_out(), **failed})
         return self._assembly.recording(self.kept.steps, self._training())
 
     def _training(self) -> Training:

@@ -170,7 +170,7 @@ def _scalar(loss: Any, what: str, needs_graph: bool) -> Tensor:
 
 def _projection(output: Any) -> Tensor:
     """Return a seeded random projection of all floating-point outputs, of unit length, as the loss."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator("cpu").manual_seed(0)
     tensors = list(floating_tensors(output))
     if not tensors:
         raise ValueError(
@@ -181,6 +181,6 @@ def _projection(output: Any) -> Tensor:
     for tensor in tensors:
         flat = tensor.values() if tensor.is_nested else tensor.to_dense()
         flat = torch.view_as_real(flat.resolve_conj()) if flat.is_complex() else flat
-        direction = torch.randn(flat.shape, generator=generator).to(flat.device)
+        direction = torch.randn(flat.shape, generator=generator, device="cpu").to(flat.device)
         parts.append((flat.float() * direction).sum() / total)
     return torch.stack(parts).sum()

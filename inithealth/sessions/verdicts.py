@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from inithealth.findings import Report, Severity
 from inithealth.judge.diagnose import diagnose, of_steps
+from inithealth.record.failures import Failures, lines
 from inithealth.recording import Recording, Step, Update
 from inithealth.sessions.alerts import Alerts
 from inithealth.sessions.history import History
@@ -26,7 +27,7 @@ class Verdicts:
     def __init__(self, history: History, settings: Settings, alerts: Alerts) -> None:
         self._history, self._settings, self._alerts = history, settings, alerts
         self._values, self._lifetimes = RunValues(), Lifetimes()
-        self._news = False
+        self._news, self._failed = False, (0, 0)  # numbers of errors that the report has
         self._judged: Report | None = None
         self._report: Report | None = None  # the same with the values of the steps
         self._of_steps: set[tuple[str, Severity]] = set()  # last findings of the rules that compare steps
@@ -34,11 +35,15 @@ class Verdicts:
     @property
     def report(self) -> Report:
         """The report of the steps so far."""
-        if self._judged is None:
+        failed = (self._history.errors, self._alerts.failures.errors)
+        if self._judged is None or failed != self._failed:
+            self._failed = failed
             self._judged, self._report = diagnose(self._history.recording, self._settings), None
             self._lifetimes.update(self._judged)
         if self._report is None:
-            of_run = {"history": self._values.kept, "lifetimes": self._lifetimes.all}
+            of_run: dict[str, object] = {"history": self._values.kept, "lifetimes": self._lifetimes.all}
+            undelivered = tuple(f"{line}: this was not delivered" for line in lines(self._alerts.failures))
+            of_run["notes"] = (*self._judged.notes, *undelivered)
             self._report = self._judged.model_copy(update=of_run)
         return self._report
 
@@ -95,3 +100,18 @@ class Verdicts:
         if values is not None:
             self._report = None
             self._alerts.valued(values)
+
+
+def unjudged(model: str, step: int, failures: Mapping[str, str]) -> Report:
+    """Return the report of a run that cannot be judged, because of errors."""
+    return Report(model=model, step=step, not_measured=lines(failures), incomplete=True)
+
+
+def with_errors(report: Report | None, failures: Failures) -> Report | None:
+    """Return a report with the errors that were recorded after it was made; None if there is nothing to report."""
+    if failures.errors == 0:
+        return report
+    if report is None:
+        return unjudged("the model", 0, failures)
+    late = tuple(line for line in lines(failures) if line not in report.not_measured)
+    return report.model_copy(update={"not_measured": (*report.not_measured, *late), "incomplete": True})

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
+from inithealth.record.failures import described
 from inithealth.sessions.monitor import Monitor
 from inithealth.settings import Settings, settings_of
 
@@ -46,7 +47,21 @@ def watch(
         **options: settings as keywords, as in ``watch(model, schedule="every")``; they replace those of `settings`.
 
     Raises:
-        TypeError, ValueError: as :class:`Monitor` does.
+        TypeError, ValueError: as :class:`Monitor` does. After another error, the report says that nothing was measured.
     """
     chosen = settings_of(settings, options, also=("optimizer", "scaler", "writer", "settings", "verbose"))
-    return Monitor(model, optimizer=optimizer, scaler=scaler, writer=writer, settings=chosen, verbose=verbose)
+    try:
+        return Monitor(model, optimizer=optimizer, scaler=scaler, writer=writer, settings=chosen, verbose=verbose)
+    except (TypeError, ValueError):
+        raise
+    except Exception as error:  # an unusual model must not keep its training from starting
+        return _unwatched(model, chosen, error, verbose=verbose)
+
+
+def _unwatched(model: nn.Module, settings: Settings, error: Exception, *, verbose: bool) -> Monitor:
+    """Return a monitor that measures nothing and reports why."""
+    stand_in = type(type(model).__name__, (nn.Linear,), {})(1, 1)
+    monitor = Monitor(stand_in, settings=settings, verbose=verbose)
+    monitor.failures.note("the model", error)
+    monitor.alerts.log.warning(f"not watched: {described(error)}")
+    return monitor

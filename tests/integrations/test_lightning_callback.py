@@ -563,7 +563,9 @@ def test_a_failing_rule_does_not_end_the_training(
     monkeypatch.setattr("inithealth.sessions.verdicts.diagnose", broken)
     callback = InitHealth("raise")
     assert fit(module(healthy()), [callback]).global_step == 6
-    assert callback.report is None
+    assert callback.report is not None
+    assert "not fully measured" in callback.report.summary()
+    assert "step 0: AttributeError: a third party's rule" in callback.report.not_measured
     assert "a third party's rule" in caplog.text
 
 

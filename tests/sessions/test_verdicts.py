@@ -27,7 +27,7 @@ class Listening(Alerts):
 
 
 def verdicts(of: Recording, **settings: Any) -> tuple[Any, Verdicts, Listening]:
-    history, alerts = SimpleNamespace(recording=of), Listening()
+    history, alerts = SimpleNamespace(recording=of, errors=0), Listening()
     return history, Verdicts(history, Settings(**settings), alerts), alerts  # type: ignore[arg-type]
 
 

@@ -48,7 +48,7 @@ def factor_of_difference(graph: Graph, index: int) -> Tensor | None:
     """Return the constant that multiplies the difference inside a composed loss; ones without it, None if unknown."""
     before = graph.data(index)[0]
     if not _is_constant_factor(graph, before):
-        return torch.ones(())
+        return torch.ones((), device="cpu")
     factor = graph.constant(before)
     return None if factor is None else 1 / factor if graph.names[before] == "Div" else factor
 

@@ -102,7 +102,7 @@ def _layer(
     uses = [flow.operations[node] for node in draft.nodes] if flow is not None else []
     # The second use of a tied weight gets the name of the module that ties it.
     home = draft.name if draft.name in naming.modules else naming.module(name)
-    module = naming.modules.get(home) or naming.modules.get(name.rpartition(".")[0])
+    module = naming.modules.get(home, naming.modules.get(name.rpartition(".")[0]))
     kind = uses[0].kind if uses else module_kind(module)
     bias = biases.get(name)
     leaves = [node for node, each in flow.graph.parameters.items() if each == name] if flow is not None else []

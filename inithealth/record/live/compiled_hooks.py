@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from inithealth.record.live import tracing
 from inithealth.record.live.picklable_hook import NotCopied
 from inithealth.record.live.readings import Readings
 from inithealth.record.statistics.sample import Sample
@@ -35,6 +36,9 @@ class CompiledTap(NotCopied):
             torch._dynamo.mark_static_address(kept, guard=False)
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
+        # An exported program must not contain these operations. The compiler takes both functions for constants.
+        if torch.compiler.is_exporting() or (not torch.compiler.is_compiling() and tracing.is_traced()):
+            return
         tensor = output[0] if isinstance(output, (tuple, list)) and len(output) else output
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point() or tensor.layout is not torch.strided:
             return

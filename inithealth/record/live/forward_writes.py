@@ -40,7 +40,7 @@ class _Input(NamedTuple):
         """
         finite, axis = values.abs().amax() < _MOST, _channels(values, count)
         if axis is None or values.numel() <= count:
-            return cls(finite, torch.zeros(0, dtype=torch.bool), node)
+            return cls(finite, torch.zeros(0, dtype=torch.bool, device="cpu"), node)
         others = [dim for dim in range(values.ndim) if dim != axis]
         low, high = values.amin(others), values.amax(others)
         size = torch.maximum(high.abs(), low.abs())
@@ -142,7 +142,7 @@ def _non_finite(values: Tensor) -> int:
 
 def _now(parameter: nn.Parameter) -> Tensor:
     values = plain(parameter) if has_memory(parameter) else None
-    return torch.empty(0) if values is None else strided(values, _SAMPLE)
+    return torch.empty(0, device="cpu") if values is None else strided(values, _SAMPLE)
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""Module hooks that measure inputs, outputs and their gradients. They return None and catch their own errors."""
+"""Module hooks that measure inputs, outputs and their gradients. They return None; a guard records their errors."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_legacy_batchedtensor
 
 from inithealth.record.failures import Failures
 from inithealth.record.layers.naming import Naming, module_kind
 from inithealth.record.live.forward_writes import ForwardWrites
+from inithealth.record.live.guarded import Guard
 from inithealth.record.live.layer_subset import layer_subset
 from inithealth.record.live.picklable_hook import Hook
 from inithealth.record.live.readings import Place, Readings
@@ -39,7 +41,7 @@ class ModuleHooks:
         names: dict[int, str],
     ) -> None:
         self.naming, self.failures, self.exact, self.compiled = naming, failures, exact, compiled
-        self.names = names
+        self.guard, self.names = Guard(failures), names
         self.buffer = buffer
         self.paused = False  # during forward passes that are not part of the training
         self.writes = ForwardWrites(naming.parameters, exact=exact)
@@ -64,9 +66,9 @@ class ModuleHooks:
         if self._handles:
             return
         for name, module in self._modules if self.buffer.first else layer_subset(self._modules):
-            self._handles.append(module.register_forward_hook(Hook(self._hook(name))))
+            self._handles.append(module.register_forward_hook(Hook(self.guard, self._hook(name), name)))
             if any(is_sharded(each) for each in module._parameters.values() if each is not None):
-                self._handles.append(module.register_forward_pre_hook(Hook(self._naming_hook(name))))
+                self._handles.append(module.register_forward_pre_hook(Hook(self.guard, self._naming_hook(name), name)))
 
     @property
     def left_out(self) -> int:
@@ -92,16 +94,8 @@ class ModuleHooks:
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             # During a backward pass, this is a checkpoint's recomputation.
-            if self.paused or torch._C._current_graph_task_id() != -1:
-                return
-            try:
-                if not self.exact:
-                    self._record(name, module, args, output)
-                    return
-                with torch._C.DisableTorchFunction():  # the measurements need no dropout handling
-                    self._record(name, module, args, output)
-            except Exception as error:
-                self.failures.note(name, error)
+            if not self.paused and torch._C._current_graph_task_id() == -1:
+                self._record(name, module, args, output)
 
         return hook
 
@@ -125,7 +119,7 @@ class ModuleHooks:
                 self.writes.note_input(name, module, tensor)
         for tensor in tensors:
             if tensor.requires_grad:
-                tensor.register_hook(gradient_hook(buffer.readings, place, self.failures))
+                tensor.register_hook(gradient_hook(buffer.readings, place, self.guard))
                 if buffer.graph_wanted and tensor.grad_fn is not None:
                     buffer.produced[tensor.grad_fn] = name
 
@@ -137,25 +131,26 @@ class ModuleHooks:
             self.buffer.output_rank[name] = {} if found is None else {"effective": found[0], "width": found[1]}
 
 
-def gradient_hook(readings: Readings, place: Place, failures: Failures) -> Callable[[Tensor], None]:
+def gradient_hook(readings: Readings, place: Place, guard: Guard) -> Callable[[Tensor], None]:
     """Return a tensor hook that measures the gradient, for one step."""
-    take = readings.take
+    take, run = readings.take, guard.run
 
     def hook(gradient: Tensor) -> None:
-        try:
-            take("gradient", place, gradient)
-        except Exception as error:
-            failures.note(place[1], error)
+        # A gradient of several backward passes at once has no values that could be read.
+        if not torch.compiler.is_compiling() and not is_legacy_batchedtensor(gradient):
+            run(take, ("gradient", place, gradient), what=place[1])
 
     return hook
 
 
-def node_hook(readings: Readings, layer: str, failures: Failures) -> Callable[[tuple[Tensor | None, ...]], None]:
+def node_hook(readings: Readings, layer: str, guard: Guard) -> Callable[[tuple[Tensor | None, ...]], None]:
     """Return the same as a prehook of a graph node, for a layer without a module hook."""
-    hook = gradient_hook(readings, ("layer", layer), failures)
+    place: Place = ("layer", layer)
+    take, run = readings.take, guard.run
 
     def prehook(gradients: tuple[Tensor | None, ...]) -> None:
-        if gradients[0] is not None:
-            hook(gradients[0])
+        (gradient, *_) = gradients
+        if gradient is not None and not torch.compiler.is_compiling() and not is_legacy_batchedtensor(gradient):
+            run(take, ("gradient", place, gradient), what=layer)
 
     return prehook

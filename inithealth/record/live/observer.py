@@ -19,6 +19,7 @@ from inithealth.record.graph.order import order
 from inithealth.record.layers.naming import Naming
 from inithealth.record.layers.wrapper_prefixes import parameter_names
 from inithealth.record.live import first_step_stats
+from inithealth.record.live.guarded import Guard
 from inithealth.record.live.hooks import node_hook
 from inithealth.record.live.step_buffer import StepBuffer
 from inithealth.record.live.zeros import Zeros
@@ -41,6 +42,7 @@ class Observer:
 
     def __init__(self, naming: Naming, failures: Failures, *, exact: bool) -> None:
         self.naming, self.failures, self.exact = naming, failures, exact
+        self.guard = Guard(failures)  # of the hooks in the graph
         self.flow: Flow | None = None
         self.losses: tuple[Loss, ...] = (Loss(),)  # of the objective, the main one first
         self.network_inputs: dict[str, Signal] = {}
@@ -131,7 +133,7 @@ class Observer:
     def _operation(self, flow: Flow, index: int, layer: str, use: int, buffer: StepBuffer) -> None:
         """Measure operations without a module hook: functional calls, attention's ``out_proj``."""
         # In an unrolled loop the last calls count: their hooks run first, and the gradients of earlier ones decay.
-        flow.graph.nodes[index].register_prehook(node_hook(buffer.readings, layer, self.failures))
+        flow.graph.nodes[index].register_prehook(node_hook(buffer.readings, layer, self.guard))
         if use > _MOST_USES or self._is_sharded(flow.operations[index]):
             return
         values = replay.forward(flow, index, self.naming.parameters.get, rows=self._rows)

@@ -2,71 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from copy import copy
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 from torch.utils.data import DataLoader, Dataset
 
-from inithealth.call import Call
+from inithealth.record.containers import tensors_in
+from inithealth.record.containers import transferred as transferred
 from inithealth.record.layers.wrapper_prefixes import unwrapped
 from inithealth.record.tensors import plain
 
 __tracebackhide__ = True  # pytest shows the line that calls `check`, not these
 
 
-def transferred(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """Return a batch with a function applied to its tensors, in containers of the same type; other objects are kept."""
-    if isinstance(value, Tensor):
-        return change(value)
-    if isinstance(value, Call):
-        return Call(*transferred(value.args, change), **transferred(value.kwargs, change))
-    if isinstance(value, PackedSequence):  # its batch sizes must stay on the CPU
-        kept = {"batch_sizes": value.batch_sizes}
-        return value._replace(**{**{k: transferred(v, change) for k, v in value._asdict().items()}, **kept})
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(transferred(item, change) for item in value))
-    if type(value) in (list, tuple, dict):
-        if isinstance(value, dict):
-            return {key: transferred(item, change) for key, item in value.items()}
-        return type(value)(transferred(item, change) for item in value)
-    if isinstance(value, Mapping) and hasattr(value, "copy"):  # keeps the class of a BatchEncoding or an OrderedDict
-        changed = value.copy()
-        for key, item in value.items():
-            changed[key] = transferred(item, change)
-        return changed
-    if is_dataclass(value) and not isinstance(value, type):
-        changed = copy(value)
-        for item in fields(value):
-            object.__setattr__(changed, item.name, transferred(getattr(value, item.name), change))
-        return changed
-    return value
-
-
 def named_tensors(value: Any, name: str = "batch") -> Iterator[tuple[str, Tensor]]:
     """Yield the floating-point tensors of a batch by name: ``batch[0]``, ``batch['image']``, ``batch.image``."""
-    if isinstance(value, Tensor):
-        if value.is_floating_point() and value.layout == torch.strided and not value.is_nested:
-            yield name, value
-    elif isinstance(value, Call):
-        yield from named_tensors(value.args[0] if len(value.args) == 1 else value.args, name)
-        yield from named_tensors(value.kwargs, name)
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from named_tensors(item, f"{name}[{key!r}]")
-    elif isinstance(value, tuple) and hasattr(value, "_fields"):
-        for field in value._fields:
-            yield from named_tensors(getattr(value, field), f"{name}.{field}")
-    elif isinstance(value, (tuple, list)):
-        for place, item in enumerate(value):
-            yield from named_tensors(item, f"{name}[{place}]")
-    elif is_dataclass(value) and not isinstance(value, type):
-        for item in fields(value):
-            yield from named_tensors(getattr(value, item.name), f"{name}.{item.name}")
+    for place, tensor in tensors_in(value, name):
+        if tensor.is_floating_point() and tensor.layout == torch.strided and not tensor.is_nested:
+            yield place, tensor
 
 
 def fresh(payload: Any, copies: dict[int, Tensor] | None = None) -> Any:

@@ -67,8 +67,8 @@ def _perturbed(group: Sequence[Layer], naming: Naming, forward: Callable[[], flo
             if name in names:
                 generator = torch.Generator().manual_seed(seed)
                 # Scaling would not change zeros, nor the loss if a norm follows.
-                noise = torch.randn(parameter.shape, generator=generator).to(parameter.device, parameter.dtype)
-                parameter.add_(noise * (parameter.abs().mean() + 0.1))
+                noise = torch.randn(parameter.shape, generator=generator, device="cpu")
+                parameter.add_(noise.to(parameter.device, parameter.dtype) * (parameter.abs().mean() + 0.1))
         return forward()
 
 

@@ -54,7 +54,9 @@ def taken(heads: int, queries: int, products: int) -> tuple[Tensor, slice]:
     some_queries = min(queries, _MOST_QUERIES, max(1, most // some_heads))
     # Evenly spaced up to the last one: with a causal mask the last queries have the most visible keys.
     step = queries // some_queries
-    return torch.linspace(0, heads - 1, some_heads).round().long(), slice((queries - 1) % step, None, step)
+    return torch.linspace(0, heads - 1, some_heads, device="cpu").round().long(), slice(
+        (queries - 1) % step, None, step
+    )
 
 
 def summary(logits: Tensor, weights: Tensor, visible: Tensor) -> Reading | None:

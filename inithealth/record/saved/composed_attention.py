@@ -70,7 +70,7 @@ def scores_of(flow: Flow, softmax: int) -> Scores | None:
         name = graph.names[index]
         if name in _PRODUCTS and index not in flow.operations:
             alpha = graph.saved(index, "alpha") if name == "Baddbmm" else 1.0
-            own = ((torch.tensor(float(alpha)), False, ()),)
+            own = ((torch.tensor(float(alpha), device="cpu"), False, ()),)
             return Scores(index, way.factors + own)
         if name in vocab.IN_ORDER | vocab.HIDES or _keeps_order(graph, index):
             stack += [(producer, way) for producer in graph.data(index)]

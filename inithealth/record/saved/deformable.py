@@ -39,7 +39,8 @@ def _inside(points: Tensor, sizes: Tensor) -> Tensor:
 
 def _regular(taps: int, positions: int, stride: int, padding: int, dilation: int) -> Tensor:
     """Return the places of all taps at all positions along one axis, without offsets."""
-    return torch.arange(taps)[:, None] * dilation + torch.arange(positions)[None] * stride - padding
+    numbers = torch.arange(max(taps, positions), device="cpu")
+    return numbers[:taps, None] * dilation + numbers[None, :positions] * stride - padding
 
 
 def _settings(node: Any) -> tuple[tuple[int, int, int], tuple[int, int, int]] | None:

@@ -111,10 +111,12 @@ def _redrawn(flow: Flow, index: int, parameter: Parameter, rows: int | None) -> 
         axis = 1 if flow.graph.saved(index, "transposed") else 0
         if operation.groups == 1:
             shape[axis] = max(shape[axis], _FEWEST_DRAWN)
-        new = torch.randn(shape, generator=drawn).to(signal)
+        new = torch.randn(shape, generator=drawn, device="cpu").to(signal)
         output = replay.convolved(flow.graph, index, signal, new, None).output
     else:
-        new = torch.randn(weight.shape[-2], max(weight.shape[-1], _FEWEST_DRAWN), generator=drawn).to(signal)
+        new = torch.randn(weight.shape[-2], max(weight.shape[-1], _FEWEST_DRAWN), generator=drawn, device="cpu").to(
+            signal
+        )
         output = signal @ new
     rms = output.float().square().mean().sqrt()
     return output / rms if float(rms) > 0 else output

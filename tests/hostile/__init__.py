@@ -1,0 +1,1 @@
+"""Situations that a watched training must survive unchanged."""
