@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,6 @@ from inithealth.record.recorder import Recorder
 from inithealth.record.sandbox.batches import fresh, named_tensors, revealed
 from inithealth.record.sandbox.eager_mode import NoDropout, whole_graph
 from inithealth.record.sandbox.reachability import split_by_values, unreached
-from inithealth.record.sandbox.snapshot import Snapshot
 from inithealth.record.sandbox.turns import rewinder
 from inithealth.record.sandbox.unfilled_buffers import unfilled
 from inithealth.recording import Recording, UnfilledBuffer, weighted
@@ -33,13 +32,19 @@ class OnePass:
     Args:
         objective: runs the model and returns the loss.
         optimizers: those given by the user; may be empty.
+        restore_batch: restores the batch before each pass. A copy of it has the same objects of classes that cannot be
+            copied, which the model may change.
     """
 
-    def __init__(self, objective: Objective, optimizers: list[Optimizer]) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        optimizers: list[Optimizer],
+        restore_batch: Callable[[], object] = lambda: None,
+    ) -> None:
         self.objective, self.model = objective, objective.model
         self.payload, self.targets = objective.batch, objective.targets
-        # A copy of the batch has the same objects of other classes, which the model may change.
-        self._unchanged = Snapshot({"batch": self.payload, "targets": self.targets})
+        self._restore_batch = restore_batch
         self.parameters = list(self.model.parameters())
         self.trainable = [p for p in self.parameters if p.requires_grad]
         self.given = optimizers
@@ -114,7 +119,7 @@ class OnePass:
         self, batch: Any = None, copies: dict[int, Tensor] | None = None, *, needs_graph: bool = True
     ) -> Tensor:
         """Run the objective on a batch, by default a fresh one, and on fresh targets."""
-        self._unchanged.restore()
+        self._restore_batch()
         copies = {} if copies is None else copies
         self.objective.batch = fresh(self.payload, copies) if batch is None else batch
         self.objective.targets = fresh(self.targets, copies)

@@ -12,7 +12,7 @@ from inithealth.call import Call
 from inithealth.findings import Report
 from inithealth.judge.diagnose import diagnose
 from inithealth.record.sandbox.batches import refuse_batch, refuse_constant, refuse_values, trainable_model, transferred
-from inithealth.record.sandbox.restore import isolated
+from inithealth.record.sandbox.restore import isolated, restored
 from inithealth.record.sandbox.turns import in_turn, shared_objects
 from inithealth.recording import Recording
 from inithealth.sessions.first_batch import first_batch
@@ -67,7 +67,8 @@ def check(
             parameters, no scalar loss), or a setting is unknown; the message suggests a fix.
         TypeError: an argument is unknown, `model` is not a module, `loss` is not callable, `optimizer` is not an
             optimizer, or `batch` does not match the arguments of the model and the loss, or matches them in several
-            ways.
+            ways; or the model holds something that it could change and a check could not restore, such as a generator.
+        RuntimeError: something could not be restored; everything else is.
         Exception: an error in the model's code, unchanged.
     """
     if misplaced:
@@ -107,13 +108,14 @@ def _isolated(objective: Objective, optimizers: list[Optimizer]) -> Recording:
     refuse_constant(objective.batch, with_labels=objective.own_step)
     model = objective.model
     device = next(model.parameters()).device
-    with isolated(model, batch=objective.batch, targets=objective.targets, loss=objective.loss):
+    batch = {"batch": objective.batch, "targets": objective.targets}
+    with isolated(model, loss=objective.loss), restored(batch) as kept:
         whole = objective.batch if objective.own_step else Call.of(objective.batch)
         objective.batch, objective.targets = transferred(
             (whole, objective.targets), lambda t: (t.clone() if t.is_inference() else t).to(device)
         )
         with first_training_step(model, objective.batch):
-            return _recorded(OnePass(objective, optimizers))
+            return _recorded(OnePass(objective, optimizers, kept.restore))
 
 
 def _recorded(session: OnePass) -> Recording:

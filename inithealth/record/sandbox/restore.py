@@ -55,11 +55,11 @@ def isolated(model: nn.Module, **others: Any) -> Iterator[None]:
 
 
 @contextmanager
-def restored(objects: dict[str, Any], known: Iterable[Any] = ()) -> Iterator[None]:
+def restored(objects: dict[str, Any], known: Iterable[Any] = ()) -> Iterator[Snapshot]:
     """Restore some objects and everything that they hold on exit, except what is known. Raises as `undisturbed`."""
     snapshot = Snapshot(objects, known)
     try:
-        yield
+        yield snapshot
     except BaseException:
         for name, error in _restore(snapshot):  # the error of the model is more important
             logging.getLogger("inithealth").warning("%s could not be restored: %s", name, error)
