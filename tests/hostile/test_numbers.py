@@ -56,7 +56,7 @@ def test_any_mean_prints(document: str, path: str, value: Any) -> None:
     changes(report, Report.from_json(document))
 
 
-@pytest.mark.parametrize("value", [0.0, 1e308, 1e155, 5e-324, "Infinity", "NaN"])
+@pytest.mark.parametrize("value", [0.0, 1.7976931348623157e308, 1e155, 5e-324, "Infinity", "NaN"])
 @pytest.mark.parametrize(
     "path", ["layers.0.weight.rms", "layers.0.bias.rms", "measurements.1.output.rms", "measurements.2.gradient.rms"]
 )

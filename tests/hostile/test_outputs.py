@@ -9,9 +9,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -19,6 +21,8 @@ from torch import nn
 import inithealth
 from inithealth import Report, UnhealthyInit
 from inithealth.console.log import Log
+from inithealth.page.document import STRUCTURE as STRUCTURE_FIELDS
+from inithealth.page.document import document
 from inithealth.page.of_report import first_step
 from inithealth.report.compare.changes import changes
 from inithealth.report.compare.changes_text import changes_json, changes_table
@@ -27,6 +31,8 @@ from inithealth.tensorboard.alert_table import alerts
 from inithealth.tensorboard.depth_map import depth_map
 from inithealth.tensorboard.events import text_event
 from inithealth.tensorboard.heatmap import draw
+from inithealth.tensorboard.tab_data import TabData
+from inithealth.tensorboard.tab_tags import STATE, STRUCTURE
 from inithealth.tensorboard.verdict_picture import draw_verdict
 from tests.cli.conftest import Run, folder, run  # noqa: F401
 from tests.report.hostile import finding
@@ -297,3 +303,31 @@ def test_a_model_whose_output_cannot_be_shown_is_judged(place: str, tmp_path: Pa
 def test_an_error_that_cannot_be_shown_keeps_its_status(tmp_path: Path) -> None:
     with open("/dev/full", "wb") as full:
         assert command("report", str(tmp_path / "missing.json"), stdout=full, stderr=full).wait() == 2
+
+
+@pytest.mark.parametrize(
+    ("structure", "state"),
+    [
+        ({"model": [1], "trunk": 3, "layers": []}, {"findings": "x", "errors": None, "healthy": "yes"}),
+        ({"layers": [{"name": "a"}], "versions": []}, {"notes": {}, "lastStep": 10**400}),
+        ({"layers": [1, 2]}, {}),
+        ({"layers": [{"name": 3}]}, {}),
+    ],
+)
+def test_fields_of_another_type_in_event_files_do_not_reach_the_page(structure: Any, state: Any) -> None:
+    def event(content: Any) -> SimpleNamespace:
+        return SimpleNamespace(wall_time=0.0, step=0, numpy=np.array(json.dumps(content).encode(), dtype=object))
+
+    tensors = {"run": {STRUCTURE: [event(structure)], STATE: [event(state)]}}
+    series = SimpleNamespace(plugin_content=b"{}", max_step=0)
+    provider = SimpleNamespace(
+        list_tensors=lambda *_, **__: {"run": dict.fromkeys(tensors["run"], series)},
+        read_tensors=lambda *_, **__: tensors,
+    )
+    found = TabData(provider, None, "").run("run")
+    if "message" not in found:
+        expected = document({}, {}, [], [])
+        assert all(type(found[name]) is type(expected[name]) for name in (*STRUCTURE_FIELDS, "errors", "findings"))
+        assert found["lastStep"] == 0
+    else:
+        assert found["message"] == "This run has no list of layers yet, or it cannot be read."
