@@ -180,6 +180,12 @@ def test_locations_stay_in_the_repository(source: str) -> None:
     assert "file=" not in rendered(outside, "github")
 
 
+def test_no_name_is_a_link_in_sarif() -> None:
+    linked = Report(model="Net", findings=(finding(message="[click](https://example.org): all zero"),))
+    [run_] = json.loads(rendered(linked, "sarif"))["runs"]
+    assert "[click] (https://example.org)" in run_["results"][0]["message"]["text"]
+
+
 RAISING = """
 from torch import nn
 

@@ -80,7 +80,7 @@ def _result(report: Report, cause: Finding, index: int, fallback: SourceLine) ->
         "ruleId": cause.code,
         "ruleIndex": index,
         "level": _LEVELS[cause.severity],
-        "message": {"text": "\n".join(message)},
+        "message": {"text": "\n".join(message).replace("](", "] (")},  # [text](target) would be a link
         "locations": [
             {
                 "physicalLocation": {"artifactLocation": _artifact(source.path), "region": region},
