@@ -1,10 +1,11 @@
 """What the page colors in healthy and faulty networks, and what its values cost.
 
-    python -m benchmarks.page_colors [--steps 1000]
+    python -m benchmarks.page_colors [--half fitted|"held out"] [--steps 1000] [--every 20] [--only NAME]
 
-For each healthy network: the largest deviation in octaves at the first step, and at any recorded later step of a
-training with AdamW; up to 1 is gray, up to 2 the palest color. For each faulty one: the deviation of the root-cause
-layer. The time of the values is relative to a watched step of these tiny networks, whose layers compute very little.
+For each healthy network: the layer that is furthest from what is expected at the first step and at any later one, in
+octaves, by statistic, and how many cells are colored (beyond 1) and red (beyond 2). For each faulty one: the deviation
+at the root-cause layers at the first step. Gains are measured at the first step only. The time of the values is a share
+of that of a watched step of these small networks, whose layers compute very little.
 """
 
 from __future__ import annotations
@@ -12,56 +13,105 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import torch
 
-import inithealth
+from benchmarks.judging.halves import FITTED, HELD_OUT
+from benchmarks.page_colors_faults import faulty
+from benchmarks.page_colors_trainings import Training, chosen, trained
+from inithealth.findings import Report
 from inithealth.page.of_report import run_data
 from inithealth.page.step_values import blocks, unpacked
 from inithealth.sessions.verdicts import Verdicts
-from tests.page.networks import FAULTY, HEALTHY
 
-OFF = ("forward_off", "gradient_off", "gain_off")
+STATISTICS = ("forward", "gradient", "gain")
+COLORED, RED = 1.0, 2.0  # octaves: the edges of the palette's classes
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--half", choices=(FITTED, HELD_OUT), help="networks of one half; default: all")
     parser.add_argument("--steps", type=int, default=1000)
-    steps = parser.parse_args().steps
+    parser.add_argument("--every", type=int, default=20, help="steps from one watched step to the next")
+    parser.add_argument("--only", help="networks whose name contains this")
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    for name in HEALTHY:
-        first, later, cost = trained(name, steps)
-        print(f"{name:12} step 0: {first:5.1f}  later: {later:5.1f} octaves  values: {cost:.2%} of a watched step")
-    for name, (build, statistic, _) in FAULTY.items():
-        case = build()
-        report = inithealth.check(case.model, case.batch, loss=case.loss)
-        data, layer = run_data(report), report.causes[0].layers[0]
-        place = [each["module"] for each in data["layers"]].index(layer)
-        [block] = blocks(data["values"], 1, len(data["layers"]))
-        print(f"{name:30} {layer:12} {statistic} {unpacked(block)[statistic][place]:.1f} octaves")
-
-
-def trained(name: str, steps: int) -> tuple[float, float, float]:
-    """Return the largest deviations at the first step and later, and the values' share of a watched step."""
-    case = HEALTHY[name]()
-    call, optimizer = inithealth.Call.of(case.batch), torch.optim.AdamW(case.model.parameters(), lr=1e-3)
     spent = timed_values()
-    every = max(1, steps // 40)
-    total = 0.0
-    with inithealth.watch(case.model, optimizer=optimizer, schedule=every, verbose=False) as monitor:
-        for step in range(steps + 1):
-            started = time.process_time()
-            optimizer.zero_grad()
-            loss = case.loss(case.model(*call.args, **call.kwargs))
-            loss.backward()
-            monitor.step(loss)
-            optimizer.step()
-            total += (time.process_time() - started) * (step % every == 0)
-    history = monitor.report.history
-    assert history is not None
-    rows = [unpacked(each) for each in blocks(history.values, len(history.steps), len(monitor.report.layers))]
-    worst = [max((abs(off) for each in OFF for off in row[each] if not math.isnan(off)), default=0.0) for row in rows]
-    return worst[0], max(worst[1:]), spent[0] / total
+    counted = [0, 0, 0, 0]
+    for name, build in chosen(arguments.half, arguments.only):
+        line, counts = healthy(name, build(), arguments.steps, arguments.every, spent)
+        counted = [sum(pair) for pair in zip(counted, counts, strict=True)]
+        print(line, flush=True)
+    print("colored at step 0: {}, red: {}; colored later: {}, red: {}".format(*counted))
+    for fault in faulty():
+        if arguments.half in (None, fault.half) and (arguments.only or "") in fault.name:
+            report, causes = fault.check()
+            print(f"{fault.name:34} {faulty_line(report, causes)}", flush=True)
+
+
+def healthy(
+    name: str, training: Training, steps: int, every: int, spent: list[float]
+) -> tuple[str, tuple[int, int, int, int]]:
+    """Train a network; return its line, and how many cells are colored and red at the first step and later."""
+    spent[0] = 0.0
+    found = trained(training, steps, every)
+    rows, names = rows_of(found.report)
+    first, later = cells(rows[:1], names), cells(rows[1:], names)
+    worst = [f"{statistic} {_worst(first, statistic)} / {_worst(later, statistic)}" for statistic in STATISTICS]
+    counts = (beyond(first, COLORED), beyond(first, RED), beyond(later, COLORED), beyond(later, RED))
+    loss = "loss {:.3g} -> {:.3g}".format(*found.learned)
+    cost = f"values {spent[0] / found.seconds:.2%}"
+    line = f"{name:20} {loss:24} {' | '.join(worst)} | colored {counts[0] + counts[2]}, red {counts[1] + counts[3]}"
+    return f"{line} | {training.recipe.name} | {cost}", counts
+
+
+Cells = Sequence[tuple[str, str, float]]  # statistic, layer, octaves
+
+
+def cells(rows: Sequence[Mapping[str, Sequence[float]]], names: Sequence[str]) -> Cells:
+    """Return all measured cells of these steps."""
+    return [
+        (statistic, name, off)
+        for row in rows
+        for statistic in STATISTICS
+        for name, off in zip(names, row[f"{statistic}_off"], strict=True)
+        if not math.isnan(off)
+    ]
+
+
+def beyond(found: Cells, octaves: float) -> int:
+    return sum(abs(off) > octaves for _, _, off in found)
+
+
+def _worst(found: Cells, statistic: str) -> str:
+    """Return the largest deviation with its layer, without it if it is gray; "-" if nothing was measured."""
+    known = [(off, name) for kind, name, off in found if kind == statistic]
+    if not known:
+        return "-"
+    off, name = max(known, key=lambda pair: abs(pair[0]))
+    return f"{off:.1f} {name}" if abs(off) > COLORED else f"{abs(off):.1f}"
+
+
+def faulty_line(report: Report, causes: Collection[str]) -> str:
+    """Return the deviations of the root-cause layers by statistic, and the share of these layers that is colored."""
+    rows, _ = rows_of(report)
+    layers = [each.module for each in sorted(report.layers, key=lambda layer: layer.index)]
+    places = [at for at, name in enumerate(layers) if any(f"{name}.".startswith(f"{cause}.") for cause in causes)]
+    texts, seen = [], set()
+    for statistic in STATISTICS:
+        off = {at: value for at in places if not math.isnan(value := rows[0][f"{statistic}_off"][at])}
+        seen |= {at for at, value in off.items() if abs(value) > COLORED}
+        texts.append(f"{statistic} {max(off.values(), key=abs):6.1f}" if off else f"{statistic}      -")
+    return f"{'  '.join(texts)}  {len(seen)} of {len(places)} root-cause layers colored"
+
+
+def rows_of(report: Report) -> tuple[list[dict[str, list[float]]], list[str]]:
+    """Return the values of each step by statistic, and the names of the layers."""
+    data: dict[str, Any] = run_data(report)
+    names = [each["name"] for each in data["layers"]]
+    return [unpacked(each) for each in blocks(data["values"], len(data["steps"]), len(names))], names
 
 
 def timed_values() -> list[float]:

@@ -53,6 +53,11 @@ def finite(levels: Iterable[float]) -> list[float]:
     return [level for level in levels if math.isfinite(level)]
 
 
+def last_finite(levels: Iterable[float]) -> float:
+    """Return the last of the levels that is finite; NaN if none is."""
+    return next(iter(finite(levels)[::-1]), math.nan)
+
+
 def in_order(layers: Iterable[Layer]) -> tuple[Layer, ...]:
     """Return the layers in forward order: the order of the page's rows."""
     return tuple(sorted(layers, key=lambda layer: layer.index))

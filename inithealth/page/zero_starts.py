@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Mapping
 
 from inithealth.page import levels
-from inithealth.recording import Recording
+from inithealth.recording import Layer, Recording
 
 ZERO_UNTIL = 2  # step at which every intentional zero start is non-zero
 
@@ -14,7 +14,8 @@ ZERO_UNTIL = 2  # step at which every intentional zero start is non-zero
 def zero_starts(recording: Recording, quantity: str, found: Mapping[str, Collection[str]]) -> frozenset[str]:
     """Return the layers that are exactly zero at the first recorded step, if that is an intentional start.
 
-    These are heads, layers that a skip connection bypasses, and for gradients all layers upstream of a zero head.
+    These are heads, layers that a skip connection bypasses, layers whose weights are zero without a finding, such as
+    those of low-rank adapters, and for gradients all layers upstream of a zero head.
 
     Args:
         recording: of at least one step.
@@ -29,10 +30,14 @@ def zero_starts(recording: Recording, quantity: str, found: Mapping[str, Collect
     return frozenset(
         layer.name
         for layer in recording.layers
-        if layer.name in zero
-        and layer.name not in found
-        and (zero_head or layer.head or layer.bypassable or layer.ends_branch or layer.feeds == "residual")
+        if layer.name in zero and layer.name not in found and (zero_head or layer.head or _may_be_zero(layer))
     )
+
+
+def _may_be_zero(layer: Layer) -> bool:
+    """Return whether the signal goes around a layer, or its weights are zero: the rules judge zero weights."""
+    zero = layer.weight is not None and layer.weight.rms == 0
+    return zero or layer.bypassable or layer.ends_branch or layer.feeds == "residual"
 
 
 def _zeros(recording: Recording, quantity: str) -> set[str]:

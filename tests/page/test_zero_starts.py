@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inithealth.page.zero_starts import zero_starts
+from tests.rules.recordings import weight
 from tests.tensorboard.recordings import changed, plain, relabelled, signal
 
 
@@ -13,6 +14,15 @@ def test_a_zero_branch_or_head_is_intentional_unless_a_rule_found_something_in_i
     recording = changed(relabelled(plain(3), "layers.1", **place), "layers.1", output=signal(0.0))
     assert zero_starts(recording, "forward", {}) == {"layers.1"}
     assert zero_starts(recording, "forward", {"layers.1": {"zero-weights"}}) == frozenset()
+
+
+def test_zero_weights_in_which_the_rules_found_nothing_are_intentional() -> None:
+    """As the second factors of low-rank adapters."""
+    recording = changed(plain(4), "layers.1", output=signal(0.0))
+    for rms, expected in ((0.0, {"layers.1"}), (0.1, frozenset())):
+        labelled = relabelled(recording, "layers.1", weight=weight("layers.1.weight", rms))
+        assert zero_starts(labelled, "forward", {}) == expected
+        assert zero_starts(labelled, "forward", {"layers.1": {"zero-weights"}}) == frozenset()
 
 
 def test_a_zero_in_the_body_is_not_intentional() -> None:
