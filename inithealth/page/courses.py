@@ -54,6 +54,7 @@ class Courses:
         self._base = start.levels.copy()
         self._before = np.zeros_like(self._base[_GRADIENT])  # octaves of the gradients at the step before
         self._any_cut = bool(start.cut.any())
+        self._had_gradients = bool(np.isfinite(start.levels[_GRADIENT]).any())
         self._any_off = bool((abs(self._start) > 0).any())
 
     def off(self, found: Numbers, step: int) -> Numbers:
@@ -73,6 +74,8 @@ class Courses:
             moved = self._moved(changes - usual, self._outside(found))
         # NaN and infinite elements, and zeros that are not intentional, are shown even without an expected size.
         intentional = self._known.may_be_zero | (self._known.may_start_at_zero & (step < ZERO_UNTIL))
+        if self._had_gradients and not known[_GRADIENT].any():  # the loss has none, as a hinge loss that is learned
+            intentional[_GRADIENT] = True
         return np.where(known, moved, np.where(intentional & (found == -np.inf), np.nan, found))
 
     def _moved(self, octaves: Numbers, outside: Numbers) -> Numbers:

@@ -19,8 +19,8 @@ import numpy as np
 from inithealth.evidence.roles import level_role
 from inithealth.page.courses import FEWEST_PEERS, ROWS, Courses, Mask, Numbers, Start
 from inithealth.page.expected import FirstStep, first_step
-from inithealth.page.healthy_ranges import Found, Range
-from inithealth.page.levels import READINGS, in_order
+from inithealth.page.healthy_ranges import Found
+from inithealth.page.levels import READINGS, in_order, last_finite
 from inithealth.page.zero_starts import zero_starts
 from inithealth.recording import Layer, Measurement, Recording, Step, Update
 
@@ -69,10 +69,7 @@ class Deviations:
         structural = {layer.name for layer in self.layers if layer.exempt_zero_gradient}
         cut = {layer.name for layer in self.layers if _NO_GRADIENT in found.get(layer.name, ())}
         groups = _groups(self.layers)
-        with_peers = [place for group in groups for place in group]
-        alone = np.ones_like(first, dtype=bool)
-        alone[:, with_peers] = _near_zero(first)[:, with_peers]
-        low, high = _bounds(expected.healthy, self._names, alone)
+        low, high = self._bounds(expected, first, groups)
         return Start(
             groups=groups,
             levels=first,
@@ -83,6 +80,22 @@ class Deviations:
             low=low,
             high=high,
         )
+
+    def _bounds(self, expected: FirstStep, first: Numbers, groups: Sequence[Sequence[int]]) -> tuple[Numbers, Numbers]:
+        """Return the smallest and the largest healthy level of layers without a reference; NaN for others."""
+        near_zero, unknown = _near_zero(first), (math.nan, math.nan)
+        bounds = np.array([[expected.healthy[row].get(name, unknown) for name in self._names] for row in ROWS])
+        low, high = bounds.reshape(len(ROWS), len(self._names), 2).transpose(2, 0, 1)
+        # What started at a usual size may not become arbitrarily small, except predictions.
+        inner = np.array([layer.inner for layer in self.layers], dtype=bool)
+        for row, level in expected.smallest.items():
+            at = ROWS.index(row)
+            usual = np.isneginf(low[at]) & ~near_zero[at] & inner
+            start = first[at] - (last_finite(first[at].tolist()) if row == "gradient" else 0.0)
+            low[at] = np.where(usual, np.fmin(start, level), low[at])
+        with_peers = [place for group in groups for place in group]
+        near_zero[:, [place for place in range(len(self._names)) if place not in with_peers]] = True
+        return np.where(near_zero, low, np.nan), np.where(near_zero, high, np.nan)
 
     def _mask(self, names: Mapping[str, Collection[str]]) -> Mask:
         """Return which layers are named, by quantity."""
@@ -110,14 +123,6 @@ def _near_zero(first: Numbers) -> Mask:
         near: Mask = first < largest + _NEAR_ZERO
     near[ROWS.index("gain")] = False
     return near
-
-
-def _bounds(healthy: Mapping[str, Mapping[str, Range]], names: Sequence[str], alone: Mask) -> tuple[Numbers, Numbers]:
-    """Return the smallest and the largest healthy level of the layers without a reference; NaN for others."""
-    unknown = (math.nan, math.nan)
-    bounds = np.array([[healthy[row].get(name, unknown) for name in names] for row in ROWS])
-    low, high = bounds.reshape(len(ROWS), len(names), 2).transpose(2, 0, 1)
-    return np.where(alone, low, np.nan), np.where(alone, high, np.nan)
 
 
 def _levels(sizes: Mapping[str, Sequence[float]]) -> Numbers:

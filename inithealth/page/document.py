@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from inithealth.page.alert_colors import with_alerts
 from inithealth.page.step_values import columns
 
 VERSION = 1
@@ -71,7 +72,7 @@ def document(
         "lacks": list(lacks),
         "steps": list(steps),
         "thinned": thinned,
-        "values": columns(blocks),
+        "values": columns(with_alerts(structure.get("layers", ()), state.get("findings", ()), steps, blocks)),
     }
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from inithealth.evidence.signal_path import input_rms
 from inithealth.layer_kinds import MATRICES
 from inithealth.page import levels
-from inithealth.page.healthy_ranges import Found, Range, UsualGains, healthy_ranges, outside, usual_gains
+from inithealth.page.healthy_ranges import Found, Range, UsualGains, healthy_ranges, outside, smallest, usual_gains
 from inithealth.recording import Layer, Recording
 
 OCTAVES = 1.0  # half width of the healthy band: within x2 of what is expected
@@ -28,6 +28,7 @@ class FirstStep:
 
     off: Mapping[str, Mapping[str, float]]
     healthy: Mapping[str, Mapping[str, Range]]
+    smallest: Mapping[str, float]  # log2 of the smallest healthy size, by quantity, where the range has no lower end
     sources: Mapping[str, str]
 
 
@@ -52,7 +53,7 @@ def first_step(recording: Recording, found: Found) -> FirstStep:
         "gradient": _further(_outside(relative, ranges["gradient"]), _upstream(layers, carried)),
         "gain": gains,
     }
-    return FirstStep(off, ranges, _sources(recording))
+    return FirstStep(off, ranges, smallest(recording), _sources(recording))
 
 
 def _outside(known: Mapping[str, float], healthy: Mapping[str, Range]) -> dict[str, float]:

@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from inithealth.evidence.facts import limits_of
+from inithealth.evidence.peer_scale import PeerLimits
 from inithealth.evidence.signal_path import input_rms
-from inithealth.evidence.symptoms import FadingLimits, GrowthLimits, OutputLimits
+from inithealth.evidence.symptoms import SIZED, FadingLimits, GrowthLimits, OutputLimits, PredictionLimits, losses_of
 from inithealth.evidence.targets import Targets
 from inithealth.evidence.vector_scale import VectorLimits
 from inithealth.layer_kinds import MATRICES
-from inithealth.recording import Layer, Measurement, Recording, Weight
-from inithealth.theory.gains import recipe_gains
+from inithealth.recording import Layer, Recording, Weight
+from inithealth.theory.gains import recipe_gains, sets_frequencies
 
 Range = tuple[float, float]  # log2 of the smallest and the largest healthy size
 Found = Mapping[str, Collection[str]]  # names of the rules that found something in a layer, by layer name
@@ -49,12 +50,17 @@ def healthy_ranges(recording: Recording, found: Found, usual: UsualGains) -> dic
     }
 
 
-def usual_gains(recording: Recording, found: Found) -> UsualGains:
-    """Return the healthy gains of the matrices: of all common initializations, or the target where something is wrong.
+def smallest(recording: Recording) -> dict[str, float]:
+    """Return log2 of the smallest healthy output, and gradient relative to the last, of layers that may not be zero."""
+    fading = limits_of(recording, FadingLimits)
+    return {
+        "forward": math.log2(min(1.0, input_rms(recording) or 1.0) * fading.low_output),
+        "gradient": -_NORMALIZED if recording.normalized else math.log2(fading.low_gradient_ratio),
+    }
 
-    An initialization that is not the theoretical one is healthy if nothing was found. The gain of a head is free then:
-    it starts at zero, too, and its scale matters only for the loss.
-    """
+
+def usual_gains(recording: Recording, found: Found) -> UsualGains:
+    """Return the healthy gains of the matrices: of common initializations; where a rule found something, the target."""
     targets = Targets(recording.layers, found)
     known: dict[str, Sequence[float]] = {}
     for layer in recording.layers:
@@ -68,19 +74,25 @@ def usual_gains(recording: Recording, found: Found) -> UsualGains:
 
 def _gain(recording: Recording, found: Found, usual: UsualGains) -> dict[str, Range]:
     by_name = {layer.name: layer for layer in recording.layers}
-    return {
-        m.layer: _gain_of(by_name[m.layer], m, usual[m.layer], recording.branches)
-        if m.layer in found or by_name[m.layer].inner
-        else (-math.inf, math.inf)
-        for m in recording.steps[0].layers
-        if m.layer in usual and m.input is not None and m.input.rms > 0
-    }
+    # In a network in which nothing was found, the color begins at the limit of the rule.
+    wider = 0.0 if found else PeerLimits().max_octaves_alone - 1.0
+    ranges = {}
+    for m in recording.steps[0].layers:
+        if m.layer in usual and m.input is not None and m.input.rms > 0:
+            layer = by_name[m.layer]
+            low, high = _usual_range(layer, m.input.rms, usual[m.layer], recording.branches)
+            if m.layer not in found:
+                # The scale of a head matters only for the loss. What is added to another signal may start near zero.
+                free = not layer.inner or sets_frequencies(layer)
+                low = -math.inf if free or layer.bypassable or layer.ends_branch else low - wider
+                high = math.inf if free else high + wider
+            ranges[m.layer] = (low, high)
+    return ranges
 
 
-def _gain_of(layer: Layer, m: Measurement, usual: Sequence[float], branches: int) -> Range:
+def _usual_range(layer: Layer, input_size: float, usual: Sequence[float], branches: int) -> Range:
     low = min(usual) / (math.sqrt(max(1, branches)) if layer.ends_branch else 1.0)
-    bias = _usual_bias(layer, layer.weight) / m.input.rms if m.input is not None else 0.0
-    return math.log2(low), math.log2(math.hypot(max(usual), bias))
+    return math.log2(low), math.log2(math.hypot(max(usual), _usual_bias(layer, layer.weight) / input_size))
 
 
 def _usual_bias(layer: Layer, weight: Weight | None) -> float:
@@ -93,11 +105,11 @@ def _usual_bias(layer: Layer, weight: Weight | None) -> float:
 
 
 def _forward(recording: Recording, found: Found) -> dict[str, Range]:
-    scale = input_rms(recording)
-    outputs, fading = limits_of(recording, OutputLimits), limits_of(recording, FadingLimits)
-    high = math.log2(max(1.0, scale) * (outputs.high_rms_normalized if recording.normalized else outputs.high_rms))
-    low = math.log2(min(1.0, scale or 1.0) * fading.low_output)
+    outputs, low = limits_of(recording, OutputLimits), smallest(recording)["forward"]
+    most = outputs.high_rms_normalized if recording.normalized else outputs.high_rms
+    high = math.log2(max(1.0, input_rms(recording)) * most)
     uses = Counter(weight.name for _, weight in recording.weighted)
+    predictions = _largest_predictions(recording)
     result = {}
     for layer in recording.layers:
         if layer.kind == "embedding":
@@ -107,12 +119,22 @@ def _forward(recording: Recording, found: Found) -> dict[str, Range]:
             result[layer.name] = (-octaves, octaves)
         else:
             free = recording.normalized or layer.bypassable or not layer.inner
-            result[layer.name] = (-math.inf if free else low, high)
+            result[layer.name] = (-math.inf if free else low, max(high, predictions) if layer.head else high)
     return result
 
 
+def _largest_predictions(recording: Recording) -> float:
+    """Return log2 of the largest healthy predictions, if a loss compares them with targets by size; else -infinity.
+
+    Watching does not measure the targets: predictions of any size may be healthy then.
+    """
+    far = limits_of(recording, PredictionLimits).far_predictions
+    sized = [loss for loss in losses_of(recording) if loss.kind in SIZED]
+    return max((math.log2(far * loss.target_rms) if loss.target_rms else math.inf for loss in sized), default=-math.inf)
+
+
 def _embedding(layer: Layer, is_found: bool, uses: Mapping[str, int]) -> Range:
-    """Return the range up to the limit of its rule, or, where that found something, up to half of it."""
+    """Return a range such that the color begins at the limit of the rule, which may exempt tied embeddings."""
     limits = VectorLimits()
     tied = layer.weight is not None and (bool(layer.weight.tied_to) or uses[layer.weight.name] > 1)
     if is_found and tied:
@@ -121,9 +143,8 @@ def _embedding(layer: Layer, is_found: bool, uses: Mapping[str, int]) -> Range:
 
 
 def _gradient(recording: Recording) -> dict[str, Range]:
-    grown, fading = limits_of(recording, GrowthLimits), limits_of(recording, FadingLimits)
-    high = _NORMALIZED if recording.normalized else math.log2(grown.high_growth)
-    low = -_NORMALIZED if recording.normalized else math.log2(fading.low_gradient_ratio)
+    low = smallest(recording)["gradient"]
+    high = _NORMALIZED if recording.normalized else math.log2(limits_of(recording, GrowthLimits).high_growth)
     # Around a bypassed layer the gradient takes another path; learned scales may start near zero.
     scaled = any(layer.scales for layer in recording.layers)
     return {layer.name: (-math.inf if layer.bypassable or scaled else low, high) for layer in recording.layers}

@@ -22,9 +22,9 @@ def zero_starts(recording: Recording, quantity: str, found: Mapping[str, Collect
         quantity: "forward" or "gradient".
         found: names of the rules that found something in a layer, by layer name; such a layer is not intentional.
     """
-    zero = _zeros(recording, quantity)
+    zero, zero_outputs = _zeros(recording, quantity), _zeros(recording, "forward")
     zero_head = quantity == "gradient" and any(
-        layer.head and layer.name not in found and layer.name in _zeros(recording, "forward")
+        layer.head and layer.name not in found and (_has_zero_weights(layer) or layer.name in zero_outputs)
         for layer in recording.layers
     )
     return frozenset(
@@ -36,8 +36,11 @@ def zero_starts(recording: Recording, quantity: str, found: Mapping[str, Collect
 
 def _may_be_zero(layer: Layer) -> bool:
     """Return whether the signal goes around a layer, or its weights are zero: the rules judge zero weights."""
-    zero = layer.weight is not None and layer.weight.rms == 0
-    return zero or layer.bypassable or layer.ends_branch or layer.feeds == "residual"
+    return _has_zero_weights(layer) or layer.bypassable or layer.ends_branch or layer.feeds == "residual"
+
+
+def _has_zero_weights(layer: Layer) -> bool:
+    return layer.weight is not None and layer.weight.rms == 0
 
 
 def _zeros(recording: Recording, quantity: str) -> set[str]:

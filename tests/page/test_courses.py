@@ -69,14 +69,14 @@ def test_a_structurally_zero_gradient_is_not_judged() -> None:
     assert math.isnan(course(recording, "gradient_off")[0][1])
 
 
-def alone(recording: Recording, name: str) -> Recording:
+def alone(recording: Recording, name: str, **more: object) -> Recording:
     """Return the recording with one layer of a role that no other layer has."""
-    return relabelled(recording, name, place="another", head=True)
+    return relabelled(recording, name, kind="conv", **more)
 
 
 def test_logits_may_grow_to_any_size_that_is_healthy_at_the_first_step() -> None:
     """The head has no peers: a start with logits of 0.1 is healthy, and so is what it learns."""
-    recording = alone(changed(plain(5, (0, 1, 2)), "layers.4", output=signal(0.1)), "layers.4")
+    recording = alone(changed(plain(5, (0, 1, 2)), "layers.4", output=signal(0.1)), "layers.4", head=True)
     grown = changed(recording, "layers.4", step=2, output=signal(16.0))
     assert course(grown)[2] == [0.0] * 5
     exploded = changed(recording, "layers.4", step=2, output=signal(2.0**10))
@@ -126,3 +126,22 @@ def test_a_layer_without_gradient_is_an_exact_zero_where_a_rule_found_that() -> 
         rows = [deviations.values(step)["gradient_off"] for step in recording.steps]
         assert [row[1] for row in rows] == pytest.approx([expected] * 2, nan_ok=True)
         assert [row[0] for row in rows] == [0.0, 0.0]
+
+
+def test_a_loss_without_gradient_is_no_fault_of_the_layers() -> None:
+    """A hinge loss that is learned: all gradients are zero. A single zero is shown."""
+    recording = plain(3, (0, 1, 2))
+    for name in ("layers.0", "layers.1", "layers.2"):
+        recording = changed(recording, name, step=2, gradient=signal(0.0))
+    assert all(math.isnan(off) for off in course(recording, "gradient_off")[2])
+    single = changed(plain(3, (0, 1, 2)), "layers.1", step=2, gradient=signal(0.0))
+    assert course(single, "gradient_off")[2][1] == -math.inf
+
+
+def test_a_layer_without_peers_that_started_at_a_usual_size_may_not_fade() -> None:
+    """A range without a lower end is for layers that start near zero."""
+    recording = plain(5, (0, 1, 2)).model_copy(update={"normalized": True})
+    recording = alone(recording, "layers.0", bypassable=True)
+    faded = changed(recording, "layers.0", step=2, output=signal(2.0**-12))
+    assert course(faded)[2][0] == -12 + 5
+    assert course(changed(faded, "layers.0", step=0, output=signal(2.0**-8)))[2][0] == 0.0

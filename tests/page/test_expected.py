@@ -11,6 +11,7 @@ from inithealth.page.expected import first_step
 from inithealth.recording import Layer, Recording, Step
 from tests.rules.recordings import layer, measured, signal, stack
 
+FOUND = {"fc3": {"weight-scale"}}
 TARGET = math.sqrt(2)  # gain that keeps the rms through a ReLU
 
 
@@ -44,7 +45,7 @@ def test_a_network_with_the_target_gains_is_as_expected() -> None:
 
 
 def test_the_gain_shows_the_cause_and_the_levels_that_depend_on_it_are_symptoms() -> None:
-    found = first_step(recorded(stack(8), {"fc3": TARGET / 16}), {"fc3": {"weight-scale"}}).off
+    found = first_step(recorded(stack(8), {"fc3": TARGET / 16}), FOUND).off
     assert {name for name, off in found["gain"].items() if abs(off) > 1} == {"fc3"}
     assert found["gain"]["fc3"] == pytest.approx(-4.0, abs=1e-3)
     assert [name for name, off in found["forward"].items() if off < -1] == ["fc3", "fc4", "fc5", "fc6", "head"]
@@ -54,7 +55,7 @@ def test_the_gain_shows_the_cause_and_the_levels_that_depend_on_it_are_symptoms(
 def test_a_normalization_ends_the_symptoms() -> None:
     layers = list(stack(8))
     layers[4] = layer("fc4", 4, kind="norm")
-    found = first_step(recorded(tuple(layers), {"fc3": TARGET * 16}), {}).off["forward"]
+    found = first_step(recorded(tuple(layers), {"fc3": TARGET * 16}), FOUND).off["forward"]
     assert found["fc3"] == pytest.approx(4.0, abs=1e-3)
     assert max(abs(found[name]) for name in ("fc5", "fc6", "head")) < 1
 

@@ -8,9 +8,12 @@ import pytest
 
 from inithealth.page.expected import first_step
 from inithealth.page.healthy_ranges import healthy_ranges, outside, usual_gains
-from inithealth.recording import Recording, Step
+from inithealth.recording import Loss, Recording, Step
 from tests.page.test_expected import TARGET, recorded
 from tests.rules.recordings import layer, measured, signal, stack
+from tests.tensorboard.recordings import changed
+
+ELSEWHERE = {"head": {"loss-at-init"}}
 
 
 def off(recording: Recording, quantity: str, name: str, found: dict[str, set[str]] | None = None) -> float:
@@ -32,8 +35,14 @@ def test_the_gain_of_a_common_initialization_is_healthy_unless_a_rule_found_some
 
 
 def test_a_gain_beyond_all_common_initializations_is_off() -> None:
-    assert off(recorded(stack(4), {"fc1": 16.0}), "gain", "fc1") == pytest.approx(4 - 0.5, abs=1e-3)
-    assert off(recorded(stack(4), {"fc1": 1 / 64}), "gain", "fc1") < -2
+    """The color begins (1 octave) at the limit of weight-scale, 3 octaves beyond He's gain."""
+    for gain, octaves in ((4.0, 0.0), (2.0**3.5, 1.0), (64.0, 3.5)):
+        assert off(recorded(stack(4), {"fc1": gain}), "gain", "fc1") == pytest.approx(octaves, abs=1e-3)
+    assert off(recorded(stack(4), {"fc1": 2.0**-9}), "gain", "fc1") < -2
+
+
+def test_where_a_rule_found_something_elsewhere_the_gains_of_common_initializations_are_the_range() -> None:
+    assert off(recorded(stack(4), {"fc1": 16.0}), "gain", "fc1", ELSEWHERE) == pytest.approx(4 - 0.5, abs=1e-3)
 
 
 def test_the_gain_of_a_head_is_free_unless_a_rule_found_something_in_it() -> None:
@@ -47,7 +56,9 @@ def test_a_gain_that_is_free_is_compared_with_common_initializations() -> None:
     """The output of the last layer of a residual branch may be divided by the root of the number of branches."""
     usual = stack(3, fc1={"ends_branch": True, "bypassable": True, "feeds": "residual", "activation": None})
     for factor, is_off in ((1.0, False), (1 / 8, False), (16.0, True)):
-        assert (off(recorded(usual, {"fc1": factor}, branches=16), "gain", "fc1") > 2) is is_off, factor
+        assert (off(recorded(usual, {"fc1": factor}, branches=16), "gain", "fc1", ELSEWHERE) > 2) is is_off, factor
+    for found, is_off in ((ELSEWHERE, False), ({"fc1": {"weight-scale"}}, True)):  # a branch may end near zero
+        assert (off(recorded(usual, {"fc1": 1e-6}, branches=16), "gain", "fc1", found) < -2) is is_off
 
 
 def test_the_usual_bias_of_a_layer_with_a_tiny_input_is_not_its_gain() -> None:
@@ -100,3 +111,14 @@ def test_gradients_are_compared_with_the_last_layers_and_free_around_skips() -> 
     assert ranges["fc1"] == pytest.approx((-math.inf, math.log2(50)))
     normalized = recorded(stack(4), normalized=True)
     assert healthy_ranges(normalized, {}, usual_gains(normalized, {}))["gradient"]["fc0"] == (-13.0, 13.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "rms", "octaves"), [("cross_entropy", None, 5.1), ("mse", 300.0, 0.2), ("mse", None, 0)]
+)
+def test_predictions_may_be_as_large_as_their_targets(kind: str, rms: float | None, octaves: float) -> None:
+    """A head that puts out 1,000. When training is watched, the targets are not measured."""
+    loss = Loss(kind=kind, target_rms=rms, heads=("head",))
+    recording = recorded(stack(3), loss=loss, losses=(loss,))
+    recording = changed(recording, "head", output=signal(1024.0))
+    assert off(recording, "forward", "head") == pytest.approx(octaves, abs=0.05)

@@ -36,3 +36,5 @@ def test_zero_gradients_upstream_of_a_zero_head_are_intentional() -> None:
     assert zero_starts(recording, "gradient", {}) == frozenset()
     silent = changed(recording, "layers.2", step=0, output=signal(0.0))
     assert zero_starts(silent, "gradient", {}) == {"layers.0", "layers.1"}
+    without_weights = relabelled(recording, "layers.2", weight=weight("head.weight", 0.0))  # its bias is not zero
+    assert zero_starts(without_weights, "gradient", {}) == {"layers.0", "layers.1"}
