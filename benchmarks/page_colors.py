@@ -1,6 +1,6 @@
 """What the page colors in healthy and faulty networks, and what its values cost.
 
-    python -m benchmarks.page_colors [--half fitted|"held out"] [--steps 1000] [--every 20] [--only NAME]
+    python -m benchmarks.page_colors [--half fitted|"held out"] [--steps 1000] [--every 20] [--seed 0] [--only NAME]
 
 For each healthy network: the layer that is furthest from what is expected at the first step and at any later one, in
 octaves, by statistic, and how many cells are colored (beyond 1) and red (beyond 2). For each faulty one: the deviation
@@ -35,12 +35,13 @@ def main() -> None:
     parser.add_argument("--half", choices=(FITTED, HELD_OUT), help="networks of one half; default: all")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--every", type=int, default=20, help="steps from one watched step to the next")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and batches; it selects the optimizers, too")
     parser.add_argument("--only", help="networks whose name contains this")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     spent = timed_values()
     counted = [0, 0, 0, 0]
-    for name, build in chosen(arguments.half, arguments.only):
+    for name, build in chosen(arguments.half, arguments.only, arguments.seed):
         line, counts = healthy(name, build(), arguments.steps, arguments.every, spent)
         counted = [sum(pair) for pair in zip(counted, counts, strict=True)]
         print(line, flush=True)

@@ -73,13 +73,13 @@ class Training:
     rates: tuple[float, float]
 
 
-def trainings() -> Mapping[str, Callable[[], Training]]:
-    """Return functions that create the healthy trainings, by name."""
+def trainings(seed: int = 0) -> Mapping[str, Callable[[], Training]]:
+    """Return functions that create the healthy trainings, by name; another seed has other optimizers, too."""
     hosts = {**{name: lambda host=host: host for name, host in EVERY_HOST.items()}, **more_hosts()}
     return {
         **{name: lambda name=name, case=case: _of_case(name, case()) for name, case in HEALTHY.items()},
         **{
-            (f"{name} host" if name in HEALTHY else name): lambda host=host: of_host(host())
+            (f"{name} host" if name in HEALTHY else name): lambda host=host: of_host(host(), seed)
             for name, host in hosts.items()
         },
     }
@@ -89,7 +89,7 @@ def half_of(name: str) -> Half:
     return FITTED if name in HEALTHY else half("page", name.removesuffix(" host"))
 
 
-def of_host(host: Host, seed: int = 0) -> Training:
+def of_host(host: Host, seed: int) -> Training:
     torch.manual_seed(seed)
     draws = torch.Generator().manual_seed(1000 + seed)
 
@@ -97,7 +97,7 @@ def of_host(host: Host, seed: int = 0) -> Training:
         x, target = host.task.draw(draws, host.task.batch, False)
         return x, lambda output: host.task.loss(output, target)
 
-    recipe = RECIPES[hashlib.sha256(host.name.encode()).digest()[1] % len(RECIPES)]
+    recipe = RECIPES[(hashlib.sha256(host.name.encode()).digest()[1] + seed) % len(RECIPES)]
     return Training(host.name, half("page", host.name), host.build(), draw, recipe, host.rates)
 
 
@@ -145,8 +145,8 @@ def trained(training: Training, steps: int, every: int) -> Trained:
     return Trained(monitor.report, tuple(losses), seconds)
 
 
-def chosen(only: str | None, names: str | None) -> Iterator[tuple[str, Callable[[], Training]]]:
+def chosen(only: str | None, names: str | None, seed: int = 0) -> Iterator[tuple[str, Callable[[], Training]]]:
     """Yield the trainings of one half, or of all; and only those whose name contains a text."""
-    for name, build in trainings().items():
+    for name, build in trainings(seed).items():
         if only in (None, half_of(name)) and (names or "") in name:
             yield name, build

@@ -12,6 +12,7 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
+from inithealth.page.batch_noise import BatchNoise
 from inithealth.page.levels import READINGS, middle
 from inithealth.page.zero_starts import ZERO_UNTIL
 
@@ -52,7 +53,7 @@ class Courses:
         self._start = np.where(np.isfinite(start.levels) | np.isfinite(start.off), start.off, 0.0)
         self._as_expected = ~(abs(self._start) > _FAULTY)
         self._base = start.levels.copy()
-        self._before = np.zeros_like(self._base[_GRADIENT])  # octaves of the gradients at the step before
+        self._noise = BatchNoise(self._base.shape[1])
         self._any_cut = bool(start.cut.any())
         self._had_gradients = bool(np.isfinite(start.levels[_GRADIENT]).any())
         self._any_off = bool((abs(self._start) > 0).any())
@@ -86,25 +87,17 @@ class Courses:
         start, off = self._start, self._start + octaves
         sign = np.sign(off)
         moved = np.abs(off) - _TOLERATED
+        moved[_GRADIENT] -= self._noise.usual(octaves[_GRADIENT])
         if self._any_off:
             # A layer that was too small may recover to any size in its range, of which only the lower end is known.
             moved = np.where(off * start < 0, moved - np.abs(start), moved)
         moved = np.fmin(moved, outside * sign)
-        moved[_GRADIENT] = self._lasting(moved[_GRADIENT], sign[_GRADIENT])
+        moved[_GRADIENT] = self._noise.lasting(moved[_GRADIENT], sign[_GRADIENT])
         remaining: Numbers | float = 0.0
         if self._any_off:  # what is left of the fault of the first step
             remaining = np.where(off * start > 0, np.minimum(np.abs(off), np.abs(start)), 0.0)
         result: Numbers = np.maximum(moved, remaining) * sign
         return result
-
-    def _lasting(self, octaves: Numbers, sign: Numbers) -> Numbers:
-        """Return the smaller of the gradients' deviations at this step and at the one before, 0 if they differ in sign.
-
-        The gradients of a single batch are noise: when most samples are learned, a few decide them.
-        """
-        before, self._before = self._before, np.fmax(octaves, 0.0) * sign
-        lasting: Numbers = np.fmin(octaves, before * sign)
-        return lasting
 
     def _outside(self, found: Numbers) -> Numbers:
         """Return the octaves by which layers are outside their range; NaN where none is known."""

@@ -112,6 +112,15 @@ def test_the_gradient_of_a_single_batch_is_noise(name: str) -> None:
     assert max(map(abs, course(back_and_forth, "gradient_off")[3])) == 0.0
 
 
+def test_a_noisy_gradient_is_off_only_beyond_its_noise() -> None:
+    """It is 2^-9 at most steps, as a layer with a real fault, but 2^3 in between."""
+    recording = plain(5, range(12))
+    for step in range(1, 12):
+        size = 2.0**-9 if step % 3 else 2.0**3
+        recording = changed(recording, "layers.1", step=step, gradient=signal(FIRST * size))
+    assert [row[1] for row in course(recording, "gradient_off")[6:]] == pytest.approx([0.0] * 6)
+
+
 def test_a_gradient_that_explodes_is_shown_although_it_was_not_measured_in_between() -> None:
     recording = changed(plain(5, (0, 1, 2, 3)), "layers.1", step=1, gradient=None)
     for step in (2, 3):
