@@ -22,8 +22,8 @@ Mask = NDArray[np.bool_]
 ROWS = tuple(READINGS)
 FEWEST_PEERS = 3  # layers of a role, with the layer itself, whose median is a reference
 _FAULTY = 2.0  # octaves from which a layer that is off at the first step is no reference for others
-# Octaves by which training may move a layer away from its peers. In 1,000 steps of six healthy networks (ResNet, GPT,
-# ViT, U-Net, LSTM, VAE) the rms of outputs moved by 3.7 at most, the norms of gradients by 7.4.
+# Octaves by which training may move a layer away from its peers. In 1,000 steps of 57 healthy networks, layers moved by
+# 3.2 at most in their outputs, and by 4.9 in their gradients; by 9 in one network whose loss was 1e-6.
 _TRAINED = {"forward": 3.0, "gradient": 5.0, "gain": 3.0}
 _TOLERATED = np.array([[_TRAINED[name]] for name in ROWS])
 _GRADIENT = ROWS.index("gradient")
