@@ -106,9 +106,9 @@ class Snapshot:
             if kind in _OFTEN_EMPTY and not item:  # as most registries of modules are
                 self._structure.add(path, item.clear)
             elif is_iterator(item) and not (issubclass(kind, (nn.Module, Tensor)) or self._owned(kind)):
-                self._exchange(held, key, item, (path, step.format(key)))
+                self._exchange(held, key, item, (path, _step(step, key)))
             elif id(item) not in self._seen:
-                self._waiting.append((item, (path, step.format(key))))
+                self._waiting.append((item, (path, _step(step, key))))
 
     def _exchange(self, held: Content, key: Any, iterator: Any, path: Path) -> None:
         """Give the model a copy of an iterator."""
@@ -152,12 +152,21 @@ def named(path: Path) -> str:
     return _REGISTRY.sub(r".\1", "".join(reversed(steps)))
 
 
+def _step(form: str, key: Any) -> str:
+    """Return the step of a path to an item; a key may have no text."""
+    try:
+        return form.format(key)
+    except Exception:
+        return f"[a {type(key).__name__}]"
+
+
 def _parts(root: Any, depth: int = 3) -> Iterator[Any]:
     """Yield the objects whose classes are the root's own: the modules of a model, the items of a batch."""
     yield root
-    if isinstance(root, nn.Module):
+    kind = type(root)  # an object may not let its class be read
+    if issubclass(kind, nn.Module):
         yield from root.modules()
-    elif isinstance(root, (Call, dict, list, tuple)) and depth:
+    elif issubclass(kind, (Call, dict, list, tuple)) and depth:
         held = content(root)
         for _, item in held.items if held is not None else ():
             yield from _parts(item, depth - 1)
