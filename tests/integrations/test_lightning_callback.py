@@ -211,8 +211,9 @@ def test_without_verbosity_the_log_is_empty_but_the_report_exists(
     callback = InitHealth("stop", report_path=path, verbose=False)
     assert fit(module(vanishing()), [callback]).global_step == 1
     assert Report.from_json(path.read_bytes()) == callback.report
+    (tmp_path / "folder.json").mkdir()
     with pytest.raises(UnhealthyInit, match="IH201"):
-        fit(module(vanishing()), [InitHealth("raise", verbose=False, report_path=tmp_path)])
+        fit(module(vanishing()), [InitHealth("raise", verbose=False, report_path=tmp_path / "folder.json")])
     assert [record for record in caplog.records if record.name == "inithealth"] == []
 
 
@@ -265,13 +266,13 @@ def test_the_file_contains_the_latest_report(tmp_path: Path) -> None:
     assert Report.from_json((tmp_path / "init.json").read_bytes()) == callback.report
 
 
-@pytest.mark.parametrize("place", ["file/init.json", "folder"], ids=["below a file", "a folder"])
+@pytest.mark.parametrize("place", ["file/init.json", "folder.json"], ids=["below a file", "a folder"])
 def test_an_unwritable_report_only_warns(tmp_path: Path, place: str, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").touch()
-    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder.json").mkdir()
     assert fit(module(healthy()), [InitHealth(report_path=tmp_path / place)]).global_step == 6
     assert caplog.text.count("could not be written") == 1
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder.json"]
 
 
 # --- other features of a Trainer ---
