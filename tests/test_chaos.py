@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
 import signal
 import subprocess
@@ -119,22 +120,18 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: py
     def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    for way in ("write_text", "write_bytes"):
-        monkeypatch.setattr(Path, way, full)
+    monkeypatch.setattr(os, "replace", full)
     callback = InitHealth(report_path=tmp_path / "report.json")
     assert same(result([callback]), bare)
     assert caplog.text.count("No space left on device") == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unencodable_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unencodable_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bare = result([])
     monkeypatch.setattr(Report, "to_json", lambda self: "half a surrogate: \ud800")
     assert same(result([InitHealth(report_path=tmp_path / "report.json")]), bare)
-    assert caplog.text.count("the report could not be written") == 1
-    assert list(tmp_path.iterdir()) == []
+    assert (tmp_path / "report.json").read_text() == r"half a surrogate: \ud800"
 
 
 KILLED = """
