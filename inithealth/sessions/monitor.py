@@ -150,6 +150,7 @@ class Monitor:
         """Read the graph of a loss before its backward pass; only the first one of a step counts."""
         self._passes.observe(loss)
 
+    @guarded(None)
     def step(self, loss: Tensor | float | None = None, *, optimizer: Optimizer | None = None) -> None:
         """Measure and judge the step. Call it after ``backward`` and before ``optimizer.step``.
 
@@ -157,24 +158,9 @@ class Monitor:
             loss: the loss of this step; a scalar.
             optimizer: the optimizer that steps next, if there are several.
         """
-        if self._measure(loss, optimizer):
+        if self._guard.attempt(self._measure, loss, optimizer, default=True):
             self.index += 1
             self._guard.what = f"step {self.index}"
-        self._prepare_next()
-
-    @guarded(True)
-    def _measure(self, loss: Tensor | float | None, optimizer: Optimizer | None) -> bool:
-        """Measure a step. Return whether it counts: False if the scaler skips it."""
-        self._order.stepped()
-        self._guard.run(self._steps.updated)
-        if self.watching and self._guard.run(self._meter.overflowed, (loss,)):
-            return False
-        self.observe(loss)  # for a model whose forward pass was not seen as a whole
-        self._steps.take(self.index, loss, optimizer)
-        return True
-
-    @guarded(None)
-    def _prepare_next(self) -> None:
         self._meter.ended()
         self._passes.batch = None
         if self.watching:
@@ -183,6 +169,17 @@ class Monitor:
             self._recorder.close()
         else:
             self._recorder.detach()
+
+    def _measure(self, loss: Tensor | float | None, optimizer: Optimizer | None) -> bool:
+        """Measure a step. Return whether it counts: False if the scaler skips it."""
+        self._order.stepped()
+        self._guard.attempt(self._steps.updated)
+        if self.watching:
+            if self._guard.attempt(self._meter.overflowed, loss):
+                return False
+            self._guard.attempt(self._passes.observe, loss)  # for a model whose forward pass was not seen as a whole
+        self._steps.take(self.index, loss, optimizer)
+        return True
 
     @guarded(None, always=True)
     def close(self) -> None:

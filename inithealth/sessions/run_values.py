@@ -74,6 +74,11 @@ class RunValues:
         return self._kept is not None
 
     @property
+    def waiting(self) -> bool:
+        """Whether the last step has no updates yet."""
+        return self._last is not None
+
+    @property
     def kept(self) -> StepValues | None:
         """The values of the report."""
         return None if self._kept is None else self._kept.values

@@ -79,7 +79,8 @@ class Verdicts:
     def updated(self, updates: Mapping[str, Update]) -> None:
         """Add the changes of the weights by the optimizer step after the last recorded step, by layer."""
         self._history.note_updates(updates)
-        self._alerts.safely(self._complete_values, updates)
+        if updates or self._values.waiting:
+            self._alerts.safely(self._complete_values, updates)
 
     def close(self) -> None:
         self._alerts.safely(self._complete_values, {})

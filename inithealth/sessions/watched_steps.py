@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -51,7 +52,7 @@ class WatchedSteps:
         if not self.watches(index):
             self._check(index, loss)
             return
-        measured = self._guard.run(self._meter.measured, (index, loss), {"first": not self._history})
+        measured = self._guard.attempt(partial(self._meter.measured, index, loss, first=not self._history))
         step, norms = measured or (None, {})
         # All processes must reach this point, whatever each could measure.
         if self._scheduled(index):

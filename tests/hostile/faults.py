@@ -21,7 +21,12 @@ from inithealth.record.live.picklable_hook import Hook
 
 _PACKAGE = str(Path(inithealth.__file__).parent)
 # The guard itself: these functions only call what they guard.
-_GUARDS = (Guard.run.__code__, Hook.__call__.__code__, guarded(None)(lambda self: None).__code__)
+_GUARDS = (
+    Guard.run.__code__,
+    Guard.attempt.__code__,
+    Hook.__call__.__code__,
+    guarded(None)(lambda self: None).__code__,
+)
 INPUTS, TARGETS = torch.randn(16, 8, generator=torch.Generator().manual_seed(3)), torch.arange(16) % 4
 # Wrong settings are refused, by an error, when a training is set up.
 _REFUSING = ("settings_of", "_nearest_key", "_nearest_schedule", "_no_switch", "_positive", "_known_rules")

@@ -12,6 +12,10 @@ from torch.utils._python_dispatch import _disable_current_modes
 from inithealth.record.failures import Failures, is_of_user
 from inithealth.record.live import tracing
 
+# Bound once, because every hook calls them.
+_Disabled, _Enabled = torch._C.DisableTorchFunction, torch._C._EnableTorchFunction
+_grads, _set_grads, _modes = torch.is_grad_enabled, torch._C._set_grad_enabled, torch._C._len_torch_dispatch_stack
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -66,28 +70,40 @@ class Guard:
             if not always and (self._process != tracing.forks or tracing.is_traced()):
                 return default
             if self._foreign:
-                with torch._C._EnableTorchFunction():
+                with _Enabled():
                     return call(*args, **kwargs or {})
-            with torch._C.DisableTorchFunction():
-                self.grads = grads = torch.is_grad_enabled()
-                torch._C._set_grad_enabled(False)
+            with _Disabled():
+                self.grads = grads = _grads()
+                _set_grads(False)
                 try:
-                    if not torch._C._len_torch_dispatch_stack():
+                    if not _modes():
                         return call(*args, **kwargs or {})
                     with _disable_current_modes():
                         return call(*args, **kwargs or {})
                 finally:
-                    torch._C._set_grad_enabled(grads)
+                    _set_grads(grads)
         except BaseException as error:
-            try:
-                raises = self._caught(what, error)
-            except BaseException as second:  # while the first one is recorded
-                if is_of_user(second):
-                    raise
-                raises = False
-            if raises:
+            if self._raises(what, error):
                 raise
             return default
+
+    def attempt(self, call: Callable[..., Any], *args: Any, default: Any = None) -> Any:
+        """Do the same in a call that is guarded already, for a part that must not end the rest of it."""
+        try:
+            return call(*args)
+        except BaseException as error:
+            if self._raises("", error):
+                raise
+            return default
+
+    def _raises(self, what: str, error: BaseException) -> bool:
+        """Record an error. Return whether it must be raised."""
+        try:
+            return self._caught(what, error)
+        except BaseException as second:  # while the first one is recorded
+            if is_of_user(second):
+                raise
+            return False
 
     def _caught(self, what: str, error: BaseException) -> bool:
         """Record an error. Return whether it must be raised."""

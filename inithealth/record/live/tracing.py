@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import torch
 from torch._C import _functorch
@@ -14,6 +15,11 @@ _TRACING = tuple(
     for name in ("FAKE", "PROXY", "FUNCTIONAL")
     if hasattr(torch._C._TorchDispatchModeKey, name)
 )
+
+# Bound once, because every hook calls them: jit.trace; vmap, grad, jvp, vjp, functionalize; modes; CUDA.
+_is_tracing, _interpreter = torch._C._is_tracing, _functorch.peek_interpreter_stack
+_modes: Callable[[], int] = torch._C._len_torch_dispatch_stack
+_cuda: Callable[[], bool] = torch.cuda.is_initialized
 
 forks = 0  # forks between the start of the program and this process
 
@@ -28,11 +34,12 @@ if hasattr(os, "register_at_fork"):
 
 
 def is_traced() -> bool:
-    """Return whether the operations of this thread are traced, transformed or captured instead of computed."""
-    if torch._C._is_tracing() or _symbolic_trace._is_fx_tracing_flag or torch.compiler.is_compiling():
+    """Return whether the operations of this thread are traced, transformed or captured instead of computed.
+
+    The callers ask ``torch.compiler.is_compiling`` themselves: the compiler takes it for a constant.
+    """
+    if _is_tracing() or _symbolic_trace._is_fx_tracing_flag or _interpreter() is not None:
         return True
-    if _functorch.peek_interpreter_stack() is not None:  # vmap, grad, jvp, vjp, functionalize
+    if _modes() and any(torch._C._get_dispatch_mode(key) is not None for key in _TRACING):
         return True
-    if torch._C._len_torch_dispatch_stack() and any(torch._C._get_dispatch_mode(key) is not None for key in _TRACING):
-        return True
-    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()
+    return _cuda() and torch.cuda.is_current_stream_capturing()
