@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from textwrap import shorten
+from traceback import walk_tb
 from types import CodeType
 from typing import Any
 
 _MOST = 100  # errors that are kept: a run in which every step fails must not fill the memory
-_LENGTH = 500  # characters of a reason; some libraries put whole tensors into their messages
+_LENGTH = 200  # characters of a reason; some libraries put whole tensors and advice into their messages
+_PACKAGE = Path(__file__).parents[1]
+_INTERNAL = (ArithmeticError, LookupError, AttributeError, AssertionError, NameError)  # never raised on purpose here
 
 
 class Failures(dict[str, str]):
@@ -73,9 +78,19 @@ def _handlers() -> Iterator[CodeType]:
 
 
 def described(error: BaseException) -> str:
-    """Return the type and the message of an error, which may be unable to print itself."""
+    """Return the type and the first sentences of an error in one line; an error in our own code is called one."""
     try:
         message = str(error)
     except Exception as second:
         message = f"its message raised {type(second).__name__}"
-    return f"{type(error).__name__}: {message}"[:_LENGTH]
+    message = shorten(message.split("Hint:")[0], _LENGTH, placeholder=" …")
+    whose = "an error in inithealth, please report it: " if _is_ours(error) else ""
+    return f"{whose}{type(error).__name__}: {message}"
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Return whether the code of this package raised an error that it does not raise on purpose."""
+    if not isinstance(error, _INTERNAL) or error.__traceback__ is None:
+        return False
+    *_, (frame, _) = walk_tb(error.__traceback__)
+    return Path(frame.f_code.co_filename).is_relative_to(_PACKAGE)

@@ -68,13 +68,16 @@ def _stride(numel: int, most: int, width: int) -> tuple[tuple[int, int], tuple[i
 
 
 def _strided(values: Tensor, most: int) -> Tensor:
-    """Return about ``most`` elements of a tensor that is not contiguous, without copying all of it."""
-    share = values.numel() / most
-    for dim, size in enumerate(values.shape):
-        step = min(size, max(1, round(share)))
-        if step > 1:
-            values = values[(slice(None),) * dim + (slice(None, None, step),)]
-            share /= step
+    """Return about ``most`` elements of a tensor that is not contiguous, without copying all of it.
+
+    Every dimension has a part in the stride: with one dimension alone, it could be the same image of every batch.
+    """
+    share, shape = values.numel() / most, values.shape
+    for dim, size in enumerate(shape):
+        rest = math.prod(shape[dim:])
+        step = round(size ** (math.log(share) / math.log(rest))) if share > 1.0 and rest > 1 else 1
+        values = values[(slice(None),) * dim + (slice(None, None, max(1, step)),)]
+        share /= max(1, step)
     return values.contiguous()
 
 

@@ -48,12 +48,14 @@ class NothingRecorded(Rule):
                 measured=0.0,
                 limit=float(len(weights)),
                 cause=reason,
-                fix="call the whole model inside watch(model), before monitor.step(loss)",
+                fix="call the watched model itself, as model(x), and not a copy of it: before monitor.step(loss) in a "
+                "loop, in training_step with a Trainer",
             )
         elif not recording.graph:
             yield self.finding(
                 weights[:1],
                 f"the autograd graph was not read: the connections of {span(weights)} are not known",
                 cause=reason,
-                fix="pass the loss of a forward pass of the watched model to monitor.step",
+                fix="compute the loss from the output of the watched model: pass it to monitor.step in a loop, return "
+                "it from training_step with a Trainer",
             )

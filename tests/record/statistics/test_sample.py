@@ -186,3 +186,14 @@ def test_float16_is_distinguished_from_types_with_a_wider_range(dtype: torch.dty
     both = combined([sampled, exactly])
     assert both is not None
     assert {sampled.float16, exactly.float16, both.float16} == {dtype is torch.float16}
+
+
+def test_a_slice_is_sampled_in_every_dimension() -> None:
+    """As a ViT's patches without the class token: a sample of one image would jump from batch to batch."""
+    images = torch.arange(32.0)[:, None, None, None].expand(32, 40, 5, 5)
+    part = torch.zeros(32, 41, 5, 5).add_(torch.cat([images, images[:, :1]], 1))[:, 1:].transpose(1, 2)
+    assert not part.is_contiguous()
+    taken = sample(part, 512)
+    assert taken is not None
+    assert 200 < taken.values.numel() < 1200
+    assert len(taken.values.unique()) > 5
