@@ -213,9 +213,9 @@ describe("what is shown first", () => {
     expect(outside(track, 0, 48)).toBe(48);
     expect(outside(tracksOf([new Run(residual())], false)[0], 0, 48)).toBe(0);
     const spread = spreadOf(run.causes[0], run, track, 0);
-    expect(spread.total).toBe(42);
-    expect(spread.downstream).toMatch(/^22 layers: forward signal up to \d+x too small$/);
-    expect(spread.upstream).toMatch(/^20 layers: gradient up to/);
+    expect(spread?.total).toBe(42);
+    expect(spread?.downstream).toMatch(/^22 layers: forward signal up to \d+x too small$/);
+    expect(spread?.upstream).toMatch(/^20 layers: gradient up to/);
   });
 
   it("filters causes by severity", () => {

@@ -15,12 +15,13 @@ type Level = "forward_off" | "gradient_off";
 
 /**
  * Returns how far `cause` spreads. The findings name where a consequence comes from, not where it arrives, so the
- * layers are attributed here: a level to the nearest cause upstream, a gradient to the nearest downstream.
+ * layers are attributed here: a level to the nearest cause upstream, a gradient to the nearest downstream. Null for a
+ * cause that nothing is known to follow from, if there are others.
  */
-export function spreadOf({ finding: { key } }: Cause, run: Run, track: Track, step: number): Spread {
+export function spreadOf({ finding: { key } }: Cause, run: Run, track: Track, step: number): Spread | null {
   const candidates = spreading(run);
   const cause = candidates.find(({ finding }) => finding.key === key);
-  if (cause === undefined || track.steps.length === 0) return { downstream: null, upstream: null, total: 0 };
+  if (cause === undefined || track.steps.length === 0) return null;
   const own = new Set(cause.layers);
   const off = (level: Level, isNear: (layer: number) => boolean) => {
     const values = track.values(level, step);

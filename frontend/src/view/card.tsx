@@ -4,7 +4,7 @@ import type { Cause } from "../data/run.ts";
 import { nearestStep, type Track, trackOf } from "../data/track.ts";
 import { count } from "../layout/words.ts";
 import type { ShownCause } from "../state/causes.ts";
-import { spreadOf } from "../state/spread.ts";
+import { type Spread as SpreadOf, spreadOf } from "../state/spread.ts";
 import type { Change } from "./app.tsx";
 import { box } from "./box.ts";
 import { Copy } from "./copy.tsx";
@@ -23,6 +23,8 @@ export function Card(props: Props) {
   const { cause, change, isMarked, isShort, top } = props;
   const { finding } = cause;
   const quiet = finding.suppressed !== null;
+  const track = cause.run.steps === props.base.steps ? props.base : trackOf(cause.run);
+  const spread = spreadOf(cause, cause.run, track, Math.max(0, nearestStep(track.steps, props.step)));
   const mark = () => change({ cause: isMarked ? null : finding.key });
   const classes = [
     "card",
@@ -58,8 +60,9 @@ export function Card(props: Props) {
       </h2>
       {quiet && <p>Suppressed: {finding.suppressed}</p>}
       {!isShort && !quiet && finding.cause && <p class="why">{finding.cause}</p>}
+      {!isShort && !quiet && <Total spread={spread} />}
       {!quiet && finding.fix && <Fix fix={finding.fix} isShort={isShort} />}
-      {!isShort && !quiet && <Spread {...props} />}
+      {!isShort && !quiet && <Consequences cause={cause} spread={spread} />}
       {!isShort && finding.source && (
         <p class="source">
           <code>{finding.source}</code> <Copy text={finding.source} label="the source line" />
@@ -81,7 +84,16 @@ function Fix({ fix, isShort }: { fix: string; isShort: boolean }) {
   return (
     <div class="fix">
       <span class="label">Fix</span>
-      <pre>{breakable(isShort ? fix.split("\n")[0] : fix)}</pre>
+      <pre>
+        {fix
+          .split("\n")
+          .slice(0, isShort ? 1 : undefined)
+          .map((line, index) => (
+            <span class="line" key={index}>
+              {breakable(line)}
+            </span>
+          ))}
+      </pre>
       <Copy text={fix} label="the fix" />
     </div>
   );
@@ -94,18 +106,21 @@ function breakable(code: string) {
     .flatMap((part, index) => (index === 0 ? [part] : [<wbr key={index} />, part]));
 }
 
-function Spread({ cause, base, step }: Props) {
-  const track = cause.run.steps === base.steps ? base : trackOf(cause.run);
-  const at = Math.max(0, nearestStep(track.steps, step));
-  const { downstream, upstream, total } = spreadOf(cause, cause.run, track, at);
-  if (cause.consequences.length === 0 && total === 0) return null;
+function Total({ spread }: { spread: SpreadOf | null }) {
+  if (spread === null) return null;
+  return (
+    <p class="total">
+      {spread.total > 0 ? `Spreads to ${count(spread.total, "layer")}` : "Spreads to no other layer"}
+    </p>
+  );
+}
+
+function Consequences({ cause, spread }: { cause: ShownCause; spread: SpreadOf | null }) {
+  const { downstream, upstream } = spread ?? { downstream: null, upstream: null };
+  if (cause.consequences.length === 0 && !downstream && !upstream) return null;
   return (
     <div class="spread">
-      {total > 0 && (
-        <p>
-          <b>Spreads to {count(total, "layer")}</b>
-        </p>
-      )}
+      <p>Consequences</p>
       <ul>
         {downstream && <li>↓ {downstream}</li>}
         {upstream && <li>↑ {upstream}</li>}

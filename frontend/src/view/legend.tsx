@@ -21,7 +21,7 @@ export function Legend({ palette, isDifference, hasCauses }: Props) {
   ];
   return (
     <footer class="legend">
-      <span>{isDifference ? "Against the first run" : "Against expected"}</span>
+      <span>{isDifference ? "Differs from the first run by at least" : "Off by at least"}</span>
       {swatches.map(([code, words]) => (
         <span key={code}>
           <i class="swatch" style={{ background: colorOf(palette, code) }} />
@@ -36,7 +36,7 @@ export function Legend({ palette, isDifference, hasCauses }: Props) {
         <span>
           <i class="swatch" style={{ background: colorOf(palette, -3, true) }} />
           <i class="swatch" style={{ background: colorOf(palette, 3, true) }} />
-          paler: not a cause itself
+          paler: an effect, not a cause
         </span>
       )}
       <span>

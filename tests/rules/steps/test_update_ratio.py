@@ -37,7 +37,7 @@ def test_usual_learning_rates_are_healthy(make: partial[SGD]) -> None:
 
 def test_an_epsilon_that_outweighs_the_gradients_is_reported() -> None:
     found = finding(trained(mlp(), optimizer=partial(Adam, lr=1e-3, eps=1e3)), "IH402")
-    assert "x the optimizer's usual step (limit 0.001x)" in found.message
+    assert "% of the optimizer's usual step (limit 0.1%)" in found.message
     assert "epsilon outweighs them" in found.cause
 
 
@@ -128,7 +128,7 @@ def test_the_median_of_small_changes_is_measured() -> None:
     (found,) = judge(UpdateRatio, quiet(1e-5, 3e-4, 4e-4, 0.1))
     assert found.layers == ("fc0", "fc1", "fc2")
     assert (found.measured, found.limit, found.step) == (pytest.approx(3e-4), 1e-3, 100)
-    assert "0.0003" in found.message
+    assert "0.03%" in found.message
 
 
 def test_small_changes_are_those_of_the_last_step() -> None:
