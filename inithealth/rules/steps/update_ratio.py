@@ -113,8 +113,8 @@ class UpdateRatio(Rule):
         share = median(step.updates[each.name].change / (step.updates[each.name].usual or 1.0) for each in layers)
         return self.finding(
             layers,
-            f"{span(layers)}: one step changes the weights by only {number(100 * share)}% of the optimizer's usual step "
-            f"(limit {number(100 * self.min_share_of_rate)}%)",
+            f"{span(layers)}: one step changes the weights by only {number(100 * share)}% of the optimizer's usual "
+            f"step (limit {number(100 * self.min_share_of_rate)}%)",
             measured=share,
             limit=self.min_share_of_rate,
             step=step.index,
