@@ -8,7 +8,7 @@ import zlib
 from inithealth.recording import Recording, Step
 
 _MOST_BYTES, _BYTES_PER_LAYER = 100_000, 200
-_DIGITS = 6  # of each number: the limits of the rules have two
+_DIGITS = 8  # of each number: float32 has seven
 
 
 def packed(recording: Recording) -> bytes:

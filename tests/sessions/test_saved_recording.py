@@ -27,7 +27,7 @@ def recorded(layers: int, steps: int) -> Recording:
     return monitor.recording
 
 
-def test_a_small_recording_is_kept_whole_with_six_digits() -> None:
+def test_a_small_recording_is_kept_whole() -> None:
     recording = recorded(3, 20)
     restored = unpacked(packed(recording))
     assert [step.index for step in restored.steps] == [step.index for step in recording.steps]

@@ -22,6 +22,8 @@ from inithealth.record.counted import LOCK
 from inithealth.record.sandbox.ownership import owned_classes, packages
 from inithealth.record.sandbox.random_state import RandomState, random_state
 
+__tracebackhide__ = True  # pytest shows the line that calls `check`, not these
+
 T = TypeVar("T")
 _STATE = (int, float, complex, type(None), list, dict, set, deque, bytearray, Tensor, np.ndarray)
 
