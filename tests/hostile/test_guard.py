@@ -397,12 +397,13 @@ def test_an_error_of_a_signal_handler_goes_through(error: type[BaseException], m
 
 
 def test_two_models_in_two_threads() -> None:
+    models = [network(), network()]  # built in turn: they draw from the same random state
     results: list[Any] = []
 
-    def run() -> None:
-        results.append(trained(network()))
+    def run(model: nn.Module) -> None:
+        results.append(trained(model))
 
-    threads = [threading.Thread(target=run) for _ in range(2)]
+    threads = [threading.Thread(target=run, args=(model,)) for model in models]
     for thread in threads:
         thread.start()
     for thread in threads:
