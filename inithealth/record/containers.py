@@ -42,14 +42,24 @@ def _items(value: Any, name: str) -> Iterator[tuple[str, Any]]:
         readers = _readers(value)
         for _ in range(_MOST_ITEMS):
             suffix, key, read = next(readers)
-            try:
-                found = f"{name}{suffix.format(key)}", read(key)
-                isinstance(found[1], Tensor)  # raises if the object does not let its class be read
-            except Exception:  # a lazy mapping, an unset field, a key without a text
-                continue
-            yield found
+            found = _read(suffix, key, read)
+            if found is not None:
+                yield name + found[0], found[1]
     except Exception:  # the container itself cannot be iterated
         return
+
+
+def _read(form: str, key: Any, read: Callable[[Any], Any]) -> tuple[str, Any] | None:
+    """Return the last part of an item's name, and the item.
+
+    None if that raises: a lazy mapping without the labels, an unset field, a key without a text, an unreadable class.
+    """
+    try:
+        item = read(key)
+        isinstance(item, Tensor)  # raises if the object does not let its class be read
+        return form.format(key), item
+    except Exception:
+        return None
 
 
 def _readers(value: Any) -> Iterator[tuple[str, Any, Callable[[Any], Any]]]:
@@ -139,8 +149,6 @@ class _Transfer:
 
     def _fill(self, write: Callable[[Any, Any], None], read: Callable[[Any], Any], keys: list[Any]) -> None:
         for key in keys:
-            try:
-                item = read(key)
-            except Exception:  # an item that the model may not need, such as the labels of a lazy mapping
-                continue
-            write(key, self.of(item))
+            found = _read("", key, read)
+            if found is not None:
+                write(key, self.of(found[1]))
