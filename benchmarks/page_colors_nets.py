@@ -15,30 +15,14 @@ from benchmarks.faults.more_vision_nets import he_fan_out
 from benchmarks.faults.tasks import CONTEXT, VOCABULARY, Batch, Task, cross_entropy, digits, next_token
 from benchmarks.faults.token_nets import WIDTH, GPTBlock, small
 from benchmarks.fresh import tasks as fresh
+from tests.record.networks import Bottleneck
 
 LATENT = 16
 
 
-class Bottleneck(nn.Module):
-    """ResNet-50's block: 1 x 1, 3 x 3 and 1 x 1 convolutions; the last BatchNorm starts at zero (Goyal et al. 2017)."""
-
-    def __init__(self, inputs: int, width: int, stride: int) -> None:
-        super().__init__()
-        outputs = 4 * width
-        self.conv1, self.bn1 = nn.Conv2d(inputs, width, 1, bias=False), nn.BatchNorm2d(width)
-        self.conv2, self.bn2 = nn.Conv2d(width, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width)
-        self.conv3, self.bn3 = nn.Conv2d(width, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-        nn.init.zeros_(self.bn3.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))))
-        return F.relu(self.bn3(self.conv3(y)) + self.shortcut(x))
-
-
 class BottleneckResNet(nn.Module):
+    """Bottleneck blocks whose last BatchNorm starts at zero (Goyal et al. 2017)."""
+
     def __init__(self) -> None:
         super().__init__()
         self.stem, self.norm = nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16)
@@ -47,6 +31,8 @@ class BottleneckResNet(nn.Module):
         self.head = nn.Linear(64, 10)
         he_fan_out(self.stem)
         he_fan_out(self.blocks)
+        for block in self.blocks:
+            nn.init.zeros_(block.bn3.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.blocks(F.relu(self.norm(self.stem(x)))).mean((2, 3)))

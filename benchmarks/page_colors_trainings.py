@@ -102,7 +102,7 @@ def of_host(host: Host, seed: int) -> Training:
 
 
 def _of_case(name: str, case: Case) -> Training:
-    """Return a training on a single batch, which is learned by heart."""
+    """Return a training on a single batch, which is memorized."""
     return Training(name, FITTED, case.model, lambda: (case.batch, case.loss), RECIPES[1], (0.1, 1e-3))
 
 

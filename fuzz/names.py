@@ -1,4 +1,4 @@
-"""Fuzzes the names and messages that a program puts into its report: no format, page, picture or log line obeys them.
+"""Fuzzes the names and messages that a program puts into its report: no format, page, picture or log interprets them.
 
 pip install atheris
 PYTHONPATH=. python fuzz/names.py -max_total_time=900 -len_control=0 -max_len=256

@@ -1,4 +1,4 @@
-"""What CI runners obey in the lines that they read, and text without it.
+"""Makes text inert in which a CI runner would find a command.
 
 GitHub looks for ``::command::`` at the start of a line, after spaces. GitHub, Azure and TeamCity look for
 ``##[command]``, ``##vso[command`` and ``##teamcity[command`` anywhere in it.

@@ -1,4 +1,4 @@
-"""JSON that any program can read, in ASCII: no terminal and no CI runner obeys a name in it."""
+"""JSON in ASCII, in which no name can act as a command for a terminal or CI runner."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NOT_ASCII = re.compile(r"[^\x20-\x7e\n]")
 
 
 def json_of(model: BaseModel, indent: int | None = 2) -> str:
-    r"""Return the JSON of a model. Half a surrogate pair, which JSON cannot have, is written as the text ``\ud800``."""
+    r"""Return the JSON of a model. A lone surrogate, which JSON cannot represent, is written as the text ``\ud800``."""
     try:
         text = model.model_dump_json(indent=indent)
     except PydanticSerializationError:

@@ -21,7 +21,7 @@ _KINDS = {
     stat.S_IFSOCK: "socket",
     stat.S_IFCHR: "device",
     stat.S_IFBLK: "device",
-    stat.S_IFLNK: "link that leads to itself",
+    stat.S_IFLNK: "symbolic link to itself",
 }
 
 
@@ -86,7 +86,7 @@ def _state(path: Path) -> os.stat_result | None:
     except FileNotFoundError:
         return None
     except ValueError:  # a null byte, or a character that file names cannot have
-        raise OSError(errno.EINVAL, "its name is not one that a file can have", str(path)) from None
+        raise OSError(errno.EINVAL, "its name is not a valid file name", str(path)) from None
     return _regular(path, state)
 
 
@@ -98,7 +98,7 @@ def _regular(path: Path, state: os.stat_result) -> os.stat_result:
 
 
 def _opened(path: Path, flags: int) -> int:
-    """Open a file without waiting. It is looked at again: it may have been exchanged since the first look."""
+    """Open a file without waiting. Its kind is checked again: it may have been replaced since the first check."""
     file = os.open(path, flags | _NO_WAIT, 0o666)
     try:
         _regular(path, os.fstat(file))

@@ -19,7 +19,7 @@ from inithealth.cli.losses import loss_of
 from inithealth.cli.model_config import ModelConfig, read
 from inithealth.cli.optimizers import kind_of, optimizer_of
 from inithealth.cli.output import Output
-from inithealth.cli.printing import TheirOutput
+from inithealth.cli.printing import UserOutput
 from inithealth.cli.progress import telling
 from inithealth.cli.targets import Subject, Target, find
 from inithealth.configuration import error_message, load
@@ -132,7 +132,7 @@ def _garbage_shown() -> Iterator[None]:
 def _judged(name: str, subject: Subject, batch: Any, request: Request, settings: Settings) -> Report:
     made = optimizer_of(request.optimizer, subject.model)
     try:
-        with redirect_stdout(TheirOutput()):
+        with redirect_stdout(UserOutput()):
             return check(subject.model, batch, loss=subject.loss, optimizer=made, settings=settings)
     except (Exception, SystemExit) as error:
         advice = _advice(error, request)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TypeVar
 
-from inithealth.cli.printing import TheirOutput, noted
+from inithealth.cli.printing import UserOutput, noted
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ def theirs(doing: str, call: Callable[..., T], *args: Any) -> T:
 def guarded(doing: str) -> Iterator[None]:
     """In the context, redirect output of the user's code to stderr; show its errors and raise them as BadInput."""
     try:
-        with redirect_stdout(TheirOutput()):
+        with redirect_stdout(UserOutput()):
             yield
     except BadInput:
         raise

@@ -15,7 +15,7 @@ class OutputError(Exception):
 
 
 def shown(text: str) -> None:
-    """Print a result. A reader that has enough, such as ``| head``, is not an error.
+    """Print a result. A closed pipe, as with ``| head``, is not an error.
 
     Raises:
         OutputError: the disk is full, or the stream is closed.
@@ -37,8 +37,8 @@ def noted(text: str) -> None:
         _abandon(sys.stderr)
 
 
-class TheirOutput:
-    """The stderr to which the output of the user's code goes: if it cannot be written, the model is judged anyway."""
+class UserOutput:
+    """Sends the output of the user's code to stderr; if that fails, the model is judged anyway."""
 
     def write(self, text: str) -> int:
         try:

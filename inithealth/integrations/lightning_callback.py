@@ -66,7 +66,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         self.verbose, self._log = verbose, Log(verbose=verbose)
         self._monitor: Monitor | None = None
         self._report: Report | None = None
-        self._loss: Tensor | None = None  # of the coming step
+        self._loss: Tensor | None = None  # of the next step
         self._action: UnhealthyAction | None = None  # of this run
         self._file, self._writes = ReportFile(self.report_path, self._log), False
         self._state: dict[str, Any] = {}  # saved in checkpoints

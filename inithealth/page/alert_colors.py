@@ -13,7 +13,10 @@ from typing import Any, NamedTuple
 from inithealth.page.step_values import packed, unpacked
 
 _RULE = "signal-drift"  # the rule that judges sizes at later steps
-_SAID = {"the output has grown": "forward_off", "the gradient has grown": "gradient_off"}  # in its messages
+_MESSAGES = {
+    "the output has grown": "forward_off",
+    "the gradient has grown": "gradient_off",
+}  # in the messages of the rule
 _RED = 2.5  # octaves: beyond the edge of red (2), and beyond the margin by which a value must exceed an edge
 
 
@@ -52,7 +55,7 @@ def _alerts(findings: Any) -> Iterator[_Alert]:
             continue
         modules, opened, closed = each.get("layers"), each.get("opened"), each.get("closed")
         if isinstance(modules, list) and isinstance(opened, int) and isinstance(closed, int | None):
-            statistics = [name for words, name in _SAID.items() if words in str(each.get("message"))]
+            statistics = [name for words, name in _MESSAGES.items() if words in str(each.get("message"))]
             yield from (_Alert(name, modules, opened, closed) for name in statistics)
 
 

@@ -1,4 +1,4 @@
-"""Changes of the process that several threads share: the first one makes them, the last one takes them back."""
+"""Process-wide changes that several threads share: the first thread makes a change, the last one undoes it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import ClassVar
 
-# The one lock of all state of the process. It is held only for moments, never while a model runs.
+# The one lock for all process-wide state. It is held briefly, never while a model runs.
 LOCK = threading.Condition(threading.RLock())
 
 
 class Counted:
-    """A context manager for a change of the process that holds as long as one thread is in the context.
+    """A context manager for a process-wide change that lasts while any thread is in the context.
 
-    If each context restored what it found, two that overlap would leave the change of the first one in place.
+    If each context restored the state that it found, two overlapping contexts would leave the first change in place.
 
     Args:
-        change: makes the change and returns a function that takes it back.
+        change: makes the change and returns a function that undoes it.
     """
 
     _all: ClassVar[list[Counted]] = []
 
     def __init__(self, change: Callable[[], Callable[[], None]]) -> None:
         self._change = change
-        self._take_back: Callable[[], None] | None = None
+        self._undo: Callable[[], None] | None = None
         self._threads: list[int] = []  # one entry for each context
         self._all.append(self)
 
@@ -36,8 +36,8 @@ class Counted:
 
     def __enter__(self) -> None:
         with LOCK:
-            if self._take_back is None:
-                self._take_back = self._change()
+            if self._undo is None:
+                self._undo = self._change()
             self._threads.append(threading.get_ident())
 
     def __exit__(
@@ -48,9 +48,9 @@ class Counted:
             self._end_if_unused()
 
     def _end_if_unused(self) -> None:
-        if not self._threads and self._take_back is not None:
-            take_back, self._take_back = self._take_back, None
-            take_back()
+        if not self._threads and self._undo is not None:
+            undo, self._undo = self._undo, None
+            undo()
 
     @classmethod
     def forget_other_threads(cls) -> None:

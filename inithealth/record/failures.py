@@ -13,7 +13,7 @@ from typing import Any
 _MOST = 100  # errors that are kept: a run in which every step fails must not fill the memory
 _LENGTH = 200  # characters of a reason; some libraries put whole tensors and advice into their messages
 _PACKAGE = Path(__file__).parents[1]
-_INTERNAL = (ArithmeticError, LookupError, AttributeError, AssertionError, NameError)  # never raised on purpose here
+_INTERNAL = (ArithmeticError, LookupError, AttributeError, AssertionError, NameError)  # never raised intentionally here
 
 
 class Failures(dict[str, str]):
@@ -55,7 +55,7 @@ def lines(failures: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def is_of_user(error: BaseException) -> bool:
-    """Return whether an error only happened to be raised here: an interruption, or the error of a signal handler."""
+    """Return whether the user or a signal handler caused an error that was raised here by chance."""
     if isinstance(error, KeyboardInterrupt):
         return True
     handlers = set(_handlers())
@@ -78,7 +78,7 @@ def _handlers() -> Iterator[CodeType]:
 
 
 def described(error: BaseException) -> str:
-    """Return the type and the first sentences of an error in one line; an error in our own code is called one."""
+    """Return the type and the start of the message in one line; an error in this package is identified as one."""
     try:
         message = str(error)
     except Exception as second:
@@ -89,7 +89,7 @@ def described(error: BaseException) -> str:
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Return whether the code of this package raised an error that it does not raise on purpose."""
+    """Return whether the code of this package raised an error that it never raises intentionally."""
     if not isinstance(error, _INTERNAL) or error.__traceback__ is None:
         return False
     *_, (frame, _) = walk_tb(error.__traceback__)

@@ -59,7 +59,7 @@ class StepMeter:
             self.recorder.attach()
 
     def restart(self, *, first: bool) -> None:
-        """Discard the graph that was read for the coming step.
+        """Discard the graph that was read for the next step.
 
         Args:
             first: whether no step has been measured.

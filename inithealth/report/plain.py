@@ -1,4 +1,4 @@
-"""Makes text from a user's program safe to print: no terminal and no CI runner obeys it."""
+"""Makes text from a user's program safe to print: terminals and CI runners do not interpret it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The forward passes of a watched model: which one belongs to the coming step, and what it shows."""
+"""The forward passes of a watched model: which one belongs to the next step, and what it shows."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class ForwardPasses:
         meter: measures the steps.
         history: of the run.
         order: notes the passes.
-        watching: returns whether the coming step is measured.
+        watching: returns whether the next step is measured.
     """
 
     def __init__(self, meter: StepMeter, history: History, order: StepOrder, watching: Callable[[], bool]) -> None:
-        self.batch: Any = None  # of the coming step, if no forward pass of the whole model shows it
+        self.batch: Any = None  # of the next step, if no forward pass of the whole model shows it
         self._meter, self._history, self._order, self._watching = meter, history, order, watching
         self._in_training = False  # whether the pass that was read is one of the model in training mode
 

@@ -142,7 +142,7 @@ class Monitor:
 
     @guarded(None)
     def take_batch(self, batch: Any) -> None:
-        """Keep the batch of the coming step, if no forward pass of the whole model shows it."""
+        """Keep the batch of the next step, if no forward pass of the whole model shows it."""
         self._passes.batch = batch
 
     @guarded(None)

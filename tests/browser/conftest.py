@@ -31,7 +31,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def logs(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with the runs; asks for the browser first, so that nothing is trained without one."""
+    """Folder with the runs; depends on the browser, so that nothing is trained without one."""
     folder = tmp_path_factory.mktemp("logs")
     runs.net(folder / "net_healthy", healthy=True)
     runs.net(folder / "net_unhealthy", healthy=False)
@@ -52,7 +52,7 @@ def address(logs: Path) -> Iterator[str]:
 
 @pytest.fixture
 def tab(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Tab]:
-    """The tab in a browser window of its own. After the test, its picture is kept, and nothing must have gone wrong."""
+    """The tab in a browser window of its own. After the test, a screenshot is kept and the page must have no errors."""
     with Tab(browser.new_context(viewport=SIZE, accept_downloads=True, bypass_csp=True), address) as tab:
         yield tab
         tab.picture(request.node.name)

@@ -1,4 +1,4 @@
-"""Rules of axe-core for people who cannot see the page well, or use it without a mouse."""
+"""axe-core has no serious findings, and a screen reader gets each row in words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SERIOUS = ("serious", "critical")
 
 
 def findings(tab: Tab, state: str) -> list[str]:
-    """Return the serious findings in the tab's iframe; TensorBoard itself is not ours."""
+    """Return the serious findings in the tab's iframe; TensorBoard around it is not checked."""
     body: Any = tab.frame.locator("body")
     body.evaluate(axe.AXE_FILE_PATH.read_text(encoding="utf-8"))
     found = body.evaluate("() => axe.run()")["violations"]

@@ -1,4 +1,4 @@
-"""Files that someone else prepared: no file is opened that was not meant, nothing blocks, sizes are limited."""
+"""Files that someone else prepared: only regular files are opened, nothing blocks, and sizes are limited."""
 
 from __future__ import annotations
 

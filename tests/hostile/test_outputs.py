@@ -1,4 +1,4 @@
-"""Names, paths and texts of errors in the output: no terminal, CI runner or service obeys them, and all are printed."""
+"""Names, paths and texts of errors in the output: no terminal, CI runner or service interprets them."""
 
 from __future__ import annotations
 

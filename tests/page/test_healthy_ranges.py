@@ -117,7 +117,7 @@ def test_gradients_are_compared_with_the_last_layers_and_free_around_skips() -> 
     ("kind", "rms", "octaves"), [("cross_entropy", None, 5.1), ("mse", 300.0, 0.2), ("mse", None, 0)]
 )
 def test_predictions_may_be_as_large_as_their_targets(kind: str, rms: float | None, octaves: float) -> None:
-    """A head that puts out 1,000. When training is watched, the targets are not measured."""
+    """A head whose output is 1,000. When training is watched, the targets are not measured."""
     loss = Loss(kind=kind, target_rms=rms, heads=("head",))
     recording = recorded(stack(3), loss=loss, losses=(loss,))
     recording = changed(recording, "head", output=signal(1024.0))

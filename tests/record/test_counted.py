@@ -1,4 +1,4 @@
-"""A change that several threads share is made once and taken back by the last of them."""
+"""A change that several threads share is made once and undone by the last of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,19 @@ def counted() -> tuple[Counted, list[str]]:
     return Counted(change), log
 
 
-def test_the_last_context_takes_the_change_back() -> None:
+def waiting_in(each: Counted) -> tuple[threading.Thread, threading.Event, threading.Event]:
+    """Return a thread that waits in the context, whether it is inside, and the event that it waits for."""
+    inside, left = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        with each:
+            inside.set()
+            left.wait(20)
+
+    return threading.Thread(target=wait), inside, left
+
+
+def test_the_last_context_undoes_the_change() -> None:
     each, log = counted()
     with each:
         with each:
@@ -36,14 +48,7 @@ def test_the_last_context_takes_the_change_back() -> None:
 
 def test_contexts_of_two_threads_may_end_in_any_order() -> None:
     each, log = counted()
-    inside, left = threading.Event(), threading.Event()
-
-    def other() -> None:
-        with each:
-            inside.set()
-            left.wait(20)
-
-    thread = threading.Thread(target=other)
+    thread, inside, left = waiting_in(each)
     with each:
         thread.start()
         inside.wait(20)
@@ -59,14 +64,7 @@ def test_contexts_of_two_threads_may_end_in_any_order() -> None:
 @pytest.mark.filterwarnings("ignore:.*use of fork")
 def test_a_forked_process_keeps_only_the_contexts_of_its_thread() -> None:
     each, log = counted()
-    inside, left = threading.Event(), threading.Event()
-
-    def other() -> None:
-        with each:
-            inside.set()
-            left.wait(20)
-
-    thread = threading.Thread(target=other)
+    thread, inside, left = waiting_in(each)
     thread.start()
     inside.wait(20)
     child = os.fork()

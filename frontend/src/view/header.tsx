@@ -91,7 +91,7 @@ function placeOf(run: Run, { finding, layers }: Placed): string {
 function withoutCause(run: Run, track: Track, step: number, off: string | null): string {
   const at = `at step ${track.steps[step]}`;
   const last = track.steps[track.steps.length - 1];
-  const clear = run.causes.length === 0 && track.steps.length > 1 ? `No finding up to step ${last}. ` : "";
+  const clear = run.causes.length === 0 && track.steps.length > 1 ? `No findings up to step ${last}. ` : "";
   if (off !== null)
     return `${clear}${off} are more than 2x from what is expected ${at}; no rule finds a problem in that.`;
   const levels = track.values("forward_off", step);

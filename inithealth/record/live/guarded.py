@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 
 class Guard:
-    """Runs functions in the middle of a training that they must neither end nor change.
+    """Runs functions during a training without ending or changing it.
 
     Modes of the user, such as a default device or a counter of operations, do not see what the functions do, and
     neither does the autograd graph.
@@ -29,7 +29,7 @@ class Guard:
     Args:
         failures: where errors are recorded.
         log: called with the place and the error, when it is recorded.
-        stops: errors that are raised on purpose.
+        stops: errors that are raised intentionally.
         foreign: whether it runs functions of the user, which see the user's modes.
     """
 
@@ -88,7 +88,7 @@ class Guard:
             return default
 
     def attempt(self, call: Callable[..., Any], *args: Any, default: Any = None) -> Any:
-        """Do the same in a call that is guarded already, for a part that must not end the rest of it."""
+        """Do the same inside a guarded call, for a part whose failure must not end the rest of the call."""
         try:
             return call(*args)
         except BaseException as error:

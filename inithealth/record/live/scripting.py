@@ -1,4 +1,4 @@
-"""``torch.jit.script`` compiles the hooks of a module: those of this package are taken off while it does."""
+"""Removes the hooks of this package while ``torch.jit.script`` compiles a model, because it compiles hooks too."""
 
 from __future__ import annotations
 

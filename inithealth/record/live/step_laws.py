@@ -53,8 +53,8 @@ def _orthogonal(_optimizer: Optimizer, parameter: nn.Parameter) -> StepLaw:
 
 _ADAM = """Adam AdamW NAdam RAdam Adamax SparseAdam RMSprop RMSpropTF AdaBelief AdamP AdamWScheduleFree FusedAdam
     DeepSpeedCPUAdam CPUAdam Adam8bit AdamW8bit PagedAdam PagedAdamW PagedAdamW8bit SOAP StableAdamW"""
-# Not here, because the size depends on the gradient (SGD, momentum, LBFGS) or on the past (Adadelta, Prodigy), or
-# because no gradient is too small (Lion and other signs, Sophia's clipping).
+# Others have no law: the size of a step depends on the gradient (SGD, momentum, LBFGS) or on earlier steps (Adadelta,
+# Prodigy), or no gradient is too small (Lion and other signs, Sophia's clipping).
 _LAWS: Mapping[str, Law] = {
     **dict.fromkeys(_ADAM.split(), _rate),
     **dict.fromkeys("Adafactor Lamb LAMB FusedLAMB NVLAMB Lars LARS".split(), _rate_of_weight),

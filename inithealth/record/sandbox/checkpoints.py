@@ -26,12 +26,12 @@ def _replace() -> Callable[[], None]:
     for name, stand_in in stand_ins.items():
         setattr(module, name, stand_in)
 
-    def take_back() -> None:
+    def undo() -> None:
         for name, real in before.items():
             if getattr(module, name) is stand_ins[name]:  # otherwise someone else has replaced it since
                 setattr(module, name, real)
 
-    return take_back
+    return undo
 
 
 CHECKPOINTS_KEPT = Counted(_replace)

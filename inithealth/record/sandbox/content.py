@@ -119,7 +119,7 @@ def _array(live: np.ndarray[Any, Any]) -> Content:
         if live.flags.writeable != changeable:
             live.flags.writeable = changeable
         if _layout(live) != layout:
-            with quiet():  # numpy advises against setting them, as the model did
+            with quiet():  # numpy warns about setting these attributes
                 live.dtype = before.dtype  # type: ignore[misc]
                 if live.size != before.size:
                     live.resize(before.shape, refcheck=False)

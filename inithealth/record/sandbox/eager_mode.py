@@ -42,7 +42,7 @@ def _force_eager() -> Callable[[], None]:
     return lambda: stance.__exit__(None, None, None)
 
 
-_EAGER = Counted(_force_eager)  # the stance of torch.compile is one of all threads
+_EAGER = Counted(_force_eager)  # all threads share the stance of torch.compile
 
 
 def _silence(module: nn.Module) -> None:

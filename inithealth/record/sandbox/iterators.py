@@ -1,4 +1,4 @@
-"""Iterators cannot be rewound: the model uses copies of them, or is refused."""
+"""Iterators cannot be rewound: the model gets copies of them, or is rejected."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 from inithealth.record.quiet import quiet
 
 _NEVER = (GeneratorType, CoroutineType, AsyncGeneratorType)
-
 _COPIED = ("builtins", "itertools", "_collections")
 
 
@@ -30,7 +29,7 @@ def copied(iterator: Any) -> Any:
     """
     if isinstance(iterator, _NEVER) or type(iterator).__module__ not in _COPIED:
         raise TypeError(f"a {type(iterator).__name__} cannot be copied")
-    with quiet():  # itertools advises against copies
+    with quiet():  # copying an itertools object is deprecated
         create, arguments, *state = iterator.__reduce__()
     made = create(*(copied(each) if is_iterator(each) else each for each in arguments))
     if state and state[0] is not None:

@@ -75,7 +75,7 @@ class ZeroWeights(Rule):
         starts = [layer for layer in branch_starts.constant(recording) if layer not in [*stuck, *blocking]]
         if stuck:
             yield self._never_changes(stuck, trial)
-        if blocking:  # whether it receives a gradient later or not: the first steps see no input
+        if blocking:  # even if it receives a gradient later, the first steps do not see the input
             harm = outlook.all_norms_zero or branch_starts.stops_attention(recording, starts)
             yield self._blocks_signal([*starts, *blocking], harm)
         elif starts and not trial.running:
@@ -163,7 +163,7 @@ class ZeroWeights(Rule):
         """Whether another finding follows; NaN values do, of an operation that is undefined for a zero output."""
         if cause.variant == _UNDEFINED and symptom.code in ("IH203", "IH303", "IH405"):
             return True
-        if symptom.code == "IH404":  # the first steps of a layer that starts at zero are those of its bias
+        if symptom.code == "IH404":  # the first outputs of a layer that starts at zero depend on its bias alone
             return set(symptom.layers) <= set(cause.layers)
         return super().accounts_for(cause, symptom)
 
