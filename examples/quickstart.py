@@ -91,7 +91,7 @@ def main() -> None:
         fix = train(model, TensorBoardLogger(options.logdir, run.replace(" ", "-")), options.steps)
         curves += f"\n{run:15}" + "".join(f"{fmean(model.losses[max(0, step - 10) : step]):7.2f}" for step in shown)
     tensorboard = f"{Path(sys.executable).with_name('tensorboard')} --logdir {options.logdir}"
-    print(f"{curves}\n\nThe verdicts are in TensorBoard's Text tab, the layers in its Images tab:\n{tensorboard}")
+    print(f"{curves}\n\nThe three runs are in TensorBoard's tab Init Health:\n{tensorboard}")
 
 
 if __name__ == "__main__":
