@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch._C import _functorch
-from torch.fx import _symbolic_trace
+from torch.fx._symbolic_trace import is_fx_symbolic_tracing
 
 # Modes whose tensors have no values, or whose operations become a graph.
 _TRACING = tuple(
@@ -38,7 +38,7 @@ def is_traced() -> bool:
 
     The callers ask ``torch.compiler.is_compiling`` themselves: the compiler takes it for a constant.
     """
-    if _is_tracing() or _symbolic_trace._is_fx_tracing_flag or _interpreter() is not None:
+    if _is_tracing() or is_fx_symbolic_tracing() or _interpreter() is not None:
         return True
     if _modes() and any(torch._C._get_dispatch_mode(key) is not None for key in _TRACING):
         return True
