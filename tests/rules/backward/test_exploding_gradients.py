@@ -100,3 +100,38 @@ def test_options() -> None:
     assert judge(ExplodingGradients, grown(2e5, normalized=True), high_growth_normalized=1e6) == []
     strict = judge(ExplodingGradients, grown(2e5, normalized=True), highest_growth_normalized=1.5e5)
     assert strict[0].severity == Severity.ERROR
+
+
+class PaddedAttention(nn.Module):
+    """Cosine attention in a window that is padded with zeros, whose directions have a slope of 1e12."""
+
+    def __init__(self, *, bias: bool) -> None:
+        super().__init__()
+        self.norm, self.qkv, self.proj = nn.LayerNorm(32), nn.Linear(32, 96, bias=bias), nn.Linear(32, 32)
+        if bias:
+            nn.init.zeros_(self.qkv.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = x.shape[1]
+        padded = nn.functional.pad(self.norm(x), (0, 0, 0, 4))
+        q, k, v = self.qkv(padded).chunk(3, -1)
+        cosines = nn.functional.normalize(q, dim=-1) @ nn.functional.normalize(k, dim=-1).mT
+        out: torch.Tensor = x + self.proj((10 * cosines).softmax(-1) @ v)[:, :tokens]
+        return out
+
+
+def padded(*, bias: bool) -> Any:
+    torch.manual_seed(0)
+    blocks = [PaddedAttention(bias=bias) for _ in range(3)]
+    model = nn.Sequential(nn.Linear(16, 32), *blocks, nn.LayerNorm(32), nn.Flatten(), nn.Linear(12 * 32, 10))
+    return judged(model, torch.randn(16, 12, 16))
+
+
+def test_a_gradient_at_padding_that_no_weight_receives_does_no_harm() -> None:
+    report = padded(bias=False)
+    assert max(m.gradient.norm for m in report.measurements if m.gradient is not None) > 1e6
+    assert report.causes == ()
+
+
+def test_a_bias_receives_the_gradient_at_padding() -> None:
+    assert "IH302" in codes(padded(bias=True))
