@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from inithealth.evidence.facts import fact, limits_of
 from inithealth.evidence.limits import SharedLimits, limit
+from inithealth.evidence.losses import losses_of, predicts_well
 from inithealth.evidence.signal_path import (
     gradient_growth,
     gradient_ratio,
@@ -118,11 +119,6 @@ class FadingLimits(SharedLimits):
     )
 
 
-def losses_of(recording: Recording) -> tuple[Loss, ...]:
-    """Return the losses of the objective, the main one first."""
-    return recording.losses or (recording.loss,)
-
-
 def prediction_ratio(loss: Loss) -> float:
     """Return the rms of the predictions over that of the targets; 0 if they are not known."""
     return (loss.prediction_rms or 0.0) / loss.target_rms if loss.target_rms else 0.0
@@ -192,6 +188,8 @@ def _hides_branches(recording: Recording) -> bool:
 @fact
 def has_symptom(recording: Recording) -> bool:
     """Whether the network has any symptom of a wrong scale that affects training."""
+    if predicts_well(recording):
+        return False
     if wide_logits(recording):
         return True
     if recording.normalized:

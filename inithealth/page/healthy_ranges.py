@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from inithealth.evidence.facts import limits_of
+from inithealth.evidence.losses import losses_of
 from inithealth.evidence.peer_scale import PeerLimits
 from inithealth.evidence.signal_path import input_rms
-from inithealth.evidence.symptoms import SIZED, FadingLimits, GrowthLimits, OutputLimits, PredictionLimits, losses_of
+from inithealth.evidence.symptoms import SIZED, FadingLimits, GrowthLimits, OutputLimits, PredictionLimits
 from inithealth.evidence.targets import Targets
 from inithealth.evidence.vector_scale import VectorLimits
 from inithealth.layer_kinds import MATRICES

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from inithealth.evidence import fixes, signal_path
+from inithealth.evidence.losses import predicts_well
 from inithealth.evidence.prognosis import nearly_all, prognosis
 from inithealth.evidence.trained import trained_layers
 from inithealth.evidence.units import dead_or_saturated
@@ -114,7 +115,7 @@ class CorrelatedOutputs(BiasAware):
         trained = trained_layers(recording)
         pairs = weighted(layer for layer, _ in everything)
         parallel = [layer for layer, weight in pairs if layer.name not in trained and self._parallel(layer, weight)]
-        if parallel:
+        if parallel and not predicts_well(recording):  # otherwise training made them so
             checked = sum(self._is_checked(layer, weight) for layer, weight in pairs)
             lost = self._whole(len(parallel), checked) and prognosis(recording).loses_signal(
                 max_output=self.max_output_of_whole, min_passing=self.min_passing_of_whole

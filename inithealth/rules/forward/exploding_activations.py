@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from inithealth.evidence import gain_causes, signal_path
 from inithealth.evidence.loss_heads import LARGE_HEAD, variant_of
+from inithealth.evidence.losses import predicts_well
 from inithealth.evidence.symptoms import OutputLimits
 from inithealth.evidence.wording import called, number
 from inithealth.findings import Finding, Severity
@@ -27,7 +28,8 @@ class ExplodingActivations(OutputLimits, gain_causes.GainLimits, Rule):
     normalization.
 
     ## When to ignore
-    If a normalization right after the layer removes the scale.
+    If a normalization right after the layer removes the scale. A network that already classifies well is
+    not reported.
 
     ## References
     He et al. 2015, https://arxiv.org/abs/1502.01852; Zhang et al., Fixup, https://arxiv.org/abs/1901.09321
@@ -57,7 +59,7 @@ class ExplodingActivations(OutputLimits, gain_causes.GainLimits, Rule):
             if recording.normalized
             else (self.high_rms, self.highest_rms)
         )
-        if found is None or found[1] <= high:
+        if found is None or found[1] <= high or predicts_well(recording):
             return
         at, rms = found
         measured = signal_path.measured(recording)

@@ -7,7 +7,8 @@ from typing import ClassVar
 from inithealth.evidence import fixes
 from inithealth.evidence.bounded_logits import best_constant, lacks_logarithm
 from inithealth.evidence.loss_heads import LARGE_HEAD, heads_of, is_between_layers, is_biased, variant_of
-from inithealth.evidence.symptoms import SIZED, LogitLimits, PredictionLimits, losses_of, prediction_ratio
+from inithealth.evidence.losses import GuessLimits, guessing, losses_of, value_of
+from inithealth.evidence.symptoms import SIZED, LogitLimits, PredictionLimits, prediction_ratio
 from inithealth.evidence.trained import trained_layers
 from inithealth.evidence.wording import number, span, times
 from inithealth.findings import Finding, Severity
@@ -22,7 +23,7 @@ from inithealth.rules.overflow import Overflow
 _LEAKS = "the target leaks into the inputs, or the weights are already trained"
 
 
-class LossAtInit(LogitLimits, PredictionLimits, OneSided, Overflow, GaussianVariance, LossSource):
+class LossAtInit(GuessLimits, LogitLimits, PredictionLimits, OneSided, Overflow, GaussianVariance, LossSource):
     """The first loss is far from that of random guessing.
 
     ## What it checks
@@ -63,11 +64,6 @@ class LossAtInit(LogitLimits, PredictionLimits, OneSided, Overflow, GaussianVari
         "first loss relative to ln C, the loss of random guessing; the highest of 97 healthy networks is 5.2",
         unit="ratio",
     )
-    min_ratio: float = limit(
-        0.5,
-        "first loss relative to ln C, the loss of random guessing; below it the network is trained or the target leaks",
-        unit="ratio",
-    )
     max_positives: float = limit(
         0.01,
         "mean target of a binary cross-entropy below which the output bias needs a prior; 0.001 in a dense detector",
@@ -102,9 +98,7 @@ class LossAtInit(LogitLimits, PredictionLimits, OneSided, Overflow, GaussianVari
         yield from self.overflow(recording)
 
     def _of_loss(self, recording: Recording, loss: Loss, *, main: bool) -> Iterator[Finding]:
-        value = loss.value
-        if value is None and loss.alone and recording.steps:
-            value = recording.steps[0].loss
+        value = value_of(recording, loss)
         heads = heads_of(recording, loss)
         source = self.by_source(loss, heads, value)
         if source is not None:
@@ -145,10 +139,10 @@ class LossAtInit(LogitLimits, PredictionLimits, OneSided, Overflow, GaussianVari
     ) -> Iterator[Finding]:
         """Yield a finding if the logits have a large spread, or the loss is far above or below that of guessing."""
         binary = loss.kind == "bce_logits"
-        guess = (loss.base or 0.0) if binary else math.log(loss.classes or 2)
+        guess = guessing(loss)
         high, low, spread = self.max_ratio * guess, self.min_ratio * guess, loss.logits_std or 0.0
         start = f"loss at init {number(value)}; random guessing gives {number(guess)}"
-        if spread > self.max_logits_std or (value > high and not binary):
+        if (spread > self.max_logits_std and value >= low) or (value > high and not binary):
             found = self._wide(loss, heads, f"{start} (limit {number(high)})", value, high)
             yield found.model_copy(update={"variant": variant_of(recording, heads)})
         elif binary:

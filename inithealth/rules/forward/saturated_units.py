@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from inithealth.evidence import fixes, forgetting, gain_causes, sampling, signal_path
 from inithealth.evidence.facts import limits_of
+from inithealth.evidence.losses import predicts_well
 from inithealth.evidence.prognosis import prognosis
 from inithealth.evidence.units import DeadLimits, SaturatedLimits
 from inithealth.evidence.wording import names_of, number, span
@@ -84,6 +85,7 @@ class SaturatedUnits(SaturatedLimits, sampling.SamplingLimits, forgetting.Forget
         yield self.finding(
             layers,
             f"{span(layers)}: {most} of the {activations} outputs are saturated (limit {limit:.0%})",
+            severity=Severity.INFO if predicts_well(recording) else self.severity,
             measured=share,
             limit=limit,
             cause=f"the input of the {layers[0].activation} is too large{self._level(layers[0], recording)}",
