@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import pstdev
 
 from inithealth.evidence.limits import Limits, limit
 from inithealth.layer_kinds import PROJECTIONS
 from inithealth.recording import Layer, Weight, weighted
-from inithealth.theory.gains import fan_gains, octaves_off
+from inithealth.theory.gains import common_gains, fan_gains, octaves_off
 
 Pair = tuple[Layer, Weight]
+Fan = Callable[[Weight], float]
+
+_FANS: tuple[Fan, ...] = (
+    lambda weight: weight.fan_in or 1,
+    lambda weight: weight.fan_out or 1,
+    lambda weight: ((weight.fan_in or 1) + (weight.fan_out or 1)) / 2,
+)
 
 
 class GlobalLimits(Limits):
@@ -28,6 +35,12 @@ class GlobalLimits(Limits):
         unit="share of layers",
     )
     min_std_of_whole: float = limit(0.01, "smallest fixed std in common use: most networks use 0.02", unit="std")
+    min_gain_of_whole: float = limit(
+        0.08,
+        "smallest gain of a layer with a fixed std: 0.02 with 16 inputs. Such stds are meant for wide layers: with a "
+        "gain of 0.035, ViTs with 24 channels failed",
+        unit="gain",
+    )
     max_std_of_whole: float = limit(0.05, "largest fixed std in common use: most networks use 0.02", unit="std")
     min_spread_of_law: float = limit(
         0.2,
@@ -82,11 +95,10 @@ def _is_wide(layer: Layer, weight: Weight, limits: GlobalLimits) -> bool:
 
 def _octaves(pairs: Sequence[Pair], wide: Sequence[Pair], limits: GlobalLimits) -> list[float]:
     """Return each layer's distance from the kind of scheme that the wide layers follow, or from both kinds."""
-    by_fan = [
-        octaves_off(weight.rms * math.sqrt(weight.fan_in or 1), fan_gains(layer, weight)) for layer, weight in pairs
-    ]
-    fixed = [octaves_off(weight.rms, [limits.min_std_of_whole, limits.max_std_of_whole]) for _, weight in pairs]
     weights = [weight for _, weight in wide]
+    law = _law(weights, limits)
+    by_fan = [_octaves_by_fan(layer, weight, law) for layer, weight in pairs]
+    fixed = [octaves_off(weight.rms, _fixed(weight, limits)) for _, weight in pairs]
     of_one_std, of_one_gain = _spread([weight.rms for weight in weights]), min(map(_spread, _laws(weights)))
     if of_one_std > max(limits.min_spread_of_law, limits.min_spread_ratio * of_one_gain):
         return by_fan
@@ -95,11 +107,31 @@ def _octaves(pairs: Sequence[Pair], wide: Sequence[Pair], limits: GlobalLimits) 
     return [min(pair, key=abs) for pair in zip(by_fan, fixed, strict=True)]
 
 
+def _octaves_by_fan(layer: Layer, weight: Weight, law: Fan | None) -> float:
+    """Return a layer's distance from the schemes that use this fan; from all schemes if it is not known."""
+    if law is None:
+        return octaves_off(weight.rms * math.sqrt(weight.fan_in or 1), fan_gains(layer, weight))
+    return octaves_off(weight.rms * math.sqrt(law(weight)), common_gains(layer))
+
+
+def _fixed(weight: Weight, limits: GlobalLimits) -> list[float]:
+    """Return the smallest and the largest fixed std in common use for a layer."""
+    least = limits.min_gain_of_whole / math.sqrt(weight.fan_in or 1)
+    return [max(limits.min_std_of_whole, least), limits.max_std_of_whole]
+
+
+def _law(weights: Sequence[Weight], limits: GlobalLimits) -> Fan | None:
+    """Return the fan by which the weights are scaled; None if the layers do not show which it is."""
+    (least, best), (second, _) = sorted(
+        ((_spread(gains), place) for place, gains in enumerate(_laws(weights))), key=lambda pair: pair[0]
+    )[:2]
+    clear = least < limits.min_spread_of_law and second > max(limits.min_spread_of_law, limits.min_spread_ratio * least)
+    return _FANS[best] if clear else None
+
+
 def _laws(weights: Sequence[Weight]) -> list[list[float]]:
     """Return the gains by fan_in, by fan_out and by both: one of them is equal for all layers under a fan scheme."""
-    fans = [(weight.fan_in or 1, weight.fan_out or 1) for weight in weights]
-    ways = ([a for a, _ in fans], [b for _, b in fans], [(a + b) / 2 for a, b in fans])
-    return [[weight.rms * math.sqrt(fan) for weight, fan in zip(weights, way, strict=True)] for way in ways]
+    return [[weight.rms * math.sqrt(fan(weight)) for weight in weights] for fan in _FANS]
 
 
 def _spread(sizes: Sequence[float]) -> float:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from inithealth.evidence import signal_path, symptoms
 from inithealth.evidence.facts import fact, limits_of
-from inithealth.evidence.scale_harm import HarmLimits, mostly_normalized
+from inithealth.evidence.scale_harm import HarmLimits, mostly_normalized, too_large_for_norms
 from inithealth.evidence.trial import Trial
 from inithealth.evidence.vector_scale import Deviation
 from inithealth.findings import Severity
@@ -29,6 +29,7 @@ class Prognosis:
     trial: Trial  # what the first optimizer steps show
     symptom: bool  # the signal, gradients or logits are outside the range in which networks train
     symptom_with_norms: bool  # the same for the symptoms that normalization does not remove
+    too_large_for_norms: bool  # if all weights are too large: the effects that normalization does not remove
     mostly_normalized: bool  # most layers are right before a normalization, which restores the scale of their output
     largest_output: float | None  # rms, relative to an input above 1; None: not measured
     gradient_passed: float | None  # smallest gradient over the largest downstream of it; None: not measured
@@ -125,7 +126,7 @@ class Prognosis:
         large = worst.octaves > 0
         fails = self.symptom and (large or self._fades(layers, worst.octaves))
         fails = fails or (not large and self._disables_branches(layers))
-        fails = fails or worst.unstable or (worst.whole and self._whole_scale_fails(worst.octaves))
+        fails = fails or worst.unstable or (worst.whole and self._whole_scale_fails(worst))
         return Severity.ERROR if fails else Severity.WARNING
 
     def _fades(self, layers: Sequence[Layer], octaves: float) -> bool:
@@ -136,15 +137,19 @@ class Prognosis:
         """Whether these are all normalizations, and most layers are not followed by another normalization."""
         return bool(self.norms) and all(norm in layers for norm in self.norms) and not self.mostly_normalized
 
-    def _whole_scale_fails(self, octaves: float) -> bool:
+    def _whole_scale_fails(self, worst: Deviation) -> bool:
         """Whether a network whose weights are all too large or too small by one factor fails to train.
 
         Before a normalization, the gradient is inversely proportional to the weights. Small weights therefore recover,
-        but large ones change more slowly by the square of the factor.
+        but large ones change more slowly by the square of the factor. For large weights the gain counts: a std of 1 is
+        20 times the largest common std, but only a gain of 5 in a layer with 24 inputs.
         """
+        if worst.octaves > 0:
+            most = self.limits.max_octaves_before_norms if self.mostly_normalized else self.limits.max_octaves_of_whole
+            return min(worst.octaves, worst.by_gain) > most or self.too_large_for_norms
         if self.mostly_normalized:
-            return octaves > self.limits.max_octaves_before_norms or (octaves > 0 and self.symptom_with_norms)
-        return abs(octaves) > self.limits.max_octaves_of_whole or self.symptom_with_norms
+            return False
+        return -worst.octaves > self.limits.max_octaves_of_whole or self.symptom_with_norms
 
 
 def is_normalized(layers: Sequence[Layer]) -> bool:
@@ -166,6 +171,7 @@ def prognosis(recording: Recording) -> Prognosis:
         trial=Trial(recording.probation),
         symptom=symptoms.has_symptom(recording),
         symptom_with_norms=symptoms.has_symptom_with_norms(recording),
+        too_large_for_norms=too_large_for_norms(recording, limits),
         mostly_normalized=mostly_normalized(recording, limits),
         largest_output=None if largest is None else largest[1],
         gradient_passed=None if fade is None else fade[1],

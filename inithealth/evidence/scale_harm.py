@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from inithealth.evidence.facts import limits_of
 from inithealth.evidence.limits import SharedLimits, limit
+from inithealth.evidence.residual_stream import branches, growth
+from inithealth.evidence.signal_path import gradient_growth, largest_output, measured
+from inithealth.evidence.symptoms import GrowthLimits
 from inithealth.layer_kinds import PROJECTIONS
 from inithealth.recording import Recording
 
@@ -28,6 +32,24 @@ class HarmLimits(SharedLimits):
         "large trained slowly or failed",
         unit="octaves (factors of 2)",
     )
+    max_attention_std_of_whole: float = limit(
+        35.0,
+        "std of the attention logits beyond which it is an error that all weights are too large: transformers with 17 "
+        "to 30 trained, some slowly; with 45 to 54 they failed",
+        unit="std",
+    )
+    max_stream_growth_of_whole: float = limit(
+        300.0,
+        "growth of the residual stream beyond which it is an error that all weights are too large: the branches hide "
+        "their input; transformers with 46 trained, with 2900 and 40000 they failed",
+        unit="ratio of the residual stream's rms",
+    )
+    max_rms_of_whole: float = limit(
+        200.0,
+        "largest output with normalization beyond which it is an error that all weights are too large: a network with "
+        "105 trained as well as with 1; with 270 and more, networks trained slowly or failed",
+        unit="rms, relative to an input above 1",
+    )
     min_rms_before_norm: float = limit(
         0.004,
         "smallest output that a following normalization can normalize: below it, the epsilon of 1e-5 is more than 40% "
@@ -46,3 +68,20 @@ def mostly_normalized(recording: Recording, limits: HarmLimits) -> bool:
         if layer.normed and (layer.name not in outputs or outputs[layer.name].rms > limits.min_rms_before_norm)
     ]
     return bool(drawn) and len(normalized) >= len(drawn) / 2
+
+
+def too_large_for_norms(recording: Recording, limits: HarmLimits) -> bool:
+    """Whether large weights have an effect that normalization does not remove.
+
+    The attention is saturated in all layers, the residual branches hide their input, or the outputs or gradients are
+    out of range.
+    """
+    output, gradient = largest_output(recording), gradient_growth(recording)
+    attention = max((m.attention_std or 0.0 for _, m in measured(recording)), default=0.0)
+    stream = 1.0 if recording.trunk_normalized else growth(branches(recording))
+    return bool(
+        attention > limits.max_attention_std_of_whole
+        or stream > limits.max_stream_growth_of_whole
+        or (output and output[1] > limits.max_rms_of_whole)
+        or (gradient and gradient[1] > limits_of(recording, GrowthLimits).high_growth_normalized)
+    )

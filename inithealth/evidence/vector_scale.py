@@ -23,6 +23,7 @@ class Deviation(NamedTuple):
     usual: str  # describes the usual rms: "the median of its 8 peers is"
     whole: bool = False  # whether the whole network deviates
     unstable: bool = False  # whether the first optimizer step would change the weights by a large factor
+    by_gain: float = math.inf  # for the whole network: log2 of its gain over the one that preserves the signal
     restored: bool = False  # whether the fix restores the usual rms, because this network shows it
 
 

@@ -112,11 +112,15 @@ def recipe_gains(layer: Layer, weight: Weight) -> list[float]:
 def fan_gains(layer: Layer, weight: Weight) -> list[float]:
     """Return rms(W) sqrt(fan_in) for the initializations that depend on the fans."""
     fan_in, fan_out = weight.fan_in or 1, weight.fan_out or 1
+    xavier = math.sqrt(2.0 * fan_in / (fan_in + fan_out))
+    return [*common_gains(layer), xavier, xavier * target_gain(layer), math.sqrt(2.0 * fan_in / fan_out)]
+
+
+def common_gains(layer: Layer) -> list[float]:
+    """Return rms(W) sqrt(fan) for the schemes in common use; the fan is fan_in, fan_out or the mean of both."""
     row = row_of(layer)
     advised = row.advised if row is not None and row.advised else 1.0
-    gains = [1.0, math.sqrt(2.0), 1 / math.sqrt(3.0), target_gain(layer), advised]
-    xavier = math.sqrt(2.0 * fan_in / (fan_in + fan_out))
-    return [*gains, xavier, xavier * target_gain(layer), math.sqrt(2.0 * fan_in / fan_out)]
+    return [1.0, math.sqrt(2.0), 1 / math.sqrt(3.0), target_gain(layer), advised]
 
 
 def octaves_off(gain: float, gains: list[float]) -> float:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from statistics import median
 
 from inithealth.evidence import fixes, forward_writes, symptoms
 from inithealth.evidence.facts import with_limits
@@ -120,7 +121,7 @@ class WeightScale(
             layers,
             f"{span(layers)}: weights {most}{times(factor_of(abs(worst.octaves)))} too {size} "
             f"({which}rms {number(rms)}; {worst.usual} {number(usual)}, limit {number(limit)})",
-            severity=outlook.severity_of_scale(layers, worst),
+            severity=_severity(layers, outliers, outlook),
             measured=rms,
             limit=limit,
             variant=size,
@@ -146,10 +147,12 @@ class WeightScale(
 
     def _network_deviation(self, recording: Recording) -> dict[str, Deviation]:
         """Return by how much nearly all layers deviate from common initializations, if in one direction."""
+        offsets = global_offsets(recording.layers, self)
+        gains = [octaves_from_target(layer) for layer in recording.layers if layer.name in offsets]
         found = {}
-        for name, octaves in global_offsets(recording.layers, self).items():
+        for name, octaves in offsets.items():
             usual = f"nearly all layers deviate, common initializations go {'up' if octaves > 0 else 'down'} to"
-            found[name] = Deviation(octaves, self.octaves_of_whole, usual, True)
+            found[name] = Deviation(octaves, self.octaves_of_whole, usual, whole=True, by_gain=median(gains))
         return found
 
     def _unstable_deviation(self, recording: Recording) -> dict[str, Deviation]:
@@ -161,6 +164,13 @@ class WeightScale(
             return {}
         usual = f"the first step changes the weights by {total:.0%} in total; the expected gain gives"
         return {name: Deviation(octaves, self.max_octaves, usual, unstable=True) for name, octaves in small.items()}
+
+
+def _severity(layers: list[Layer], outliers: dict[str, Deviation], outlook: Prognosis) -> Severity:
+    """Return the severity of the largest deviation, or of that of the whole network if it is higher."""
+    deviations = [outliers[layer.name] for layer in layers]
+    whole = [each for each in deviations if each.whole][:1]
+    return max(outlook.severity_of_scale(layers, each) for each in (deviations[0], *whole))
 
 
 def _usual_sizes(layers: list[Layer], outliers: dict[str, Deviation]) -> dict[str, float]:
