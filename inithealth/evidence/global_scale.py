@@ -9,7 +9,7 @@ from statistics import pstdev
 from inithealth.evidence.limits import Limits, limit
 from inithealth.layer_kinds import PROJECTIONS
 from inithealth.recording import Layer, Weight, weighted
-from inithealth.theory.gains import common_gains, fan_gains, octaves_off
+from inithealth.theory.gains import common_gains, octaves_off
 
 Pair = tuple[Layer, Weight]
 Fan = Callable[[Weight], float]
@@ -96,8 +96,8 @@ def _is_wide(layer: Layer, weight: Weight, limits: GlobalLimits) -> bool:
 def _octaves(pairs: Sequence[Pair], wide: Sequence[Pair], limits: GlobalLimits) -> list[float]:
     """Return each layer's distance from the kind of scheme that the wide layers follow, or from both kinds."""
     weights = [weight for _, weight in wide]
-    law = _law(weights, limits)
-    by_fan = [_octaves_by_fan(layer, weight, law) for layer, weight in pairs]
+    fans = _fans(weights, limits)
+    by_fan = [_octaves_by_fan(layer, weight, fans) for layer, weight in pairs]
     fixed = [octaves_off(weight.rms, _fixed(weight, limits)) for _, weight in pairs]
     of_one_std, of_one_gain = _spread([weight.rms for weight in weights]), min(map(_spread, _laws(weights)))
     if of_one_std > max(limits.min_spread_of_law, limits.min_spread_ratio * of_one_gain):
@@ -107,11 +107,10 @@ def _octaves(pairs: Sequence[Pair], wide: Sequence[Pair], limits: GlobalLimits) 
     return [min(pair, key=abs) for pair in zip(by_fan, fixed, strict=True)]
 
 
-def _octaves_by_fan(layer: Layer, weight: Weight, law: Fan | None) -> float:
-    """Return a layer's distance from the schemes that use this fan; from all schemes if it is not known."""
-    if law is None:
-        return octaves_off(weight.rms * math.sqrt(weight.fan_in or 1), fan_gains(layer, weight))
-    return octaves_off(weight.rms * math.sqrt(law(weight)), common_gains(layer))
+def _octaves_by_fan(layer: Layer, weight: Weight, fans: Sequence[Fan]) -> float:
+    """Return a layer's distance from the nearest of the schemes that use one of these fans."""
+    gains = common_gains(layer)
+    return min((octaves_off(weight.rms * math.sqrt(fan(weight)), gains) for fan in fans), key=abs)
 
 
 def _fixed(weight: Weight, limits: GlobalLimits) -> list[float]:
@@ -120,13 +119,11 @@ def _fixed(weight: Weight, limits: GlobalLimits) -> list[float]:
     return [max(limits.min_std_of_whole, least), limits.max_std_of_whole]
 
 
-def _law(weights: Sequence[Weight], limits: GlobalLimits) -> Fan | None:
-    """Return the fan by which the weights are scaled; None if the layers do not show which it is."""
-    (least, best), (second, _) = sorted(
-        ((_spread(gains), place) for place, gains in enumerate(_laws(weights))), key=lambda pair: pair[0]
-    )[:2]
-    clear = least < limits.min_spread_of_law and second > max(limits.min_spread_of_law, limits.min_spread_ratio * least)
-    return _FANS[best] if clear else None
+def _fans(weights: Sequence[Weight], limits: GlobalLimits) -> list[Fan]:
+    """Return the fans by which the layers may be scaled: with one of them, all layers have one gain."""
+    spreads = map(_spread, _laws(weights))
+    fitting = [fan for fan, spread in zip(_FANS, spreads, strict=True) if spread < limits.min_spread_of_law]
+    return fitting or list(_FANS)
 
 
 def _laws(weights: Sequence[Weight]) -> list[list[float]]:

@@ -114,9 +114,39 @@ def test_a_law_by_fan_out_is_a_fan_scheme() -> None:
     assert set(off(layers)) == {"l0", "l1", "l2", "l3"}
 
 
+DECODER = ((64, 64), (192, 64), (128, 32), (96, 32))  # inputs and units: concatenations have more inputs
+
+
+def by_law(gain: float, power: tuple[float, float]) -> list[Layer]:
+    """Return layers with rms gain / sqrt(fan): of the inputs for (1, 0), of the units for (0, 1)."""
+    a, b = power
+    shapes = [{"fan_in": i, "fan_out": o, "rms": gain / math.sqrt(a * i + b * o)} for i, o in DECODER]
+    return [layer(f"l{at}", 0, weight={"shape": (64, 64), **shape}) for at, shape in enumerate(shapes)]
+
+
+@pytest.mark.parametrize("power", [(1.0, 0.0), (0.0, 1.0), (0.5, 0.5)])
+def test_layers_are_compared_with_the_schemes_of_the_fan_that_they_use(power: tuple[float, float]) -> None:
+    """A gain of 4.6 by the inputs is PyTorch's default times 8; by the units, three times as many inputs allow it."""
+    found = off(by_law(4.6, power))
+    assert list(found) == ["l0", "l1", "l2", "l3"]
+    assert max(found.values()) == pytest.approx(math.log2(4.6 / 2**0.5))
+    assert off(by_law(2.0, power)) == {}
+
+
+def test_layers_without_one_gain_are_compared_with_all_schemes() -> None:
+    assert off(by_law(4.6, (1.0, 0.0)), min_spread_of_law=0.0) == {}
+
+
+@pytest.mark.parametrize(("fan", "octaves"), [(24, math.log2(0.0072 * 24**0.5 / 0.08)), (96, None)])
+def test_a_fixed_std_is_too_small_for_narrow_layers(fan: int, octaves: float | None) -> None:
+    found = off(by_std(0.0072, (fan,) * 5))
+    assert list(found.values()) == ([] if octaves is None else [pytest.approx(octaves)] * 5)
+    assert off(by_std(0.0072, (fan,) * 5), min_gain_of_whole=0.06) == {}
+
+
 def test_options() -> None:
     assert off(by_gain(8.0), octaves_of_whole=2.6) == {}
     assert off(by_gain(8.0)[:4], min_layers_of_law=5) == {}
     assert off(by_std(0.4), max_std_of_whole=0.3) == {}
-    assert off(by_std(0.002), min_std_of_whole=0.001) == {}
+    assert off(by_std(0.002), min_std_of_whole=0.001, min_gain_of_whole=0.016) == {}
     assert off(by_gain(8.0), min_fan_of_whole=65) == {}

@@ -246,10 +246,17 @@ def test_a_network_with_a_symptom_fails_at_a_smaller_deviation() -> None:
     assert scale(of, of.layers[:1], 0.5, whole=True) is Severity.ERROR
     assert scale(of, of.layers[:1], -0.5, whole=True) is Severity.ERROR
     layers = stack(**NORMED)
-    attentive = recording(layers, measured(layers, fc1={"attention_std": 12.0}), normalized=True)
+    attentive = recording(layers, measured(layers, fc1={"attention_std": 36.0}), normalized=True)
     assert scale(attentive, layers[:1], 0.5, whole=True) is Severity.ERROR
     assert scale(attentive, layers[:1], 0.0, whole=True) is Severity.WARNING
     assert scale(attentive, layers[:1], -0.5, whole=True) is Severity.WARNING
+
+
+@pytest.mark.parametrize(("by_gain", "fails"), [(5.1, True), (5.0, False), (2.0, False)])
+def test_large_weights_of_one_std_are_judged_by_their_gain(by_gain: float, fails: bool) -> None:
+    of, severity = network(**NORMED), Severity.ERROR if fails else Severity.WARNING
+    assert scale(of, of.layers[:1], 6.0, whole=True, by_gain=by_gain) is severity
+    assert scale(network(), of.layers[:1], -4.1, whole=True, by_gain=-by_gain) is Severity.ERROR
 
 
 def test_a_first_step_that_changes_the_weights_by_a_large_factor_is_an_error() -> None:

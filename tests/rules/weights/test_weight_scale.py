@@ -372,6 +372,15 @@ def test_slightly_small_weights_are_a_warning_until_the_signal_is_lost(layers: i
     assert finding(strict, "IH106").severity == Severity.ERROR
 
 
+@pytest.mark.parametrize(("std", "severity"), [(20.0, Severity.WARNING), (45.0, Severity.ERROR)])
+def test_the_whole_network_decides_although_one_layer_deviates_more(std: float, severity: Severity) -> None:
+    patch = {"weight": {"rms": 16.0, "shape": (96, 4), "fan_in": 4}}
+    layers = stack(7, fc5=patch, **{f"fc{number}": {"weight": {"rms": 0.5}} for number in range(5)})
+    of = recording(layers, measured(layers, fc1={"attention_std": std}), normalized=True)
+    (found,) = judge(WeightScale, of)
+    assert (found.layers[0], found.severity, len(found.layers)) == ("fc5", severity, 6)
+
+
 def before_norms(factor: float) -> Recording:
     """Return a deep stack with a norm after each layer, and all weights scaled by one factor."""
     changes = {f"fc{number}": {"normed": True, "weight": {"rms": 0.1443 * factor}} for number in range(5)}
