@@ -141,7 +141,9 @@ class Prognosis:
         """Whether a network whose weights are all too large or too small by one factor fails to train.
 
         Before a normalization, the gradient is inversely proportional to the weights. Small weights therefore recover,
-        but large ones change more slowly by the square of the factor. For large weights the gain counts: a std of 1 is
+        but large ones change more slowly by the square of the factor. Other normalizations amplify what small weights
+        pass on, together with the biases: they recover unless the biases outweigh the differences between samples.
+        For large weights the gain counts: a std of 1 is
         20 times the largest common std, but only a gain of 5 in a layer with 24 inputs.
         """
         if worst.octaves > 0:
@@ -149,6 +151,8 @@ class Prognosis:
             return min(worst.octaves, worst.by_gain) > most or self.too_large_for_norms
         if self.mostly_normalized:
             return False
+        if self.norms:
+            return self.symptom_with_norms or self.samples_are_alike(self.limits.min_between_of_whole) is not None
         return -worst.octaves > self.limits.max_octaves_of_whole or self.symptom_with_norms
 
 

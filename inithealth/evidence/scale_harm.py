@@ -50,10 +50,17 @@ class HarmLimits(SharedLimits):
         "105 trained as well as with 1; with 270 and more, networks trained slowly or failed",
         unit="rms, relative to an input above 1",
     )
+    min_between_of_whole: float = limit(
+        3e-4,
+        "smallest share of a head's input that differs between samples, below which it is an error that all weights of "
+        "a network with normalization are too small: biases and positions outweigh the samples. At 1e-4 transformers "
+        "and ConvNets failed; at 6e-4 networks trained, some slowly",
+        unit="share of the sum of squares",
+    )
     min_rms_before_norm: float = limit(
-        0.004,
-        "smallest output that a following normalization can normalize: below it, the epsilon of 1e-5 is more than 40% "
-        "of the variance that it divides by",
+        0.001,
+        "smallest output that a following normalization can normalize: below it, the epsilon of 1e-5 is more than 90% "
+        "of the variance that it divides by; a U-Net with most outputs at 0.003 trained as well as at 0.3",
         unit="rms",
     )
 

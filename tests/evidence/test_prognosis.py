@@ -259,6 +259,18 @@ def test_large_weights_of_one_std_are_judged_by_their_gain(by_gain: float, fails
     assert scale(network(), of.layers[:1], -4.1, whole=True, by_gain=-by_gain) is Severity.ERROR
 
 
+@pytest.mark.parametrize(("between", "fails"), [(1e-4, True), (6e-4, False)])
+def test_with_norms_small_weights_fail_if_the_samples_hardly_differ(between: float, fails: bool) -> None:
+    """Norms amplify what small weights pass on, and the biases with it."""
+    layers, severity = (*stack(), *norms(1, 1.0)), Severity.ERROR if fails else Severity.WARNING
+    of = recording(layers, measured(layers, head={"input": signal(between=between).model_dump()}), normalized=True)
+    assert scale(of, layers[:1], -2.0, whole=True) is scale(of, layers[:1], -6.0, whole=True) is severity
+    assert scale(of, layers[:1], 2.0, whole=True) is Severity.WARNING
+    before_norms = (*stack(**NORMED), *norms(1, 1.0))
+    of = recording(before_norms, measured(before_norms, head={"input": signal(between=between).model_dump()}))
+    assert scale(of, before_norms[:1], -6.0, whole=True) is Severity.WARNING
+
+
 def test_a_first_step_that_changes_the_weights_by_a_large_factor_is_an_error() -> None:
     assert scale(made(), stack()[:1], -2.0, unstable=True) is Severity.ERROR
     assert scale(made(), stack()[:1], -2.0) is Severity.WARNING
