@@ -63,8 +63,15 @@ def growth(found: Sequence[Branch]) -> float:
     if not found:
         return 1.0
     by_level = max(branch.level for branch in found) / found[0].level * found[-1].growth
-    by_branches = math.exp(min(sum(math.log(branch.growth) for branch in found), 600.0))
-    return min(by_level, by_branches)
+    return min(by_level, growth_without_norms(found))
+
+
+def growth_without_norms(found: Sequence[Branch]) -> float:
+    """Return the growth that the branches would cause if the stream was not normalized: the product of theirs.
+
+    Its inverse is the share of the stream's input that is left after the last branch.
+    """
+    return math.exp(min(sum(math.log(branch.growth) for branch in found), 600.0))
 
 
 def growth_if_scaled(grown: float, amount: int) -> float:

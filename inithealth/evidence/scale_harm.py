@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inithealth.evidence.facts import limits_of
 from inithealth.evidence.limits import SharedLimits, limit
-from inithealth.evidence.residual_stream import branches, growth
+from inithealth.evidence.residual_stream import branches, growth, growth_without_norms
 from inithealth.evidence.signal_path import gradient_growth, largest_output, measured
 from inithealth.evidence.symptoms import GrowthLimits
 from inithealth.layer_kinds import PROJECTIONS
@@ -41,7 +41,8 @@ class HarmLimits(SharedLimits):
     max_stream_growth_of_whole: float = limit(
         300.0,
         "growth of the residual stream beyond which it is an error that all weights are too large: the branches hide "
-        "their input; transformers with 46 trained, with 2900 and 40000 they failed",
+        "their input; transformers with 46 trained, with 2900 and 40000 they failed. With a normalized stream, the "
+        "product over the branches counts: post-norm transformers with 4e4 and more failed",
         unit="ratio of the residual stream's rms",
     )
     max_rms_of_whole: float = limit(
@@ -85,7 +86,7 @@ def too_large_for_norms(recording: Recording, limits: HarmLimits) -> bool:
     """
     output, gradient = largest_output(recording), gradient_growth(recording)
     attention = max((m.attention_std or 0.0 for _, m in measured(recording)), default=0.0)
-    stream = 1.0 if recording.trunk_normalized else growth(branches(recording))
+    stream = (growth_without_norms if recording.trunk_normalized else growth)(branches(recording))
     return bool(
         attention > limits.max_attention_std_of_whole
         or stream > limits.max_stream_growth_of_whole

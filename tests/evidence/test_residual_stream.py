@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from inithealth.evidence.residual_stream import Branch, branches, growth, growth_if_scaled
+from inithealth.evidence.residual_stream import Branch, branches, growth, growth_if_scaled, growth_without_norms
 from inithealth.recording import Layer, Recording
 from tests.rules.recordings import layer, measured, recording, residual, signal, weight
 
@@ -188,3 +188,10 @@ def test_growth_is_that_of_uncorrelated_sums() -> None:
     assert growth(found) == pytest.approx(end / float(start), rel=0.03)
     scaled = math.sqrt(1 + sum((size / 2) ** 2 for size in adds))  # by the square root of four branches
     assert growth_if_scaled(growth(found), 4) == pytest.approx(scaled, rel=0.03)
+
+
+def test_the_growth_without_norms_is_the_product_over_the_branches() -> None:
+    found = branches(numbers(*BLOCK, reader("enter2", 4), end("leave2", 5), leave={"output": signal(math.sqrt(3.0))}))
+    assert growth_without_norms(found) == pytest.approx(2.0 * math.sqrt(2.0))
+    assert growth(found) == pytest.approx(math.sqrt(2.0))  # the second branch reads a stream of the same level
+    assert growth_without_norms([]) == 1.0

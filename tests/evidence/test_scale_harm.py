@@ -54,8 +54,22 @@ def of_blocks(added: float, **more: Any) -> Recording:
 def test_branches_that_hide_their_input(added: float, hidden: bool) -> None:
     limits = HarmLimits(max_rms_of_whole=1e9)
     assert too_large_for_norms(of_blocks(added), limits) is hidden
-    assert not too_large_for_norms(of_blocks(added, trunk_normalized=True), limits)
     assert not too_large_for_norms(of_blocks(added), HarmLimits(max_rms_of_whole=1e9, max_stream_growth_of_whole=1e9))
+
+
+@pytest.mark.parametrize(("added", "hidden"), [(10.0, False), (30.0, True)])
+def test_branches_that_hide_a_stream_that_is_normalized_after_each_of_them(added: float, hidden: bool) -> None:
+    """Each of two branches leaves 1 / 30 of its input."""
+    layers = residual(2)
+    of = recording(
+        layers,
+        measured(layers, {f"h.{at}.leave": added for at in range(2)}),
+        normalized=True,
+        trunk_normalized=True,
+        branches=2,
+    )
+    assert too_large_for_norms(of, HarmLimits()) is hidden
+    assert not too_large_for_norms(of.model_copy(update={"trunk_normalized": False}), HarmLimits())
 
 
 @pytest.mark.parametrize(("std", "saturated"), [(30.0, False), (45.0, True)])
