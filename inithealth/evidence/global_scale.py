@@ -96,15 +96,15 @@ def _is_wide(layer: Layer, weight: Weight, limits: GlobalLimits) -> bool:
 def _octaves(pairs: Sequence[Pair], wide: Sequence[Pair], limits: GlobalLimits) -> list[float]:
     """Return each layer's distance from the kind of scheme that the wide layers follow, or from both kinds."""
     weights = [weight for _, weight in wide]
-    fans = _fans(weights, limits)
-    by_fan = [_octaves_by_fan(layer, weight, fans) for layer, weight in pairs]
-    fixed = [octaves_off(weight.rms, _fixed(weight, limits)) for _, weight in pairs]
     of_one_std, of_one_gain = _spread([weight.rms for weight in weights]), min(map(_spread, _laws(weights)))
     if of_one_std > max(limits.min_spread_of_law, limits.min_spread_ratio * of_one_gain):
-        return by_fan
+        fans = _fans(weights, limits)
+        return [_octaves_by_fan(layer, weight, fans) for layer, weight in pairs]
+    fixed = [octaves_off(weight.rms, _fixed(weight, limits)) for _, weight in pairs]
     if of_one_gain > max(limits.min_spread_of_law, limits.min_spread_ratio * of_one_std):
         return fixed
-    return [min(pair, key=abs) for pair in zip(by_fan, fixed, strict=True)]
+    by_any_fan = [_octaves_by_fan(layer, weight, _FANS) for layer, weight in pairs]
+    return [min(pair, key=abs) for pair in zip(by_any_fan, fixed, strict=True)]
 
 
 def _octaves_by_fan(layer: Layer, weight: Weight, fans: Sequence[Fan]) -> float:

@@ -133,6 +133,16 @@ def test_layers_are_compared_with_the_schemes_of_the_fan_that_they_use(power: tu
     assert off(by_law(2.0, power)) == {}
 
 
+def test_equal_stds_do_not_show_a_fan() -> None:
+    """AutoInt draws all weights with a std of 0.9: the gain of the narrow layers is within the usual range."""
+    shapes = [(8, 16)] * 4 + [(16, 16)] * 8
+    layers = [
+        layer(f"l{at}", 0, weight={"shape": (o, i), "fan_in": i, "fan_out": o, "rms": 0.9})
+        for at, (i, o) in enumerate(shapes)
+    ]
+    assert off(layers) == {}
+
+
 def test_layers_without_one_gain_are_compared_with_all_schemes() -> None:
     assert off(by_law(4.6, (1.0, 0.0)), min_spread_of_law=0.0) == {}
 

@@ -411,12 +411,13 @@ def test_the_scale_of_a_norm_is_removed_by_the_next_one() -> None:
     assert (found.severity, found.layers) == (Severity.WARNING, ("fc0", "fc2"))
 
 
-def test_a_norm_does_not_normalize_what_its_epsilon_outweighs() -> None:
+@pytest.mark.parametrize(("rms", "severity"), [(0.003, Severity.WARNING), (0.0009, Severity.ERROR)])
+def test_a_norm_does_not_normalize_what_its_epsilon_outweighs(rms: float, severity: Severity) -> None:
     changes = {f"fc{number}": {"normed": True, "weight": {"rms": 0.0005}} for number in range(5)}
     layers = stack(6, **changes)
-    of = measured(layers, outputs={f"fc{number}": 0.003 for number in range(5)})
+    of = measured(layers, outputs={f"fc{number}": rms for number in range(5)})
     (found,) = judge(WeightScale, recording(layers, of, normalized=True))
-    assert found.severity == Severity.ERROR
+    assert found.severity == severity
 
 
 def normalized(depth: int, scale: float) -> nn.Sequential:
