@@ -83,7 +83,21 @@ def _scaled(rng: random.Random) -> Recording:
     factor, std = 2 ** rng.uniform(-8, 8), rng.choice([None, 0.005, 0.02, 0.03, 0.2, 1.0])
     size = lambda rng, place: {"rms": std or factor * 0.1 * rng.uniform(0.9, 1.1)}  # noqa: E731
     layers = _plain(rng, rng.choice([5, 8]), weight=size, normed=lambda rng, place: factor > 1)
-    return _once(rng, layers, normalized=factor > 1, loss=Loss(kind="mse"))
+    made = _once(rng, layers, normalized=factor > 1, loss=Loss(kind="mse"))
+    return _amplified(made, rng.choice([1e-5, 1e-3])) if factor < 0.3 and rng.random() < 0.5 else made
+
+
+def _amplified(recording: Recording, between: float) -> Recording:
+    """Return a recording with a normalization, in which this share of the inputs differs between samples."""
+    first, (step,) = recording.layers[0], recording.steps
+    assert first.weight is not None
+    weight = first.weight.model_copy(
+        update={"name": "norm.weight", "rms": 1.0, "shape": (64,), "fan_in": None, "fan_out": None}
+    )
+    norm = first.model_copy(update={"name": "norm", "module": "norm", "kind": "norm", "index": 99, "weight": weight})
+    alike = tuple(m.model_copy(update={"input": _signal(1.0, between=between)}) for m in step.layers)
+    steps = (step.model_copy(update={"layers": alike}),)
+    return recording.model_copy(update={"layers": (*recording.layers, norm), "steps": steps, "normalized": True})
 
 
 def _residual(rng: random.Random) -> Recording:
