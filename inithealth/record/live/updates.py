@@ -86,8 +86,8 @@ class Updates:
 
 def _measured(group: Sequence[tuple[_Before, Tensor]]) -> Iterator[tuple[str, Update]]:
     """Yield the updates of weights whose samples have the same shape, with one transfer to the host."""
-    was = torch.stack([each.sample.values for each, _ in group]).flatten(1)
-    change = torch.stack([now for _, now in group]).flatten(1) - was
+    was = torch.stack([each.sample.values for each, _ in group]).reshape(len(group), -1)  # also of scalars
+    change = torch.stack([now for _, now in group]).reshape(len(group), -1) - was
     size, moved = torch.linalg.vector_norm(torch.stack([was, change]), dim=2), torch.count_nonzero(change, dim=1)
     count = was.shape[1]
     for (each, _), weight, changed, left in zip(group, *torch.cat([size, moved[None]]).tolist(), strict=True):

@@ -45,6 +45,19 @@ def test_the_change_is_that_of_the_elements() -> None:
     )
 
 
+def test_scalars_are_measured() -> None:
+    nets = Nets()
+    nets.parameters = {name: nn.Parameter(value[0, 0].detach().clone()) for name, value in nets.parameters.items()}
+    updates = Updates(nets.parameters, [])
+    updates.before(nets.layers)
+    with torch.no_grad():
+        nets.parameters["a.weight"] += 0.5
+    assert {name: (each.weight, each.change) for name, each in updates.after().items()} == {
+        "a": (2.0, 0.5),
+        "b": (2.0, 0.0),
+    }
+
+
 def test_the_rate_is_unknown_without_an_optimizer() -> None:
     assert {name: update.rate for name, update in Nets().around([]).items()} == {"a": None, "b": None}
 
