@@ -322,6 +322,25 @@ def test_a_detached_body_is_found() -> None:
     assert set(report.causes[0].layers) == {"body.0", "body.2"}
 
 
+class WithUnusedHead(nn.Module):
+    """As a variational autoencoder: draws noise, reads joined inputs, and calls a layer that the loss does not use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head, self.unused = nn.Linear(16, 12), nn.Linear(12, 4), nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.unused(x)
+        hidden = F.relu(self.body(torch.cat([x, x * x], 1)))
+        output: Tensor = self.head(hidden * torch.randn_like(hidden))
+        return output
+
+
+def test_constants_that_no_unreached_layer_can_have_computed_are_no_evidence_of_a_detached_one() -> None:
+    (found,) = train(WithUnusedHead()).report.causes
+    assert (found.code, found.severity, found.layers) == ("IH304", Severity.INFO, ("unused",))
+
+
 @pytest.mark.parametrize("build", [perceptron, DetachedBody, never_receiving])
 def test_a_compiled_model_gets_the_same_verdict(build: Callable[[], nn.Module]) -> None:
     compiled, plain = train(torch.compile(build(), backend="eager")), train(build())

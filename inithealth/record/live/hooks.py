@@ -125,7 +125,7 @@ class ModuleHooks:
 
     def _measure_once(self, name: str, module: nn.Module, output: Tensor) -> None:
         """Measure what is needed once: the effective rank of the output, and its address."""
-        self.buffer.output_places[name] = output.data_ptr()
+        self.buffer.output_places[name] = output.data_ptr(), tuple(output.shape)
         if name not in self.buffer.output_rank:
             found = effective(output, 1 if module_kind(module) == "conv" and output.ndim > 2 else -1)
             self.buffer.output_rank[name] = {} if found is None else {"effective": found[0], "width": found[1]}

@@ -23,6 +23,7 @@ class StepBuffer:
         default_factory=dict
     )  # layer -> values measured at the first step only
     output_rank: dict[str, dict[str, Any]] = field(default_factory=dict)  # module -> effective rank of its first output
-    output_places: dict[str, int] = field(default_factory=dict)  # module -> address of its last output
+    # module -> address and shape of its last output
+    output_places: dict[str, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
     called: dict[str, None] = field(default_factory=dict)  # modules in the order of their first call
     produced: dict[Node, str] = field(default_factory=dict)  # grad_fn of a module's output -> module

@@ -78,25 +78,28 @@ def _same(one: float, other: float) -> bool:
 
 def detached_by_constants(
     called: Sequence[Layer],
-    places: Mapping[str, int],
+    places: Mapping[str, tuple[int, tuple[int, ...]]],
     constants: Iterable[Constant],
     inputs: Mapping[str, Tensor],
 ) -> tuple[str, ...]:
     """Return the called layers without gradient whose values affect the loss, without running the model again.
 
     The evidence is an operation in the graph with a constant operand: the output of such a layer, or a tensor
-    with a different shape than all inputs.
+    with the shape of such an output and a different shape than all inputs. Other constants are computed from
+    the inputs, or drawn: a layer without gradient may be unused.
 
     Args:
         called: layers that were called in this step.
-        places: address of each module's last output.
+        places: address and shape of each module's last output, except in compiled code.
         constants: operands in the graph without gradient.
         inputs: floating-point tensors of the batch by name.
     """
     suspects = unreached(called)
-    addresses = {places.get(layer.module) for layer in suspects}
+    outputs = [places[layer.module] for layer in suspects if layer.module in places]
+    addresses, own = {address for address, _ in outputs}, {shape for _, shape in outputs}
     shapes = {tuple(tensor.shape) for tensor in inputs.values()}
     for constant in constants if suspects else ():
-        if constant.address in addresses or (shapes and constant.shape not in shapes):
+        fits = bool(shapes) and constant.shape not in shapes and (not own or constant.shape in own)
+        if constant.address in addresses or fits:
             return tuple(layer.name for layer in suspects)
     return ()
