@@ -1,12 +1,15 @@
-"""Checks that ``check`` runs on LightningModules of four libraries, which all use their Trainer in ``training_step``.
+"""Trains models of published libraries and plain loops with every step watched, and compares each with a plain twin.
 
 Run it in a separate environment::
 
     pip install -e . -r benchmarks/libraries/requirements.txt
-    python -m benchmarks.libraries
-    python -m benchmarks.libraries --before REVISION
+    python -m benchmarks.libraries --results results.jsonl
+    python -m benchmarks.libraries --results results.jsonl --only scvi-tools/SCVI
+    python -m benchmarks.libraries --results results.jsonl --judge
+    python -m benchmarks.libraries --results results.jsonl --table
 
-It checks models of pytorch-forecasting, scvi-tools, neuralforecast (after ``fit``) and lightly on small synthetic data;
-nothing is downloaded. It prints one line for each: the verdict, or the error. ``--before`` adds a second column with
-the results of the ``inithealth`` of a git revision. The exit status is 1 if a model cannot be checked.
+Each model is trained for 50 steps on small synthetic data of its own kind; nothing is downloaded. A run has three
+trainings from one seed: two plain ones, which show whether the library itself repeats, and a watched one. Results are
+appended to the file, so an interrupted run continues. ``--judge`` trains every model with an alarm for longer, as it
+is and with the fix, over three seeds. ``--table`` prints the tables of docs/libraries.md.
 """

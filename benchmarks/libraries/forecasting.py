@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from pytorch_forecasting import DeepAR, NBeats, NHiTS, RecurrentNetwork, TemporalFusionTransformer, TimeSeriesDataSet
+from pytorch_forecasting import DeepAR, NBeats, NHiTS, TemporalFusionTransformer, TimeSeriesDataSet
 
-from ..nets import Case, Net
+from .run import Run, fitted
 
 _SERIES, _LENGTH = 4, 60
 
 
-def nets() -> list[Net]:
-    """Return the models, untrained, each with a batch of its own data loader."""
-    kinds: list[tuple[type[Any], dict[str, Any]]] = [
-        (TemporalFusionTransformer, {"hidden_size": 8, "attention_head_size": 2}),
-        (NHiTS, {"hidden_size": 16}),
-        (NBeats, {"widths": [16, 64]}),
-        (DeepAR, {"hidden_size": 16, "rnn_layers": 2}),
-        (RecurrentNetwork, {"hidden_size": 16}),
-    ]
-    return [
-        Net(f"pytorch-forecasting/{kind.__name__}", "forecast", lambda kind=kind, options=options: _case(kind, options))
-        for kind, options in kinds
-    ]
+def runs() -> list[Run]:
+    """Return the models, each with a data loader of its own dataset."""
+    return [_run(TemporalFusionTransformer, "time"), _run(DeepAR, "time"), _run(NHiTS), _run(NBeats)]
 
 
-def _case(kind: type[Any], options: dict[str, Any]) -> Case:
-    covariates = {"time_varying_known_reals": ["time"]} if kind in (TemporalFusionTransformer, DeepAR) else {}
-    data = TimeSeriesDataSet(
+def _run(kind: type[Any], *reals: str) -> Run:
+    def model() -> Any:
+        return kind.from_dataset(_data(*reals), learning_rate=0.01)
+
+    loader = partial(_loader, *reals)
+    return Run(f"pytorch-forecasting/{kind.__name__}", fitted("lightning.pytorch", model, loader))
+
+
+def _loader(*reals: str) -> Any:
+    return _data(*reals).to_dataloader(train=True, batch_size=32, num_workers=0)
+
+
+def _data(*reals: str) -> TimeSeriesDataSet:
+    return TimeSeriesDataSet(
         _frame(),
         time_idx="time",
         target="value",
@@ -38,10 +40,8 @@ def _case(kind: type[Any], options: dict[str, Any]) -> Case:
         max_encoder_length=24,
         max_prediction_length=6,
         time_varying_unknown_reals=["value"],
-        **covariates,
+        **({"time_varying_known_reals": list(reals)} if reals else {}),
     )
-    model = kind.from_dataset(data, learning_rate=0.01, **options)
-    return Case(model, next(iter(data.to_dataloader(train=True, batch_size=32, num_workers=0))))
 
 
 def _frame() -> pd.DataFrame:

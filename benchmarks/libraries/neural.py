@@ -1,4 +1,4 @@
-"""Models of neuralforecast, which detaches the Trainer after ``fit``."""
+"""Models of neuralforecast, which makes its own Trainer."""
 
 from __future__ import annotations
 
@@ -7,35 +7,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from neuralforecast import NeuralForecast
-from neuralforecast.models import LSTM, NHITS, TFT, PatchTST
-from neuralforecast.tsdataset import TimeSeriesDataModule
+from neuralforecast.models import LSTM, NHITS, PatchTST
 
-from ..nets import Case, Net
+from .run import Run
 
 _SERIES, _LENGTH = 4, 60
-_QUIET = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False, "accelerator": "cpu"}
 
 
-def nets() -> list[Net]:
-    """Return the models after two steps of training."""
-    kinds: list[tuple[type[Any], dict[str, Any]]] = [
-        (NHITS, {"mlp_units": 3 * [[16, 16]]}),
-        (TFT, {"hidden_size": 8}),
-        (LSTM, {"encoder_hidden_size": 16, "decoder_hidden_size": 16}),
-        (PatchTST, {"hidden_size": 16, "linear_hidden_size": 16, "n_heads": 2}),
-    ]
-    return [
-        Net(f"neuralforecast/{kind.__name__} after fit", "forecast", lambda kind=kind, opts=opts: _case(kind, opts))
-        for kind, opts in kinds
-    ]
+def runs() -> list[Run]:
+    """Return the models with their default sizes."""
+    return [_run(NHITS), _run(LSTM), _run(PatchTST)]
 
 
-def _case(kind: type[Any], options: dict[str, Any]) -> Case:
-    fitted = NeuralForecast([kind(h=6, input_size=24, max_steps=2, **_QUIET, **options)], freq="D")
-    fitted.fit(_frame())
-    data = TimeSeriesDataModule(fitted.dataset, batch_size=4)
-    data.setup("fit")
-    return Case(fitted.models[0], next(iter(data.train_dataloader())))
+def _run(kind: type[Any]) -> Run:
+    def fit(options: dict[str, Any]) -> None:
+        NeuralForecast([kind(h=6, input_size=24, max_steps=1000, **options)], freq="D").fit(_frame())
+
+    return Run(f"neuralforecast/{kind.__name__}", fit, "pytorch_lightning")
 
 
 def _frame() -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,8 +13,9 @@ from lightly.models.modules import heads
 from lightly.models.utils import deactivate_requires_grad, update_momentum
 from lightly.utils.scheduler import CosineWarmupScheduler, cosine_schedule
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
-from ..nets import Case, Net
+from .run import Run, fitted
 
 
 class _Module(pl.LightningModule):
@@ -128,11 +128,21 @@ class SwaV(_Module):
         return loss
 
 
-def nets() -> list[Net]:
-    """Return the modules, each with two views of 16 random images."""
-    kinds: list[Callable[[], _Module]] = [SimCLR, VICReg, SimSiam, BYOL, DINO, SwaV]
-    return [Net(f"lightly/{kind.__name__}", "views", lambda kind=kind: Case(kind(), _batch())) for kind in kinds]
+def runs() -> list[Run]:
+    """Return the methods, each on two views of random images."""
+    kinds: list[tuple[type[_Module], str]] = [
+        (SimCLR, ""),
+        (VICReg, ""),
+        (BYOL, "EMA teacher"),
+        (DINO, "EMA teacher"),
+        (SwaV, ""),
+    ]
+    home = "pytorch_lightning"
+    return [Run(f"lightly/{kind.__name__}", fitted(home, kind, _loader), home, note) for kind, note in kinds]
 
 
-def _batch() -> Any:
-    return [torch.randn(16, 3, 64, 64), torch.randn(16, 3, 64, 64)], torch.zeros(16), ["name"] * 16
+def _loader() -> Any:
+    """Return 16 batches of two noisy views of 16 images."""
+    images = torch.randn(256, 3, 64, 64)
+    pairs = [([image + 0.2 * torch.randn_like(image) for _ in range(2)], 0, "name") for image in images]
+    return DataLoader(pairs, batch_size=16, shuffle=True)
