@@ -12,6 +12,14 @@ MODULES = {  # name in the package registry -> module of this package
     "scvi-tools": "cells",
     "neuralforecast": "neural",
     "lightly": "views",
+    "gluonts": "probabilistic",
+    "darts": "series",
+    "chemprop": "molecules",
+    "pytorch-tabular": "tabular",
+    "pina-mathlab": "physics",
+    "deeptab": "deep_tabular",
+    "lightning-uq-box": "uncertain",
+    "rl4co": "routes",
     "plain": "loops",
 }
 

@@ -38,12 +38,18 @@ class Loop:
     kind: str = ""
 
 
-def fitted(home: str, model: Callable[[], Any], data: Callable[[], Any]) -> Callable[[dict[str, Any]], object]:
-    """Return a ``fit`` for a library that leaves the Trainer to the user."""
+def fitted(
+    home: str, model: Callable[[], Any], data: Callable[[], Any], epochs: int = 1000
+) -> Callable[[dict[str, Any]], object]:
+    """Return a ``fit`` for a library that leaves the Trainer to the user.
+
+    Args:
+        epochs: for a model whose schedule depends on it; the benchmark ends the training by itself.
+    """
 
     def fit(options: dict[str, Any]) -> None:
         from importlib import import_module
 
-        import_module(home).Trainer(max_epochs=-1, **options).fit(model(), data())
+        import_module(home).Trainer(max_epochs=epochs, **options).fit(model(), data())
 
     return fit

@@ -45,8 +45,8 @@ def digests(states: dict[str, Any], optimizers: Sequence[Any]) -> tuple[str, str
 
 
 def size(folder: Path) -> int:
-    """Return the bytes of all files in a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Return the bytes of TensorBoard's event files in a folder, where a library may also keep its checkpoints."""
+    return sum(path.stat().st_size for path in folder.rglob("*tfevents*"))
 
 
 def _digest(value: Any) -> str:

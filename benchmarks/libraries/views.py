@@ -138,7 +138,7 @@ def runs() -> list[Run]:
         (SwaV, ""),
     ]
     home = "pytorch_lightning"
-    return [Run(f"lightly/{kind.__name__}", fitted(home, kind, _loader), home, note) for kind, note in kinds]
+    return [Run(f"lightly/{kind.__name__}", fitted(home, kind, _loader, epochs=20), home, note) for kind, note in kinds]
 
 
 def _loader() -> Any:
