@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import scvi
@@ -24,8 +25,13 @@ def runs() -> list[Run]:
 
 def _run(model: type[Any], *, kind: str = "", **keys: str) -> Run:
     def fit(options: dict[str, Any]) -> None:
-        data = scvi.data.synthetic_iid(batch_size=128)
+        data = _data().copy()
         model.setup_anndata(data, **keys)
         model(data).train(max_epochs=1000, batch_size=64, **options)
 
     return Run(f"scvi-tools/{model.__name__}", fit, kind=kind)
+
+
+@cache  # it is drawn without a seed: all twins have the same
+def _data() -> Any:
+    return scvi.data.synthetic_iid(batch_size=128)

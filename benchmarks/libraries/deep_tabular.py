@@ -22,7 +22,9 @@ def _run(kind: type[Any]) -> Run:
         frame = pd.DataFrame(random.standard_normal((256, 4)), columns=list("abcd"))
         target = (frame["a"] * frame["b"] + frame["c"]).to_numpy()
         # Its own checkpoint of the best epoch needs checkpointing and a folder.
-        kept = {name: value for name, value in options.items() if name not in ("enable_checkpointing", "default_root_dir")}
+        kept = {
+            name: value for name, value in options.items() if name not in ("enable_checkpointing", "default_root_dir")
+        }
         folder = options["default_root_dir"]
         kind().fit(frame, target, max_epochs=200, batch_size=32, checkpoint_path=folder, **kept)
 

@@ -31,6 +31,9 @@ class Recorder(*callback_bases()):  # type: ignore[misc]
         self.started = 0.0
         self.digests = ("", "", "")
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Recorder:
+        return self  # a library may train a copy of its model with copies of the callbacks
+
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         if self.trainer is not None:  # a library may train once more: the first training counts
             return
@@ -72,9 +75,14 @@ def train(run: Run, steps: int, folder: Path, *, watched: bool, fix: Fix | None 
     )
     seconds = time.process_time() - recorder.started
     logger.finalize("success")
-    found = health.report if watched else None
+    found = next((each.report for each in recorder.trainer.callbacks if isinstance(each, InitHealth)), None)
     return Twin(
-        recorder.digests, tuple(recorder.losses), seconds, twin.size(folder / "events"), _checkpoint(recorder, folder), found
+        recorder.digests,
+        tuple(recorder.losses),
+        seconds,
+        twin.size(folder / "events"),
+        _checkpoint(recorder, folder),
+        found,
     )
 
 

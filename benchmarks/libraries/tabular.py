@@ -30,7 +30,11 @@ def _run(kind: type[Any]) -> Run:
             model_config=kind(task="classification"),
             optimizer_config=OptimizerConfig(),
             trainer_config=TrainerConfig(
-                batch_size=64, max_epochs=200, accelerator="cpu", trainer_kwargs={**rest, "num_sanity_val_steps": 0}, **plain
+                batch_size=64,
+                max_epochs=200,
+                accelerator="cpu",
+                trainer_kwargs={**rest, "num_sanity_val_steps": 0},
+                **plain,
             ),
             verbose=False,
         )

@@ -25,7 +25,7 @@ def train(run: Run | Loop, steps: int, **options: Any) -> Twin:
 
 
 def trial(run: Run | Loop, steps: int = STEPS) -> dict[str, Any]:
-    """Return the entry of a run; of one that cannot be trained, the error and whether it is raised when unwatched too."""
+    """Return the entry of a run; of one that raises, the error and which of the trainings raised it."""
     try:
         train(run, _WARM_UP, watched=False)
         plain = train(run, steps, watched=False)
