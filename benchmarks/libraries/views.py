@@ -143,6 +143,6 @@ def runs() -> list[Run]:
 
 def _loader() -> Any:
     """Return 16 batches of two noisy views of 16 images."""
-    images = torch.randn(256, 3, 64, 64)
+    images = torch.randn(256, 3, 32, 32)
     pairs = [([image + 0.2 * torch.randn_like(image) for _ in range(2)], 0, "name") for image in images]
     return DataLoader(pairs, batch_size=16, shuffle=True)
