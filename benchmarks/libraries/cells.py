@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import scvi
+import torch
 
 from .run import Run
 
@@ -25,6 +26,7 @@ def runs() -> list[Run]:
 
 def _run(model: type[Any], *, kind: str = "", **keys: str) -> Run:
     def fit(options: dict[str, Any]) -> None:
+        scvi.settings.seed = torch.initial_seed() % 2**31  # it splits the data; without it, each training differs
         data = _data().copy()
         model.setup_anndata(data, **keys)
         model(data).train(max_epochs=1000, batch_size=64, **options)

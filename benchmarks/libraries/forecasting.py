@@ -21,7 +21,7 @@ def runs() -> list[Run]:
 
 def _run(kind: type[Any], *reals: str) -> Run:
     def model() -> Any:
-        return kind.from_dataset(_data(*reals), learning_rate=0.01)
+        return kind.from_dataset(_data(*reals))
 
     loader = partial(_loader, *reals)
     return Run(f"pytorch-forecasting/{kind.__name__}", fitted("lightning.pytorch", model, loader))
