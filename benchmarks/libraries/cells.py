@@ -13,6 +13,7 @@ from .run import Run
 
 def runs() -> list[Run]:
     """Return the models; those with an adversary use manual optimization with two optimizers."""
+    _data()  # here, because drawing it changes the random state of the first twin
     labels = {"labels_key": "labels", "unlabeled_category": "label_0"}
     proteins = {"protein_expression_obsm_key": "protein_expression", "batch_key": "batch"}
     adversary = "manual optimization, two optimizers"
@@ -34,6 +35,6 @@ def _run(model: type[Any], *, kind: str = "", **keys: str) -> Run:
     return Run(f"scvi-tools/{model.__name__}", fit, kind=kind)
 
 
-@cache  # it is drawn without a seed: all twins have the same
+@cache
 def _data() -> Any:
     return scvi.data.synthetic_iid(batch_size=128)
