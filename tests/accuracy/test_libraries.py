@@ -76,12 +76,23 @@ def test_the_training_that_raises_is_named() -> None:
 
 
 def test_a_fix_changes_the_training() -> None:
-    fix = reported([ALARM, {"fix": "use another loss"}, {"fix": ""}])
+    words = {"code": "IH208", "fix": "use another loss"}
+    fix = reported([ALARM, words, {**words, "fix": ""}])
     assert fix is not None
     plain, fixed = (train(RUNS[1], 5, watched=False, fix=each) for each in (None, fix))
     assert plain.losses[0] != fixed.losses[0]
-    assert reported([{"fix": "use another loss"}]) is None
+    assert reported([words]) is None
     assert len(judged(RUNS[1], {"alarms": [ALARM]}, steps=5)["fixed"]) == 3
+
+
+def test_advice_to_train_more_slowly_lowers_the_learning_rate() -> None:
+    fix, optimizer = (
+        reported([{"code": "IH403", "fix": "lower the learning rate"}]),
+        torch.optim.SGD([torch.ones(1)], 0.5),
+    )
+    assert fix is not None
+    fix(nn.Identity(), [optimizer])
+    assert optimizer.param_groups[0]["lr"] == 0.05
 
 
 def test_a_difference_of_one_bit_is_one() -> None:
