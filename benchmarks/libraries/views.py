@@ -8,7 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 import torchvision
-from lightly.loss import DINOLoss, NegativeCosineSimilarity, NTXentLoss, SwaVLoss, VICRegLoss
+from lightly.loss import DINOLoss, NegativeCosineSimilarity, NTXentLoss, SwaVLoss
 from lightly.models.modules import heads
 from lightly.models.utils import deactivate_requires_grad, update_momentum
 from lightly.utils.scheduler import CosineWarmupScheduler, cosine_schedule
@@ -42,13 +42,6 @@ class SimCLR(_Module):
         loss = self.criterion(z0, z1)
         self.log("train_loss", loss, sync_dist=True, batch_size=len(z0))
         return loss
-
-
-class VICReg(SimCLR):
-    def __init__(self) -> None:
-        super().__init__()
-        self.projection_head = heads.VICRegProjectionHead(512, 256, 256, num_layers=2)
-        self.criterion = VICRegLoss()
 
 
 class SimSiam(_Module):
@@ -132,7 +125,6 @@ def runs() -> list[Run]:
     """Return the methods, each on two views of random images."""
     kinds: list[tuple[type[_Module], str]] = [
         (SimCLR, ""),
-        (VICReg, ""),
         (BYOL, "EMA teacher"),
         (DINO, "EMA teacher"),
         (SwaV, ""),
