@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..judging.kept import Kept
+from .trial import NOT_WATCHED
 
 Entry = dict[str, Any]
 
@@ -60,11 +61,13 @@ def summary(kept: Kept) -> str:
     if not entries:
         return "no runs"
     repeating = [entry for entry in entries if entry["repeats"]]
+    identical = sum(entry["identical"] for entry in repeating)
+    unseen = sum(entry["verdict"] == NOT_WATCHED for entry in entries)
     by = {level: sum(_has(entry, level) for entry in entries) for level in ("error", "warning")}
     ratios = [entry["ratio"] for entry in entries]
     return (
-        f"{len(entries)} runs: {sum(entry['identical'] for entry in repeating)} of {len(repeating)} that repeat are"
-        f" identical, {by['error']} with errors, {by['warning']} with warnings,"
+        f"{len(entries)} runs: {identical} of {len(repeating)} that repeat are identical, {unseen} not watched,"
+        f" {by['error']} with errors, {by['warning']} with warnings,"
         f" CPU time x{statistics.median(ratios):.2f} (median), x{max(ratios):.2f} (largest)"
     )
 
@@ -85,6 +88,8 @@ def _sizes(entry: Entry) -> list[str]:
 
 
 def _alarms(entry: Entry) -> str:
+    if entry["verdict"] == NOT_WATCHED:
+        return NOT_WATCHED
     return ", ".join(" ".join([each["severity"], each["code"], *each["layers"][:1]]) for each in entry["alarms"])
 
 

@@ -13,6 +13,7 @@ from .run import Loop, Run
 from .twin import Twin
 
 STEPS = 50
+NOT_WATCHED = "not watched"  # the callback saw no optimizer step
 _WARM_UP = 3  # steps of a first training: what a library does once is not part of the CPU time
 
 
@@ -45,7 +46,7 @@ def compared(plain: Twin, watched: Twin) -> dict[str, Any]:
     return {
         "identical": plain.same(watched),
         "steps": len(watched.losses),
-        "verdict": "not watched" if report is None else report.summary().splitlines()[0],
+        "verdict": NOT_WATCHED if report is None else report.summary().splitlines()[0],
         "alarms": [] if report is None else alarms(report),
         "not_measured": [] if report is None else list(report.not_measured),
         "incomplete": report is None or report.incomplete,

@@ -112,16 +112,19 @@ def test_results_are_kept_and_shown(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "results.jsonl")
     watched = dataclasses.replace(PLAIN, seconds=3.0, event_bytes=5000, checkpoint_bytes=2100)
     entry = {"kind": "one", "repeats": True, **compared(PLAIN, watched)}
+    other = {**entry, "verdict": "inithealth: unhealthy", "alarms": [ALARM], "kind": ""}
     kept.add("own/a", entry)
-    kept.add("own/b", {**entry, "repeats": False, "identical": False, "kind": "", "alarms": [ALARM], "ratio": 2.5})
+    kept.add("own/b", {**other, "repeats": False, "identical": False, "ratio": 2.5})
     kept.add("own/c", {"error": "plain training: ImportError: no"})
     kept.add("judged own/b", {"steps": 300, "as_it_is": [1.0, 2.0], "fixed": [0.5]})
     again = Kept(kept.path)
     assert table(again).splitlines()[2:] == [
-        "| own/a (one) | yes |  | 0 | 5 kB | 2.0 kB | 1.50x |",
+        "| own/a (one) | yes | not watched | 0 | 5 kB | 2.0 kB | 1.50x |",
         "| own/b | no twin | error IH106 a | 0 | 5 kB | 2.0 kB | 2.50x |",
     ]
     assert alarm_table(again).splitlines()[2:] == ["| own/b | error IH106 `a` | 0 | 1, 2 | 0.5 |"]
     assert [line.split()[0] for line in lines(again)] == ["own/a", "own/b", "own/c"]
-    assert summary(again).startswith("2 runs: 1 of 1 that repeat are identical, 1 with errors, 0 with warnings")
+    assert summary(again).startswith(
+        "2 runs: 1 of 1 that repeat are identical, 1 not watched, 1 with errors, 0 with warnings"
+    )
     assert summary(Kept(tmp_path / "none.jsonl")) == "no runs"
