@@ -19,14 +19,15 @@ def packed(recording: Recording) -> bytes:
     most = _MOST_BYTES + _BYTES_PER_LAYER * len(recording.layers)
     first, *later = recording.steps or (None,)
     last = later[-1:]
-    fixed, longer = (len(_compressed(recording, [first, *steps])) for steps in ([], last))
+    fixed, longer = (_saved_size(_compressed(recording, [first, *steps])) for steps in ([], last))
     room = (most - fixed) // max(1, longer - fixed)
     while True:
         kept = _thinned(later, max(1, room))
         data = _compressed(recording, [first, *kept])
-        if len(data) <= most or room <= 1:
+        size = _saved_size(data)
+        if size <= most or room <= 1:
             return data
-        room = min(room - 1, room * most // len(data))
+        room = min(room - 1, room * most // size)
 
 
 def unpacked(data: bytes) -> Recording:
@@ -46,6 +47,11 @@ def _compressed(recording: Recording, steps: list[Step | None]) -> bytes:
     text = recording.model_copy(update={"steps": tuple(filter(None, steps))}).model_dump_json(exclude_defaults=True)
     rounded = json.loads(text, parse_float=lambda number: float(f"{float(number):.{_DIGITS}g}"))
     return zlib.compress(json.dumps(rounded, separators=(",", ":")).encode(), 9)
+
+
+def _saved_size(data: bytes) -> int:
+    """Return the size in a checkpoint: pickle's protocol 2, which `torch.save` uses, writes bytes as UTF-8."""
+    return len(data.decode("latin-1").encode())
 
 
 def _thinned(steps: list[Step], most: int) -> list[Step]:
