@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from inithealth import environment
 from inithealth.console.log import Log
 from inithealth.findings import Finding, Report, UnhealthyInit
 from inithealth.integrations import state_keys
 from inithealth.integrations.copies import copied_state
+from inithealth.integrations.manual_steps import PlainSteps, StepLoss, note_unseen
 from inithealth.integrations.report_file import ReportFile
 from inithealth.integrations.unhealthy_action import OnUnhealthy, UnhealthyAction
 from inithealth.integrations.watched_run import earlier_steps, has_another, monitor_of
@@ -66,7 +66,8 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         self.verbose, self._log = verbose, Log(verbose=verbose)
         self._monitor: Monitor | None = None
         self._report: Report | None = None
-        self._loss: Tensor | None = None  # of the next step
+        self._loss = StepLoss()
+        self._plain: PlainSteps | None = None  # of this run
         self._action: UnhealthyAction | None = None  # of this run
         self._file, self._writes = ReportFile(self.report_path, self._log), False
         self._state: dict[str, Any] = {}  # saved in checkpoints
@@ -86,7 +87,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         return made
 
     def __getstate__(self) -> dict[str, Any]:
-        bare = {**self.__dict__, "_monitor": None, "_action": None}
+        bare = {**self.__dict__, "_monitor": None, "_plain": None, "_action": None}
         return dict(self._guard.run(copied_state, (self.__dict__,), default=bare, always=True))
 
     @property
@@ -122,7 +123,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         if environment.disabled() or (self._by_environment and has_another(trainer, self)):
             return
-        self._report = self._loss = None
+        self._report, self._loss = None, StepLoss()
         self._action = UnhealthyAction(self.on_unhealthy, self.settings, self._log)
         resumed = earlier_steps(trainer, self._state)
         if over := self.settings.over(resumed[0]):  # no news after a checkpoint with the report of the first steps
@@ -139,6 +140,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         monitor.failures.add(self._guard.failures)
         self._guard.failures, self._guard.leave = monitor.failures, monitor.close
         monitor.begin()
+        self._plain = PlainSteps(trainer, pl_module, partial(self.on_before_optimizer_step, trainer, pl_module))
 
     @guarded(None)
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
@@ -148,23 +150,17 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
 
     @guarded(None)
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
-        if self._monitor is None:
-            return
-        if not self._monitor.watching:  # only whether the losses are finite matters
-            summed = loss.detach().sum()
-            self._loss = summed if self._loss is None else self._loss + summed
-        elif self._loss is None:
-            self._monitor.observe(loss)
-            # Lightning has divided it by the number of accumulated batches, and multiplied it by the loss scale.
-            scale = self._monitor.scaler.get_scale() if self._monitor.scaler is not None else 1.0
-            self._loss = loss.detach() * (trainer.accumulate_grad_batches / scale)
+        if self._monitor is not None:
+            self._loss.take(loss, self._monitor, trainer.accumulate_grad_batches)
 
     @guarded(None)
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        if self._plain is not None:
+            self._plain.announced(optimizer)
+        loss = self._loss.pop()
         # After a training_step that returned None there are no gradients to judge.
-        if self._monitor is None or (self._loss is None and all(p.grad is None for p in pl_module.parameters())):
+        if self._monitor is None or (loss is None and all(p.grad is None for p in pl_module.parameters())):
             return
-        loss, self._loss = self._loss, None
         self._monitor.step(loss, optimizer=optimizer)
         self._judge(trainer, self._monitor)
         if self.settings.finished(self._monitor.index) and not self._monitor.waiting:
@@ -182,6 +178,8 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
 
     @guarded(None, always=True)
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        if self._monitor is not None and (unseen := note_unseen(self._monitor)):
+            self._log.line(logging.WARNING, unseen)
         self._close()
 
     @guarded(None, always=True)
@@ -209,7 +207,9 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
     def _close(self) -> None:
         self._keep_state()
         self._finish_report()
-        monitor, self._monitor, self._guard.leave = self._monitor, None, None
+        plain, monitor, self._plain, self._monitor, self._guard.leave = self._plain, self._monitor, None, None, None
+        if plain is not None:
+            plain.close()
         if monitor is not None:
             monitor.close()
             self._report = monitor.report if self._report is not None and monitor.alerts.failures else self._report

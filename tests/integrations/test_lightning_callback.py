@@ -148,7 +148,7 @@ def test_raise_happens_before_the_first_optimizer_step(pl: ModuleType, tmp_path:
     with pytest.raises(UnhealthyInit) as raised:
         fit(model, [callback], pl=pl)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
-    assert codes(callback.report) == ["IH201"]
+    assert codes(callback.report) == ["IH106"]
     assert raised.value.report is callback.report
     assert str(raised.value) == f"unhealthy initialization\n{callback.report}"
     assert Report.from_json(path.read_bytes()) == callback.report
@@ -169,7 +169,7 @@ def test_warn_continues_and_shows_the_table_once(caplog: pytest.LogCaptureFixtur
         record.getMessage() for record in caplog.records if record.getMessage().startswith("inithealth: unhealthy")
     ]
     assert len(tables) == 1
-    assert codes(callback.report) == ["IH201"]
+    assert codes(callback.report) == ["IH106"]
 
 
 UNHEALTHY = "unhealthy at step 0, 1 error (Net, 6 layers)"
@@ -179,7 +179,7 @@ UNHEALTHY = "unhealthy at step 0, 1 error (Net, 6 layers)"
     ("action", "expected"),
     [
         ("warn", [UNHEALTHY]),
-        ("stop", [UNHEALTHY, "stopped at step 0: IH201 vanishing-activations in net.0"]),
+        ("stop", [UNHEALTHY, "stopped at step 0: IH106 weight-scale in net.4"]),
         ("raise", []),
     ],
 )
@@ -212,7 +212,7 @@ def test_without_verbosity_the_log_is_empty_but_the_report_exists(
     assert fit(module(vanishing()), [callback]).global_step == 1
     assert Report.from_json(path.read_bytes()) == callback.report
     (tmp_path / "folder.json").mkdir()
-    with pytest.raises(UnhealthyInit, match="IH201"):
+    with pytest.raises(UnhealthyInit, match="IH106"):
         fit(module(vanishing()), [InitHealth("raise", verbose=False, report_path=tmp_path / "folder.json")])
     assert [record for record in caplog.records if record.name == "inithealth"] == []
 
@@ -240,7 +240,7 @@ def test_on_alert_is_called_once_per_cause_and_may_fail() -> None:
         raise ConnectionError("the pager is down")
 
     assert fit(module(vanishing()), [InitHealth(on_alert=page)]).global_step == 6
-    assert [(finding.code, finding.role) for finding in shown] == [("IH201", "cause")]
+    assert [(finding.code, finding.role) for finding in shown] == [("IH106", "cause")]
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_the_training_is_not_changed(options: dict[str, Any]) -> None:
     ],
     ids=["nothing", "accumulation", "validation while accumulating", "bfloat16", "float64", "loss scale", "validation"],
 )
-@pytest.mark.parametrize(("net", "expected"), [(healthy, []), (vanishing, ["IH201"])])
+@pytest.mark.parametrize(("net", "expected"), [(healthy, []), (vanishing, ["IH106"])])
 def test_the_verdict_is_the_same(options: dict[str, Any], net: Callable[[], nn.Module], expected: list[str]) -> None:
     report = report_of(module(net()), steps=3, **options)
     assert codes(report) == expected
@@ -344,7 +344,7 @@ def test_a_resumed_run_continues_from_its_recording(tmp_path: Path) -> None:
     fit(module(vanishing()), [InitHealth()], 6).save_checkpoint(tmp_path / "kept.ckpt")
     callback = InitHealth()
     fit(module(vanishing()), [callback], 12, checkpoint=tmp_path / "kept.ckpt")
-    assert codes(callback.report) == ["IH201"]  # the initialization is still known
+    assert codes(callback.report) == ["IH106"]  # the initialization is still known
     assert callback.report is not None
     assert callback.report.step == 9
     once = InitHealth()
@@ -405,7 +405,7 @@ def test_testing_alone_judges_nothing() -> None:
 
 def test_each_fit_is_judged_separately() -> None:
     callback = InitHealth()
-    for net, expected in ((vanishing(), ["IH201"]), (healthy(), []), (vanishing(), ["IH201"])):
+    for net, expected in ((vanishing(), ["IH106"]), (healthy(), []), (vanishing(), ["IH106"])):
         fit(module(net), [callback], steps=2)
         assert codes(callback.report) == expected
 
@@ -511,6 +511,55 @@ def test_manual_optimization_with_one_optimizer() -> None:
 
     manual = report_of(module(healthy(), step, automatic_optimization=False), steps=1)
     assert manual.measurements == report_of(module(healthy()), steps=1).measurements
+
+
+class Plainly:
+    """Steps of the optimizer that Lightning does not wrap."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def __call__(self, module: Any, batch: Any, index: int) -> None:
+        optimizer = module.optimizers(use_pl_optimizer=self.how == "alternating" and index % 2 == 1)
+        optimizer = module.trainer.optimizers[0] if self.how == "trainer" else optimizer
+        optimizer.zero_grad()
+        module.manual_backward(cross_entropy(module, batch, index))
+        optimizer.step()
+
+
+@pytest.mark.parametrize("how", ["plain", "trainer", "alternating"])
+def test_steps_of_plain_optimizers_are_seen(how: str) -> None:
+    model = module(healthy(), Plainly(how), automatic_optimization=False)
+    callback = InitHealth(schedule="every")
+    trainer = fit(model, [callback], 6, limit_train_batches=6, max_epochs=1)
+    report = callback.report
+    assert report is not None
+    assert report.history is not None
+    assert report.history.steps == (0, 1, 2, 3, 4, 5)
+    assert report.measurements[0].output == report_of(module(healthy()), steps=1).measurements[0].output
+    assert trainer.optimizers[0]._optimizer_step_pre_hooks == {}
+
+
+def test_a_fault_is_raised_before_the_first_plain_step() -> None:
+    model = module(healthy(), Plainly("plain"), automatic_optimization=False)
+    nn.init.constant_(model.net[0].weight, math.nan)
+    before = model.net[2].weight.detach().clone()
+    with pytest.raises(UnhealthyInit, match="IH101"):
+        fit(model, [InitHealth("raise")])
+    assert torch.equal(before, model.net[2].weight)
+
+
+def test_a_training_without_a_step_that_is_seen_is_not_healthy(caplog: pytest.LogCaptureFixture) -> None:
+    def step(self: Any, batch: Any, index: int) -> None:
+        cross_entropy(self, batch, index).backward()
+        SGD(self.parameters(), lr=0.1).step()
+
+    callback = InitHealth()
+    fit(module(healthy(), step, automatic_optimization=False), [callback], 6, limit_train_batches=6, max_epochs=1)
+    assert callback.report is not None
+    assert [cause.code for cause in callback.report.causes] == ["IH409"]
+    assert any("no step of an optimizer was seen" in line for line in callback.report.not_measured)
+    assert "nothing was measured: no step of an optimizer was seen" in caplog.text
 
 
 # --- errors ---

@@ -49,7 +49,7 @@ class NothingRecorded(Rule):
                 limit=float(len(weights)),
                 cause=reason,
                 fix="call the watched model itself, as model(x), and not a copy of it: before monitor.step(loss) in a "
-                "loop, in training_step with a Trainer",
+                "loop, in training_step with a Trainer. With manual optimization, call self.manual_backward(loss)",
             )
         elif not recording.graph:
             yield self.finding(
