@@ -8,7 +8,7 @@ from typing import Any
 from inithealth.evidence.wording import count
 from inithealth.findings import Finding, Lifetime, Report, Severity
 from inithealth.page.document import number
-from inithealth.report.summary import health, not_judged
+from inithealth.report.summary import health, not_judged, unmeasured
 
 
 def state(report: Report) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def state(report: Report) -> dict[str, Any]:
         "errors": amounts[Severity.ERROR],
         "warnings": amounts[Severity.WARNING],
         "infos": amounts[Severity.INFO],
-        "notMeasured": list(report.not_measured),
+        "notMeasured": unmeasured(report),
         "notes": list(report.notes),
         "skipped": [{"code": each.code, "rule": each.rule, "reason": each.reason} for each in not_judged(report)],
         "findings": _findings(report),

@@ -11,6 +11,8 @@ from inithealth.report.plain import plain
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold cyan"}  # rich's
 
+_MOST_ALIKE = 3  # lines with the same reason
+
 
 def verdict(report: Report) -> str:
     """Return one line: ``inithealth: unhealthy at step 0, 1 error (GPT, 50 layers)``."""
@@ -52,11 +54,26 @@ def not_judged(report: Report) -> list[Skipped]:
     return [skipped for skipped in report.skipped if skipped.reason != "not selected"]
 
 
+def unmeasured(report: Report) -> list[str]:
+    """Return what was not measured; of many places with the same reason, only the first and the last."""
+    places: dict[str, list[str]] = {}
+    for line in report.not_measured:
+        place, colon, why = line.partition(": ")
+        places.setdefault(colon + why if colon else line, []).append(place)
+    lines = list[str]()
+    for why, found in places.items():
+        if len(found) > _MOST_ALIKE:
+            lines.append(f"{found[0]} ... {found[-1]} ({len(found)} in all){why}")
+        else:
+            lines += [place if place == why else f"{place}{why}" for place in found]
+    return lines
+
+
 def remarks(report: Report) -> list[str]:
     """Return how the model was judged, what could not be measured, and which rules were not judged."""
     skipped = not_judged(report)
     lines = list(report.notes)
-    lines += [f"not measured: {what}" for what in report.not_measured]
+    lines += [f"not measured: {what}" for what in unmeasured(report)]
     lines += [f"not judged: {title(each)}: {each.reason}" for each in skipped]
     not_selected = len(report.skipped) - len(skipped)
     return lines + ([f"not selected: {count(not_selected, 'rule')}"] if not_selected else [])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from inithealth.findings import Finding, Report
 from inithealth.report.plain import printable
-from inithealth.report.summary import counts, health
+from inithealth.report.summary import counts, health, unmeasured
 
 MOST_ROWS = 30
 _MARKUP = re.compile(r"([\\`*_\[\]|])")
@@ -26,7 +26,7 @@ def alerts(report: Report, step: int) -> str:
         lines += ["", f"{len(rows) - MOST_ROWS} more causes are not shown."]
     for title, words in (
         ("Not judged", [f"{skipped.code} {skipped.rule}: {skipped.reason}" for skipped in report.skipped]),
-        ("Not measured", report.not_measured),
+        ("Not measured", unmeasured(report)),
         ("Notes", report.notes),
     ):
         if words:

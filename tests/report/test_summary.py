@@ -75,6 +75,12 @@ def test_remarks_explain_how_it_was_judged_and_what_was_not() -> None:
         "not judged: IH208 loss-at-init: no known value",
         "not selected: 2 rules",
     ]
+    many = ("fc1: complex", "fc2: complex", "nothing else", "fc3: complex", "fc9: complex", "fc4: empty: 0")
+    assert remarks(report(not_measured=many)) == [
+        "not measured: fc1 ... fc9 (4 in all): complex",
+        "not measured: nothing else",
+        "not measured: fc4: empty: 0",
+    ]
     assert remarks(report(skipped=skipped[:2]))[-1] == "not selected: 1 rule"
     assert remarks(report()) == []
 
