@@ -76,7 +76,7 @@ def hooks(model: nn.Module) -> int:
 def test_layers_created_late_are_judged() -> None:
     callback = InitHealth()
     pytorch_lightning.Trainer(max_steps=3, callbacks=[callback], **QUIET).fit(Late())
-    assert errors(callback.report) == ["IH201"]
+    assert errors(callback.report) == ["IH106"]
 
 
 def test_a_learning_rate_finder_before_the_fit_is_not_part_of_it(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_learning_rate_finder_before_the_fit_is_not_part_of_it(tmp_path: Path)
     assert hooks(model) == 0
     assert all(parameter.grad is None or not parameter.grad.isnan().any() for parameter in model.parameters())
     trainer.fit(model)
-    assert errors(callback.report) == ["IH201"]
+    assert errors(callback.report) == ["IH106"]
     assert callback.report is not None
     assert callback.report.step == 2
     assert hooks(model) == 0
@@ -129,7 +129,7 @@ def test_the_command_line_configures_it_from_yaml(tmp_path: Path, monkeypatch: p
     )
     command_line(monkeypatch)(Net, args=["fit", "--config", str(path)], **CLI)
     shown = Report.from_json(report.read_text())
-    assert errors(shown) == ["IH201"]
+    assert errors(shown) == ["IH106"]
     assert shown.step == 1
     assert [skipped.code for skipped in shown.skipped if skipped.reason == "not selected"] == ["IH301"]
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import accumulate
 
+from inithealth.evidence.delivered import delivering
 from inithealth.evidence.facts import fact, limits_of
 from inithealth.evidence.limits import SharedLimits, limit
 from inithealth.layer_kinds import DRAWN
@@ -23,17 +24,6 @@ class LevelLimits(SharedLimits):
         "fewest inputs and units of a layer whose output is compared: with fewer, the rms can be small by chance. Also "
         "used by weight-scale for symptoms",
         unit="inputs or units",
-    )
-
-
-class GradientLimits(SharedLimits):
-    """Which gradients are compared."""
-
-    min_delivered: float = limit(
-        1e-4,
-        "gradient that a layer's parameters receive, relative to that at its output: below it, the gradient is at "
-        "positions whose input is zero, such as the padding of windows, and changes nothing",
-        unit="ratio to the gradient's norm",
     )
 
 
@@ -108,24 +98,6 @@ def _counts(layer: Layer, gradient: Signal) -> bool:
     return usable(gradient) and gradient.rms > 0 and not (layer.scores_only or layer.only_selects)
 
 
-def _delivering(recording: Recording, pairs: Sequence[Pair]) -> Sequence[Pair]:
-    """Return the layers without those whose parameters receive next to nothing of the gradient at their output."""
-    total = recording.steps[0].global_gradient_norm if recording.steps else None
-    least = limits_of(recording, GradientLimits).min_delivered
-    if total is None:
-        return pairs
-    return [(each, m) for each, m in pairs if not m.gradient or _delivered(each, m, total) >= least * m.gradient.norm]
-
-
-def _delivered(layer: Layer, m: Measurement, total: float) -> float:
-    """Return an upper estimate of the gradient's norm at the output, from the gradients of the weight and the bias."""
-    fan_in = None if layer.weight is None else layer.weight.fan_in
-    if m.weight_gradient is None or m.input is None or not usable(m.input) or not fan_in or not m.input.rms > 0:
-        return math.inf
-    of_bias = total if layer.bias is not None else 0.0  # that of one bias is not known
-    return max(m.weight_gradient / (m.input.rms * math.sqrt(fan_in)), of_bias)
-
-
 def _measures(recording: Recording, pairs: Sequence[Pair]) -> list[list[tuple[Layer, float]]]:
     """Return the measures with at least two layers; gradients shrink or grow only if they do by all of them."""
     found = [gradients(pairs)]
@@ -137,7 +109,7 @@ def _measures(recording: Recording, pairs: Sequence[Pair]) -> list[list[tuple[La
 @fact
 def gradient_ratio(recording: Recording) -> tuple[Layer, float, Layer] | None:
     """Return the smallest over the largest gradient norm on the main path: (where smallest, ratio, where largest)."""
-    found = gradients(_delivering(recording, main_path(recording)))
+    found = gradients(delivering(recording, main_path(recording)))
     if len(found) < 2:
         return None
     low, high = min(found, key=lambda pair: pair[1]), max(found, key=lambda pair: pair[1])
@@ -151,7 +123,7 @@ def gradient_fade(recording: Recording) -> tuple[Layer, float, Layer] | None:
     If gradients grow in the backward pass, the ratio is about 1. With normalization, the sensitivity has to shrink too:
     the larger ratio is returned.
     """
-    pairs = _delivering(recording, main_path(recording))
+    pairs = delivering(recording, main_path(recording))
     measures = _measures(recording, pairs)
     if any(layer.bypassable for layer, _ in pairs):
         measures = list(map(_arriving, measures))
@@ -183,7 +155,7 @@ def gradient_growth(recording: Recording) -> tuple[Layer, float, Layer] | None:
 
     With normalization, the sensitivity has to grow too: the smaller growth is returned.
     """
-    measures = _measures(recording, _delivering(recording, measured(recording)))
+    measures = _measures(recording, delivering(recording, measured(recording)))
     return min(map(_growth, measures), key=lambda found: found[1], default=None)
 
 
