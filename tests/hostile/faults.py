@@ -161,6 +161,7 @@ def watched(faults: Faults) -> Outcome:
 def called_back(faults: Faults) -> Outcome:
     """Train with every method of the callback, as Lightning calls them."""
     model = network()
+    model.automatic_optimization = False  # type: ignore[assignment]
     optimizer = SGD(model.parameters(), lr=0.1)
     callback = InitHealth("stop", settings={"schedule": 2, "until": 2}, on_alert=lambda finding: None, verbose=False)
     trainer = trainer_of(callback, optimizer)
