@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from inithealth.json_text import json_of
+from inithealth.operations import Operation
 from inithealth.recorded_run import Flow, StepValues
 from inithealth.recorded_tensor import Count
 from inithealth.recording import Layer, Measurement
@@ -61,6 +62,7 @@ class Finding(_Frozen):
     variant: str = ""  # which form of the problem, if a rule finds several: "bias", "large", "small", ...
     cause: str = ""
     fix: str = ""
+    operations: tuple[Operation, ...] = ()  # what the code of ``fix`` does, if it only changes parameters
     source: str | None = None  # "model.py:42"
     suppressed: str | None = None  # the reason given by the suppression; None: not suppressed
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from inithealth.evidence import signal_path
 from inithealth.evidence.facts import limits_of
+from inithealth.evidence.fix_text import Fix, joined, multiply
 from inithealth.evidence.limits import Limits, limit
-from inithealth.evidence.statements import code
 from inithealth.powers import factor_of
 from inithealth.recorded_graph import GeneratedWeight
 from inithealth.recording import Layer, Recording
@@ -127,7 +127,7 @@ def fix(found: Scaled) -> str:
 
     The layers that are not named are scaled too: all of them then have one initialization.
     """
-    lines: list[str] = []
+    scaled: list[Fix] = []
     generators = (*found.generators, *found.rest)
     for layer in {each.layer.name: each.layer for each in generators}.values():
         octaves = [each.octaves for each in generators if each.layer.name == layer.name]
@@ -135,5 +135,5 @@ def fix(found: Scaled) -> str:
             return "initialize the layers such that each generated weight has a std of gain / sqrt(fan_in)"
         factor = factor_of(-sum(octaves) / len(octaves))
         names = [each.name for each in (layer.weight, layer.bias) if each is not None]
-        lines += [f"{code(name)}.data.mul_({factor:.2g})" for name in names]
-    return "\n".join(lines)
+        scaled += [Fix.of([multiply(name, factor)]) for name in names]
+    return joined(*scaled)

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from inithealth.evidence.fixes import code
+from inithealth.evidence.fix_text import Fix, initialize, set_bias
 from inithealth.evidence.limits import Limits, limit
 from inithealth.evidence.roles import author_role, grouped
 from inithealth.evidence.trained import trained_layers
@@ -60,12 +60,12 @@ class OddBias:
         return _bias(self.layer).name
 
     @property
-    def fix(self) -> str:
+    def fix(self) -> Fix:
         """The code that initializes the bias as its peers."""
         if self.std == 0.0:
-            return f"nn.init.constant_({code(self.name)}, {self.mean:.3g})"
+            return Fix.of([set_bias(self.name, self.mean)])
         mean = 0.0 if abs(self.mean) < self.std else self.mean
-        return f"nn.init.normal_({code(self.name)}, {mean:.3g}, {self.std:.3g})"
+        return Fix.of([initialize(self.name, "normal", mean, self.std)])
 
 
 def odd_biases(recording: Recording, limits: BiasLimits) -> Iterator[OddBias]:

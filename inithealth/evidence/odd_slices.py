@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from inithealth.evidence.fixes import code
+from inithealth.evidence.fix_text import Fix, initialize
 from inithealth.evidence.limits import Limits, limit
 from inithealth.evidence.trained import trained_layers
 from inithealth.recording import Layer, Recording
@@ -39,10 +39,10 @@ class OddSlices:
     usual: float  # median of the stack
 
     @property
-    def fix(self) -> str:
+    def fix(self) -> Fix:
         """The code that draws these matrices as the others."""
-        name = code(self.layer.parameter)
-        return "\n".join(f"nn.init.normal_({name}.data[{place}], std={self.usual:.3g})" for place in self.places)
+        name = self.layer.parameter
+        return Fix.of(initialize(name, "normal", self.usual, matrix=place) for place in self.places)
 
 
 def odd_slices(recording: Recording, limits: SliceLimits) -> Iterator[OddSlices]:

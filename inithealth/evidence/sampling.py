@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from inithealth.evidence import fixes, signal_path
+from inithealth.evidence.fix_text import Fix, initialize
 from inithealth.evidence.limits import Limits, limit
 from inithealth.recording import Layer, Measurement, Recording
 
@@ -59,24 +60,23 @@ def _moves_points(m: Measurement, least: float) -> bool:
 
 def fix(layers: Sequence[Layer], recording: Recording) -> str:
     """Return code that starts each layer at positions inside the signal; advice if no code can."""
-    lines = [_start(layer, signal_path.first(recording)[layer.name]) for layer in layers]
-    if not all(lines):
+    starts = [_start(layer, signal_path.first(recording)[layer.name]) for layer in layers]
+    if not all(starts):
         return "start at the identity transformation: zero weights in the last layer, and biases that give the identity"
-    return "\n".join(lines)
+    return fixes.joined(*starts)
 
 
 def _start(layer: Layer, m: Measurement) -> str:
     """Return the code for one layer; "" if none is known."""
     if layer.weight is None or layer.steers == "transformation":
         return ""
-    zero = f"nn.init.zeros_({fixes.code(layer.weight.name)})"
+    zero = Fix.of([initialize(layer.weight.name, "zeros")])
     if layer.steers == "offsets":
-        return "\n".join(filter(None, (zero, fixes.zero_biases([layer]))))
+        return fixes.joined(zero, fixes.zero_biases([layer]))
     if layer.bias is None:
         rms = m.output.rms if m.output is not None and signal_path.usable(m.output) else 0.0
         return fixes.scale([layer], [_CENTERED / rms]) if rms and layer.steers == "positions" else ""
-    bias = fixes.code(layer.bias.name)
     if layer.steers == "positions":
-        return f"{zero}\nnn.init.uniform_({bias}, -1, 1)"
+        return fixes.joined(zero, fixes.start_biases([layer], -1, 1))
     rows = {6: 2, 12: 3}.get(layer.bias.shape[0])  # of the matrix [A | b] in two and three dimensions
-    return f"{zero}\nnn.init.eye_({bias}.data.view({rows}, {rows + 1}))" if rows else ""
+    return fixes.joined(zero, Fix.of([initialize(layer.bias.name, "eye", rows)])) if rows else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from inithealth.layer_names import NumberedName, differing, is_position, split_positions
 
@@ -26,23 +27,45 @@ def code(name: str) -> str:
     return written
 
 
-def lines(statement: Statement, targets: Sequence[str]) -> list[str]:
-    """Return the statement for each name; names that differ in one number become a loop."""
+class Run(NamedTuple):
+    """Names that share a statement: one name, or those of a loop."""
+
+    head: str  # ``for i in range(3): ``, or "" for a single name
+    name: str  # with ``{i}`` for the loop's index
+    names: tuple[str, ...]  # all of them, in the order in which they are changed
+
+
+def runs(targets: Sequence[str]) -> list[Run]:
+    """Return the names in runs; those that differ in one number become a loop."""
     alike: dict[str, list[NumberedName]] = {}
-    for name in targets:
-        split = split_positions(name)
+    for target in targets:
+        split = split_positions(target)
         alike.setdefault(split.pattern, []).append(split)
     found = []
     for names in alike.values():
         varying = differing([name.numbers for name in names])
         if len(varying) != 1 or len(names) < _FEWEST_IN_A_LOOP:
-            found += [statement(name.filled(name.numbers)) for name in names]
+            whole = [name.filled(name.numbers) for name in names]
+            found += [Run("", name, (name,)) for name in whole]
         else:
-            (place,), first = varying, names[0]
-            looped = first.filled([*first.numbers[:place], _INDEX, *first.numbers[place + 1 :]])
-            values = sorted(int(name.numbers[place]) for name in names)
-            found.append(f"for i in {_counted(values)}: {statement(looped)}")
+            found.append(_loop(names, varying[0]))
     return found
+
+
+def lines(statement: Statement, targets: Sequence[str]) -> list[str]:
+    """Return the statement for each name; names that differ in one number become a loop."""
+    return [f"{run.head}{statement(run.name)}" for run in runs(targets)]
+
+
+def _loop(names: Sequence[NumberedName], place: int) -> Run:
+    """Return the loop over names that differ in the number at ``place``."""
+    first = names[0]
+
+    def filled(number: str) -> str:
+        return first.filled([*first.numbers[:place], number, *first.numbers[place + 1 :]])
+
+    values = sorted(int(name.numbers[place]) for name in names)
+    return Run(f"for i in {_counted(values)}: ", filled(_INDEX), tuple(filled(str(value)) for value in values))
 
 
 def _counted(values: Sequence[int]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from inithealth.evidence.fix_text import operations_of
 from inithealth.evidence.limits import limit as limit
 from inithealth.evidence.limits import unit_of as unit_of
 from inithealth.evidence.wording import span as span
@@ -61,6 +62,7 @@ class Rule(BaseModel, ABC):
             "severity": self.severity,
             "layers": tuple(dict.fromkeys(layer.module for layer in layers)),
             "source": layers[0].source if layers else None,
+            "operations": operations_of(fields.get("fix")),
             **fields,
         }
         return Finding(code=self.code, rule=self.name, message=message, **found)

@@ -50,5 +50,5 @@ class GaussianVariance(Rule):
             measured=loss.log_variance,
             limit=self.max_log_variance,
             cause="the predicted variances are far from the squared errors: training has to undo them first",
-            fix="\n".join(filter(None, (fixes.each(heads), fixes.zero_biases(heads)))) if heads else "scale it down",
+            fix=fixes.joined(fixes.each(heads), fixes.zero_biases(heads)) if heads else "scale it down",
         )

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from inithealth.findings import Finding, Severity
+from inithealth.evidence import fixes
+from inithealth.findings import Finding, Report, Severity
 from inithealth.recording import Layer, Recording
 from inithealth.rules.base import Rule, limit, unit_of
 from tests.rules.recordings import layer, recording
@@ -106,3 +107,11 @@ def test_a_rule_is_frozen() -> None:
 def test_a_rule_must_define_check() -> None:
     with pytest.raises(TypeError, match="check"):
         Rule()  # type: ignore[abstract]
+
+
+def test_a_finding_has_the_operations_of_its_fix() -> None:
+    first = layer("a", 0)
+    one = found(first, fix=fixes.each([first]))
+    assert (one.fix, one.operations) == (str(fixes.each([first])), fixes.each([first]).operations)
+    assert found(first, fix=f"try this:\n{fixes.each([first])}").operations == ()
+    assert "operations" not in str(Report(model="Net", findings=(one,)))

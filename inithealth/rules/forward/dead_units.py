@@ -134,9 +134,9 @@ def _fix(dead: list[Pair], opener: Opener, recording: Recording, *, output: bool
         return f"center the input of {name}: with new weights of mean zero, its units start closed too often"
     # Where the bias is not the cause, it can still close units that a new weight opens.
     closed = [pair for pair in dead if opener == "bias" or _is_closed_by_bias_too(pair[1])]
-    code = [] if opener == "bias" else [fixes.each(layers)]
-    code = [*code, fixes.zero_biases(closing_biases(closed, recording))]
-    return "\n".join(filter(None, ([f"# better: {better}"] if output else []) + code))
+    weights = "" if opener == "bias" else fixes.each(layers)
+    biases = fixes.zero_biases(closing_biases(closed, recording))
+    return fixes.joined(f"# better: {better}" if output else "", weights, biases)
 
 
 def _is_closed_by_bias_too(m: Measurement) -> bool:

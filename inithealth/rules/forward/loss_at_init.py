@@ -188,7 +188,6 @@ class LossAtInit(GuessLimits, LogitLimits, PredictionLimits, OneSided, Overflow,
         if positives >= self.max_positives or over <= self.max_over_base or value is None or not value > high:
             return
         prior = max(positives, 0.01)
-        bias = [fixes.code(layer.bias.name) for layer in heads if layer.bias is not None]
         yield self.finding(
             heads,
             f"loss at init {number(value)} (limit {number(high)}): the mean target is {number(positives)}, and the "
@@ -196,7 +195,7 @@ class LossAtInit(GuessLimits, LogitLimits, PredictionLimits, OneSided, Overflow,
             measured=value,
             limit=high,
             cause="the output bias does not reflect that positives are rare: negatives dominate the first steps",
-            fix="\n".join(f"nn.init.constant_({name}, {-math.log((1 - prior) / prior):.3g})" for name in bias)
+            fix=fixes.set_biases(heads, -math.log((1 - prior) / prior))
             or "give the last layer a bias that starts at log(prior / (1 - prior))",
         )
 

@@ -9,7 +9,7 @@ from inithealth.evidence.wording import called, number, span
 from inithealth.findings import Finding, Severity
 from inithealth.layer_kinds import MATRICES
 from inithealth.powers import squared
-from inithealth.recording import Layer, Measurement, Recording, Weight, weighted
+from inithealth.recording import Layer, Measurement, Recording, Weight
 from inithealth.rules.base import Rule, limit
 from inithealth.rules.causality import Stage
 from inithealth.theory.activation_table import BY_NAME
@@ -178,7 +178,7 @@ class RankCollapse(mixing.MixingLimits, Rule):
             limit=self.max_directions,
             cause=f"there is no skip connection in {len(layers)} layers, and each layer amplifies the largest "
             "directions most",
-            fix=_orthogonal(layers) if linear else _SHORTER_PATH,
+            fix=fixes.orthogonal(layers) if linear else _SHORTER_PATH,
         )
 
     def _by_mixing(self, alike: list[Pair], recording: Recording) -> Finding:
@@ -205,7 +205,3 @@ class RankCollapse(mixing.MixingLimits, Rule):
 
 def _directions(pair: Pair) -> float:
     return pair[1].effective or 0.0
-
-
-def _orthogonal(layers: list[Layer]) -> str:
-    return "\n".join(f"nn.init.orthogonal_({fixes.code(weight.name)})" for _, weight in weighted(layers))

@@ -171,7 +171,7 @@ class SaturatedUnits(SaturatedLimits, sampling.SamplingLimits, forgetting.Forget
         others = [layer for layer in layers if layer not in large]
         outputs = [signal_path.first(recording)[layer.name].output for layer in others]
         factors = [1.0 / output.rms if output is not None and output.rms > 1.0 else 1.0 for output in outputs]
-        return "\n".join(filter(None, (fixes.each(large), fixes.scale(others, factors))))
+        return fixes.joined(fixes.each(large), fixes.scale(others, factors))
 
 
 def _can_saturate(layer: Layer, m: Measurement) -> bool:

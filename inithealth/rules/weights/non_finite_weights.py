@@ -65,7 +65,7 @@ class NonFiniteWeights(Rule):
             yield self._found(
                 stored,
                 cause="the initialization produced these values, or the memory was never initialized",
-                fix="\n".join(filter(None, (fixes.each(broken), fixes.zero_biases(shifted)))),
+                fix=fixes.joined(fixes.each(broken), fixes.zero_biases(shifted)),
             )
         else:
             root = forward_writes.first_broken(recording)

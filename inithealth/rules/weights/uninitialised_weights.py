@@ -109,7 +109,7 @@ class UninitialisedWeights(UnwrittenLimits, MissedLimits, BiasLimits, SliceLimit
             limit=first.limit,
             cause=f"no initialization produces such values: the {verb(len(layers), 'tensor was', 'tensors were')} "
             "allocated (torch.empty, to_empty) but never filled",
-            fix="\n".join(filter(None, (fixes.each(weights), fixes.zero_biases(biases)))),
+            fix=fixes.joined(fixes.each(weights), fixes.zero_biases(biases)),
         )
 
     def _unfilled(self, buffers: list[UnfilledBuffer]) -> Finding:

@@ -1,0 +1,99 @@
+"""The text of a fix, and the operations that it consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from inithealth.evidence.operation_code import statement
+from inithealth.evidence.statements import runs
+from inithealth.operations import Fill, Initialize, Operation, Scale, ScaleByDepth, SetBias
+
+
+class Fix(str):
+    """The text of a fix, with its operations if the whole text is code for them."""
+
+    operations: tuple[Operation, ...] = ()
+
+    @classmethod
+    def of(cls, operations: Iterable[Operation]) -> Fix:
+        """Return the code of operations. Those that differ in their names only are next to each other, and in loops."""
+        alike: dict[Operation, list[Operation]] = {}
+        for operation in operations:
+            alike.setdefault(_for(operation, ""), []).append(operation)
+        lines = ["import math"] if any(isinstance(operation, ScaleByDepth) for operation in alike) else []
+        ordered: list[Operation] = []
+        for operation, group in alike.items():
+            for run in runs([each.parameter for each in group]):
+                lines.append(run.head + statement(_for(operation, run.name)))
+                ordered += [_for(operation, name) for name in run.names]
+        return cls._with("\n".join(lines), ordered)
+
+    @classmethod
+    def _with(cls, text: str, operations: Iterable[Operation]) -> Fix:
+        fix = cls(text)
+        fix.operations = _valid(operations)
+        return fix
+
+
+def joined(*parts: str) -> Fix:
+    """Return the parts that are not empty as lines; with operations if all of them have some."""
+    written = [part for part in parts if part]
+    found = [part.operations if isinstance(part, Fix) else () for part in written]
+    return Fix._with("\n".join(written), [each for part in found for each in part] if all(found) else ())
+
+
+def operations_of(fix: object) -> tuple[Operation, ...]:
+    """Return the operations of a fix; none for plain text."""
+    return fix.operations if isinstance(fix, Fix) else ()
+
+
+# These do not validate their numbers: a weight with NaN has a fix as text, but no operations.
+
+
+def initialize(
+    parameter: str,
+    initializer: str,
+    *numbers: float,
+    nonlinearity: str = "",
+    matrix: int | None = None,
+    sets_magnitude: bool = False,
+) -> Initialize:
+    """Return the operation that calls a function of ``torch.nn.init``, given without its underscore."""
+    fields: dict[str, Any] = {"initializer": initializer, "nonlinearity": nonlinearity, "matrix": matrix}
+    numbers = tuple(float(f"{number:.3g}") for number in numbers)
+    return Initialize.model_construct(parameter=parameter, numbers=numbers, sets_magnitude=sets_magnitude, **fields)
+
+
+def fill(parameter: str, value: float) -> Fill:
+    """Return the operation that sets all elements of a parameter to a value."""
+    return Fill.model_construct(parameter=parameter, value=float(f"{value:.2g}"))
+
+
+def set_bias(parameter: str, value: float) -> SetBias:
+    """Return the operation that sets all elements of a bias to a value."""
+    return SetBias.model_construct(parameter=parameter, value=float(f"{value:.3g}"))
+
+
+def multiply(parameter: str, factor: float) -> Scale:
+    """Return the operation that multiplies a parameter by a factor."""
+    return Scale.model_construct(parameter=parameter, factor=float(f"{factor:.2g}"))
+
+
+def scale_by_depth(parameter: str, branches: int, *, paired: bool, inverse: bool = False) -> ScaleByDepth:
+    """Return the operation that divides a parameter by the square root of the number of branches."""
+    return ScaleByDepth.model_construct(parameter=parameter, branches=branches, paired=paired, inverse=inverse)
+
+
+def _for(operation: Operation, parameter: str) -> Operation:
+    return operation.model_copy(update={"parameter": parameter})
+
+
+def _valid(operations: Iterable[Operation]) -> tuple[Operation, ...]:
+    """Return the operations; none if a number in one of them is not valid."""
+    try:
+        return tuple(type(each).model_validate(each.model_dump()) for each in operations)
+    except ValidationError:
+        return ()

@@ -1,0 +1,84 @@
+"""Operations as Python statements, which run unchanged with ``model`` and ``torch.nn as nn`` defined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from inithealth.evidence.statements import code
+from inithealth.operations import (
+    Fill,
+    Freeze,
+    Initialize,
+    Operation,
+    Scale,
+    ScaleByDepth,
+    SetBias,
+    magnitude,
+    parametrized,
+)
+
+
+def statement(operation: Operation) -> str:
+    """Return the Python statement of an operation."""
+    name = code(operation.parameter)
+    match operation:
+        case Initialize():
+            return _initialization(operation)
+        case Fill():
+            return _assigned(operation.parameter, lambda tensor: f"nn.init.constant_({tensor}, {operation.value:.2g})")
+        case SetBias():
+            return f"nn.init.constant_({name}, {operation.value:.3g})"
+        case Scale():
+            return f"{name}.data.mul_({operation.factor:.2g})"
+        case ScaleByDepth():
+            return _scaling(operation)
+        case Freeze():
+            return f"{name}.requires_grad_(False)"
+
+
+def _initialization(operation: Initialize) -> str:
+    def drawn(tensor: str) -> str:
+        if operation.matrix is not None:
+            tensor = f"{tensor}.data[{operation.matrix}]"
+        if operation.initializer == "eye":
+            rows = int(operation.numbers[0])
+            return f"nn.init.eye_({tensor}.data.view({rows}, {rows + 1}))"
+        return f"nn.init.{operation.initializer}_({', '.join([tensor, *_arguments(operation)])})"
+
+    written = _assigned(operation.parameter, drawn)
+    if not operation.sets_magnitude or parametrized(operation.parameter) is not None:
+        return written
+    lengths, size = code(operation.parameter), code(magnitude(operation.parameter))
+    return f"{written}; {size}.data.copy_({lengths}.detach().flatten(1).norm(dim=1).view_as({size}))"
+
+
+def _arguments(operation: Initialize) -> list[str]:
+    numbers = [f"{number:.3g}" for number in operation.numbers]
+    if operation.initializer == "normal" and len(numbers) == 1:
+        return [f"std={numbers[0]}"]
+    if operation.initializer == "kaiming_normal":
+        return [f'nonlinearity="{operation.nonlinearity}"']
+    if operation.nonlinearity:
+        return [f'gain=nn.init.calculate_gain("{operation.nonlinearity}")']
+    return numbers
+
+
+def _assigned(parameter: str, call: Callable[[str], str]) -> str:
+    """Return a call on a tensor. A parametrized weight is assigned, which sets the parameters that it consists of."""
+    whole = _whole(parameter)
+    return call(code(parameter)) if whole is None else f"{whole} = {call(f'{whole}.detach().clone()')}"
+
+
+def _scaling(operation: ScaleByDepth) -> str:
+    count = f"2 * {operation.branches // 2}" if operation.paired else operation.branches
+    change = f"{'*' if operation.inverse else '/'}"
+    root, whole = f"math.sqrt({count})", _whole(operation.parameter)
+    if whole is None:
+        return f"{code(operation.parameter)}.data {change}= {root}"
+    return f"{whole} = {whole}.detach() {change} {root}"
+
+
+def _whole(parameter: str) -> str | None:
+    """Return the code of the parametrized weight that a parameter belongs to."""
+    found = parametrized(parameter)
+    return None if found is None else f"{code(found[0])}.{found[1]}"
