@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,6 +12,9 @@ from inithealth.operations import Operation
 from inithealth.recorded_run import Flow, StepValues
 from inithealth.recorded_tensor import Count
 from inithealth.recording import Layer, Measurement
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Severity(str, Enum):
@@ -142,6 +145,26 @@ class Report(_Frozen):
     def from_json(cls, text: str | bytes) -> Report:
         """Load what :meth:`to_json` wrote. Raises pydantic's ``ValidationError`` (a ``ValueError``)."""
         return cls.model_validate_json(text)
+
+    def apply(self, model: nn.Module) -> tuple[str, ...]:
+        """Run the :attr:`~Finding.operations` of causes on a model, in place. The texts of fixes never run.
+
+        Errors and warnings that are not suppressed are fixed, in their order. New weights are random: seed before. ::
+
+            report = inithealth.check(model, (inputs, targets), loss=torch.nn.functional.cross_entropy)
+            for line in report.apply(model):
+                print(line)
+
+        Returns:
+            The statements that were run, and for each other cause why its fix was not applied.
+
+        Raises:
+            TypeError: `model` is not a module.
+            ValueError: a parameter is missing or has another shape. Nothing is changed then.
+        """
+        from inithealth.sessions.applying import apply
+
+        return apply(self, model)
 
     def to_html(self) -> str:
         """The page of TensorBoard's tab as one HTML file, with the data inside: it works from disk, offline."""

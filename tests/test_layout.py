@@ -30,10 +30,11 @@ RECORD_FLOORS = (
     ("saved",),
     ("graph", "statistics"),
 )
-# A report prints itself: `Report.__str__`, `summary`, `to_html`, `_repr_html_` import the formatting code when called.
+# `Report.__str__`, `summary`, `to_html`, `_repr_html_` and `apply` import the code that they call when they are called.
 LAZY = tuple(
     ("inithealth.findings", f"inithealth.report.{text}") for text in ("terminal", "summary", "notebook", "formats.html")
 )
+LAZY += (("inithealth.findings", "inithealth.sessions.applying"),)
 # Inside `record` everything may be imported; outside it only these modules and packages.
 DOORS = ("recorder", "step_meter", "tensors", "sandbox", "live.optimizers", "live.probation", "live.picklable_hook")
 DOORS += ("live.distributed", "live.guarded", "live.scripting", "live.step_laws", "live.updates", "layers.class_source")
