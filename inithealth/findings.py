@@ -66,6 +66,8 @@ class Finding(_Frozen):
     cause: str = ""
     fix: str = ""
     operations: tuple[Operation, ...] = ()  # what the code of ``fix`` does, if it only changes parameters
+    verified: Literal["clears", "partly", ""] = ""  # what the operations do, if they were tried: "" is not tried
+    verification: str = ""  # a sentence: what is left, or why they were not tried
     source: str | None = None  # "model.py:42"
     suppressed: str | None = None  # the reason given by the suppression; None: not suppressed
 

@@ -25,11 +25,12 @@ def located(finding: Finding) -> str:
 
 
 def details(cause: Finding) -> dict[str, str]:
-    """Return the details of a cause by label, in reading order: suppressed, why, fix, at."""
+    """Return the details of a cause by label, in reading order: suppressed, why, fix, test, at."""
     known = {
         "suppressed": cause.suppressed,
         "why": cause.cause or None,
         "fix": cause.fix or None,
+        "test": cause.verification or None,
         "at": cause.source or None,
     }
     return {label: text for label, text in known.items() if text is not None}

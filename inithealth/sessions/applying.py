@@ -55,10 +55,11 @@ def apply(report: Report, model: nn.Module) -> tuple[str, ...]:
 
 def _plans(report: Report) -> list[Applied]:
     """Return what to do for each cause. A parameter is changed for the first cause that names it."""
+    tried = any(cause.verification for cause in report.causes)
     found: list[Applied] = []
     changed: dict[str, Finding] = {}
     for cause in report.causes:
-        reason = _reason(cause)
+        reason = _reason(cause, tried=tried)
         if reason:
             found.append(Applied(cause, (), reason))
             continue
@@ -69,15 +70,15 @@ def _plans(report: Report) -> list[Applied]:
     return found
 
 
-def _reason(cause: Finding) -> str:
-    """Return why the fix of a cause is not applied; "" if it is."""
+def _reason(cause: Finding, *, tried: bool) -> str:
+    """Return why the fix of a cause is not applied; "" if it is. Of fixes that were tried, those that clear are."""
     if cause.suppressed is not None:
         return f": suppressed: {cause.suppressed}"
     if cause.severity < Severity.WARNING:
         return ": its severity is info"
     if not cause.operations:
         return f": no change of parameters alone fixes it: {cause.fix}" if cause.fix else ": it has no fix"
-    return ""
+    return f": {cause.verification}" if tried and cause.verified != "clears" else ""
 
 
 def _repeated(operations: Sequence[Operation], changed: dict[str, Finding]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from torch import nn
@@ -11,9 +12,11 @@ from torch.optim import Optimizer
 from inithealth.call import Call
 from inithealth.findings import Report
 from inithealth.judge.diagnose import diagnose
+from inithealth.operations import Operation
 from inithealth.record.sandbox.batches import refuse_batch, refuse_constant, refuse_values, trainable_model, transferred
+from inithealth.record.sandbox.execution import execute
 from inithealth.record.sandbox.restore import isolated, restored
-from inithealth.record.sandbox.turns import in_turn, shared_objects
+from inithealth.record.sandbox.turns import in_turn, rewinder, shared_objects
 from inithealth.recording import Recording
 from inithealth.sessions.first_batch import first_batch
 from inithealth.sessions.objective import LossFunction, Objective
@@ -21,6 +24,7 @@ from inithealth.sessions.one_pass import OnePass
 from inithealth.sessions.other_names import unknown_argument
 from inithealth.sessions.stand_in_trainer import first_training_step
 from inithealth.sessions.trial_optimizers import refuse_optimizers
+from inithealth.sessions.verification import NotTried, verified
 from inithealth.settings import Settings, settings_of
 
 __tracebackhide__ = True  # pytest shows the line that calls `check`, not these
@@ -33,6 +37,7 @@ def check(
     loss: LossFunction | None = None,
     optimizer: Optimizer | Sequence[Optimizer] | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
+    verify: bool = False,
     **unknown: NoReturn,
 ) -> Report:
     """Judge a model's initialization without sampling, and restore the model.
@@ -58,9 +63,9 @@ def check(
         loss: returns a scalar, given the output. With two required parameters, as ``F.cross_entropy`` has, it receives
             the output and the one element of the batch that remains after the model's required parameters are bound.
             Without a loss: ``output.loss``, else a random projection.
-        optimizer: the optimizer of the training, or a list of several. By default a LightningModule's own, else SGD
-            with lr 0.01.
+        optimizer: that of the training, or a list. By default a LightningModule's own, else SGD with lr 0.01.
         settings: select the rules, their options and the severity that fails; a mapping is validated.
+        verify: also check the same batch with the fix of each cause; `finding.verified` then says what the fix does.
 
     Raises:
         ValueError: there is nothing to judge (no batch, NaN in the batch, no parameters, all frozen, lazy or meta
@@ -75,8 +80,7 @@ def check(
         raise TypeError("check takes a model and one batch: pass (inputs, targets) as the batch, and loss=... by name")
     if unknown:
         raise TypeError(unknown_argument(next(iter(unknown))))
-    settings = settings_of(settings)
-    return diagnose(record(model, batch, loss=loss, optimizer=optimizer), settings)
+    return _judged(settings_of(settings), _requested(model, batch, loss, optimizer), verify=verify)
 
 
 def record(
@@ -87,6 +91,38 @@ def record(
     optimizer: Optimizer | Sequence[Optimizer] | None = None,
 ) -> Recording:
     """Return the recording that :func:`check` judges. Takes the same arguments and raises the same errors."""
+    return _requested(model, batch, loss, optimizer).recording()
+
+
+@dataclass(frozen=True)
+class _Request:
+    """The validated arguments of a check."""
+
+    model: nn.Module
+    batch: Any  # the first one of a loader
+    origin: str  # where the batch is from, as a note; "" if it was given
+    loss: LossFunction | None
+    optimizers: list[Optimizer]
+
+    def recording(self, changes: Sequence[Operation] = ()) -> Recording:
+        """Return the recording of one check, of the model with some changes. Raises NotTried if it fails with them."""
+
+        def judged() -> Recording:
+            objective = Objective(self.model, self.batch, self.loss, drawn=bool(self.origin))
+            return _isolated(objective, self.optimizers, changes)
+
+        recording = in_turn(judged, shared_objects(self.model, self.loss, self.optimizers))
+        return recording.model_copy(update={"notes": (self.origin, *recording.notes)}) if self.origin else recording
+
+
+def _judged(settings: Settings, request: _Request, *, verify: bool) -> Report:
+    report = diagnose(request.recording(), settings)
+    return verified(report, lambda fix: diagnose(request.recording(fix), settings)) if verify else report
+
+
+def _requested(
+    model: nn.Module, batch: Any, loss: LossFunction | None, optimizer: Optimizer | Sequence[Optimizer] | None
+) -> _Request:
     model = trainable_model(model)
     optimizers = refuse_optimizers(optimizer, model)
     data = batch
@@ -95,15 +131,10 @@ def record(
     batch, origin = first_batch(data) if once else in_turn(lambda: first_batch(data), {id(data)})
     refuse_batch(batch)
     refuse_values(batch)
-
-    def judged() -> Recording:
-        return _isolated(Objective(model, batch, loss, drawn=bool(origin)), optimizers)
-
-    recording = in_turn(judged, shared_objects(model, loss, optimizers))
-    return recording.model_copy(update={"notes": (origin, *recording.notes)}) if origin else recording
+    return _Request(model, batch, origin, loss, optimizers)
 
 
-def _isolated(objective: Objective, optimizers: list[Optimizer]) -> Recording:
+def _isolated(objective: Objective, optimizers: list[Optimizer], changes: Sequence[Operation]) -> Recording:
     """Return the recording of one check, and restore what it changes."""
     refuse_constant(objective.batch, with_labels=objective.own_step)
     model = objective.model
@@ -115,7 +146,25 @@ def _isolated(objective: Objective, optimizers: list[Optimizer]) -> Recording:
             (whole, objective.targets), lambda t: (t.clone() if t.is_inference() else t).to(device)
         )
         with first_training_step(model, objective.batch):
-            return _recorded(OnePass(objective, optimizers, kept.restore))
+            if not changes:
+                return _recorded(OnePass(objective, optimizers, kept.restore))
+            return _changed(objective, optimizers, kept.restore, changes)
+
+
+def _changed(
+    objective: Objective,
+    optimizers: list[Optimizer],
+    restore_batch: Callable[[], object],
+    changes: Sequence[Operation],
+) -> Recording:
+    """Return the recording of the model with some changes. Raises NotTried if they or the model fail."""
+    try:
+        execute(objective.model, changes)
+        rewinder()()  # the passes draw the same random numbers as without the changes
+        return _recorded(OnePass(objective, optimizers, restore_batch))
+    except Exception as error:
+        first_line = next(iter(str(error).splitlines()), "")
+        raise NotTried(f"{type(error).__name__}: {first_line}") from error
 
 
 def _recorded(session: OnePass) -> Recording:

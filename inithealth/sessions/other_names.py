@@ -5,7 +5,7 @@ from __future__ import annotations
 from inithealth.settings import Settings
 from inithealth.suggest import unknown
 
-_ARGUMENTS = ("batch", "loss", "optimizer", "settings")
+_ARGUMENTS = ("batch", "loss", "optimizer", "settings", "verify")
 _BATCH = "pass a batch of real samples as the second argument"
 _ADVICE = {
     "criterion": "pass loss=...",
