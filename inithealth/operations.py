@@ -65,6 +65,21 @@ class Initialize(_Operation):
         return self
 
 
+class StartTimeSteps(_Operation):
+    """Initialize the bias of time steps, which are its softplus, such that they start log-uniformly in a range."""
+
+    kind: Literal["start_time_steps"] = "start_time_steps"
+    parameter: str
+    low: Fine  # natural logarithm of the shortest step
+    high: Fine
+
+    @model_validator(mode="after")
+    def _ordered(self) -> StartTimeSteps:
+        if self.low > self.high:
+            raise ValueError("the lower bound is above the upper one")
+        return self
+
+
 class Fill(_Operation):
     """Set all elements of a parameter to one value."""
 
@@ -106,7 +121,9 @@ class Freeze(_Operation):
     parameter: str  # or module, as in named_modules()
 
 
-Operation = Annotated[Initialize | Fill | SetBias | Scale | ScaleByDepth | Freeze, Field(discriminator="kind")]
+Operation = Annotated[
+    Initialize | StartTimeSteps | Fill | SetBias | Scale | ScaleByDepth | Freeze, Field(discriminator="kind")
+]
 
 
 def parametrized(parameter: str) -> tuple[str, str] | None:

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from inithealth.operations import Fill, Freeze, Initialize, Operation, Scale, ScaleByDepth, SetBias, magnitude
+from inithealth.operations import (
+    Fill,
+    Freeze,
+    Initialize,
+    Operation,
+    Scale,
+    ScaleByDepth,
+    SetBias,
+    StartTimeSteps,
+    magnitude,
+)
 from inithealth.operations import parametrized as whole
 
 ANY: TypeAdapter[Operation] = TypeAdapter(Operation)
@@ -20,6 +30,7 @@ VALID: tuple[Operation, ...] = (
     SetBias(parameter="head.bias", value=-4.6),
     Scale(parameter="q.weight", factor=0.12),
     ScaleByDepth(parameter="out.weight", branches=24, paired=True),
+    StartTimeSteps(parameter="dt.bias", low=-6.9, high=-2.3),
     Freeze(parameter="fc"),
 )
 
@@ -57,6 +68,7 @@ def test_numbers_are_finite(value: float) -> None:
         {"kind": "initialize", "initializer": "kaiming_normal", "nonlinearity": "sin"},
         {"kind": "initialize", "initializer": "zeros", "matrix": -1},
         {"kind": "scale_by_depth", "branches": 0},
+        {"kind": "start_time_steps", "low": 1.0, "high": 0.0},
     ],
     ids=str,
 )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from inithealth.evidence import signal_path
+from inithealth.evidence.fix_text import Fix
 from inithealth.evidence.limits import Limits, limit
-from inithealth.evidence.statements import code, lines
 from inithealth.evidence.trained import trained_layers
+from inithealth.operations import StartTimeSteps
 from inithealth.recording import Decay, Recording
 
 
@@ -42,9 +43,7 @@ def owners(decays: tuple[Decay, ...]) -> tuple[str, ...]:
 def fix(decays: tuple[Decay, ...]) -> str:
     """Return code that gives each time step a bias such that it starts between 0.001 and 0.1, log-uniformly."""
     biases = list(dict.fromkeys(decay.bias for decay in decays if decay.bias))
-    return "\n".join(lines(_start, biases)) or "give the time steps a bias: the inverse softplus of 0.001 to 0.1"
-
-
-def _start(name: str) -> str:
-    drawn = f"dt = {code(name)}.detach().clone().uniform_(-6.9, -2.3).exp()"
-    return f"{drawn}; {code(name)}.data.copy_(dt + (-(-dt).expm1()).log())"
+    return (
+        Fix.of(StartTimeSteps(parameter=name, low=-6.9, high=-2.3) for name in biases)
+        or "give the time steps a bias: the inverse softplus of 0.001 to 0.1"
+    )

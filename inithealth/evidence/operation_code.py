@@ -13,6 +13,7 @@ from inithealth.operations import (
     Scale,
     ScaleByDepth,
     SetBias,
+    StartTimeSteps,
     magnitude,
     parametrized,
 )
@@ -24,6 +25,9 @@ def statement(operation: Operation) -> str:
     match operation:
         case Initialize():
             return _initialization(operation)
+        case StartTimeSteps():
+            drawn = f"dt = {name}.detach().clone().uniform_({operation.low:.3g}, {operation.high:.3g}).exp()"
+            return f"{drawn}; {name}.data.copy_(dt + (-(-dt).expm1()).log())"
         case Fill():
             return _assigned(operation.parameter, lambda tensor: f"nn.init.constant_({tensor}, {operation.value:.2g})")
         case SetBias():

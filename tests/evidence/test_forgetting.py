@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from inithealth.evidence.fix_text import operations_of
 from inithealth.evidence.forgetting import ForgettingLimits, fix, forgetting, owners
 from inithealth.recording import Decay
 from tests.rules.recordings import layer, measured, recording
@@ -37,4 +38,5 @@ def test_fixes_start_the_biases() -> None:
         "dt = model.dt.bias.detach().clone().uniform_(-6.9, -2.3).exp(); "
         "model.dt.bias.data.copy_(dt + (-(-dt).expm1()).log())"
     )
+    assert len(operations_of(fix((decay(0.0),)))) == 1
     assert fix((decay(0.0, bias=""),)).startswith("give the time steps a bias")

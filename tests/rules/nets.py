@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 import inithealth
 from inithealth import Finding, Report, Settings
+from inithealth.record.sandbox.execution import execute
 
 FEATURES, WIDTH, CLASSES = 32, 64, 10
 Loss = Callable[[Any], Tensor]
@@ -82,8 +84,15 @@ def codes(report: Report) -> list[str]:
 
 
 def typed(found: Finding, model: nn.Module) -> None:
-    """Run the fix of a finding on ``model``, as a user would."""
+    """Run the fix of a finding on ``model``, as a user would; its operations have the same effect."""
+    other = copy.deepcopy(model)
+    with torch.random.fork_rng():
+        execute(other, found.operations)
     exec(found.fix, {"model": model, "nn": nn})
+    if found.operations:
+        for mine, its in zip(model.parameters(), other.parameters(), strict=True):
+            assert torch.equal(mine.nan_to_num(), its.nan_to_num())
+            assert mine.requires_grad is its.requires_grad
 
 
 def fixed(model: nn.Module, code: str, batch: Any = None, loss: Loss | None = cross_entropy) -> Report:

@@ -18,6 +18,7 @@ from inithealth.operations import (
     Scale,
     ScaleByDepth,
     SetBias,
+    StartTimeSteps,
     magnitude,
     parametrized,
 )
@@ -88,7 +89,7 @@ def refuse_misfit(names: Names, operation: Operation) -> None:
         if name not in names.modules:
             names.tensor(name)
         return
-    tensor = names.tensor(name) if isinstance(operation, (Scale, SetBias)) else names.whole(name)
+    tensor = names.tensor(name) if isinstance(operation, (Scale, SetBias, StartTimeSteps)) else names.whole(name)
     if not tensor.is_floating_point():
         raise ValueError(f"{name!r} has integers: {_OTHER_MODEL}")
     if isinstance(operation, Initialize):
@@ -119,6 +120,9 @@ def _run(names: Names, operation: Operation) -> None:
             if operation.sets_magnitude and parametrized(name) is None:
                 size = names.tensor(magnitude(name))
                 size.data.copy_(names.tensor(name).detach().flatten(1).norm(dim=1).view_as(size))
+        case StartTimeSteps():
+            steps = names.tensor(name).detach().clone().uniform_(operation.low, operation.high).exp()
+            names.tensor(name).data.copy_(steps + (-(-steps).expm1()).log())
         case Fill():
             _assign(names, name, lambda tensor: nn.init.constant_(tensor, operation.value))
         case SetBias():

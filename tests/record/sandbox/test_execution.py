@@ -13,7 +13,7 @@ from torch import nn
 
 import inithealth
 from inithealth.evidence.fix_text import Fix
-from inithealth.operations import Fill, Freeze, Initialize, Operation, Scale, ScaleByDepth, SetBias
+from inithealth.operations import Fill, Freeze, Initialize, Operation, Scale, ScaleByDepth, SetBias, StartTimeSteps
 from inithealth.record.sandbox.execution import execute
 from tests.zoo.case import Case
 from tests.zoo.faulty import FAULTY
@@ -91,6 +91,7 @@ OPERATIONS: tuple[Operation, ...] = (
     drawn("affine.bias", "eye", 2),
     Fill(parameter="a-b", value=0.31),
     SetBias(parameter="blocks.3.bias", value=-4.6),
+    StartTimeSteps(parameter="blocks.3.bias", low=-6.9, high=-2.3),
     Scale(parameter="blocks.3.weight", factor=0.37),
     ScaleByDepth(parameter="blocks.0.weight", branches=6, paired=True),
     ScaleByDepth(parameter="blocks.1.weight", branches=3, inverse=True),
