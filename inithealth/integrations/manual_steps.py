@@ -1,4 +1,4 @@
-"""What Lightning tells only part of: the loss of a step, and steps of optimizers that Lightning does not wrap."""
+"""The loss of a step, and the steps of optimizers that Lightning does not wrap: its hooks show only part of them."""
 
 from __future__ import annotations
 
