@@ -48,7 +48,7 @@ class PlainSteps:
     Lightning announces a step to its callbacks only if the module calls ``step`` of the optimizer that Lightning wraps.
 
     Args:
-        before: called with the plain optimizer, and by Lightning too, for the steps that it announces.
+        before: called with the plain optimizer. It calls :meth:`announced` for each step, as Lightning's hook does.
     """
 
     def __init__(self, trainer: Any, model: Any, before: Callable[[Any], None]) -> None:
