@@ -102,6 +102,7 @@ class Report(_Frozen):
     findings: tuple[Finding, ...] = ()  # causes first, each followed by its consequences
     layers: tuple[Layer, ...] = ()
     measurements: tuple[Measurement, ...] = ()  # of the first step, one for each measured layer
+    fixed_measurements: tuple[Measurement, ...] = ()  # the same with all fixes that clear their findings, if tried
     flow: Flow | None = None  # None: not recorded
     history: StepValues | None = None  # of a watched run
     lifetimes: tuple[Lifetime, ...] = ()  # of the findings of a watched run, also of those that are resolved
