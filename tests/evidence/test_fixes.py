@@ -256,8 +256,8 @@ def test_the_magnitude_of_weight_norm_is_set_too() -> None:
 
 
 def test_weights_keep_a_usual_scale() -> None:
-    own = named("own", weight={"shape": (64, 64), "fan_in": 64, "fan_out": 64, "rms": 0.1, "std": 0.1})
-    large = named("large", weight={"shape": (64, 64), "fan_in": 64, "fan_out": 64, "rms": 1.0, "std": 1.0})
+    own = named("own", weight={"shape": (64, 64), "fan_in": 64, "fan_out": 64, "rms": 0.1})
+    large = named("large", weight={"shape": (64, 64), "fan_in": 64, "fan_out": 64, "rms": 1.0})
     assert fixes.with_own_scale([own, large]).splitlines() == [
         "nn.init.normal_(model.own.weight, std=0.1)",
         'nn.init.kaiming_normal_(model.large.weight, nonlinearity="relu")',
