@@ -48,6 +48,7 @@ WITHOUT_TEST = {
     "record.live.guarded": "tests/hostile/test_guard.py",
     "record.live.scripting": "tests/hostile/test_tracing.py",
     "record.live.tracing": "tests/hostile/test_tracing.py",
+    "sessions.fix_trials": "tests/sessions/test_verification.py",
     "sessions.forward_passes": "tests/sessions/test_monitor.py",
     "sessions.watched_steps": "tests/sessions/test_monitor.py",
     "__main__": "tests/cli/test_demonstration.py",
