@@ -14,9 +14,9 @@ _FEWEST_IN_A_LOOP = 3
 _INDEX = "{i}"  # placeholder for the loop index in a parameter name: no module can have this name
 
 
-def code(name: str) -> str:
+def code(name: str, root: str = "model") -> str:
     """Return the code for a name: ``model.layers[3].fc.weight`` for ``layers.3.fc.weight``."""
-    written = "model"
+    written = root
     for part in filter(None, name.split(".")):
         if is_position(part) or part == _INDEX:
             written += f"[{part.strip('{}')}]"

@@ -1,0 +1,139 @@
+"""Where the layers of a report are built, and code there that runs the operations of a cause."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from inithealth.evidence.fix_text import code_lines
+from inithealth.findings import Finding, Report
+from inithealth.operations import Operation
+from inithealth.recording import Layer
+from inithealth.report.planned_fixes import PlannedFix
+from inithealth.report.source_files import SourceFiles
+from inithealth.report.source_place import Place, Refused
+
+_COPIES = "IH107"  # the layers of different blocks are copies: code where one block is built would be copied too
+
+
+class Insertion(NamedTuple):
+    """The code of one cause for one place."""
+
+    path: str
+    place: Place
+    lines: tuple[str, ...]
+    cause: Finding
+
+
+class _Built(NamedTuple):
+    """An attribute in the source, and the instance of its class."""
+
+    path: str
+    place: Place
+    name: str
+    instance: str  # name of the module whose attribute it is
+
+
+class BuiltLayers:
+    """Finds the statements that build the layers of a report."""
+
+    def __init__(self, report: Report, sources: SourceFiles) -> None:
+        self._model, self._sources = report.model, sources
+        self._by_parameter = dict(_parameters(report.layers))
+
+    def insertions(self, plan: PlannedFix) -> list[Insertion]:
+        """Return the code for a cause.
+
+        Raises:
+            Refused: there is no place for some of it, or no operations.
+        """
+        if not plan.operations and plan.reason:
+            raise Refused(plan.reason.removeprefix(": ").removeprefix(" to "))
+        groups: dict[tuple[str, Place], dict[str, list[Operation]]] = defaultdict(lambda: defaultdict(list))
+        names: dict[tuple[str, Place], set[str]] = defaultdict(set)
+        for operation in plan.operations:
+            built = self._place_of(operation.parameter)
+            below = operation.parameter[len(built.instance) :].lstrip(".")
+            ours = operation.model_copy(update={"parameter": below})
+            groups[built.path, built.place][built.instance].append(ours)
+            names[built.path, built.place].add(built.name)
+        for (path, place), by_instance in groups.items():
+            self._refuse_initialized_again(path, place, names[path, place], by_instance)
+        return [self._insertion(path, place, each, plan.cause) for (path, place), each in groups.items()]
+
+    def _insertion(self, path: str, place: Place, by_instance: dict[str, list[Operation]], cause: Finding) -> Insertion:
+        first, *others = by_instance.values()
+        where = f"{place.owner} in {path}"
+        if any(set(other) != set(first) for other in others):
+            raise Refused(f"the fix differs between the instances of {where}")
+        untouched = {each.instance for each in self._all if (each.path, each.place) == (path, place)} - set(by_instance)
+        if untouched:
+            raise Refused(f"{where} also builds {_listed(untouched)}, which the fix does not change")
+        if others and cause.code == _COPIES:
+            raise Refused(f"the instances of {where} are copies, which are made outside of the class")
+        return Insertion(path, place, tuple(code_lines(first, "self")), cause)
+
+    def _refuse_initialized_again(self, path: str, place: Place, names: set[str], instances: Iterable[str]) -> None:
+        """Raise Refused if code outside of the constructor, in the files of the model, may undo what is inserted."""
+        above = self._classes_around(instances)
+        for file in dict.fromkeys(each.path for each in self._all):
+            for writer in self._sources.writers(file):
+                if writer.attributes is not None and not writer.attributes & names:
+                    continue
+                if (file, writer.owner) == (path, place.owner):
+                    again = not writer.in_constructor and writer.attributes is None
+                elif writer.owner:
+                    again = (file, writer.owner) in above and (writer.in_constructor or writer.attributes is None)
+                else:
+                    again = True
+                if again:
+                    raise Refused(f"{file}:{writer.line} may change the layer after {place.owner}.__init__")
+
+    def _classes_around(self, instances: Iterable[str]) -> set[tuple[str, str]]:
+        """Return file and name of the classes whose modules contain one of these modules."""
+        inner = [each for each in instances if each]
+        found = {(each.path, self._model) for each in self._all if inner}
+        for each in self._all:
+            if any(not each.instance or one.startswith(f"{each.instance}.") for one in inner):
+                found.add((each.path, each.place.owner))
+        return found
+
+    @cached_property
+    def _all(self) -> list[_Built]:
+        """The places of all layers that have one."""
+        found = []
+        for parameter in self._by_parameter:
+            try:
+                found.append(self._place_of(parameter))
+            except Refused:
+                continue
+        return found
+
+    def _place_of(self, parameter: str) -> _Built:
+        """Return the attribute that a parameter belongs to. Raises Refused."""
+        layer = self._by_parameter.get(parameter)
+        if layer is None or layer.source is None:
+            raise Refused(f"the report has no source line for {parameter}")
+        path, place = self._sources.place(layer.source)
+        parts = parameter.split(".")
+        depths = [depth for depth, part in enumerate(parts) if part in place.attributes]
+        if not depths:
+            raise Refused(f"{layer.source} does not build {parameter}: the file may have changed since the check")
+        name = parts[depths[-1]]
+        if len(depths) > 1 and (f'"{name}"' in place.code or f"'{name}'" in place.code):
+            raise Refused(f"{layer.source} has {name} both as an attribute and as a key")
+        return _Built(path, place, name, ".".join(parts[: depths[-1]]))
+
+
+def _parameters(layers: Iterable[Layer]) -> Iterator[tuple[str, Layer]]:
+    for layer in layers:
+        for each in (layer.weight, layer.bias):
+            if each is not None:
+                yield each.name, layer
+
+
+def _listed(names: Iterable[str]) -> str:
+    first, *others = sorted(name or "the model" for name in names)
+    return f"{first} and {len(others)} more" if others else first

@@ -1,0 +1,92 @@
+"""Code outside of the constructor that builds a layer, which changes the layer afterwards. Needs libcst."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import libcst as cst
+
+from inithealth.report.syntax_nodes import descendants, self_attribute
+
+_ALL = ("modules", "named_modules", "children", "named_children", "parameters", "named_parameters", "state_dict")
+_NESTED = (cst.ClassDef, cst.FunctionDef)
+
+
+class Writer(NamedTuple):
+    """A function that initializes the layers of a model."""
+
+    line: int
+    owner: str  # name of its class; "" outside of a class
+    function: str  # "" outside of a function
+    attributes: frozenset[str] | None  # that it changes; None: any
+    in_constructor: bool  # the constructor of its class calls it, or is it
+
+
+def writers(module: cst.Module, line: Callable[[cst.CSTNode], int]) -> Iterator[Writer]:
+    """Yield the functions of a file that initialize layers.
+
+    Args:
+        line: returns the line of a node.
+    """
+    yield from _of(module, module, "", "", line, called=False)
+    for node in descendants(module):
+        if isinstance(node, cst.ClassDef):
+            methods = [each for each in node.body.body if isinstance(each, cst.FunctionDef)]
+            constructor = next((each for each in methods if each.name.value == "__init__"), None)
+            names = {self_attribute(each) or "" for each in descendants(constructor)} if constructor is not None else {}
+            starts = any("init" in name for name in names)
+            for each in methods:
+                name = each.name.value
+                called = name == "__init__" or name in names or (_is_initializer(each) and starts)
+                yield from _of(each, each, node.name.value, name, line, called=called)
+        elif isinstance(node, cst.FunctionDef) and not (
+            node.params.params and node.params.params[0].name.value == "self"
+        ):
+            yield from _of(node, node, "", node.name.value, line, called=False)
+
+
+def _of(
+    node: cst.CSTNode, home: cst.CSTNode, owner: str, function: str, line: Callable[[cst.CSTNode], int], *, called: bool
+) -> Iterator[Writer]:
+    """Yield the writers in the code of a function, without the functions in it."""
+    if function == "forward":
+        return
+    if owner and _is_initializer(home):
+        yield Writer(line(home), owner, function, None, called)
+    for each in descendants(node, skip=_NESTED):
+        if _applies(each) or (isinstance(each, cst.For) and _loops_over_all(each)):
+            yield Writer(line(each), owner, function, None, called)
+        elif isinstance(each, cst.SimpleStatementLine) and _changes(each):
+            names = [one.attr.value for one in descendants(each) if isinstance(one, cst.Attribute)]
+            yield Writer(line(each), owner, function, frozenset(names), called)
+
+
+def _is_initializer(node: cst.CSTNode) -> bool:
+    """Return whether a method is one such as ``_init_weights`` or ``reset_parameters``."""
+    if not isinstance(node, cst.FunctionDef) or node.name.value == "__init__":
+        return False
+    return ("init" in node.name.value or "reset" in node.name.value) and _changes(node)
+
+
+def _applies(node: cst.CSTNode) -> bool:
+    """Return whether a node is ``model.apply(function)``, which is not the ``Function.apply`` of autograd."""
+    if not isinstance(node, cst.Call) or not isinstance(node.func, cst.Attribute) or len(node.args) != 1:
+        return False
+    base = node.func.value
+    is_class = isinstance(base, cst.Name) and base.value[:1].isupper()
+    return node.func.attr.value == "apply" and not is_class
+
+
+def _loops_over_all(loop: cst.For) -> bool:
+    calls = (each.func for each in descendants(loop.iter) if isinstance(each, cst.Call))
+    over_all = any(isinstance(each, cst.Attribute) and each.attr.value in _ALL for each in calls)
+    named = (each.value for each in descendants(loop.body) if isinstance(each, cst.Name))
+    return over_all and (_changes(loop.body) or any("init" in name for name in named))
+
+
+def _changes(node: cst.CSTNode) -> bool:
+    """Return whether code calls a function that changes a tensor in place, such as ``nn.init.zeros_``."""
+    calls = (each.func for each in descendants(node) if isinstance(each, cst.Call))
+    names = (each.attr.value for each in calls if isinstance(each, cst.Attribute))
+    return any(name.endswith("_") and not name.endswith("__") for name in names)
