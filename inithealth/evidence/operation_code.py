@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from inithealth.evidence.statements import code
+from inithealth.evidence.statements import assignment, code
 from inithealth.operations import (
     Fill,
     Freeze,
@@ -74,20 +74,22 @@ def _arguments(operation: Initialize) -> list[str]:
 
 def _assigned(operation: Operation, root: str, call: Callable[[str], str]) -> str:
     """Return a call on a tensor. A parametrized weight is assigned, which sets the parameters that it consists of."""
-    name, whole = code(operation.parameter, root), _whole(operation, root)
-    return call(name) if whole is None else f"{whole} = {call(f'{whole}.detach().clone()')}"
+    whole = _whole(operation)
+    if whole is None:
+        return call(code(operation.parameter, root))
+    return assignment(whole, call(f"{code(whole, root)}.detach().clone()"), root)
 
 
 def _scaling(operation: ScaleByDepth, root: str) -> str:
     count = f"2 * {operation.branches // 2}" if operation.paired else operation.branches
     change = "*" if operation.inverse else "/"
-    divisor, whole = f"math.sqrt({count})", _whole(operation, root)
+    divisor, whole = f"math.sqrt({count})", _whole(operation)
     if whole is None:
         return f"{code(operation.parameter, root)}.data {change}= {divisor}"
-    return f"{whole} = {whole}.detach() {change} {divisor}"
+    return assignment(whole, f"{code(whole, root)}.detach() {change} {divisor}", root)
 
 
-def _whole(operation: Operation, root: str) -> str | None:
-    """Return the code of the parametrized weight that a parameter belongs to."""
+def _whole(operation: Operation) -> str | None:
+    """Return the name of the parametrized weight that a parameter belongs to."""
     found = parametrized(operation.parameter)
-    return None if found is None else f"{code(found[0], root)}.{found[1]}"
+    return None if found is None else ".".join(filter(None, found))
