@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
 from inithealth.evidence.operation_code import statement, statements
-from inithealth.evidence.statements import Run, runs
+from inithealth.evidence.statements import Run, code, runs
 from inithealth.operations import Fill, Initialize, Operation, Scale, ScaleByDepth, SetBias
 
 
@@ -34,20 +35,30 @@ class Fix(str):
         return fix
 
 
-def code_lines(operations: Iterable[Operation], root: str = "model") -> list[str]:
+def code_lines(
+    operations: Iterable[Operation], root: str = "model", lists: Mapping[str, int] = MappingProxyType({})
+) -> list[str]:
     """Return the code of operations, without imports and with the body of a loop on lines of its own.
 
     Args:
         root: the variable that has the model.
+        lists: number of elements by name, for lists over whose ``len`` a loop may run.
     """
     lines = []
     for operation, run in _grouped(operations):
         written = statements(operation, root)
         if run.head:
-            lines += [run.head.rstrip(), *(f"    {line}" for line in written)]
+            lines += [_over_whole_list(run, root, lists), *(f"    {line}" for line in written)]
         else:
             lines += written
     return lines
+
+
+def _over_whole_list(run: Run, root: str, lists: Mapping[str, int]) -> str:
+    """Return the head of a loop; over a whole list by its ``len``, so that it fits lists of other lengths."""
+    name, _, rest = run.name.partition(".{i}")
+    whole = [f"{name}.{place}{rest}" for place in range(lists.get(name, 0))]
+    return f"for i in range(len({code(name, root)})):" if list(run.names) == whole else run.head.rstrip()
 
 
 def joined(*parts: str) -> Fix:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from typing import NamedTuple
 
 from inithealth.evidence.fix_text import code_lines
 from inithealth.findings import Finding, Report
+from inithealth.layer_names import is_position
 from inithealth.operations import Operation
 from inithealth.recording import Layer
 from inithealth.report.planned_fixes import PlannedFix
 from inithealth.report.source_files import SourceFiles
-from inithealth.report.source_place import Place, Refused
+from inithealth.report.source_place import Ambiguous, Place, Refused
 
 _COPIES = "IH107"  # the layers of different blocks are copies: code where one block is built would be copied too
 
@@ -51,6 +54,16 @@ class BuiltLayers:
         """
         if not plan.operations and plan.reason:
             raise Refused(plan.reason.removeprefix(": ").removeprefix(" to "))
+        try:
+            return self._beside_layers(plan)
+        except Ambiguous as error:
+            try:
+                return [self._in_model(plan)]
+            except Refused:
+                raise error from None
+
+    def _beside_layers(self, plan: PlannedFix) -> list[Insertion]:
+        """Return the code for the places where the layers are built."""
         groups: dict[tuple[str, Place], dict[str, list[Operation]]] = defaultdict(lambda: defaultdict(list))
         names: dict[tuple[str, Place], set[str]] = defaultdict(set)
         for operation in plan.operations:
@@ -67,13 +80,38 @@ class BuiltLayers:
         first, *others = by_instance.values()
         where = f"{place.owner} in {path}"
         if any(set(other) != set(first) for other in others):
-            raise Refused(f"the fix differs between the instances of {where}")
+            raise Ambiguous(f"the fix differs between the instances of {where}")
         untouched = {each.instance for each in self._all if (each.path, each.place) == (path, place)} - set(by_instance)
         if untouched:
-            raise Refused(f"{where} also builds {_listed(untouched)}, which the fix does not change")
+            raise Ambiguous(f"{where} also builds {_listed(untouched)}, which the fix does not change")
         if others and cause.code == _COPIES:
-            raise Refused(f"the instances of {where} are copies, which are made outside of the class")
-        return Insertion(path, place, tuple(code_lines(first, "self")), cause)
+            raise Ambiguous(f"the instances of {where} are copies, which are made outside of the class")
+        lists = self._lists(place, next(iter(by_instance)))
+        return Insertion(path, place, tuple(code_lines(first, "self", lists)), cause)
+
+    def _in_model(self, plan: PlannedFix) -> Insertion:
+        """Return the code for the end of the constructor of the whole model, which runs last."""
+        found = list[tuple[str, Place]]()
+        for path in dict.fromkeys(each.path for each in self._all):
+            with suppress(Refused):
+                found.append((path, self._sources.constructor(path, self._model)))
+        parts = [operation.parameter.split(".") for operation in plan.operations]
+        if len(found) != 1 or any(each[0] not in found[0][1].attributes for each in parts):
+            raise Refused(f"the constructor of {self._model} is not found")
+        path, place = found[0]
+        self._refuse_initialized_again(path, place, {part for each in parts for part in each[:-1] or each}, [""])
+        return Insertion(path, place, tuple(code_lines(plan.operations, "self", self._lists(place, ""))), plan.cause)
+
+    def _lists(self, place: Place, instance: str) -> dict[str, int]:
+        """Return the number of elements of the lists of modules that a place builds."""
+        found: dict[str, set[int]] = defaultdict(set)
+        for parameter in self._by_parameter:
+            name, _, rest = parameter[len(instance) :].lstrip(".").partition(".")
+            index = rest.partition(".")[0]
+            is_list = re.search(rf"self\.{re.escape(name)} = (?:\w+\.)*ModuleList\(", place.code)
+            if is_list and parameter.startswith(f"{instance}.".lstrip(".")) and is_position(index):
+                found[name].add(int(index))
+        return {name: len(each) for name, each in found.items() if max(each) == len(each) - 1}
 
     def _refuse_initialized_again(self, path: str, place: Place, names: set[str], instances: Iterable[str]) -> None:
         """Raise Refused if code outside of the constructor, in the files of the model, may undo what is inserted."""
@@ -89,7 +127,7 @@ class BuiltLayers:
                 else:
                     again = True
                 if again:
-                    raise Refused(f"{file}:{writer.line} may change the layer after {place.owner}.__init__")
+                    raise Ambiguous(f"{file}:{writer.line} may change the layer after {place.owner}.__init__")
 
     def _classes_around(self, instances: Iterable[str]) -> set[tuple[str, str]]:
         """Return file and name of the classes whose modules contain one of these modules."""

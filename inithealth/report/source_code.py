@@ -9,12 +9,12 @@ from functools import cached_property
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
+from inithealth.report.constructors import BRANCHES, constructor_of, is_constructor, is_import, refuse_return, starts
 from inithealth.report.source_place import Place, Refused
 from inithealth.report.source_writers import Writer, writers
 from inithealth.report.syntax_nodes import assigned, descendants, harmless, imports, variables
 
 _SIMPLE = (cst.SimpleStatementLine, cst.SimpleStatementSuite)
-_BRANCHES = (cst.If, cst.Else, cst.With, cst.Try, cst.ExceptHandler, cst.Finally)
 _IMPORTED = {"nn": "torch.nn", "math": "math"}
 _LOCAL = ("i", "dt")  # variables of the code that is inserted
 
@@ -60,7 +60,7 @@ class SourceCode:
         statement, attributes = path[-1], assigned(path[-1])
         if not attributes:
             raise Refused(f"line {line} is not a statement `self.NAME = ...`")
-        owner, constructor, branches = _constructor(path[:-1])
+        owner, constructor, branches = constructor_of(path[:-1])
         statements = [attribute for each in descendants(owner, skip=(cst.ClassDef,)) for attribute in assigned(each)]
         for name in attributes:
             if statements.count(name) > 1:
@@ -76,6 +76,33 @@ class SourceCode:
             code=self.module.code_for_node(statement),
         )
 
+    def constructor(self, name: str) -> Place:
+        """Return the place at the end of the ``__init__`` of a class.
+
+        Raises:
+            Refused: there is no such class, or there are several.
+        """
+        classes = [
+            each for each in descendants(self.module) if isinstance(each, cst.ClassDef) and each.name.value == name
+        ]
+        found = [each for owner in classes for each in _statements(owner) if is_constructor(each)]
+        if len(classes) != 1 or len(found) != 1:
+            raise Refused(f"it has not exactly one {name}.__init__")
+        function = found[0]
+        _, body, _ = constructor_of([self.module, classes[0], function])
+        refuse_return(body)
+        block = _block(function)
+        return Place(
+            owner=name,
+            attributes=tuple(attribute for each in descendants(function) for attribute in assigned(each)),
+            first=self.first(function),
+            last=self.last(function),
+            after=self.last(function),
+            indent=self._indent(self.first(block[0])),
+            newline=self.newline,
+            code=self.module.code_for_node(function),
+        )
+
     def import_line(self, name: str) -> int | None:
         """Return the line after which ``nn`` or ``math`` is to be imported; None if it is imported already.
 
@@ -88,12 +115,12 @@ class SourceCode:
         if found:
             return None
         body = self.module.body
-        existing = [each for each in body if isinstance(each, cst.SimpleStatementLine) and _is_import(each)]
+        existing = [each for each in body if isinstance(each, cst.SimpleStatementLine) and is_import(each)]
         if existing and name == "math":  # the standard library is imported first
             return self.first(existing[0]) - 1
         if existing:
             return self.last(existing[-1])
-        start = [each for each in body[:2] if _starts(each)]
+        start = [each for each in body[:2] if starts(each)]
         return self.last(start[-1]) if start else 0
 
     def _path(self, line: int) -> list[cst.CSTNode]:
@@ -121,8 +148,7 @@ class SourceCode:
             raise Refused(f"it is assigned in a branch, and line {line} may change it afterwards")
         if not changed[0]:
             return self.last(statement)
-        if any(isinstance(each, cst.Return) for each in descendants(constructor, skip=(cst.FunctionDef,))):
-            raise Refused("the constructor has a `return`")
+        refuse_return(constructor)
         return self.last(beside[-1])
 
     def _later(self, home: cst.CSTNode, statement: cst.CSTNode) -> list[cst.CSTNode]:
@@ -138,7 +164,7 @@ def _statements(node: cst.CSTNode) -> list[cst.CSTNode]:
     """Return the statements and clauses directly in a node."""
     found = list[cst.CSTNode]()
     for child in node.children:
-        if isinstance(child, (cst.BaseCompoundStatement, *_SIMPLE, *_BRANCHES)):
+        if isinstance(child, (cst.BaseCompoundStatement, *_SIMPLE, *BRANCHES)):
             found.append(child)
         elif isinstance(child, cst.IndentedBlock):
             found += _statements(child)
@@ -146,39 +172,8 @@ def _statements(node: cst.CSTNode) -> list[cst.CSTNode]:
 
 
 def _block(node: cst.CSTNode) -> list[cst.CSTNode]:
-    """Return the statements of a function or a branch."""
-    return _statements(next(each for each in descendants(node) if isinstance(each, cst.IndentedBlock)))
-
-
-def _constructor(path: Sequence[cst.CSTNode]) -> tuple[cst.ClassDef, cst.FunctionDef, list[cst.CSTNode]]:
-    """Return the class, its ``__init__`` and the branches in it that lead to a statement.
-
-    Raises:
-        Refused: the statement is not in an ``__init__``, or is in a loop.
-    """
-    for depth in range(len(path) - 1, 0, -1):
-        function, owner = path[depth], path[depth - 1]
-        if isinstance(function, cst.FunctionDef):
-            if function.name.value != "__init__" or not isinstance(owner, cst.ClassDef):
-                raise Refused(f"it is assigned in {function.name.value}, not in the __init__ of a class")
-            if variables(function) & {"nn", "math"}:
-                raise Refused(f"{owner.name.value}.__init__ has a variable named nn or math")
-            return owner, function, list(path[depth + 1 :])
-        if not isinstance(function, _BRANCHES):
-            raise Refused("it is assigned in a loop or a similar block")
-    raise Refused("it is not assigned in the __init__ of a class")
-
-
-def _is_import(statement: cst.SimpleStatementLine) -> bool:
-    first = statement.body[0]
-    if isinstance(first, cst.ImportFrom):
-        return not (isinstance(first.module, cst.Name) and first.module.value == "__future__")
-    return isinstance(first, cst.Import)
-
-
-def _starts(statement: cst.CSTNode) -> bool:
-    """Return whether a statement is a docstring or an import from ``__future__``, which come before other imports."""
-    first = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
-    if isinstance(first, cst.Expr):
-        return isinstance(first.value, (cst.SimpleString, cst.ConcatenatedString))
-    return isinstance(first, cst.ImportFrom)
+    """Return the statements of a function or a branch, which are not on its own line."""
+    block = next((each for each in descendants(node) if isinstance(each, cst.IndentedBlock)), None)
+    if block is None:
+        raise Refused("the constructor is written in one line")
+    return _statements(block)

@@ -74,6 +74,10 @@ class SourceFiles:
             raise Refused(f"{found.path}: {place}")
         return found.path, place
 
+    def constructor(self, path: str, name: str) -> Place:
+        """Return the place at the end of a constructor. Raises Refused if there is not exactly one."""
+        return self._code(path).constructor(name)
+
     def writers(self, path: str) -> tuple[Writer, ...]:
         """Return the functions of a file that initialize layers; none if it cannot be read."""
         try:

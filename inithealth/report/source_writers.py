@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import libcst as cst
 from inithealth.report.syntax_nodes import descendants, self_attribute
 
 _ALL = ("modules", "named_modules", "children", "named_children", "parameters", "named_parameters", "state_dict")
+_LATER = ("init", "reset", "setup", "build", "configure_model")
 _NESTED = (cst.ClassDef, cst.FunctionDef)
 
 
@@ -50,7 +52,8 @@ def _of(
     node: cst.CSTNode, home: cst.CSTNode, owner: str, function: str, line: Callable[[cst.CSTNode], int], *, called: bool
 ) -> Iterator[Writer]:
     """Yield the writers in the code of a function, without the functions in it."""
-    if function == "forward":
+    # Other methods run in the training, such as those that make an optimizer.
+    if function == "forward" or (owner and not called and not any(word in function for word in _LATER)):
         return
     if owner and _is_initializer(home):
         yield Writer(line(home), owner, function, None, called)
@@ -81,8 +84,19 @@ def _applies(node: cst.CSTNode) -> bool:
 def _loops_over_all(loop: cst.For) -> bool:
     calls = (each.func for each in descendants(loop.iter) if isinstance(each, cst.Call))
     over_all = any(isinstance(each, cst.Attribute) and each.attr.value in _ALL for each in calls)
-    named = (each.value for each in descendants(loop.body) if isinstance(each, cst.Name))
-    return over_all and (_changes(loop.body) or any("init" in name for name in named))
+    return over_all and (_changes(loop.body) or _passes_on(loop))
+
+
+def _passes_on(loop: cst.For) -> bool:
+    """Return whether a loop passes its variable to a function, which may change it."""
+    ours = {each.value for each in descendants(loop.target) if isinstance(each, cst.Name)}
+    for each in descendants(loop.body):
+        if isinstance(each, cst.Call):
+            given = {arg.value.value for arg in each.args if isinstance(arg.value, cst.Name)}
+            name = each.func.value if isinstance(each.func, cst.Name) else self_attribute(each.func)
+            if isinstance(name, str) and not hasattr(builtins, name) and given & ours:
+                return True
+    return False
 
 
 def _changes(node: cst.CSTNode) -> bool:

@@ -171,27 +171,49 @@ def test_a_file_without_a_last_newline(repository: Path) -> None:
     healed(path, report)
 
 
+START = """def start(layer):
+    if isinstance(layer, nn.Linear):
+        nn.init.normal_(layer.weight, std=5.0)
+
+
+"""
+
+
 @pytest.mark.parametrize(
-    ("late", "reason"),
+    "late",
     [
-        ("self.apply(start)", "model.py:25 may change the layer after Block.__init__"),
-        ("nn.init.normal_(self.blocks[1].fc.weight, std=0.2)", "model.py:25 may change the layer after Block.__init__"),
-        ("nn.init.eye_(self.blocks[1].fc.weight)", "model.py:25 may change the layer after Block.__init__"),
+        "self.apply(start)",
+        "for block in self.blocks:\n                nn.init.normal_(block.fc.weight, std=5.0)",
+        "for each in self.modules():\n                start(each)",
+        "self.begin()\n\n        def begin(self):\n            self.apply(start)",
     ],
 )
-def test_blocks_that_the_whole_model_changes_are_refused(repository: Path, late: str, reason: str) -> None:
-    head = HEAD + "def start(layer):\n    if isinstance(layer, nn.Linear):\n"
-    head += "        nn.init.normal_(layer.weight, std=5.0)\n\n\n"
-    assert refusal(report_of(written(repository, BLOCKS.format(late=late), head))).startswith(reason)
+def test_layers_that_the_whole_model_initializes_are_fixed_after_that(repository: Path, late: str) -> None:
+    path = written(repository, BLOCKS.format(late=late), HEAD + START)
+    report = report_of(path)
+    (edit,) = source_edits(report).edits
+    assert edit.line > path.read_text(encoding="utf-8").splitlines().index("class Net(nn.Module):")
+    assert "        for i in range(len(self.blocks)):\n            nn.init" in healed(path, report)
 
 
-def test_a_fix_for_some_instances_of_a_class_is_refused(repository: Path) -> None:
+def test_some_instances_of_a_class_are_fixed_in_the_whole_model(repository: Path) -> None:
     body = (
         BLOCKS.format(late="").replace("__init__(self)", "__init__(self, std=5.0)", 1).replace("std=5.0)", "std=std)")
     )
     body = body.replace("std=std):", "std=0.35):").replace("[Block()", "[Block(5.0), *(Block()").replace("4)]", "3))]")
-    said = "Block in model.py also builds blocks.1 and 2 more, which the fix does not change"
-    assert refusal(report_of(written(repository, body))) == said
+    path = written(repository, body)
+    report = report_of(path)
+    assert healed(path, report).endswith('(self.blocks[0].fc.weight, nonlinearity="relu")\n')
+
+
+def test_without_the_constructor_of_the_model_some_instances_are_refused(repository: Path) -> None:
+    report = report_of(written(repository, BLOCKS.format(late=""))).model_copy(update={"model": "Other"})
+    some = report.causes[0].model_copy(update={"operations": report.causes[0].operations[1:]})
+    said = "Block in model.py also builds blocks.0, which the fix does not change"
+    assert refusal(report.model_copy(update={"findings": (some,)})) == said
+    report = report_of(written(repository, BLOCKS.format(late="self.apply(start)"), HEAD + START, "other.py"))
+    outer = report.model_copy(update={"model": "Other"})
+    assert source_edits(outer).edits == ()
 
 
 @pytest.mark.parametrize(
