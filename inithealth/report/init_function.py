@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import textwrap
 
+from inithealth.commands import without_brackets
 from inithealth.evidence.fix_text import code_lines
 from inithealth.findings import Report
 from inithealth.report.finding_text import located
@@ -24,7 +25,8 @@ def init_function(report: Report) -> str:
     names = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
     imports = "\n\n".join(text for name, text in _IMPORTS.items() if name in names)
     function = f"def init_weights(model):\n{textwrap.indent(body, ' ' * 4)}"
-    return f"{imports}\n\n\n{function}" if imports else function
+    # In the text of a name, the escaped character is the same one.
+    return without_brackets(f"{imports}\n\n\n{function}" if imports else function)
 
 
 _IMPORTS = {"math": "import math", "nn": "from torch import nn"}

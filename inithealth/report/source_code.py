@@ -28,7 +28,7 @@ class SourceCode:
 
     def __init__(self, text: str) -> None:
         try:
-            wrapper = MetadataWrapper(cst.parse_module(text))
+            wrapper = MetadataWrapper(cst.parse_module(text), unsafe_skip_copy=True)  # safe for what the parser returns
             self._positions = wrapper.resolve(PositionProvider)
         except (cst.ParserSyntaxError, RecursionError, ValueError):
             raise Refused("it is not valid Python") from None

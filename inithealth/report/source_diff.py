@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+from inithealth.report.plain import plain
 from inithealth.report.source_edits import Edit
 from inithealth.report.source_files import repository, text_of
 
@@ -24,7 +25,7 @@ class ChangedFile(NamedTuple):
     def diff(self) -> str:
         """The change as a unified diff, as git shows it; lines end with a line feed."""
         before, after = (list(io.StringIO(text, newline=None)) for text in (self.before, self.after))
-        found = difflib.unified_diff(before, after, f"a/{self.path}", f"b/{self.path}")
+        found = difflib.unified_diff(before, after, f"a/{plain(self.path)}", f"b/{plain(self.path)}")
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in found)
 
 

@@ -286,7 +286,9 @@ def test_the_text_of_a_rule_of_another_package_is_advice(
 
 
 @given(FIXES)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=50
+)
 def test_no_text_of_a_loaded_report_is_code(
     tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str], found: Report
 ) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from torch import nn
 
 import inithealth
 from inithealth import Finding, Report, Severity
+from inithealth.commands import inert
 from inithealth.operations import Fill, Operation, ScaleByDepth
 from inithealth.report.init_function import init_function
 from tests.report.allowed_code import refuse_other_code
@@ -117,10 +118,12 @@ def test_names_that_cannot_be_written_as_code_are_a_comment() -> None:
 
 
 @given(FIXES)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_no_text_of_a_report_becomes_code(found: Report) -> None:
     loaded = Report.from_json(found.to_json())
     code = init_function(loaded)
     assert all(" " <= letter <= "~" or letter == "\n" or letter.isprintable() for letter in code)
     refuse_other_code(code)
+    assert inert(code) == code
     with suppress(ValueError):
         loaded.apply(nn.Sequential(nn.Linear(2, 2)))
