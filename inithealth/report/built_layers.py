@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import cached_property
 from typing import NamedTuple
@@ -92,11 +92,12 @@ class BuiltLayers:
     def _in_model(self, plan: PlannedFix) -> Insertion:
         """Return the code for the end of the constructor of the whole model, which runs last."""
         found = list[tuple[str, Place]]()
-        for path in dict.fromkeys(each.path for each in self._all):
+        for path in self._paths:
             with suppress(Refused):
                 found.append((path, self._sources.constructor(path, self._model)))
         parts = [operation.parameter.split(".") for operation in plan.operations]
-        if len(found) != 1 or any(each[0] not in found[0][1].attributes for each in parts):
+        own = {each.name for each in self._all if not each.instance}
+        if len(found) != 1 or any(each[0] not in own.union(found[0][1].attributes) for each in parts):
             raise Refused(f"the constructor of {self._model} is not found")
         path, place = found[0]
         self._refuse_initialized_again(path, place, {part for each in parts for part in each[:-1] or each}, [""])
@@ -113,30 +114,43 @@ class BuiltLayers:
                 found[name].add(int(index))
         return {name: len(each) for name, each in found.items() if max(each) == len(each) - 1}
 
-    def _refuse_initialized_again(self, path: str, place: Place, names: set[str], instances: Iterable[str]) -> None:
+    def _refuse_initialized_again(self, path: str, place: Place, names: set[str], instances: Collection[str]) -> None:
         """Raise Refused if code outside of the constructor, in the files of the model, may undo what is inserted."""
-        above = self._classes_around(instances)
-        for file in dict.fromkeys(each.path for each in self._all):
+        later = self._classes_around(instances)
+        if place.owner != self._model or any(instances):
+            later |= self._derived(place.owner)  # an instance may be one of a derived class
+        for file in self._paths:
             for writer in self._sources.writers(file):
                 if writer.attributes is not None and not writer.attributes & names:
                     continue
                 if (file, writer.owner) == (path, place.owner):
                     again = not writer.in_constructor and writer.attributes is None
                 elif writer.owner:
-                    again = (file, writer.owner) in above and (writer.in_constructor or writer.attributes is None)
+                    again = writer.owner in later and (writer.in_constructor or writer.attributes is None)
                 else:
                     again = True
                 if again:
                     raise Ambiguous(f"{file}:{writer.line} may change the layer after {place.owner}.__init__")
 
-    def _classes_around(self, instances: Iterable[str]) -> set[tuple[str, str]]:
-        """Return file and name of the classes whose modules contain one of these modules."""
+    def _classes_around(self, instances: Collection[str]) -> set[str]:
+        """Return the names of the classes whose modules contain one of these modules."""
         inner = [each for each in instances if each]
-        found = {(each.path, self._model) for each in self._all if inner}
-        for each in self._all:
-            if any(not each.instance or one.startswith(f"{each.instance}.") for one in inner):
-                found.add((each.path, each.place.owner))
-        return found
+        around = (each for each in self._all if not each.instance or _inside(inner, each.instance))
+        return {each.place.owner for each in around} | {self._model} if inner else set()
+
+    def _derived(self, name: str) -> set[str]:
+        """Return the names of the classes that are derived from one."""
+        known = [pair for path in self._paths for pair in self._sources.bases(path).items()]
+        found, size = {name}, 0
+        while len(found) > size:
+            size = len(found)
+            found |= {derived for derived, bases in known if bases & found}
+        return found - {name}
+
+    @property
+    def _paths(self) -> list[str]:
+        """The files with the statements that build the layers."""
+        return list(dict.fromkeys(each.path for each in self._all))
 
     @cached_property
     def _all(self) -> list[_Built]:
@@ -170,6 +184,10 @@ def _parameters(layers: Iterable[Layer]) -> Iterator[tuple[str, Layer]]:
         for each in (layer.weight, layer.bias):
             if each is not None:
                 yield each.name, layer
+
+
+def _inside(names: Iterable[str], home: str) -> bool:
+    return any(name.startswith(f"{home}.") for name in names)
 
 
 def _listed(names: Iterable[str]) -> str:

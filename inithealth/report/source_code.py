@@ -11,7 +11,7 @@ from libcst.metadata import MetadataWrapper, PositionProvider
 
 from inithealth.report.constructors import BRANCHES, constructor_of, is_constructor, is_import, refuse_return, starts
 from inithealth.report.source_place import Place, Refused
-from inithealth.report.source_writers import Writer, writers
+from inithealth.report.source_writers import Writer, bases, writers
 from inithealth.report.syntax_nodes import assigned, descendants, harmless, imports, variables
 
 _SIMPLE = (cst.SimpleStatementLine, cst.SimpleStatementSuite)
@@ -40,6 +40,11 @@ class SourceCode:
     def writers(self) -> tuple[Writer, ...]:
         """The functions that initialize layers."""
         return tuple(writers(self.module, self.first))
+
+    @cached_property
+    def bases(self) -> dict[str, frozenset[str]]:
+        """The names of the base classes of each class."""
+        return bases(self.module)
 
     def first(self, node: cst.CSTNode) -> int:
         """Return the first line of a node, from 1."""

@@ -85,6 +85,13 @@ class SourceFiles:
         except Refused:
             return ()
 
+    def bases(self, path: str) -> dict[str, frozenset[str]]:
+        """Return the names of the base classes of each class in a file; none if it cannot be read."""
+        try:
+            return self._code(path).bases
+        except Refused:
+            return {}
+
     def missing_import(self, path: str, name: str) -> Iterator[tuple[int, str]]:
         """Yield line and text of the import of ``nn`` or ``math``, unless the file has it."""
         code = self._code(path)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import libcst as cst
+from libcst.helpers import get_full_name_for_node
 
 from inithealth.report.syntax_nodes import descendants, self_attribute
 
@@ -60,9 +61,41 @@ def _of(
     for each in descendants(node, skip=_NESTED):
         if _applies(each) or (isinstance(each, cst.For) and _loops_over_all(each)):
             yield Writer(line(each), owner, function, None, called)
-        elif isinstance(each, cst.SimpleStatementLine) and _changes(each):
-            names = [one.attr.value for one in descendants(each) if isinstance(one, cst.Attribute)]
-            yield Writer(line(each), owner, function, frozenset(names), called)
+        elif isinstance(each, cst.SimpleStatementLine):
+            names = frozenset(_changed_by(each))
+            if names:
+                yield Writer(line(each), owner, function, names, called)
+
+
+def _changed_by(statement: cst.SimpleStatementLine) -> Iterator[str]:
+    """Yield the attributes whose tensors a statement may change: all that it names where it is not an assignment."""
+    if _changes(statement):
+        yield from _attributes(statement)
+    for each in statement.body:
+        if isinstance(each, cst.AugAssign):
+            yield from _attributes(each.target)
+        elif isinstance(each, cst.Assign):
+            for target in (one.target for one in each.targets):
+                yield from _attributes(target.value if isinstance(target, cst.Attribute) else target)
+        elif isinstance(each, cst.Expr) and isinstance(each.value, cst.Call):
+            function = each.value.func
+            if not (isinstance(function, cst.Name) and hasattr(builtins, function.value)):
+                for arg in each.value.args:
+                    yield from _attributes(arg)
+
+
+def _attributes(node: cst.CSTNode) -> Iterator[str]:
+    return (each.attr.value for each in descendants(node) if isinstance(each, cst.Attribute))
+
+
+def bases(module: cst.Module) -> dict[str, frozenset[str]]:
+    """Return the names of the base classes of each class in a file, without their modules."""
+    found = {}
+    for each in descendants(module):
+        if isinstance(each, cst.ClassDef):
+            names = (get_full_name_for_node(base.value) or "" for base in each.bases)
+            found[each.name.value] = frozenset(name.rpartition(".")[2] for name in names)
+    return found
 
 
 def _is_initializer(node: cst.CSTNode) -> bool:

@@ -196,6 +196,34 @@ def test_layers_that_the_whole_model_initializes_are_fixed_after_that(repository
     assert "        for i in range(len(self.blocks)):\n            nn.init" in healed(path, report)
 
 
+@pytest.mark.parametrize(
+    "late",
+    [
+        "nn.init.normal_(self.fc1.weight, std=9.0)",
+        "self.fc1.weight.data *= 40",
+        "self.fc1.weight = nn.Parameter(9 * torch.randn(64, 16))",
+        "start(self.fc1)",
+        "self.apply(start)",
+    ],
+)
+def test_layers_that_a_derived_class_initializes_are_fixed_after_that(repository: Path, late: str) -> None:
+    derived = f"class Net(Base):\n    def __init__(self):\n        super().__init__()\n        {late}\n"
+    base = PLAIN.format(late="self.width = 64").replace("class Net", "class Base").replace("(64, 64)", "(64, 4)")
+    path = written(repository, base, HEAD + START.replace("5.0", "9.0"))
+    path.write_text(f"{path.read_text(encoding='utf-8')}\n\n{derived}", encoding="utf-8")
+    report = report_of(path)
+    (edit,) = source_edits(report).edits
+    assert edit.line == path.read_text(encoding="utf-8").count("\n")
+    healed(path, report)
+
+
+def test_a_derived_class_that_is_not_checked_changes_nothing(repository: Path) -> None:
+    path = written(repository, PLAIN.format(late="nn.init.normal_(self.fc1.weight, std=9.0)"))
+    derived = "class Other(Net):\n    def __init__(self):\n        super().__init__()\n        self.apply(print)\n"
+    path.write_text(f"{path.read_text(encoding='utf-8')}\n\n{derived}", encoding="utf-8")
+    healed(path, report_of(path))
+
+
 def test_some_instances_of_a_class_are_fixed_in_the_whole_model(repository: Path) -> None:
     body = (
         BLOCKS.format(late="").replace("__init__(self)", "__init__(self, std=5.0)", 1).replace("std=5.0)", "std=std)")
