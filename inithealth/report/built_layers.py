@@ -116,6 +116,7 @@ class BuiltLayers:
 
     def _refuse_initialized_again(self, path: str, place: Place, names: set[str], instances: Collection[str]) -> None:
         """Raise Refused if code outside of the constructor, in the files of the model, may undo what is inserted."""
+        names = names.union(part for each in instances for part in each.split("."))
         later = self._classes_around(instances)
         if place.owner != self._model or any(instances):
             later |= self._derived(place.owner)  # an instance may be one of a derived class

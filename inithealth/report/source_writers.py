@@ -43,10 +43,25 @@ def writers(module: cst.Module, line: Callable[[cst.CSTNode], int]) -> Iterator[
                 name = each.name.value
                 called = name == "__init__" or name in names or (_is_initializer(each) and starts)
                 yield from _of(each, each, node.name.value, name, line, called=called)
-        elif isinstance(node, cst.FunctionDef) and not (
-            node.params.params and node.params.params[0].name.value == "self"
-        ):
-            yield from _of(node, node, "", node.name.value, line, called=False)
+        elif isinstance(node, cst.FunctionDef) and not _is_method(node):
+            unknown = not _only_in_classes(module, node.name.value)
+            yield from _of(node, node, "", node.name.value, line, called=False) if unknown else ()
+
+
+def _is_method(node: cst.FunctionDef) -> bool:
+    parameters = node.params.params
+    return bool(parameters) and parameters[0].name.value == "self"
+
+
+def _only_in_classes(module: cst.Module, function: str) -> bool:
+    """Return whether only classes use a function: their constructors are known to change what they pass to it."""
+    everywhere = _uses(descendants(module), function)
+    outside = _uses(descendants(module, skip=(cst.ClassDef,)), function)
+    return everywhere > outside == 1  # its definition
+
+
+def _uses(nodes: Iterator[cst.CSTNode], name: str) -> int:
+    return sum(isinstance(each, cst.Name) and each.value == name for each in nodes)
 
 
 def _of(
@@ -59,7 +74,7 @@ def _of(
     if owner and _is_initializer(home):
         yield Writer(line(home), owner, function, None, called)
     for each in descendants(node, skip=_NESTED):
-        if _applies(each) or (isinstance(each, cst.For) and _loops_over_all(each)):
+        if _applies(each) or _passes_self(each) or (isinstance(each, cst.For) and _loops_over_all(each)):
             yield Writer(line(each), owner, function, None, called)
         elif isinstance(each, cst.SimpleStatementLine):
             names = frozenset(_changed_by(each))
@@ -112,6 +127,15 @@ def _applies(node: cst.CSTNode) -> bool:
     base = node.func.value
     is_class = isinstance(base, cst.Name) and base.value[:1].isupper()
     return node.func.attr.value == "apply" and not is_class
+
+
+def _passes_self(node: cst.CSTNode) -> bool:
+    """Return whether a node is a statement ``function(self)``."""
+    if not isinstance(node, cst.Expr) or not isinstance(node.value, cst.Call):
+        return False
+    given = [arg.value.value for arg in node.value.args if isinstance(arg.value, cst.Name)]
+    function = node.value.func
+    return "self" in given and isinstance(function, cst.Name) and not hasattr(builtins, function.value)
 
 
 def _loops_over_all(loop: cst.For) -> bool:

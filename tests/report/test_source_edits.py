@@ -177,6 +177,12 @@ START = """def start(layer):
 
 
 """
+STARTED = """def started(layers):
+    for layer in layers.modules():
+        start(layer)
+
+
+"""
 
 
 @pytest.mark.parametrize(
@@ -185,11 +191,14 @@ START = """def start(layer):
         "self.apply(start)",
         "for block in self.blocks:\n                nn.init.normal_(block.fc.weight, std=5.0)",
         "for each in self.modules():\n                start(each)",
+        "started(self.blocks)",
+        "started(self)",
         "self.begin()\n\n        def begin(self):\n            self.apply(start)",
     ],
 )
 def test_layers_that_the_whole_model_initializes_are_fixed_after_that(repository: Path, late: str) -> None:
-    path = written(repository, BLOCKS.format(late=late), HEAD + START)
+    head = HEAD + START + (STARTED if "started" in late else "")
+    path = written(repository, BLOCKS.format(late=late), head)
     report = report_of(path)
     (edit,) = source_edits(report).edits
     assert edit.line > path.read_text(encoding="utf-8").splitlines().index("class Net(nn.Module):")
