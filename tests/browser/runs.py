@@ -42,6 +42,16 @@ def net(folder: Path, *, healthy: bool) -> inithealth.Report:
     return loop(folder, deep_net(healthy=healthy), torch.randn(64, WIDTH), torch.randint(10, (64,)))
 
 
+def fixed_net() -> inithealth.Report:
+    """Check the same unhealthy net, and again with its fix."""
+    torch.manual_seed(0)
+    model, batch = deep_net(healthy=False), (torch.randn(64, WIDTH), torch.randint(10, (64,)))
+    before = inithealth.check(model, batch, loss=cross_entropy, verify=True)
+    before.apply(model)
+    after = inithealth.check(model, batch, loss=cross_entropy)
+    return before.model_copy(update={"fixed_measurements": after.measurements})
+
+
 def gpt(folder: Path) -> inithealth.Report:
     """Train a healthy GPT of six blocks."""
     torch.manual_seed(0)
