@@ -46,6 +46,7 @@ def _cause(cause: Finding, consequences: Sequence[Finding]) -> str:
     lines = [f"### {_escaped(title(cause))}"]
     lines += [f"{label.capitalize()}: {_escaped(known[label])}" for label in ("suppressed", "why") if label in known]
     lines += [_code(known["fix"])] if "fix" in known else []
+    lines += [f"Test: {_escaped(known['test'])}"] if "test" in known else []
     if consequences:
         listed = [f"- {_escaped(headline(each))}" for each in consequences]
         lines.append(_folded(count(len(consequences), "consequence"), listed))

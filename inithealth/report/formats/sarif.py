@@ -19,7 +19,7 @@ from inithealth.rules.catalogue import catalogue
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-_FORMS = (("why", "Why: {}."), ("fix", "Fix: {}"))
+_FORMS = (("why", "Why: {}."), ("fix", "Fix: {}"), ("test", "Test: {}."))
 _WIDEST = 120  # columns of a line that is marked as a whole
 
 

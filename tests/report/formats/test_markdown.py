@@ -59,6 +59,12 @@ def test_markup_is_shown_as_text() -> None:
     assert "````python\n```\nx\n````" in text
 
 
+def test_the_test_of_a_fix_is_below_it() -> None:
+    tested = finding(fix="f()", verified="clears", verification="the fix clears `it`")
+    text = rendered(Report(model="Net", findings=(tested,)), "markdown")
+    assert "```python\nf()\n```\n\nTest: the fix clears \\`it\\`" in text
+
+
 def test_the_length_is_limited_to_what_github_shows() -> None:
     many = tuple(finding(layers=(f"l{number}",), fix="x" * 1000) for number in range(2000))
     text = rendered(Report(model="Net", findings=many), "markdown")

@@ -70,6 +70,12 @@ def test_each_result_has_one_location() -> None:
     assert results(EXAMPLE)[2]["suppressions"] == [{"kind": "external", "justification": "meant"}]
 
 
+def test_the_message_says_what_the_fix_did() -> None:
+    tested = finding(fix="f()", verified="clears", verification="the fix clears this finding")
+    [result] = results(Report(model="Net", findings=(tested,)))
+    assert result["message"]["text"].endswith("Fix: f()\nTest: the fix clears this finding.")
+
+
 def test_each_rule_is_described_once() -> None:
     run = json.loads(rendered(EXAMPLE, "sarif"))["runs"][0]
     rules = run["tool"]["driver"]["rules"]
