@@ -89,6 +89,11 @@ function Fix({ finding, isShort }: { finding: FindingData; isShort: boolean }) {
       <span class="label" title={isShort ? test?.words : undefined}>
         Fix{isShort && test ? ` ${test.mark}` : ""}
       </span>
+      {!isShort && test && (
+        <p class={`test ${test.kind}`}>
+          <span aria-hidden="true">{test.mark}</span> <b>Test:</b> {test.words}
+        </p>
+      )}
       <pre>
         {fix
           .split("\n")
@@ -100,11 +105,6 @@ function Fix({ finding, isShort }: { finding: FindingData; isShort: boolean }) {
           ))}
       </pre>
       <Copy text={fix} label="the fix" />
-      {!isShort && test && (
-        <p class={`test ${test.kind}`}>
-          <span aria-hidden="true">{test.mark}</span> <b>Test:</b> {test.words}
-        </p>
-      )}
     </div>
   );
 }

@@ -2,7 +2,7 @@
 
 import type { Picture } from "../draw/picture.ts";
 import { isPower, levelTicks, profileScale } from "../draw/profile.ts";
-import type { Panel } from "../layout/columns.ts";
+import type { Layout, Panel } from "../layout/columns.ts";
 import { count, number } from "../layout/words.ts";
 import { outside } from "../state/prepared.ts";
 import { box } from "./box.ts";
@@ -20,10 +20,16 @@ const NARROW = 90; // pixels below which the name of a panel is one word
 const SHORT = 350; // pixels of all panels of a track below which its title is shorter
 const NARROWEST = 48; // pixels below which that word is cut off
 
+const CLASSES: Record<Layout, string> = {
+  run: "titles",
+  fixes: "titles several fixes",
+  runs: "titles several",
+};
+
 export function Titles({ picture }: MapProps) {
   const { columns, run } = picture;
   return (
-    <div class={`titles ${columns.layout}`}>
+    <div class={CLASSES[columns.layout]}>
       <div class="title" style={box({ left: 0, width: columns.names + columns.gutter.width })}>
         <b>Layer</b>
         <small>input at the top</small>
