@@ -7,6 +7,7 @@ from typing import NamedTuple
 from inithealth.findings import Finding, Report
 from inithealth.report.source_diff import ChangedFile, changed_files
 from inithealth.report.source_edits import Edit, source_edits
+from inithealth.report.source_files import SourceFiles
 from inithealth.report.source_place import Refused
 
 
@@ -24,15 +25,20 @@ class CauseEdits(NamedTuple):
 
 def cause_edits(report: Report) -> list[CauseEdits]:
     """Return the edits of each cause, each without those of the others; empty ones without libcst."""
-    return [_edits(report, cause) for cause in report.causes]
-
-
-def _edits(report: Report, cause: Finding) -> CauseEdits:
-    if not cause.operations:
-        return CauseEdits()
-    alone = report.model_copy(update={"findings": (cause,)})
+    nothing = [CauseEdits() for _ in report.causes]
+    if not any(cause.operations for cause in report.causes):
+        return nothing
     try:
-        edits = source_edits(alone).edits
+        sources = SourceFiles()
+    except ImportError:
+        return nothing
+    return [_edits(report, cause, sources) for cause in report.causes]
+
+
+def _edits(report: Report, cause: Finding, sources: SourceFiles) -> CauseEdits:
+    alone = report.model_copy(update={"findings": (cause,)})
+    edits = source_edits(alone, sources=sources).edits
+    try:
         return CauseEdits(edits, tuple(changed_files(edits)))
-    except (ImportError, Refused):
+    except Refused:  # the file was deleted meanwhile
         return CauseEdits()

@@ -29,16 +29,13 @@ def test_layers_that_the_fix_makes_healthy_are_within_their_range() -> None:
     for linear in [each for each in case.model.modules() if isinstance(each, nn.Linear)][2:6]:
         with torch.no_grad():
             linear.weight.mul_(0.1)
-    before = inithealth.check(case.model, case.batch, loss=case.loss)
-    assert before.apply(case.model)
-    after = inithealth.check(case.model, case.batch, loss=case.loss)
-    assert after.ok
-    made = run_data(before.model_copy(update={"fixed_measurements": after.measurements}))
+    report = inithealth.check(case.model, case.batch, loss=case.loss, verify=True)
+    made = run_data(report)
     assert np.nanmin(numbers(made["values"], "forward_off")) < -4
     for name in ("forward_off", "gain_off", "gradient_off"):
         assert np.nanmax(abs(numbers(made["fixed"]["values"], name))) < 1, name
     sizes = numbers(made["fixed"]["values"], "forward")
-    assert np.allclose(sizes, [m.output.rms for m in after.measurements if m.output is not None])
+    assert np.allclose(sizes, [m.output.rms for m in report.fixed_measurements if m.output is not None])
 
 
 def test_it_has_a_value_for_each_layer_of_the_model_as_it_is() -> None:
