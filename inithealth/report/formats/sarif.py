@@ -110,7 +110,7 @@ def _fixes(cause: Finding, edits: CauseEdits) -> dict[str, Any]:
         }
         for file in edits.files
     ]
-    text = f"Initialize the layer where it is built: {cause.verification or 'the fix was not tried'}"
+    text = f"Insert the code of the fix where the layer is built: {cause.verification or 'the fix was not tried'}"
     return {"fixes": [{"description": {"text": _sentence(text)}, "artifactChanges": changes}]}
 
 
