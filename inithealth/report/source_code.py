@@ -46,6 +46,11 @@ class SourceCode:
         """The names of the base classes of each class."""
         return bases(self.module)
 
+    @cached_property
+    def _variables(self) -> frozenset[str]:
+        """The names that any code of the file assigns."""
+        return variables(self.module)
+
     def first(self, node: cst.CSTNode) -> int:
         """Return the first line of a node, from 1."""
         return self._positions[node].start.line
@@ -115,7 +120,7 @@ class SourceCode:
             Refused: the name is something else in this file.
         """
         found = [each for each in imports(self.module) if each.name == name]
-        if any(each.of != _IMPORTED[name] for each in found) or (not found and name in variables(self.module)):
+        if any(each.of != _IMPORTED[name] for each in found) or (not found and name in self._variables):
             raise Refused(f"the name {name} is not {_IMPORTED[name]} in it")
         if found:
             return None

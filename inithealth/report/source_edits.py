@@ -31,7 +31,7 @@ class SourceEdits(NamedTuple):
     refused: tuple[tuple[Finding, str], ...]  # with the reason
 
 
-def source_edits(report: Report, root: Path | None = None) -> SourceEdits:
+def source_edits(report: Report, root: Path | None = None, sources: SourceFiles | None = None) -> SourceEdits:
     """Return edits of the source that run the operations which :meth:`Report.apply` would run.
 
     The code is inserted after the statement that builds the layer, ``self.NAME = ...`` in the ``__init__`` of a class,
@@ -39,11 +39,12 @@ def source_edits(report: Report, root: Path | None = None) -> SourceEdits:
 
     Args:
         root: folder that the paths of the report are relative to. None: the repository of the current folder.
+        sources: files that were read before. None: those of the root.
 
     Raises:
         ImportError: libcst is not installed.
     """
-    sources = SourceFiles(root)
+    sources = SourceFiles(root) if sources is None else sources
     built = BuiltLayers(report, sources)
     refused, found = list[tuple[Finding, str]](), list[Insertion]()
     for plan in planned_fixes(report):
