@@ -10,7 +10,7 @@ from typing import NamedTuple
 import libcst as cst
 from libcst.helpers import get_full_name_for_node
 
-from inithealth.report.syntax_nodes import descendants, self_attribute
+from inithealth.report.source.syntax import descendants, self_attribute
 
 _ALL = ("modules", "named_modules", "children", "named_children", "parameters", "named_parameters", "state_dict")
 _LATER = ("init", "reset", "setup", "build", "configure_model")
