@@ -60,7 +60,8 @@ def _other(cause: Finding, trial: Trial, checked: Checked, last: Trial) -> tuple
         trial: of its own fix.
         last: the trial that other fixes add to.
     """
-    waiting, usual, fix = _alternatives(cause, trial.before), trial.outcome(cause), Fix.of(cause.operations)
+    waiting, fix = _alternatives(cause, trial.before), Fix.of(cause.operations)
+    usual = trial.outcome(cause).removeprefix("not tried: ").replace("the fix", "it", 1)
     for _ in range(_MOST_CANDIDATES - 1):
         candidate = _grown(cause, fix, trial) or (waiting.pop(0) if waiting else None)
         if candidate is None:
@@ -68,7 +69,7 @@ def _other(cause: Finding, trial: Trial, checked: Checked, last: Trial) -> tuple
         name, fix = candidate
         trial = tried(last, checked, [cause], [fix.operations])
         if not trial.outcome(cause):
-            text = f"{CLEARS}. It is {name}; of the usual one: {usual}"
+            text = f"{CLEARS}. It is {name}. The usual fix was tried first: {usual}"
             return _cleared(cause, fix=str(fix), operations=fix.operations, verification=text), trial
     return None
 
@@ -82,7 +83,7 @@ def _grown(cause: Finding, fix: Fix, trial: Trial) -> Candidate | None:
     operations = merged([fix.operations, *(each.operations for each in found)])
     if len(operations) == len(fix.operations):
         return None
-    return Candidate("that of this finding and of those that it leaves or uncovers", Fix.of(operations))
+    return Candidate("the usual one with the fixes of what that leaves or uncovers", Fix.of(operations))
 
 
 def _alternatives(cause: Finding, report: Report) -> list[Candidate]:

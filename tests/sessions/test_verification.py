@@ -163,7 +163,7 @@ def test_a_fix_that_does_not_clear_is_replaced() -> None:
     assert found.operations == tried[2]
     assert found.fix == str(Fix.of(found.operations)) != "fill"
     assert all(Fill(parameter="2.bias", value=0.0) in operations for operations in tried)
-    assert found.verification.endswith("of the usual one: the fix leaves IH106 weight-scale in layer 2")
+    assert found.verification.endswith("The usual fix was tried first: it leaves IH106 weight-scale in layer 2")
     assert after.fixed_measurements == before.measurements
 
 
@@ -178,8 +178,9 @@ def test_what_a_fix_uncovers_is_fixed_too() -> None:
     (found,) = verified(report(own), checked).findings
     assert tried == [(fill("1", 1.0),), (fill("1", 1.0), fill("2", 1.0))]
     assert (found.verified, found.operations, found.layers) == ("clears", tried[1], ("1",))
-    assert "of the usual one: the fix clears this finding, but then there is IH106 weight-scale in layer 2" in (
-        found.verification
+    assert found.verification == (
+        "the fix clears this finding. It is the usual one with the fixes of what that leaves or uncovers. The usual "
+        "fix was tried first: it clears this finding, but then there is IH106 weight-scale in layer 2"
     )
 
 
