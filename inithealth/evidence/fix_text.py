@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from inithealth.evidence.operation_code import statement
-from inithealth.evidence.statements import runs
+from inithealth.evidence.statements import Run, runs
 from inithealth.operations import Fill, Initialize, Operation, Scale, ScaleByDepth, SetBias
+
+
+class Repeated(NamedTuple):
+    """An operation on one parameter, or on those of a loop."""
+
+    operation: Operation  # of the run's name
+    run: Run
+
+    @property
+    def statement(self) -> str:
+        """Its Python statement, without the loop around it."""
+        return statement(self.operation)
+
+    @property
+    def operations(self) -> list[Operation]:
+        """The operation of each parameter, in the order in which they run."""
+        return [_for(self.operation, name) for name in self.run.names]
 
 
 class Fix(str):
@@ -20,22 +37,26 @@ class Fix(str):
     @classmethod
     def of(cls, operations: Iterable[Operation]) -> Fix:
         """Return the code of operations. Those that differ in their names only are next to each other, and in loops."""
-        alike: dict[Operation, list[Operation]] = {}
-        for operation in operations:
-            alike.setdefault(_for(operation, ""), []).append(operation)
-        lines = ["import math"] if any(isinstance(operation, ScaleByDepth) for operation in alike) else []
-        ordered: list[Operation] = []
-        for operation, group in alike.items():
-            for run in runs([each.parameter for each in group]):
-                lines.append(run.head + statement(_for(operation, run.name)))
-                ordered += [_for(operation, name) for name in run.names]
-        return cls._with("\n".join(lines), ordered)
+        written = list(repeated(operations))
+        lines = ["import math"] if any(isinstance(each.operation, ScaleByDepth) for each in written) else []
+        lines += [each.run.head + each.statement for each in written]
+        return cls._with("\n".join(lines), [operation for each in written for operation in each.operations])
 
     @classmethod
     def _with(cls, text: str, operations: Iterable[Operation]) -> Fix:
         fix = cls(text)
         fix.operations = _valid(operations)
         return fix
+
+
+def repeated(operations: Iterable[Operation]) -> Iterator[Repeated]:
+    """Yield the operations, those that differ in their names only next to each other, and in loops."""
+    alike: dict[Operation, list[Operation]] = {}
+    for operation in operations:
+        alike.setdefault(_for(operation, ""), []).append(operation)
+    for operation, group in alike.items():
+        for run in runs([each.parameter for each in group]):
+            yield Repeated(_for(operation, run.name), run)
 
 
 def joined(*parts: str) -> Fix:

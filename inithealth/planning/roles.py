@@ -1,0 +1,117 @@
+"""The roles of weights in a whole initialization: how each is initialized, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from typing import NamedTuple
+
+from inithealth.evidence import fixes
+from inithealth.operations import Operation
+from inithealth.planning.network import is_recurrent
+from inithealth.recording import Layer, Weight
+from inithealth.theory.activations import row_of
+from inithealth.theory.gains import target_gain
+
+_HEAD = 1 / math.sqrt(3.0)  # gain of PyTorch's default
+_SCHEMES = {"kaiming": "He", "xavier": "Xavier", "lecun": "LeCun"}
+
+
+class Role(NamedTuple):
+    """A role; those of a function are in the order of their ranks."""
+
+    rank: int
+    title: str
+    reason: str
+
+
+TIED = Role(0, "Embeddings that are also the head", "1 / sqrt(width): the logits start with a std of 1")
+FACTORS = Role(1, "Embeddings that are multiplied with each other", "small products start the loss at that of guessing")
+STREAM = Role(2, "Embeddings that a normalization reads", "1 / sqrt(width): the normalization removes their scale")
+TABLES = Role(3, "Embeddings", "the next layer expects inputs with an rms of 1")
+RECURRENT = Role(10, "Recurrent weights", "orthogonal: repeated multiplication neither shrinks nor grows the state")
+INPUTS = Role(11, "Input weights of recurrent layers", "Xavier: the gates start in the range where they are not flat")
+CHAIN = Role(12, "Deep chains", "orthogonal: all directions of the signal pass through many layers equally well")
+ATTENTION = Role(13, "Projections of attention", "Xavier: the scores start moderate, so that no key dominates")
+PLAIN = Role(14, "Layers without an activation", "Xavier: the signal and its gradient keep their scale")
+ENDS = Role(
+    30, "Last layers of residual branches", "divided by the root of their number, so that their sum keeps the scale"
+)
+HEAD = Role(31, "Heads", "a third of the variance that keeps the signal: the predictions start near those of guessing")
+NORMS = Role(40, "Normalizations", "1: the output has an rms of 1")
+BIASES = Role(41, "Biases", "0: no unit prefers an output before it has seen data")
+PADDING = Role(42, "Padding", "0: the row of padding adds nothing")
+FIXES = Role(50, "Start values", "those that fix what a check of this model found")
+
+
+class Network(NamedTuple):
+    """What the role of a weight depends on beyond its layer."""
+
+    tied: Collection[str]  # parameters that are an embedding and a head
+    chains: Collection[str]  # parameters of deep chains
+    normalized: bool  # there are normalization layers
+    summed: bool  # the sum of residual branches is not normalized
+
+
+def role_of(layer: Layer, weight: Weight, network: Network) -> Role:
+    """Return the role of a weight."""
+    if layer.kind == "norm":
+        return NORMS
+    if layer.kind == "embedding":
+        return _table(layer, weight, network)
+    if is_recurrent(layer):
+        return RECURRENT if "hh" in weight.name.rpartition(".")[2] else INPUTS
+    if layer.ends_branch and network.summed and not (layer.normed or layer.scales):
+        return ENDS
+    if layer.head and layer.activation is None:
+        return HEAD
+    if weight.name in network.chains:
+        return CHAIN
+    if layer.feeds == "attention":
+        return ATTENTION
+    return _activated(layer)
+
+
+def operations_of(role: Role, layers: list[Layer]) -> tuple[Operation, ...]:
+    """Return the operations that initialize the weights of one role."""
+    if role in (TIED, STREAM):
+        return fixes.redraw(layers, [1 / math.sqrt(layer.shape[-1]) for layer in layers]).operations
+    if role == TABLES:
+        return fixes.redraw(layers, [1.0] * len(layers)).operations
+    if role == FACTORS:
+        return fixes.redraw(layers, [min(0.1, 1 / math.sqrt(layer.shape[-1])) for layer in layers]).operations
+    if role == HEAD:
+        return fixes.redraw(layers, [_HEAD / math.sqrt(_fan_in(layer)) for layer in layers]).operations
+    if role in (RECURRENT, CHAIN):
+        return fixes.orthogonal(layers).operations
+    if role == INPUTS:
+        return fixes.xavier(layers).operations
+    return fixes.each(layers).operations
+
+
+def _table(layer: Layer, weight: Weight, network: Network) -> Role:
+    if weight.name in network.tied:
+        return TIED
+    if layer.feeds in ("gate", "attention", "loss") or layer.head:
+        return FACTORS
+    added = layer.feeds == "residual" or (layer.feeds == "unknown" and network.normalized)
+    return STREAM if added or layer.feeds == "norm" or layer.normed else TABLES
+
+
+def _activated(layer: Layer) -> Role:
+    row = row_of(layer)
+    if row is None or row.function is None:
+        return PLAIN
+    scheme = _SCHEMES.get(row.scheme, "")
+    gain = f"{target_gain(layer) * layer.multiplied:.3g}"
+    if not scheme or not row.gain_name or layer.activation_parameters:
+        reason = f"std = {gain} / sqrt(fan_in): the activation multiplies the rms by 1 / {gain}"
+    elif scheme == "Xavier":
+        reason = "Xavier: the outputs start where the activation is not flat"
+    else:
+        reason = f"{scheme}: the rms of the signal stays the same from layer to layer"
+    return Role(15, f"Layers before {row.name}", reason)
+
+
+def _fan_in(layer: Layer) -> int:
+    return (layer.weight.fan_in if layer.weight is not None else None) or max(layer.shape[-1:], default=1)
