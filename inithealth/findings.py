@@ -16,6 +16,8 @@ from inithealth.recording import Layer, Measurement
 if TYPE_CHECKING:
     from torch import nn
 
+    from inithealth.report.compare.comparison import Comparison
+
 
 class Severity(str, Enum):
     """Severity of a finding; ordered: ``Severity.ERROR > Severity.WARNING``."""
@@ -155,8 +157,7 @@ class Report(_Frozen):
         Errors and warnings that are not suppressed are fixed, in their order. New weights are random: seed before. ::
 
             report = inithealth.check(model, (inputs, targets), loss=torch.nn.functional.cross_entropy)
-            for line in report.apply(model):
-                print(line)
+            lines = report.apply(model)
 
         Returns:
             The statements that were run, and for each other cause why its fix was not applied.
@@ -168,6 +169,12 @@ class Report(_Frozen):
         from inithealth.sessions.applying import apply
 
         return apply(self, model)
+
+    def compare(self, other: Report) -> Comparison:
+        """The verdicts, schemes and scales that changed in a later report; ``str(...)`` is a table."""
+        from inithealth.report.compare.comparison import compared
+
+        return compared(self, other)
 
     def to_html(self) -> str:
         """The page of TensorBoard's tab as one HTML file, with the data inside: it works from disk, offline."""
@@ -200,11 +207,7 @@ class Report(_Frozen):
 
 
 class UnhealthyInit(RuntimeError):
-    """The report is not :attr:`Report.ok`; the message is its table.
-
-    Attributes:
-        report: the :class:`Report`; None if the error was created from text.
-    """
+    """The report is not :attr:`Report.ok`; the message is its table. :attr:`report` is None if made from text."""
 
     def __init__(self, report: Report | str) -> None:
         self.report = report if isinstance(report, Report) else None

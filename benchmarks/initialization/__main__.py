@@ -4,8 +4,8 @@
     python -m benchmarks.initialization [--workers 2] [--only NAME ...] [--steps 60] [--round 0] [--seconds 90]
 
 Each network is checked as its library initializes it, and with the initialization that is planned for it. Then both are
-trained with three seeds: hosts of the accuracy benchmark on their tasks, the others on their batch. ``--steps 0`` checks
-only. ``--round 1`` takes 60 other networks.
+trained with three seeds: hosts of the accuracy benchmark on their tasks, the others on their batch. ``--steps 0``
+only checks. ``--round 1`` takes 60 other networks.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="names of networks, such as timm/resnet18")
     parser.add_argument("--steps", type=int, default=60, help="of each training; 0: verdicts only")
-    parser.add_argument(
-        "--seconds", type=float, default=90, help="networks whose six trainings take longer are left out"
-    )
+    parser.add_argument("--seconds", type=float, default=90, help="longest time of all trainings of one network")
     parser.add_argument("--round", type=int, default=0)
     options = parser.parse_args()
     nets = named(options.only) if options.only else list(chosen(options.round))

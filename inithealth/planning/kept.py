@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from inithealth.evidence.fixes import is_weight_normed
 from inithealth.evidence.odd_biases import constant_value, is_drawn
+from inithealth.evidence.roles import block_role, grouped
 from inithealth.evidence.trained import trained_layers
 from inithealth.layer_kinds import DRAWN, MATRICES
 from inithealth.operations import parametrized
 from inithealth.planning.network import is_gated, is_recurrent
-from inithealth.recording import Layer, Recording, Weight
+from inithealth.recording import Layer, Recording, Weight, weighted
 from inithealth.theory.activations import row_of
 from inithealth.theory.gains import sets_frequencies
 
 UNKNOWN = "their role is not known"
 _SMALL_START = 0.03  # gain of weights that start near zero on purpose, as the last layer of a policy
 _OFF_CENTER = 0.3  # mean over rms beyond which a weight was not drawn around zero
-_FEWEST = 16  # elements from which the mean of a weight shows that
+_SURE = 4.0  # standard errors of the mean
 
 
 class Kept:
@@ -31,6 +32,7 @@ class Kept:
 
     def __init__(self, recording: Recording, repaired: Collection[str]) -> None:
         self._recording, self._repaired = recording, repaired
+        self._small = _small(recording.layers)
         self._trained = trained_layers(recording)
         self._decays = {name for decay in recording.decays for name in (decay.layer, decay.bias, *decay.rates)}
         self._generators = {each.layer for each in recording.generated}
@@ -44,7 +46,9 @@ class Kept:
         role = self._role(layer, weight)
         if role or layer.kind == "norm":
             return role
-        return "" if weight.name in self._repaired else _intended(layer, weight)
+        if weight.name in self._repaired:
+            return ""
+        return "they start near zero on purpose" if weight.name in self._small else _intended(weight)
 
     def bias(self, layer: Layer, bias: Weight) -> str:
         """Return why a bias is kept; "" if it is set to zero."""
@@ -101,7 +105,7 @@ def _is_unknown(layer: Layer) -> bool:
     return not (layer.called and (used_once or is_recurrent(layer)))
 
 
-def _intended(layer: Layer, weight: Weight) -> str:
+def _intended(weight: Weight) -> str:
     """Return which deliberate start a weight has; "" if it was drawn around zero."""
     if weight.abs_max == 0.0:
         return "they start at zero on purpose"
@@ -109,10 +113,16 @@ def _intended(layer: Layer, weight: Weight) -> str:
         return "they start at the identity"
     if weight.constant or _is_off_center(weight):
         return "they were not drawn around zero"
-    if layer.kind in DRAWN - {"embedding"} and weight.gain is not None and weight.gain < _SMALL_START:
-        return "they start near zero on purpose"
     return ""
 
 
 def _is_off_center(weight: Weight) -> bool:
-    return math.prod(weight.shape) >= _FEWEST and abs(weight.mean) > _OFF_CENTER * weight.rms
+    chance = _SURE / math.sqrt(max(math.prod(weight.shape), 1))
+    return abs(weight.mean) > max(_OFF_CENTER, chance) * weight.rms
+
+
+def _small(layers: Sequence[Layer]) -> frozenset[str]:
+    """Return the parameters that start near zero together with all of their peers."""
+    drawn = [layer for layer, _ in weighted(layers) if layer.kind in DRAWN - {"embedding"}]
+    roles = (role for role in grouped(drawn, block_role) if max(layer.gain or 1.0 for layer in role) < _SMALL_START)
+    return frozenset(layer.parameter for role in roles for layer in role)

@@ -93,7 +93,7 @@ def initialization(
     if misplaced:
         raise TypeError("initialization takes a model and one batch: pass (inputs, targets) as the batch")
     if unknown:
-        raise TypeError(unknown_argument(next(iter(unknown)), "initialization"))
+        raise TypeError(unknown_argument(next(iter(unknown)), "initialization()"))
     chosen, request = settings_of(settings), requested(model, batch, loss, optimizer)
     recording = request.recording()
     before = diagnose(recording, chosen)
