@@ -28,13 +28,14 @@ def chosen(round_: int) -> Iterator[Chosen]:
     """Yield the networks of a round. Later rounds have networks that no earlier one has, if there are enough."""
     names = [net.name for net in (*NETS, *fresh_nets.NETS)] + [f"host/{name}" for name in EVERY_HOST]
     for library, share in SHARES.items():
-        ordered = sorted((name for name in names if name.partition("/")[0] == library), key=_hash)
-        yield from map(Chosen, ordered[round_ * share : (round_ + 1) * share])
+        ordered = sorted((net for net in map(Chosen, names) if net.library == library), key=hashed)
+        yield from ordered[round_ * share : (round_ + 1) * share]
 
 
 def named(names: Iterable[str]) -> list[Chosen]:
     return list(map(Chosen, names))
 
 
-def _hash(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()
+def hashed(net: Chosen) -> str:
+    """Return a fixed random number of a network, which orders them."""
+    return hashlib.sha256(net.name.encode()).hexdigest()

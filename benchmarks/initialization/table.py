@@ -44,7 +44,7 @@ def _better(entry: Entry) -> bool:
 
 def _line(name: str, entry: Entry) -> str:
     if "after" not in entry:
-        return f"{name:44} {entry['broken']}"
+        return f"{name:44} {entry.get('broken', 'not measured yet')}"
     verdicts = f"{_word(entry['before']):>8} {_word(entry['after']):>8}"
     if "ours" not in entry:
         return f"{name:44} {verdicts}" + "".join(f"\n    {each}" for each in entry["after"])
