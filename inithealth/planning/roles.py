@@ -25,22 +25,26 @@ class Role(NamedTuple):
     reason: str
 
 
-TIED = Role(0, "Embeddings that are also the head", "1 / sqrt(width): the logits start with a std of 1")
-FACTORS = Role(1, "Embeddings that are multiplied with each other", "small products start the loss at that of guessing")
-STREAM = Role(2, "Embeddings that a normalization reads", "1 / sqrt(width): the normalization removes their scale")
-TABLES = Role(3, "Embeddings", "the next layer expects inputs with an rms of 1")
-RECURRENT = Role(10, "Recurrent weights", "orthogonal: repeated multiplication neither shrinks nor grows the state")
-INPUTS = Role(11, "Input weights of recurrent layers", "Xavier: the gates start in the range where they are not flat")
-CHAIN = Role(12, "Deep chains", "orthogonal: all directions of the signal pass through many layers equally well")
-ATTENTION = Role(13, "Projections of attention", "Xavier: the scores start moderate, so that no key dominates")
-PLAIN = Role(14, "Layers without an activation", "Xavier: the signal and its gradient keep their scale")
-ENDS = Role(
-    30, "Last layers of residual branches", "divided by the root of their number, so that their sum keeps the scale"
+TIED = Role(0, "Embeddings that are also the head", "std 1 / sqrt(width), so that the logits start with a std of 1")
+FACTORS = Role(1, "Embeddings that are multiplied with each other", "small, so that the loss starts near guessing")
+STREAM = Role(
+    2,
+    "Embeddings that a normalization reads",
+    "std 1 / sqrt(width): small rows learn faster",
 )
-HEAD = Role(31, "Heads", "a third of the variance that keeps the signal: the predictions start near those of guessing")
-NORMS = Role(40, "Normalizations", "1: the output has an rms of 1")
-BIASES = Role(41, "Biases", "0: no unit prefers an output before it has seen data")
-PADDING = Role(42, "Padding", "0: the row of padding adds nothing")
+TABLES = Role(3, "Embeddings", "std 1, as the next layer expects inputs with an rms of 1")
+RECURRENT = Role(10, "Recurrent weights", "orthogonal, so that repeated products neither shrink nor grow the state")
+INPUTS = Role(11, "Input weights of recurrent layers", "Xavier, so that the gates start where they are not flat")
+CHAIN = Role(12, "Deep chains", "orthogonal, so that all directions of the signal pass through many layers")
+ATTENTION = Role(13, "Projections of attention", "Xavier, so that the scores start moderate and no key dominates")
+PLAIN = Role(14, "Layers without an activation", "Xavier, which keeps the scale of the signal and of its gradient")
+ENDS = Role(
+    30, "Last layers of residual branches", "divided by the root of their number, so that their sum keeps its scale"
+)
+HEAD = Role(31, "Heads", "a third of the variance that keeps the signal, so that the predictions start near guessing")
+NORMS = Role(40, "Normalizations", "1, so that the outputs have an rms of 1")
+BIASES = Role(41, "Biases", "0, so that no unit prefers a value before it has seen data")
+PADDING = Role(42, "Padding", "0, so that padding adds nothing")
 FIXES = Role(50, "Start values", "those that fix what a check of this model found")
 
 
@@ -105,11 +109,11 @@ def _activated(layer: Layer) -> Role:
     scheme = _SCHEMES.get(row.scheme, "")
     gain = f"{target_gain(layer) * layer.multiplied:.3g}"
     if not scheme or not row.gain_name or layer.activation_parameters:
-        reason = f"std = {gain} / sqrt(fan_in): the activation multiplies the rms by 1 / {gain}"
+        reason = f"std = {gain} / sqrt(fan_in), as the activation divides the rms by {gain}"
     elif scheme == "Xavier":
-        reason = "Xavier: the outputs start where the activation is not flat"
+        reason = "Xavier, so that the outputs start where the activation is not flat"
     else:
-        reason = f"{scheme}: the rms of the signal stays the same from layer to layer"
+        reason = f"{scheme}, which keeps the rms of the signal from layer to layer"
     return Role(15, f"Layers before {row.name}", reason)
 
 

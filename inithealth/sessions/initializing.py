@@ -18,6 +18,7 @@ from inithealth.record.sandbox.execution import Names, execute
 from inithealth.sessions.objective import LossFunction
 from inithealth.sessions.oneshot import requested
 from inithealth.sessions.other_names import unknown_argument
+from inithealth.sessions.verification import NotTried
 from inithealth.settings import Settings, settings_of
 
 __tracebackhide__ = True  # pytest shows the line that calls `initialization`, not these
@@ -86,8 +87,8 @@ def initialization(
         batch: as in :func:`inithealth.check`, and so are the other arguments.
 
     Raises:
-        ValueError, TypeError, RuntimeError: as :func:`inithealth.check` does.
-        NotTried: the model cannot be checked with the initialization.
+        ValueError, TypeError: as :func:`inithealth.check` does.
+        RuntimeError: the model cannot be checked with the initialization, or something could not be restored.
         Exception: an error in the model's code, unchanged.
     """
     if misplaced:
@@ -101,7 +102,10 @@ def initialization(
     trained = [name for name, tensor in names.tensors.items() if isinstance(tensor, nn.Parameter)]
     plan = planned(recording, before.causes, trained, dict(_padding(names)))
     operations = operations_of(plan)
-    after = diagnose(request.recording(operations), chosen)
+    try:
+        after = diagnose(request.recording(operations), chosen)
+    except NotTried as error:
+        raise RuntimeError(f"the model cannot be checked with its new initialization: {error}") from error
     return Initialization(operations, code_of(plan), plan.kept, before, after)
 
 

@@ -213,6 +213,21 @@ def test_another_model_is_refused_unchanged() -> None:
         found.apply("model")  # type: ignore[arg-type]
 
 
+class Refusing(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.bias.any():
+            raise ValueError("no bias")
+        return super().forward(x)
+
+
+def test_a_model_that_cannot_run_with_it_is_an_error_and_stays() -> None:
+    model = Refusing(16, 5)
+    before = state_of(model)
+    with pytest.raises(RuntimeError, match="cannot be checked with its new initialization: ValueError: no bias"):
+        initialized(model)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
 def test_wrong_arguments_are_type_errors() -> None:
     with pytest.raises(TypeError, match="one batch"):
         inithealth.initialization(mlp(), torch.randn(4, 16), torch.zeros(4))  # type: ignore[arg-type]
