@@ -1,7 +1,7 @@
 """Compares ``inithealth.initialization`` with the libraries' own initialization on 60 networks.
 
     pip install -r benchmarks/accuracy-requirements.txt
-    python -m benchmarks.initialization [--workers 2] [--only NAME ...] [--steps 40] [--round 0] [--seconds 45]
+    python -m benchmarks.initialization [--workers 2] [--only NAME ...] [--steps 30] [--round 0] [--seconds 25]
 
 Each network is checked as its library initializes it, and with the initialization that is planned for it. Then both are
 trained with three seeds: hosts of the accuracy benchmark on their tasks, the others on their batch. ``--steps 0``
@@ -28,8 +28,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="names of networks, such as timm/resnet18")
-    parser.add_argument("--steps", type=int, default=40, help="of each training; 0: verdicts only")
-    parser.add_argument("--seconds", type=float, default=45, help="longest CPU time of all trainings of one network")
+    parser.add_argument("--steps", type=int, default=30, help="of each training; 0: verdicts only")
+    parser.add_argument("--seconds", type=float, default=25, help="longest CPU time of all trainings of one network")
     parser.add_argument("--again", action="store_true", help="measure again what is stored")
     parser.add_argument("--round", type=int, default=0)
     options = parser.parse_args()

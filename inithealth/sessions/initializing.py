@@ -99,14 +99,19 @@ def initialization(
     recording = request.recording()
     before = diagnose(recording, chosen)
     names = Names(model)
-    trained = [name for name, tensor in names.tensors.items() if isinstance(tensor, nn.Parameter)]
-    plan = planned(recording, before.causes, trained, dict(_padding(names)))
+    plan = planned(recording, before.causes, _parameters(names), dict(_padding(names)))
     operations = operations_of(plan)
     try:
         after = diagnose(request.recording(operations), chosen)
     except NotTried as error:
         raise RuntimeError(f"the model cannot be checked with its new initialization: {error}") from error
     return Initialization(operations, code_of(plan), plan.kept, before, after)
+
+
+def _parameters(names: Names) -> list[str]:
+    """Return the parameters, each by its first name."""
+    first = {id(tensor): name for name, tensor in reversed(names.tensors.items()) if isinstance(tensor, nn.Parameter)}
+    return list(reversed(first.values()))
 
 
 def _padding(names: Names) -> Iterator[tuple[str, int]]:

@@ -155,6 +155,13 @@ def test_learned_scales_stay_and_replace_the_scaling_by_depth() -> None:
     assert "math.sqrt" not in found.code
 
 
+def test_a_tied_weight_has_one_name() -> None:
+    found = initialized(Language())
+    named = [*itertools.chain(*found.kept.values()), *(operation.parameter for operation in found.operations)]
+    assert "tokens.weight" in named
+    assert "head.weight" not in named
+
+
 def test_the_row_of_padding_is_zero() -> None:
     model = Language(tied=False, padding=0)
     initialized(model).apply(model)
