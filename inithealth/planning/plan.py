@@ -14,6 +14,7 @@ from inithealth.planning.kept import UNKNOWN, Kept
 from inithealth.planning.network import chains, tied_heads, with_peers
 from inithealth.planning.roles import BIASES, ENDS, FIXES, PADDING, Network, Role, operations_of, role_of
 from inithealth.recording import Layer, Recording, Weight, weighted
+from inithealth.theory.depth_recipes import branches_in_depth
 
 
 class Group(NamedTuple):
@@ -66,8 +67,7 @@ def _weights(
     recording: Recording, layers: Sequence[Layer], kept: Kept, reasons: dict[str, str]
 ) -> Iterable[tuple[Role, tuple[Operation, ...]]]:
     """Yield the roles with their operations, and note why weights are kept."""
-    summed = recording.branches > 1 and not recording.trunk_normalized
-    network = Network(tied_heads(layers), chains(layers), recording.normalized, summed)
+    network = Network(tied_heads(layers), chains(layers), recording.normalized, not recording.trunk_normalized)
     roles: dict[Role, list[Layer]] = {}
     seen: set[str] = set()
     for layer, weight in weighted(layers):
@@ -78,11 +78,15 @@ def _weights(
             seen.add(weight.name)
             roles.setdefault(role_of(layer, weight, network), []).append(layer)
     for role, members in roles.items():
-        yield role, operations_of(role, members)
-        if role == ENDS:
-            blocks = max(map(len, grouped(members, block_role)))
-            scaled = fixes.by_depth(members, recording.branches, blocks).operations
-            yield role, (*operations_of(role, members), *scaled)
+        yield role, (*operations_of(role, members), *(_by_depth(recording, members) if role == ENDS else ()))
+
+
+def _by_depth(recording: Recording, ends: Sequence[Layer]) -> tuple[Operation, ...]:
+    """Return the operations that scale the last layers of residual branches by their number."""
+    # The recording counts only the branches between input and loss that nothing else bypasses.
+    branches = max(recording.branches, branches_in_depth([layer.name for layer in ends]))
+    blocks = max(map(len, grouped(ends, block_role)))
+    return fixes.by_depth(ends, branches, blocks).operations if branches > 1 else ()
 
 
 def _biases(layers: Sequence[Layer], kept: Kept, reasons: dict[str, str]) -> list[str]:

@@ -23,6 +23,12 @@ def test_the_last_layers_of_branches_are_scaled_by_their_number() -> None:
     assert "Normalizations" in titles(plan)
 
 
+def test_branches_that_the_graph_does_not_show_count_too() -> None:
+    plan = planned(recording(residual(4), branches=1, normalized=True), [], [], {})
+    scaled = [each for group in plan.groups for each in group.operations if each.kind == "scale_by_depth"]
+    assert [each.branches for each in scaled if each.kind == "scale_by_depth"] == [4] * 4
+
+
 def test_branches_are_not_scaled_where_their_sum_is_normalized() -> None:
     plan = planned(recording(residual(4), branches=4, normalized=True, trunk_normalized=True), [], [], {})
     assert not any(each.kind == "scale_by_depth" for group in plan.groups for each in group.operations)
