@@ -83,6 +83,8 @@ class Kept:
             return "they set decays, rates and time steps"
         if layer.steers or layer.name in self._generators:
             return "they set positions or generate weights"
+        if layer.kind == "embedding" and layer.scores_only:
+            return "they are added to attention scores"
         if layer.kind == "scale":
             return "learned scales start where their authors put them"
         if layer.kind == "other" or (layer.kind in MATRICES and _is_unknown(layer)):

@@ -11,6 +11,7 @@ from inithealth.evidence.roles import block_role, grouped
 from inithealth.findings import Finding, Severity
 from inithealth.operations import Freeze, Operation, magnitude, parametrized
 from inithealth.planning.kept import UNKNOWN, Kept
+from inithealth.planning.measured_scales import sharp_projections, tied_stds
 from inithealth.planning.network import chains, tied_heads, with_peers
 from inithealth.planning.roles import BIASES, ENDS, FIXES, PADDING, Network, Role, operations_of, role_of
 from inithealth.recording import Layer, Recording, Weight, weighted
@@ -67,7 +68,13 @@ def _weights(
     recording: Recording, layers: Sequence[Layer], kept: Kept, reasons: dict[str, str]
 ) -> Iterable[tuple[Role, tuple[Operation, ...]]]:
     """Yield the roles with their operations, and note why weights are kept."""
-    network = Network(tied_heads(layers), chains(layers), recording.normalized, not recording.trunk_normalized)
+    network = Network(
+        tied=tied_stds(recording, layers, tied_heads(layers)),
+        sharp=sharp_projections(recording, layers),
+        chains=chains(layers),
+        normalized=recording.normalized,
+        summed=not recording.trunk_normalized,
+    )
     roles: dict[Role, list[Layer]] = {}
     seen: set[str] = set()
     for layer, weight in weighted(layers):
@@ -78,7 +85,7 @@ def _weights(
             seen.add(weight.name)
             roles.setdefault(role_of(layer, weight, network), []).append(layer)
     for role, members in roles.items():
-        yield role, (*operations_of(role, members), *(_by_depth(recording, members) if role == ENDS else ()))
+        yield role, (*operations_of(role, members, network), *(_by_depth(recording, members) if role == ENDS else ()))
 
 
 def _by_depth(recording: Recording, ends: Sequence[Layer]) -> tuple[Operation, ...]:

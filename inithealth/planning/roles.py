@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from inithealth.evidence import fixes
@@ -25,7 +25,7 @@ class Role(NamedTuple):
     reason: str
 
 
-TIED = Role(0, "Embeddings that are also the head", "std 1 / sqrt(width), so that the logits start with a std of 1")
+TIED = Role(0, "Embeddings that are also the head", "small, so that the logits start with a std of 1")
 FACTORS = Role(1, "Embeddings that are multiplied with each other", "small, so that the loss starts near guessing")
 STREAM = Role(
     2,
@@ -37,6 +37,7 @@ RECURRENT = Role(10, "Recurrent weights", "orthogonal, so that repeated products
 INPUTS = Role(11, "Input weights of recurrent layers", "Xavier, so that the gates start where they are not flat")
 CHAIN = Role(12, "Deep chains", "orthogonal, so that all directions of the signal pass through many layers")
 ATTENTION = Role(13, "Projections of attention", "Xavier, so that the scores start moderate and no key dominates")
+SHARP = Role(13, "Queries and keys of unscaled products", "smaller, so that the scores start with a std of 1")
 PLAIN = Role(14, "Layers without an activation", "Xavier, which keeps the scale of the signal and of its gradient")
 ENDS = Role(
     30, "Last layers of residual branches", "divided by the root of their number, so that their sum keeps its scale"
@@ -51,7 +52,8 @@ FIXES = Role(50, "Start values", "those that fix what a check of this model foun
 class Network(NamedTuple):
     """What the role of a weight depends on beyond its layer."""
 
-    tied: Collection[str]  # parameters that are an embedding and a head
+    tied: Mapping[str, float]  # parameters that are an embedding and a head, with their stds
+    sharp: Mapping[str, float]  # queries and keys that need smaller weights than others, with their stds
     chains: Collection[str]  # parameters of deep chains
     normalized: bool  # there are normalization layers
     summed: bool  # the sum of residual branches is not normalized
@@ -72,13 +74,16 @@ def role_of(layer: Layer, weight: Weight, network: Network) -> Role:
     if weight.name in network.chains:
         return CHAIN
     if layer.feeds == "attention":
-        return ATTENTION
+        return SHARP if weight.name in network.sharp else ATTENTION
     return _activated(layer)
 
 
-def operations_of(role: Role, layers: list[Layer]) -> tuple[Operation, ...]:
+def operations_of(role: Role, layers: list[Layer], network: Network) -> tuple[Operation, ...]:
     """Return the operations that initialize the weights of one role."""
-    if role in (TIED, STREAM):
+    if role in (TIED, SHARP):
+        stds = {**network.tied, **network.sharp}
+        return fixes.redraw(layers, [stds[layer.parameter] for layer in layers]).operations
+    if role == STREAM:
         return fixes.redraw(layers, [1 / math.sqrt(layer.shape[-1]) for layer in layers]).operations
     if role == TABLES:
         return fixes.redraw(layers, [1.0] * len(layers)).operations

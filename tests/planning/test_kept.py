@@ -29,6 +29,7 @@ def of(each: Layer) -> Weight:
         ({"weight": {"identity": True}}, "they start at the identity"),
         ({"weight": {"mean": 0.2}}, "they were not drawn around zero"),
         ({"weight": {"rms": 1e-4}}, "they start near zero on purpose"),
+        ({"kind": "embedding", "scores_only": True}, "they are added to attention scores"),
         ({"kind": "scale"}, "learned scales start where their authors put them"),
         ({"kind": "other"}, "their role is not known"),
         ({"feeds": "unknown", "activation": None}, "their role is not known"),

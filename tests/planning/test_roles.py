@@ -11,13 +11,13 @@ from inithealth.planning.roles import Network, operations_of, role_of
 from inithealth.recording import Layer
 from tests.rules.recordings import layer
 
-NETWORK = Network(tied=(), chains=(), normalized=True, summed=True)
+NETWORK = Network(tied={}, sharp={}, chains=(), normalized=True, summed=True)
 TABLE = {"kind": "embedding", "activation": None, "weight": {"shape": (50, 64), "fan_in": 1}}
 
 
 def code(fc: Layer, network: Network = NETWORK) -> str:
     assert fc.weight is not None
-    return Fix.of(operations_of(role_of(fc, fc.weight, network), [fc]))
+    return Fix.of(operations_of(role_of(fc, fc.weight, network), [fc], network))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,9 @@ def test_recurrent_weights_are_orthogonal_and_their_inputs_are_not() -> None:
 def test_deep_chains_are_orthogonal_and_tied_tables_small() -> None:
     fc, table = layer("fc", 0, activation="tanh"), layer("fc", 0, **TABLE, feeds="layer")
     assert code(fc, NETWORK._replace(chains={"fc.weight"})) == "nn.init.orthogonal_(model.fc.weight)"
-    assert code(table, NETWORK._replace(tied={"fc.weight"})) == "nn.init.normal_(model.fc.weight, std=0.125)"
+    assert code(table, NETWORK._replace(tied={"fc.weight": 0.3})) == "nn.init.normal_(model.fc.weight, std=0.3)"
+    query = layer("fc", 0, activation=None, feeds="attention")
+    assert code(query, NETWORK._replace(sharp={"fc.weight": 0.05})) == "nn.init.normal_(model.fc.weight, std=0.05)"
 
 
 def test_branches_whose_sum_is_normalized_are_not_scaled() -> None:
