@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from inithealth.findings import UnhealthyInit as UnhealthyInit
     from inithealth.integrations.lightning_callback import InitHealth as InitHealth
     from inithealth.rules import Rule as Rule
+    from inithealth.sessions.initializing import Initialization as Initialization
+    from inithealth.sessions.initializing import initialization as initialization
     from inithealth.sessions.monitor import Monitor as Monitor
     from inithealth.sessions.oneshot import check as check
     from inithealth.sessions.watching import watch as watch
@@ -25,6 +27,7 @@ _HOME = {
     "Call": "call",
     "Finding": "findings",
     "InitHealth": "integrations.lightning_callback",
+    "Initialization": "sessions.initializing",
     "Monitor": "sessions.monitor",
     "Report": "findings",
     "Rule": "rules",
@@ -32,6 +35,7 @@ _HOME = {
     "Severity": "findings",
     "UnhealthyInit": "findings",
     "check": "sessions.oneshot",
+    "initialization": "sessions.initializing",
     "watch": "sessions.watching",
 }
 __all__ = sorted(_HOME)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -12,36 +11,12 @@ from inithealth.operations import Operation
 from inithealth.recorded_run import Flow, StepValues
 from inithealth.recorded_tensor import Count
 from inithealth.recording import Layer, Measurement
+from inithealth.severity import Severity as Severity
 
 if TYPE_CHECKING:
     from torch import nn
 
-
-class Severity(str, Enum):
-    """Severity of a finding; ordered: ``Severity.ERROR > Severity.WARNING``."""
-
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-    @property
-    def rank(self) -> int:
-        return list(Severity).index(self)
-
-    def __lt__(self, other: object) -> bool:
-        return self.rank < other.rank if isinstance(other, Severity) else NotImplemented
-
-    def __le__(self, other: object) -> bool:
-        return self.rank <= other.rank if isinstance(other, Severity) else NotImplemented
-
-    def __gt__(self, other: object) -> bool:
-        return self.rank > other.rank if isinstance(other, Severity) else NotImplemented
-
-    def __ge__(self, other: object) -> bool:
-        return self.rank >= other.rank if isinstance(other, Severity) else NotImplemented
-
-    def __str__(self) -> str:
-        return self.value
+    from inithealth.report.compare.comparison import Comparison
 
 
 class _Frozen(BaseModel):
@@ -155,8 +130,7 @@ class Report(_Frozen):
         Errors and warnings that are not suppressed are fixed, in their order. New weights are random: seed before. ::
 
             report = inithealth.check(model, (inputs, targets), loss=torch.nn.functional.cross_entropy)
-            for line in report.apply(model):
-                print(line)
+            lines = report.apply(model)
 
         Returns:
             The statements that were run, and for each other cause why its fix was not applied.
@@ -168,6 +142,12 @@ class Report(_Frozen):
         from inithealth.sessions.applying import apply
 
         return apply(self, model)
+
+    def compare(self, other: Report) -> Comparison:
+        """The verdicts, schemes and scales that changed in a later report; ``str(...)`` is a table."""
+        from inithealth.report.compare.comparison import compared
+
+        return compared(self, other)
 
     def to_html(self) -> str:
         """The page of TensorBoard's tab as one HTML file, with the data inside: it works from disk, offline."""
@@ -200,11 +180,7 @@ class Report(_Frozen):
 
 
 class UnhealthyInit(RuntimeError):
-    """The report is not :attr:`Report.ok`; the message is its table.
-
-    Args:
-        report: or a text in place of its table.
-        advice: last line of the message.
+    """The report is not :attr:`Report.ok`; the message is its table, or ``report`` if that is text, and the advice.
 
     Attributes:
         report: the :class:`Report`; None if the error was created from text.

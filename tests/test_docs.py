@@ -123,7 +123,7 @@ def examples() -> list[tuple[str, str]]:
 
 
 def test_the_public_functions_have_an_example() -> None:
-    assert {name for name, _ in examples()} >= {"oneshot.check", "watching.watch"}
+    assert {name for name, _ in examples()} >= {"oneshot.check", "watching.watch", "initializing.initialization"}
 
 
 @pytest.mark.parametrize(("name", "code"), examples(), ids=[name for name, _ in examples()])
@@ -144,7 +144,8 @@ def test_the_settings_in_the_pages_exist(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", re.findall(r"(?:^|`)(inithealth (?:check|report|diff|explain) [^`\n]+)", "\n".join(PAGES.values()), re.M)
+    "command",
+    re.findall(r"(?:^|`)(inithealth (?:check|init|report|diff|explain) [^`\n]+)", "\n".join(PAGES.values()), re.M),
 )
 def test_the_commands_in_the_pages_are_valid(command: str) -> None:
     parser().parse_args(shlex.split(command)[1:])

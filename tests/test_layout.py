@@ -17,6 +17,7 @@ FLOORS = (
     ("judge", "settings", "configuration"),
     ("report", "page", "tensorboard", "console"),
     ("rules",),
+    ("planning",),
     ("evidence",),
     ("record",),
     ("theory",),
@@ -30,10 +31,10 @@ RECORD_FLOORS = (
     ("saved",),
     ("graph", "statistics"),
 )
-# `Report.__str__`, `summary`, `to_html`, `_repr_html_` and `apply` import the code that they call when they are called.
-LAZY = tuple(
-    ("inithealth.findings", f"inithealth.report.{text}") for text in ("terminal", "summary", "notebook", "formats.html")
-)
+# `Report.__str__`, `summary`, `to_html`, `_repr_html_`, `compare` and `apply` import the code that they call when they
+# are called.
+_OF_REPORT = ("terminal", "summary", "notebook", "formats.html", "compare.comparison")
+LAZY = tuple(("inithealth.findings", f"inithealth.report.{text}") for text in _OF_REPORT)
 LAZY += (("inithealth.findings", "inithealth.sessions.applying"),)
 # Inside `record` everything may be imported; outside it only these modules and packages.
 DOORS = ("recorder", "step_meter", "tensors", "sandbox", "live.optimizers", "live.probation", "live.picklable_hook")

@@ -25,6 +25,7 @@ from inithealth.cli.targets import Subject, Target, find
 from inithealth.configuration import error_message, load
 from inithealth.findings import Report, Severity
 from inithealth.record.layers.class_source import definition
+from inithealth.sessions.initializing import Initialization, initialization
 from inithealth.sessions.oneshot import check
 from inithealth.settings import Settings
 
@@ -72,13 +73,7 @@ def requested(options: argparse.Namespace, *, verify: bool) -> Request:
 
 def report_of(request: Request, settings: Settings) -> Report:
     """Return the report of a target: the worst of several initializations. Raises BadInput."""
-    if request.optimizer is not None:
-        kind_of(request.optimizer)  # report an invalid name before anything is built
-    arguments = parsed(request.arguments)
-    config = None if request.model_config is None else read(request.model_config)
-    named = request.target or request.model_config or "the model"
-    with telling(f"importing {named}"):
-        loss, target = loss_of(request.loss), find(request.target, arguments, config)
+    loss, target, config = _found(request)
     seeds, name = request.seeds, target.name
     if seeds > 1 and not target.fresh:
         raise BadInput(f"{name} is already a model: with --seeds, give the class or function that creates it")
@@ -98,6 +93,27 @@ def report_of(request: Request, settings: Settings) -> Report:
     failed = sum(not report.ok for report in reports)
     note = f"seeds: {failed} of {seeds} initializations fail; this is seed {seed}, the worst"
     return _pointed(worst.model_copy(update={"notes": (*worst.notes, note)}), target)
+
+
+def initialized(request: Request, settings: Settings) -> Initialization:
+    """Return a whole initialization of a target. Raises BadInput."""
+    loss, target, config = _found(request)
+    with telling(f"building {target.name}"):
+        subject = _built(target, 0, loss)
+    with telling(f"planning the initialization of {target.name}"):
+        batch, made = _batch(subject, request, config), optimizer_of(request.optimizer, subject.model)
+        with _explained(target.name, request):
+            return initialization(subject.model, batch, loss=subject.loss, optimizer=made, settings=settings)
+
+
+def _found(request: Request) -> tuple[Any, Target, ModelConfig | None]:
+    """Return the loss, the target and the configuration. Raises BadInput."""
+    if request.optimizer is not None:
+        kind_of(request.optimizer)  # report an invalid name before anything is built
+    arguments = parsed(request.arguments)
+    config = None if request.model_config is None else read(request.model_config)
+    with telling(f"importing {request.target or request.model_config or 'the model'}"):
+        return loss_of(request.loss), find(request.target, arguments, config), config
 
 
 def _batch(subject: Subject, request: Request, config: ModelConfig | None) -> Any:
@@ -144,12 +160,17 @@ def _garbage_shown() -> Iterator[None]:
 
 
 def _judged(name: str, subject: Subject, batch: Any, request: Request, settings: Settings) -> Report:
-    made = optimizer_of(request.optimizer, subject.model)
+    made, verify = optimizer_of(request.optimizer, subject.model), request.verify
+    with _explained(name, request):
+        return check(subject.model, batch, loss=subject.loss, optimizer=made, settings=settings, verify=verify)
+
+
+@contextmanager
+def _explained(name: str, request: Request) -> Iterator[None]:
+    """In the context, redirect output of the user's code to stderr; raise errors as BadInput, with advice."""
     try:
         with redirect_stdout(UserOutput()):
-            return check(
-                subject.model, batch, loss=subject.loss, optimizer=made, settings=settings, verify=request.verify
-            )
+            yield
     except (Exception, SystemExit) as error:
         advice = _advice(error, request)
         if their_frames(error) and not advice:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from inithealth.cli.errors import BadInput
 from inithealth.cli.printing import shown
-from inithealth.report.compare.changes import changes
-from inithealth.report.compare.changes_text import changes_json, changes_table
+from inithealth.report.compare.comparison import compared
 from inithealth.report.compare.loading import read_report
 
 
@@ -18,6 +17,6 @@ def run(options: argparse.Namespace) -> int:
         old, new = read_report(Path(options.old)), read_report(Path(options.new))
     except ValueError as error:
         raise BadInput(str(error)) from None
-    found = changes(old, new)
-    shown((changes_json if options.output_format == "json" else changes_table)(found))
-    return 0 if options.exit_zero or not any(change.worse for change in found) else 1
+    found = compared(old, new)
+    shown(found.to_json() if options.output_format == "json" else str(found))
+    return 0 if options.exit_zero or not found.worse else 1

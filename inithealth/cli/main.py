@@ -22,6 +22,7 @@ _COMMANDS = {
     "fix": "inithealth.cli.fix",
     "report": "inithealth.cli.report",
     "diff": "inithealth.cli.diff",
+    "init": "inithealth.cli.init",
     "rules": "inithealth.cli.rules",
     "explain": "inithealth.cli.rules",
 }
@@ -59,6 +60,7 @@ def parser() -> _Parser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_check(commands)
     _add_fix(commands)
+    _add_init(commands)
     _add_report(commands)
     _add_diff(commands)
     listing = commands.add_parser("rules", help="list the rules")
@@ -71,6 +73,7 @@ def parser() -> _Parser:
 def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
     check = commands.add_parser("check", help="judge a model by one batch", epilog=_EXIT_STATUS)
     _add_target(check, "TARGET", "")
+    _add_seeds(check)
     check.add_argument(
         "--verify",
         action=argparse.BooleanOptionalAction,
@@ -86,6 +89,7 @@ def _add_fix(commands: argparse._SubParsersAction[_Parser]) -> None:
         "fix", help="code that fixes a model, as a function to paste or in its source file", epilog=_EXIT_STATUS
     )
     _add_target(fix, "TARGET|REPORT.json", "; or a saved report")
+    _add_seeds(fix)
     source = fix.add_mutually_exclusive_group()
     source.add_argument("--diff", action="store_true", help="show the edits of the source files instead, as a diff")
     source.add_argument(
@@ -94,6 +98,17 @@ def _add_fix(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_selection(fix)
     _add_verdict(fix.add_argument_group("output"))
     fix.set_defaults(output_format=None, output_file=None, verbose=False, write_baseline=None)
+
+
+def _add_init(commands: argparse._SubParsersAction[_Parser]) -> None:
+    init = commands.add_parser(
+        "init", help="code of a whole initialization, by the role of each weight", epilog=_EXIT_STATUS
+    )
+    _add_target(init, "TARGET", "")
+    _add_selection(init)
+    init.add_argument("--fail-on", choices=LEVELS, help="minimum severity that fails (error)")
+    init.add_argument("--exit-zero", action="store_true", help="always exit 0")
+    init.set_defaults(seeds=1)
 
 
 def _add_target(command: argparse.ArgumentParser, metavar: str, more: str) -> None:
@@ -129,10 +144,13 @@ def _add_target(command: argparse.ArgumentParser, metavar: str, more: str) -> No
         metavar="NAME",
         help="function of torch.nn.functional (cross_entropy), or package.module:function of output and target",
     )
+    command.add_argument("--optimizer", metavar="sgd|adam|adamw[:lr]", help="optimizer to assume")
+
+
+def _add_seeds(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--seeds", type=_positive, default=1, metavar="N", help="number of initializations; the worst is reported"
     )
-    command.add_argument("--optimizer", metavar="sgd|adam|adamw[:lr]", help="optimizer to assume")
 
 
 def _add_report(commands: argparse._SubParsersAction[_Parser]) -> None:

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from inithealth.evidence.operation_code import statement, statements
 from inithealth.evidence.statements import Run, code, runs
 from inithealth.operations import Fill, Initialize, Operation, Scale, ScaleByDepth, SetBias
+
+
+class Repeated(NamedTuple):
+    """An operation on one parameter, or on those of a loop."""
+
+    operation: Operation  # of the run's name
+    run: Run
+
+    @property
+    def statement(self) -> str:
+        """Its Python statement, without the loop around it."""
+        return statement(self.operation)
+
+    @property
+    def operations(self) -> list[Operation]:
+        """The operation of each parameter, in the order in which they run."""
+        return [_for(self.operation, name) for name in self.run.names]
 
 
 class Fix(str):
@@ -21,12 +38,10 @@ class Fix(str):
     @classmethod
     def of(cls, operations: Iterable[Operation]) -> Fix:
         """Return the code of operations. Those that differ in their names only are next to each other, and in loops."""
-        lines, ordered = list[str](), list[Operation]()
-        for operation, run in _grouped(operations):
-            lines.append(run.head + statement(operation))
-            ordered += [_for(operation, name) for name in run.names]
-        imports = ["import math"] if any(isinstance(operation, ScaleByDepth) for operation in ordered) else []
-        return cls._with("\n".join([*imports, *lines]), ordered)
+        written = list(repeated(operations))
+        lines = ["import math"] if any(isinstance(each.operation, ScaleByDepth) for each in written) else []
+        lines += [each.run.head + each.statement for each in written]
+        return cls._with("\n".join(lines), [operation for each in written for operation in each.operations])
 
     @classmethod
     def _with(cls, text: str, operations: Iterable[Operation]) -> Fix:
@@ -45,10 +60,10 @@ def code_lines(
         lists: number of elements by name, for lists over whose ``len`` a loop may run.
     """
     lines = []
-    for operation, run in _grouped(operations):
-        written = statements(operation, root)
-        if run.head:
-            lines += [_over_whole_list(run, root, lists), *(f"    {line}" for line in written)]
+    for each in repeated(operations):
+        written = statements(each.operation, root)
+        if each.run.head:
+            lines += [_over_whole_list(each.run, root, lists), *(f"    {line}" for line in written)]
         else:
             lines += written
     return lines
@@ -59,6 +74,16 @@ def _over_whole_list(run: Run, root: str, lists: Mapping[str, int]) -> str:
     name, _, rest = run.name.partition(".{i}")
     whole = [f"{name}.{place}{rest}" for place in range(lists.get(name, 0))]
     return f"for i in range(len({code(name, root)})):" if list(run.names) == whole else run.head.rstrip()
+
+
+def repeated(operations: Iterable[Operation]) -> Iterator[Repeated]:
+    """Yield the operations, those that differ in their names only next to each other, and in loops."""
+    alike: dict[Operation, list[Operation]] = {}
+    for operation in operations:
+        alike.setdefault(_for(operation, ""), []).append(operation)
+    for operation, group in alike.items():
+        for run in runs([each.parameter for each in group]):
+            yield Repeated(_for(operation, run.name), run)
 
 
 def joined(*parts: str) -> Fix:
@@ -108,16 +133,6 @@ def multiply(parameter: str, factor: float) -> Scale:
 def scale_by_depth(parameter: str, branches: int, *, paired: bool, inverse: bool = False) -> ScaleByDepth:
     """Return the operation that divides a parameter by the square root of the number of branches."""
     return ScaleByDepth.model_construct(parameter=parameter, branches=branches, paired=paired, inverse=inverse)
-
-
-def _grouped(operations: Iterable[Operation]) -> Iterator[tuple[Operation, Run]]:
-    """Yield the operations that differ in their names only in runs, each with the name that stands for the run."""
-    alike: dict[Operation, list[Operation]] = {}
-    for operation in operations:
-        alike.setdefault(_for(operation, ""), []).append(operation)
-    for operation, group in alike.items():
-        for run in runs([each.parameter for each in group]):
-            yield _for(operation, run.name), run
 
 
 def _for(operation: Operation, parameter: str) -> Operation:

@@ -84,6 +84,11 @@ def orthogonal(layers: Sequence[Layer]) -> Fix:
     return joined(*(Fix.of([initialize(weight.name, "orthogonal")]) for _, weight in weighted(layers)))
 
 
+def xavier(layers: Sequence[Layer]) -> Fix:
+    """Return code that gives each layer Xavier's weights."""
+    return Fix.of(initialize(weight.name, "xavier_uniform") for _, weight in weighted(layers))
+
+
 def scale(layers: Sequence[Layer], factors: Sequence[float]) -> Fix:
     """Return code that multiplies the weight of each layer by its factor."""
     pairs = [(layer.weight.name, factor) for layer, factor in zip(layers, factors, strict=True) if layer.weight]
@@ -103,7 +108,7 @@ def redraw(layers: Sequence[Layer], stds: Sequence[float] | None = None) -> Fix:
     for place, layer in enumerate(layers):
         if layer.weight is not None:
             std = layer.weight.rms if stds is None else stds[place]
-            found.setdefault(initialize(layer.weight.name, "normal", std, sets_magnitude=_weight_normed(layer)))
+            found.setdefault(initialize(layer.weight.name, "normal", std, sets_magnitude=is_weight_normed(layer)))
     return Fix.of(found)
 
 
@@ -116,11 +121,11 @@ def by_depth(layers: Sequence[Layer], branches: int, blocks: int, undo: Sequence
 
 def _sizes(layers: Sequence[Layer]) -> list[str]:
     """Return the names of the parameters that set the scale of each weight."""
-    names = [(weight.name, _weight_normed(layer)) for layer, weight in weighted(layers)]
+    names = [(weight.name, is_weight_normed(layer)) for layer, weight in weighted(layers)]
     return list(dict.fromkeys(magnitude(name) if normed else name for name, normed in names))
 
 
-def _weight_normed(layer: Layer) -> bool:
+def is_weight_normed(layer: Layer) -> bool:
     """Whether ``torch.nn.utils.weight_norm`` made this weight: torch's own layers have no ``weight_v`` otherwise."""
     return layer.parameter.rpartition(".")[2] == "weight_v" and layer.type_name in _TORCHS_OWN
 
@@ -134,7 +139,7 @@ def _initialized(layer: Layer, weight: Weight, factor: float, expected: float | 
         common = _Call("normal", (expected,))
     if not common.initializer:
         return fill(weight.name, *common.numbers)
-    call, normed = common.initializer, _weight_normed(layer)
+    call, normed = common.initializer, is_weight_normed(layer)
     return initialize(weight.name, call, *common.numbers, nonlinearity=common.nonlinearity, sets_magnitude=normed)
 
 

@@ -104,15 +104,15 @@ def _bias(layer: Layer) -> Weight:
     return layer.bias
 
 
-def _constant(bias: Weight) -> float | None:
+def constant_value(bias: Weight) -> float | None:
     """Return the value of all elements; None if they differ."""
     return bias.mean if bias.abs_max == 0.0 or bias.constant or math.prod(bias.shape) == 1 else None
 
 
-def _is_drawn(layer: Layer) -> bool:
+def is_drawn(layer: Layer) -> bool:
     """Whether a bias was drawn from a distribution, as far as its elements show it."""
     bias, fan_in = _bias(layer), layer.weight.fan_in if layer.weight is not None else None
-    if _constant(bias) is not None:
+    if constant_value(bias) is not None:
         return False
     default = bool(fan_in) and bias.abs_max <= _DEFAULT / math.sqrt(fan_in or 1)
     return default or drawn(bias).kind != "unknown"
@@ -120,29 +120,29 @@ def _is_drawn(layer: Layer) -> bool:
 
 def _followers(family: Sequence[Layer]) -> list[Layer]:
     """Return the layers with the most common kind of bias: one constant, or drawn."""
-    constants = Counter(value for layer in family if (value := _constant(_bias(layer))) is not None)
+    constants = Counter(value for layer in family if (value := constant_value(_bias(layer))) is not None)
     value, amount = constants.most_common(1)[0] if constants else (0.0, 0)
-    random = [layer for layer in family if _is_drawn(layer)]
-    return random if len(random) >= amount else [each for each in family if _constant(_bias(each)) == value]
+    random = [layer for layer in family if is_drawn(layer)]
+    return random if len(random) >= amount else [each for each in family if constant_value(_bias(each)) == value]
 
 
 def _may_differ(layer: Layer, followers: Sequence[Layer]) -> bool:
     """Whether a bias may be of another kind; beside equal constants, one other than zero was set on purpose."""
-    value, usual = _constant(_bias(layer)), _constant(_bias(followers[0]))
+    value, usual = constant_value(_bias(layer)), constant_value(_bias(followers[0]))
     if usual is None:  # those with the usual std have a distance near 0
-        return value is not None or _is_drawn(layer)
-    return _is_drawn(layer) if value is None else value == 0.0 != usual
+        return value is not None or is_drawn(layer)
+    return is_drawn(layer) if value is None else value == 0.0 != usual
 
 
 def _compared(layer: Layer, followers: list[Layer]) -> OddBias:
     bias, peers = _bias(layer), [_bias(each) for each in followers]
     mean, std = median(each.mean for each in peers), median(each.std for each in peers)
-    constant = _constant(peers[0]) is not None
+    constant = constant_value(peers[0]) is not None
     distance = math.hypot(bias.mean - mean, bias.std - (0.0 if constant else std))
     usual = f"constant {number(mean)}" if constant else f"drawn with std {number(std)}"
     return OddBias(layer, followers, _kind(bias), usual, distance, mean, 0.0 if constant else std)
 
 
 def _kind(bias: Weight) -> str:
-    value = _constant(bias)
+    value = constant_value(bias)
     return f"drawn with std {number(bias.std)}" if value is None else f"constant {number(value)}"

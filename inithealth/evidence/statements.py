@@ -57,15 +57,22 @@ def runs(targets: Sequence[str]) -> list[Run]:
     for target in targets:
         split = split_positions(target)
         alike.setdefault(split.pattern, []).append(split)
-    found = []
-    for names in alike.values():
-        varying = differing([name.numbers for name in names])
-        if len(varying) != 1 or len(names) < _FEWEST_IN_A_LOOP:
-            whole = [name.filled(name.numbers) for name in names]
-            found += [Run("", name, (name,)) for name in whole]
-        else:
-            found.append(_loop(names, varying[0]))
-    return found
+    return [run for names in alike.values() for run in _runs(names)]
+
+
+def _runs(names: Sequence[NumberedName]) -> list[Run]:
+    """Return the runs of names with one pattern. Of several numbers that differ, the last one is the loop's index."""
+    varying = differing([name.numbers for name in names])
+    if not varying or len(names) < _FEWEST_IN_A_LOOP:
+        whole = [name.filled(name.numbers) for name in names]
+        return [Run("", name, (name,)) for name in whole]
+    *outer, last = varying
+    if not outer:
+        return [_loop(names, last)]
+    parts: dict[tuple[str, ...], list[NumberedName]] = {}
+    for name in names:
+        parts.setdefault(tuple(name.numbers[place] for place in outer), []).append(name)
+    return [run for part in parts.values() for run in _runs(part)]
 
 
 def lines(statement: Statement, targets: Sequence[str]) -> list[str]:

@@ -81,7 +81,7 @@ def check(
         raise TypeError("check takes a model and one batch: pass (inputs, targets) as the batch, and loss=... by name")
     if unknown:
         raise TypeError(unknown_argument(next(iter(unknown))))
-    return _judged(settings_of(settings), _requested(model, batch, loss, optimizer), verify=verify)
+    return _judged(settings_of(settings), requested(model, batch, loss, optimizer), verify=verify)
 
 
 def record(
@@ -92,7 +92,7 @@ def record(
     optimizer: Optimizer | Sequence[Optimizer] | None = None,
 ) -> Recording:
     """Return the recording that :func:`check` judges. Takes the same arguments and raises the same errors."""
-    return _requested(model, batch, loss, optimizer).recording()
+    return requested(model, batch, loss, optimizer).recording()
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,10 @@ def _judged(settings: Settings, request: _Request, *, verify: bool) -> Report:
     return verified(report, lambda fix: diagnose(request.recording(fix), settings)) if verify else report
 
 
-def _requested(
+def requested(
     model: nn.Module, batch: Any, loss: LossFunction | None, optimizer: Optimizer | Sequence[Optimizer] | None
 ) -> _Request:
+    """Return the validated arguments of a check. Raises the same errors as :func:`check`."""
     model = trainable_model(model)
     optimizers = refuse_optimizers(optimizer, model)
     data = batch

@@ -18,9 +18,9 @@ _ADVICE = {
 }
 
 
-def unknown_argument(name: str) -> str:
-    """Return the message for an argument that ``check`` does not have."""
+def unknown_argument(name: str, function: str = "check()") -> str:
+    """Return the message for an argument that a function does not have."""
     advice = _ADVICE.get(name)
     if advice is None and name in Settings.model_fields:
         advice = f"pass settings={{{name!r}: ...}}"
-    return f"check() has no argument {name!r}: {advice}" if advice else unknown("argument", name, _ARGUMENTS)
+    return f"{function} has no argument {name!r}: {advice}" if advice else unknown("argument", name, _ARGUMENTS)

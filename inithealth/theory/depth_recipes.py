@@ -34,7 +34,7 @@ def depth_scaled(
     ends = [place for place, (layer, _) in enumerate(pairs) if layer.ends_branch and _matrix(layer)]
     if len(ends) < 2:
         return tuple([] for _ in pairs)
-    totals = dict.fromkeys([len(ends), _branches_in_depth([pairs[place][0].name for place in ends])])
+    totals = dict.fromkeys([len(ends), branches_in_depth([pairs[place][0].name for place in ends])])
     base = _base([layer for layer, _ in pairs], chosen)
     zero_ends = all(pairs[place][1].abs_max == 0 for place in ends)
     found: list[list[Recipe]] = []
@@ -54,7 +54,7 @@ def _matrix(layer: Layer) -> bool:
     return layer.kind in MATRICES and len(layer.shape) > 1
 
 
-def _branches_in_depth(names: Sequence[str]) -> int:
+def branches_in_depth(names: Sequence[str]) -> int:
     """Return the number of successive branches. Names that differ only in a later number are parallel, as experts."""
     depths: dict[str, set[str]] = {}
     for name in names:

@@ -33,7 +33,7 @@ def weight(name: str, rms: float = (2 / 96) ** 0.5, **more: Any) -> Weight:
 
 def layer(name: str, index: int, **more: Any) -> Layer:
     """Return a linear layer that feeds a ReLU; ``weight`` is a dict of changed fields of its weight."""
-    changes = more.pop("weight", {})
+    changes = {"name": f"{name}.weight", **more.pop("weight", {})}
     known: dict[str, Any] = {
         "module": name,
         "kind": "linear",
@@ -45,7 +45,7 @@ def layer(name: str, index: int, **more: Any) -> Layer:
         "unit_axis": 0,
     }
     return Layer.model_validate(
-        {**known, "name": name, "index": index, "weight": weight(f"{name}.weight", **changes).model_dump(), **more}
+        {**known, "name": name, "index": index, "weight": weight(**changes).model_dump(), **more}
     )
 
 

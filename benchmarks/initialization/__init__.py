@@ -1,0 +1,1 @@
+"""Compares ``inithealth.initialization`` with the initialization of the libraries: verdicts and training."""
