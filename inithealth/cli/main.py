@@ -104,6 +104,12 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--seeds", type=_positive, default=1, metavar="N", help="number of initializations; the worst is reported"
     )
     check.add_argument("--optimizer", metavar="sgd|adam|adamw[:lr]", help="optimizer to assume")
+    check.add_argument(
+        "--verify",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="try each fix on the model and say what it does (default); --no-verify saves these checks",
+    )
     _add_selection(check)
     _add_output(check)
 

@@ -51,8 +51,12 @@ class Targets:
             scale = math.sqrt(max(self._branches, 1))
             return size / scale if layer.ends_branch else size * scale
         if not SCALE_RULES.isdisjoint(rules) and (_is_free(layer) or _is_unknown(layer)):
-            return self._peers.get(scale_role(layer), layer.wants)
+            return self.of_peers(layer) or layer.wants
         return FREE if _is_free(layer) else None if _is_unknown(layer) else layer.wants
+
+    def of_peers(self, layer: Layer) -> float | None:
+        """Return the median std of the layers of its role in which no rule found anything; None without such."""
+        return self._peers.get(scale_role(layer))
 
     def gain(self, layer: Layer) -> Target:
         """Return the gain that preserves the signal's rms through the activation; ``FREE`` if many scales do.

@@ -93,6 +93,15 @@ def test_the_worst_of_several_seeds_is_reported(run: Run) -> None:
     assert any(note.startswith("seeds: ") and "of 6 initializations fail" in note for note in found.notes)
 
 
+@pytest.mark.parametrize(("options", "tried"), [((), True), (("--no-verify",), False)])
+@pytest.mark.parametrize("target", [("mine.nets:broken",), ("mine.nets:at_random", "--seeds", "6")], ids=" ".join)
+def test_fixes_are_tried_unless_that_is_turned_off(
+    target: tuple[str, ...], options: tuple[str, ...], tried: bool, run: Run
+) -> None:
+    found = report(run("check", *target, *options, "--output-format", "json").out)
+    assert [cause.verified for cause in found.failures] == ["clears" if tried else ""]
+
+
 @pytest.mark.parametrize("target", ["mine.nets:Net", "mine.nets:made", "mine.nets:Alike"])
 def test_a_random_batch_of_a_given_shape(target: str, run: Run) -> None:
     done = run("check", target, "--input", "8,16", "--output-format", "json")

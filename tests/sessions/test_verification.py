@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import inithealth
 from inithealth import Finding, Report, Severity
+from inithealth.evidence.fix_text import Fix
 from inithealth.operations import Fill, Operation
 from inithealth.sessions.verification import NotTried, verified
 from tests.rules.nets import cross_entropy, mlp, vectors, zeroed
@@ -36,7 +37,11 @@ def test_the_fixes_of_faulty_networks_are_verified(build: Callable[[], Case]) ->
     assert [cause.verified for cause in report.causes] == [expected] * len(report.causes)
     assert all(cause.verification for cause in report.causes)
     fields = {"verified": "", "verification": ""}
-    assert plain == report.model_copy(update={"findings": tuple(f.model_copy(update=fields) for f in report.findings)})
+    without = tuple(finding.model_copy(update=fields) for finding in report.findings)
+    assert plain == report.model_copy(update={"findings": without, "fixed_measurements": ()})
+    assert [each.layer for each in report.fixed_measurements] == [
+        each.layer for each in report.measurements if expected
+    ]
     after = case.model.state_dict()
     assert all(torch.equal(value.nan_to_num(), before[name].nan_to_num()) for name, value in after.items())
 
@@ -70,7 +75,12 @@ OTHER = cause("b", code="IH201", rule="vanishing-activations", suppressed="on pu
     [
         (report(), "clears", "the fix clears this finding"),
         (report(cause("a", severity=Severity.INFO)), "clears", "the fix clears this finding"),
-        (report(cause("other", severity=Severity.WARNING)), "clears", "the fix clears this finding"),
+        (report(cause("other", severity=Severity.INFO)), "clears", "the fix clears this finding"),
+        (
+            report(cause("other", severity=Severity.WARNING)),
+            "partly",
+            "the fix clears this finding, but then there is IH106 weight-scale in other",
+        ),
         (report(OTHER.model_copy(update={"suppressed": None})), "clears", "the fix clears this finding"),
         (report(cause("a2", "a")), "partly", "the fix leaves IH106 weight-scale in a2"),
         (report(cause("a"), cause("a")), "partly", "the fix leaves IH106 weight-scale in a, and 1 other finding"),
@@ -95,6 +105,76 @@ OTHER = cause("b", code="IH201", rule="vanishing-activations", suppressed="on pu
 def test_a_finding_has_what_its_fix_does(after: Report | str, result: str, sentence: str) -> None:
     found = tried(report(cause("a"), OTHER), after)
     assert (found.verified, found.verification) == (result, sentence)
+
+
+def fill(layer: str, value: float) -> Fill:
+    return Fill(parameter=f"{layer}.weight", value=value)
+
+
+def model_report(model: nn.Module, *findings: Finding) -> Report:
+    """Return the report of a healthy model with these findings instead of its own."""
+    return inithealth.check(model, vectors(), loss=cross_entropy).model_copy(update={"findings": findings})
+
+
+def test_all_fixes_are_tried_together() -> None:
+    tried: list[Sequence[Operation]] = []
+
+    def checked(operations: Sequence[Operation]) -> Report:
+        tried.append(operations)
+        return report()
+
+    causes = [cause(name, operations=(fill(name, 1.0), fill("shared", float(name)))) for name in "123"]
+    after = verified(report(*causes), checked)
+    assert tried == [(fill("1", 1.0), fill("shared", 1.0), fill("2", 1.0), fill("3", 1.0))]
+    assert [each.verified for each in after.findings] == ["clears"] * 3
+
+
+def test_fixes_are_tried_one_by_one_if_some_do_not_clear_together() -> None:
+    first, second, third = (cause(name, operations=(fill(name, 1.0),)) for name in "123")
+    tried: list[Sequence[Operation]] = []
+
+    def checked(operations: Sequence[Operation]) -> Report:
+        tried.append(operations)
+        if len(operations) == 3:
+            raise NotTried("no")
+        return report(second) if fill("2", 1.0) in operations else report()
+
+    after = verified(report(first, second, third), checked)
+    assert tried[1:] == [(fill("1", 1.0),), (fill("1", 1.0), fill("2", 1.0)), (fill("1", 1.0), fill("3", 1.0))]
+    assert [each.verified for each in after.findings] == ["clears", "partly", "clears"]
+
+
+def test_a_fix_that_does_not_clear_is_replaced() -> None:
+    model, tried = mlp(), []
+    own = cause("2", operations=(fill("2", 0.0), Fill(parameter="2.bias", value=0.0)), fix="fill")
+
+    def checked(operations: Sequence[Operation]) -> Report:
+        tried.append(operations)
+        return report(own) if len(tried) < 3 else report(measurements=before.measurements)
+
+    before = model_report(model, own)
+    after = verified(before, checked)
+    found = after.findings[0]
+    assert found.verified == "clears"
+    assert found.operations == tried[2]
+    assert found.fix == str(Fix.of(found.operations)) != "fill"
+    assert all(Fill(parameter="2.bias", value=0.0) in operations for operations in tried)
+    assert found.verification.endswith("of the usual one: the fix leaves IH106 weight-scale in layer 2")
+    assert after.fixed_measurements == before.measurements
+
+
+def test_at_most_four_fixes_are_tried() -> None:
+    own = cause("2", operations=(fill("2", 0.0),), fix="fill")
+    tried: list[Sequence[Operation]] = []
+
+    def checked(operations: Sequence[Operation]) -> Report:
+        tried.append(operations)
+        return report(own)
+
+    after = verified(model_report(mlp(), own), checked)
+    assert len(set(tried)) == len(tried) == 4
+    assert (after.findings[0].fix, after.findings[0].verified) == ("fill", "partly")
+    assert after.fixed_measurements == ()
 
 
 def test_only_causes_with_operations_are_tried() -> None:
