@@ -82,6 +82,23 @@ def global_offsets(layers: Sequence[Layer], limits: GlobalLimits) -> dict[str, f
     return {}
 
 
+def with_the_rest(layers: Sequence[Layer], named: Sequence[Layer], limits: GlobalLimits) -> list[Layer]:
+    """Return the named layers of a network whose weights all deviate, and the others that deviate in their direction.
+
+    These are heads, ends of branches and narrow layers, where the scale does no harm by itself or cannot be judged
+    alone. The code that initializes them is the same.
+    """
+    drawn = [pair for pair in weighted(layers) if _drawn(*pair)]
+    wide = [pair for pair in drawn if _is_wide(*pair, limits)]
+    names, offsets = {layer.name for layer in named}, _octaves(drawn, wide, limits)
+    up = [octaves > 0 for (layer, _), octaves in zip(drawn, offsets, strict=True) if layer.name in names]
+    sign = 1 if sum(up) * 2 > len(up) else -1
+    rest = [
+        layer for (layer, _), octaves in zip(drawn, offsets, strict=True) if octaves * sign > limits.octaves_of_whole
+    ]
+    return [*named, *(layer for layer in rest if layer.name not in names)]
+
+
 def _drawn(layer: Layer, weight: Weight) -> bool:
     drawn = weight.trainable and bool(weight.gain) and math.isfinite(weight.gain or 0.0)
     return drawn and layer.kind in PROJECTIONS and layer.reaches_loss and not layer.transformed

@@ -39,6 +39,15 @@ def variant_of(recording: Recording, heads: Sequence[Layer]) -> str:
     return LARGE_HEAD if gains and all(gain is not None and gain > _AMPLIFIES for gain in gains) else ""
 
 
+def multiplied_after(recording: Recording, heads: Sequence[Layer], logits_std: float) -> float | None:
+    """Return the factor by which the code multiplies the outputs of a healthy head; None if the head is too large."""
+    measured = signal_path.first(recording)
+    outputs = [measured[layer.name].output for layer in heads if layer.name in measured]
+    largest = max((output.rms for output in outputs if output is not None), default=0.0)
+    factor = logits_std / largest if largest > 0 else 0.0
+    return factor if factor > _AMPLIFIES and not variant_of(recording, heads) else None
+
+
 def is_biased(recording: Recording, heads: Sequence[Layer]) -> bool:
     """Whether the bias makes up most of the predictions."""
     measured = signal_path.first(recording)

@@ -19,12 +19,13 @@ from inithealth.record.sandbox.restore import isolated, restored
 from inithealth.record.sandbox.turns import in_turn, rewinder, shared_objects
 from inithealth.recording import Recording
 from inithealth.sessions.first_batch import first_batch
+from inithealth.sessions.fix_trials import NotTried
 from inithealth.sessions.objective import LossFunction, Objective
 from inithealth.sessions.one_pass import OnePass
 from inithealth.sessions.other_names import unknown_argument
 from inithealth.sessions.stand_in_trainer import first_training_step
 from inithealth.sessions.trial_optimizers import refuse_optimizers
-from inithealth.sessions.verification import NotTried, verified
+from inithealth.sessions.verification import verified
 from inithealth.settings import Settings, settings_of
 
 __tracebackhide__ = True  # pytest shows the line that calls `check`, not these

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from inithealth.evidence.global_scale import GlobalLimits, global_offsets
+from inithealth.evidence.global_scale import GlobalLimits, global_offsets, with_the_rest
 from inithealth.recording import Layer
 from tests.rules.recordings import layer
 
@@ -160,3 +160,14 @@ def test_options() -> None:
     assert off(by_std(0.4), max_std_of_whole=0.3) == {}
     assert off(by_std(0.002), min_std_of_whole=0.001, min_gain_of_whole=0.016) == {}
     assert off(by_gain(8.0), min_fan_of_whole=65) == {}
+
+
+def test_heads_and_ends_of_branches_that_deviate_alike_belong_to_it() -> None:
+    layers = by_gain(8.0)
+    head, end = square("head", 64, 1.0, head=True), square("end", 64, 1.0, ends_branch=True)
+    usual, small = square("usual", 64, 0.125, head=True), square("small", 64, 0.001, head=True)
+    found = with_the_rest([*layers, head, end, usual, small], layers, GlobalLimits())
+    assert [each.name for each in found] == [*(each.name for each in layers), "head", "end"]
+    low = by_gain(0.05)
+    found = with_the_rest([*low, head, usual, small], low, GlobalLimits())
+    assert [each.name for each in found][5:] == ["small"]

@@ -6,7 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inithealth.evidence.loss_heads import LARGE_HEAD, heads_of, is_between_layers, is_biased, variant_of
+from inithealth.evidence.loss_heads import (
+    LARGE_HEAD,
+    heads_of,
+    is_between_layers,
+    is_biased,
+    multiplied_after,
+    variant_of,
+)
 from inithealth.recording import Layer, Recording
 from tests.record.reading import read
 
@@ -37,6 +44,18 @@ def test_a_head_that_amplifies() -> None:
     model = network()
     model[2].weight.data.mul_(100.0)
     assert variant_of(*recorded(model)) == LARGE_HEAD
+
+
+def test_the_code_multiplies_the_outputs() -> None:
+    recording, heads = recorded(network())
+    (measured,) = [each.output for each in recording.steps[0].layers if each.layer == "2"]
+    assert measured is not None
+    assert multiplied_after(recording, heads, 100 * measured.rms) == 100.0
+    assert multiplied_after(recording, heads, 3 * measured.rms) is None
+    assert multiplied_after(recording, [], 100.0) is None
+    model = network()
+    model[2].weight.data.mul_(100.0)  # the head itself is at fault
+    assert multiplied_after(*recorded(model), 10_000.0) is None
 
 
 def test_a_head_whose_bias_dominates() -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import pytorch_lightning
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -19,7 +22,8 @@ import inithealth
 from inithealth import Finding, Report, Severity
 from inithealth.evidence.fix_text import Fix
 from inithealth.operations import Fill, Operation
-from inithealth.sessions.verification import NotTried, verified
+from inithealth.sessions.fix_trials import NotTried
+from inithealth.sessions.verification import verified
 from tests.rules.nets import cross_entropy, mlp, vectors, zeroed
 from tests.zoo.case import Case
 from tests.zoo.faulty import FAULTY
@@ -163,6 +167,39 @@ def test_a_fix_that_does_not_clear_is_replaced() -> None:
     assert after.fixed_measurements == before.measurements
 
 
+def test_what_a_fix_uncovers_is_fixed_too() -> None:
+    own, uncovered = cause("1", operations=(fill("1", 1.0),)), cause("2", operations=(fill("2", 1.0),))
+    tried: list[Sequence[Operation]] = []
+
+    def checked(operations: Sequence[Operation]) -> Report:
+        tried.append(operations)
+        return report() if fill("2", 1.0) in operations else report(uncovered)
+
+    (found,) = verified(report(own), checked).findings
+    assert tried == [(fill("1", 1.0),), (fill("1", 1.0), fill("2", 1.0))]
+    assert (found.verified, found.operations, found.layers) == ("clears", tried[1], ("1",))
+    assert "of the usual one: the fix clears this finding, but then there is IH106 weight-scale in layer 2" in (
+        found.verification
+    )
+
+
+def test_a_consequence_that_stays_is_not_cleared() -> None:
+    own = cause("1", operations=(fill("1", 1.0),))
+    symptom = cause("9", code="IH202", rule="exploding-activations", role="consequence", explained_by=own.key)
+    left = symptom.model_copy(update={"role": "cause", "explained_by": None})
+    (found, _) = verified(report(own, symptom), lambda _: report(left)).findings
+    assert found.verified == "partly"
+    assert found.verification.endswith("but then there is IH202 exploding-activations in layer 9")
+
+
+def test_what_other_causes_explain_stays_known() -> None:
+    own, other = cause("1", operations=(fill("1", 1.0),)), cause("2", operations=(), fix="remove the detach")
+    symptom = cause("9", code="IH202", rule="exploding-activations", role="consequence", explained_by=other.key)
+    left = symptom.model_copy(update={"role": "cause", "explained_by": None})
+    (found, *_) = verified(report(own, other, symptom), lambda _: report(other, left)).findings
+    assert found.verified == "clears"
+
+
 def test_at_most_four_fixes_are_tried() -> None:
     own = cause("2", operations=(fill("2", 0.0),), fix="fill")
     tried: list[Sequence[Operation]] = []
@@ -295,6 +332,26 @@ def test_an_error_of_the_fixed_model_is_the_reason() -> None:
     found = inithealth.check(model, vectors(), loss=cross_entropy, verify=True)
     assert [each.verification for each in found.causes] == ["not tried: RuntimeError: the weights are"]
     assert float(model.net[2].weight.detach().std()) > 1
+
+
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """A process group of one process."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.mark.usefixtures("alone")
+def test_sharded_parameters_are_neither_checked_nor_changed() -> None:
+    model = zeroed(mlp())
+    found = inithealth.check(model, vectors(), loss=cross_entropy, verify=True)
+    fully_shard(model, mesh=init_device_mesh("cpu", (1,)))
+    with pytest.raises(ValueError, match="is sharded over processes: check the model before fully_shard"):
+        inithealth.check(model, vectors(), loss=cross_entropy, verify=True)
+    with pytest.raises(ValueError, match="is sharded: run the fix before fully_shard"):
+        found.apply(model)
+    assert all(not parameter.full_tensor().detach().any() for parameter in model.parameters())  # type: ignore[attr-defined]
 
 
 def test_fixes_are_not_tried_by_default() -> None:

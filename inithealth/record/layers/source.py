@@ -13,7 +13,16 @@ from torch import nn
 from inithealth.record.layers.class_source import ClassSources
 
 # Packages whose source the user does not change. Classes of other libraries are reported.
-_NOT_REPORTED = ("torch", "pytorch_lightning", "lightning", "lightning_fabric", "inithealth", "builtins", "abc", "typing")
+_NOT_REPORTED = (
+    "torch",
+    "pytorch_lightning",
+    "lightning",
+    "lightning_fabric",
+    "inithealth",
+    "builtins",
+    "abc",
+    "typing",
+)
 _CALLS = ("add_module", "register_module", "register_parameter", "setattr", "__setattr__")
 # Modules whose classes replace the user's class.
 _SUBSTITUTES = ("torch.nn.utils.parametrize", "torch.distributed")

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from inithealth.record.containers import tensors_in
 from inithealth.record.containers import transferred as transferred
 from inithealth.record.layers.wrapper_prefixes import unwrapped
-from inithealth.record.tensors import plain
+from inithealth.record.tensors import is_sharded, plain
 
 __tracebackhide__ = True  # pytest shows the line that calls `check`, not these
 
@@ -83,6 +83,12 @@ def trainable_model(model: Any) -> nn.Module:
     meta = [name for name, p in parameters if p.is_meta]
     if meta:
         raise ValueError(f"{meta[0]} is on the meta device and has no values: materialize and initialize it first")
+    sharded = [name for name, p in parameters if is_sharded(p)]
+    if sharded:  # the graph of the gradients has the gathered parameters only
+        raise ValueError(
+            f"{sharded[0]} is sharded over processes: check the model before fully_shard, or watch its training with "
+            "InitHealth"
+        )
     if any(p.is_inference() for _, p in parameters):
         raise ValueError("the parameters were created under torch.inference_mode: create them outside to train them")
     if not any(p.requires_grad for _, p in parameters):

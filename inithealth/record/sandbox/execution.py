@@ -23,6 +23,7 @@ from inithealth.operations import (
     parametrized,
 )
 from inithealth.record.layers.wrapper_prefixes import strip, unwrapped
+from inithealth.record.tensors import is_sharded
 from inithealth.suggest import nearest
 
 _OTHER_MODEL = "use the model that was checked, or check this one"
@@ -49,6 +50,8 @@ class Names:
         tensor = self.tensors[name]
         if isinstance(tensor, _LAZY) or tensor.is_meta:
             raise ValueError(f"{name!r} has no values yet: run one batch first, or move the model from the meta device")
+        if is_sharded(tensor):
+            raise ValueError(f"{name!r} is sharded: run the fix before fully_shard, on the whole parameter")
         return tensor
 
     def home(self, name: str) -> tuple[nn.Module, str] | None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from inithealth.evidence import fixes, signal_path
+from inithealth.evidence.fix_text import Fix
 from inithealth.evidence.losses import predicts_well
 from inithealth.evidence.prognosis import nearly_all, prognosis
 from inithealth.evidence.trained import trained_layers
@@ -23,6 +24,8 @@ _SET_BY_BIAS = frozenset(name for name, row in BY_NAME.items() if row.set_by_bia
 _PERIODIC = frozenset(name for name, row in BY_NAME.items() if row.periodic)
 
 _DRAWN = PROJECTIONS | {"rnn"}
+_LARGE_MEAN = 0.5  # of the rms: a network whose other layers have such a mean was initialized with it
+_ENOUGH_WEIGHTS = 32  # the mean of fewer random weights may be large by chance
 
 
 class CorrelatedOutputs(BiasAware):
@@ -120,7 +123,9 @@ class CorrelatedOutputs(BiasAware):
             lost = self._whole(len(parallel), checked) and prognosis(recording).loses_signal(
                 max_output=self.max_output_of_whole, min_passing=self.min_passing_of_whole
             )
-            yield self._parallel_units(parallel, lost)
+            others = [pair for pair in recording.weighted if lost and pair[0] not in parallel]
+            rest = [layer for layer, weight in others if layer.name not in trained and _has_mean(layer, weight)]
+            yield self._parallel_units(parallel, lost, fix=fixes.each([*parallel, *rest]))
 
     def _whole(self, affected: int, checked: int) -> bool:
         """Whether nearly all checked layers are affected."""
@@ -156,7 +161,7 @@ class CorrelatedOutputs(BiasAware):
             fix=fixes.zero_biases(layers),
         )
 
-    def _parallel_units(self, layers: list[Layer], lost: bool) -> Finding:
+    def _parallel_units(self, layers: list[Layer], lost: bool, fix: Fix) -> Finding:
         cosine = layers[0].weight.row_cosine if layers[0].weight else 0.0
         return self.finding(
             layers,
@@ -168,7 +173,7 @@ class CorrelatedOutputs(BiasAware):
             cause="the units are nearly identical except for their biases"
             if cosine > self.min_copies_cosine
             else "the mean of the weights is not zero",
-            fix=fixes.each(layers),
+            fix=fix,
         )
 
     def accounts_for(self, cause: Finding, symptom: Finding) -> bool:
@@ -188,6 +193,12 @@ class CorrelatedOutputs(BiasAware):
         if weight.constant or weight.duplicate_rows > 0.0:  # other rules report exact copies
             return False
         return self._is_checked(layer, weight) and weight.row_cosine > max(self.max_cosine, _by_chance(weight))
+
+
+def _has_mean(layer: Layer, weight: Weight) -> bool:
+    """Whether the mean of a weight is most of its size, as in the other layers: also in heads and narrow layers."""
+    drawn = layer.kind in _DRAWN and weight.trainable and not weight.constant
+    return drawn and abs(weight.mean) > _LARGE_MEAN * weight.rms and math.prod(weight.shape) >= _ENOUGH_WEIGHTS
 
 
 def _by_chance(weight: Weight) -> float:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from inithealth.evidence import fixes
+from inithealth.evidence import fixes, loss_heads
 from inithealth.evidence.bounded_logits import best_constant, lacks_logarithm
 from inithealth.evidence.loss_heads import LARGE_HEAD, heads_of, is_between_layers, is_biased, variant_of
 from inithealth.evidence.losses import GuessLimits, guessing, losses_of, value_of
@@ -144,6 +144,10 @@ class LossAtInit(GuessLimits, LogitLimits, PredictionLimits, OneSided, Overflow,
         start = f"loss at init {number(value)}; random guessing gives {number(guess)}"
         if (spread > self.max_logits_std and value >= low) or (value > high and not binary):
             found = self._wide(loss, heads, f"{start} (limit {number(high)})", value, high)
+            factor = loss_heads.multiplied_after(recording, heads, spread)
+            if factor is not None:
+                advice = f"divide the logits by {factor:.2g}: the outputs of {span(heads)} are smaller by that factor"
+                found = found.model_copy(update={"fix": advice, "operations": ()})
             yield found.model_copy(update={"variant": variant_of(recording, heads)})
         elif binary:
             total = recording.steps[0].loss if main and recording.steps else None

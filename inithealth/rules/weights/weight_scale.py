@@ -7,7 +7,7 @@ from statistics import median
 from inithealth.evidence import fixes, forward_writes, symptoms
 from inithealth.evidence.facts import with_limits
 from inithealth.evidence.first_step_change import FirstStepLimits, octaves_from_target, unstable_layers
-from inithealth.evidence.global_scale import GlobalLimits, global_offsets
+from inithealth.evidence.global_scale import GlobalLimits, global_offsets, with_the_rest
 from inithealth.evidence.peer_scale import PeerLimits, gain_of, layer_deviations
 from inithealth.evidence.prognosis import Prognosis, prognosis
 from inithealth.evidence.scale_harm import HarmLimits
@@ -97,7 +97,7 @@ class WeightScale(
                 names.sort(
                     key=lambda name: (-round(min(MOST_OCTAVES, abs(outliers[name].octaves))), by_name[name].index)
                 )
-                yield self._group([by_name[name] for name in names], outliers, recording, outlook)
+                yield self._group([by_name[name] for name in names], outliers, fresh, outlook)
         yield from self.generated_scale(recording)
         amplified = forward_writes.amplified(recording, self)
         if amplified:
@@ -116,6 +116,7 @@ class WeightScale(
         size, sign = ("large", 1) if worst.octaves > 0 else ("small", -1)
         usual = rms / factor_of(worst.octaves)
         limit = usual * factor_of(sign * worst.tolerated)
+        fixed = with_the_rest(recording.layers, layers, self) if worst.whole else layers
         most, which = ("up to ", f"{called(layers[0])} has ") if len(layers) > 1 else ("", "")
         return self.finding(
             layers,
@@ -126,7 +127,7 @@ class WeightScale(
             limit=limit,
             variant=size,
             cause=_effect(layers[0], worst) if by is None else forward_writes.why(by),
-            fix=fixes.each(layers, expected=_usual_sizes(layers, outliers)) if by is None else forward_writes.fix(by),
+            fix=fixes.each(fixed, expected=_usual_sizes(layers, outliers)) if by is None else forward_writes.fix(by),
         )
 
     def _amplified(self, found: list[tuple[Layer, forward_writes.Written]]) -> Finding:

@@ -191,6 +191,14 @@ def test_a_plain_container_has_no_line() -> None:
     assert of(nn.Linear(2, 2), "") == {}
 
 
+def test_the_base_classes_of_lightning_are_not_the_users_code() -> None:
+    made: dict[str, Any] = {}
+    exec("import pytorch_lightning as pl\nclass Net(pl.LightningModule): pass", made)
+    net = made["Net"]()
+    net.fc = nn.Linear(2, 2)
+    assert sources(dict(net.named_modules()), ["fc"]) == {}
+
+
 @pytest.mark.parametrize("make", ["exec", "shell", "nameless", "made", "gone", "broken"])
 def test_a_class_without_a_source_has_no_line(make: str, repository: Path) -> None:
     if make in ("exec", "shell", "nameless"):

@@ -361,3 +361,14 @@ def test_parallel_units_explain_the_lost_signal_and_their_scale() -> None:
     assert not explains(CorrelatedOutputs, found, "IH103")  # which has a lower rank
     (bias,) = ruled(fc1=biased(20.0))
     assert explains(CorrelatedOutputs, bias, "IH103")
+
+
+def test_the_fix_of_a_whole_network_includes_the_layers_that_are_not_named() -> None:
+    model = mlp(6)
+    for layer in model[::2]:
+        layer.weight.data.abs_()
+    (found, *_) = judged(model).causes
+    assert (found.code, found.severity) == ("IH206", Severity.ERROR)
+    head = f"{len(model) - 1}.weight"
+    assert head in {operation.parameter for operation in found.operations}
+    assert len(found.operations) == len(model[::2])

@@ -16,7 +16,7 @@ from inithealth.recording import Loss, Recording, Step
 from inithealth.rules.forward.loss_at_init import LossAtInit
 from tests.record.reading import Written
 from tests.rules.folding import explains
-from tests.rules.nets import codes, finding, fixed, judged, mlp, with_options
+from tests.rules.nets import codes, cross_entropy, finding, fixed, judged, mlp, with_options
 from tests.rules.recordings import judge, measured, recording, stack, weight
 
 
@@ -199,9 +199,25 @@ def test_a_high_loss_with_unknown_logits_is_an_error() -> None:
 def test_wide_logits_are_measured_rather_than_the_loss() -> None:
     (found,) = judge(LossAtInit, start(100.0, 9.0))
     assert (found.measured, found.limit, found.layers) == (9.0, 8.0, ("head",))
-    assert "model.head.weight" in found.fix
+    assert "head" in found.fix
     (narrow,) = judge(LossAtInit, start(1.0))
     assert (narrow.measured, narrow.limit) == (1.0, pytest.approx(0.5 * math.log(10)))
+
+
+def test_new_weights_are_not_the_fix_if_the_code_multiplies_the_logits() -> None:
+    class Sharp(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = mlp(3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return 100 * self.net(x)
+
+    (found,) = judged(Sharp(), loss=cross_entropy).causes
+    assert found.code == "IH208"
+    assert found.fix.startswith("divide the logits by ")
+    assert found.fix.endswith(": the outputs of net.6 are smaller by that factor")
+    assert not found.operations
 
 
 def test_the_last_of_several_heads_is_named() -> None:
