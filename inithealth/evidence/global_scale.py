@@ -83,19 +83,18 @@ def global_offsets(layers: Sequence[Layer], limits: GlobalLimits) -> dict[str, f
 
 
 def with_the_rest(layers: Sequence[Layer], named: Sequence[Layer], limits: GlobalLimits) -> list[Layer]:
-    """Return the named layers of a network whose weights all deviate, and the others that deviate in their direction.
+    """Return the named layers and, if they are most layers of the network, the others that deviate in their direction.
 
     These are heads, ends of branches and narrow layers, where the scale does no harm by itself or cannot be judged
     alone. The code that initializes them is the same.
     """
-    drawn = [pair for pair in weighted(layers) if _drawn(*pair)]
+    drawn, names = [pair for pair in weighted(layers) if _drawn(*pair)], {layer.name for layer in named}
     wide = [pair for pair in drawn if _is_wide(*pair, limits)]
-    names, offsets = {layer.name for layer in named}, _octaves(drawn, wide, limits)
-    up = [octaves > 0 for (layer, _), octaves in zip(drawn, offsets, strict=True) if layer.name in names]
-    sign = 1 if sum(up) * 2 > len(up) else -1
-    rest = [
-        layer for (layer, _), octaves in zip(drawn, offsets, strict=True) if octaves * sign > limits.octaves_of_whole
-    ]
+    if not wide or 2 * sum(layer.name in names for layer, _ in drawn) < len(drawn):
+        return list(named)
+    offsets = {layer.name: each for (layer, _), each in zip(drawn, _octaves(drawn, wide, limits), strict=True)}
+    sign = math.copysign(1.0, sum(offsets.get(name, 0.0) for name in names))
+    rest = [layer for layer, _ in drawn if offsets[layer.name] * sign > limits.octaves_of_whole]
     return [*named, *(layer for layer in rest if layer.name not in names)]
 
 

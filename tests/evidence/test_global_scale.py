@@ -171,3 +171,4 @@ def test_heads_and_ends_of_branches_that_deviate_alike_belong_to_it() -> None:
     low = by_gain(0.05)
     found = with_the_rest([*low, head, usual, small], low, GlobalLimits())
     assert [each.name for each in found][5:] == ["small"]
+    assert with_the_rest([*layers, head, usual], layers[:3], GlobalLimits()) == layers[:3]

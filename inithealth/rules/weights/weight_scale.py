@@ -116,7 +116,7 @@ class WeightScale(
         size, sign = ("large", 1) if worst.octaves > 0 else ("small", -1)
         usual = rms / factor_of(worst.octaves)
         limit = usual * factor_of(sign * worst.tolerated)
-        fixed = with_the_rest(recording.layers, layers, self) if worst.whole else layers
+        fixed = with_the_rest(recording.layers, layers, self)
         most, which = ("up to ", f"{called(layers[0])} has ") if len(layers) > 1 else ("", "")
         return self.finding(
             layers,
