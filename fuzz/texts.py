@@ -13,6 +13,7 @@ from inithealth.page.document import document
 from inithealth.report.compare.changes import changes
 from inithealth.report.compare.changes_text import changes_json, changes_table
 from inithealth.report.formats import FORMATS, rendered
+from inithealth.report.init_function import init_function
 from inithealth.tensorboard.alert_table import alerts
 from inithealth.tensorboard.events import text_event
 
@@ -42,6 +43,7 @@ def prints(report: Report) -> None:
     for name in ("json", "gitlab", "sarif"):
         json.loads(rendered(report, name))
     ET.fromstring(rendered(report, "junit"))
+    compile(init_function(report), "fix", "exec")
     assert Report.from_json(report.to_json()).to_json() == report.to_json()
     assert not _CONTROL.search(alerts(report, 0))
     text_event("alerts", alerts(report, 0))
@@ -53,6 +55,7 @@ def _texts(report: Report) -> Iterator[tuple[str, str]]:
         yield name, rendered(report, name)
     yield "full", report.table(full=True)
     yield "summary", report.summary()
+    yield "function", init_function(report)
     both = changes(report, Report(model="Net"))
     yield "changes", changes_table(both)
     yield "changes as JSON", changes_json(both)

@@ -202,14 +202,18 @@ class Report(_Frozen):
 class UnhealthyInit(RuntimeError):
     """The report is not :attr:`Report.ok`; the message is its table.
 
+    Args:
+        report: or a text in place of its table.
+        advice: last line of the message.
+
     Attributes:
         report: the :class:`Report`; None if the error was created from text.
     """
 
-    def __init__(self, report: Report | str) -> None:
+    def __init__(self, report: Report | str, advice: str = "") -> None:
         self.report = report if isinstance(report, Report) else None
-        self._given = report
-        super().__init__(f"unhealthy initialization\n{report}")
+        self._given = report, advice
+        super().__init__("\n".join(filter(None, ["unhealthy initialization", str(report), advice])))
 
-    def __reduce__(self) -> tuple[type[UnhealthyInit], tuple[Report | str]]:
-        return type(self), (self._given,)
+    def __reduce__(self) -> tuple[type[UnhealthyInit], tuple[Report | str, str]]:
+        return type(self), self._given

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 _NUMBER = re.compile(r"\d{1,18}")  # longer ones are several numbers: Python refuses to convert very long ones
-_POSITION = re.compile(r"(?<![^.])\d{1,18}(?![^.])")  # between dots, or at an end of the name
+_POSITION = re.compile(r"(?<![^.])(?:0|[1-9][0-9]{0,17})(?![^.])")  # between dots, or at an end of the name
 _ANY = "*"
 
 
@@ -43,7 +43,7 @@ def split_positions(name: str) -> NumberedName:
 
 def is_position(part: str) -> bool:
     """Return whether a part of a dotted name is a position in a list of modules."""
-    return _NUMBER.fullmatch(part) is not None
+    return _POSITION.fullmatch(part) is not None
 
 
 def words(name: str) -> tuple[str, ...]:

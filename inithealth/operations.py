@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -14,12 +15,19 @@ _PARAMETRIZED = re.compile(r"\.?parametrizations\.(\w+)\.original\d*$")
 _NORM_SUFFIXES = ("_v", "_g")  # direction and magnitude of `torch.nn.utils.weight_norm`
 
 
+def _rounded(value: float, digits: int) -> float:
+    rounded = float(f"{value:.{digits}g}")
+    if not math.isfinite(rounded):  # the largest floats are rounded up to infinity
+        raise ValueError(f"is too large: {value}")
+    return rounded
+
+
 def _two_digits(value: float) -> float:
-    return float(f"{value:.2g}")
+    return _rounded(value, 2)
 
 
 def _three_digits(value: float) -> float:
-    return float(f"{value:.3g}")
+    return _rounded(value, 3)
 
 
 # Rounded to the digits that the code shows, so that an operation and its code have the same effect.

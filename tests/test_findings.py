@@ -87,7 +87,8 @@ def test_the_error_shows_the_whole_table() -> None:
 
 
 def test_the_error_can_be_pickled() -> None:
-    error = UnhealthyInit(report(made(Severity.ERROR, "IH106", "fc1")))
+    error = UnhealthyInit(report(made(Severity.ERROR, "IH106", "fc1")), "inithealth fix init.json")
+    assert str(error).endswith("\ninithealth fix init.json")
     again = pickle.loads(pickle.dumps(error))
     assert isinstance(again, UnhealthyInit)
     assert str(again) == str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ def test_an_operation_survives_json(operation: Operation) -> None:
     assert ANY.validate_json(ANY.dump_json(operation)) == operation
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, sys.float_info.max])
 def test_numbers_are_finite(value: float) -> None:
     for fields in (
         {"kind": "fill", "value": value},

@@ -100,6 +100,32 @@ export function mlp(): RunData {
   });
 }
 
+/** The first step of the same network, whose fix was tried and clears the finding. */
+export function fixed(): RunData {
+  const data = mlp();
+  const random = randomOf(7);
+  const level = (layer: number) => 0.3 + layer * 0.004;
+  const levels = data.layers.map((_, layer) => level(layer));
+  const first = (text?: string) => {
+    const bytes = Uint8Array.from(Buffer.from(text ?? "", "base64"));
+    return encoded(new Float32Array(bytes.buffer).slice(0, data.layers.length));
+  };
+  return {
+    ...{ ...data, run: "mlp/fixed", steps: [0], lastStep: 0 },
+    values: Object.fromEntries(Object.entries(data.values).map(([name, text]) => [name, first(text)])),
+    findings: data.findings.map((finding) =>
+      finding.role === "cause"
+        ? { ...finding, verified: "clears", verification: "the fix clears this finding" }
+        : finding,
+    ),
+    fixed: {
+      values: valuesOf(1, data.layers.length, healthyDistances(random), level, random),
+      expected: { forward: levels },
+      theory: levels,
+    },
+  };
+}
+
 function mlpFindings(layers: LayerData[]) {
   const key = "IH106 layers.20";
   const names = layers.map((layer) => layer.module);
@@ -431,6 +457,7 @@ export function hostile(): RunData {
 export const SAMPLES: Record<string, () => RunData> = {
   residual,
   mlp,
+  fixed,
   gpt: () => gpt(true),
   gpt_fault: () => gpt(false),
   nan,

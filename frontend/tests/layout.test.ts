@@ -75,7 +75,7 @@ describe("columns", () => {
     longestName: 12,
     lanes: 1,
     tracks: 1,
-    isCompared: false,
+    layout: "run" as const,
     hasCards: true,
     hasUpdates: true,
   };
@@ -86,7 +86,7 @@ describe("columns", () => {
         ...request,
         width,
         tracks,
-        isCompared: tracks > 1,
+        layout: tracks > 1 ? ("runs" as const) : ("run" as const),
       });
       expect(panels[0].x).toBeGreaterThanOrEqual(names + gutter.width);
       for (let index = 1; index < panels.length; index++)
@@ -94,6 +94,19 @@ describe("columns", () => {
       if (tracks <= 2) expect(end).toBeLessThanOrEqual(cards ? cards.x : width);
       expect(panels.every((panel) => panel.width >= 18)).toBe(true);
     }
+  });
+
+  it.each([640, 800, 1100, 1280, 1600])("are the same before and after at a width of %i", (width) => {
+    const { panels, cards, end } = columnsOf({ ...request, width, tracks: 2, layout: "fixes" });
+    const [before, after] = [0, 1].map((track) => panels.filter((panel) => panel.track === track));
+    expect(before.map(({ kind, width }) => [kind, width])).toEqual(
+      after.map(({ kind, width }) => [kind, width]),
+    );
+    expect(before.map(({ kind }) => kind)).toEqual(["gain", "profile", "forward", "gradient"]);
+    for (let index = 1; index < panels.length; index++)
+      expect(panels[index].x).toBeGreaterThanOrEqual(panels[index - 1].x + panels[index - 1].width);
+    expect(end).toBeLessThanOrEqual(cards ? cards.x : width);
+    expect(panels.every((panel) => panel.width >= 18)).toBe(true);
   });
 
   it("put the cards above where it is narrow", () => {

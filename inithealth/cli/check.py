@@ -52,18 +52,22 @@ class Request:
 
 def run(options: argparse.Namespace) -> int:
     output, settings = Output.of(options), chosen(options)  # report invalid options before anything is built
-    request = Request(
+    return output.finish(report_of(requested(options, verify=options.verify), settings))
+
+
+def requested(options: argparse.Namespace, *, verify: bool) -> Request:
+    """Return the request of a command with the options of a target."""
+    return Request(
         target=options.target,
         inputs=options.input,
         data=options.data,
         loss=options.loss,
         optimizer=options.optimizer,
         seeds=options.seeds,
-        verify=options.verify,
+        verify=verify,
         arguments=options.arg,
         model_config=options.model_config,
     )
-    return output.finish(report_of(request, settings))
 
 
 def report_of(request: Request, settings: Settings) -> Report:

@@ -19,6 +19,7 @@ _EXIT_STATUS = "exit status: 0 healthy, 1 unhealthy, 2 invalid input"
 # Subcommand -> the module whose ``run(options)`` returns the exit status.
 _COMMANDS = {
     "check": "inithealth.cli.check",
+    "fix": "inithealth.cli.fix",
     "report": "inithealth.cli.report",
     "diff": "inithealth.cli.diff",
     "rules": "inithealth.cli.rules",
@@ -57,6 +58,7 @@ def parser() -> _Parser:
     top.add_argument("--version", action="version", version=f"inithealth {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_check(commands)
+    _add_fix(commands)
     _add_report(commands)
     _add_diff(commands)
     listing = commands.add_parser("rules", help="list the rules")
@@ -68,42 +70,7 @@ def parser() -> _Parser:
 
 def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
     check = commands.add_parser("check", help="judge a model by one batch", epilog=_EXIT_STATUS)
-    check.add_argument(
-        "target",
-        metavar="TARGET",
-        nargs="?",
-        help="package.module:name, package.module.name or path/file.py:name (without a name: its only model) of a "
-        "module, a LightningModule, a class, or a function that returns a model, (model, batch) or (model, batch, "
-        "loss); or timm:NAME, torchvision:NAME, transformers:NAME",
-    )
-    check.add_argument(
-        "--arg", action="append", default=[], metavar="NAME=VALUE", help="argument of the class or function, repeatable"
-    )
-    check.add_argument(
-        "--model-config",
-        metavar="FILE.yaml",
-        help="model (and data) of a LightningCLI or Hydra configuration: class_path and init_args, or _target_; with "
-        "TARGET its arguments alone",
-    )
-    check.add_argument(
-        "--data", metavar="TARGET", help="a LightningDataModule, DataLoader or batch, named as TARGET is; first batch"
-    )
-    check.add_argument(
-        "--input",
-        action="append",
-        default=[],
-        metavar="8,3,224,224[:dtype]",
-        help="shape of a random input, 32,20:int64 for integers; repeat it for each argument and the target of --loss",
-    )
-    check.add_argument(
-        "--loss",
-        metavar="NAME",
-        help="function of torch.nn.functional (cross_entropy), or package.module:function of output and target",
-    )
-    check.add_argument(
-        "--seeds", type=_positive, default=1, metavar="N", help="number of initializations; the worst is reported"
-    )
-    check.add_argument("--optimizer", metavar="sgd|adam|adamw[:lr]", help="optimizer to assume")
+    _add_target(check, "TARGET", "")
     check.add_argument(
         "--verify",
         action=argparse.BooleanOptionalAction,
@@ -112,6 +79,60 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     _add_selection(check)
     _add_output(check)
+
+
+def _add_fix(commands: argparse._SubParsersAction[_Parser]) -> None:
+    fix = commands.add_parser(
+        "fix", help="code that fixes a model, as a function to paste or in its source file", epilog=_EXIT_STATUS
+    )
+    _add_target(fix, "TARGET|REPORT.json", "; or a saved report")
+    source = fix.add_mutually_exclusive_group()
+    source.add_argument("--diff", action="store_true", help="show the edits of the source files instead, as a diff")
+    source.add_argument(
+        "--write", action="store_true", help="show the diff and apply it; refuses files with uncommitted changes"
+    )
+    _add_selection(fix)
+    _add_verdict(fix.add_argument_group("output"))
+    fix.set_defaults(output_format=None, output_file=None, verbose=False, write_baseline=None)
+
+
+def _add_target(command: argparse.ArgumentParser, metavar: str, more: str) -> None:
+    command.add_argument(
+        "target",
+        metavar=metavar,
+        nargs="?",
+        help="package.module:name, package.module.name or path/file.py:name (without a name: its only model) of a "
+        "module, a LightningModule, a class, or a function that returns a model, (model, batch) or (model, batch, "
+        f"loss); or timm:NAME, torchvision:NAME, transformers:NAME{more}",
+    )
+    command.add_argument(
+        "--arg", action="append", default=[], metavar="NAME=VALUE", help="argument of the class or function, repeatable"
+    )
+    command.add_argument(
+        "--model-config",
+        metavar="FILE.yaml",
+        help="model (and data) of a LightningCLI or Hydra configuration: class_path and init_args, or _target_; with "
+        "TARGET its arguments alone",
+    )
+    command.add_argument(
+        "--data", metavar="TARGET", help="a LightningDataModule, DataLoader or batch, named as TARGET is; first batch"
+    )
+    command.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="8,3,224,224[:dtype]",
+        help="shape of a random input, 32,20:int64 for integers; repeat it for each argument and the target of --loss",
+    )
+    command.add_argument(
+        "--loss",
+        metavar="NAME",
+        help="function of torch.nn.functional (cross_entropy), or package.module:function of output and target",
+    )
+    command.add_argument(
+        "--seeds", type=_positive, default=1, metavar="N", help="number of initializations; the worst is reported"
+    )
+    command.add_argument("--optimizer", metavar="sgd|adam|adamw[:lr]", help="optimizer to assume")
 
 
 def _add_report(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -149,10 +170,14 @@ def _add_output(command: argparse.ArgumentParser) -> None:
     )
     output.add_argument("--output-file", metavar="FILE", help="file for the format that has none of its own")
     output.add_argument("--verbose", action="store_true", help="a row for each layer in the table")
+    _add_verdict(output)
+    output.add_argument("--write-baseline", metavar="FILE", help="save the findings as a baseline")
+
+
+def _add_verdict(output: argparse._ArgumentGroup) -> None:
     output.add_argument("--fail-on", choices=LEVELS, help="minimum severity that fails (error)")
     output.add_argument("--exit-zero", action="store_true", help="always exit 0")
     output.add_argument("--baseline", metavar="FILE", help="known findings, which do not fail")
-    output.add_argument("--write-baseline", metavar="FILE", help="save the findings as a baseline")
 
 
 def _words(text: str) -> tuple[str, ...]:

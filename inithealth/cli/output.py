@@ -47,9 +47,7 @@ class Output:
 
     def finish(self, report: Report) -> int:
         """Write the report in every requested format. Returns the exit status."""
-        if self.fail_on is not None:
-            report = report.model_copy(update={"fail_on": self.fail_on})
-        report = self._without_known(report)
+        report = self.judged(report)
         texts = {place: self._text(report, name, place) for name, place in self.places.items()}
         for place, text in texts.items():  # write files before stdout
             if place is not None:
@@ -59,6 +57,16 @@ class Output:
         summary = os.environ.get(_SUMMARY)
         if summary:
             _append(Path(summary), rendered(report, "markdown"))
+        return self.status(report)
+
+    def judged(self, report: Report) -> Report:
+        """Return the report with the chosen ``fail_on`` and without known findings; writes a requested baseline."""
+        if self.fail_on is not None:
+            report = report.model_copy(update={"fail_on": self.fail_on})
+        return self._without_known(report)
+
+    def status(self, report: Report) -> int:
+        """Return the exit status."""
         return 0 if self.exit_zero or report.ok else 1
 
     def _text(self, report: Report, name: str, place: str | None) -> str:

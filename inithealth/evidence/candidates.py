@@ -52,7 +52,7 @@ def alternatives(operations: Sequence[Operation], measured: Measured) -> list[Ca
     others = Fix.of(operation for operation in operations if operation.parameter not in weights)
     found = [
         ("the scale of its peers", _as_peers(targets, measured)),
-        ("the gain of its activation", _by_activation(targets, measured)),
+        ("the gain of its activation", fixes.with_branches(targets, measured.branches)),
         ("a common scheme", _by_scheme(targets, measured)),
         ("rescaling by the measured gain, as LSUV does", _rescaled(targets, measured)),
     ]
@@ -65,14 +65,6 @@ def _as_peers(targets: Sequence[Layer], measured: Measured) -> Fix | None:
     sizes = Targets(measured.layers, measured.found)
     expected = {layer.name: size for layer in targets if (size := sizes.of_peers(layer))}
     return fixes.each(targets, expected=expected) if expected else None
-
-
-def _by_activation(targets: Sequence[Layer], measured: Measured) -> Fix:
-    """Draw each weight with the gain of its activation, smaller at the ends of residual branches."""
-    ends = [layer for layer in targets if layer.ends_branch]
-    others = [layer for layer in targets if not layer.ends_branch]
-    scale = max(1, measured.branches) ** -0.5
-    return fixes.joined(*(fixes.each(each, factor=by) for each, by in ((others, 1.0), (ends, scale)) if each))
 
 
 def _by_scheme(targets: Sequence[Layer], measured: Measured) -> Fix | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
-from inithealth.evidence.operation_code import statement
-from inithealth.evidence.statements import runs
+from inithealth.evidence.operation_code import statement, statements
+from inithealth.evidence.statements import Run, code, runs
 from inithealth.operations import Fill, Initialize, Operation, Scale, ScaleByDepth, SetBias
 
 
@@ -20,22 +21,44 @@ class Fix(str):
     @classmethod
     def of(cls, operations: Iterable[Operation]) -> Fix:
         """Return the code of operations. Those that differ in their names only are next to each other, and in loops."""
-        alike: dict[Operation, list[Operation]] = {}
-        for operation in operations:
-            alike.setdefault(_for(operation, ""), []).append(operation)
-        lines = ["import math"] if any(isinstance(operation, ScaleByDepth) for operation in alike) else []
-        ordered: list[Operation] = []
-        for operation, group in alike.items():
-            for run in runs([each.parameter for each in group]):
-                lines.append(run.head + statement(_for(operation, run.name)))
-                ordered += [_for(operation, name) for name in run.names]
-        return cls._with("\n".join(lines), ordered)
+        lines, ordered = list[str](), list[Operation]()
+        for operation, run in _grouped(operations):
+            lines.append(run.head + statement(operation))
+            ordered += [_for(operation, name) for name in run.names]
+        imports = ["import math"] if any(isinstance(operation, ScaleByDepth) for operation in ordered) else []
+        return cls._with("\n".join([*imports, *lines]), ordered)
 
     @classmethod
     def _with(cls, text: str, operations: Iterable[Operation]) -> Fix:
         fix = cls(text)
         fix.operations = _valid(operations)
         return fix
+
+
+def code_lines(
+    operations: Iterable[Operation], root: str = "model", lists: Mapping[str, int] = MappingProxyType({})
+) -> list[str]:
+    """Return the code of operations, without imports and with the body of a loop on lines of its own.
+
+    Args:
+        root: the variable that has the model.
+        lists: number of elements by name, for lists over whose ``len`` a loop may run.
+    """
+    lines = []
+    for operation, run in _grouped(operations):
+        written = statements(operation, root)
+        if run.head:
+            lines += [_over_whole_list(run, root, lists), *(f"    {line}" for line in written)]
+        else:
+            lines += written
+    return lines
+
+
+def _over_whole_list(run: Run, root: str, lists: Mapping[str, int]) -> str:
+    """Return the head of a loop; over a whole list by its ``len``, so that it fits lists of other lengths."""
+    name, _, rest = run.name.partition(".{i}")
+    whole = [f"{name}.{place}{rest}" for place in range(lists.get(name, 0))]
+    return f"for i in range(len({code(name, root)})):" if list(run.names) == whole else run.head.rstrip()
 
 
 def joined(*parts: str) -> Fix:
@@ -85,6 +108,16 @@ def multiply(parameter: str, factor: float) -> Scale:
 def scale_by_depth(parameter: str, branches: int, *, paired: bool, inverse: bool = False) -> ScaleByDepth:
     """Return the operation that divides a parameter by the square root of the number of branches."""
     return ScaleByDepth.model_construct(parameter=parameter, branches=branches, paired=paired, inverse=inverse)
+
+
+def _grouped(operations: Iterable[Operation]) -> Iterator[tuple[Operation, Run]]:
+    """Yield the operations that differ in their names only in runs, each with the name that stands for the run."""
+    alike: dict[Operation, list[Operation]] = {}
+    for operation in operations:
+        alike.setdefault(_for(operation, ""), []).append(operation)
+    for operation, group in alike.items():
+        for run in runs([each.parameter for each in group]):
+            yield _for(operation, run.name), run
 
 
 def _for(operation: Operation, parameter: str) -> Operation:

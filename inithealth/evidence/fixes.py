@@ -10,10 +10,11 @@ from inithealth.evidence.fix_text import Fix as Fix
 from inithealth.evidence.fix_text import fill, initialize, multiply, scale_by_depth, set_bias
 from inithealth.evidence.fix_text import joined as joined
 from inithealth.evidence.statements import code as code
+from inithealth.layer_kinds import MATRICES
 from inithealth.operations import Freeze, Operation, magnitude
 from inithealth.recording import Layer, Weight, weighted
 from inithealth.theory.activations import row_of
-from inithealth.theory.gains import sets_frequencies, target_gain, target_std
+from inithealth.theory.gains import octaves_off, recipe_gains, sets_frequencies, target_gain, target_std
 
 _TORCHS_OWN = ("Linear", *(f"Conv{way}{dimensions}d" for way in ("", "Transpose") for dimensions in (1, 2, 3)))
 _ALIKE = 1.25  # stds that differ by a smaller factor are those of one initialization
@@ -40,6 +41,22 @@ def each(layers: Sequence[Layer], factor: float = 1.0, expected: Mapping[str, fl
         if weight.name not in found:  # a tied weight is one parameter in two layers: it is initialized for the first
             found[weight.name] = _initialized(layer, weight, factor, (expected or {}).get(layer.name))
     return Fix.of(found.values())
+
+
+def with_branches(layers: Sequence[Layer], branches: int) -> Fix:
+    """Return code that initializes all layers, those at the ends of residual branches smaller by their number."""
+    ends = [layer for layer in layers if layer.ends_branch]
+    others = [layer for layer in layers if not layer.ends_branch]
+    scale = max(1, branches) ** -0.5
+    return joined(*(each(some, factor=factor) for some, factor in ((others, 1.0), (ends, scale)) if some))
+
+
+def with_own_scale(layers: Sequence[Layer]) -> Fix:
+    """Return code that draws all layers anew: with the present rms where it is usual, else with the expected gain.
+
+    For weights whose scale is not the fault: a network may need the one that its author chose.
+    """
+    return each(layers, expected={layer.name: size for layer, size in map(_usual_size, layers) if size})
 
 
 def zero_biases(layers: Sequence[Layer]) -> Fix:
@@ -128,6 +145,14 @@ def _common_std(layer: Layer, weight: Weight) -> float:
         return 1 / math.sqrt(max(weight.shape))
     std, fan_in, fan_out = target_std(layer) or math.nan, weight.fan_in or 1, weight.fan_out or 1
     return std * math.sqrt(2 * fan_in / (fan_in + fan_out)) if call == "xavier_uniform" else std
+
+
+def _usual_size(layer: Layer) -> tuple[Layer, float | None]:
+    """Return the weight's rms if it is one of a common initialization, else None."""
+    weight = layer.weight
+    if weight is None or layer.kind not in MATRICES or not weight.gain or not math.isfinite(weight.gain):
+        return layer, None
+    return layer, weight.rms if octaves_off(weight.gain, recipe_gains(layer, weight)) == 0.0 else None
 
 
 def _close(one: float, other: float) -> bool:

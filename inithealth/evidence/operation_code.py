@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from inithealth.evidence.statements import code
+from inithealth.evidence.statements import assignment, code
 from inithealth.operations import (
     Fill,
     Freeze,
@@ -19,28 +19,33 @@ from inithealth.operations import (
 )
 
 
-def statement(operation: Operation) -> str:
-    """Return the Python statement of an operation."""
-    name = code(operation.parameter)
+def statement(operation: Operation, root: str = "model") -> str:
+    """Return the Python code of an operation in one line; ``root`` is the variable that has the model."""
+    return "; ".join(statements(operation, root))
+
+
+def statements(operation: Operation, root: str = "model") -> tuple[str, ...]:
+    """Return the Python statements of an operation, in order; ``root`` is the variable that has the model."""
+    name = code(operation.parameter, root)
     match operation:
         case Initialize():
-            return _initialization(operation)
+            return _initialization(operation, root)
         case StartTimeSteps():
             drawn = f"dt = {name}.detach().clone().uniform_({operation.low:.3g}, {operation.high:.3g}).exp()"
-            return f"{drawn}; {name}.data.copy_(dt + (-(-dt).expm1()).log())"
+            return drawn, f"{name}.data.copy_(dt + (-(-dt).expm1()).log())"
         case Fill():
-            return _assigned(operation.parameter, lambda tensor: f"nn.init.constant_({tensor}, {operation.value:.2g})")
+            return (_assigned(operation, root, lambda tensor: f"nn.init.constant_({tensor}, {operation.value:.2g})"),)
         case SetBias():
-            return f"nn.init.constant_({name}, {operation.value:.3g})"
+            return (f"nn.init.constant_({name}, {operation.value:.3g})",)
         case Scale():
-            return f"{name}.data.mul_({operation.factor:.2g})"
+            return (f"{name}.data.mul_({operation.factor:.2g})",)
         case ScaleByDepth():
-            return _scaling(operation)
+            return (_scaling(operation, root),)
         case Freeze():
-            return f"{name}.requires_grad_(False)"
+            return (f"{name}.requires_grad_(False)",)
 
 
-def _initialization(operation: Initialize) -> str:
+def _initialization(operation: Initialize, root: str) -> tuple[str, ...]:
     def drawn(tensor: str) -> str:
         if operation.matrix is not None:
             tensor = f"{tensor}.data[{operation.matrix}]"
@@ -49,11 +54,11 @@ def _initialization(operation: Initialize) -> str:
             return f"nn.init.eye_({tensor}.data.view({rows}, {rows + 1}))"
         return f"nn.init.{operation.initializer}_({', '.join([tensor, *_arguments(operation)])})"
 
-    written = _assigned(operation.parameter, drawn)
+    written = _assigned(operation, root, drawn)
     if not operation.sets_magnitude or parametrized(operation.parameter) is not None:
-        return written
-    lengths, size = code(operation.parameter), code(magnitude(operation.parameter))
-    return f"{written}; {size}.data.copy_({lengths}.detach().flatten(1).norm(dim=1).view_as({size}))"
+        return (written,)
+    lengths, size = code(operation.parameter, root), code(magnitude(operation.parameter), root)
+    return written, f"{size}.data.copy_({lengths}.detach().flatten(1).norm(dim=1).view_as({size}))"
 
 
 def _arguments(operation: Initialize) -> list[str]:
@@ -67,22 +72,24 @@ def _arguments(operation: Initialize) -> list[str]:
     return numbers
 
 
-def _assigned(parameter: str, call: Callable[[str], str]) -> str:
+def _assigned(operation: Operation, root: str, call: Callable[[str], str]) -> str:
     """Return a call on a tensor. A parametrized weight is assigned, which sets the parameters that it consists of."""
-    whole = _whole(parameter)
-    return call(code(parameter)) if whole is None else f"{whole} = {call(f'{whole}.detach().clone()')}"
-
-
-def _scaling(operation: ScaleByDepth) -> str:
-    count = f"2 * {operation.branches // 2}" if operation.paired else operation.branches
-    change = f"{'*' if operation.inverse else '/'}"
-    root, whole = f"math.sqrt({count})", _whole(operation.parameter)
+    whole = _whole(operation)
     if whole is None:
-        return f"{code(operation.parameter)}.data {change}= {root}"
-    return f"{whole} = {whole}.detach() {change} {root}"
+        return call(code(operation.parameter, root))
+    return assignment(whole, call(f"{code(whole, root)}.detach().clone()"), root)
 
 
-def _whole(parameter: str) -> str | None:
-    """Return the code of the parametrized weight that a parameter belongs to."""
-    found = parametrized(parameter)
-    return None if found is None else f"{code(found[0])}.{found[1]}"
+def _scaling(operation: ScaleByDepth, root: str) -> str:
+    count = f"2 * {operation.branches // 2}" if operation.paired else operation.branches
+    change = "*" if operation.inverse else "/"
+    divisor, whole = f"math.sqrt({count})", _whole(operation)
+    if whole is None:
+        return f"{code(operation.parameter, root)}.data {change}= {divisor}"
+    return assignment(whole, f"{code(whole, root)}.detach() {change} {divisor}", root)
+
+
+def _whole(operation: Operation) -> str | None:
+    """Return the name of the parametrized weight that a parameter belongs to."""
+    found = parametrized(operation.parameter)
+    return None if found is None else ".".join(filter(None, found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -14,17 +15,32 @@ _FEWEST_IN_A_LOOP = 3
 _INDEX = "{i}"  # placeholder for the loop index in a parameter name: no module can have this name
 
 
-def code(name: str) -> str:
+def code(name: str, root: str = "model") -> str:
     """Return the code for a name: ``model.layers[3].fc.weight`` for ``layers.3.fc.weight``."""
-    written = "model"
+    written = root
     for part in filter(None, name.split(".")):
         if is_position(part) or part == _INDEX:
             written += f"[{part.strip('{}')}]"
-        elif part.isidentifier() and not keyword.iskeyword(part):
+        elif is_attribute(part):
             written += f".{part}"
         else:
             written = f"getattr({written}, {part!r})"
     return written
+
+
+def assignment(name: str, value: str, root: str = "model") -> str:
+    """Return the statement that assigns a value to a name; every name may be a target."""
+    home, _, last = name.rpartition(".")
+    if is_attribute(last):
+        return f"{code(home, root)}.{last} = {value}"
+    return f"setattr({code(home, root)}, {last!r}, {value})"
+
+
+def is_attribute(part: str) -> bool:
+    """Return whether ``object.part`` is code for the attribute of that name, in a class too."""
+    # Python reads compatibility characters such as ligatures as others, and adds the class to a name such as `__x`.
+    as_written = part.isidentifier() and unicodedata.normalize("NFKC", part) == part and not part.startswith("__")
+    return as_written and not keyword.iskeyword(part)
 
 
 class Run(NamedTuple):

@@ -34,7 +34,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
 
     Args:
         on_unhealthy: ``"warn"`` logs; ``"stop"`` ends the run after the current step, with exit status 0;
-            ``"raise"`` raises :class:`inithealth.UnhealthyInit` on every rank.
+            ``"raise"`` raises :class:`inithealth.UnhealthyInit` on every rank; its last line is how to get the fixes.
         report_path: file for the report, as a page if it ends in .html, else as JSON; rewritten when it changes.
         on_alert: called with each new cause (a :class:`inithealth.Finding`), on rank 0.
         settings: schedule, rules, options; a mapping is validated.
@@ -124,7 +124,7 @@ class InitHealth(*callback_bases()):  # type: ignore[misc]
         if environment.disabled() or (self._by_environment and has_another(trainer, self)):
             return
         self._report, self._loss = None, StepLoss()
-        self._action = UnhealthyAction(self.on_unhealthy, self.settings, self._log)
+        self._action = UnhealthyAction(self.on_unhealthy, self.settings, self._log, self._file)
         resumed = earlier_steps(trainer, self._state)
         if over := self.settings.over(resumed[0]):  # no news after a checkpoint with the report of the first steps
             self._log.line(logging.INFO if self._state else logging.WARNING, over)

@@ -22,7 +22,7 @@ class ReportFile:
     """
 
     def __init__(self, path: Path | None, log: Log) -> None:
-        self._path, self._log, self._failed = path, log, False
+        self._path, self._log, self._failed, self._written = path, log, False, False
         try:
             self._format = "" if path is None else format_of(path)
         except ValueError as error:
@@ -35,8 +35,14 @@ class ReportFile:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             saved.write(self._path, rendered(report, self._format))
+            self._written = True
         except (OSError, ValueError) as error:  # no space left, or a path that cannot be encoded
             if not self._failed:
                 reason = getattr(error, "strerror", None) or error
                 self._log.warning(f"the report could not be written to {self._path}: {reason}")
-            self._failed = True
+            self._failed, self._written = True, False
+
+    @property
+    def saved(self) -> Path | None:
+        """The file if it has the last report as JSON, which ``inithealth fix`` reads."""
+        return self._path if self._written and self._format == "json" else None

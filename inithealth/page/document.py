@@ -50,6 +50,7 @@ def document(
     last_step: int = 0,
     thinned: str | None = None,
     lacks: Sequence[str] = (),
+    fixed: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the document of one run.
 
@@ -62,6 +63,7 @@ def document(
         last_step: the last step of the run, which may be later than the last recorded one.
         thinned: which recorded steps are missing; None if none are.
         lacks: sentences on what the document lacks.
+        fixed: the first step with the fixes, as `with_fixes.with_fixes` returns it; None if no fix was tried.
     """
     return {
         "version": VERSION,
@@ -73,6 +75,7 @@ def document(
         "steps": list(steps),
         "thinned": thinned,
         "values": columns(with_alerts(structure.get("layers", ()), state.get("findings", ()), steps, blocks)),
+        "fixed": fixed,
     }
 
 

@@ -10,6 +10,7 @@ from inithealth.page.document import document
 from inithealth.page.state import state
 from inithealth.page.step_values import blocks, evenly, packed
 from inithealth.page.structure import structure
+from inithealth.page.with_fixes import with_fixes
 from inithealth.recorded_run import Flow
 from inithealth.recording import Recording, Step
 from inithealth.report.cause_layers import rules_of_causes
@@ -49,6 +50,7 @@ def run_data(report: Report, *, most_steps: int | None = None) -> dict[str, Any]
         last_step=report.step,
         thinned=thinned,
         lacks=lacks,
+        fixed=with_fixes(recording, report.fixed_measurements, found),
     )
 
 

@@ -57,6 +57,8 @@ def _finding(finding: Finding, lifetime: Lifetime | None) -> dict[str, Any]:
         "message": finding.message,
         "cause": finding.cause,
         "fix": finding.fix,
+        "verified": finding.verified,
+        "verification": finding.verification,
         "measured": number(finding.measured),
         "limit": number(finding.limit),
         "source": finding.source,

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from torch import nn
 
-from inithealth.evidence.fix_text import Fix
-from inithealth.findings import Finding, Report, Severity
+from inithealth.findings import Report
 from inithealth.operations import Freeze, Operation
 from inithealth.record.sandbox.execution import Names, execute
-from inithealth.report.finding_text import title
-from inithealth.report.plain import plain
+from inithealth.report.planned_fixes import planned_fixes
 
 __tracebackhide__ = True  # pytest shows the line that calls `apply`, not these
-
-
-class Applied(NamedTuple):
-    """What is done for one cause."""
-
-    cause: Finding
-    operations: tuple[Operation, ...]  # to run
-    reason: str = ""  # why its fix is not applied, or not as a whole
-
-    @property
-    def lines(self) -> Iterator[str]:
-        """The statements that have the effect of the operations, and the reason."""
-        for line in Fix.of(self.operations).splitlines():
-            if line != "import math":
-                yield plain(f"{title(self.cause)}: {line}")
-        if self.reason:
-            yield plain(f"{title(self.cause)}: not applied{self.reason}")
 
 
 def apply(report: Report, model: nn.Module) -> tuple[str, ...]:
@@ -46,47 +26,11 @@ def apply(report: Report, model: nn.Module) -> tuple[str, ...]:
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}")
-    plans = _plans(report)
+    plans = planned_fixes(report)
     operations = [operation for plan in plans for operation in plan.operations]
     _refuse_other_shapes(report, model, operations)
     execute(model, operations)
     return tuple(line for plan in plans for line in plan.lines)
-
-
-def _plans(report: Report) -> list[Applied]:
-    """Return what to do for each cause. A parameter is changed for the first cause that names it."""
-    tried = any(cause.verification for cause in report.causes)
-    found: list[Applied] = []
-    changed: dict[str, Finding] = {}
-    for cause in report.causes:
-        reason = _reason(cause, tried=tried)
-        if reason:
-            found.append(Applied(cause, (), reason))
-            continue
-        before = [operation for operation in cause.operations if operation.parameter in changed]
-        new = tuple(operation for operation in cause.operations if operation.parameter not in changed)
-        found.append(Applied(cause, new, _repeated(before, changed)))
-        changed.update({operation.parameter: cause for operation in new})
-    return found
-
-
-def _reason(cause: Finding, *, tried: bool) -> str:
-    """Return why the fix of a cause is not applied; "" if it is. Of fixes that were tried, those that clear are."""
-    if cause.suppressed is not None:
-        return f": suppressed: {cause.suppressed}"
-    if cause.severity < Severity.WARNING:
-        return ": its severity is info"
-    if not cause.operations:
-        return f": no change of parameters alone fixes it: {cause.fix}" if cause.fix else ": it has no fix"
-    return f": {cause.verification}" if tried and cause.verified != "clears" else ""
-
-
-def _repeated(operations: Sequence[Operation], changed: dict[str, Finding]) -> str:
-    if not operations:
-        return ""
-    first = operations[0].parameter
-    more = f" and {len(operations) - 1} more" if len(operations) > 1 else ""
-    return f" to {first}{more}: changed for {title(changed[first])}"
 
 
 def _refuse_other_shapes(report: Report, model: nn.Module, operations: Sequence[Operation]) -> None:

@@ -42,6 +42,13 @@ def net(folder: Path, *, healthy: bool) -> inithealth.Report:
     return loop(folder, deep_net(healthy=healthy), torch.randn(64, WIDTH), torch.randint(10, (64,)))
 
 
+def fixed_net() -> inithealth.Report:
+    """Check the same unhealthy net, and try its fix."""
+    torch.manual_seed(0)
+    batch = torch.randn(64, WIDTH), torch.randint(10, (64,))
+    return inithealth.check(deep_net(healthy=False), batch, loss=cross_entropy, verify=True)
+
+
 def gpt(folder: Path) -> inithealth.Report:
     """Train a healthy GPT of six blocks."""
     torch.manual_seed(0)

@@ -11,6 +11,7 @@ import pytest
 
 from inithealth import Report
 from tests.browser import runs
+from tests.browser.tab import PICTURES
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,40 @@ def test_the_file_works_offline_under_its_strict_policy(page: Any, report: Repor
     page.locator(".name", has_text="22.0").first.click()
     assert "cause=" not in page.url
     assert page.locator(".details h2").inner_text() == "22.0"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_signal_with_the_fixes_is_beside_the_signal_now(page: Any, tmp_path: Path, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    file = tmp_path / "report.html"
+    file.write_text(runs.fixed_net().to_html(), encoding="utf-8")
+    page.goto(file.as_uri())
+    now, fixed = page.locator(".track").all()
+    assert now.inner_text().startswith("Now 49 of 49 layers outside the range")
+    assert fixed.inner_text().startswith("With the fixes 0 of 49 layers outside the range")
+    assert page.locator(".title.profile").count() == 2
+    assert "✓ Test: the fix clears this finding" in page.locator(".card .fix").inner_text()
+    page.mouse.move(*middle(page, ".title.profile >> nth=1", down=200))
+    assert "Now forward rms" in page.locator(".tooltip .other").inner_text()
+    page.screenshot(path=PICTURES / f"fixes_{scheme}.png")
+    page.locator(".name", has_text="22.0").first.click()
+    assert "With the fixes: " in page.locator(".details .lines").inner_text()
+
+
+def test_a_report_without_tried_fixes_has_one_signal(page: Any, report: Report, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(report.to_html(), encoding="utf-8")
+    page.goto(file.as_uri())
+    page.locator(".title.profile").wait_for()
+    assert page.locator(".title.profile").count() == 1
+    assert page.locator(".track, .test").count() == 0
+
+
+def middle(page: Any, selector: str, down: int) -> tuple[float, float]:
+    """Return a point below the middle of an element."""
+    box = page.locator(selector).bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + down
 
 
 def test_markup_in_a_report_is_text(page: Any, tmp_path: Path) -> None:

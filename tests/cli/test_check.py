@@ -232,6 +232,8 @@ def test_githubs_step_summary_is_appended_to(run: Run, folder: Path, monkeypatch
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     run("check", "mine.nets:broken")
     assert summary.read_text().startswith("before\n## inithealth: unhealthy at step 0, 1 error")
+    assert "\n```diff\n--- a/mine/nets.py\n+++ b/mine/nets.py\n" in summary.read_text()
+    assert "\nTest: the fix clears this finding\n" in summary.read_text()
 
 
 def test_a_baseline_passes_known_findings_and_only_shrinks(run: Run, folder: Path) -> None:

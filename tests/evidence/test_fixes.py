@@ -253,3 +253,21 @@ def test_the_magnitude_of_weight_norm_is_set_too() -> None:
     own = named("attention.weight_v", type_name="Attention")
     own = own.model_copy(update={"weight": _renamed(own, "attention.weight_v")})
     assert fixes.redraw([own], [0.3]) == "nn.init.normal_(model.attention.weight_v, std=0.3)"
+
+
+def test_weights_keep_a_usual_scale() -> None:
+    own = named("own", weight={"shape": (64, 64), "fan_in": 64, "fan_out": 64, "rms": 0.1})
+    large = named("large", weight={"shape": (64, 64), "fan_in": 64, "fan_out": 64, "rms": 1.0})
+    assert fixes.with_own_scale([own, large]).splitlines() == [
+        "nn.init.normal_(model.own.weight, std=0.1)",
+        'nn.init.kaiming_normal_(model.large.weight, nonlinearity="relu")',
+    ]
+
+
+def test_the_ends_of_branches_are_initialized_smaller() -> None:
+    shape = {"shape": (64, 64), "fan_in": 64, "fan_out": 64}
+    layers = [named("first", weight=shape), named("last", weight=shape, ends_branch=True, activation=None)]
+    assert fixes.with_branches(layers, 16).splitlines() == [
+        'nn.init.kaiming_normal_(model.first.weight, nonlinearity="relu")',
+        "nn.init.normal_(model.last.weight, std=0.0312)",
+    ]

@@ -150,7 +150,8 @@ def test_raise_happens_before_the_first_optimizer_step(pl: ModuleType, tmp_path:
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert codes(callback.report) == ["IH106"]
     assert raised.value.report is callback.report
-    assert str(raised.value) == f"unhealthy initialization\n{callback.report}"
+    fix = f"the fixes as code: inithealth fix {path}"
+    assert str(raised.value) == f"unhealthy initialization\n{callback.report}\n{fix}"
     assert Report.from_json(path.read_bytes()) == callback.report
     assert [file.name for file in path.parent.iterdir()] == ["init.json"]
 

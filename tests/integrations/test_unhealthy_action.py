@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 
 from inithealth import Finding, Report, Settings, Severity, UnhealthyInit
 from inithealth.console.log import Log
+from inithealth.integrations.report_file import ReportFile
 from inithealth.integrations.unhealthy_action import OnUnhealthy, UnhealthyAction
+from inithealth.operations import Initialize
 
 
 def finding(code: str, severity: Severity, layer: str) -> Finding:
@@ -26,8 +29,8 @@ def trainer(*, rank: int = 0, elsewhere: bool = False) -> Any:
     return SimpleNamespace(should_stop=False, strategy=strategy, is_global_zero=rank == 0, progress_bar_callback=None)
 
 
-def action(kind: OnUnhealthy, **settings: Any) -> UnhealthyAction:
-    return UnhealthyAction(kind, Settings(**settings), Log())
+def action(kind: OnUnhealthy, path: Path | None = None, **settings: Any) -> UnhealthyAction:
+    return UnhealthyAction(kind, Settings(**settings), Log(), ReportFile(path, Log()))
 
 
 @pytest.mark.parametrize(
@@ -70,6 +73,44 @@ def test_raise_ends_the_progress_bars_line() -> None:
         action("raise").take(run, 0, BAD)
     assert raised.value.report == BAD
     assert closed == [True]
+
+
+FIXED = Report(
+    model="Net",
+    findings=(
+        finding("IH101", Severity.ERROR, "fc1").model_copy(
+            update={"operations": (Initialize(parameter="fc1.weight", initializer="orthogonal"),)}
+        ),
+    ),
+)
+
+
+def raised(report: Report, path: Path | None, write: bool = True) -> str:
+    raising = action("raise", path)
+    if write:
+        raising._file.write(report)
+    with pytest.raises(UnhealthyInit) as error:
+        raising.take(trainer(), 0, report)
+    assert error.value.report is report
+    return str(error.value).splitlines()[-1]
+
+
+def test_the_last_line_of_the_error_is_the_command_that_prints_the_fixes(tmp_path: Path) -> None:
+    path = tmp_path / "init health.json"
+    assert raised(FIXED, path) == f"the fixes as code: inithealth fix '{path}'"
+
+
+def test_without_a_written_report_it_is_the_call_that_applies_them(tmp_path: Path) -> None:
+    call = "to apply the fixes and get their code: error.report.apply(model), where error is this exception"
+    (tmp_path / "folder.json").mkdir()
+    assert raised(FIXED, None) == call
+    assert raised(FIXED, tmp_path / "page.html") == call
+    assert raised(FIXED, tmp_path / "folder.json") == call
+    assert raised(FIXED, tmp_path / "never.json", write=False) == call
+
+
+def test_without_a_fix_the_error_ends_with_the_table(tmp_path: Path) -> None:
+    assert "fixes" not in raised(BAD, tmp_path / "init.json")
 
 
 def test_a_finding_of_another_process_is_raised_without_a_report() -> None:

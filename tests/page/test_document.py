@@ -14,7 +14,7 @@ from inithealth.page.step_values import STATISTICS, packed
 
 FIELDS = (
     "version run model healthy verdict errors warnings infos optimizer exact lastStep notMeasured notes skipped "
-    "versions lacks layers trunk steps thinned values expected theory reference findings"
+    "versions lacks layers trunk steps thinned values expected theory reference findings fixed"
 )
 
 

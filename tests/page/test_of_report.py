@@ -19,6 +19,7 @@ from inithealth.page.step_values import STATISTICS, columns, packed
 from inithealth.recorded_run import Flow, StepValues
 from tests.report.hostile import REPORTS
 from tests.report.reports import cause, report
+from tests.rules.recordings import measured, stack
 
 
 def history(steps: int, layers: int) -> StepValues:
@@ -61,6 +62,15 @@ def test_a_history_of_another_network_is_left_out(values: dict[str, str]) -> Non
     made = run_data(report(flow=Flow(), history=StepValues(steps=tuple(range(7)), values=values)))
     assert "cannot be read" in made["lacks"][0]
     assert made["steps"] == [0]
+
+
+def test_a_check_with_fixes_has_the_first_step_with_them() -> None:
+    layers = stack()
+    plain = report(cause("fc1"), layers=layers)
+    assert run_data(plain)["fixed"] is None
+    made = run_data(report(cause("fc1"), layers=layers, fixed_measurements=measured(layers)))
+    assert json.loads(to_json(made))["fixed"]["values"] == made["values"]
+    assert {**made, "fixed": None} == run_data(plain)
 
 
 @given(REPORTS)

@@ -24,7 +24,14 @@ def test_a_finding_has_all_fields_and_its_numbers_are_finite() -> None:
     assert (first["measured"], first["limit"], first["opened"], first["closed"]) == (None, 2.0, 3, None)
     assert (second["role"], second["explainedBy"]) == ("consequence", first["key"])
     fields = "key explainedBy role code rule severity suppressed layers message cause fix measured limit source step"
-    assert set(first) == {*fields.split(), "opened", "worsened", "closed"}
+    assert set(first) == {*fields.split(), "opened", "worsened", "closed", "verified", "verification"}
+
+
+def test_a_finding_has_the_result_of_the_test_of_its_fix() -> None:
+    tested = cause("fc1", fix="f", verified="clears", verification="the fix clears this finding")
+    [first, second] = state(report(tested, cause("fc2", fix="f")))["findings"]
+    assert (first["verified"], first["verification"]) == ("clears", "the fix clears this finding")
+    assert (second["verified"], second["verification"]) == ("", "")
 
 
 def test_findings_have_their_course_and_resolved_ones_are_last() -> None:

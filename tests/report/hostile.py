@@ -38,6 +38,7 @@ FINDINGS = st.builds(
     message=TEXT,
     cause=TEXT,
     fix=TEXT,
+    verification=TEXT,
     source=st.one_of(st.none(), TEXT, st.integers().map(lambda line: f"a, b:c.py:{line}")),
     suppressed=st.one_of(st.none(), TEXT),
 )

@@ -49,6 +49,8 @@ export interface FindingData {
   message: string;
   cause: string;
   fix: string;
+  verified?: "clears" | "partly" | ""; // what the fix did when it was tried; older documents lack it
+  verification?: string; // a sentence on that
   measured: number | null;
   limit: number | null;
   source: string | null;
@@ -59,6 +61,13 @@ export interface FindingData {
 }
 
 type PerLayer = (number | null)[];
+
+/** The first step with the fixes. */
+export interface FixedData {
+  values: Partial<Record<Statistic, string>>;
+  expected: Partial<Record<"forward" | "gradient" | "gain", PerLayer>>;
+  theory: PerLayer;
+}
 
 export interface RunData {
   version: number;
@@ -85,6 +94,7 @@ export interface RunData {
   expected: Partial<Record<"forward" | "gradient" | "gain", PerLayer>>;
   theory: PerLayer;
   reference: { forward: string; gradient: string };
+  fixed?: FixedData | null; // null: no fix was tried
   findings: FindingData[];
 }
 

@@ -1,7 +1,7 @@
 // One run: its document, with the numbers decoded when they are first needed. Decoding all eight statistics of a
 // network with 10,000 layers takes longer than the first picture may.
 
-import type { FindingData, LayerData, RunData, Statistic } from "./contract.ts";
+import type { FindingData, FixedData, LayerData, RunData, Statistic } from "./contract.ts";
 import { joined } from "./decode.ts";
 
 export interface Cause {
@@ -22,6 +22,7 @@ export class Run {
   readonly steps: number[];
   readonly causes: Cause[];
   readonly isCause: Uint8Array; // 1 for each layer that a cause names
+  readonly fixed: Run | null; // the first step with the fixes, if they were tried
   private readonly parts: Parts;
   private readonly decoded = new Map<Statistic, Float32Array>();
   private readonly byName = new Map<string, number[]>();
@@ -43,6 +44,7 @@ export class Run {
     this.isCause = new Uint8Array(this.layers.length);
     const judged = this.causes.filter(({ finding }) => finding.suppressed === null);
     for (const cause of judged) for (const layer of cause.layers) this.isCause[layer] = 1;
+    this.fixed = data.fixed ? new Run(fixedOf(data, data.fixed)) : null;
   }
 
   /** The causes that count. */
@@ -102,6 +104,12 @@ export class Run {
   private all(modules: string[]): number[] {
     return [...new Set(modules.flatMap((module) => this.layersOf(module)))].sort((a, b) => a - b);
   }
+}
+
+/** The document of the first step with the fixes, without the findings that they clear. */
+function fixedOf(data: RunData, fixed: FixedData): RunData {
+  const findings = data.findings.filter((finding) => finding.verified !== "clears");
+  return { ...data, ...fixed, findings, steps: data.steps.slice(0, 1), fixed: null };
 }
 
 function partsOf(data: RunData): Parts {

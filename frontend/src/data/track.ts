@@ -9,6 +9,8 @@ export interface Track {
   isDifference: boolean;
   isCause: Uint8Array;
   hasCauses: boolean;
+  expected: readonly (number | null)[]; // level of the signal at the first step by layer, log2; empty: not known
+  theory: readonly (number | null)[]; // level predicted from the weights at the first step, log2
   values(statistic: Statistic, step: number): Float32Array; // by layer; step is an index into `steps`
   at(statistic: Statistic, step: number, layer: number): number;
 }
@@ -37,6 +39,8 @@ export function trackOf(run: Run, label = ""): Track {
     isDifference: false,
     isCause: run.isCause,
     hasCauses: run.hasCauses,
+    expected: run.data.expected.forward ?? [],
+    theory: run.data.theory,
     values: (statistic, step) => valuesOf(run, statistic, step),
   });
 }
@@ -45,6 +49,8 @@ function valuesOf(run: Run, statistic: Statistic, step: number): Float32Array {
   const width = run.layers.length;
   return run.series(statistic).subarray(step * width, (step + 1) * width);
 }
+
+const UNKNOWN: Pick<Track, "expected" | "theory"> = { expected: [], theory: [] }; // of tracks without a profile
 
 /** Returns `other` on the layers of `base`, matched by name; not measured where it lacks a layer. */
 export function aligned(base: Run, other: Run, label: string): Track {
@@ -56,6 +62,7 @@ export function aligned(base: Run, other: Run, label: string): Track {
     isDifference: false,
     isCause: Uint8Array.from(map, (at) => (at < 0 ? 0 : other.isCause[at])),
     hasCauses: other.hasCauses,
+    ...UNKNOWN,
     values(statistic, step) {
       const values = valuesOf(other, statistic, step);
       return Float32Array.from(map, (at) => (at < 0 ? Number.NaN : values[at]));
@@ -81,6 +88,7 @@ export function difference(base: Track, track: Track, label: string): Track {
     isDifference: true,
     isCause: track.isCause,
     hasCauses: false,
+    ...UNKNOWN,
     values(statistic, step) {
       const ratio = RATIOS[statistic];
       const [one, other] = [

@@ -1,6 +1,5 @@
 // Levels of the profile: log2 of the output's rms, and what is expected there.
 
-import type { Run } from "../data/run.ts";
 import type { Track } from "../data/track.ts";
 import type { Row } from "../fold/rows.ts";
 import { worstLayer } from "../fold/worst.ts";
@@ -14,12 +13,12 @@ export interface Level {
   theory: number | null; // at the first step only
 }
 
-export function levelOf(run: Run, track: Track, step: number, row: Row): Level {
+export function levelOf(track: Track, step: number, row: Row): Level {
   const layer = worstLayer(track, "forward_off", step, row);
   const [low, high] = extent(track.values("forward", step), row);
   const value = Math.log2(track.at("forward", step, layer));
-  const theory = step === 0 ? (run.data.theory[layer] ?? null) : null;
-  return { layer, value, low, high, expected: expectedAt(run, track, step, layer), theory };
+  const theory = step === 0 ? (track.theory[layer] ?? null) : null;
+  return { layer, value, low, high, expected: expectedAt(track, step, layer), theory };
 }
 
 /** Smallest and largest finite level, log2. */
@@ -35,27 +34,35 @@ function extent(values: Float32Array, { start, end }: { start: number; end: numb
 }
 
 /** Expected level at a step. After the first step it follows from the level and its distance. */
-function expectedAt(run: Run, track: Track, step: number, layer: number): number | null {
+function expectedAt(track: Track, step: number, layer: number): number | null {
   const derived = Math.log2(track.at("forward", step, layer)) - track.at("forward_off", step, layer);
   if (Number.isFinite(derived)) return derived;
-  return run.data.expected.forward?.[layer] ?? null;
+  return track.expected[layer] ?? null;
 }
 
 const WIDEST = 48; // octaves that are drawn at most: one outlier must not flatten the rest
 
-/** Range of the profile at a step, in log2, with the healthy band of every layer inside. */
-export function levelRange(run: Run, track: Track, step: number): [number, number] {
-  if (track.steps.length === 0) return [-2, 2];
-  const measured = extent(track.values("forward", step), { start: 0, end: run.layers.length });
-  let [low, high] = [measured[0] - 0.5, measured[1] + 0.5];
-  for (const expected of run.data.expected.forward ?? []) {
-    if (expected === null || !Number.isFinite(expected)) continue;
-    if (expected - 1.5 < low) low = expected - 1.5;
-    if (expected + 1.5 > high) high = expected + 1.5;
-  }
+/** Range of the profiles of all tracks at their steps, in log2, with the healthy band of every layer inside. */
+export function levelRange(tracks: readonly Track[], steps: readonly number[]): [number, number] {
+  const ranges = tracks.flatMap((track, at) => (track.steps.length > 0 ? [extentOf(track, steps[at])] : []));
+  const low = Math.min(...ranges.map(([least]) => least));
+  const high = Math.max(...ranges.map(([, most]) => most));
   if (!(low <= high) || !Number.isFinite(high - low)) return [-2, 2];
   if (high - low > WIDEST)
     return high > 0 && low < 0 ? [Math.max(low, -WIDEST / 2), Math.min(high, WIDEST / 2)] : [low, high];
   const missing = Math.max(0, 6 - (high - low)) / 2;
   return [low - missing, high + missing];
+}
+
+/** Smallest and largest level of a track, with room for the healthy bands. */
+function extentOf(track: Track, step: number): [number, number] {
+  const values = track.values("forward", step);
+  const measured = extent(values, { start: 0, end: values.length });
+  let [low, high] = [measured[0] - 0.5, measured[1] + 0.5];
+  for (const expected of track.expected) {
+    if (expected === null || !Number.isFinite(expected)) continue;
+    if (expected - 1.5 < low) low = expected - 1.5;
+    if (expected + 1.5 > high) high = expected + 1.5;
+  }
+  return [low, high];
 }

@@ -39,7 +39,7 @@ export function drawProfile(surface: Surface, picture: Picture, window: Window, 
   const [first, last] = [Math.max(0, window.first - 1), Math.min(rows.length - 1, window.last + 1)];
   const spots: Spot[] = [];
   for (let index = first; index <= last; index++) {
-    const level = levelOf(picture.run, track, picture.steps[panel.track], rows[index]);
+    const level = levelOf(track, picture.steps[panel.track], rows[index]);
     spots.push({ ...level, y: window.top + (index + 0.5) * rowHeight, x: scale(level.value) });
   }
   const height = (window.last - window.first + 1) * rowHeight - 1;

@@ -7,7 +7,7 @@ import { drawPicture, type Picture } from "../draw/picture.ts";
 import { isPower, levelTicks, profileScale } from "../draw/profile.ts";
 import type { Surface } from "../draw/surface.ts";
 import { shortened } from "../layout/describe.ts";
-import { count, number } from "../layout/words.ts";
+import { count, number, testOf } from "../layout/words.ts";
 
 const HEAD = 96; // above the rows
 const LINE = 16;
@@ -133,9 +133,10 @@ function wordsOf({ finding }: Cause, characters: number): string[] {
     `${finding.severity} ${finding.code}: ${finding.message}`,
     finding.cause,
     finding.fix && `fix: ${finding.fix}`,
+    finding.fix && testOf(finding) && `test: ${testOf(finding)?.words}`,
   ];
   return parts
-    .filter(Boolean)
+    .flatMap((part) => part || [])
     .flatMap((part) => part.split("\n"))
     .flatMap((part) => wrapped(part, characters));
 }

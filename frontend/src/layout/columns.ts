@@ -9,7 +9,11 @@ export interface Panel {
   width: number;
 }
 
+/** One run; its first step as it is and with the fixes; or several runs, or a difference: fewer panels of each. */
+export type Layout = "run" | "fixes" | "runs";
+
 export interface Columns {
+  layout: Layout;
   names: number; // width of the names, which begin at 0
   gutter: { x: number; width: number };
   panels: Panel[];
@@ -22,12 +26,13 @@ export interface ColumnRequest {
   longestName: number; // characters
   lanes: number;
   tracks: number;
-  isCompared: boolean; // several runs, or a difference: fewer panels of each
+  layout: Layout;
   hasCards: boolean;
   hasUpdates: boolean;
 }
 
 const GAP = 14;
+const BETWEEN = 30; // between the panels as they are and with the fixes
 const CHARACTER = 6.7; // width of one, of the fixed-width font at 11 px
 export const LANE = 11;
 const NARROW = 1000;
@@ -36,15 +41,20 @@ export function columnsOf(request: ColumnRequest): Columns {
   const { width, lanes, tracks } = request;
   const beside = request.hasCards && width >= NARROW;
   const cardWidth = beside ? Math.round(Math.min(380, Math.max(280, width * 0.255))) : 0;
-  const most = width < NARROW ? 150 : request.isCompared ? 190 : 250;
+  const most = width < NARROW ? 150 : request.layout === "run" ? 250 : 190;
   const names = Math.round(Math.min(most, Math.max(96, 34 + request.longestName * CHARACTER)));
   const gutter = { x: names, width: 16 + lanes * LANE };
   const left = names + gutter.width + 4;
   const right = width - (beside ? cardWidth + 34 : 8);
-  const panels = request.isCompared ? compared(left, right, tracks) : single(left, right, request.hasUpdates);
+  const panels = {
+    run: () => single(left, right, request.hasUpdates),
+    fixes: () => beforeAndAfter(left, right),
+    runs: () => compared(left, right, tracks),
+  }[request.layout]();
   const last = panels[panels.length - 1];
   const end = last.x + last.width;
   return {
+    layout: request.layout,
     names,
     gutter,
     panels,
@@ -71,6 +81,21 @@ function single(left: number, right: number, hasUpdates: boolean): Panel[] {
     left,
     kinds.map(([kind, width]) => ({ kind, width, track: 0 })),
   );
+}
+
+/** The same panels for the first step as it is, and with the fixes. */
+function beforeAndAfter(left: number, right: number): Panel[] {
+  const half = Math.floor((right - left - BETWEEN) / 2);
+  const gain = half > 350 ? 44 : 18;
+  const profile = Math.round(Math.min(230, half * (half > 320 ? 0.45 : 0.4)));
+  const heat = Math.floor((half - gain - profile - GAP * 3) / 2);
+  const panels = (track: number): Omit<Panel, "x">[] => [
+    { kind: "gain", width: gain, track },
+    { kind: "profile", width: profile, track },
+    { kind: "forward", width: heat, track },
+    { kind: "gradient", width: heat, track },
+  ];
+  return [...placed(left, panels(0)), ...placed(left + half + BETWEEN, panels(1))];
 }
 
 function compared(left: number, right: number, tracks: number): Panel[] {

@@ -1,7 +1,7 @@
 // A row, a layer or a cell in words: for the tooltip, the list that screen readers read, and the table.
 
 import type { Run } from "../data/run.ts";
-import type { Track } from "../data/track.ts";
+import { type Track, trackOf } from "../data/track.ts";
 import type { Row } from "../fold/rows.ts";
 import { type OffStatistic, worstLayer } from "../fold/worst.ts";
 import { contents, distance, number } from "./words.ts";
@@ -27,6 +27,12 @@ export function described(track: Track, statistic: OffStatistic, step: number, l
   return `${words} ${number(measured)}: ${distance(off)}${expected}`;
 }
 
+/** The same with the fixes: "with the fixes: forward rms 0.028: healthy, as expected"; null if none was tried. */
+export function describedFixed(run: Run, statistic: OffStatistic, layer: number): string | null {
+  if (!run.fixed) return null;
+  return `with the fixes: ${described(trackOf(run.fixed), statistic, 0, layer)}`;
+}
+
 /** One sentence about a row at a step, for screen readers. */
 export function rowInWords(run: Run, track: Track, step: number, row: Row): string {
   const inside = contents(row);
@@ -34,12 +40,13 @@ export function rowInWords(run: Run, track: Track, step: number, row: Row): stri
   const values = OFF.map((statistic) =>
     described(track, statistic, step, worstLayer(track, statistic, step, row)),
   );
+  const fixed = describedFixed(run, "forward_off", worstLayer(track, "forward_off", step, row));
   const named = run.active.filter((cause) =>
     cause.layers.some((layer) => layer >= row.start && layer < row.end),
   );
   const findings = named.map(({ finding }) => `${finding.severity} ${finding.code}`);
   const name = inside ? `${row.label} ×${row.end - row.start}` : row.label;
-  return [name, kind, ...findings, ...values].join(", ");
+  return [name, kind, ...findings, ...values, fixed].filter((part) => part !== null).join(", ");
 }
 
 /** The end of a name that is too long: the end says which layer it is. */

@@ -1,5 +1,6 @@
 // Numbers in words, always in the same form.
 
+import type { FindingData } from "../data/contract.ts";
 import type { Row } from "../fold/rows.ts";
 
 /** Three significant digits; very small and very large numbers with an exponent. */
@@ -57,4 +58,19 @@ export function span(names: readonly string[]): string {
   const first = /^\d+$/.test(names[0]) ? `layer ${names[0]}` : names[0];
   if (names.length === 1) return first;
   return names.length === 2 ? `${first} and ${names[1]}` : `${first} … ${names[names.length - 1]}`;
+}
+
+export interface Test {
+  kind: "clears" | "partly" | "untried";
+  mark: string;
+  words: string;
+}
+
+const MARKS: Record<Test["kind"], string> = { clears: "✓", partly: "!", untried: "?" };
+
+/** What the fix of a finding did when it was tried; null if nothing is known of that. */
+export function testOf({ verified, verification }: FindingData): Test | null {
+  if (!verification) return null;
+  const kind = verified || "untried";
+  return { kind, mark: MARKS[kind], words: verification };
 }

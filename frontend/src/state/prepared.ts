@@ -5,17 +5,31 @@ import { isActive, type Run } from "../data/run.ts";
 import { aligned, difference, nearestStep, type Track, trackOf } from "../data/track.ts";
 import { type Row, rowsOf } from "../fold/rows.ts";
 import type { Item } from "../fold/tree.ts";
+import type { Layout } from "../layout/columns.ts";
 import type { ShownCause } from "./causes.ts";
 import type { View } from "./view.ts";
 
-/** The tracks of the runs: one, or several side by side, or the difference of each further run from the first. */
+export const NOW = "Now";
+export const FIXED = "With the fixes";
+
+/**
+ * The tracks of the runs: one, or the first step as it is and with the fixes, or several runs side by side, or the
+ * difference of each further run from the first.
+ */
 export function tracksOf(runs: readonly Run[], isDifference: boolean): Track[] {
   const [base, ...others] = runs;
-  if (others.length === 0) return [trackOf(base)];
+  if (others.length === 0)
+    return base.fixed ? [trackOf(base, NOW), trackOf(base.fixed, FIXED)] : [trackOf(base)];
   const first = trackOf(base, labelOf(base));
   const rest = others.map((other) => aligned(base, other, labelOf(other)));
   if (!isDifference) return [first, ...rest];
   return rest.map((track) => difference(first, track, `${track.label} against ${first.label}`));
+}
+
+/** What the panels show side by side. */
+export function layoutOf([base, ...others]: readonly Run[]): Layout {
+  if (others.length > 0) return "runs";
+  return base.fixed ? "fixes" : "run";
 }
 
 function labelOf({ data }: Run): string {

@@ -1,8 +1,9 @@
 // One cause: what, why, what to type, and how far it spreads.
 
+import type { FindingData } from "../data/contract.ts";
 import type { Cause } from "../data/run.ts";
 import { nearestStep, type Track, trackOf } from "../data/track.ts";
-import { count } from "../layout/words.ts";
+import { count, testOf } from "../layout/words.ts";
 import type { ShownCause } from "../state/causes.ts";
 import { type Spread as SpreadOf, spreadOf } from "../state/spread.ts";
 import type { Change } from "./app.tsx";
@@ -61,7 +62,7 @@ export function Card(props: Props) {
       {quiet && <p>Suppressed: {finding.suppressed}</p>}
       {!isShort && !quiet && finding.cause && <p class="why">{finding.cause}</p>}
       {!isShort && !quiet && <Total spread={spread} />}
-      {!quiet && finding.fix && <Fix fix={finding.fix} isShort={isShort} />}
+      {!quiet && finding.fix && <Fix finding={finding} isShort={isShort} />}
       {!isShort && !quiet && <Consequences cause={cause} spread={spread} />}
       {!isShort && finding.source && (
         <p class="source">
@@ -80,10 +81,19 @@ function Time({ cause: { finding } }: { cause: Cause }) {
   return <span class="time">{parts.join(", ")}</span>;
 }
 
-function Fix({ fix, isShort }: { fix: string; isShort: boolean }) {
+function Fix({ finding, isShort }: { finding: FindingData; isShort: boolean }) {
+  const { fix } = finding;
+  const test = testOf(finding);
   return (
     <div class="fix">
-      <span class="label">Fix</span>
+      <span class="label" title={isShort ? test?.words : undefined}>
+        Fix{isShort && test ? ` ${test.mark}` : ""}
+      </span>
+      {!isShort && test && (
+        <p class={`test ${test.kind}`}>
+          <span aria-hidden="true">{test.mark}</span> <b>Test:</b> {test.words}
+        </p>
+      )}
       <pre>
         {fix
           .split("\n")

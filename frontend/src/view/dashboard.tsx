@@ -6,7 +6,7 @@ import { trackOf } from "../data/track.ts";
 import { savePicture, saveTable } from "../export/save.ts";
 import { treeOf } from "../fold/tree.ts";
 import { causesOf, filtered } from "../state/causes.ts";
-import { startStep, stepIndices, tracksOf, viewRows } from "../state/prepared.ts";
+import { layoutOf, startStep, stepIndices, tracksOf, viewRows } from "../state/prepared.ts";
 import { usePalette } from "../state/theme.ts";
 import type { View } from "../state/view.ts";
 import type { Change } from "./app.tsx";
@@ -58,6 +58,7 @@ export function Dashboard({ runs: given, failed, view, change, picker }: Props) 
     baseStep,
     tracks,
     steps,
+    layout: layoutOf(runs),
     rows,
     causes,
     marked: cause,

@@ -105,6 +105,30 @@ function Tooltip({ picture, spot }: { picture: Picture; spot: Spot }) {
         </div>
       ))}
       <Rest picture={picture} spot={spot} row={row} worst={worst} />
+      <OtherTrack picture={picture} spot={spot} statistic={main} layer={worst} />
+    </div>
+  );
+}
+
+/** The same quantity of the same layer beside it: with the fixes, or as it is now. */
+function OtherTrack({
+  picture,
+  spot,
+  statistic,
+  layer,
+}: {
+  picture: Picture;
+  spot: Spot;
+  statistic: OffStatistic;
+  layer: number;
+}) {
+  const { columns, tracks, steps } = picture;
+  if (columns.layout !== "fixes" || spot.panel === null) return null;
+  const other = 1 - spot.panel.track;
+  const words = described(tracks[other], statistic, steps[other], layer);
+  return (
+    <div class="other">
+      <b>{tracks[other].label}</b> {words}
     </div>
   );
 }
@@ -115,8 +139,7 @@ function Rest({ picture, spot, row, worst }: { picture: Picture; spot: Spot; row
   if (track.isDifference) return null;
   const shares = sharesOf(track, panel.kind === "update" ? picture.updateStep : spot.step, row);
   const dead = track.at("dead", spot.step, worst);
-  const theory =
-    spot.step === 0 && panel.kind === "profile" ? (picture.run.data.theory[worst] ?? null) : null;
+  const theory = spot.step === 0 && panel.kind === "profile" ? (track.theory[worst] ?? null) : null;
   return (
     <>
       {shares && (

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import type { Run } from "../data/run.ts";
-import type { Track } from "../data/track.ts";
+import { type Track, trackOf } from "../data/track.ts";
 import { distance, number } from "../layout/words.ts";
 import type { Change } from "./app.tsx";
 
@@ -52,6 +52,7 @@ export function LayerTable({ run, track, step, change, query }: Props) {
               "Gain",
               "Forward rms",
               "Gradient norm",
+              ...(run.fixed ? ["Forward rms with the fixes", "Gradient norm with the fixes"] : []),
               "Update",
               "Dead",
               "Findings",
@@ -74,10 +75,11 @@ export function LayerTable({ run, track, step, change, query }: Props) {
 
 function LayerRow({ run, track, step, change, layer }: Omit<Props, "query"> & { layer: number }) {
   const data = run.layers[layer];
+  const fixed = run.fixed && trackOf(run.fixed);
   const optional = (value: number | null) => (value === null || Number.isNaN(value) ? "" : number(value));
-  const both = (value: "gain" | "forward" | "gradient") => {
-    const [measured, off] = [track.at(value, step, layer), track.at(`${value}_off`, step, layer)];
-    const words = Number.isNaN(off) || Math.abs(off) <= 1 ? "" : distance(off, track.isDifference);
+  const both = (value: "gain" | "forward" | "gradient", of = track, at = step) => {
+    const [measured, off] = [of.at(value, at, layer), of.at(`${value}_off`, at, layer)];
+    const words = Number.isNaN(off) || Math.abs(off) <= 1 ? "" : distance(off, of.isDifference);
     return (
       <td class={off < -1 ? "small" : off > 1 ? "large" : ""}>
         {Number.isFinite(measured) ? optional(measured) : ""} {words && <small>{words}</small>}
@@ -100,6 +102,8 @@ function LayerRow({ run, track, step, change, layer }: Omit<Props, "query"> & { 
       {both("gain")}
       {both("forward")}
       {both("gradient")}
+      {fixed && both("forward", fixed, 0)}
+      {fixed && both("gradient", fixed, 0)}
       <td>{optional(track.at("update", step, layer))}</td>
       <td>{optional(track.at("dead", step, layer))}</td>
       <td>{named.map(({ code, role }) => (role === "cause" ? code : `(${code})`)).join(" ")}</td>

@@ -57,8 +57,8 @@ function Chart({
 }: Props & (typeof CHARTS)[number]) {
   const values = columnOf(run, statistic, layer);
   const offs = off ? columnOf(run, off, layer) : null;
-  const now = Number.isNaN(values[step]) ? "not measured" : number(values[step]);
-  const words = offs && !Number.isNaN(offs[step]) ? `${now}, ${distance(offs[step])}` : now;
+  const words = inWords(values[step], offs?.[step]);
+  const fixed = run.fixed?.series(statistic)[layer] ?? Number.NaN;
   const choose = (event: MouseEvent) => {
     const box = (event.currentTarget as Element).getBoundingClientRect();
     const index = Math.round(((event.clientX - box.left) / box.width) * (run.steps.length - 1));
@@ -68,6 +68,11 @@ function Chart({
     <figure>
       <figcaption>
         <b>{title}</b> <span>{words}</span>
+        {!Number.isNaN(fixed) && (
+          <div class="fixed">
+            With the fixes: {inWords(fixed, off ? run.fixed?.series(off)[layer] : undefined)}
+          </div>
+        )}
       </figcaption>
       {run.steps.length > 1 && values.some((value) => !Number.isNaN(value)) && (
         // biome-ignore lint/a11y/useKeyWithClickEvents: the step slider does the same by keyboard.
@@ -83,6 +88,12 @@ function Chart({
       )}
     </figure>
   );
+}
+
+/** "0.0023, 12x too small" */
+function inWords(value: number, off: number | undefined): string {
+  const now = Number.isNaN(value) ? "not measured" : number(value);
+  return off === undefined || Number.isNaN(off) ? now : `${now}, ${distance(off)}`;
 }
 
 function Shape({

@@ -2,8 +2,9 @@
 
 import type { Picture } from "../draw/picture.ts";
 import { isPower, levelTicks, profileScale } from "../draw/profile.ts";
-import type { Panel } from "../layout/columns.ts";
-import { number } from "../layout/words.ts";
+import type { Layout, Panel } from "../layout/columns.ts";
+import { count, number } from "../layout/words.ts";
+import { outside } from "../state/prepared.ts";
 import { box } from "./box.ts";
 import type { MapProps } from "./layer_map.tsx";
 
@@ -15,19 +16,32 @@ const NAMES: Record<Panel["kind"], string> = {
   update: "Update",
 };
 
+const NARROW = 90; // pixels below which the name of a panel is one word
+const SHORT = 350; // pixels of all panels of a track below which its title is shorter
+const NARROWEST = 48; // pixels below which that word is cut off
+
+const CLASSES: Record<Layout, string> = {
+  run: "titles",
+  fixes: "titles several fixes",
+  runs: "titles several",
+};
+
 export function Titles({ picture }: MapProps) {
-  const { columns, tracks, run } = picture;
-  const isSeveral = tracks.length > 1 || tracks[0].isDifference;
+  const { columns, run } = picture;
   return (
-    <div class={isSeveral ? "titles several" : "titles"}>
+    <div class={CLASSES[columns.layout]}>
       <div class="title" style={box({ left: 0, width: columns.names + columns.gutter.width })}>
         <b>Layer</b>
         <small>input at the top</small>
       </div>
       {columns.panels.map((panel) => (
-        <div class={`title ${panel.kind}`} key={panel.x} style={box({ left: panel.x, width: panel.width })}>
-          {isSeveral && (panel.kind === "gain" || panel.kind === "profile") && (
-            <span class="track">{tracks[panel.track].label}</span>
+        <div
+          class={`title ${panel.kind} ${panel.width < NARROWEST && panel.kind !== "gain" ? "narrow" : ""}`}
+          key={panel.x}
+          style={box({ left: panel.x, width: panel.width })}
+        >
+          {columns.layout !== "run" && panel.kind === "gain" && (
+            <TrackTitle panel={panel} picture={picture} />
           )}
           <b title={explained(panel, run.data.reference)}>{titleOf(panel, picture)}</b>
           <Axis panel={panel} picture={picture} />
@@ -37,9 +51,34 @@ export function Titles({ picture }: MapProps) {
   );
 }
 
+/** The name of a track above its panels; where the fixes are beside it, with how many layers are off. */
+function TrackTitle({ panel, picture }: { panel: Panel; picture: Picture }) {
+  const { columns, tracks, steps, run } = picture;
+  const track = tracks[panel.track];
+  if (columns.layout === "runs") return <span class="track">{track.label}</span>;
+  const last = columns.panels.findLast((each) => each.track === panel.track) ?? panel;
+  const width = last.x + last.width - panel.x;
+  const amount = outside(track, steps[panel.track], run.layers.length);
+  const all = width < SHORT ? run.layers.length : count(run.layers.length, "layer");
+  return (
+    <span
+      class={amount === 0 ? "track good" : "track"}
+      style={box({ width })}
+      title="how many layers are more than 2x from what is expected"
+    >
+      {track.label}{" "}
+      <small>
+        {amount} of {all} outside the range
+      </small>
+    </span>
+  );
+}
+
 function titleOf(panel: Panel, picture: Picture): string {
   const step = picture.tracks[panel.track].steps[picture.steps[panel.track]];
   if (panel.kind === "profile") return panel.width < 140 ? `Signal, ${step}` : `Signal at step ${step}`;
+  if (panel.width < NARROW && panel.kind === "forward") return "Forward";
+  if (panel.width < NARROW && panel.kind === "gradient") return "Gradient";
   return NAMES[panel.kind];
 }
 

@@ -8,7 +8,7 @@ import { levelRange } from "../draw/levels.ts";
 import type { Bracket, Picture } from "../draw/picture.ts";
 import { type Row, spansOf } from "../fold/rows.ts";
 import { ClassCache } from "../fold/worst.ts";
-import { columnsOf } from "../layout/columns.ts";
+import { columnsOf, type Layout } from "../layout/columns.ts";
 import { lanesOf } from "../layout/lanes.ts";
 import type { Size } from "./use_size.ts";
 
@@ -18,6 +18,7 @@ interface Request {
   baseStep: number;
   tracks: Track[];
   steps: number[];
+  layout: Layout;
   rows: Row[];
   causes: Cause[];
   marked: string | null;
@@ -31,15 +32,15 @@ const PRINTED = 1040; // pixels across a printed page
 
 /** Returns the picture; null before the size of the window is known. */
 export function usePicture(request: Request): Picture | null {
-  const { run, base, baseStep, tracks, steps, rows, causes, marked, palette, size, isPrinting } = request;
+  const { run, base, baseStep, tracks, steps, layout, rows, causes, marked, palette, size, isPrinting } =
+    request;
   const lanes = useMemo(() => lanesOf(run.layers), [run.layers]);
   // New tracks, as of a live run, have new classes.
   const classes = useMemo(() => new ClassCache(), [tracks]);
   const width = isPrinting ? PRINTED : size.width - SCROLLBAR;
-  const isCompared = tracks.length > 1 || tracks[0].isDifference;
   const updateStep = useMemo(
-    () => (isCompared ? -1 : measuredStep(tracks[0], "update", steps[0])),
-    [tracks, steps, isCompared],
+    () => (layout === "run" ? measuredStep(tracks[0], "update", steps[0]) : -1),
+    [tracks, steps, layout],
   );
   const gainSteps = useMemo(
     () => tracks.map((track, at) => measuredStep(track, "gain_off", steps[at])),
@@ -56,12 +57,12 @@ export function usePicture(request: Request): Picture | null {
       longestName,
       lanes: lanes.count,
       tracks: tracks.length,
-      isCompared,
+      layout,
       hasCards: causes.length > 0,
       hasUpdates,
     });
-  }, [width, rows, lanes, tracks, isCompared, causes.length, hasUpdates]);
-  const levels = useMemo(() => levelRange(run, tracks[0], steps[0]), [run, tracks, steps]);
+  }, [width, rows, lanes, tracks, layout, causes.length, hasUpdates]);
+  const levels = useMemo(() => levelRange(tracks, steps), [tracks, steps]);
   const brackets = useMemo(
     () => causes.map((cause) => bracketOf(cause, rows, marked)),
     [causes, rows, marked],

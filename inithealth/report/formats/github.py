@@ -44,7 +44,7 @@ def _command(level: str, cause: Finding) -> str:
 
 
 def _message(cause: Finding) -> str:
-    parts = [*labeled(cause, "suppressed"), cause.message, *labeled(cause, "why", "fix")]
+    parts = [*labeled(cause, "suppressed"), cause.message, *labeled(cause, "why", "fix", "test")]
     return "\n".join(filter(None, parts))
 
 

@@ -66,7 +66,9 @@ class _Cases:
 
 
 def _described(cause: Finding) -> str:
-    return "\n".join([f"{cause.severity.value} {headline(cause)}", *labeled(cause, "suppressed", "why", "fix", "at")])
+    return "\n".join(
+        [f"{cause.severity.value} {headline(cause)}", *labeled(cause, "suppressed", "why", "fix", "test", "at")]
+    )
 
 
 def _clean(text: str) -> str:

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from inithealth.commands import inert
 from inithealth.evidence.wording import count
 from inithealth.findings import Finding, Report
+from inithealth.report.cause_edits import cause_edits
 from inithealth.report.finding_text import details, headline, title
 from inithealth.report.source_line import source_line
 from inithealth.report.summary import remarks, verdict
 
 _MOST_BYTES = 2**20 - 2**10  # GitHub shows at most 1 MiB of a step summary
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$@-])")
+_IN_CODE = "\n\t"  # of the characters that cannot be printed
 _CUT = "(truncated: the JSON report is complete)"
 
 
@@ -22,8 +24,8 @@ def render(report: Report) -> str:
     parts = [f"## {_escaped(verdict(report))}"]
     if report.causes:
         parts.append(_table(report.causes))
-    for cause in report.causes:
-        parts.append(_cause(cause, report.consequences(cause)))
+    for cause, edits in zip(report.causes, cause_edits(report), strict=True):
+        parts.append(_cause(cause, report.consequences(cause), edits.diff))
     notes = remarks(report)
     if notes:
         parts.append(_folded("Notes", [f"- {_escaped(note)}" for note in notes]))
@@ -41,11 +43,15 @@ def _table(causes: Sequence[Finding]) -> str:
     return _within(rows, "\n", _MOST_BYTES // 2)  # the other half is for the fixes
 
 
-def _cause(cause: Finding, consequences: Sequence[Finding]) -> str:
+def _cause(cause: Finding, consequences: Sequence[Finding], diff: str) -> str:
     known = details(cause)
     lines = [f"### {_escaped(title(cause))}"]
     lines += [f"{label.capitalize()}: {_escaped(known[label])}" for label in ("suppressed", "why") if label in known]
-    lines += [_code(known["fix"])] if "fix" in known else []
+    if diff:
+        lines.append(_code(diff.removesuffix("\n"), "diff"))
+    elif "fix" in known:
+        lines.append(_code(known["fix"], "python"))
+    lines += [f"Test: {_escaped(known['test'])}"] if "test" in known else []
     if consequences:
         listed = [f"- {_escaped(headline(each))}" for each in consequences]
         lines.append(_folded(count(len(consequences), "consequence"), listed))
@@ -56,11 +62,11 @@ def _folded(title: str, lines: Sequence[str]) -> str:
     return "\n".join([f"<details><summary>{title}</summary>", "", *lines, "", "</details>"])
 
 
-def _code(text: str) -> str:
+def _code(text: str, language: str) -> str:
     """Return a code block that backticks in the text cannot end."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}python\n{_printable(text, keep=chr(10))}\n{fence}"
+    return f"{fence}{language}\n{_printable(text, keep=_IN_CODE)}\n{fence}"
 
 
 def _escaped(text: str) -> str:

@@ -12,14 +12,16 @@ from urllib.parse import quote
 
 from inithealth.findings import Finding, Report, Severity
 from inithealth.json_text import json_of_values
+from inithealth.report.cause_edits import CauseEdits, cause_edits
 from inithealth.report.finding_text import details
 from inithealth.report.identity import fingerprint
+from inithealth.report.source_edits import Edit
 from inithealth.report.source_line import SourceLine, repository_line
 from inithealth.rules.catalogue import catalogue
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-_FORMS = (("why", "Why: {}."), ("fix", "Fix: {}"))
+_FORMS = (("why", "Why: {}."), ("fix", "Fix: {}"), ("test", "Test: {}."))
 _WIDEST = 120  # columns of a line that is marked as a whole
 
 
@@ -36,7 +38,10 @@ def render(report: Report) -> str:
         "automationDetails": {"id": f"inithealth/{report.model}/"},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The root of the repository."}}},
-        "results": [_result(report, cause, codes.index(cause.code), fallback) for cause in report.causes],
+        "results": [
+            {**_result(report, cause, codes.index(cause.code), fallback), **_fixes(cause, edits)}
+            for cause, edits in zip(report.causes, cause_edits(report), strict=True)
+        ],
     }
     return json_of_values({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
 
@@ -92,3 +97,28 @@ def _result(report: Report, cause: Finding, index: int, fallback: SourceLine) ->
     if cause.suppressed is not None:
         result["suppressions"] = [{"kind": "external", "justification": cause.suppressed}]
     return result
+
+
+def _fixes(cause: Finding, edits: CauseEdits) -> dict[str, Any]:
+    """Return the field with the change of the source; nothing if the place of the fix is not known."""
+    if not edits.edits:
+        return {}
+    changes = [
+        {
+            "artifactLocation": _artifact(file.path),
+            "replacements": [_insertion(each, file.before) for each in edits.edits if each.path == file.path],
+        }
+        for file in edits.files
+    ]
+    text = f"Insert the code of the fix where the layer is built: {cause.verification or 'the fix was not tried'}"
+    return {"fixes": [{"description": {"text": _sentence(text)}, "artifactChanges": changes}]}
+
+
+def _insertion(edit: Edit, before: str) -> dict[str, Any]:
+    """Return the replacement of an empty region by the inserted lines."""
+    lines = before.split("\n")
+    line, column, text = edit.line + 1, 1, edit.text
+    if edit.line >= len(lines):  # the last line has no newline
+        line, column, text = edit.line, len(lines[-1]) + 1, f"\n{edit.text}"
+    region = {"startLine": line, "startColumn": column, "endLine": line, "endColumn": column}
+    return {"deletedRegion": region, "insertedContent": {"text": text}}

@@ -125,7 +125,7 @@ class CorrelatedOutputs(BiasAware):
             )
             others = [pair for pair in recording.weighted if lost and pair[0] not in parallel]
             rest = [layer for layer, weight in others if layer.name not in trained and _has_mean(layer, weight)]
-            yield self._parallel_units(parallel, lost, fix=fixes.each([*parallel, *rest]))
+            yield self._parallel_units(parallel, lost, fix=fixes.with_own_scale([*parallel, *rest]))
 
     def _whole(self, affected: int, checked: int) -> bool:
         """Whether nearly all checked layers are affected."""

@@ -162,7 +162,7 @@ class RankCollapse(mixing.MixingLimits, Rule):
             measured=flat[0][1].effective,
             limit=self.max_directions,
             cause=f"the weight of {called(layers[0])} is nearly of rank one",
-            fix=fixes.each(layers),
+            fix=fixes.with_own_scale(layers),
         )
 
     def _by_depth(self, faded: list[Pair], adaptive: bool) -> Finding:

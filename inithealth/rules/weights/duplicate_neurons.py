@@ -84,7 +84,7 @@ class DuplicateNeurons(Rule):
                 measured=share,
                 limit=self.max_lost,
                 cause=_cause(layers, still),
-                fix=fixes.each(layers),
+                fix=fixes.with_own_scale(layers),
             )
 
     def _outcome(self, layer: Layer, weight: Weight, trial: Trial) -> tuple[Severity, str]:

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from inithealth.evidence import branch_starts, fixes, singular, zero_inputs
-from inithealth.evidence.prognosis import prognosis
+from inithealth.evidence.prognosis import nearly_all, prognosis
 from inithealth.evidence.trial import Trial
 from inithealth.evidence.wording import span, verb
 from inithealth.findings import Finding, Severity
+from inithealth.layer_kinds import PROJECTIONS
 from inithealth.recording import Layer, Recording, Weight, weighted
 from inithealth.rules.base import Rule, limit
 from inithealth.rules.causality import Stage
@@ -55,6 +56,9 @@ class ZeroWeights(Rule):
         "share of units that stay zero, or become copies: beyond half, the layer does not recover in training",
         unit="share of the layer's units",
     )
+    min_share_of_whole: float = limit(
+        0.8, "smallest share of layers at zero for none of them to be so on purpose", unit="share of layers"
+    )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
         undefined = _divided(recording)
@@ -64,7 +68,7 @@ class ZeroWeights(Rule):
         suspects = [layer for layer, weight in recording.weighted if self._suspect(layer, weight)]
         tables = zero_inputs.zero_tables(recording)
         if tables:
-            yield self._never_changes(tables, Trial(recording.probation))
+            yield self._never_changes(tables, Trial(recording.probation), recording)
             return  # zeros downstream stay zero because of them
         if not suspects:
             return
@@ -74,7 +78,7 @@ class ZeroWeights(Rule):
         blocking = [pair[0] for pair in weighted(suspects) if self._blocks(*pair)] if lost and not stuck else []
         starts = [layer for layer in branch_starts.constant(recording) if layer not in [*stuck, *blocking]]
         if stuck:
-            yield self._never_changes(stuck, trial)
+            yield self._never_changes(stuck, trial, recording)
         if blocking:  # even if it receives a gradient later, the first steps do not see the input
             harm = outlook.all_norms_zero or branch_starts.stops_attention(recording, starts)
             yield self._blocks_signal([*starts, *blocking], harm)
@@ -101,7 +105,7 @@ class ZeroWeights(Rule):
         first = _first_factors(stuck)  # zero branches downstream of a blocking layer are without gradient because of it
         return [*first, *(layer for layer in stuck if layer not in first)]
 
-    def _never_changes(self, stuck: list[Layer], trial: Trial) -> Finding:
+    def _never_changes(self, stuck: list[Layer], trial: Trial, recording: Recording) -> Finding:
         zero = [layer for layer in stuck if trial.zero_share(layer) > self.max_zero_units]
         share = max(trial.zero_share(stuck[0]), trial.identical_share(stuck[0]))
         what = f"weights start at exactly zero, and {share:.0%} of the units are identical after {trial.steps} steps"
@@ -116,8 +120,16 @@ class ZeroWeights(Rule):
             cause=f"output and gradient are zero, so the {verb(len(zero), 'layer', 'layers')} can never change"
             if zero
             else "units that start equal receive equal gradients and stay identical",
-            fix=zero_inputs.fix(stuck) if stuck[0].kind == "other" else fixes.each(_first_factors(stuck)),
+            fix=zero_inputs.fix(stuck) if stuck[0].kind == "other" else self._initialized(stuck, recording),
         )
+
+    def _initialized(self, stuck: list[Layer], recording: Recording) -> fixes.Fix:
+        """Return the fix: all layers if nearly all are zero, for then none is at zero on purpose."""
+        drawn = [layer for layer in recording.layers if layer.kind in PROJECTIONS]
+        zero = [layer for layer, weight in weighted(drawn) if weight.abs_max == 0.0 and weight.trainable]
+        if not nearly_all(len(zero), len(drawn), share=self.min_share_of_whole, fewest=1):
+            return fixes.each(_first_factors(stuck))
+        return fixes.with_branches([*stuck, *(layer for layer in zero if layer not in stuck)], recording.branches)
 
     def _blocks_signal(self, layers: list[Layer], permanent: bool) -> Finding:
         return self.finding(

@@ -13,6 +13,12 @@ def test_command_characters_are_escaped() -> None:
     assert text == "::error file=a%2C b%3Ac%25.py,line=7,title=IH103 zero-weights::100 %25%0Aof it: x, y"
 
 
+def test_an_annotation_says_what_the_fix_did() -> None:
+    tested = finding(fix="f()", verified="clears", verification="the fix clears this finding")
+    text = rendered(Report(model="Net", findings=(tested,)), "github")
+    assert text.endswith("%0Afix: f()%0Atest: the fix clears this finding")
+
+
 def test_there_is_one_annotation_per_cause_and_ten_per_level() -> None:
     many = tuple(finding(layers=(f"l{number}",), message=f"m{number}") for number in range(14))
     lines = rendered(Report(model="Net", findings=many), "github").splitlines()

@@ -54,6 +54,12 @@ def test_junit_is_valid_and_its_counts_are_correct(report: Report) -> None:
     assert (int(suite.get("failures", "")) > 0) is (not report.ok)
 
 
+def test_a_failure_says_what_the_fix_did() -> None:
+    tested = finding(fix="f()", verified="clears", verification="the fix clears this finding")
+    [suite] = ET.fromstring(junit(Report(model="Net", findings=(tested,))))
+    assert "fix: f()\ntest: the fix clears this finding" in str(suite[0][0].text)
+
+
 def test_findings_that_do_not_fail_pass() -> None:
     [suite] = ET.fromstring(rendered(EXAMPLE, "junit"))
     shown = {case.get("name"): [child.tag for child in case] for case in suite}

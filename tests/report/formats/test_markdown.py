@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,11 @@ from inithealth import Report
 from inithealth.report.formats import rendered
 from inithealth.report.formats.markdown import render as markdown
 from tests.report.hostile import REPORTS, finding
+from tests.report.sources import report_of, repository, written
 
-FENCE = re.compile(r"^(`{3,})(python)?$")
+__all__ = ["repository"]  # a fixture
+
+FENCE = re.compile(r"^(`{3,})(python|diff)?$")
 
 
 def outside_code(text: str) -> list[str]:
@@ -57,6 +61,46 @@ def test_markup_is_shown_as_text() -> None:
     assert "<script>" not in text
     assert "a\\|b &lt;script&gt; \\`x\\`" in text
     assert "````python\n```\nx\n````" in text
+
+
+HOSTILE = '''
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc1 = nn.Linear(16, 64)
+            nn.init.zeros_(self.fc1.weight)
+            self.head = nn.Linear(64, 4)
+        def forward(self, x):
+            """```
+            ::error::no ##[error]no
+            """
+            return self.head(torch.relu(self.fc1(x)))
+'''
+
+
+def test_a_fix_whose_place_is_known_is_a_diff(repository: Path) -> None:
+    report = report_of(written(repository, HOSTILE), verify=True)
+    text = markdown(report)
+    assert "````diff\n--- a/model.py\n+++ b/model.py\n" in text
+    assert '\n+        nn.init.kaiming_normal_(self.fc1.weight, nonlinearity="relu")\n' in text
+    assert "```python" not in text
+    assert not any(re.match(r"\s*::", line) for line in text.splitlines())
+    assert "##[" not in text
+    assert not any("nn.init" in line for line in outside_code(text))
+
+
+def test_a_fix_without_a_place_is_code(repository: Path) -> None:
+    path = written(repository, HOSTILE)
+    report = report_of(path)
+    path.unlink()
+    assert "```diff" not in markdown(report)
+    assert "```python\n" in markdown(report)
+
+
+def test_the_test_of_a_fix_is_below_it() -> None:
+    tested = finding(fix="f()", verified="clears", verification="the fix clears `it`")
+    text = rendered(Report(model="Net", findings=(tested,)), "markdown")
+    assert "```python\nf()\n```\n\nTest: the fix clears \\`it\\`" in text
 
 
 def test_the_length_is_limited_to_what_github_shows() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,6 +15,9 @@ from inithealth import Report
 from inithealth.report.formats import rendered
 from inithealth.report.formats.sarif import render as sarif
 from tests.report.hostile import EXAMPLE, TEXT, finding
+from tests.report.sources import report_of, repository, written
+
+__all__ = ["repository"]  # a fixture
 
 
 def artifact(source: str) -> dict[str, Any]:
@@ -68,6 +72,60 @@ def test_each_result_has_one_location() -> None:
         assert location["physicalLocation"]["artifactLocation"]["uri"] == "nets/a.py"
     assert [result["level"] for result in results(EXAMPLE)] == ["error", "warning", "error"]
     assert results(EXAMPLE)[2]["suppressions"] == [{"kind": "external", "justification": "meant"}]
+
+
+def test_the_message_says_what_the_fix_did() -> None:
+    tested = finding(fix="f()", verified="clears", verification="the fix clears this finding")
+    [result] = results(Report(model="Net", findings=(tested,)))
+    assert result["message"]["text"].endswith("Fix: f()\nTest: the fix clears this finding.")
+
+
+NET = """
+    class Net(nn.Module):
+        def forward(self, x):
+            return self.head(torch.relu(self.fc1(x)))
+
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(64, 4)
+            self.fc1 = nn.Linear(16, 64)
+            nn.init.zeros_(self.fc1.weight)
+"""
+
+
+def test_a_fix_whose_place_is_known_is_an_insertion(repository: Path) -> None:
+    path = written(repository, NET)
+    [result] = results(report_of(path, verify=True))
+    [fix] = result["fixes"]
+    assert fix["description"]["text"].endswith("the fix clears this finding.")
+    [change] = fix["artifactChanges"]
+    assert change["artifactLocation"] == {"uri": "model.py", "uriBaseId": "%SRCROOT%"}
+    [replacement] = change["replacements"]
+    region = replacement["deletedRegion"]
+    assert (region["startLine"], region["startColumn"]) == (region["endLine"], region["endColumn"])
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines.insert(region["startLine"] - 1, replacement["insertedContent"]["text"])
+    path.write_text("".join(lines), encoding="utf-8")
+    assert report_of(path).ok
+
+
+def test_a_line_without_a_newline_ends_before_the_insertion(repository: Path) -> None:
+    path = written(repository, NET.rstrip())
+    text = path.read_text(encoding="utf-8")
+    assert not text.endswith("\n")
+    [result] = results(report_of(path))
+    [replacement] = result["fixes"][0]["artifactChanges"][0]["replacements"]
+    last = text.splitlines()
+    assert replacement["deletedRegion"]["startLine"] == len(last)
+    assert replacement["deletedRegion"]["startColumn"] == len(last[-1]) + 1
+    assert replacement["insertedContent"]["text"].startswith("\n        nn.init.")
+
+
+def test_a_fix_without_a_place_has_no_fixes(repository: Path) -> None:
+    path = written(repository, NET)
+    report = report_of(path)
+    path.unlink()
+    assert "fixes" not in results(report)[0]
 
 
 def test_each_rule_is_described_once() -> None:

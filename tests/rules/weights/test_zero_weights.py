@@ -503,3 +503,25 @@ def test_only_nan_is_explained_by_zeros_that_make_nan() -> None:
         assert explains(ZeroWeights, found, code)
         (stuck,) = tried({"fc1": {"weight": ZERO}}, asleep=("fc1",))
         assert not explains(ZeroWeights, stuck, code)
+
+
+def test_in_a_network_of_zeros_no_layer_stays_zero() -> None:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.head = nn.Linear(32, 32), nn.Linear(32, 10)
+            self.first = nn.ModuleList(nn.Linear(32, 32) for _ in range(4))
+            self.last = nn.ModuleList(nn.Linear(32, 32) for _ in range(4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.stem(x)
+            for first, last in zip(self.first, self.last, strict=True):
+                x = x + last(torch.relu(first(x)))
+            return self.head(x)
+
+    (found, *_) = judged(zeroed(Residual())).causes
+    assert found.code == "IH103"
+    weights = {name for name, _ in Residual().named_parameters() if name.endswith("weight")}
+    assert {operation.parameter for operation in found.operations} == weights
+    (end,) = {each.numbers for each in found.operations if each.parameter.startswith("last")}
+    assert end == (pytest.approx(0.5 / 32**0.5, rel=0.01),)
