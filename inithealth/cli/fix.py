@@ -16,10 +16,10 @@ from inithealth.findings import Finding, Report, Severity
 from inithealth.report.compare.loading import read_report
 from inithealth.report.finding_text import located
 from inithealth.report.init_function import init_function
-from inithealth.report.source_diff import ChangedFile, changed_files
-from inithealth.report.source_edits import source_edits
-from inithealth.report.source_files import repository, text_of
-from inithealth.report.source_place import Refused
+from inithealth.report.source.diff import ChangedFile, changed_files
+from inithealth.report.source.edits import source_edits
+from inithealth.report.source.files import repository, text_of
+from inithealth.report.source.place import Refused
 
 # Options of a check, which a saved report has had.
 _CHECK = ("arg", "model_config", "data", "input", "loss", "optimizer", "select", "extend_select", "ignore", "config")

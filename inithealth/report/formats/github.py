@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from inithealth.commands import without_brackets
 from inithealth.findings import Finding, Report, Severity
 from inithealth.report.finding_text import labeled, title
-from inithealth.report.source_line import repository_line
+from inithealth.report.source.line import repository_line
 
 _MOST = 10  # annotations of each level that GitHub shows for a step
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}

@@ -8,7 +8,7 @@ from inithealth.findings import Report, Severity
 from inithealth.json_text import json_of_values
 from inithealth.report.finding_text import headline
 from inithealth.report.identity import fingerprint
-from inithealth.report.source_line import SourceLine, repository_line
+from inithealth.report.source.line import SourceLine, repository_line
 
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.INFO: "info"}
 _NOWHERE = SourceLine(".", 1)  # GitLab rejects an entry without a location

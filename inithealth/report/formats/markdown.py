@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from inithealth.commands import inert
 from inithealth.evidence.wording import count
 from inithealth.findings import Finding, Report
-from inithealth.report.cause_edits import cause_edits
 from inithealth.report.finding_text import details, headline, title
-from inithealth.report.source_line import source_line
+from inithealth.report.source.cause_edits import cause_edits
+from inithealth.report.source.line import source_line
 from inithealth.report.summary import remarks, verdict
 
 _MOST_BYTES = 2**20 - 2**10  # GitHub shows at most 1 MiB of a step summary

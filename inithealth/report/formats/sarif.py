@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 from inithealth.findings import Finding, Report, Severity
 from inithealth.json_text import json_of_values
-from inithealth.report.cause_edits import CauseEdits, cause_edits
 from inithealth.report.finding_text import details
 from inithealth.report.identity import fingerprint
-from inithealth.report.source_edits import Edit
-from inithealth.report.source_line import SourceLine, repository_line
+from inithealth.report.source.cause_edits import CauseEdits, cause_edits
+from inithealth.report.source.edits import Edit
+from inithealth.report.source.line import SourceLine, repository_line
 from inithealth.rules.catalogue import catalogue
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

@@ -12,7 +12,7 @@ from inithealth import Report
 from inithealth.report.formats import rendered
 from inithealth.report.formats.markdown import render as markdown
 from tests.report.hostile import REPORTS, finding
-from tests.report.sources import report_of, repository, written
+from tests.report.source.sources import report_of, repository, written
 
 __all__ = ["repository"]  # a fixture
 

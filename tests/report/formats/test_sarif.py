@@ -15,7 +15,7 @@ from inithealth import Report
 from inithealth.report.formats import rendered
 from inithealth.report.formats.sarif import render as sarif
 from tests.report.hostile import EXAMPLE, TEXT, finding
-from tests.report.sources import report_of, repository, written
+from tests.report.source.sources import report_of, repository, written
 
 __all__ = ["repository"]  # a fixture
 

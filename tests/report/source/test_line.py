@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inithealth.report.source_line import SourceLine, source_line
+from inithealth.report.source.line import SourceLine, source_line
 from tests.report.hostile import finding
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from inithealth import Report
-from inithealth.report.cause_edits import CauseEdits, cause_edits
+from inithealth.report.source.cause_edits import CauseEdits, cause_edits
 from tests.report.reports import cause
-from tests.report.sources import report_of, repository, written
+from tests.report.source.sources import report_of, repository, written
 
 __all__ = ["repository"]  # a fixture
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inithealth.findings import Finding, Report
-from inithealth.report.built_layers import BuiltLayers, Insertion
 from inithealth.report.planned_fixes import planned_fixes
-from inithealth.report.source_files import SourceFiles
-from inithealth.report.source_place import Refused
+from inithealth.report.source.built_layers import BuiltLayers, Insertion
+from inithealth.report.source.files import SourceFiles
+from inithealth.report.source.place import Refused
 
 
 class Edit(NamedTuple):

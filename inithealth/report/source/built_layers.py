@@ -15,8 +15,8 @@ from inithealth.layer_names import is_position
 from inithealth.operations import Operation
 from inithealth.recording import Layer
 from inithealth.report.planned_fixes import PlannedFix
-from inithealth.report.source_files import SourceFiles
-from inithealth.report.source_place import Ambiguous, Place, Refused
+from inithealth.report.source.files import SourceFiles
+from inithealth.report.source.place import Ambiguous, Place, Refused
 
 _COPIES = "IH107"  # the layers of different blocks are copies: code where one block is built would be copied too
 

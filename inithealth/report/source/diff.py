@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inithealth.report.plain import plain
-from inithealth.report.source_edits import Edit
-from inithealth.report.source_files import repository, text_of
+from inithealth.report.source.edits import Edit
+from inithealth.report.source.files import repository, text_of
 
 
 class ChangedFile(NamedTuple):

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from inithealth import Report
-from inithealth.report.source_diff import changed_files
-from inithealth.report.source_edits import source_edits
-from tests.report.sources import HEAD, loaded, report_of, repository, written
+from inithealth.report.source.diff import changed_files
+from inithealth.report.source.edits import source_edits
+from tests.report.source.sources import HEAD, loaded, report_of, repository, written
 
 __all__ = ["repository"]  # a fixture
 

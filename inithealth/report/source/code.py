@@ -9,10 +9,17 @@ from functools import cached_property
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from inithealth.report.constructors import BRANCHES, constructor_of, is_constructor, is_import, refuse_return, starts
-from inithealth.report.source_place import Place, Refused
-from inithealth.report.source_writers import Writer, bases, writers
-from inithealth.report.syntax_nodes import assigned, descendants, harmless, imports, variables
+from inithealth.report.source.constructors import (
+    BRANCHES,
+    constructor_of,
+    is_constructor,
+    is_import,
+    refuse_return,
+    starts,
+)
+from inithealth.report.source.place import Place, Refused
+from inithealth.report.source.syntax import assigned, descendants, harmless, imports, variables
+from inithealth.report.source.writers import Writer, bases, writers
 
 _SIMPLE = (cst.SimpleStatementLine, cst.SimpleStatementSuite)
 _IMPORTED = {"nn": "torch.nn", "math": "math"}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import builtins
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import libcst as cst
 from libcst.helpers import get_full_name_for_node
 
-from inithealth.report.syntax_nodes import descendants, self_attribute
+from inithealth.report.source.syntax import descendants, self_attribute
 
 _ALL = ("modules", "named_modules", "children", "named_children", "parameters", "named_parameters", "state_dict")
 _LATER = ("init", "reset", "setup", "build", "configure_model")
@@ -33,6 +34,7 @@ def writers(module: cst.Module, line: Callable[[cst.CSTNode], int]) -> Iterator[
         line: returns the line of a node.
     """
     yield from _of(module, module, "", "", line, called=False)
+    known = _only_in_classes(module)
     for node in descendants(module):
         if isinstance(node, cst.ClassDef):
             methods = [each for each in node.body.body if isinstance(each, cst.FunctionDef)]
@@ -43,9 +45,8 @@ def writers(module: cst.Module, line: Callable[[cst.CSTNode], int]) -> Iterator[
                 name = each.name.value
                 called = name == "__init__" or name in names or (_is_initializer(each) and starts)
                 yield from _of(each, each, node.name.value, name, line, called=called)
-        elif isinstance(node, cst.FunctionDef) and not _is_method(node):
-            unknown = not _only_in_classes(module, node.name.value)
-            yield from _of(node, node, "", node.name.value, line, called=False) if unknown else ()
+        elif isinstance(node, cst.FunctionDef) and not _is_method(node) and node.name.value not in known:
+            yield from _of(node, node, "", node.name.value, line, called=False)
 
 
 def _is_method(node: cst.FunctionDef) -> bool:
@@ -53,15 +54,15 @@ def _is_method(node: cst.FunctionDef) -> bool:
     return bool(parameters) and parameters[0].name.value == "self"
 
 
-def _only_in_classes(module: cst.Module, function: str) -> bool:
-    """Return whether only classes use a function: their constructors are known to change what they pass to it."""
-    everywhere = _uses(descendants(module), function)
-    outside = _uses(descendants(module, skip=(cst.ClassDef,)), function)
-    return everywhere > outside == 1  # its definition
+def _only_in_classes(module: cst.Module) -> set[str]:
+    """Return the functions that only classes use: their constructors are known to change what they pass to them."""
+    everywhere = _uses(descendants(module))
+    outside = _uses(descendants(module, skip=(cst.ClassDef,)))
+    return {name for name, count in everywhere.items() if count > outside[name] == 1}  # 1: its definition
 
 
-def _uses(nodes: Iterator[cst.CSTNode], name: str) -> int:
-    return sum(isinstance(each, cst.Name) and each.value == name for each in nodes)
+def _uses(nodes: Iterator[cst.CSTNode]) -> Counter[str]:
+    return Counter(each.value for each in nodes if isinstance(each, cst.Name))
 
 
 def _of(

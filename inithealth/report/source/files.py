@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inithealth import saved
-from inithealth.report.source_line import SourceLine, in_repository, parsed
-from inithealth.report.source_place import Place, Refused
+from inithealth.report.source.line import SourceLine, in_repository, parsed
+from inithealth.report.source.place import Place, Refused
 
 if TYPE_CHECKING:
-    from inithealth.report.source_code import SourceCode
-    from inithealth.report.source_writers import Writer
+    from inithealth.report.source.code import SourceCode
+    from inithealth.report.source.writers import Writer
 
 _MOST_BYTES = 8 * saved.MIB
 
@@ -117,7 +117,7 @@ class SourceFiles:
         return code
 
     def _parsed(self, path: str) -> SourceCode | Refused:
-        from inithealth.report.source_code import SourceCode
+        from inithealth.report.source.code import SourceCode
 
         try:
             file = (self.root / path).resolve()

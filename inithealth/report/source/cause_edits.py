@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from inithealth.findings import Finding, Report
-from inithealth.report.source_diff import ChangedFile, changed_files
-from inithealth.report.source_edits import Edit, source_edits
-from inithealth.report.source_files import SourceFiles
-from inithealth.report.source_place import Refused
+from inithealth.report.source.diff import ChangedFile, changed_files
+from inithealth.report.source.edits import Edit, source_edits
+from inithealth.report.source.files import SourceFiles
+from inithealth.report.source.place import Refused
 
 
 class CauseEdits(NamedTuple):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import libcst as cst
 
-from inithealth.report.source_place import Refused
-from inithealth.report.syntax_nodes import descendants, variables
+from inithealth.report.source.place import Refused
+from inithealth.report.source.syntax import descendants, variables
 
 BRANCHES = (cst.If, cst.Else, cst.With, cst.Try, cst.ExceptHandler, cst.Finally)
 
