@@ -23,8 +23,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.faults.catalogue import EVERY_FAULT, EVERY_HOST, mutant
-from benchmarks.faults.labels import HEALTHY, HOST_SEEDS, label
-from benchmarks.forecast import training
 from benchmarks.judging import recorded
 from benchmarks.judging.entries import Entry, entries, trainings
 from benchmarks.judging.halves import HALVES, UNFITTED, USUAL, Half
@@ -32,6 +30,7 @@ from benchmarks.judging.kept import Kept
 from benchmarks.judging.peers import HINTS, PEERS
 from benchmarks.judging.scored import Judged
 from benchmarks.judging.table import OURS, table, worst
+from benchmarks.judging.truth import true_of
 from benchmarks.judging.verdicts import Verdict
 from benchmarks.judging.work import LABELS, run
 
@@ -85,21 +84,6 @@ def measured(
         for name, hints in HINTS.get(peer, {}).items():
             found[name] = [_judged(selected[key], truth[key], verdicts[key].without(hints)) for key in unfitted]
     return found
-
-
-def true_of(entry: Entry, trained: Kept, forecast: Kept) -> str | None:
-    """Return the label of a network, or None if it is not known yet."""
-    if entry.part in ("healthy", "hosts"):
-        return "healthy"
-    if entry.part == "forecast":
-        plan = forecast.get(entry.name)
-        return training.label(plan["losses"]) if plan and "losses" in plan else None
-    host, fault = entry.name.split("/", 1)
-    losses = trained.get(f"{host}|{fault}|{entry.seed}")
-    healthy = [trained.get(f"{host}|{HEALTHY}|{seed}") for seed in range(HOST_SEEDS)]
-    if losses is None or "losses" not in losses or None in healthy:
-        return None
-    return label(losses["losses"], [each["losses"] for each in healthy if each], EVERY_FAULT[fault].lasting)
 
 
 def _ours(entry: Entry, recordings: Kept, folder: Path) -> Verdict:

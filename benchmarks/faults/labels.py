@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import mean, stdev
 from typing import Literal
 
@@ -44,27 +44,38 @@ def label(losses: Losses, healthy: list[Losses], lasting: bool) -> Label:
     """
     if lasting and losses["lost"] >= HALF_A_LAYER:
         return "lost"
-    harmed = [_harmed(losses[name], [each[name] for each in healthy], losses["guess"]) for name in OPTIMIZERS]
+    harmed = [worse(losses, healthy, name) for name in OPTIMIZERS]
     if not all(harmed):
         return "mixed" if any(harmed) else "benign"
     failed = [_failed(losses[name], [each[name] for each in healthy], losses["guess"]) for name in OPTIMIZERS]
     return "failed" if all(failed) else "slowed"
 
 
-def _harmed(loss: float, healthy: list[float], guess: float) -> bool:
-    middle = mean(healthy)
-    return loss > middle + max(LOST * (guess - middle), SPREADS * stdev(healthy))
+def worse(losses: Losses, healthy: list[Losses], optimizer: str) -> bool:
+    """Return whether a network's final loss exceeds that of the healthy host by more than the margin."""
+    return losses[optimizer] > mean(each[optimizer] for each in healthy) + margin(healthy, optimizer)
+
+
+def margin(healthy: list[Losses], optimizer: str) -> float:
+    """Return the allowed excess of a final loss: a tenth of what the host learns, or the spread of its seeds."""
+    finals = [each[optimizer] for each in healthy]
+    return max(LOST * (healthy[0]["guess"] - mean(finals)), SPREADS * stdev(finals))
 
 
 def _failed(loss: float, healthy: list[float], guess: float) -> bool:
     return guess - loss < FAILED * (guess - mean(healthy))
 
 
-def train(host: Host, fault: Fault | None, seed: int) -> Losses:
-    """Return the final loss per optimizer, the loss of guessing, and the share of a layer that is lost permanently."""
+def train(host: Host, fault: Fault | None, seed: int, change: Callable[[Subject], object] | None = None) -> Losses:
+    """Return the final loss per optimizer, the loss of guessing, and the share of a layer that is lost permanently.
+
+    ``change`` is called with the subject before each training.
+    """
     found: Losses = {"guess": guess(host)}
     for name in OPTIMIZERS:
         subject, cause_layers = mutant(host, fault, seed)
+        if change is not None:
+            change(subject)
         found[name], lost = _trained(subject, cause_layers, name)
         found.setdefault("lost", lost)
     return found

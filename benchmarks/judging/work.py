@@ -16,6 +16,7 @@ import torch
 
 from benchmarks.faults.catalogue import EVERY_FAULT, EVERY_HOST
 from benchmarks.faults.labels import train
+from benchmarks.fixes.trial import retrained, verified
 from benchmarks.forecast import training
 from benchmarks.forecast.grid import PLANS
 from benchmarks.fresh import plans as fresh_plans
@@ -57,6 +58,8 @@ STAGES: dict[str, Callable[[str, Path], dict[str, Any]]] = {
     "trained": trained,
     "foretold": forecast_losses,
     "recorded": recorded,
+    "verified": verified,
+    "retrained": retrained,
     **{peer: partial(answered, peer) for peer in PEERS},
 }
 
