@@ -53,6 +53,7 @@ WITHOUT_TEST = {
     "sessions.forward_passes": "tests/sessions/test_monitor.py",
     "sessions.watched_steps": "tests/sessions/test_monitor.py",
     "__main__": "tests/cli/test_demonstration.py",
+    "severity": "tests/test_findings.py",
     "cli.diff": "tests/cli/test_report.py",
     "cli.main": "tests/cli/test_check.py",
     "evidence.peer_scale": "tests/rules/weights/test_weight_scale.py",
