@@ -53,6 +53,7 @@ WITHOUT_TEST = {
     "sessions.forward_passes": "tests/sessions/test_monitor.py",
     "sessions.watched_steps": "tests/sessions/test_monitor.py",
     "__main__": "tests/cli/test_demonstration.py",
+    "evidence.init_weights": "tests/report/test_init_function.py",
     "severity": "tests/test_findings.py",
     "cli.diff": "tests/cli/test_report.py",
     "cli.main": "tests/cli/test_check.py",

@@ -8,8 +8,9 @@ from itertools import groupby
 
 from inithealth.commands import inert
 from inithealth.evidence.fix_text import Repeated, repeated
+from inithealth.evidence.init_weights import init_weights
 from inithealth.layer_names import split_positions
-from inithealth.operations import Operation, ScaleByDepth
+from inithealth.operations import Operation
 from inithealth.planning.plan import Group, Plan
 
 _WIDTH = 100
@@ -23,11 +24,8 @@ def operations_of(plan: Plan) -> tuple[Operation, ...]:
 
 def code_of(plan: Plan) -> str:
     """Return the code of a function ``init_weights(model)`` with a comment for each role."""
-    scaled = any(isinstance(each, ScaleByDepth) for group in plan.groups for each in group.operations)
-    imports = [*(["import math", ""] if scaled else []), "from torch import nn", "", ""]
-    body = [line for group in plan.groups for line in _lines(group)] + _kept(plan)
-    opening = '"""Initialize the weights by their roles."""'
-    return "\n".join([*imports, "def init_weights(model):", _INDENT + opening, *(_INDENT + line for line in body)])
+    lines = [line for group in plan.groups for line in _lines(group)] + _kept(plan)
+    return init_weights("Initialize the weights by their roles.", lines)
 
 
 def _lines(group: Group) -> Iterator[str]:

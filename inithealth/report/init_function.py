@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import ast
 import textwrap
 
 from inithealth.commands import without_brackets
 from inithealth.evidence.fix_text import code_lines
+from inithealth.evidence.init_weights import init_weights
 from inithealth.findings import Report
 from inithealth.report.finding_text import located
 from inithealth.report.plain import plain
 from inithealth.report.planned_fixes import PlannedFix, planned_fixes
 
 _WIDEST = 110
-_DOCSTRING = '"""Fix what inithealth found: call this on a new model, before its optimizer is created."""'
+_DOCSTRING = "Fix what inithealth found: call this on a new model, before its optimizer is created."
 
 
 def init_function(report: Report) -> str:
     """Return the code of ``init_weights(model)``, with the imports that it needs."""
-    lines = [_DOCSTRING]
-    for plan in planned_fixes(report):
-        lines += _lines(plan)
-    body = "\n".join(lines)
-    names = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
-    imports = "\n\n".join(text for name, text in _IMPORTS.items() if name in names)
-    function = f"def init_weights(model):\n{textwrap.indent(body, ' ' * 4)}"
+    lines = [line for plan in planned_fixes(report) for line in _lines(plan)]
     # In the text of a name, the escaped character is the same one.
-    return without_brackets(f"{imports}\n\n\n{function}" if imports else function)
-
-
-_IMPORTS = {"math": "import math", "nn": "from torch import nn"}
+    return without_brackets(init_weights(_DOCSTRING, lines))
 
 
 def _lines(plan: PlannedFix) -> list[str]:

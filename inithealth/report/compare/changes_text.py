@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from inithealth.commands import inert
+from inithealth.evidence.wording import count
 from inithealth.json_text import json_of_values
 from inithealth.report.compare.changes import Change
 from inithealth.report.plain import plain
@@ -22,7 +23,7 @@ def changes_table(changes: Sequence[Change]) -> str:
         groups.setdefault((change.what, change.old, change.new, change.worse), []).append(change.layer)
     lines = [line for key, layers in groups.items() for line in _lines(*key, layers)]
     worse = sum(change.worse for change in changes)
-    return inert("\n".join([*lines, "", f"{worse} worse, {len(changes) - worse} other changes"]))
+    return inert("\n".join([*lines, "", f"{worse} worse, {count(len(changes) - worse, 'other change')}"]))
 
 
 def _lines(what: str, old: str, new: str, worse: bool, layers: Sequence[str]) -> list[str]:

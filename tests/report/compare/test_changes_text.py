@@ -38,4 +38,4 @@ def test_a_long_line_is_wrapped_between_words() -> None:
     assert len(lines) > 1
     assert max(map(len, lines)) <= 100
     assert all(line.startswith("    ") for line in lines[1:])
-    assert shown.endswith("0 worse, 1 other changes")
+    assert shown.endswith("0 worse, 1 other change")
