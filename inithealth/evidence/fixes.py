@@ -15,6 +15,7 @@ from inithealth.operations import Freeze, Operation, magnitude
 from inithealth.recording import Layer, Weight, weighted
 from inithealth.theory.activations import row_of
 from inithealth.theory.gains import octaves_off, recipe_gains, sets_frequencies, target_gain, target_std
+from inithealth.theory.recipes import is_recurrent
 
 _TORCHS_OWN = ("Linear", *(f"Conv{way}{dimensions}d" for way in ("", "Transpose") for dimensions in (1, 2, 3)))
 _ALIKE = 1.25  # stds that differ by a smaller factor are those of one initialization
@@ -113,7 +114,12 @@ def redraw(layers: Sequence[Layer], stds: Sequence[float] | None = None) -> Fix:
 
 
 def by_depth(layers: Sequence[Layer], branches: int, blocks: int, undo: Sequence[Layer] = ()) -> Fix:
-    """Return code that divides each weight by the square root of the number of branches, and multiplies ``undo``."""
+    """Return code that divides each weight by the square root of the number of branches, and multiplies ``undo``.
+
+    A single branch is initialized anew: there is nothing to divide by.
+    """
+    if branches == 1:
+        return each([*layers, *undo])
     paired = branches == 2 * blocks
     divided = [scale_by_depth(name, branches, paired=paired) for name in _sizes(layers)]
     return Fix.of([*divided, *(scale_by_depth(n, branches, paired=paired, inverse=True) for n in _sizes(undo))])
@@ -168,7 +174,7 @@ def _common(layer: Layer, weight: Weight, factor: float) -> _Call:
     """Return the common initialization of a matrix."""
     if layer.kind == "embedding":
         return _Call("normal", (0.02,))
-    if layer.kind == "rnn":
+    if is_recurrent(layer):
         return _Call("orthogonal" if "hh" in weight.name else "xavier_uniform")
     if sets_frequencies(layer) and weight.fan_in:  # SIREN: U(-30, 30) over the inputs, inside the sine
         bound = 30 / weight.fan_in / layer.multiplied

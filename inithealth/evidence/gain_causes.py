@@ -14,6 +14,7 @@ from inithealth.powers import octaves_of
 from inithealth.recording import Layer
 from inithealth.theory.activation_table import BY_NAME
 from inithealth.theory.gains import gradient_through, has_gain, sets_frequencies, signal_through, target_gain
+from inithealth.theory.recipes import is_recurrent
 
 # Through these the gradient shrinks with any gain.
 _SIGMOIDS = frozenset(name for name, row in BY_NAME.items() if row.function is not None and row.opens)
@@ -94,4 +95,7 @@ def _branches(layers: Sequence[Layer]) -> bool:
 
 
 def _mostly_sigmoid(layers: Sequence[Layer]) -> bool:
-    return sum(layer.activation in _SIGMOIDS for layer in layers) > max(1, len(layers) / 2)
+    plain = [
+        layer for layer in layers if layer.activation in _SIGMOIDS and not is_recurrent(layer) and layer.feeds != "gate"
+    ]
+    return len(plain) > max(1, len(layers) / 2)  # the sigmoid of a gate is meant, and the signal has another path

@@ -62,7 +62,7 @@ def missed_by_scheme(recording: Recording, limits: MissedLimits) -> Iterator[Mis
 
     def role(layer: Layer) -> Hashable:
         author = authors[PROJECTIONS if layer.kind in PROJECTIONS else DRAWN]
-        return author(layer), layer.head, is_recurrent(layer)
+        return author(layer), layer.head, _reads_state(layer)
 
     for family in grouped(judged, role):
         at_default = [layer for layer in family if _scheme(layer) == DEFAULT]
@@ -83,7 +83,7 @@ def _judged(layer: Layer, weight: Weight) -> bool:
     return weight.trainable and layer.kind in DRAWN and layer.scheme is not None and layer.reaches_loss
 
 
-def is_recurrent(layer: Layer) -> bool:
+def _reads_state(layer: Layer) -> bool:
     """Whether a weight of a recurrent layer multiplies the state: it often has a scheme of its own."""
     return layer.kind == "rnn" and "weight_hh" in layer.parameter
 

@@ -11,10 +11,11 @@ from inithealth.evidence.roles import block_role, grouped
 from inithealth.evidence.trained import trained_layers
 from inithealth.layer_kinds import DRAWN, MATRICES
 from inithealth.operations import parametrized
-from inithealth.planning.network import is_gated, is_recurrent
+from inithealth.planning.network import is_gated
 from inithealth.recording import Layer, Recording, Weight, weighted
 from inithealth.theory.activations import row_of
 from inithealth.theory.gains import sets_frequencies
+from inithealth.theory.recipes import is_recurrent
 
 UNKNOWN = "their role is not known"
 _SMALL_START = 0.03  # gain of weights that start near zero on purpose, as the last layer of a policy

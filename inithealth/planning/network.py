@@ -8,14 +8,9 @@ from inithealth.evidence.roles import block_role, grouped
 from inithealth.layer_names import split_positions
 from inithealth.recording import Layer, Recording, weighted
 from inithealth.theory.activations import row_of
+from inithealth.theory.recipes import is_recurrent
 
-_RECURRENT = ("LSTM", "GRU", "RNN")
 _DEEP = 8  # layers: over fewer, random weights change the singular values of their product little
-
-
-def is_recurrent(layer: Layer) -> bool:
-    """Return whether a weight is of a recurrent module of PyTorch, fused or not."""
-    return layer.kind == "rnn" or layer.type_name.removesuffix("Cell") in _RECURRENT
 
 
 def is_gated(layer: Layer) -> bool:

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from inithealth.evidence import fixes
 from inithealth.operations import Operation
-from inithealth.planning.network import is_recurrent
 from inithealth.recording import Layer, Weight
 from inithealth.theory.activations import row_of
 from inithealth.theory.gains import target_gain
+from inithealth.theory.recipes import is_recurrent
 
 _HEAD = 1 / math.sqrt(3.0)  # gain of PyTorch's default
 _SCHEMES = {"kaiming": "He", "xavier": "Xavier", "lecun": "LeCun"}

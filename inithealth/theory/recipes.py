@@ -57,11 +57,16 @@ def default_bound(layer: Layer, weight: Weight) -> float | None:
         return None
     if layer.type_name == "MultiheadAttention" and "in_proj" in weight.name:
         return math.sqrt(6.0 / sum(shape_fans(weight)))
-    if layer.kind == "rnn" or layer.type_name.removesuffix("Cell") in _GATES:
+    if is_recurrent(layer):
         return 1 / math.sqrt(_hidden(layer, weight))
     if layer.kind in PROJECTIONS:
         return 1 / math.sqrt(shape_fans(weight)[0])
     return 1 / math.sqrt(weight.shape[1]) if layer.kind == "bilinear" else None
+
+
+def is_recurrent(layer: Layer) -> bool:
+    """Return whether a weight is of a recurrent module of PyTorch, fused or not."""
+    return layer.kind == "rnn" or layer.type_name.removesuffix("Cell") in _GATES
 
 
 def shape_fans(weight: Weight) -> tuple[int, int]:

@@ -64,6 +64,8 @@ def test_consecutive_sigmoids_are_distinguished_from_small_weights() -> None:
     assert "a quarter of the gradient, and the network has 3 in a row" in gain_causes.explain(sigmoids, LIMITS)
     assert gain_causes.fix(sigmoids).startswith("use tanh or ReLU")
     assert not gain_causes.fix(sigmoids[:1]).startswith("use")
+    assert not gain_causes.fix(body(0.1, 0.1, 0.1, activation="sigmoid", kind="rnn")).startswith("use")
+    assert not gain_causes.fix(body(0.1, 0.1, 0.1, activation="sigmoid", feeds="gate")).startswith("use")
     assert not gain_causes.fix([*sigmoids[:2], *body(0.5, 0.5, 0.5)]).startswith("use")
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from inithealth.planning.network import chains, is_gated, is_recurrent, tied_heads, with_peers
+from inithealth.planning.network import chains, is_gated, tied_heads, with_peers
 from inithealth.recording import Layer
+from inithealth.theory.recipes import is_recurrent
 from tests.rules.recordings import layer, recording
 
 
