@@ -40,6 +40,19 @@ def blocked_recording(seed: int) -> Recording:
     return _once(rng, layers, probation=probation, idle=idle, zero_factors=rng.choice([(zeros,), ()]))
 
 
+def zero_recording(seed: int) -> Recording:
+    """Layers at exactly zero without gradient, from a few to all, some of them at the ends of branches."""
+    rng = random.Random(seed)
+    amount = rng.choice([2, 6, 8])
+    zeros = [{"rms": 0.0, "abs_max": 0.0, "zero_share": 1.0, "zero_rows": 1.0} if n < amount else {} for n in range(8)]
+    ends = rng.random() < 0.5
+    layers = _plain(
+        rng, 8, weight=lambda rng, place: zeros[place], ends_branch=lambda rng, place: ends and place % 2 == 1
+    )
+    asleep = tuple(layer.parameter for layer in layers[:amount])
+    return _once(rng, layers, probation=Probation(steps=4, settled=True, asleep=asleep))
+
+
 def _plain(rng: random.Random, count: int, **changes: Any) -> tuple[Layer, ...]:
     """Return linear layers of various shapes with He initialization, and a head; ``changes`` are called for each."""
     layers = []

@@ -27,6 +27,7 @@ from tests.rules.special_recordings import (
     recurrent_recording,
     regression_recording,
     special_recording,
+    zero_recording,
 )
 
 RECORDINGS = 400
@@ -41,6 +42,7 @@ RARE = (
     odd_recording,
     recurrent_recording,
     regression_recording,
+    zero_recording,
 )
 OPTIONS = [(rule, option) for rule in catalogue() for option in rule.model_fields]
 IDS = [f"{rule.name}-{option}" for rule, option in OPTIONS]

@@ -145,7 +145,7 @@ class LossAtInit(GuessLimits, LogitLimits, PredictionLimits, OneSided, Overflow,
         if (spread > self.max_logits_std and value >= low) or (value > high and not binary):
             found = self._wide(loss, heads, f"{start} (limit {number(high)})", value, high)
             factor = loss_heads.multiplied_after(recording, heads, spread)
-            if factor is not None:
+            if factor is not None and loss.source != "cosine":
                 advice = f"divide the logits by {factor:.2g}: the outputs of {span(heads)} are smaller by that factor"
                 found = found.model_copy(update={"fix": advice, "operations": ()})
             yield found.model_copy(update={"variant": variant_of(recording, heads)})
