@@ -14,6 +14,7 @@ from inithealth.theory.activations import is_bounded
 
 _FLAT = 1e-6  # std over rms below fp32's resolution
 _ROUNDING = 1e-5  # relative error of a mean in fp32
+_CENTERED = 0.05  # mean over std below which the mean is not worth subtracting
 _LARGE = frozenset("IH202 IH203 IH204 IH205 IH207 IH208 IH209 IH301 IH302 IH303 IH402 IH403 IH404 IH405 IH406".split())
 _SMALL = frozenset("IH201 IH206 IH301 IH406".split())
 
@@ -196,7 +197,9 @@ def _normalized(name: str, signal: Signal, inputs: int) -> str:
     x = "x" if inputs == 1 else name
     if signal.std <= _FLAT * signal.rms:  # a constant has no std to divide by
         return f"{x} = {x} / {signal.rms:.3g}"
-    return f"{x} = ({x} - {signal.mean:.3g}) / {signal.std:.3g}"
+    if abs(signal.mean) < _CENTERED * signal.std:
+        return f"{x} = {x} / {signal.std:.3g}"
+    return f"{x} = ({x} {'-' if signal.mean > 0 else '+'} {abs(signal.mean):.3g}) / {signal.std:.3g}"
 
 
 def _is_constant(signal: Signal) -> bool:

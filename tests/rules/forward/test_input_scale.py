@@ -344,6 +344,10 @@ def test_the_fix_uses_mean_and_std_of_each_input() -> None:
     batch = signal(20.0, mean=12.0)
     (found,) = judge(InputScale, seen(batch))
     assert found.fix == "x = (x - 12) / 16"
+    (found,) = judge(InputScale, seen(signal(20.0, mean=-12.0)))
+    assert found.fix == "x = (x + 12) / 16"
+    (found,) = judge(InputScale, seen(signal(20.0, mean=-0.5)))
+    assert found.fix == "x = x / 20"
     (several,) = of_inputs(batch, **{"batch[0]": batch, "batch[1]": signal(50.0, mean=30.0)})
     assert several.fix == "batch[0] = (batch[0] - 12) / 16\nbatch[1] = (batch[1] - 30) / 40"
 
