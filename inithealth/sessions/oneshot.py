@@ -13,7 +13,14 @@ from inithealth.call import Call
 from inithealth.findings import Report
 from inithealth.judge.diagnose import diagnose
 from inithealth.operations import Operation
-from inithealth.record.sandbox.batches import refuse_batch, refuse_constant, refuse_values, trainable_model, transferred
+from inithealth.record.sandbox.batches import (
+    refuse_batch,
+    refuse_constant,
+    refuse_sharded,
+    refuse_values,
+    trainable_model,
+    transferred,
+)
 from inithealth.record.sandbox.execution import execute
 from inithealth.record.sandbox.restore import isolated, restored
 from inithealth.record.sandbox.turns import in_turn, rewinder, shared_objects
@@ -126,6 +133,7 @@ def requested(
 ) -> _Request:
     """Return the validated arguments of a check. Raises the same errors as :func:`check`."""
     model = trainable_model(model)
+    refuse_sharded(model)
     optimizers = refuse_optimizers(optimizer, model)
     data = batch
     # An iterator cannot be read twice.

@@ -83,17 +83,21 @@ def trainable_model(model: Any) -> nn.Module:
     meta = [name for name, p in parameters if p.is_meta]
     if meta:
         raise ValueError(f"{meta[0]} is on the meta device and has no values: materialize and initialize it first")
-    sharded = [name for name, p in parameters if is_sharded(p)]
-    if sharded:  # the graph of the gradients has the gathered parameters only
-        raise ValueError(
-            f"{sharded[0]} is sharded over processes: check the model before fully_shard, or watch its training with "
-            "InitHealth"
-        )
     if any(p.is_inference() for _, p in parameters):
         raise ValueError("the parameters were created under torch.inference_mode: create them outside to train them")
     if not any(p.requires_grad for _, p in parameters):
         raise ValueError("every parameter is frozen (requires_grad=False): there is no training to judge")
     return found
+
+
+def refuse_sharded(model: nn.Module) -> None:
+    """Raise ValueError for sharded parameters: the graph of the gradients has the gathered ones only."""
+    sharded = [name for name, parameter in model.named_parameters() if is_sharded(parameter)]
+    if sharded:
+        raise ValueError(
+            f"{sharded[0]} is sharded over processes: check the model before fully_shard, or watch its training with "
+            "InitHealth"
+        )
 
 
 def refuse_batch(batch: Any) -> None:
