@@ -53,10 +53,10 @@ class Request:
 
 def run(options: argparse.Namespace) -> int:
     output, settings = Output.of(options), chosen(options)  # report invalid options before anything is built
-    return output.finish(report_of(requested(options, verify=options.verify), settings))
+    return output.finish(report_of(request_of(options, verify=options.verify), settings))
 
 
-def requested(options: argparse.Namespace, *, verify: bool) -> Request:
+def request_of(options: argparse.Namespace, *, verify: bool) -> Request:
     """Return the request of a command with the options of a target."""
     return Request(
         target=options.target,

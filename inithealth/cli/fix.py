@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inithealth import saved
-from inithealth.cli.check import chosen, report_of, requested
+from inithealth.cli.check import chosen, report_of, request_of
 from inithealth.cli.errors import BadInput
 from inithealth.cli.output import Output
 from inithealth.cli.printing import noted, shown
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> Report:
     """Return the saved report, or that of the target. Raises BadInput."""
     if not _is_saved(options.target):
-        return report_of(requested(options, verify=True), chosen(options))
+        return report_of(request_of(options, verify=True), chosen(options))
     given = [name for name in _CHECK if getattr(options, name)]
     given += ["seeds"] * (options.seeds != 1) + ["isolated"] * options.isolated
     if given:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from inithealth.cli.check import chosen, initialized, requested
+from inithealth.cli.check import chosen, initialized, request_of
 from inithealth.cli.printing import noted, shown
 from inithealth.sessions.initializing import Initialization
 
@@ -12,7 +12,7 @@ from inithealth.sessions.initializing import Initialization
 def run(options: argparse.Namespace) -> int:
     """Print the function; on stderr, what a check finds before and after it. Return status 1 if it is unhealthy."""
     settings = chosen(options)
-    found = initialized(requested(options, verify=False), settings)
+    found = initialized(request_of(options, verify=False), settings)
     shown(found.code)
     noted(_verdicts(found))
     return 0 if options.exit_zero or found.after.ok else 1

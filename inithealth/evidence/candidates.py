@@ -24,7 +24,7 @@ _GPT2_STD = 0.02
 
 
 class Candidate(NamedTuple):
-    """A fix to try, and what it is in words."""
+    """A fix to try, and its description."""
 
     name: str
     fix: Fix

@@ -55,7 +55,7 @@ def with_branches(layers: Sequence[Layer], branches: int) -> Fix:
 def with_own_scale(layers: Sequence[Layer]) -> Fix:
     """Return code that draws all layers anew: with the present rms where it is usual, else with the expected gain.
 
-    For weights whose scale is not the fault: a network may need the one that its author chose.
+    For weights with another fault than their scale: a network may need the scale that its author chose.
     """
     return each(layers, expected={layer.name: size for layer, size in map(_usual_size, layers) if size})
 

@@ -95,7 +95,7 @@ def _branches(layers: Sequence[Layer]) -> bool:
 
 
 def _mostly_sigmoid(layers: Sequence[Layer]) -> bool:
-    plain = [
-        layer for layer in layers if layer.activation in _SIGMOIDS and not is_recurrent(layer) and layer.feeds != "gate"
-    ]
-    return len(plain) > max(1, len(layers) / 2)  # the sigmoid of a gate is meant, and the signal has another path
+    squashed = [layer for layer in layers if layer.activation in _SIGMOIDS]
+    # A gate has a sigmoid intentionally, and the signal has another path.
+    plain = sum(not is_recurrent(layer) and layer.feeds != "gate" for layer in squashed)
+    return plain > max(1, len(layers) / 2)

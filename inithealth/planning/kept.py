@@ -11,14 +11,14 @@ from inithealth.evidence.roles import block_role, grouped
 from inithealth.evidence.trained import trained_layers
 from inithealth.layer_kinds import DRAWN, MATRICES
 from inithealth.operations import parametrized
-from inithealth.planning.network import is_gated
+from inithealth.planning.surroundings import is_gated
 from inithealth.recording import Layer, Recording, Weight, weighted
 from inithealth.theory.activations import row_of
 from inithealth.theory.gains import sets_frequencies
 from inithealth.theory.recipes import is_recurrent
 
 UNKNOWN = "their role is not known"
-_SMALL_START = 0.03  # gain of weights that start near zero on purpose, as the last layer of a policy
+_SMALL_START = 0.03  # gain of weights that start near zero intentionally, as the last layer of a policy
 _OFF_CENTER = 0.3  # mean over rms beyond which a weight was not drawn around zero
 _SURE = 4.0  # standard errors of the mean
 
@@ -49,7 +49,7 @@ class Kept:
             return role
         if weight.name in self._repaired:
             return ""
-        return "they start near zero on purpose" if weight.name in self._small else _intended(weight)
+        return "they start near zero intentionally" if weight.name in self._small else _intended(weight)
 
     def bias(self, layer: Layer, bias: Weight) -> str:
         """Return why a bias is kept; "" if it is set to zero."""
@@ -111,7 +111,7 @@ def _is_unknown(layer: Layer) -> bool:
 def _intended(weight: Weight) -> str:
     """Return which deliberate start a weight has; "" if it was drawn around zero."""
     if weight.abs_max == 0.0:
-        return "they start at zero on purpose"
+        return "they start at zero intentionally"
     if weight.identity:
         return "they start at the identity"
     if weight.constant or _is_off_center(weight):

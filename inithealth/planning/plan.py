@@ -12,8 +12,8 @@ from inithealth.findings import Finding, Severity
 from inithealth.operations import Freeze, Operation, magnitude, parametrized
 from inithealth.planning.kept import UNKNOWN, Kept
 from inithealth.planning.measured_scales import sharp_projections, tied_stds
-from inithealth.planning.network import chains, tied_heads, with_peers
-from inithealth.planning.roles import BIASES, ENDS, FIXES, PADDING, Network, Role, operations_of, role_of
+from inithealth.planning.surroundings import chains, tied_heads, with_peers
+from inithealth.planning.weight_roles import BIASES, ENDS, FIXES, PADDING, Network, Role, operations_for, role_of
 from inithealth.recording import Layer, Recording, Weight, weighted
 from inithealth.theory.depth_recipes import branches_in_depth
 
@@ -85,7 +85,7 @@ def _weights(
             seen.add(weight.name)
             roles.setdefault(role_of(layer, weight, network), []).append(layer)
     for role, members in roles.items():
-        yield role, (*operations_of(role, members, network), *(_by_depth(recording, members) if role == ENDS else ()))
+        yield role, (*operations_for(role, members, network), *(_by_depth(recording, members) if role == ENDS else ()))
 
 
 def _by_depth(recording: Recording, ends: Sequence[Layer]) -> tuple[Operation, ...]:

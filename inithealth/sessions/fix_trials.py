@@ -21,7 +21,7 @@ class NotTried(Exception):
     """The operations could not run, or the model could not be checked with them."""
 
 
-class Trial(NamedTuple):
+class FixTrial(NamedTuple):
     """A check of the model with the operations of some fixes."""
 
     before: Report
@@ -57,10 +57,12 @@ class Trial(NamedTuple):
         return [each for each in serious if not known & set(spots(each))]
 
 
-def tried(last: Trial, checked: Checked, causes: Sequence[Finding], fixes: Iterable[Sequence[Operation]]) -> Trial:
+def tried(
+    last: FixTrial, checked: Checked, causes: Sequence[Finding], fixes: Iterable[Sequence[Operation]]
+) -> FixTrial:
     """Return a trial of some fixes in addition to those of the last one."""
     operations = merged([last.operations, *fixes])
-    trial = Trial(last.before, (*last.fixed, *causes), operations)
+    trial = FixTrial(last.before, (*last.fixed, *causes), operations)
     if not operations:
         return trial
     try:

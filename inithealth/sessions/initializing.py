@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 from inithealth.findings import Report
 from inithealth.judge.diagnose import diagnose
 from inithealth.operations import Operation
-from inithealth.planning.code import code_of, operations_of
 from inithealth.planning.plan import planned
+from inithealth.planning.plan_code import code_of, ordered_operations
 from inithealth.record.sandbox.execution import Names, execute
 from inithealth.sessions.fix_trials import NotTried
 from inithealth.sessions.objective import LossFunction
@@ -79,7 +79,7 @@ def initialization(
 
     He, Xavier, LeCun or orthogonal by the activation that each weight feeds; the last layers of residual branches are
     scaled by the number of branches; normalizations start at 1, biases at 0. Kept as they are: gates, decays, learned
-    scales, weights that start at zero on purpose, frozen and trained weights, and parameters whose role is not known.
+    scales, weights that start at zero intentionally, frozen and trained weights, and parameters with an unknown role.
     The model is checked before and after, and restored.
 
     Args:
@@ -100,7 +100,7 @@ def initialization(
     before = diagnose(recording, chosen)
     names = Names(model)
     plan = planned(recording, before.causes, _parameters(names), dict(_padding(names)))
-    operations = operations_of(plan)
+    operations = ordered_operations(plan)
     try:
         after = diagnose(request.recording(operations), chosen)
     except NotTried as error:

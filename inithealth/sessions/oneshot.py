@@ -87,7 +87,7 @@ def check(
     if misplaced:
         raise TypeError("check takes a model and one batch: pass (inputs, targets) as the batch, and loss=... by name")
     if unknown:
-        raise TypeError(unknown_argument(next(iter(unknown))))
+        raise TypeError(unknown_argument(next(iter(unknown)), own=("verify",)))
     return _judged(settings_of(settings), requested(model, batch, loss, optimizer), verify=verify)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from inithealth.settings import Settings
 from inithealth.suggest import unknown
 
-_ARGUMENTS = ("batch", "loss", "optimizer", "settings", "verify")
+_ARGUMENTS = ("batch", "loss", "optimizer", "settings")
 _BATCH = "pass a batch of real samples as the second argument"
 _ADVICE = {
     "criterion": "pass loss=...",
@@ -18,9 +18,11 @@ _ADVICE = {
 }
 
 
-def unknown_argument(name: str, function: str = "check()") -> str:
-    """Return the message for an argument that a function does not have."""
+def unknown_argument(name: str, function: str = "check()", own: tuple[str, ...] = ()) -> str:
+    """Return the message for an argument that a function does not have; ``own`` are those that no other one has."""
     advice = _ADVICE.get(name)
     if advice is None and name in Settings.model_fields:
         advice = f"pass settings={{{name!r}: ...}}"
-    return f"{function} has no argument {name!r}: {advice}" if advice else unknown("argument", name, _ARGUMENTS)
+    return (
+        f"{function} has no argument {name!r}: {advice}" if advice else unknown("argument", name, (*_ARGUMENTS, *own))
+    )

@@ -8,7 +8,7 @@ from typing import Any
 from inithealth.evidence.candidates import Candidate, Measured, alternatives
 from inithealth.evidence.fix_text import Fix
 from inithealth.findings import Finding, Report
-from inithealth.sessions.fix_trials import CLEARS, Checked, Trial, merged, tried
+from inithealth.sessions.fix_trials import CLEARS, Checked, FixTrial, merged, tried
 
 _MOST_CANDIDATES = 4  # for each cause, its own fix included: each costs a check
 _NO_OPERATIONS = "not tried: the fix is not only a change of parameters"
@@ -26,7 +26,7 @@ def verified(report: Report, checked: Checked) -> Report:
     """
     causes = [cause for cause in report.causes if cause.suppressed is None]
     with_operations = [cause for cause in causes if cause.operations]
-    together = tried(Trial(report), checked, with_operations, (each.operations for each in with_operations))
+    together = tried(FixTrial(report), checked, with_operations, (each.operations for each in with_operations))
     if not any(map(together.outcome, with_operations)):
         found, last = [_cleared(cause) for cause in with_operations], together
     else:
@@ -41,9 +41,9 @@ def verified(report: Report, checked: Checked) -> Report:
     )
 
 
-def _one_by_one(causes: Sequence[Finding], checked: Checked, together: Trial) -> tuple[list[Finding], Trial]:
+def _one_by_one(causes: Sequence[Finding], checked: Checked, together: FixTrial) -> tuple[list[Finding], FixTrial]:
     """Return what the fix of each cause does after those that cleared theirs, and the last trial that cleared one."""
-    found, last = [], Trial(together.before)
+    found, last = [], FixTrial(together.before)
     for cause in causes:
         trial = together if len(causes) == 1 else tried(last, checked, [cause], [cause.operations])
         failed = trial.outcome(cause)
@@ -53,7 +53,7 @@ def _one_by_one(causes: Sequence[Finding], checked: Checked, together: Trial) ->
     return found, last
 
 
-def _other(cause: Finding, trial: Trial, checked: Checked, last: Trial) -> tuple[Finding, Trial] | None:
+def _other(cause: Finding, trial: FixTrial, checked: Checked, last: FixTrial) -> tuple[Finding, FixTrial] | None:
     """Return the cause with the first other fix that clears it, and its trial; None if no one does.
 
     Args:
@@ -74,10 +74,10 @@ def _other(cause: Finding, trial: Trial, checked: Checked, last: Trial) -> tuple
     return None
 
 
-def _grown(cause: Finding, fix: Fix, trial: Trial) -> Candidate | None:
-    """Return a fix with those of what it left or uncovered: often one fault is in more layers than are named at first.
+def _grown(cause: Finding, fix: Fix, trial: FixTrial) -> Candidate | None:
+    """Return a fix with those of what it left or uncovered.
 
-    None if they have no operations on other parameters.
+    One fault is often in more layers than the first report names. None if they have no operations on other parameters.
     """
     found = [*trial.left(cause), *trial.new]
     operations = merged([fix.operations, *(each.operations for each in found)])

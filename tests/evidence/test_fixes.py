@@ -220,6 +220,7 @@ def test_branch_ends_are_divided_by_the_square_root_of_the_branches() -> None:
         "model.h[0].enter.weight.data *= math.sqrt(3)",
     ]
     assert fixes.by_depth([], 3, 0) == ""
+    assert fixes.by_depth(ends[:1], 1, 1) == fixes.each(ends[:1])
 
 
 @pytest.mark.parametrize("parametrized", [False, True])

@@ -25,10 +25,10 @@ def of(each: Layer) -> Weight:
     [
         ({}, ""),
         ({"weight": {"trainable": False}}, "they are frozen"),
-        ({"weight": {"rms": 0.0}}, "they start at zero on purpose"),
+        ({"weight": {"rms": 0.0}}, "they start at zero intentionally"),
         ({"weight": {"identity": True}}, "they start at the identity"),
         ({"weight": {"mean": 0.2}}, "they were not drawn around zero"),
-        ({"weight": {"rms": 1e-4}}, "they start near zero on purpose"),
+        ({"weight": {"rms": 1e-4}}, "they start near zero intentionally"),
         ({"kind": "embedding", "scores_only": True}, "they are added to attention scores"),
         ({"kind": "scale"}, "learned scales start where their authors put them"),
         ({"kind": "other"}, "their role is not known"),

@@ -49,8 +49,8 @@ def zero_recording(seed: int) -> Recording:
     layers = _plain(
         rng, 8, weight=lambda rng, place: zeros[place], ends_branch=lambda rng, place: ends and place % 2 == 1
     )
-    asleep = tuple(layer.parameter for layer in layers[:amount])
-    return _once(rng, layers, probation=Probation(steps=4, settled=True, asleep=asleep))
+    stuck = tuple(layer.parameter for layer in layers[:amount])
+    return _once(rng, layers, probation=Probation(steps=4, settled=True, asleep=stuck))
 
 
 def _plain(rng: random.Random, count: int, **changes: Any) -> tuple[Layer, ...]:

@@ -83,7 +83,7 @@ def test_a_parameter_is_changed_for_one_cause() -> None:
         (cause(fix="remove the .detach()"), "no change of parameters alone fixes it: remove the .detach()"),
         (cause(fix="nn.init.zeros_(model[0].weight)"), "no change of parameters alone fixes it: nn.init.zeros_("),
         (cause(), "it has no fix"),
-        (cause(Fill(parameter="0.weight", value=1.0), suppressed="on purpose"), "suppressed: on purpose"),
+        (cause(Fill(parameter="0.weight", value=1.0), suppressed="intentionally"), "suppressed: intentionally"),
         (cause(Fill(parameter="0.weight", value=1.0), severity=Severity.INFO), "its severity is info"),
     ],
 )

@@ -240,3 +240,8 @@ def test_wrong_arguments_are_type_errors() -> None:
         inithealth.initialization(mlp(), torch.randn(4, 16), torch.zeros(4))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="initialization\\(\\) has no argument 'criterion': pass loss"):
         inithealth.initialization(mlp(), torch.randn(4, 16), criterion=None)  # type: ignore[arg-type]
+
+
+def test_an_argument_of_check_alone_is_not_suggested() -> None:
+    with pytest.raises(TypeError, match="unknown argument 'verify'; known: batch, loss, optimizer, settings"):
+        inithealth.initialization(nn.Linear(2, 2), torch.randn(4, 2), verify=True)  # type: ignore[arg-type]

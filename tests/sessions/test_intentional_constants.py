@@ -1,4 +1,4 @@
-"""Parameters that are constant on purpose: no symmetry, no wrong scale, nothing to draw again."""
+"""Parameters that are constant intentionally: no symmetry, no wrong scale, nothing to draw again."""
 
 from __future__ import annotations
 

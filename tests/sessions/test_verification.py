@@ -71,7 +71,7 @@ def tried(before: Report, after: Report | str) -> Finding:
     return verified(before, checked).findings[0]
 
 
-OTHER = cause("b", code="IH201", rule="vanishing-activations", suppressed="on purpose")
+OTHER = cause("b", code="IH201", rule="vanishing-activations", suppressed="intentionally")
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ class ZeroWeights(Rule):
         unit="share of the layer's units",
     )
     min_share_of_whole: float = limit(
-        0.8, "smallest share of layers at zero for none of them to be so on purpose", unit="share of layers"
+        0.8, "smallest share of layers at zero for none of them to be zero intentionally", unit="share of layers"
     )
 
     def check(self, recording: Recording) -> Iterator[Finding]:
@@ -124,7 +124,7 @@ class ZeroWeights(Rule):
         )
 
     def _initialized(self, stuck: list[Layer], recording: Recording) -> fixes.Fix:
-        """Return the fix: all layers if nearly all are zero, for then none is at zero on purpose."""
+        """Return the fix: all layers if nearly all are zero, as none of them is zero intentionally then."""
         drawn = [layer for layer in recording.layers if layer.kind in PROJECTIONS]
         zero = [layer for layer, weight in weighted(drawn) if weight.abs_max == 0.0 and weight.trainable]
         if not nearly_all(len(zero), len(drawn), share=self.min_share_of_whole, fewest=1):

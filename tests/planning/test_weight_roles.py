@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from inithealth.evidence.fix_text import Fix
-from inithealth.planning.roles import Network, operations_of, role_of
+from inithealth.planning.weight_roles import Network, operations_for, role_of
 from inithealth.recording import Layer
 from tests.rules.recordings import layer
 
@@ -17,7 +17,7 @@ TABLE = {"kind": "embedding", "activation": None, "weight": {"shape": (50, 64), 
 
 def code(fc: Layer, network: Network = NETWORK) -> str:
     assert fc.weight is not None
-    return Fix.of(operations_of(role_of(fc, fc.weight, network), [fc], network))
+    return Fix.of(operations_for(role_of(fc, fc.weight, network), [fc], network))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ _WIDTH = 100
 _INDENT = "    "
 
 
-def operations_of(plan: Plan) -> tuple[Operation, ...]:
+def ordered_operations(plan: Plan) -> tuple[Operation, ...]:
     """Return the operations in the order of the code."""
     return tuple(each for group in plan.groups for loop in _loops(group) for each in _unrolled(loop))
 

@@ -78,7 +78,7 @@ def role_of(layer: Layer, weight: Weight, network: Network) -> Role:
     return _activated(layer)
 
 
-def operations_of(role: Role, layers: list[Layer], network: Network) -> tuple[Operation, ...]:
+def operations_for(role: Role, layers: list[Layer], network: Network) -> tuple[Operation, ...]:
     """Return the operations that initialize the weights of one role."""
     if role in (TIED, SHARP):
         stds = {**network.tied, **network.sharp}

@@ -6,9 +6,9 @@ import pytest
 
 from inithealth.evidence.fix_text import initialize
 from inithealth.operations import Operation
-from inithealth.planning.code import code_of, operations_of
 from inithealth.planning.plan import Group, Plan
-from inithealth.planning.roles import BIASES, FIXES
+from inithealth.planning.plan_code import code_of, ordered_operations
+from inithealth.planning.weight_roles import BIASES, FIXES
 
 
 def plan(*operations: Operation, kept: dict[str, tuple[str, ...]] | None = None) -> Plan:
@@ -26,7 +26,7 @@ def test_statements_of_one_loop_are_together_and_run_in_that_order() -> None:
         "        nn.init.zeros_(model.h[i].b)",
         "    nn.init.zeros_(model.stem)",
     ]
-    order = [each.parameter for each in operations_of(found)]
+    order = [each.parameter for each in ordered_operations(found)]
     assert order == ["h.0.a", "h.0.b", "h.1.a", "h.1.b", "h.2.a", "h.2.b", "stem"]
 
 

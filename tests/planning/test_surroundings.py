@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inithealth.planning.network import chains, is_gated, tied_heads, with_peers
+from inithealth.planning.surroundings import chains, is_gated, tied_heads, with_peers
 from inithealth.recording import Layer
 from inithealth.theory.recipes import is_recurrent
 from tests.rules.recordings import layer, recording
