@@ -74,7 +74,7 @@ PLACES = [
     (updates.Updates, "before"),
     (updates.Updates, "after"),
     (recorder.Recorder, "step"),
-    (inventory, "layers_of"),
+    (inventory, "outlines"),
     (hooks, "gradient_hook"),
 ]
 

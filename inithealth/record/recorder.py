@@ -6,13 +6,13 @@ Nothing here changes the run: hooks return None, and their errors are recorded a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from inithealth.record.failures import Failures, lines
-from inithealth.record.layers.inventory import Inventory
+from inithealth.record.layers.inventory import Inventory, WhenInMemory, at_once
 from inithealth.record.layers.wrapper_prefixes import compiled_modules, unwrapped
 from inithealth.record.live.compiled_hooks import CompiledTaps
 from inithealth.record.live.hooks import ModuleHooks
@@ -118,6 +118,19 @@ class Recorder:
     def paused(self, paused: bool) -> None:
         self._hooks.paused = paused
 
+    def postpone(self, when_in_memory: WhenInMemory, parameters: Collection[str]) -> Callable[[str], list[Layer]]:
+        """Read parameters when they are in memory, and the graph until :meth:`release`.
+
+        Args:
+            parameters: those that do not stay in memory.
+
+        Returns:
+            a function that returns the layers with a weight.
+        """
+        self._observer.when_in_memory = when_in_memory
+        self._hooks.writes.leave_out(parameters)
+        return self._inventory.of_parameter
+
     def prepare(self) -> None:
         """Attach the hooks that must be attached before the first call of compiled modules."""
         self._taps.attach()
@@ -153,10 +166,16 @@ class Recorder:
             self.failures.guard("autograd graph", observer.observe, produced, inputs, buffer, self._steps)
         if not self.layers:
             self.failures.guard("writes of the forward pass", self._hooks.writes.compare, observer.flow)
-            self.failures.guard("weights", self._inventory.find, observer.flow, buffer.called | self._taps.called())
+            called, later = buffer.called | self._taps.called(), observer.when_in_memory
+            self.failures.guard("weights", self._inventory.find, observer.flow, called, later)
         buffer.produced.clear()  # it keeps nodes alive, as the graph does
-        if observer.flow is not None:
-            observer.flow.graph.release()
+        if observer.when_in_memory is at_once:
+            self.release()
+
+    def release(self) -> None:
+        """Release the graph."""
+        if self._observer.flow is not None:
+            self._observer.flow.graph.release()
 
     def observe_output(self, output: Any, inputs: Mapping[str, Tensor]) -> None:
         """Read the graph of a model's output, if the loss is not known yet."""
@@ -188,6 +207,7 @@ class Recorder:
         gradients: Mapping[str, Tensor | None],
         norms: Mapping[str, float],
         loss_scale: float = 1.0,
+        repeats: Mapping[str, float] | None = None,
     ) -> Step:
         """Return the measurements of the step and start the next step.
 
@@ -195,10 +215,11 @@ class Recorder:
             gradients: of the parameters, by name.
             norms: their L2 norms, without the loss scale.
             loss_scale: factor by which gradients at layer outputs are too large.
+            repeats: share of units whose gradient repeats another unit's, of layers without a gradient here.
         """
         buffer = self._hooks.buffer
         self._taps.read(buffer.readings)
-        repeats = repeated_gradients(self.layers, gradients) if self.exact else {}
+        repeats = {**(repeated_gradients(self.layers, gradients) if self.exact else {}), **(repeats or {})}
         measured = Measurements(self.layers, self._observer).of(buffer, norms, repeats, loss_scale)
         self._steps += 1
         if buffer.first and self.layers_left_out:

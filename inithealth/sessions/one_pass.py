@@ -17,7 +17,7 @@ from inithealth.record.sandbox.eager_mode import NoDropout, whole_graph
 from inithealth.record.sandbox.reachability import split_by_values, unreached
 from inithealth.record.sandbox.turns import rewinder
 from inithealth.record.sandbox.unfilled_buffers import unfilled
-from inithealth.recording import Recording, UnfilledBuffer, weighted
+from inithealth.recording import Recording, Step, UnfilledBuffer, weighted
 from inithealth.sessions.assembly import Assembly, Training
 from inithealth.sessions.objective import Objective
 from inithealth.sessions.stand_in_trainer import count_steps, show_batch
@@ -52,11 +52,10 @@ class OnePass:
 
     def run(self, *, reveal: bool) -> Recording:
         self._as_trained()
-        recorder = Recorder(self.model, exact=True)
+        recorder = self._recorder()
         with whole_graph(self.model, reveal_frozen=reveal):
             loss, gradients = self._pass(recorder, reveal)
-            norms = recorder.norms(gradients)
-            step = recorder.step(0, loss, gradients, norms)
+            norms, step = self._measured(recorder, loss, gradients)
             self._as_trained()
             with torch.no_grad():
                 step = recorder.fill_unseen(step, self._loss)
@@ -65,9 +64,9 @@ class OnePass:
                 detached, unused = split_by_values(unreached(hidden), recorder.naming, loss, self._loss)
             _refuse_unrelated(gradients, detached)
             optimizers, note, rate = optimizers_of(self.model, self.given, self.trainable)
-            trial = Trial(recorder.naming, recorder.layers, norms)
+            trial = self._trial(recorder, norms)
             if trial.needed:
-                self._try(trial, optimizers, gradients)
+                self._try(trial, optimizers, gradients, recorder)
             still = [layer for layer in recorder.layers if layer.parameter in trial.without_gradient]
             _, idle = split_by_values(still, recorder.naming, self._loss() if still else loss, self._loss)
         training = Training(
@@ -82,6 +81,16 @@ class OnePass:
             notes=(self.objective.note, f"optimizer: {note}"),
         )
         return Assembly(recorder).recording((step,), training, projected=self.objective.projected)
+
+    def _recorder(self) -> Recorder:
+        return Recorder(self.model, exact=True)
+
+    def _measured(
+        self, recorder: Recorder, loss: float, gradients: Mapping[str, Tensor | None]
+    ) -> tuple[dict[str, float], Step]:
+        """Return the norms of the gradients, and the measurements of the step."""
+        norms = recorder.norms(gradients)
+        return norms, recorder.step(0, loss, gradients, norms)
 
     def _pass(self, recorder: Recorder, reveal: bool) -> tuple[float, dict[str, Tensor | None]]:
         """Run and record one forward and backward pass; return the loss and the gradients by parameter."""
@@ -140,7 +149,12 @@ class OnePass:
             recorder.note("buffers", error)
             return ()
 
-    def _try(self, trial: Trial, optimizers: Sequence[Optimizer], gradients: dict[str, Tensor | None]) -> None:
+    def _trial(self, recorder: Recorder, norms: Mapping[str, float]) -> Trial:
+        return Trial(recorder.naming, recorder.layers, norms)
+
+    def _try(
+        self, trial: Trial, optimizers: Sequence[Optimizer], gradients: dict[str, Tensor | None], recorder: Recorder
+    ) -> None:
         """Run optimizer steps until the suspects are settled."""
         parameters = {name: p for name, p in trial.naming.parameters.items() if p.requires_grad}
         with with_learning_rate(optimizers):
@@ -151,7 +165,7 @@ class OnePass:
                     step(optimizer, lambda: self._closure(parameters))
                 count_steps(self.model, taken + 1)
                 self._closure(parameters)
-                trial.note(Recorder.norms({name: p.grad for name, p in parameters.items()}))
+                trial.note(recorder.norms({name: p.grad for name, p in parameters.items()}))
         count_steps(self.model, 0)
 
     def _closure(self, parameters: dict[str, nn.Parameter]) -> float:

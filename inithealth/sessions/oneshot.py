@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from inithealth.call import Call
@@ -103,34 +104,56 @@ def record(
 
 
 @dataclass(frozen=True)
-class _Request:
-    """The validated arguments of a check."""
+class Request:
+    """The validated arguments of a check.
+
+    Attributes:
+        one_pass: creates the pass.
+        known: what the model holds and need not be restored.
+    """
 
     model: nn.Module
     batch: Any  # the first one of a loader
     origin: str  # where the batch is from, as a note; "" if it was given
     loss: LossFunction | None
     optimizers: list[Optimizer]
+    one_pass: Callable[..., OnePass] = OnePass
+    known: Sequence[Tensor] = ()
 
     def recording(self, changes: Sequence[Operation] = ()) -> Recording:
         """Return the recording of one check, of the model with some changes. Raises NotTried if it fails with them."""
 
         def judged() -> Recording:
             objective = Objective(self.model, self.batch, self.loss, drawn=bool(self.origin))
-            return _isolated(objective, self.optimizers, changes)
+            return self._isolated(objective, changes)
 
         recording = in_turn(judged, shared_objects(self.model, self.loss, self.optimizers))
         return recording.model_copy(update={"notes": (self.origin, *recording.notes)}) if self.origin else recording
 
+    def _isolated(self, objective: Objective, changes: Sequence[Operation]) -> Recording:
+        """Return the recording of one check, and restore what it changes."""
+        refuse_constant(objective.batch, with_labels=objective.own_step)
+        model = objective.model
+        device = next(model.parameters()).device
+        batch = {"batch": objective.batch, "targets": objective.targets}
+        with isolated(model, self.known, loss=objective.loss), restored(batch) as kept:
+            whole = objective.batch if objective.own_step else Call.of(objective.batch)
+            objective.batch, objective.targets = transferred(
+                (whole, objective.targets), lambda t: (t.clone() if t.is_inference() else t).to(device)
+            )
+            with first_training_step(model, objective.batch):
+                make = partial(self.one_pass, objective, self.optimizers, kept.restore)
+                return _changed(model, changes, make) if changes else _recorded(make())
 
-def _judged(settings: Settings, request: _Request, *, verify: bool) -> Report:
+
+def _judged(settings: Settings, request: Request, *, verify: bool) -> Report:
     report = diagnose(request.recording(), settings)
     return verified(report, lambda fix: diagnose(request.recording(fix), settings)) if verify else report
 
 
 def requested(
     model: nn.Module, batch: Any, loss: LossFunction | None, optimizer: Optimizer | Sequence[Optimizer] | None
-) -> _Request:
+) -> Request:
     """Return the validated arguments of a check. Raises the same errors as :func:`check`."""
     model = trainable_model(model)
     refuse_sharded(model)
@@ -141,37 +164,15 @@ def requested(
     batch, origin = first_batch(data) if once else in_turn(lambda: first_batch(data), {id(data)})
     refuse_batch(batch)
     refuse_values(batch)
-    return _Request(model, batch, origin, loss, optimizers)
+    return Request(model, batch, origin, loss, optimizers)
 
 
-def _isolated(objective: Objective, optimizers: list[Optimizer], changes: Sequence[Operation]) -> Recording:
-    """Return the recording of one check, and restore what it changes."""
-    refuse_constant(objective.batch, with_labels=objective.own_step)
-    model = objective.model
-    device = next(model.parameters()).device
-    batch = {"batch": objective.batch, "targets": objective.targets}
-    with isolated(model, loss=objective.loss), restored(batch) as kept:
-        whole = objective.batch if objective.own_step else Call.of(objective.batch)
-        objective.batch, objective.targets = transferred(
-            (whole, objective.targets), lambda t: (t.clone() if t.is_inference() else t).to(device)
-        )
-        with first_training_step(model, objective.batch):
-            if not changes:
-                return _recorded(OnePass(objective, optimizers, kept.restore))
-            return _changed(objective, optimizers, kept.restore, changes)
-
-
-def _changed(
-    objective: Objective,
-    optimizers: list[Optimizer],
-    restore_batch: Callable[[], object],
-    changes: Sequence[Operation],
-) -> Recording:
+def _changed(model: nn.Module, changes: Sequence[Operation], make: Callable[[], OnePass]) -> Recording:
     """Return the recording of the model with some changes. Raises NotTried if they or the model fail."""
     try:
-        execute(objective.model, changes)
+        execute(model, changes)
         rewinder()()  # the passes draw the same random numbers as without the changes
-        return _recorded(OnePass(objective, optimizers, restore_batch))
+        return _recorded(make())
     except Exception as error:
         first_line = next(iter(str(error).splitlines()), "")
         raise NotTried(f"{type(error).__name__}: {first_line}") from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -34,7 +36,17 @@ class _Draft:
     nodes: list[int] = field(default_factory=list)
 
 
-def layers_of(naming: Naming, flow: Flow | None, called: Collection[str]) -> tuple[Layer, ...]:
+class Outline(NamedTuple):
+    """A layer without the statistics of its weight and bias."""
+
+    layer: Layer
+    parameter: str  # its weight
+    statistics: Callable[[], dict[str, Weight | None]]  # the fields `weight` and `bias`; reads the parameters
+    node: int | None  # of the graph, of the last operation with the weight
+    computed: bool  # whether they are those of a tensor that the graph saved, and frees in the backward pass
+
+
+def outlines(naming: Naming, flow: Flow | None, called: Collection[str]) -> tuple[Outline, ...]:
     """Return one layer per weight, in forward order: matrices, embeddings, norm weights, learned scales.
 
     Args:
@@ -49,7 +61,7 @@ def layers_of(naming: Naming, flow: Flow | None, called: Collection[str]) -> tup
         is_norm_weight = kind == "norm" and name.endswith("weight")
         if name not in taken and (dimensions(parameter) > 1 or is_norm_weight):
             drafts.append(_Draft(naming.layer(name), name))
-    return tuple(_layer(index, draft, naming, flow, biases, called) for index, draft in enumerate(drafts))
+    return tuple(_outline(index, draft, naming, flow, biases, called) for index, draft in enumerate(drafts))
 
 
 def _drafts(naming: Naming, flow: Flow | None) -> list[_Draft]:
@@ -95,26 +107,25 @@ def _factors(naming: Naming, flow: Flow | None) -> set[str]:
     }
 
 
-def _layer(
+def _outline(
     index: int, draft: _Draft, naming: Naming, flow: Flow | None, biases: dict[str, str], called: Collection[str]
-) -> Layer:
+) -> Outline:
     name = draft.parameter
     uses = [flow.operations[node] for node in draft.nodes] if flow is not None else []
     # The second use of a tied weight gets the name of the module that ties it.
     home = draft.name if draft.name in naming.modules else naming.module(name)
     module = naming.modules.get(home, naming.modules.get(name.rpartition(".")[0]))
     kind = uses[0].kind if uses else module_kind(module)
-    bias = biases.get(name)
     leaves = [node for node, each in flow.graph.parameters.items() if each == name] if flow is not None else []
-    return Layer(
+    layer = Layer(
         name=draft.name,
         module=home,
         kind=kind,
         type_name=type(module).__name__,
         place=naming.place(name),
         index=index,
-        weight=_weight(draft, naming, flow, uses, kind, module, biases),
-        bias=describe(bias, full_tensor(naming.parameters[bias]), trainable=bias in naming.trainable) if bias else None,
+        weight=None,
+        bias=None,
         unit_axis=_axis(kind, naming.parameters[name], uses, module),
         groups=_groups(uses, module),
         transformed=any(use.transformed for use in uses),
@@ -124,6 +135,27 @@ def _layer(
         **place_in_flow(flow, draft.nodes),
         **ways_to_loss(flow, draft.nodes or leaves),
     )
+    computed = layer.transformed and kind in DRAWN
+    statistics = partial(_statistics, draft, naming, flow, uses, kind, module, biases)
+    return Outline(layer, name, statistics, draft.nodes[-1] if draft.nodes else None, computed)
+
+
+def _statistics(
+    draft: _Draft,
+    naming: Naming,
+    flow: Flow | None,
+    uses: list[Operation],
+    kind: str,
+    module: nn.Module | None,
+    biases: dict[str, str],
+) -> dict[str, Weight | None]:
+    bias = biases.get(draft.parameter)
+    return {
+        "weight": _weight(draft, naming, flow, uses, kind, module, biases),
+        "bias": describe(bias, full_tensor(naming.parameters[bias]), trainable=bias in naming.trainable)
+        if bias
+        else None,
+    }
 
 
 def _weight(

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 
 from inithealth.record.failures import Failures
 from inithealth.record.graph.flow import Flow
-from inithealth.record.layers.describe import layers_of
+from inithealth.record.layers.describe import Outline, outlines
 from inithealth.record.layers.naming import Naming
 from inithealth.record.layers.overwritten_weights import lost_writes
 from inithealth.record.layers.source import sources
 from inithealth.record.layers.wrapper_prefixes import flattened
 from inithealth.recording import Layer
+
+WhenInMemory = Callable[[Node, Callable[[], None]], None]
+
+
+def at_once(node: Node, call: Callable[[], None]) -> None:
+    """Call a function that reads parameters, all of which are in memory."""
+    call()
 
 
 class Inventory:
@@ -27,6 +36,7 @@ class Inventory:
     def __init__(self, model: nn.Module, failures: Failures) -> None:
         self.naming = Naming(model)
         self.layers: tuple[Layer, ...] = ()  # empty before the first step
+        self._outlines: dict[int, Outline] = {}  # of the layers without statistics, by position
         self.lost_writes: dict[str, float] = {}  # parameter -> std written to the weight computed from it
         self._failures = failures
         if flattened(model):
@@ -38,18 +48,66 @@ class Inventory:
     def _find_lost_writes(self, model: nn.Module) -> None:
         self.lost_writes = lost_writes(model, self.naming.parameters)
 
-    def find(self, flow: Flow | None, called: Collection[str]) -> None:
+    def find(self, flow: Flow | None, called: Collection[str], when_in_memory: WhenInMemory) -> None:
         """Find the layers.
 
         Args:
             called: names of the modules that were called.
+            when_in_memory: takes a node of the graph and a function; calls it when the node's parameters are in memory.
         """
         try:
-            layers = layers_of(self.naming, flow, called)
+            found = outlines(self.naming, flow, called)
         except Exception as error:  # the statistics of the weights do not need the flow
             self._failures.note("flow", error)
-            layers = layers_of(self.naming, None, called)
-        self.describe(layers)
+            flow, found = None, outlines(self.naming, None, called)
+        self.describe(tuple(each.layer for each in found))
+        self._outlines = dict(enumerate(found))
+        for place, outline in enumerate(found):
+            if outline.computed or flow is None or outline.node is None:
+                self._complete(place)
+            else:
+                when_in_memory(flow.graph.nodes[outline.node], partial(self._complete, place))
+
+    def of_parameter(self, name: str) -> list[Layer]:
+        """Return the layers with that weight, with its statistics."""
+        for place in [place for place, outline in self._outlines.items() if outline.parameter == name]:
+            self._complete(place)
+        return [layer for layer in self.layers if layer.parameter == name]
+
+    def _complete(self, place: int) -> None:
+        outline = self._outlines.pop(place, None)
+        if outline is None:
+            return
+        try:
+            found = outline.statistics()
+        except Exception as error:
+            self._failures.note(outline.layer.name, error)
+            return
+        layers = list(self.layers)
+        layers[place] = layers[place].model_copy(update=found)
+        self.layers = tuple(layers)
+
+    def _complete(self, place: int) -> None:
+        outline = self._outlines.pop(place, None)
+        if outline is None:
+            return
+        try:
+            found = outline.statistics()
+        except Exception as error:
+            self._failures.note(outline.layer.name, error)
+            return
+        layers = list(self.layers)
+        layers[place] = layers[place].model_copy(update=found)
+        self.layers = tuple(layers)
+
+    def _described(
+        self, describe: Callable[[Naming, Flow | None, Collection[str]], T], flow: Flow | None, called: Collection[str]
+    ) -> T:
+        try:
+            return describe(self.naming, flow, called)
+        except Exception as error:  # the statistics of the weights do not need the flow
+            self._failures.note("flow", error)
+            return describe(self.naming, None, called)
 
     def describe(self, layers: tuple[Layer, ...]) -> None:
         """Set the model's layers, with their source lines, if they differ from the present ones."""

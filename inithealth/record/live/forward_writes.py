@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import torch
@@ -60,16 +60,27 @@ class ForwardWrites:
         self._before: dict[str, tuple[Tensor, tuple[int, int]]] = {}  # sample, version and address
         self.found: dict[str, ForwardWrite] = {}  # by parameter, after `compare`
         self._inputs: dict[str, _Input] = {}  # of the module that wrote a parameter
+        self._left_out: Collection[str] = ()
+
+    def leave_out(self, parameters: Collection[str]) -> None:
+        """Do not read some parameters, because :meth:`remember_before` is called before they are written."""
+        self._left_out = parameters
 
     def remember(self) -> None:
         """Keep a sample of each parameter, right before the forward pass."""
         self._inputs.clear()
-        self._before = {
-            name: (strided(values, _SAMPLE).clone(), (parameter._version, parameter.data_ptr()))
-            for name, parameter in self._parameters.items()
-            if not isinstance(parameter, nn.parameter.UninitializedParameter) and not is_sharded(parameter)
-            if has_memory(parameter) and (values := plain(parameter)) is not None
-        }
+        self._before = {}
+        for name in self._parameters:
+            if name not in self._left_out:
+                self.remember_before(name)
+
+    def remember_before(self, name: str) -> None:
+        """Keep a sample of one parameter, if its values can be read."""
+        parameter = self._parameters[name]
+        unreadable = isinstance(parameter, nn.parameter.UninitializedParameter) or is_sharded(parameter)
+        values = plain(parameter) if not unreadable and has_memory(parameter) else None
+        if values is not None:
+            self._before[name] = strided(values, _SAMPLE).clone(), (parameter._version, parameter.data_ptr())
 
     def note_input(self, name: str, module: nn.Module, tensor: Tensor) -> None:
         """Measure the channels of a module's input, if the module has just written one of its parameters."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from torch import Tensor
 from torch.autograd.graph import Node
@@ -16,6 +17,7 @@ from inithealth.record.graph.flow import Flow, flow_of
 from inithealth.record.graph.graph import Graph
 from inithealth.record.graph.operations import Operation
 from inithealth.record.graph.order import order
+from inithealth.record.layers.inventory import WhenInMemory, at_once
 from inithealth.record.layers.naming import Naming
 from inithealth.record.layers.wrapper_prefixes import parameter_names
 from inithealth.record.live import first_step_stats
@@ -43,6 +45,7 @@ class Observer:
     def __init__(self, naming: Naming, failures: Failures, *, exact: bool) -> None:
         self.naming, self.failures, self.exact = naming, failures, exact
         self.guard = Guard(failures)  # of the hooks in the graph
+        self.when_in_memory: WhenInMemory = at_once
         self.flow: Flow | None = None
         self.losses: tuple[Loss, ...] = (Loss(),)  # of the objective, the main one first
         self.network_inputs: dict[str, Signal] = {}
@@ -89,7 +92,8 @@ class Observer:
             if layer not in self._shown:
                 self.failures.guard(layer, self._operation, flow, index, layer, uses[layer], buffer)
             if buffer.first and uses[layer] == 1:
-                self.failures.guard(layer, self._predict, flow, index, layer, buffer)
+                predict = partial(self.failures.guard, layer, self._predict, flow, index, layer, buffer)
+                self.when_in_memory(flow.graph.nodes[index], predict)
         for node, sources in flow.activations().items() if self.units_due(step) else ():
             self.failures.guard("activations", self._activation, flow, node, sources, buffer)
         if buffer.first:

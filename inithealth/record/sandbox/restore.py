@@ -45,10 +45,14 @@ def undisturbed(model: nn.Module, **others: Any) -> Iterator[None]:
 
 
 @contextmanager
-def isolated(model: nn.Module, **others: Any) -> Iterator[None]:
-    """Like :func:`undisturbed` without random state; also enable gradients and pause garbage collection."""
+def isolated(model: nn.Module, known: Iterable[Any] = (), **others: Any) -> Iterator[None]:
+    """Like :func:`undisturbed` without random state; also enable gradients and pause garbage collection.
+
+    Args:
+        known: objects that are not restored.
+    """
     # The caller may be in no_grad or inference_mode: this leaves both.
-    with torch.inference_mode(False), collection_paused(), restored({"model": model, **others}):
+    with torch.inference_mode(False), collection_paused(), restored({"model": model, **others}, known):
         for parameter in model.parameters():
             parameter.grad = None
         yield

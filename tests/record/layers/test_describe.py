@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from inithealth.record.layers.describe import layers_of
+from inithealth.record.layers.describe import outlines
 from inithealth.record.layers.naming import Naming
 from inithealth.recording import Layer
 from tests.record.reading import Written, read
@@ -81,7 +81,8 @@ def test_the_kind_is_known_with_and_without_a_flow(kind: str) -> None:
     build, shape = KINDS[kind]
     model = nn.Sequential(build())
     (with_flow,) = read(model, torch.randn(shape)).recorder.layers
-    (without,) = layers_of(Naming(model), None, ())
+    (outline,) = outlines(Naming(model), None, ())
+    without = outline.layer.model_copy(update=outline.statistics())
     assert with_flow.kind == without.kind == kind
     assert with_flow.type_name == type(next(m for m in model.modules() if m._parameters)).__name__
     assert with_flow.weight is not None

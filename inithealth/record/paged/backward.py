@@ -1,0 +1,86 @@
+"""Measures the weights and gradients of pages in the backward pass, when they are in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import Node
+
+from inithealth.record.paged.pager import Pager
+from inithealth.record.paged.unformed import Factors
+from inithealth.record.recorder import Recorder
+from inithealth.record.statistics.gradients import gradient_norms, repeated_gradients
+
+
+class DuringBackward:
+    """Runs measurements of one recorder in a backward pass.
+
+    Attributes:
+        norms: of the gradients of pages, by parameter.
+        repeats: share of units whose gradient repeats another unit's, by layer.
+
+    Args:
+        recorder: of a model whose parameters are pages.
+    """
+
+    def __init__(self, pager: Pager, recorder: Recorder) -> None:
+        self._pager, self._recorder = pager, recorder
+        self.norms: dict[str, float] = {}
+        self.repeats: dict[str, float] = {}
+        self._paged = {
+            name: parameter for name, parameter in recorder.naming.parameters.items() if pager.of(parameter) is not None
+        }
+        self._layers = recorder.postpone(self._when_in_memory, self._paged)
+        self._due: dict[int, Callable[[], None]] = {}
+        self._count = 0
+        self._handles: list[Any] = []
+
+    def __enter__(self) -> None:
+        """Measure the gradients of pages in the next backward pass, and drop them."""
+        for name, parameter in self._paged.items():
+            if parameter.requires_grad:
+                self._handles.append(parameter.register_hook(self._hook(name)))
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """Remove the hooks; measure what the backward pass did not reach."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._pager.unformed.clear()
+        if kind is None:
+            for number in list(self._due):
+                self._run(number)
+        self._due.clear()
+        self._recorder.release()
+
+    def formed(self, gradients: Mapping[str, Tensor | None]) -> dict[str, Tensor | None]:
+        """Return the gradients that were not dropped."""
+        return {name: gradient for name, gradient in gradients.items() if name not in self.norms}
+
+    def _when_in_memory(self, node: Node, call: Callable[[], None]) -> None:
+        """Call a function before the backward pass of a node, which reads the same parameters; else after it."""
+        number = self._count = self._count + 1
+        self._due[number] = call
+        self._handles.append(node.register_prehook(lambda gradients: self._run(number)))
+
+    def _run(self, number: int) -> None:
+        call = self._due.pop(number, None)
+        if call is not None:
+            call()
+
+    def _hook(self, name: str) -> Callable[[Tensor], Tensor]:
+        def hook(gradient: Tensor) -> Tensor:
+            factors = self._pager.unformed.take(gradient)
+            self._measure(name, gradient if factors is None else factors)
+            return gradient.new_zeros(()).expand(gradient.shape)
+
+        return hook
+
+    def _measure(self, name: str, gradient: Tensor | Factors) -> None:
+        formed = self._pager.formed(gradient) if isinstance(gradient, Factors) else gradient
+        with torch.no_grad():
+            self.norms |= gradient_norms({name: formed})
+            self.repeats |= repeated_gradients(self._layers(name), {name: formed})

@@ -1,0 +1,69 @@
+"""Steps of SGD on parameters that are made again from their recipes: each step is applied to the new values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inithealth.record.paged.pager import Pager
+from inithealth.record.paged.unformed import Factors
+from inithealth.record.statistics.gradients import gradient_norms
+
+
+class TooLarge(Exception):
+    """The gradients of a step do not fit into the memory."""
+
+
+class KeptGradients:
+    """Keeps the gradients of one backward pass: of large weights as factors, where they have any.
+
+    Attributes:
+        norms: by parameter.
+
+    Args:
+        limit: bytes that all of them may use.
+    """
+
+    def __init__(self, pager: Pager, parameters: Mapping[str, nn.Parameter], limit: int) -> None:
+        self._pager, self._limit, self._bytes = pager, limit, 0
+        self._parameters = {name: each for name, each in parameters.items() if pager.of(each) is not None}
+        self._kept: dict[str, Tensor | Factors] = {}
+        self._handles: list[Any] = []
+        self.norms: dict[str, float] = {}
+
+    def __enter__(self) -> KeptGradients:
+        self._handles = [each.register_hook(partial(self._keep, name)) for name, each in self._parameters.items()]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._pager.unformed.clear()
+
+    def apply(self, rate: float) -> None:
+        """Take a step of SGD with the gradients of pages."""
+        for name, gradient in self._kept.items():
+            page = self._pager.of(self._parameters[name])
+            if page is not None:
+                self._pager.update(page, partial(_step, self._parameters[name].detach(), gradient, rate))
+
+    def _keep(self, name: str, gradient: Tensor) -> Tensor:
+        found = self._pager.unformed.take(gradient)
+        with torch.no_grad():
+            self.norms |= gradient_norms({name: gradient if found is None else self._pager.formed(found)})
+        self._kept[name] = gradient if found is None else found
+        self._bytes += gradient.nbytes if found is None else found.kept_bytes
+        if self._bytes > self._limit:
+            raise TooLarge(f"the gradients of a step need more than {self._limit / 1e9:.2g} GB")
+        return gradient.new_zeros(()).expand(gradient.shape)
+
+
+def _step(parameter: Tensor, gradient: Tensor | Factors, rate: float) -> None:
+    parameter.add_(gradient.formed() if isinstance(gradient, Factors) else gradient, alpha=-rate)

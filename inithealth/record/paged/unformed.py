@@ -1,0 +1,88 @@
+"""Gradients of large weights as the two factors of their product, formed only if an operation reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+LARGE = 2**20  # bytes of a gradient that is not formed at once
+
+_MM, _T, _LOOKUP = torch.ops.aten.mm.default, torch.ops.aten.t.default, torch.ops.aten.embedding_dense_backward.default
+
+
+@dataclass(frozen=True)
+class Factors:
+    """An operation of the backward pass that was not run, and its arguments.
+
+    Attributes:
+        turned: whether its result is transposed.
+    """
+
+    operation: Callable[..., Tensor]
+    args: tuple[Any, ...]
+    placeholder: Tensor
+    turned: bool = False
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of the arguments."""
+        return sum(each.nbytes for each in self.args if isinstance(each, Tensor))
+
+    def formed(self) -> Tensor:
+        """Run the operation."""
+        result = self.operation(*self.args)
+        return result.t() if self.turned else result
+
+
+class Unformed:
+    """The gradients that are not formed, by placeholder: a tensor of the same shape that uses no memory."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, Factors] = {}  # by the placeholder's storage, which it keeps alive
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._found.clear()
+
+    def take(self, gradient: Tensor) -> Factors | None:
+        """Return the factors of a gradient and forget them; None if it is formed."""
+        return self._found.pop(gradient.untyped_storage()._cdata, None) if self._found else None
+
+    def instead(self, operation: Any, args: tuple[Any, ...]) -> Tensor | None:
+        """Return a placeholder for the result of an operation of the backward pass; None if the operation must run."""
+        if operation is _T and self._found:
+            factors = self._found.get(args[0].untyped_storage()._cdata)
+            if factors is not None:
+                return self._keep(factors.operation, factors.args, args[0].shape[::-1], args[0], not factors.turned)
+        elif operation is _MM:
+            return self._large(operation, args, (args[0].shape[0], args[1].shape[1]), args[0])
+        elif operation is _LOOKUP:
+            return self._large(operation, args, (args[2], args[0].shape[-1]), args[0])
+        return None
+
+    def formed(self, args: Any) -> Any:
+        """Return arguments with placeholders replaced by their gradients."""
+        if not self._found:
+            return args
+        return tuple(self._formed(each) for each in args)
+
+    def _formed(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            factors = self._found.get(value.untyped_storage()._cdata) if value.layout is torch.strided else None
+            return value if factors is None else factors.formed()
+        return type(value)(map(self._formed, value)) if type(value) in (list, tuple) else value
+
+    def _large(self, operation: Any, args: tuple[Any, ...], shape: tuple[int, int], like: Tensor) -> Tensor | None:
+        large = shape[0] * shape[1] * like.element_size() >= LARGE
+        return self._keep(operation, args, shape, like) if large else None
+
+    def _keep(
+        self, operation: Any, args: tuple[Any, ...], shape: tuple[int, ...], like: Tensor, turned: bool = False
+    ) -> Tensor:
+        placeholder = like.new_zeros(()).expand(shape)
+        self._found[placeholder.untyped_storage()._cdata] = Factors(operation, args, placeholder, turned)
+        return placeholder
