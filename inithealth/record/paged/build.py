@@ -16,7 +16,7 @@ from inithealth.record.paged.errors import CannotDefer as CannotDefer
 from inithealth.record.paged.errors import cannot_defer, definition_line, raising_line
 from inithealth.record.paged.recipe import Recipe
 from inithealth.record.paged.swap import become_real, living, place_of
-from inithealth.record.paged.torch_functions import ValuesForNumpy, replaced
+from inithealth.record.paged.torch_functions import FunctionsOfTensors, replaced
 
 _WITHOUT_VALUES = ("FakeTensor", "fake tensor", "tensor subclass")
 
@@ -52,7 +52,7 @@ def build_deferred(
     """
     mode, log = FakeTensorMode(allow_non_fake_inputs=True), BuildLog(limit)
     try:
-        with mode, log, ValuesForNumpy(log), replaced(log):
+        with mode, log, FunctionsOfTensors(log), replaced(log):
             made = factory()
             _initialize(made, factory, init)
     except CannotDefer:

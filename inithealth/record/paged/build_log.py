@@ -24,6 +24,7 @@ from inithealth.record.paged.recipe import Recipe, plain_torch
 from inithealth.record.paged.spec import Spec
 
 _GEOMETRY = ("aten::set_", "aten::resize_", "aten::resize_as_")  # they write no values
+_QUANTIZED = (torch.qint8, torch.quint8, torch.qint32, torch.quint4x2, torch.quint2x4)
 _UNKNOWN = (DataDependentOutputException, DynamicOutputShapeException)
 
 
@@ -56,6 +57,10 @@ class BuildLog(TorchDispatchMode):
             return self._with_values(func, args, kwargs)
         except UnsupportedOperatorException:
             raise _without_fake(func) from None
+        except RuntimeError as error:
+            if "no fake impl" not in str(error):  # an operation of `torch.library.custom_op`
+                raise
+            raise _without_fake(func) from None
         self._record(func, args, kwargs, result)
         return result
 
@@ -67,7 +72,7 @@ class BuildLog(TorchDispatchMode):
         version = self.history.version(key)
         if self._cached is None or self._cached[:2] != (key, version):
             recipe = Recipe(self.history, key)
-            self._refuse_large(recipe.nbytes + recipe.scratch, "the initialization reads values of a tensor here")
+            self._refuse_large(recipe.nbytes + recipe.scratch, "the initialization reads values, for which {size} bytes are needed")
             storage = torch.UntypedStorage(recipe.nbytes)
             recipe.fill(storage)
             self._cached = (key, version, storage)
@@ -95,13 +100,13 @@ class BuildLog(TorchDispatchMode):
         with plain_torch():
             result = func(*args, **kwargs)
         size = sum(leaf.untyped_storage().nbytes() for leaf in tree_leaves(result) if isinstance(leaf, Tensor))
-        self._refuse_large(size, "the initialization makes a tensor with values here")
+        self._refuse_large(size, "the initialization makes a tensor of {size} bytes from values")
         return result
 
     def _record(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        _refuse_kinds(tree_leaves((args, kwargs, result)))
         given = {self.history.know(t) for t in tree_leaves((args, kwargs)) if _is_logged(t)}
         made = [t for t in tree_leaves(result) if _is_logged(t)]
-        self._refuse_layouts(made)
         fresh = [t for t in made if self.history.know(t) not in given]
         written = [(t, hides) for t, hides in written_arguments(func, args, kwargs) if _is_logged(t)]
         name = schema_name(func)
@@ -148,23 +153,26 @@ class BuildLog(TorchDispatchMode):
             return self._spec(tensor)
         size = tensor.numel() * tensor.itemsize
         self._constants += size
-        self._refuse_large(self._constants, "the initialization copies values from outside here, in all")
+        self._refuse_large(self._constants, "the initialization has copied {size} bytes from arrays and existing tensors")
         with plain_torch():
             return tensor.detach().clone()
 
     def _refuse_large(self, size: int, problem: str) -> None:
         if size > self._limit:
             raise cannot_defer(
-                f"{problem}, {size:,} bytes; at most {self._limit:,} bytes of values can be held while the model is "
-                "built. Initialize with operations of torch that do not need the values (normal_, uniform_, mul_), "
-                "raise the memory, or check the built model without `memory`."
+                f"{problem.format(size=f'{size:,}')}, more than the {self._limit:,} bytes that can be held while the "
+                "model is built: initialize with operations of torch that do not need the values (normal_, uniform_, "
+                "mul_), raise the memory, or check the built model without `memory`."
             )
 
-    def _refuse_layouts(self, tensors: Sequence[Tensor]) -> None:
-        for tensor in tensors:
-            if tensor.layout is not torch.strided or tensor.is_quantized:
-                kind = "quantized" if tensor.is_quantized else "sparse"
-                raise cannot_defer(f"{kind} tensors cannot be made later: check the built model without `memory`.")
+
+def _refuse_kinds(leaves: Sequence[Any]) -> None:
+    """Raise CannotDefer if a tensor is sparse, or an operation makes a quantized one."""
+    for leaf in leaves:
+        sparse = isinstance(leaf, Tensor) and leaf.layout is not torch.strided
+        if sparse or (isinstance(leaf, torch.dtype) and leaf in _QUANTIZED):
+            kind = "sparse" if sparse else "quantized"
+            raise cannot_defer(f"{kind} tensors cannot be made later: check the built model without `memory`.")
 
 
 def _without_fake(func: Any) -> Exception:

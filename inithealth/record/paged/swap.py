@@ -42,7 +42,7 @@ def _become(tensor: Any, real: Tensor) -> None:
     backward, accumulated = tensor._backward_hooks, tensor._post_accumulate_grad_hooks
     kind = _kind(tensor)
     torch._C._swap_tensor_impl(tensor, real)
-    tensor.__class__, tensor.__dict__ = kind, _own_attributes(tensor)
+    tensor.__class__, tensor.__dict__ = kind, own_attributes(tensor)
     # The hooks of a tensor are in its Python object and, to be called, in what was exchanged.
     tensor._backward_hooks = backward
     tensor._post_accumulate_grad_hooks = accumulated
@@ -51,7 +51,7 @@ def _become(tensor: Any, real: Tensor) -> None:
 def _alike(tensor: Any, real: Tensor) -> Tensor:
     kind = _kind(tensor)
     made: Any = kind(real, requires_grad=real.requires_grad) if kind is nn.Parameter else real
-    made.__dict__.update(_own_attributes(tensor))
+    made.__dict__.update(own_attributes(tensor))
     made._backward_hooks = tensor._backward_hooks
     made._post_accumulate_grad_hooks = tensor._post_accumulate_grad_hooks
     return made  # type: ignore[no-any-return]
@@ -61,7 +61,8 @@ def _kind(tensor: Any) -> type[Tensor]:
     return nn.Parameter if _PARAMETER in vars(tensor) else Tensor
 
 
-def _own_attributes(tensor: Any) -> dict[str, Any]:
+def own_attributes(tensor: Any) -> dict[str, Any]:
+    """Return the attributes of a fake tensor that the model's code set."""
     return {name: value for name, value in vars(tensor).items() if name not in _FAKE_ATTRIBUTES}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,12 +13,13 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode
 
 from inithealth.record.paged.build_log import BuildLog
+from inithealth.record.paged.swap import own_attributes
 
 _TRUNCATED = "_no_grad_trunc_normal_"
 
 
-class ValuesForNumpy(TorchFunctionMode):
-    """Gives NumPy the values of tensors that have none."""
+class FunctionsOfTensors(TorchFunctionMode):
+    """Gives NumPy the values of tensors that have none, and copies such tensors."""
 
     def __init__(self, log: BuildLog) -> None:
         super().__init__()
@@ -25,9 +27,23 @@ class ValuesForNumpy(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Run a function of torch."""
-        if func in (Tensor.numpy, Tensor.__array__) and isinstance(args[0], FakeTensor):
-            args = (self._log.values(args[0]), *args[1:])
+        if args and isinstance(args[0], FakeTensor):
+            if func in (Tensor.numpy, Tensor.__array__):
+                args = (self._log.values(args[0]), *args[1:])
+            elif func is Tensor.__deepcopy__ and args[0].is_leaf:
+                return _copied(*args)
         return func(*args, **(kwargs or {}))
+
+
+def _copied(tensor: Any, memo: dict[int, Any]) -> Any:
+    """Return what `copy.deepcopy` makes of a tensor. Torch would copy the mode of a fake tensor with it."""
+    if id(tensor) not in memo:
+        made: Any = tensor.detach().clone().requires_grad_(tensor.requires_grad)
+        if isinstance(tensor, nn.Parameter):
+            made = nn.Parameter(made, tensor.requires_grad)
+        memo[id(tensor)] = made
+        vars(made).update(copy.deepcopy(own_attributes(tensor), memo))
+    return memo[id(tensor)]
 
 
 @contextmanager
