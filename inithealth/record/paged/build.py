@@ -1,0 +1,160 @@
+"""Builds a model whose large tensors have no memory, with a recipe for each."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+from inithealth.record.paged.build_log import BuildLog
+from inithealth.record.paged.errors import CannotDefer as CannotDefer
+from inithealth.record.paged.errors import cannot_defer, definition_line, raising_line
+from inithealth.record.paged.recipe import Recipe
+from inithealth.record.paged.swap import become_real, living, place_of
+from inithealth.record.paged.torch_functions import FunctionsOfTensors, replaced
+
+_WITHOUT_VALUES = ("FakeTensor", "fake tensor", "tensor subclass")
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model whose tensors are real.
+
+    Args:
+        made: what the factory returned.
+        recipes: what fills the empty storages, by their ``_cdata``.
+    """
+
+    made: Any
+    recipes: dict[int, Recipe]
+
+
+def build_deferred(
+    factory: Callable[[], Any], *, init: Callable[[nn.Module], Any] | None = None, small: int = 2**16, limit: int
+) -> Built:
+    """Build a model without the memory for its weights.
+
+    The random numbers of the process are used, and advanced by one for each tensor that is drawn.
+
+    Args:
+        factory: returns a module, or a tuple with one in it.
+        init: initializes the module after it was built, perhaps on the meta device.
+        small: bytes up to which a storage is made at once.
+        limit: bytes that values that the factory reads may take, and values that it copies from outside.
+
+    Raises:
+        CannotDefer: the factory needs values, or kinds of tensors, that cannot be made later.
+    """
+    mode, log = FakeTensorMode(allow_non_fake_inputs=True), BuildLog(limit)
+    try:
+        with mode, log, FunctionsOfTensors(log), replaced(log):
+            made = factory()
+            _initialize(made, factory, init)
+    except CannotDefer:
+        raise
+    except (RuntimeError, NotImplementedError, TypeError) as error:
+        if not any(word in str(error) for word in _WITHOUT_VALUES):
+            raise
+        raise _unsupported(error) from error
+    _refuse_real(made, log, limit)
+    storages = _Storages(log, small, limit)
+    gc.collect()
+    become_real([tensor for tensor in living(mode) if tensor.device.type != "meta"], storages.of)
+    recipes = storages.emptied()
+    gc.collect()
+    _refuse_fake(made, mode)
+    return Built(made, recipes)
+
+
+class _Storages:
+    """The real storages of the fake ones."""
+
+    def __init__(self, log: BuildLog, small: int, limit: int) -> None:
+        self._log, self._small, self._limit = log, small, limit
+        self._real: dict[int, torch.UntypedStorage] = {}
+        self._recipes: dict[int, Recipe] = {}
+
+    def of(self, tensor: Tensor) -> torch.UntypedStorage:
+        """Return the storage of a fake tensor, filled if it is small."""
+        key = self._log.history.know(tensor)
+        if key not in self._real:
+            recipe = Recipe(self._log.history, key)
+            storage = self._real[key] = torch.UntypedStorage(recipe.nbytes)
+            if recipe.nbytes <= self._small and recipe.scratch <= self._limit:
+                recipe.fill(storage)
+            else:
+                self._recipes[key] = recipe
+        return self._real[key]
+
+    def emptied(self) -> dict[int, Recipe]:
+        """Free the memory of the large storages, which was never touched. Returns their recipes."""
+        for key in self._recipes:
+            self._real[key].resize_(0)
+        return {int(self._real[key]._cdata): recipe for key, recipe in self._recipes.items()}
+
+
+def _initialize(made: Any, factory: Callable[[], Any], init: Callable[[nn.Module], Any] | None) -> None:
+    model = next((part for part in (made if isinstance(made, (tuple, list)) else (made,)) if _is_module(part)), None)
+    if model is None:
+        return
+    without = [name for name, tensor in _tensors(model) if tensor.device.type == "meta"]
+    if init is None and without:
+        raise cannot_defer(
+            f"the factory built {without[0]!r} on the meta device and nothing initializes it: build the model without "
+            "`torch.device('meta')`, or pass `init=`, a function that initializes it.",
+            line=definition_line(factory),
+        )
+    if init is not None:
+        if without:
+            model.to_empty(device="cpu")
+        init(model)
+
+
+def _is_module(value: Any) -> bool:
+    return isinstance(value, nn.Module)
+
+
+def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*model.named_parameters(), *model.named_buffers()]
+
+
+def _unsupported(error: Exception) -> CannotDefer:
+    reason = str(error).strip().splitlines()[0]
+    return cannot_defer(
+        f"this needs a tensor's values or memory while the model is built ({reason}): use operations of torch, or "
+        "check the built model without `memory`.",
+        line=raising_line(error.__traceback__),
+    )
+
+
+def _refuse_real(made: Any, log: BuildLog, limit: int) -> None:
+    """Raise CannotDefer if tensors of the model that were made outside of torch take too much memory."""
+    size = 0
+    for part in made if isinstance(made, (tuple, list)) else (made,):
+        for name, tensor in _tensors(part) if isinstance(part, nn.Module) else ():
+            if not isinstance(tensor, FakeTensor):
+                size += tensor.numel() * tensor.itemsize
+                if size > limit:
+                    raise cannot_defer(
+                        f"with {name!r}, tensors that existed before or were made by NumPy take {size:,} bytes, more "
+                        f"than the {limit:,} bytes that can be held: initialize them with operations of torch, or "
+                        "raise the memory.",
+                        line="model",
+                    )
+
+
+def _refuse_fake(made: Any, mode: FakeTensorMode) -> None:
+    """Raise CannotDefer if a tensor of the model could not be turned into a real one."""
+    for tensor in living(mode):
+        place = place_of(tensor, made)
+        if place is not None:
+            raise cannot_defer(
+                f"the tensor {tuple(tensor.shape)} in {place} cannot be made later: make it a parameter, a buffer or "
+                "an attribute of a module, or check the built model without `memory`.",
+                line="model",
+            )
