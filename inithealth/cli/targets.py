@@ -17,11 +17,16 @@ from inithealth.cli.model_config import ModelConfig
 
 @dataclass(frozen=True)
 class Subject:
-    """A model, with its batch and loss if the target has them."""
+    """A model, with its batch and loss if the target has them.
+
+    Attributes:
+        make_batch: makes the batch of a library's model.
+    """
 
     model: nn.Module
     batch: Any = None
     loss: Any = None
+    make_batch: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ def find(name: str | None, arguments: Mapping[str, Any] | None = None, config: M
     """
     name = name if name is not None else config.name if config is not None else None
     if name is None:
-        raise BadInput("no model: give TARGET, or --model-config with class_path or _target_ in it")
+        raise BadInput("no model: give TARGET, or --model-config with class_path, _target_ or architectures in it")
     given = {**(config.arguments if config is not None else {}), **(arguments or {})}
 
     def made() -> dict[str, Any]:
@@ -57,8 +62,7 @@ def find(name: str | None, arguments: Mapping[str, Any] | None = None, config: M
 
     library, _, rest = name.partition(":")
     if library in libraries.MAKERS and rest:
-        maker = libraries.MAKERS[library]
-        return Target(name, lambda: Subject(*theirs(f"making {name}", lambda: maker(rest, made()))), fresh=True)
+        return Target(name, lambda: _of_library(name, made()), fresh=True)
     found = load(name)
     if isinstance(found, nn.Module):
         if given:
@@ -68,6 +72,12 @@ def find(name: str | None, arguments: Mapping[str, Any] | None = None, config: M
         raise BadInput(f"{name} is a {type(found).__name__}: give a module, a class, or a function that returns one")
     refuse_misfits(name, found, given)
     return Target(name, lambda: _subject(name, theirs(f"calling {name}", lambda: found(**made()))), True, found)
+
+
+def _of_library(name: str, arguments: Mapping[str, Any]) -> Subject:
+    library, _, rest = name.partition(":")
+    model, make_batch = theirs(f"making {name}", libraries.MAKERS[library], rest, arguments)
+    return Subject(model, make_batch=make_batch)
 
 
 def _subject(name: str, made: Any) -> Subject:

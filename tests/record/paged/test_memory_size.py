@@ -30,7 +30,7 @@ def test_an_amount_of_memory(size: int | str, count: int) -> None:
 
 @pytest.mark.parametrize("size", ["", "GB", "8 apples", "8G", "8GB 2MB", "8,5GB", "nan", "1e9", "٨GB", 8.0, True, None])
 def test_text_that_is_no_amount_is_rejected(size: Any) -> None:
-    with pytest.raises(ValueError, match="is not an amount of memory: write it as 8GB, 500MB or 7.5GiB"):
+    with pytest.raises(ValueError, match=r"is not an amount of memory: write it as 8GB, 500MB or 7\.5GiB"):
         bytes_of(size)
 
 
