@@ -51,7 +51,7 @@ def _has_backbone(name: str) -> bool:
 
 def _transformers(name: str, arguments: Mapping[str, Any]) -> Made:
     model = transformers_model(_needed("transformers"), name, arguments)
-    return model, lambda: dict(model.dummy_inputs)  # type: ignore[call-overload]
+    return model, lambda: dict(model.dummy_inputs)  # type: ignore[arg-type]
 
 
 MAKERS: Mapping[str, Callable[[str, Mapping[str, Any]], Made]] = {

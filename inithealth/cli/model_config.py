@@ -91,8 +91,8 @@ def _of_transformers(text: str) -> ModelConfig | None:
     if not isinstance(content, dict) or not content.keys() & {"model_type", "architectures"} or _parts(content):
         return None
     kinds = content.get("architectures")
-    named = isinstance(kinds, list) and kinds and isinstance(kinds[0], str)
-    return ModelConfig(f"transformers:{kinds[0]}" if named else None, content, plain=True)
+    kind = kinds[0] if isinstance(kinds, list) and kinds else None
+    return ModelConfig(f"transformers:{kind}" if isinstance(kind, str) else None, content, plain=True)
 
 
 def _parts(value: Any) -> tuple[str, dict[str, Any]] | None:
