@@ -14,12 +14,17 @@ import torch
 from inithealth.cli.targets import Subject, Target
 
 
-def built(target: Target, seed: int, loss: Any) -> Subject:
+def built(target: Target, seed: int, loss: Any, *, explained: bool = True) -> Subject:
+    """Return a new subject of a target.
+
+    Args:
+        explained: whether an error of the user's code is shown and raised as BadInput, instead of itself.
+    """
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
     with _garbage_shown():
-        subject = target.make()
+        subject = target.make() if explained else target.create()
     return subject if loss is None else replace(subject, loss=loss)
 
 

@@ -86,7 +86,8 @@ def report_of(request: Request, settings: Settings) -> Report:
     def judged(seed: int, *, verify: bool) -> Report:
         where = f" (seed {seed} of 0 to {seeds - 1})" if seeds > 1 else ""
         if request.room is not None:
-            build, batch = partial(built, target, seed, loss), partial(_batch, request=request, config=config)
+            build = partial(built, target, seed, loss, explained=False)  # `paged_check` says what cannot be built later
+            batch = partial(_batch, request=request, config=config)
             with explained(name, request.inputs), live(f"checking {name}{where}") as progress:
                 return paged_report(build, batch, request.room, settings, loss, request.optimizer, progress)
         with telling(f"building {name}{where}"):

@@ -119,7 +119,9 @@ def test_invalid_options(words: tuple[str, ...], says: str, called: Called, run:
             "mine.nets:made",
             "mine.nets:made is already a model: --memory needs a function or class that builds the model",
         ),
-        ("mine.nets:raises", "calling mine.nets:raises raised ZeroDivisionError: division by zero"),
+        ("mine.nets:raises", "checking mine.nets:raises: ZeroDivisionError: division by zero"),
+        ("mine.nets:leaves", "checking mine.nets:leaves: SystemExit: 7"),
+        ("mine.nets:text", "mine.nets:text returned str: it must return model, (model, batch)"),
         ("mine.nets:Net", "no batch: add --input 32,16"),
     ],
 )
@@ -136,3 +138,14 @@ def test_an_error_of_the_check_is_one_line(run: Run, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(paged, "paged_check", paged_check)
     done = run("check", "mine.nets:healthy", "--memory", "1GB")
     assert done.error == "checking mine.nets:healthy: ValueError: the largest layer needs 9 GB"
+
+
+def test_the_check_gets_the_errors_of_the_target_unchanged(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def paged_check(build: Any, *args: Any, **options: Any) -> Report:
+        with pytest.raises(ZeroDivisionError):
+            build()
+        raise ValueError("mine/nets.py:90: the initialization reads values")
+
+    monkeypatch.setattr(paged, "paged_check", paged_check)
+    done = run("check", "mine.nets:raises", "--memory", "1GB")
+    assert done.error == "checking mine.nets:raises: ValueError: mine/nets.py:90: the initialization reads values"
