@@ -39,7 +39,7 @@ LAZY += (("inithealth.findings", "inithealth.sessions.applying"),)
 # Inside `record` everything may be imported; outside it only these modules and packages.
 DOORS = ("recorder", "step_meter", "tensors", "sandbox", "live.optimizers", "live.probation", "live.picklable_hook")
 DOORS += ("live.distributed", "live.guarded", "live.scripting", "live.step_laws", "live.updates", "layers.class_source")
-DOORS += ("failures", "quiet")
+DOORS += ("failures", "quiet", "paged.checkpoint", "paged.memory_size")
 # Modules without their own test file: the file that tests them, or the reason.
 WITHOUT_TEST = {
     "integrations.manual_steps": "tests/integrations/test_lightning_callback.py",
@@ -55,7 +55,9 @@ WITHOUT_TEST = {
     "__main__": "tests/cli/test_demonstration.py",
     "evidence.init_weights": "tests/report/test_init_function.py",
     "severity": "tests/test_findings.py",
+    "cli.building": "tests/cli/test_check.py",
     "cli.diff": "tests/cli/test_report.py",
+    "cli.explaining": "tests/cli/test_check.py",
     "cli.main": "tests/cli/test_check.py",
     "evidence.peer_scale": "tests/rules/weights/test_weight_scale.py",
     "evidence.statements": "tests/evidence/test_fixes.py",
@@ -78,6 +80,7 @@ WITHOUT_TEST = {
     "recorded_run": "fields alone",
     "sessions.first_step": "tests/sessions/test_lightning_module.py",
     "sessions.manual_optimization": "tests/sessions/test_objective.py",
+    "sessions.paged": "tests/cli/test_paged.py",
     "sessions.stand_in_trainer": "tests/sessions/test_lightning_module.py",
     "sessions.watching": "tests/sessions/test_monitor.py",
     "theory.activation_row": "tests/theory/test_activation_table.py",

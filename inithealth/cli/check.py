@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-import numpy as np
-import torch
-
 from inithealth.cli.arguments import parsed
-from inithealth.cli.errors import BadInput, first_line, show_their_frames, their_frames, theirs
+from inithealth.cli.building import built
+from inithealth.cli.errors import BadInput, theirs
+from inithealth.cli.explaining import explained
 from inithealth.cli.inputs import batch_of, data_of
 from inithealth.cli.losses import loss_of
 from inithealth.cli.model_config import ModelConfig, read
 from inithealth.cli.optimizers import kind_of, optimizer_of
 from inithealth.cli.output import Output
-from inithealth.cli.printing import UserOutput
-from inithealth.cli.progress import telling
+from inithealth.cli.paged import Room, paged_report, room_of
+from inithealth.cli.progress import live, telling
 from inithealth.cli.targets import Subject, Target, find
 from inithealth.configuration import error_message, load
 from inithealth.findings import Report, Severity
@@ -37,7 +35,9 @@ class Request:
     Attributes:
         target: None if the configuration specifies the model.
         inputs: the shapes of random inputs.
+        verify: whether to try the fixes.
         arguments: ``name=value`` arguments of the class or function that creates the model.
+        room: the memory for a model that is larger; None for a model that is built as a whole.
     """
 
     target: str | None
@@ -46,14 +46,17 @@ class Request:
     loss: str | None = None
     optimizer: str | None = None
     seeds: int = 1
-    verify: bool = True  # try the fixes
+    verify: bool = True
     arguments: Sequence[str] = ()
     model_config: str | None = None
+    room: Room | None = None
 
 
 def run(options: argparse.Namespace) -> int:
     output, settings = Output.of(options), chosen(options)  # report invalid options before anything is built
-    return output.finish(report_of(request_of(options, verify=options.verify), settings))
+    room = room_of(options.memory, options.weights, verify=options.verify)
+    request = replace(request_of(options, verify=room is None and options.verify is not False), room=room)
+    return output.finish(report_of(request, settings))
 
 
 def request_of(options: argparse.Namespace, *, verify: bool) -> Request:
@@ -77,11 +80,18 @@ def report_of(request: Request, settings: Settings) -> Report:
     seeds, name = request.seeds, target.name
     if seeds > 1 and not target.fresh:
         raise BadInput(f"{name} is already a model: with --seeds, give the class or function that creates it")
+    if request.room is not None and not target.fresh:
+        raise BadInput(f"{name} is already a model: --memory needs a function or class that builds the model")
 
     def judged(seed: int, *, verify: bool) -> Report:
         where = f" (seed {seed} of 0 to {seeds - 1})" if seeds > 1 else ""
+        if request.room is not None:
+            build = partial(built, target, seed, loss, explained=False)  # `paged_check` says what cannot be built later
+            batch = partial(_batch, request=request, config=config)
+            with explained(name, request.inputs), live(f"checking {name}{where}") as progress:
+                return paged_report(build, batch, request.room, settings, loss, request.optimizer, progress)
         with telling(f"building {name}{where}"):
-            subject = _built(target, seed, loss)
+            subject = built(target, seed, loss)
         with telling(f"checking {name}{where}"):
             return _judged(name, subject, _batch(subject, request, config), replace(request, verify=verify), settings)
 
@@ -99,10 +109,10 @@ def initialized(request: Request, settings: Settings) -> Initialization:
     """Return a whole initialization of a target. Raises BadInput."""
     loss, target, config = _found(request)
     with telling(f"building {target.name}"):
-        subject = _built(target, 0, loss)
+        subject = built(target, 0, loss)
     with telling(f"planning the initialization of {target.name}"):
         batch, made = _batch(subject, request, config), optimizer_of(request.optimizer, subject.model)
-        with _explained(target.name, request):
+        with explained(target.name, request.inputs):
             return initialization(subject.model, batch, loss=subject.loss, optimizer=made, settings=settings)
 
 
@@ -139,65 +149,10 @@ def chosen(options: argparse.Namespace) -> Settings:
         raise BadInput(error_message(error)) from None
 
 
-def _built(target: Target, seed: int, loss: Any) -> Subject:
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-    with _garbage_shown():
-        subject = target.make()
-    return subject if loss is None else replace(subject, loss=loss)
-
-
-@contextmanager
-def _garbage_shown() -> Iterator[None]:
-    """Fill uninitialized memory with NaN in the context, so that missing initializations are always found."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-
-
 def _judged(name: str, subject: Subject, batch: Any, request: Request, settings: Settings) -> Report:
     made, verify = optimizer_of(request.optimizer, subject.model), request.verify
-    with _explained(name, request):
+    with explained(name, request.inputs):
         return check(subject.model, batch, loss=subject.loss, optimizer=made, settings=settings, verify=verify)
-
-
-@contextmanager
-def _explained(name: str, request: Request) -> Iterator[None]:
-    """In the context, redirect output of the user's code to stderr; raise errors as BadInput, with advice."""
-    try:
-        with redirect_stdout(UserOutput()):
-            yield
-    except (Exception, SystemExit) as error:
-        advice = _advice(error, request)
-        if their_frames(error) and not advice:
-            show_their_frames(error)
-        raise BadInput(f"checking {name}: {first_line(error)}{advice}") from None
-
-
-def _advice(error: BaseException, request: Request) -> str:
-    """Return a command or option that fixes the error, if the error shows it; else ""."""
-    shapes = list(request.inputs)
-    if not shapes:
-        return ""
-    if "scalar types: Long, Int" in str(error):
-        return f": the model takes integers, {_typed(shapes, 'int64')}"
-    sample = shapes[0].partition(",")[0]
-    labels = f"--input {sample}:int64"
-    if "training_step unpacks its batch" in str(error) or "target dtype to be Long" in str(error):
-        inputs = shapes if len(shapes) == 1 else shapes[:-1]
-        return f"; for class labels as the target type {_typed(inputs)} {labels}"
-    if isinstance(error, TypeError) and "as the batch" in str(error):
-        return f"; here: one more --input for the target, as {labels}"
-    return ""
-
-
-def _typed(shapes: list[str], dtype: str = "") -> str:
-    """Return the `--input` options of these shapes; `dtype` is for those that have none."""
-    return " ".join(f"--input {each if ':' in each or not dtype else f'{each}:{dtype}'}" for each in shapes)
 
 
 def _pointed(report: Report, target: Target) -> Report:

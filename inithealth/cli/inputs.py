@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from inithealth.call import Call
-from inithealth.cli.errors import BadInput, guarded
+from inithealth.cli.errors import BadInput, guarded, theirs
 from inithealth.cli.locations import load
 from inithealth.cli.targets import Subject
 from inithealth.sessions.first_batch import is_data_module
@@ -38,6 +38,8 @@ def batch_of(subject: Subject, data: str | None, shapes: Sequence[str]) -> Any:
         return inputs if len(inputs) > 1 else inputs[0]
     if subject.batch is not None:
         return subject.batch
+    if subject.make_batch is not None:
+        return theirs("making the batch", subject.make_batch)
     if is_lightning(subject.model) and has_own(subject.model, "train_dataloader"):
         with guarded("train_dataloader of the model"):
             return subject.model.train_dataloader()  # type: ignore[operator]

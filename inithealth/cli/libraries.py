@@ -1,4 +1,4 @@
-"""Models of well-known libraries, given by name, with random weights and a random batch."""
+"""Models of well-known libraries, given by name, with random weights and a function that makes a random batch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from inithealth.cli.errors import BadInput
+from inithealth.cli.transformers_models import transformers_model
 from inithealth.suggest import unknown
 
 _BATCH = 8
 _PICTURE = (3, 224, 224)
-Made = tuple[nn.Module, Any]
+Made = tuple[nn.Module, Callable[[], Any]]  # a model, and a function that makes its batch
 
 
 def _needed(name: str) -> Any:
@@ -30,7 +31,8 @@ def _timm(name: str, arguments: Mapping[str, Any]) -> Made:
     if not timm.is_model(name):
         raise BadInput(unknown("model of timm", name, timm.list_models()))
     model: nn.Module = timm.create_model(name, **{"pretrained": False, **arguments})
-    return model, torch.randn(_BATCH, *getattr(model, "default_cfg", {}).get("input_size", _PICTURE))
+    size = getattr(model, "default_cfg", {}).get("input_size", _PICTURE)
+    return model, lambda: torch.randn(_BATCH, *size)
 
 
 def _torchvision(name: str, arguments: Mapping[str, Any]) -> Made:
@@ -39,7 +41,8 @@ def _torchvision(name: str, arguments: Mapping[str, Any]) -> Made:
         raise BadInput(unknown("model of torchvision", name, models.list_models()))
     size = (3, 299, 299) if name == "inception_v3" else _PICTURE
     alone = {"weights_backbone": None} if _has_backbone(name) else {}  # otherwise its weights are downloaded
-    return models.get_model(name, **{"weights": None, **alone, **arguments}), torch.randn(_BATCH, *size)
+    model = models.get_model(name, **{"weights": None, **alone, **arguments})
+    return model, lambda: torch.randn(_BATCH, *size)
 
 
 def _has_backbone(name: str) -> bool:
@@ -47,16 +50,8 @@ def _has_backbone(name: str) -> bool:
 
 
 def _transformers(name: str, arguments: Mapping[str, Any]) -> Made:
-    """Return a model given its class (``BertForMaskedLM``) or model type (``bert``); arguments configure it."""
-    library = _needed("transformers")
-    if hasattr(library, name):
-        kind = getattr(library, name)
-        model = kind(kind.config_class(**arguments))
-    elif name in library.CONFIG_MAPPING:
-        model = library.AutoModel.from_config(library.AutoConfig.for_model(name, **arguments))
-    else:
-        raise BadInput(unknown("model of transformers", name, [*library.CONFIG_MAPPING, *dir(library)]))
-    return model, dict(model.dummy_inputs)
+    model = transformers_model(_needed("transformers"), name, arguments)
+    return model, lambda: dict(model.dummy_inputs)  # type: ignore[arg-type]
 
 
 MAKERS: Mapping[str, Callable[[str, Mapping[str, Any]], Made]] = {

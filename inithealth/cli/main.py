@@ -77,9 +77,16 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
     check.add_argument(
         "--verify",
         action=argparse.BooleanOptionalAction,
-        default=True,
-        help="try each fix on the model and say what it does (default); --no-verify saves these checks",
+        default=None,
+        help="try each fix on the model and say what it does (default, except with --memory); --no-verify saves these "
+        "checks",
     )
+    check.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="memory for a model that is larger than the machine's, as 8GB: its weights are made while they are used",
+    )
+    check.add_argument("--weights", metavar="DIR", help="with --memory: folder of safetensors to read the weights from")
     _add_selection(check)
     _add_output(check)
 
@@ -125,9 +132,9 @@ def _add_target(command: argparse.ArgumentParser, metavar: str, more: str) -> No
     )
     command.add_argument(
         "--model-config",
-        metavar="FILE.yaml",
+        metavar="FILE",
         help="model (and data) of a LightningCLI or Hydra configuration: class_path and init_args, or _target_; with "
-        "TARGET its arguments alone",
+        "TARGET its arguments alone; or the config.json of a model of transformers",
     )
     command.add_argument(
         "--data", metavar="TARGET", help="a LightningDataModule, DataLoader or batch, named as TARGET is; first batch"

@@ -1,8 +1,10 @@
-"""``--model-config config.yaml``: a model, and optionally its data, from a LightningCLI or Hydra configuration."""
+"""``--model-config FILE``: a model of a LightningCLI or Hydra configuration, or of transformers' config.json."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,20 +31,28 @@ class ModelConfig:
         name: name of the model class; None if there are only arguments.
         arguments: arguments of the class, with nested objects not yet instantiated.
         data: creates the data module or loader; None if the configuration has none.
+        plain: whether nothing in the arguments is a class to instantiate.
     """
 
     name: str | None
     arguments: dict[str, Any]
     data: Callable[[], Any] | None = None
+    plain: bool = False
 
     def made_arguments(self) -> dict[str, Any]:
         """Return the arguments, with new objects for values that have a class path."""
+        if self.plain:
+            return deepcopy(self.arguments)
         return {key: made(value) for key, value in self.arguments.items()}
 
 
 def read(file: str) -> ModelConfig:
     """Read the ``model`` section, or the whole file if it is one. Raises BadInput."""
-    content = _content(file)
+    text = _text(file)
+    of_transformers = _of_transformers(text) if file.lower().endswith(".json") else None
+    if of_transformers is not None:
+        return of_transformers
+    content = _content(file, text)
     if not isinstance(content, Mapping):
         raise BadInput(f"{file} does not contain a mapping: write class_path and init_args, or _target_")
     section, data = content.get("model", content), content.get("data")
@@ -54,15 +64,35 @@ def read(file: str) -> ModelConfig:
     return ModelConfig(name, arguments, (lambda: made(data)) if data is not None and _parts(data) else None)
 
 
-def _content(file: str) -> Any:
+def _text(file: str) -> str:
     try:
-        return parsed(saved.read(Path(file), _MOST_BYTES).decode("utf-8"))
+        return saved.read(Path(file), _MOST_BYTES).decode("utf-8")
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise BadInput(f"{file} is not valid YAML: {error}") from None
     except ValueError as error:
         raise BadInput(f"{file} {error}") from None
+
+
+def _content(file: str, text: str) -> Any:
+    try:
+        return parsed(text)
+    except ValueError as error:
+        raise BadInput(f"{file} {error}") from None
+
+
+def _of_transformers(text: str) -> ModelConfig | None:
+    """Return the configuration of a model of transformers; None for another JSON file."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(content, dict) or not content.keys() & {"model_type", "architectures"} or _parts(content):
+        return None
+    kinds = content.get("architectures")
+    kind = kinds[0] if isinstance(kinds, list) and kinds else None
+    return ModelConfig(f"transformers:{kind}" if isinstance(kind, str) else None, content, plain=True)
 
 
 def _parts(value: Any) -> tuple[str, dict[str, Any]] | None:

@@ -37,6 +37,14 @@ def noted(text: str) -> None:
         _abandon(sys.stderr)
 
 
+def rewritten(text: str) -> None:
+    """Print text at the start of the current line of stderr, over what is there. What cannot be printed is lost."""
+    try:
+        _write(sys.stderr, f"\r{printable(text)}")
+    except (OSError, ValueError):
+        _abandon(sys.stderr)
+
+
 class UserOutput:
     """Sends the output of the user's code to stderr; if that fails, the model is judged anyway."""
 

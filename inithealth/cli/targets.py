@@ -17,11 +17,16 @@ from inithealth.cli.model_config import ModelConfig
 
 @dataclass(frozen=True)
 class Subject:
-    """A model, with its batch and loss if the target has them."""
+    """A model, with its batch and loss if the target has them.
+
+    Attributes:
+        make_batch: makes the batch of a library's model.
+    """
 
     model: nn.Module
     batch: Any = None
     loss: Any = None
+    make_batch: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,21 @@ class Target:
 
     Attributes:
         name: the name as given on the command line.
-        make: creates a new subject; returns the same one each time if the target is a model.
+        create: creates a new subject; returns the same one each time if the target is a model.
+        doing: what `create` does, for the message of an error.
         fresh: whether each subject has a new initialization.
         code: the function or class that creates it, used as source location.
     """
 
     name: str
-    make: Callable[[], Subject]
+    create: Callable[[], Subject]
+    doing: str
     fresh: bool
     code: Any = None
+
+    def make(self) -> Subject:
+        """Return what `create` returns. Raises BadInput for any error in it, after the user's frames are shown."""
+        return theirs(self.doing, self.create)
 
 
 def find(name: str | None, arguments: Mapping[str, Any] | None = None, config: ModelConfig | None = None) -> Target:
@@ -49,7 +60,7 @@ def find(name: str | None, arguments: Mapping[str, Any] | None = None, config: M
     """
     name = name if name is not None else config.name if config is not None else None
     if name is None:
-        raise BadInput("no model: give TARGET, or --model-config with class_path or _target_ in it")
+        raise BadInput("no model: give TARGET, or --model-config with class_path, _target_ or architectures in it")
     given = {**(config.arguments if config is not None else {}), **(arguments or {})}
 
     def made() -> dict[str, Any]:
@@ -57,17 +68,21 @@ def find(name: str | None, arguments: Mapping[str, Any] | None = None, config: M
 
     library, _, rest = name.partition(":")
     if library in libraries.MAKERS and rest:
-        maker = libraries.MAKERS[library]
-        return Target(name, lambda: Subject(*theirs(f"making {name}", lambda: maker(rest, made()))), fresh=True)
+        return Target(name, lambda: _of_library(library, rest, made()), f"making {name}", fresh=True)
     found = load(name)
     if isinstance(found, nn.Module):
         if given:
             raise BadInput(f"{name} is already a model: arguments need a class or a function that creates one")
-        return Target(name, lambda: Subject(found), fresh=False, code=type(found))
+        return Target(name, lambda: Subject(found), f"taking {name}", fresh=False, code=type(found))
     if not callable(found):
         raise BadInput(f"{name} is a {type(found).__name__}: give a module, a class, or a function that returns one")
     refuse_misfits(name, found, given)
-    return Target(name, lambda: _subject(name, theirs(f"calling {name}", lambda: found(**made()))), True, found)
+    return Target(name, lambda: _subject(name, found(**made())), f"calling {name}", fresh=True, code=found)
+
+
+def _of_library(library: str, name: str, arguments: Mapping[str, Any]) -> Subject:
+    model, make_batch = libraries.MAKERS[library](name, arguments)
+    return Subject(model, make_batch=make_batch)
 
 
 def _subject(name: str, made: Any) -> Subject:

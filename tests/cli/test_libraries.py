@@ -35,8 +35,8 @@ def test_a_timm_model_gets_images_of_its_size(monkeypatch: pytest.MonkeyPatch) -
 
     names = ["small", "plain"]
     installed(monkeypatch, "timm", is_model=names.__contains__, list_models=lambda: names, create_model=create)
-    assert MAKERS["timm"]("small", {})[1].shape == (8, 3, 32, 32)
-    assert MAKERS["timm"]("plain", {})[1].shape == (8, 3, 224, 224)
+    assert MAKERS["timm"]("small", {})[1]().shape == (8, 3, 32, 32)
+    assert MAKERS["timm"]("plain", {})[1]().shape == (8, 3, 224, 224)
     with pytest.raises(BadInput, match="unknown model of timm 'smal'; did you mean 'small'"):
         MAKERS["timm"]("smal", {})
 
@@ -60,28 +60,19 @@ def test_a_torchvision_model_downloads_nothing(
 
     models = SimpleNamespace(list_models=lambda: ["resnet18", "inception_v3", "fasterrcnn"], get_model=get_model)
     installed(monkeypatch, "torchvision", models=models)
-    assert MAKERS["torchvision"](name, {})[1].shape == (8, 3, size, size)
+    assert MAKERS["torchvision"](name, {})[1]().shape == (8, 3, size, size)
     assert asked == options
     with pytest.raises(BadInput, match="did you mean 'resnet18'"):
         MAKERS["torchvision"]("resnet81", {})
 
 
-def test_a_transformers_model_is_given_by_class_or_type(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transformers_model_has_its_own_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     class Model(nn.Module):
         config_class = dict
         dummy_inputs = {"input_ids": torch.arange(3)}  # noqa: RUF012
+        _from_config = staticmethod(lambda config: Model())
 
-        def __init__(self, config: dict[str, Any]) -> None:
-            super().__init__()
-            self.config = config
-
-    installed(
-        monkeypatch, "transformers", BertModel=Model, CONFIG_MAPPING={"bert": dict},
-        AutoConfig=SimpleNamespace(for_model=lambda name: {"name": name}),
-        AutoModel=SimpleNamespace(from_config=Model),
-    )  # fmt: skip
-    model, batch = MAKERS["transformers"]("BertModel", {})
-    assert (model.config, batch["input_ids"].tolist()) == ({}, [0, 1, 2])
-    assert MAKERS["transformers"]("bert", {})[0].config == {"name": "bert"}
-    with pytest.raises(BadInput, match="unknown model of transformers 'BertModl'; did you mean 'BertModel'"):
-        MAKERS["transformers"]("BertModl", {})
+    installed(monkeypatch, "transformers", BertModel=Model, CONFIG_MAPPING={})
+    model, make_batch = MAKERS["transformers"]("BertModel", {})
+    assert isinstance(model, Model)
+    assert make_batch()["input_ids"].tolist() == [0, 1, 2]
