@@ -89,7 +89,7 @@ def report_of(request: Request, settings: Settings) -> Report:
             build = partial(built, target, seed, loss, explained=False)  # `paged_check` says what cannot be built later
             batch = partial(_batch, request=request, config=config)
             with explained(name, request.inputs), live(f"checking {name}{where}") as progress:
-                return paged_report(build, batch, request.room, settings, loss, request.optimizer, progress)
+                return paged_report(build, batch, request.room, settings, request.optimizer, progress)
         with telling(f"building {name}{where}"):
             subject = built(target, seed, loss)
         with telling(f"checking {name}{where}"):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from inithealth.cli.errors import BadInput
+from inithealth.cli.optimizers import optimizer_of
 from inithealth.cli.targets import Subject
 from inithealth.findings import Report
 from inithealth.record.paged.checkpoint import Checkpoint
 from inithealth.record.paged.memory_size import bytes_of
+from inithealth.sessions.paged import Given, Source, paged_check
 from inithealth.settings import Settings
 
 
@@ -57,7 +59,6 @@ def paged_report(
     batch: Callable[[Subject], Any],
     room: Room,
     settings: Settings,
-    loss: Any,
     optimizer: str | None,
     progress: Callable[[str], None],
 ) -> Report:
@@ -66,24 +67,16 @@ def paged_report(
     Args:
         build: builds the model, and its batch and loss if the target has them.
         batch: returns the batch for what was built; the model's weights have no memory then.
-        loss: the loss of the options; None for that of the target.
     """
-    from inithealth.sessions.paged import paged_check
-
     built: list[Subject] = []
 
     def model() -> nn.Module:
         built[:] = [build()]
         return built[0].model
 
+    def given(model: nn.Module) -> Given:
+        return Given(batch(built[0]), built[0].loss, optimizer_of(optimizer, model))
+
     return paged_check(
-        model,
-        lambda model: batch(replace(built[0], model=model)),
-        loss=loss,
-        late_loss=(lambda: built[0].loss) if loss is None else None,
-        optimizer=optimizer,
-        settings=settings,
-        memory=room.memory,
-        weights=room.weights,
-        progress=progress,
+        Source(model, weights=room.weights), given, settings=settings, memory=room.memory, progress=progress
     )

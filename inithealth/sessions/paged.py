@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -16,8 +16,10 @@ from inithealth.judge.diagnose import diagnose
 from inithealth.record.layers.wrapper_prefixes import compiled_modules
 from inithealth.record.paged.address_space import refuse_platform, resident_bytes
 from inithealth.record.paged.build import build_deferred
+from inithealth.record.paged.checkpoint import Checkpoint
 from inithealth.record.paged.pager import Pager
 from inithealth.record.paged.pages import Page
+from inithealth.record.paged.stored_weights import read_from
 from inithealth.record.sandbox.turns import in_turn
 from inithealth.recording import Recording
 from inithealth.sessions.objective import LossFunction
@@ -28,67 +30,83 @@ from inithealth.settings import Settings
 
 __tracebackhide__ = True  # pytest shows the line that calls `check`, not these
 
-Initialize = Callable[[nn.Module], Any]
-MakeOptimizer = Callable[[nn.Module], Optimizer | Sequence[Optimizer] | None]
 _BUILDING = 8  # share of the memory for values that are read while the model is built: one of so many
 
 
+class Given(NamedTuple):
+    """What a model is judged with."""
+
+    batch: Any
+    loss: LossFunction | None = None
+    optimizer: Optimizer | Sequence[Optimizer] | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model and its values come from.
+
+    Attributes:
+        build: returns the model.
+        init: initializes the model after it is built.
+        weights: folder of safetensors with the values of parameters.
+    """
+
+    build: Callable[[], nn.Module]
+    init: Callable[[nn.Module], Any] | None = None
+    weights: str | None = None
+
+
 def paged_check(
-    build: Callable[[], nn.Module],
-    batch: Callable[[nn.Module], Any],
+    source: Source,
+    given: Callable[[nn.Module], Given],
     *,
     settings: Settings,
     memory: int,
-    loss: LossFunction | None = None,
-    optimizer: MakeOptimizer | None = None,
-    init: Initialize | None = None,
-    weights: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Report:
     """Return the report of a model that is built and judged in a limited memory.
 
     Args:
-        build: returns the model.
-        batch: returns the batch, given the model without values.
+        given: returns the batch, loss and optimizer, given the model without values.
         memory: bytes that the process may use beyond what it uses now.
-        init: initializes the model after it is built.
-        weights: folder of safetensors with the values of the parameters.
         progress: called with a line of text.
     """
     refuse_platform()
-
-    def recorded() -> Recording:
-        baseline = resident_bytes()
-        model, pages = deferred(build, memory, init, weights)
-        made = optimizer(model) if optimizer is not None else None
-        request = requested(model, batch(model), loss, made)
-        with Pager(pages, memory, baseline, Progress(len(pages), progress)) as pager:
-            paged = [each for each in _tensors(model) if pager.of(each) is not None]
-            recording = replace(request, one_pass=partial(PagedPass, pager), known=paged).recording()
-        note = (
-            f"memory: {pager.most / 1e9:.2g} of {memory / 1e9:g} GB used; {len(pages)} weights made {pager.loads} times"
-        )
-        return recording.model_copy(update={"notes": (*recording.notes, note)})
-
-    return diagnose(in_turn(recorded, {id(build)}), settings)
+    return diagnose(in_turn(lambda: _recorded(source, given, memory, progress), {id(source.build)}), settings)
 
 
-def deferred(
-    build: Callable[[], nn.Module], memory: int, init: Initialize | None, weights: str | None
-) -> tuple[nn.Module, list[Page]]:
-    """Return the model without the values of its large tensors, and their pages.
+def _recorded(
+    source: Source, given: Callable[[nn.Module], Given], memory: int, progress: Callable[[str], None] | None
+) -> Recording:
+    baseline = resident_bytes()
+    model, pages, notes = deferred(source, memory)
+    with Pager(pages, memory, baseline, Progress(len(pages), progress)) as pager:
+        request = requested(model, *given(model))
+        paged = [each for each in _tensors(model) if pager.of(each) is not None]
+        recording = replace(request, one_pass=partial(PagedPass, pager), known=paged).recording()
+    used = f"{pager.most / 1e9:.2g} of {memory / 1e9:g} GB used"
+    notes = (*notes, f"memory: {used}; {len(pages)} weights were made {pager.loads} times")
+    return recording.model_copy(update={"notes": (*recording.notes, *notes)})
+
+
+def deferred(source: Source, memory: int) -> tuple[nn.Module, list[Page], tuple[str, ...]]:
+    """Return the model without the values of its large tensors, their pages, and notes for the report.
 
     Raises:
-        ValueError: a value is needed before the check, or the largest parameter does not fit.
+        ValueError: a value is needed before the check, the largest parameter does not fit, or a checkpoint has other
+            tensors.
     """
-    built = build_deferred(build, init=init, limit=memory // _BUILDING)
+    checkpoint = None if source.weights is None else Checkpoint.of(source.weights)
+    built = build_deferred(source.build, init=source.init, limit=memory // _BUILDING)
     model = built.made
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"the function must return a torch.nn.Module, not {type(model).__name__}")
     if compiled_modules(model):
         raise ValueError("compiled code reads parameters that are not in memory: build the model without torch.compile")
     names = _names(model)
-    pages = [Page(names.get(key, "a tensor"), region, recipe) for key, (region, recipe) in built.pages.items()]
+    pages = [Page(names.get(region.storage._cdata, "a tensor"), region, recipe) for region, recipe in built.regions]
     _refuse_small(pages, memory)
-    return model, pages
+    return model, pages, () if checkpoint is None else (read_from(checkpoint, model, pages),)
 
 
 def _refuse_small(pages: Sequence[Page], memory: int) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
+from inithealth.record.paged.address_space import Region
 from inithealth.record.paged.build_log import BuildLog
 from inithealth.record.paged.errors import CannotDefer as CannotDefer
 from inithealth.record.paged.errors import cannot_defer, definition_line, raising_line
@@ -27,11 +28,11 @@ class Built:
 
     Args:
         made: what the factory returned.
-        recipes: what fills the empty storages, by their ``_cdata``.
+        regions: the memory of the large tensors.
     """
 
     made: Any
-    recipes: dict[int, Recipe]
+    regions: list[tuple[Region, Recipe]]
 
 
 def build_deferred(
@@ -65,10 +66,9 @@ def build_deferred(
     storages = _Storages(log, small, limit)
     gc.collect()
     become_real([tensor for tensor in living(mode) if tensor.device.type != "meta"], storages.of)
-    recipes = storages.emptied()
     gc.collect()
     _refuse_fake(made, mode)
-    return Built(made, recipes)
+    return Built(made, storages.regions)
 
 
 class _Storages:
@@ -77,25 +77,21 @@ class _Storages:
     def __init__(self, log: BuildLog, small: int, limit: int) -> None:
         self._log, self._small, self._limit = log, small, limit
         self._real: dict[int, torch.UntypedStorage] = {}
-        self._recipes: dict[int, Recipe] = {}
+        self.regions: list[tuple[Region, Recipe]] = []
 
     def of(self, tensor: Tensor) -> torch.UntypedStorage:
         """Return the storage of a fake tensor, filled if it is small."""
         key = self._log.history.know(tensor)
         if key not in self._real:
             recipe = Recipe(self._log.history, key)
-            storage = self._real[key] = torch.UntypedStorage(recipe.nbytes)
             if recipe.nbytes <= self._small and recipe.scratch <= self._limit:
-                recipe.fill(storage)
+                self._real[key] = torch.UntypedStorage(recipe.nbytes)
+                recipe.fill(self._real[key])
             else:
-                self._recipes[key] = recipe
+                region = Region(recipe.nbytes)
+                self._real[key] = region.storage
+                self.regions.append((region, recipe))
         return self._real[key]
-
-    def emptied(self) -> dict[int, Recipe]:
-        """Free the memory of the large storages, which was never touched. Returns their recipes."""
-        for key in self._recipes:
-            self._real[key].resize_(0)
-        return {int(self._real[key]._cdata): recipe for key, recipe in self._recipes.items()}
 
 
 def _initialize(made: Any, factory: Callable[[], Any], init: Callable[[nn.Module], Any] | None) -> None:
