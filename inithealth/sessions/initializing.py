@@ -17,8 +17,8 @@ from inithealth.planning.plan_code import code_of, ordered_operations
 from inithealth.record.sandbox.execution import Names, execute
 from inithealth.sessions.fix_trials import NotTried
 from inithealth.sessions.objective import LossFunction
-from inithealth.sessions.oneshot import requested
 from inithealth.sessions.other_names import unknown_argument
+from inithealth.sessions.request import requested
 from inithealth.settings import Settings, settings_of
 
 __tracebackhide__ = True  # pytest shows the line that calls `initialization`, not these

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from typing import Any, NoReturn
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
-from inithealth.call import Call
 from inithealth.findings import Report
 from inithealth.judge.diagnose import diagnose
-from inithealth.operations import Operation
-from inithealth.record.sandbox.batches import (
-    refuse_batch,
-    refuse_constant,
-    refuse_sharded,
-    refuse_values,
-    trainable_model,
-    transferred,
-)
-from inithealth.record.sandbox.execution import execute
-from inithealth.record.sandbox.restore import isolated, restored
-from inithealth.record.sandbox.turns import in_turn, rewinder, shared_objects
 from inithealth.recording import Recording
-from inithealth.sessions.first_batch import first_batch
-from inithealth.sessions.fix_trials import NotTried
-from inithealth.sessions.objective import LossFunction, Objective
-from inithealth.sessions.one_pass import OnePass
+from inithealth.sessions.objective import LossFunction
 from inithealth.sessions.other_names import unknown_argument
-from inithealth.sessions.stand_in_trainer import first_training_step
-from inithealth.sessions.trial_optimizers import refuse_optimizers
+from inithealth.sessions.request import Request, requested
 from inithealth.sessions.verification import verified
 from inithealth.settings import Settings, settings_of
 
@@ -40,13 +22,16 @@ __tracebackhide__ = True  # pytest shows the line that calls `check`, not these
 
 
 def check(
-    model: nn.Module,
+    model: nn.Module | Callable[[], nn.Module],
     batch: Any,
     *misplaced: NoReturn,
     loss: LossFunction | None = None,
-    optimizer: Optimizer | Sequence[Optimizer] | None = None,
+    optimizer: Optimizer | Sequence[Optimizer] | Callable[[nn.Module], Any] | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
     verify: bool = False,
+    memory: int | str | None = None,
+    init: Callable[[nn.Module], Any] | None = None,
+    weights: str | PathLike[str] | None = None,
     **unknown: NoReturn,
 ) -> Report:
     """Judge a model's initialization without sampling, and restore the model.
@@ -55,6 +40,7 @@ def check(
 
         report = inithealth.check(model, (inputs, targets), loss=torch.nn.functional.cross_entropy)
         report = inithealth.check(model, loader, loss=torch.nn.CrossEntropyLoss())  # its first batch
+        report = inithealth.check(build, tokens, memory="8GB")  # a model that is larger than memory
         report.raise_if_unhealthy()
 
     The model runs once in training mode without dropout, and for up to four optimizer steps if the verdict
@@ -62,9 +48,10 @@ def check(
     random state and the optimizer are restored, also after an error.
 
     Args:
-        model: any module. For a LightningModule, ``training_step(batch, 0)`` runs with a Trainer in its first step; if
-            none is attached, with one of 10 epochs of 100 batches. Only if the step fails, ``setup("fit")`` and the
-            other hooks before a first step run too; the files that they write or download are kept.
+        model: any module; with `memory`, a function that builds it. For a LightningModule, ``training_step(batch, 0)``
+            runs with a Trainer in its first step; if none is attached, with one of 10 epochs of 100 batches. Only if
+            the step fails, ``setup("fit")`` and the other hooks before a first step run too; the files that they write
+            or download are kept.
         batch: a tensor is passed as ``model(batch)``, a tuple or list as ``model(*batch)``, a mapping as
             ``model(**batch)``; use :class:`inithealth.Call` for anything else. It is moved to the model's device. For a
             DataLoader or LightningDataModule the first batch is used, and random state is restored; for an iterator
@@ -72,13 +59,19 @@ def check(
         loss: returns a scalar, given the output. With two required parameters, as ``F.cross_entropy`` has, it receives
             the output and the one element of the batch that remains after the model's required parameters are bound.
             Without a loss: ``output.loss``, else a random projection.
-        optimizer: that of the training, or a list. By default a LightningModule's own, else SGD with lr 0.01.
+        optimizer: that of the training, or a list. By default a LightningModule's own, else SGD with lr 0.01. With
+            `memory`, a function that creates it, given the model.
         settings: select the rules, their options and the severity that fails; a mapping is validated.
         verify: also check the same batch with the fix of each cause; `finding.verified` then says what the fix does.
+        memory: build the model without memory for its large tensors, make each weight when it is used, and use at most
+            so much memory for all of it: a number of bytes, or text such as ``"8GB"``. The verdict is the same.
+        init: with `memory`: initializes the model after it is built, perhaps on the meta device.
+        weights: with `memory`: a folder of safetensors, whose values replace those of the initialization.
 
     Raises:
         ValueError: there is nothing to judge (no batch, NaN in the batch, no parameters, all frozen, lazy or meta
-            parameters, no scalar loss), or a setting is unknown; the message suggests a fix.
+            parameters, no scalar loss), or a setting is unknown; the message suggests a fix. With `memory`: the largest
+            weight does not fit, or values are needed while the model is built; the message names the line.
         TypeError: an argument is unknown, `model` is not a module, `loss` is not callable, `optimizer` is not an
             optimizer, or `batch` does not match the arguments of the model and the loss, or matches them in several
             ways; or the model holds something that it could change and a check could not restore, such as a generator.
@@ -88,7 +81,15 @@ def check(
     if misplaced:
         raise TypeError("check takes a model and one batch: pass (inputs, targets) as the batch, and loss=... by name")
     if unknown:
-        raise TypeError(unknown_argument(next(iter(unknown)), own=("verify",)))
+        raise TypeError(unknown_argument(next(iter(unknown)), own=("verify", "memory", "init", "weights")))
+    if memory is not None:
+        from inithealth.sessions.paged import check_paged  # its imports of torch take as long as a small check
+
+        if verify:
+            raise ValueError("verify does not work with memory: each fix would need another check of the large model")
+        return check_paged(model, batch, loss, optimizer, settings_of(settings), memory, init, weights)
+    if init is not None or weights is not None:
+        raise TypeError(f"{'weights' if init is None else 'init'} needs memory, as in memory='8GB'")
     return _judged(settings_of(settings), requested(model, batch, loss, optimizer), verify=verify)
 
 
@@ -103,94 +104,6 @@ def record(
     return requested(model, batch, loss, optimizer).recording()
 
 
-@dataclass(frozen=True)
-class Request:
-    """The validated arguments of a check.
-
-    Attributes:
-        one_pass: creates the pass.
-        known: what the model holds and need not be restored.
-    """
-
-    model: nn.Module
-    batch: Any  # the first one of a loader
-    origin: str  # where the batch is from, as a note; "" if it was given
-    loss: LossFunction | None
-    optimizers: list[Optimizer]
-    one_pass: Callable[..., OnePass] = OnePass
-    known: Sequence[Tensor] = ()
-
-    def recording(self, changes: Sequence[Operation] = ()) -> Recording:
-        """Return the recording of one check, of the model with some changes. Raises NotTried if it fails with them."""
-
-        def judged() -> Recording:
-            objective = Objective(self.model, self.batch, self.loss, drawn=bool(self.origin))
-            return self._isolated(objective, changes)
-
-        recording = in_turn(judged, shared_objects(self.model, self.loss, self.optimizers))
-        return recording.model_copy(update={"notes": (self.origin, *recording.notes)}) if self.origin else recording
-
-    def _isolated(self, objective: Objective, changes: Sequence[Operation]) -> Recording:
-        """Return the recording of one check, and restore what it changes."""
-        refuse_constant(objective.batch, with_labels=objective.own_step)
-        model = objective.model
-        device = next(model.parameters()).device
-        batch = {"batch": objective.batch, "targets": objective.targets}
-        with isolated(model, self.known, loss=objective.loss), restored(batch) as kept:
-            whole = objective.batch if objective.own_step else Call.of(objective.batch)
-            objective.batch, objective.targets = transferred(
-                (whole, objective.targets), lambda t: (t.clone() if t.is_inference() else t).to(device)
-            )
-            with first_training_step(model, objective.batch):
-                make = partial(self.one_pass, objective, self.optimizers, kept.restore)
-                return _changed(model, changes, make) if changes else _recorded(make())
-
-
 def _judged(settings: Settings, request: Request, *, verify: bool) -> Report:
     report = diagnose(request.recording(), settings)
     return verified(report, lambda fix: diagnose(request.recording(fix), settings)) if verify else report
-
-
-def requested(
-    model: nn.Module, batch: Any, loss: LossFunction | None, optimizer: Optimizer | Sequence[Optimizer] | None
-) -> Request:
-    """Return the validated arguments of a check. Raises the same errors as :func:`check`."""
-    model = trainable_model(model)
-    refuse_sharded(model)
-    optimizers = refuse_optimizers(optimizer, model)
-    data = batch
-    # An iterator cannot be read twice.
-    once = isinstance(data, Iterator)
-    batch, origin = first_batch(data) if once else in_turn(lambda: first_batch(data), {id(data)})
-    refuse_batch(batch)
-    refuse_values(batch)
-    return Request(model, batch, origin, loss, optimizers)
-
-
-def _changed(model: nn.Module, changes: Sequence[Operation], make: Callable[[], OnePass]) -> Recording:
-    """Return the recording of the model with some changes. Raises NotTried if they or the model fail."""
-    try:
-        execute(model, changes)
-        rewinder()()  # the passes draw the same random numbers as without the changes
-        return _recorded(make())
-    except Exception as error:
-        first_line = next(iter(str(error).splitlines()), "")
-        raise NotTried(f"{type(error).__name__}: {first_line}") from error
-
-
-def _recorded(session: OnePass) -> Recording:
-    try:
-        return session.run(reveal=True)
-    except Exception as error:
-        if isinstance(error, ValueError) and "Expected more than 1 value per channel" in str(error):
-            raise ValueError(f"{error}: BatchNorm needs several samples, pass a batch of 8 or more") from None
-        first, lacks_start = f"{type(error).__name__}: {error}", session.objective.lacks_start(error)
-    session.rewind()
-    if lacks_start:
-        session.objective.start(first)
-        return _recorded(session)
-    # The run may have failed because gradients of frozen parameters and inputs were enabled: run it without. Outside
-    # the handler, the model's own error is not chained to the first one.
-    recording = session.run(reveal=False)
-    missing = f"inputs and frozen layers: with their gradients enabled, the model raised {first}"
-    return recording.model_copy(update={"not_measured": (*recording.not_measured, missing)})

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from os import PathLike
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -17,15 +18,16 @@ from inithealth.record.layers.wrapper_prefixes import compiled_modules
 from inithealth.record.paged.address_space import refuse_platform, resident_bytes
 from inithealth.record.paged.build import build_deferred
 from inithealth.record.paged.checkpoint import Checkpoint
+from inithealth.record.paged.memory_size import bytes_of
 from inithealth.record.paged.pager import Pager
 from inithealth.record.paged.pages import Page
 from inithealth.record.paged.stored_weights import read_from
 from inithealth.record.sandbox.turns import in_turn
 from inithealth.recording import Recording
 from inithealth.sessions.objective import LossFunction
-from inithealth.sessions.oneshot import requested
 from inithealth.sessions.paged_pass import PagedPass
 from inithealth.sessions.paged_progress import Progress
+from inithealth.sessions.request import requested
 from inithealth.settings import Settings
 
 __tracebackhide__ = True  # pytest shows the line that calls `check`, not these
@@ -53,7 +55,32 @@ class Source:
 
     build: Callable[[], nn.Module]
     init: Callable[[nn.Module], Any] | None = None
-    weights: str | None = None
+    weights: str | PathLike[str] | None = None
+
+
+def check_paged(
+    build: Any,
+    batch: Any,
+    loss: LossFunction | None,
+    optimizer: Any,
+    settings: Settings,
+    memory: int | str,
+    init: Callable[[nn.Module], Any] | None,
+    weights: str | PathLike[str] | None,
+) -> Report:
+    """Return the report for the arguments of :func:`inithealth.check`. Raises the same errors."""
+    if isinstance(build, nn.Module) or not callable(build):
+        what = type(build).__name__
+        raise TypeError(
+            f"with memory, model must be a function that builds the model, not {what}: pass lambda: Model()"
+        )
+    if optimizer is not None and (hasattr(optimizer, "param_groups") or not callable(optimizer)):
+        raise TypeError("with memory, optimizer must be a function: pass lambda model: AdamW(model.parameters())")
+
+    def given(model: nn.Module) -> Given:
+        return Given(batch, loss, None if optimizer is None else optimizer(model))
+
+    return paged_check(Source(build, init, weights), given, settings=settings, memory=bytes_of(memory))
 
 
 def paged_check(

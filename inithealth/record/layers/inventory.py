@@ -48,7 +48,7 @@ class Inventory:
     def _find_lost_writes(self, model: nn.Module) -> None:
         self.lost_writes = lost_writes(model, self.naming.parameters)
 
-    def find(self, flow: Flow | None, called: Collection[str], when_in_memory: WhenInMemory) -> None:
+    def find(self, flow: Flow | None, called: Collection[str], when_in_memory: WhenInMemory = at_once) -> None:
         """Find the layers.
 
         Args:
@@ -86,28 +86,6 @@ class Inventory:
         layers = list(self.layers)
         layers[place] = layers[place].model_copy(update=found)
         self.layers = tuple(layers)
-
-    def _complete(self, place: int) -> None:
-        outline = self._outlines.pop(place, None)
-        if outline is None:
-            return
-        try:
-            found = outline.statistics()
-        except Exception as error:
-            self._failures.note(outline.layer.name, error)
-            return
-        layers = list(self.layers)
-        layers[place] = layers[place].model_copy(update=found)
-        self.layers = tuple(layers)
-
-    def _described(
-        self, describe: Callable[[Naming, Flow | None, Collection[str]], T], flow: Flow | None, called: Collection[str]
-    ) -> T:
-        try:
-            return describe(self.naming, flow, called)
-        except Exception as error:  # the statistics of the weights do not need the flow
-            self._failures.note("flow", error)
-            return describe(self.naming, None, called)
 
     def describe(self, layers: tuple[Layer, ...]) -> None:
         """Set the model's layers, with their source lines, if they differ from the present ones."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class Checkpoint:
         self.names = frozenset(self._tensors)
 
     @classmethod
-    def of(cls, place: str | Path) -> Checkpoint:
+    def of(cls, place: str | PathLike[str]) -> Checkpoint:
         """Return the checkpoint of a folder or a ``.safetensors`` file.
 
         In a folder, the files that ``model.safetensors.index.json`` names are read, without it all files whose names

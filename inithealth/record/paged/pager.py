@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -54,7 +55,7 @@ class Pager(TorchDispatchMode):
         self._pages = {page.region.storage._cdata: page for page in pages}
         self._present: OrderedDict[Page, None] = OrderedDict()  # the least recently used first
         self._bytes = 0
-        self._after = dict(zip(pages, pages[1:], strict=False))  # in a forward pass
+        self._after = dict(pairwise(pages))  # in a forward pass
         self._before: dict[Page, Page] = {}  # in a backward pass
         self._maker, self._baseline = maker(), baseline
 

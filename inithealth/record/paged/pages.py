@@ -16,15 +16,11 @@ _THREADS = 2  # that make values; one more computes
 
 
 class Recipe(Protocol):
-    """How the values of one storage are made.
+    """How the values of one storage are made."""
 
-    Attributes:
-        nbytes: of the storage.
-        scratch: most bytes of temporary tensors while it is filled.
-    """
-
-    nbytes: int
-    scratch: int
+    @property
+    def scratch(self) -> int:
+        """Most bytes of temporary tensors while it is filled."""
 
     def pieces(self) -> int:
         """Return the number of parts that can be filled independently."""

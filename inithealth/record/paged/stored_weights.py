@@ -25,7 +25,6 @@ class Stored:
         readers: each reads one tensor.
     """
 
-    nbytes: int
     others: Recipe | None
     readers: tuple[Callable[[], None], ...]
 
@@ -68,7 +67,7 @@ def read_from(checkpoint: Checkpoint, model: nn.Module, pages: Sequence[Page]) -
             readers.setdefault(page, {})[id(tensors[name])] = tensor, read
     for page, parts in readers.items():
         whole = sum(tensor.nbytes for tensor, _ in parts.values()) >= page.nbytes
-        page.recipe = Stored(page.nbytes, None if whole else page.recipe, tuple(read for _, read in parts.values()))
+        page.recipe = Stored(None if whole else page.recipe, tuple(read for _, read in parts.values()))
     return _missing([name for name, _ in model.named_parameters() if name not in found])
 
 
