@@ -34,7 +34,7 @@ def summary(shape: tuple[int, ...], keys: Tensor) -> tuple[int, bool]:
         numbers = keys.tolist()
         return hash((shape, *numbers)) & _FINGERPRINT, len(set(numbers)) == len(numbers)
     mixed = int(keys.sum()), int((keys * _places(keys)).sum())
-    return hash((shape, *mixed)) & _FINGERPRINT, _all_differ(keys)
+    return hash((shape, *mixed)) & _FINGERPRINT, all_differ(keys)
 
 
 def first_equal(rows: Tensor, bias: Tensor | None = None, groups: int = 1) -> Tensor:
@@ -54,14 +54,14 @@ def first_equal(rows: Tensor, bias: Tensor | None = None, groups: int = 1) -> Te
         return itself
     # Adding 0.0 removes the sign of zeros, which the keys would distinguish.
     keys = by_rows(rows, lambda piece: unit_keys(piece + 0.0))
-    if _all_differ(keys):  # the usual case
+    if all_differ(keys):  # the usual case
         return itself
     _, kind, count = torch.unique(keys, return_inverse=True, return_counts=True)
     some = (count[kind] > 1).nonzero()[:, 0]
-    code = _mixed(rows, some) + (some // size) * _ODD
+    code = ordered_keys(rows, some) + (some // size) * _ODD
     if bias is not None and bias.shape[0] == units:
         offsets = plain(bias)
-        code += 0 if offsets is None else _mixed(offsets.reshape(units, -1), some) * _ODD
+        code += 0 if offsets is None else ordered_keys(offsets.reshape(units, -1), some) * _ODD
     _, same = torch.unique(code, return_inverse=True)
     firsts = torch.full((len(some),), units, device=rows.device).scatter_reduce(0, same, some, "amin")[same]
     equal = _equal(rows, some, firsts)
@@ -75,11 +75,11 @@ def nonzero_rows(rows: Tensor) -> Tensor:
 
 def differ_early(rows: Tensor) -> bool:
     """Return whether the rows of a large matrix differ in their first elements, which takes no pass over all."""
-    first = rows[:, : pieces.LARGE // 16 // len(rows) + 1]
-    return is_large(rows) and not is_large(first) and _all_differ(unit_keys(first + 0.0))
+    first = rows[:, : (pieces.LARGE // 128 // len(rows) + 1) * 8]  # keys of whole words are the most different
+    return is_large(rows) and not is_large(first) and all_differ(unit_keys(first + 0.0))
 
 
-def _all_differ(keys: Tensor) -> bool:
+def all_differ(keys: Tensor) -> bool:
     if len(keys) <= _MANY:
         return len(set(keys.tolist())) == len(keys)
     ordered = keys.sort().values
@@ -97,7 +97,7 @@ def _words(rows: Tensor) -> Tensor:
     return rows.view(torch.int64)
 
 
-def _mixed(rows: Tensor, some: Tensor) -> Tensor:
+def ordered_keys(rows: Tensor, some: Tensor) -> Tensor:
     """Return for some rows a sum of the words that depends on their order."""
     places = _places(_words(rows[:1] + 0.0)[0])
     block = max(1, _BLOCK // len(places))
