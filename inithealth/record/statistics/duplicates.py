@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from inithealth.record.statistics import pieces
+from inithealth.record.statistics.pieces import by_rows, is_large
 from inithealth.record.tensors import plain
 
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -20,7 +22,7 @@ def unit_keys(rows: Tensor) -> Tensor:
     Args:
         rows: [units, inputs], real.
     """
-    return _words(rows).sum(1)
+    return by_rows(rows, lambda piece: _words(piece).sum(1))
 
 
 def summary(shape: tuple[int, ...], keys: Tensor) -> tuple[int, bool]:
@@ -32,7 +34,7 @@ def summary(shape: tuple[int, ...], keys: Tensor) -> tuple[int, bool]:
         numbers = keys.tolist()
         return hash((shape, *numbers)) & _FINGERPRINT, len(set(numbers)) == len(numbers)
     mixed = int(keys.sum()), int((keys * _places(keys)).sum())
-    return hash((shape, *mixed)) & _FINGERPRINT, _all_differ(keys)
+    return hash((shape, *mixed)) & _FINGERPRINT, all_differ(keys)
 
 
 def first_equal(rows: Tensor, bias: Tensor | None = None, groups: int = 1) -> Tensor:
@@ -48,22 +50,36 @@ def first_equal(rows: Tensor, bias: Tensor | None = None, groups: int = 1) -> Te
     size = max(1, units // max(1, groups))
     if size == 1:  # depthwise: every unit reads its own input
         return itself
-    keys = unit_keys(rows + 0.0)  # adding 0.0 removes the sign of zeros, which the keys would distinguish
-    if _all_differ(keys):  # the usual case
+    if differ_early(rows):
+        return itself
+    # Adding 0.0 removes the sign of zeros, which the keys would distinguish.
+    keys = by_rows(rows, lambda piece: unit_keys(piece + 0.0))
+    if all_differ(keys):  # the usual case
         return itself
     _, kind, count = torch.unique(keys, return_inverse=True, return_counts=True)
     some = (count[kind] > 1).nonzero()[:, 0]
-    code = _mixed(rows[some]) + (some // size) * _ODD
+    code = ordered_keys(rows, some) + (some // size) * _ODD
     if bias is not None and bias.shape[0] == units:
         offsets = plain(bias)
-        code += 0 if offsets is None else _mixed(offsets.reshape(units, -1)[some]) * _ODD
+        code += 0 if offsets is None else ordered_keys(offsets.reshape(units, -1), some) * _ODD
     _, same = torch.unique(code, return_inverse=True)
     firsts = torch.full((len(some),), units, device=rows.device).scatter_reduce(0, same, some, "amin")[same]
     equal = _equal(rows, some, firsts)
     return itself.index_put((some[equal],), firsts[equal])
 
 
-def _all_differ(keys: Tensor) -> bool:
+def nonzero_rows(rows: Tensor) -> Tensor:
+    """Return which rows have an element that is not zero."""
+    return by_rows(rows, lambda piece: (piece != 0).any(1))
+
+
+def differ_early(rows: Tensor) -> bool:
+    """Return whether the rows of a large matrix differ in their first elements, which takes no pass over all."""
+    first = rows[:, : (pieces.LARGE // 128 // len(rows) + 1) * 8]  # keys of whole words are the most different
+    return is_large(rows) and not is_large(first) and all_differ(unit_keys(first + 0.0))
+
+
+def all_differ(keys: Tensor) -> bool:
     if len(keys) <= _MANY:
         return len(set(keys.tolist())) == len(keys)
     ordered = keys.sort().values
@@ -72,7 +88,7 @@ def _all_differ(keys: Tensor) -> bool:
 
 def _words(rows: Tensor) -> Tensor:
     """Return the bits of each row as integers of eight bytes, or fewer if the length is not a multiple."""
-    rows = rows.contiguous()
+    rows = rows.contiguous().view(-1).view(rows.shape)  # a single row may have any stride
     size = rows.element_size()
     if rows.shape[1] * size % 8:
         return rows.view(_INTEGERS[size])
@@ -81,12 +97,11 @@ def _words(rows: Tensor) -> Tensor:
     return rows.view(torch.int64)
 
 
-def _mixed(rows: Tensor) -> Tensor:
-    """Return a sum of each row's words that depends on their order."""
-    words = _words(rows + 0.0)
-    places = _places(words[0])
-    block = max(1, _BLOCK // words.shape[1])
-    return torch.cat([(piece * places).sum(1) for piece in words.split(block)])
+def ordered_keys(rows: Tensor, some: Tensor) -> Tensor:
+    """Return for some rows a sum of the words that depends on their order."""
+    places = _places(_words(rows[:1] + 0.0)[0])
+    block = max(1, _BLOCK // len(places))
+    return torch.cat([(_words(rows[part] + 0.0) * places).sum(1) for part in some.split(block)])
 
 
 def _places(words: Tensor) -> Tensor:

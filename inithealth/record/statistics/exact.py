@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inithealth.record.statistics.moments import Moments
+from inithealth.record.statistics.moments import Moments, combined
+from inithealth.record.statistics.pieces import in_pieces, is_large
 from inithealth.record.tensors import plain
 from inithealth.recording import Signal
 
@@ -22,6 +23,8 @@ def exact(tensor: Tensor) -> Signal | None:
     values = plain(tensor)
     if values is None:
         return None
+    if is_large(values):
+        return combined([signal for piece in in_pieces(values) if (signal := exact(piece)) is not None])
     if values.dtype is torch.float16:
         found = exact(values.float())
         return None if found is None else found.model_copy(update={"float16": True})
@@ -56,6 +59,9 @@ def _filled(values: Tensor) -> int:
 def norm_of(values: Tensor) -> Tensor:
     """Return the L2 norm, in fp32 or better; in pieces, because one fp32 sum of 1e7 squares has an error of 1 %."""
     dtype = torch.promote_types(values.dtype, torch.float32)
+    if is_large(values):
+        norms = [norm_of(piece).item() for piece in in_pieces(values)]
+        return norm_of(torch.tensor(norms, dtype=dtype, device=values.device))
     if values.numel() > LONG:
         flat = values.reshape(-1)
         whole = flat[: flat.numel() // _PIECE * _PIECE].view(-1, _PIECE)

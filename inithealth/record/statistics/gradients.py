@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from inithealth.layer_kinds import MATRICES
+from inithealth.record.statistics.duplicates import differ_early, first_equal, nonzero_rows
 from inithealth.record.statistics.exact import LONG, exact, norm_of
-from inithealth.record.statistics.weights import first_equal, unit_rows
+from inithealth.record.statistics.pieces import by_rows, full
+from inithealth.record.statistics.weights import unit_rows
 from inithealth.record.tensors import local_shard, plain
 from inithealth.recording import Layer
 
@@ -69,15 +71,14 @@ def repeated_gradients(layers: Sequence[Layer], gradients: Mapping[str, Tensor |
         rows = unit_rows(gradient, layer.unit_axis)
         if rows is None or rows.shape[0] < 2 or not _may_repeat(rows):
             continue
-        # Rows of zeros are not duplicates. Grouped layers keep them, because their groups have equal sizes.
-        alive = rows if layer.groups > 1 else rows[(rows != 0).any(1)]
-        if len(alive) > 1:
-            repeats = first_equal(alive, groups=layer.groups) != torch.arange(len(alive), device=rows.device)
-            found[layer.name] = float((repeats & (alive != 0).any(1)).sum()) / len(rows)
+        repeats = first_equal(rows, groups=layer.groups) != torch.arange(len(rows), device=rows.device)
+        found[layer.name] = float((repeats & nonzero_rows(rows)).sum()) / len(rows)
     return found
 
 
 def _may_repeat(rows: Tensor) -> bool:
     """Return whether two rows have the same non-zero sum, as rows with equal gradients do; in most layers none do."""
-    sums = rows.contiguous().sum(1).sort().values
+    if differ_early(rows):
+        return False
+    sums = by_rows(rows, lambda piece: full(piece).contiguous().sum(1)).sort().values
     return bool(((sums[1:] == sums[:-1]) & (sums[1:] != 0)).any())

@@ -11,6 +11,8 @@ import math
 import torch
 from torch import Tensor
 
+from inithealth.record.statistics.pieces import by_rows, full, is_large, row_pieces
+
 _SMALLEST = 8  # fewest rows and columns: for smaller matrices the largest singular value varies too much
 _MOST = 2**24  # elements; of larger matrices a share of the rows is read, which slightly reduces the result
 _PIECE = 2**16  # elements that stay in a core's cache between two products
@@ -26,16 +28,13 @@ def spectral_edge(matrix: Tensor, mean: float, std: float) -> float | None:
     direction. Of large matrices a part of the rows is read.
 
     Args:
-        matrix: [units, inputs], float32 or float64, finite.
+        matrix: [units, inputs], finite; in half precision only if it is large.
         mean: of its elements.
         std: of its elements, above 0.
     """
     if min(matrix.shape) < _SMALLEST:
         return None
-    step = -(-matrix.numel() // _MOST)
-    matrix = matrix[::step] if len(matrix) // step >= _SMALLEST else matrix
-    if matrix.stride(0) == 1:
-        matrix = matrix.t()  # use the memory order
+    matrix = _part(matrix.t() if matrix.stride(0) == 1 else matrix)  # in the order of memory
     rows, columns = matrix.shape
     usual = std * (math.sqrt(rows) + math.sqrt(columns))
     if abs(mean) * (rows * columns) ** 0.5 > _FAINT * usual or rows * columns < _PIECE / 64:
@@ -46,6 +45,14 @@ def spectral_edge(matrix: Tensor, mean: float, std: float) -> float | None:
         vector = _product(matrix, vector, usual**-2)
     image = torch.mv(matrix, vector)
     return math.sqrt(torch.dot(image, image).item() / torch.dot(vector, vector).item()) / usual
+
+
+def _part(matrix: Tensor) -> Tensor:
+    """Return at most ``_MOST`` elements of a matrix, in fp32 or fp64."""
+    step = -(-matrix.numel() // _MOST)
+    if len(matrix) // step >= _SMALLEST:
+        return full(matrix[::step])
+    return full(matrix[:, : max(_SMALLEST, _MOST // len(matrix))])
 
 
 def orthogonal(rows: Tensor, edge: float | None, tolerance: float) -> bool:
@@ -62,17 +69,45 @@ def orthogonal(rows: Tensor, edge: float | None, tolerance: float) -> bool:
     if edge is not None and not 0.9 < edge * (1 + (short / long) ** 0.5) < 1.45:
         return False
     side = rows if rows.shape[0] == short else rows.t()
+    if is_large(side):
+        some = side[: max(2, _MOST // long)]
+        if len(some) < short and not orthogonal(full(some), None, tolerance):
+            return False
     if short <= _GRAM:
-        gram = side @ side.t()
+        gram = _gram(side)
         size = float(gram.diagonal().mean())
         gram.diagonal().sub_(size)
         return size > 0 and float(gram.abs().max()) <= tolerance * size
     # A pseudorandom vector, which is not an eigenvector of other matrices.
-    vector = torch.arange(1.0, short + 1, dtype=side.dtype, device=side.device).sqrt().frac().sub_(0.5)
-    turned = torch.mv(side, torch.mv(side.t(), vector))
+    exact = torch.promote_types(side.dtype, torch.float32)
+    vector = torch.arange(1.0, short + 1, dtype=exact, device=side.device).sqrt().frac().sub_(0.5)
+    turned = _turned(side, vector)
     size = float(torch.dot(turned, vector)) / float(torch.dot(vector, vector))
     off = float(torch.linalg.vector_norm(turned - size * vector) / torch.linalg.vector_norm(vector))
     return size > 0 and off <= tolerance * size
+
+
+def _gram(side: Tensor) -> Tensor:
+    """Return W W^T for a few rows."""
+    if not is_large(side):
+        return side @ side.t()
+    gram = full(side[:, :1]).new_zeros(len(side), len(side))
+    for piece in map(full, row_pieces(side.t())):
+        gram.addmm_(piece.t(), piece)
+    return gram
+
+
+def _turned(side: Tensor, vector: Tensor) -> Tensor:
+    """Return W W^T v."""
+    if not is_large(side):
+        return torch.mv(side, torch.mv(side.t(), vector))
+    if side.stride(0) == 1:  # with one pass
+        return _product(side.t(), vector, 1.0)
+    sums, done = torch.zeros(side.shape[1], dtype=vector.dtype, device=side.device), 0
+    for piece in row_pieces(side):
+        sums.addmv_(full(piece).t(), vector[done : done + len(piece)])
+        done += len(piece)
+    return by_rows(side, lambda piece: torch.mv(full(piece), sums))
 
 
 def kurtosis(values: Tensor, mean: float) -> float | None:
@@ -97,9 +132,9 @@ def strided(values: Tensor, most: int) -> Tensor:
 
 def _product(matrix: Tensor, vector: Tensor, factor: float) -> Tensor:
     """Return W^T W v times a factor, with one pass over a large matrix."""
-    if matrix.numel() <= _PIECE or matrix.device.type != "cpu":
+    if matrix.numel() <= _PIECE or (matrix.device.type != "cpu" and not is_large(matrix)):
         return torch.addmv(vector, matrix.t(), torch.mv(matrix, vector), beta=0.0, alpha=factor)
     total = torch.zeros_like(vector)
-    for piece in matrix.split(max(1, _PIECE // matrix.shape[1])):
+    for piece in map(full, matrix.split(max(1, _PIECE // matrix.shape[1]))):
         total.addmv_(piece.t(), torch.mv(piece, vector), alpha=factor)
     return total

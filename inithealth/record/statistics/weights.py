@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from inithealth.record.statistics.duplicates import first_equal as first_equal
-from inithealth.record.statistics.duplicates import summary, unit_keys
+from inithealth.record.statistics.duplicates import nonzero_rows, summary, unit_keys
 from inithealth.record.statistics.exact import exact
+from inithealth.record.statistics.pieces import full, in_pieces, is_large
 from inithealth.record.statistics.spectrum import kurtosis, orthogonal, spectral_edge, strided
 from inithealth.record.tensors import plain
 from inithealth.recorded_tensor import std_of
@@ -64,7 +65,7 @@ def describe(
     if values is None:
         return None
     half = values.dtype in _HALF
-    values = values.float() if half else values
+    values = values if is_large(values) else full(values)
     numbers = _numbers(values)
     mark, differ = summary(tuple(tensor.shape), unit_keys(_lines(values)))
     units = None if rows is None else rows.to(values.dtype)
@@ -107,7 +108,7 @@ def _units(
     # Rows with different bits differ, except for the sign of zeros.
     distinct = differ and numbers.zero_share == 0 and judged is not None and _same_view(judged, _lines(values))
     return {
-        "zero_rows": 0.0 if units is None or numbers.zero_share == 0 else float((units == 0).all(1).sum()) / len(units),
+        "zero_rows": 0.0 if units is None else _zero_rows(units, numbers),
         "duplicate_rows": 0.0 if judged is None or distinct else _repeats(first_equal(judged, bias, groups), judged),
         "row_cosine": 0.0 if judged is None else _row_cosine(judged, numbers),
     }
@@ -121,7 +122,7 @@ def _spectrum(values: Tensor, units: Tensor | None, numbers: _Numbers, half: boo
     rows = values.reshape(-1, values.shape[-1]) if units is None and matrix and drawn else units
     edge = spectral_edge(rows, numbers.mean, numbers.std) if drawn and rows is not None else None
     return {
-        "kurtosis": kurtosis(strided(values, _SAMPLE), numbers.mean) if drawn else None,
+        "kurtosis": kurtosis(full(strided(values, _SAMPLE)), numbers.mean) if drawn else None,
         "spectral_edge": edge,
         "orthogonal": judged is not None and numbers.safe and _orthogonal(values, judged, edge, half),
     }
@@ -136,7 +137,7 @@ def unit_rows(weight: Tensor, unit_axis: int | None) -> Tensor | None:
 
 
 def _numbers(values: Tensor) -> _Numbers:
-    """Return the statistics of the elements of fp32 or fp64 values."""
+    """Return the statistics of the elements; of large values in any precision."""
     count = values.numel()
     if count <= _SMALL:
         sizes = values.abs()
@@ -150,7 +151,7 @@ def _numbers(values: Tensor) -> _Numbers:
     signal = exact(values)
     if signal is None:
         raise ValueError("no values to measure")
-    some = strided(values, _SAMPLE)
+    some = full(strided(values, _SAMPLE))
     sizes = some.abs()
     tiny = int(torch.count_nonzero((sizes < _TINY) & (sizes > 0))) / len(some) if signal.abs_max != 0 else 0.0
     even = count > 1 and signal.zero_share == 0 and not abs(signal.mean) < 0.9 * signal.abs_max
@@ -161,9 +162,20 @@ def _numbers(values: Tensor) -> _Numbers:
         signal.zero_share,
         signal.non_finite,
         tiny,
-        even and bool((values == values.reshape(-1)[0]).all()),
+        even and _constant(values),
         signal.abs_max == 0 or (signal.non_finite == 0 and _SAFE_MIN < signal.abs_max < _SAFE_MAX),
     )
+
+
+def _zero_rows(units: Tensor, numbers: _Numbers) -> float:
+    if round(numbers.zero_share * units.numel()) < units.shape[1]:  # fewer zeros than a row has elements
+        return 0.0
+    return float((~nonzero_rows(units)).sum()) / len(units)
+
+
+def _constant(values: Tensor) -> bool:
+    first = values[(0,) * values.ndim]
+    return all(bool((piece == first).all()) for piece in in_pieces(values))
 
 
 def _same_view(one: Tensor, other: Tensor) -> bool:
@@ -198,12 +210,12 @@ def _repeats(first: Tensor, rows: Tensor) -> float:
     repeats = first != torch.arange(len(first), device=first.device)
     if not bool(repeats.any()):
         return 0.0
-    return float((repeats & (rows != 0).any(1)).sum()) / len(first)
+    return float((repeats & nonzero_rows(rows)).sum()) / len(first)
 
 
 def _row_cosine(rows: Tensor, numbers: _Numbers) -> float:
     """Return the mean cosine over all pairs of units, from the norm of their sum; of large weights, of some units."""
-    rows = rows[:: -(-rows.numel() // _COSINE_OF)]
+    rows = full(rows[:: -(-rows.numel() // _COSINE_OF)])
     if not numbers.safe:
         largest = rows.abs().amax(1, keepdim=True)
         rows = rows / largest.where(largest > 0, 1.0)
