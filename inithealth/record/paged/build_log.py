@@ -72,7 +72,9 @@ class BuildLog(TorchDispatchMode):
         version = self.history.version(key)
         if self._cached is None or self._cached[:2] != (key, version):
             recipe = Recipe(self.history, key)
-            self._refuse_large(recipe.nbytes + recipe.scratch, "the initialization reads values, for which {size} bytes are needed")
+            self._refuse_large(
+                recipe.nbytes + recipe.scratch, "the initialization reads values, for which {size} bytes are needed"
+            )
             storage = torch.UntypedStorage(recipe.nbytes)
             recipe.fill(storage)
             self._cached = (key, version, storage)
@@ -153,7 +155,9 @@ class BuildLog(TorchDispatchMode):
             return self._spec(tensor)
         size = tensor.numel() * tensor.itemsize
         self._constants += size
-        self._refuse_large(self._constants, "the initialization has copied {size} bytes from arrays and existing tensors")
+        self._refuse_large(
+            self._constants, "the initialization has copied {size} bytes from arrays and existing tensors"
+        )
         with plain_torch():
             return tensor.detach().clone()
 
