@@ -19,7 +19,7 @@ from inithealth.record.paged.recipe import Recipe
 from inithealth.record.paged.swap import become_real, living, place_of
 from inithealth.record.paged.torch_functions import FunctionsOfTensors, replaced
 
-_WITHOUT_VALUES = ("FakeTensor", "fake tensor", "tensor subclass")
+_WITHOUT_VALUES = ("FakeTensor", "fake tensor", "Tensor subclass", "'meta' device")
 
 
 @dataclass(frozen=True)

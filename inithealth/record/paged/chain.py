@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +17,10 @@ from inithealth.record.paged.spec import Spec
 
 @dataclass(frozen=True)
 class Chain:
-    """Elementwise operations, each on all elements of the result of the one before."""
+    """Elementwise operations, each on the result of the one before, and writes of numbers to a part of it.
+
+    A piece is a run of elements in memory, whatever the shape and the strides of the tensor.
+    """
 
     steps: tuple[Operation, ...]
     spec: Spec  # of the final tensor
@@ -51,12 +55,34 @@ def _after(step: Operation, values: Tensor, piece: int) -> Tensor:
     target = _target(step)
     if target is not None:
         return values.to(target.dtype)
-    args, kwargs = tree_map_only(Spec, lambda _: values, (step.args, step.kwargs))
     if step.seed is not None:
-        draw_piece(step.function, args, kwargs, step.seed, piece)
+        draw_piece(step.function, *_on(step, values), step.seed, piece)
         return values
-    result: Tensor = step.function(*args, **kwargs)
-    return result.to(step.outputs[0].dtype) if step.outputs and step.outputs[0] is not None else values
+    if step.outputs and step.outputs[0] is not None:
+        args, kwargs = _on(step, values)
+        result: Tensor = step.function(*args, **kwargs)
+        return result.to(step.outputs[0].dtype)
+    part = _part(step, values, piece * PIECE)
+    if part.numel():
+        args, kwargs = _on(step, part)
+        step.function(*args, **kwargs)
+    return values
+
+
+def _on(step: Operation, values: Tensor) -> tuple[Any, Any]:
+    mapped: tuple[Any, Any] = tree_map_only(Spec, lambda _: values, (step.args, step.kwargs))
+    return mapped
+
+
+def _part(step: Operation, values: Tensor, start: int) -> Tensor:
+    """Return the elements of a piece that an in-place step writes."""
+    (spec,) = _specs(step)
+    first, end = spec.offset - start, spec.offset + spec.numel - start
+    return values[max(first, 0) : max(end, 0)]
+
+
+def _specs(step: Operation) -> list[Spec]:
+    return [leaf for leaf in tree_leaves((step.args, step.kwargs)) if isinstance(leaf, Spec)]
 
 
 def _target(step: Operation) -> Spec | None:
@@ -82,7 +108,7 @@ def chain_of(steps: Sequence[Operation], key: int, nbytes: Callable[[int], int])
 
 
 def _following(step: Operation, current: Spec | None, nbytes: Callable[[int], int]) -> Spec | None:
-    specs = [leaf for leaf in tree_leaves((step.args, step.kwargs)) if isinstance(leaf, Spec)]
+    specs = _specs(step)
     target = _target(step)
     result: Spec | None
     if target is not None:
@@ -92,6 +118,9 @@ def _following(step: Operation, current: Spec | None, nbytes: Callable[[int], in
     else:
         source = specs[0]
         result = step.outputs[0] if step.outputs else source
+    in_place = target is None and not step.outputs
+    if current is not None and in_place and step.seed is None and _is_run_of(source, current):
+        return current
     if result is None or not result.covers(nbytes(result.storage)):
         return None
     if current is None:
@@ -99,3 +128,13 @@ def _following(step: Operation, current: Spec | None, nbytes: Callable[[int], in
     # The same elements in the same order: a view as another type has other ones.
     same = source.storage == current.storage and source.dtype == current.dtype and source.covers(nbytes(source.storage))
     return result if same and source.is_laid_out_like(result) and source.numel == current.numel else None
+
+
+def _is_run_of(part: Spec, whole: Spec) -> bool:
+    """Return whether a tensor is a run of elements in the memory of another one."""
+    start_at_zero = replace(part, offset=0)
+    return (
+        part.storage == whole.storage
+        and part.dtype == whole.dtype
+        and start_at_zero.covers(part.numel * part.dtype.itemsize)
+    )

@@ -13,6 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from inithealth.record.paged.spec import Spec
 
+PARAMETER_CLASS = "_class_of_parameter"  # an attribute of fake parameters: nn.Parameter or a subclass
 _PARAMETER = "_is_param"
 
 
@@ -50,7 +51,7 @@ def _become(tensor: Any, real: Tensor) -> None:
 
 def _alike(tensor: Any, real: Tensor) -> Tensor:
     kind = _kind(tensor)
-    made: Any = kind(real, requires_grad=real.requires_grad) if kind is nn.Parameter else real
+    made: Any = real if kind is Tensor else torch.Tensor._make_subclass(kind, real, real.requires_grad)
     made.__dict__.update(own_attributes(tensor))
     made._backward_hooks = tensor._backward_hooks
     made._post_accumulate_grad_hooks = tensor._post_accumulate_grad_hooks
@@ -58,7 +59,8 @@ def _alike(tensor: Any, real: Tensor) -> Tensor:
 
 
 def _kind(tensor: Any) -> type[Tensor]:
-    return nn.Parameter if _PARAMETER in vars(tensor) else Tensor
+    kind: type[Tensor] = vars(tensor).get(PARAMETER_CLASS, nn.Parameter) if _PARAMETER in vars(tensor) else Tensor
+    return kind
 
 
 def own_attributes(tensor: Any) -> dict[str, Any]:
@@ -122,7 +124,7 @@ def _is_filled(cell: Any) -> bool:
 
 def _fake_attributes() -> frozenset[str]:
     with FakeTensorMode():
-        return frozenset(vars(torch.empty(0))) | {_PARAMETER}
+        return frozenset(vars(torch.empty(0))) | {_PARAMETER, PARAMETER_CLASS}
 
 
 _FAKE_ATTRIBUTES = _fake_attributes()

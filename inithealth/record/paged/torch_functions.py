@@ -13,8 +13,9 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode
 
 from inithealth.record.paged.build_log import BuildLog
-from inithealth.record.paged.swap import own_attributes
+from inithealth.record.paged.swap import PARAMETER_CLASS, own_attributes
 
+_BEYOND_MEMORY = 2**61
 _TRUNCATED = "_no_grad_trunc_normal_"
 
 
@@ -28,11 +29,18 @@ class FunctionsOfTensors(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Run a function of torch."""
         if args and isinstance(args[0], FakeTensor):
+            if func is Tensor.data_ptr:
+                return _address(args[0])
             if func in (Tensor.numpy, Tensor.__array__):
                 args = (self._log.values(args[0]), *args[1:])
             elif func is Tensor.__deepcopy__ and args[0].is_leaf:
                 return _copied(*args)
         return func(*args, **(kwargs or {}))
+
+
+def _address(tensor: Tensor) -> int:
+    """Return a number that differs between tensors as their addresses do, and is no address of any memory."""
+    return _BEYOND_MEMORY + int(tensor.untyped_storage()._cdata) + int(tensor.storage_offset()) * tensor.itemsize
 
 
 def _copied(tensor: Any, memo: dict[int, Any]) -> Any:
@@ -50,6 +58,7 @@ def _copied(tensor: Any, memo: dict[int, Any]) -> Any:
 def replaced(log: BuildLog) -> Iterator[None]:
     """Replace functions of torch, and restore them."""
     swap, truncated = torch.utils.swap_tensors, getattr(nn.init, _TRUNCATED, None)
+    new_parameter: Any = nn.Parameter.__new__
 
     def swapped(one: Any, other: Any) -> None:
         (exchange if isinstance(one, FakeTensor) and isinstance(other, FakeTensor) else swap)(one, other)
@@ -65,12 +74,20 @@ def replaced(log: BuildLog) -> Iterator[None]:
         result: Tensor = truncated(tensor, mean, std, a, b, generator=generator)
         return result
 
+    def parameter(kind: type, *args: Any, **kwargs: Any) -> Any:
+        made = new_parameter(kind, *args, **kwargs)
+        if isinstance(made, FakeTensor):
+            made.__dict__[PARAMETER_CLASS] = kind  # torch forgets which subclass it was
+        return made
+
+    nn.Parameter.__new__ = parameter  # type: ignore[method-assign]
     torch.utils.swap_tensors = swapped
     if truncated is not None:
         setattr(nn.init, _TRUNCATED, truncated_normal)
     try:
         yield
     finally:
+        nn.Parameter.__new__ = new_parameter  # type: ignore[method-assign]
         torch.utils.swap_tensors = swap
         if truncated is not None:
             setattr(nn.init, _TRUNCATED, truncated)
