@@ -79,8 +79,12 @@ class DuringBackward:
 
         return hook
 
+    @torch.no_grad()
     def _measure(self, name: str, gradient: Tensor | Factors) -> None:
+        if isinstance(gradient, Factors) and gradient.is_large:
+            self.norms[name] = gradient.norm()
+            self.repeats |= gradient.repeated(self._layers(name))
+            return
         formed = self._pager.formed(gradient) if isinstance(gradient, Factors) else gradient
-        with torch.no_grad():
-            self.norms |= gradient_norms({name: formed})
-            self.repeats |= repeated_gradients(self._layers(name), {name: formed})
+        self.norms |= gradient_norms({name: formed})
+        self.repeats |= repeated_gradients(self._layers(name), {name: formed})

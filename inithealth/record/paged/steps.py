@@ -57,7 +57,10 @@ class KeptGradients:
     def _keep(self, name: str, gradient: Tensor) -> Tensor:
         found = self._pager.unformed.take(gradient)
         with torch.no_grad():
-            self.norms |= gradient_norms({name: gradient if found is None else self._pager.formed(found)})
+            if found is not None and found.is_large:
+                self.norms[name] = found.norm()
+            else:
+                self.norms |= gradient_norms({name: gradient if found is None else self._pager.formed(found)})
         self._kept[name] = gradient if found is None else found
         self._bytes += gradient.nbytes if found is None else found.kept_bytes
         if self._bytes > self._limit:

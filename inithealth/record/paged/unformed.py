@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
-LARGE = 2**20  # bytes of a gradient that is not formed at once
+from inithealth.layer_kinds import MATRICES
+from inithealth.record.statistics.pieces import LARGE
+from inithealth.record.statistics.products import Looked, Product, RowBlocks, norm, repeated_rows
+from inithealth.recording import Layer
+
+_FEWEST = 2**20  # bytes of a gradient that is not formed at once
 
 _MM, _T, _LOOKUP = torch.ops.aten.mm.default, torch.ops.aten.t.default, torch.ops.aten.embedding_dense_backward.default
 
@@ -31,6 +37,38 @@ class Factors:
     def kept_bytes(self) -> int:
         """Bytes of the arguments."""
         return sum(each.nbytes for each in self.args if isinstance(each, Tensor))
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is measured in blocks of rows."""
+        return self._blocks() is not None
+
+    def norm(self) -> float:
+        """Return the norm of a large gradient."""
+        blocks = self._blocks()
+        assert blocks is not None
+        with _disable_current_modes():
+            return norm(blocks)
+
+    def repeated(self, layers: Sequence[Layer]) -> dict[str, float]:
+        """Return the share of units whose large gradient repeats another unit's, by layer."""
+        found: dict[str, float] = {}
+        for layer in layers:
+            blocks = self._blocks(layer.unit_axis)
+            if layer.kind in MATRICES and blocks is not None and blocks.shape[0] > 1:
+                with _disable_current_modes():
+                    found[layer.name] = repeated_rows(blocks, layer.groups)
+        return found
+
+    def _blocks(self, unit_axis: int | None = 0) -> RowBlocks | None:
+        """Return the result as blocks of rows along an axis; None if it is small, or has no such rows."""
+        if self.placeholder.numel() <= LARGE or unit_axis not in (0, 1):
+            return None
+        if self.operation is _MM:
+            left, right = self.args
+            return Product(right.t(), left.t()) if self.turned != (unit_axis == 1) else Product(left, right)
+        gradient, indices, entries, padding, by_frequency = self.args
+        return Looked(gradient, indices, entries, padding) if unit_axis == 0 and not by_frequency else None
 
     def formed(self) -> Tensor:
         """Run the operation."""
@@ -77,7 +115,7 @@ class Unformed:
         return type(value)(map(self._formed, value)) if type(value) in (list, tuple) else value
 
     def _large(self, operation: Any, args: tuple[Any, ...], shape: tuple[int, int], like: Tensor) -> Tensor | None:
-        large = shape[0] * shape[1] * like.element_size() >= LARGE
+        large = shape[0] * shape[1] * like.element_size() >= _FEWEST
         return self._keep(operation, args, shape, like) if large else None
 
     def _keep(

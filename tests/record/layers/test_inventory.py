@@ -38,14 +38,14 @@ def test_layers_are_found_with_and_without_a_graph(flow: bool) -> None:
 
 
 def test_weights_are_described_if_the_flow_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = inventory.layers_of
+    real = inventory.outlines
 
     def broken(naming: object, flow: object, called: object) -> object:
         if flow is not None:
             raise RuntimeError("odd graph")
         return real(naming, flow, called)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(inventory, "layers_of", broken)
+    monkeypatch.setattr(inventory, "outlines", broken)
     own = found(net())
     assert [layer.name for layer in own.layers] == ["0", "2"]
     assert own._failures["flow"] == "RuntimeError: odd graph"
