@@ -98,8 +98,15 @@ def paged_check(
         memory: bytes that the process may use beyond what it uses now.
         progress: called with a line of text.
     """
+    return diagnose(paged_recording(source, given, memory, progress), settings)
+
+
+def paged_recording(
+    source: Source, given: Callable[[nn.Module], Given], memory: int, progress: Callable[[str], None] | None = None
+) -> Recording:
+    """Return the recording that :func:`paged_check` judges. Takes the same arguments."""
     refuse_platform()
-    return diagnose(in_turn(lambda: _recorded(source, given, memory, progress), {id(source.build)}), settings)
+    return in_turn(lambda: _recorded(source, given, memory, progress), {id(source.build)})
 
 
 def _recorded(

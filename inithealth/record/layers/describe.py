@@ -43,6 +43,7 @@ class Outline(NamedTuple):
     parameter: str  # its weight
     statistics: Callable[[], dict[str, Weight | None]]  # the fields `weight` and `bias`; reads the parameters
     node: int | None  # of the graph, of the last operation with the weight
+    reads: tuple[str, ...]  # the parameters
     computed: bool  # whether they are those of a tensor that the graph saved, and frees in the backward pass
 
 
@@ -137,7 +138,8 @@ def _outline(
     )
     computed = layer.transformed and kind in DRAWN
     statistics = partial(_statistics, draft, naming, flow, uses, kind, module, biases)
-    return Outline(layer, name, statistics, draft.nodes[-1] if draft.nodes else None, computed)
+    last = draft.nodes[-1] if draft.nodes else None
+    return Outline(layer, name, statistics, last, (name, biases[name]) if name in biases else (name,), computed)
 
 
 def _statistics(

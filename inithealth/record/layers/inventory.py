@@ -17,11 +17,11 @@ from inithealth.record.layers.source import sources
 from inithealth.record.layers.wrapper_prefixes import flattened
 from inithealth.recording import Layer
 
-WhenInMemory = Callable[[Node, Callable[[], None]], None]
+WhenInMemory = Callable[[Node, Collection[str], Callable[[], None]], None]
 
 
-def at_once(node: Node, call: Callable[[], None]) -> None:
-    """Call a function that reads parameters, all of which are in memory."""
+def at_once(node: Node, parameters: Collection[str], call: Callable[[], None]) -> None:
+    """Call a function that reads parameters, which are in memory."""
     call()
 
 
@@ -53,7 +53,7 @@ class Inventory:
 
         Args:
             called: names of the modules that were called.
-            when_in_memory: takes a node of the graph and a function; calls it when the node's parameters are in memory.
+            when_in_memory: calls a function when its parameters are in memory, before the backward pass of a node.
         """
         try:
             found = outlines(self.naming, flow, called)
@@ -66,7 +66,8 @@ class Inventory:
             if outline.computed or flow is None or outline.node is None:
                 self._complete(place)
             else:
-                when_in_memory(flow.graph.nodes[outline.node], partial(self._complete, place))
+                complete = partial(self._complete, place)
+                when_in_memory(flow.graph.nodes[outline.node], outline.reads, complete)
 
     def of_parameter(self, name: str) -> list[Layer]:
         """Return the layers with that weight, with its statistics."""

@@ -93,7 +93,9 @@ class Observer:
                 self.failures.guard(layer, self._operation, flow, index, layer, uses[layer], buffer)
             if buffer.first and uses[layer] == 1:
                 predict = partial(self.failures.guard, layer, self._predict, flow, index, layer, buffer)
-                self.when_in_memory(flow.graph.nodes[index], predict)
+                operation = flow.operations[index]
+                reads = (*operation.weights, *([operation.bias] if operation.bias else ()))
+                self.when_in_memory(flow.graph.nodes[index], reads, predict)
         for node, sources in flow.activations().items() if self.units_due(step) else ():
             self.failures.guard("activations", self._activation, flow, node, sources, buffer)
         if buffer.first:

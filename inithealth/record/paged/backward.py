@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
+from torch.utils._python_dispatch import _disable_current_modes
 
 from inithealth.record.paged.pager import Pager
 from inithealth.record.paged.unformed import Factors
@@ -60,11 +62,19 @@ class DuringBackward:
         """Return the gradients that were not dropped."""
         return {name: gradient for name, gradient in gradients.items() if name not in self.norms}
 
-    def _when_in_memory(self, node: Node, call: Callable[[], None]) -> None:
+    def _when_in_memory(self, node: Node, parameters: Collection[str], call: Callable[[], None]) -> None:
         """Call a function before the backward pass of a node, which reads the same parameters; else after it."""
         number = self._count = self._count + 1
-        self._due[number] = call
+        self._due[number] = partial(
+            self._in_memory, [self._paged[name] for name in parameters if name in self._paged], call
+        )
         self._handles.append(node.register_prehook(lambda gradients: self._run(number)))
+
+    def _in_memory(self, parameters: Sequence[Tensor], call: Callable[[], None]) -> None:
+        """Call a function without the pager, whose look at each of thousands of operations takes time."""
+        self._pager.load(parameters)
+        with _disable_current_modes():
+            call()
 
     def _run(self, number: int) -> None:
         call = self._due.pop(number, None)

@@ -73,6 +73,12 @@ class Pager(TorchDispatchMode):
         """Return the page of a tensor; None for an ordinary tensor."""
         return self._pages.get(tensor.untyped_storage()._cdata) if tensor.layout is torch.strided else None
 
+    def load(self, tensors: Sequence[Tensor]) -> None:
+        """Load the pages of some tensors."""
+        used = [page for each in tensors if (page := self.of(each))]
+        if used:
+            self._load(used, torch._C._current_graph_task_id() != -1)
+
     def update(self, page: Page, change: Callable[[], None]) -> None:
         """Change the values of a page now and whenever they are made again."""
         if page.kept:

@@ -80,7 +80,7 @@ def replaced(log: BuildLog) -> Iterator[None]:
             made.__dict__[PARAMETER_CLASS] = kind  # torch forgets which subclass it was
         return made
 
-    nn.Parameter.__new__ = parameter  # type: ignore[method-assign]
+    nn.Parameter.__new__ = parameter  # type: ignore[method-assign, assignment]
     torch.utils.swap_tensors = swapped
     if truncated is not None:
         setattr(nn.init, _TRUNCATED, truncated_normal)
