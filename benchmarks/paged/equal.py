@@ -11,6 +11,7 @@ from benchmarks.fresh import nets as fresh_nets
 from benchmarks.healthy import NETS as HEALTHY
 from benchmarks.nets import Net
 from inithealth.judge.diagnose import diagnose
+from inithealth.record.paged import build
 from inithealth.record.paged.pages import SPARE
 from inithealth.recording import Recording
 from inithealth.sessions.oneshot import record
@@ -18,13 +19,13 @@ from inithealth.sessions.paged import Given, Source, deferred, paged_recording
 from inithealth.settings import Settings
 
 NETS = (
-    "timm/resnet18",
+    "timm/resnet10t",
     "timm/convnext_atto",
     "timm/vit_tiny_patch16_224",
     "timm/mobilenetv3_small_050",
-    "timm/mixer_s32_224",
+    "timm/mixer_s16_224",
     "torchvision/densenet121",
-    "torchvision/vit_b_16",
+    "torchvision/vit_s_16",
     "transformers/llama",
     "transformers/gpt2",
     "transformers/bert",
@@ -37,14 +38,16 @@ NETS = (
     "everyday/egnn",
     "everyday/inception_time",
     "everyday/siamese",
-    "everyday/lstm",
+    "everyday/tied_lstm_language_model",
 )
 _LARGE = 10**12
+_SMALL = 2**10  # bytes from which tensors are pages here: many of the networks are small
 _OF_THE_RUN = {"notes"}  # which memory was used
 
 
 def equal(names: Sequence[str]) -> Iterator[str]:
     """Yield a line for each network."""
+    build.SMALL = _SMALL
     known = {net.name: net for net in (*HEALTHY, *fresh_nets.NETS)}
     yield f"{'network':32} {'parameters':>12}  verdict (eager)  100 %  50 %  2 x largest"
     for name in names:
@@ -61,18 +64,18 @@ def _line(net: Net) -> str:
     torch.manual_seed(0)
     case = net.build()
     eager = record(case.model, case.batch, loss=case.loss)
-    build, batch = (lambda: net.build().model), case.batch
+    source, batch = Source(lambda: net.build().model), case.batch
     whole = sum(each.numel() * each.element_size() for each in case.model.parameters())
     largest = max(each.numel() * each.element_size() for each in case.model.parameters())
     torch.manual_seed(0)
-    model, pages, _ = deferred(Source(build), _LARGE)
+    model, pages, _ = deferred(source, _LARGE)
     for page in pages:
         page.recipe.fill(page.region.storage)
     plain = record(model, batch, loss=case.loss)
     found = []
     for memory in (whole, whole // 2, 2 * largest):
         torch.manual_seed(0)
-        paged = paged_recording(Source(build), lambda _: Given(batch, case.loss), memory + SPARE * 2)
+        paged = paged_recording(source, lambda _: Given(batch, case.loss), memory + SPARE * 2)
         found.append("same" if _content(paged) == _content(plain) else "DIFFERS")
     verdict = f"{_verdict(plain)} ({_verdict(eager)})"
     return f"{net.name:32} {whole // 4:12,}  {verdict:15}  {found[0]:6} {found[1]:5} {found[2]}"

@@ -19,6 +19,7 @@ from inithealth.record.paged.recipe import Recipe
 from inithealth.record.paged.swap import become_real, living, place_of
 from inithealth.record.paged.torch_functions import FunctionsOfTensors, replaced
 
+SMALL = 2**16  # bytes of tensors that stay in memory: biases, and the weights of norms
 _WITHOUT_VALUES = ("FakeTensor", "fake tensor", "Tensor subclass", "'meta' device")
 
 
@@ -36,7 +37,7 @@ class Built:
 
 
 def build_deferred(
-    factory: Callable[[], Any], *, init: Callable[[nn.Module], Any] | None = None, small: int = 2**16, limit: int
+    factory: Callable[[], Any], *, init: Callable[[nn.Module], Any] | None = None, small: int | None = None, limit: int
 ) -> Built:
     """Build a model without the memory for its weights.
 
@@ -45,7 +46,7 @@ def build_deferred(
     Args:
         factory: returns a module, or a tuple with one in it.
         init: initializes the module after it was built, perhaps on the meta device.
-        small: bytes up to which a storage is made at once.
+        small: bytes up to which a storage is made at once; by default 64 KiB.
         limit: bytes that values that the factory reads may take, and values that it copies from outside.
 
     Raises:
@@ -63,7 +64,7 @@ def build_deferred(
             raise
         raise _unsupported(error) from error
     _refuse_real(made, log, limit)
-    storages = _Storages(log, small, limit)
+    storages = _Storages(log, SMALL if small is None else small, limit)
     gc.collect()
     become_real([tensor for tensor in living(mode) if tensor.device.type != "meta"], storages.of)
     gc.collect()
