@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from inithealth.record.paged.build_log import BuildLog
 from inithealth.record.paged.errors import CannotDefer as CannotDefer
 from inithealth.record.paged.errors import cannot_defer, definition_line, raising_line
 from inithealth.record.paged.recipe import Recipe
+from inithealth.record.paged.spec import Spec
 from inithealth.record.paged.swap import become_real, living, place_of
 from inithealth.record.paged.torch_functions import FunctionsOfTensors, replaced
 
@@ -62,40 +64,49 @@ def build_deferred(
             raise
         raise _unsupported(error) from error
     _refuse_real(made, log, limit)
-    storages = _Storages(log, small, limit)
+    real = _RealTensors(log, small, limit)
     gc.collect()
-    become_real([tensor for tensor in living(mode) if tensor.device.type != "meta"], storages.of)
-    recipes = storages.emptied()
-    gc.collect()
-    _refuse_fake(made, mode)
-    return Built(made, recipes)
+    become_real([tensor for tensor in living(mode) if tensor.device.type != "meta"], real.of)
+    if living(mode):
+        gc.collect()
+        _refuse_fake(made, mode)
+    return Built(made, real.recipes())
 
 
-class _Storages:
-    """The real storages of the fake ones."""
+class _RealTensors:
+    """The real tensors of the fake ones."""
 
     def __init__(self, log: BuildLog, small: int, limit: int) -> None:
         self._log, self._small, self._limit = log, small, limit
-        self._real: dict[int, torch.UntypedStorage] = {}
+        self._storages: dict[int, torch.UntypedStorage] = {}
         self._recipes: dict[int, Recipe] = {}
 
-    def of(self, tensor: Tensor) -> torch.UntypedStorage:
-        """Return the storage of a fake tensor, filled if it is small."""
+    def of(self, tensor: Tensor) -> Tensor:
+        """Return the real tensor of a fake one, with its values if its storage is small."""
         key = self._log.history.know(tensor)
-        if key not in self._real:
-            recipe = Recipe(self._log.history, key)
-            storage = self._real[key] = torch.UntypedStorage(recipe.nbytes)
-            if recipe.nbytes <= self._small and recipe.scratch <= self._limit:
-                recipe.fill(storage)
-            else:
-                self._recipes[key] = recipe
-        return self._real[key]
+        if key not in self._storages:
+            self._add(key)
+        storage, recipe = self._storages[key], self._recipes.get(key)
+        if recipe is None:
+            return Spec.of(tensor).view(storage)
+        # Torch allows a geometry only while there is memory for it, which is freed untouched.
+        storage.resize_(recipe.nbytes)
+        real = Spec.of(tensor).view(storage)
+        storage.resize_(0)
+        return real
 
-    def emptied(self) -> dict[int, Recipe]:
-        """Free the memory of the large storages, which was never touched. Returns their recipes."""
-        for key in self._recipes:
-            self._real[key].resize_(0)
-        return {int(self._real[key]._cdata): recipe for key, recipe in self._recipes.items()}
+    def recipes(self) -> dict[int, Recipe]:
+        """Return the recipes of the empty storages."""
+        return {int(self._storages[key]._cdata): recipe for key, recipe in self._recipes.items()}
+
+    def _add(self, key: int) -> None:
+        recipe = Recipe(self._log.history, key)
+        if recipe.nbytes <= self._small and recipe.scratch <= self._limit:
+            self._storages[key] = torch.UntypedStorage(recipe.nbytes)
+            recipe.fill(self._storages[key])
+        else:
+            self._storages[key] = torch.UntypedStorage(0)
+            self._recipes[key] = recipe
 
 
 def _initialize(made: Any, factory: Callable[[], Any], init: Callable[[nn.Module], Any] | None) -> None:
@@ -125,6 +136,14 @@ def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
 
 def _unsupported(error: Exception) -> CannotDefer:
     reason = str(error).strip().splitlines()[0]
+    kind = re.search(r"new Tensor subclass (\w+)", reason)
+    if kind:
+        lazy = "a layer that is not lazy" if kind[1].startswith("Uninitialized") else "torch.nn.Parameter"
+        return cannot_defer(
+            f"a tensor of the class {kind[1]} cannot be made later: use {lazy}, or check the built model without "
+            "`memory`.",
+            line=raising_line(error.__traceback__),
+        )
     return cannot_defer(
         f"this needs a tensor's values or memory while the model is built ({reason}): use operations of torch, or "
         "check the built model without `memory`.",
