@@ -70,15 +70,20 @@ def own_attributes(tensor: Any) -> dict[str, Any]:
 
 def _replace(old: Any, new: Any) -> None:
     """Put a tensor in the place of another one in everything that can be changed."""
+    # A function of its own: in this one, the variables of a comprehension would be among what holds the tensor.
     for holder in gc.get_referrers(old):
-        if isinstance(holder, list):
-            holder[:] = [new if each is old else each for each in holder]
-        elif isinstance(holder, CellType):
-            holder.cell_contents = new
-        held = holder if isinstance(holder, dict) else getattr(holder, "__dict__", None)
-        if isinstance(held, dict):
-            for name in [name for name, value in held.items() if value is old]:
-                held[name] = new
+        _put(holder, old, new)
+
+
+def _put(holder: Any, old: Any, new: Any) -> None:
+    if isinstance(holder, list):
+        holder[:] = [new if each is old else each for each in holder]
+    elif isinstance(holder, CellType):
+        holder.cell_contents = new
+    held = holder if isinstance(holder, dict) else getattr(holder, "__dict__", None)
+    if isinstance(held, dict):
+        for name in [name for name, value in held.items() if value is old]:
+            held[name] = new
 
 
 def place_of(value: Any, made: Any) -> str | None:
