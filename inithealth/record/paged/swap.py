@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable
+from functools import cache
 from types import CellType
 from typing import Any
 
@@ -65,7 +66,7 @@ def kind_of(tensor: Any) -> type[Tensor]:
 
 def own_attributes(tensor: Any) -> dict[str, Any]:
     """Return the attributes of a fake tensor that the model's code set."""
-    return {name: value for name, value in vars(tensor).items() if name not in _FAKE_ATTRIBUTES}
+    return {name: value for name, value in vars(tensor).items() if name not in _fake_attributes()}
 
 
 def _replace(old: Any, new: Any) -> None:
@@ -127,9 +128,7 @@ def _is_filled(cell: Any) -> bool:
         return False
 
 
+@cache
 def _fake_attributes() -> frozenset[str]:
     with FakeTensorMode():
         return frozenset(vars(torch.empty(0))) | {_PARAMETER, PARAMETER_CLASS}
-
-
-_FAKE_ATTRIBUTES = _fake_attributes()
