@@ -14,7 +14,6 @@ from inithealth.cli.targets import Subject
 from inithealth.findings import Report
 from inithealth.record.paged.checkpoint import Checkpoint
 from inithealth.record.paged.memory_size import bytes_of
-from inithealth.sessions.paged import Given, Source, paged_check
 from inithealth.settings import Settings
 
 
@@ -68,6 +67,8 @@ def paged_report(
         build: builds the model, and its batch and loss if the target has them.
         batch: returns the batch for what was built; the model's weights have no memory then.
     """
+    from inithealth.sessions.paged import Given, Source, paged_check  # its imports of torch take seconds
+
     built: list[Subject] = []
 
     def model() -> nn.Module:

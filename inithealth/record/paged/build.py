@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from inithealth.record.paged.build_log import BuildLog
 from inithealth.record.paged.errors import CannotDefer as CannotDefer
 from inithealth.record.paged.errors import cannot_defer, definition_line, raising_line
 from inithealth.record.paged.recipe import Recipe
+from inithealth.record.paged.spec import Spec
 from inithealth.record.paged.swap import become_real, living, place_of
 from inithealth.record.paged.torch_functions import FunctionsOfTensors, replaced
 
@@ -64,35 +66,39 @@ def build_deferred(
             raise
         raise _unsupported(error) from error
     _refuse_real(made, log, limit)
-    storages = _Storages(log, SMALL if small is None else small, limit)
+    real = _RealTensors(log, SMALL if small is None else small, limit)
     gc.collect()
-    become_real([tensor for tensor in living(mode) if tensor.device.type != "meta"], storages.of)
-    gc.collect()
-    _refuse_fake(made, mode)
-    return Built(made, storages.regions)
+    become_real([tensor for tensor in living(mode) if tensor.device.type != "meta"], real.of)
+    if living(mode):
+        gc.collect()
+        _refuse_fake(made, mode)
+    return Built(made, real.regions)
 
 
-class _Storages:
-    """The real storages of the fake ones."""
+class _RealTensors:
+    """The real tensors of the fake ones."""
 
     def __init__(self, log: BuildLog, small: int, limit: int) -> None:
         self._log, self._small, self._limit = log, small, limit
-        self._real: dict[int, torch.UntypedStorage] = {}
+        self._storages: dict[int, torch.UntypedStorage] = {}
         self.regions: list[tuple[Region, Recipe]] = []
 
-    def of(self, tensor: Tensor) -> torch.UntypedStorage:
-        """Return the storage of a fake tensor, filled if it is small."""
+    def of(self, tensor: Tensor) -> Tensor:
+        """Return the real tensor of a fake one, with its values if its storage is small."""
         key = self._log.history.know(tensor)
-        if key not in self._real:
-            recipe = Recipe(self._log.history, key)
-            if recipe.nbytes <= self._small and recipe.scratch <= self._limit:
-                self._real[key] = torch.UntypedStorage(recipe.nbytes)
-                recipe.fill(self._real[key])
-            else:
-                region = Region(recipe.nbytes)
-                self._real[key] = region.storage
-                self.regions.append((region, recipe))
-        return self._real[key]
+        if key not in self._storages:
+            self._storages[key] = self._added(key)
+        return Spec.of(tensor).view(self._storages[key])
+
+    def _added(self, key: int) -> torch.UntypedStorage:
+        recipe = Recipe(self._log.history, key)
+        if recipe.nbytes <= self._small and recipe.scratch <= self._limit:
+            storage = torch.UntypedStorage(recipe.nbytes)
+            recipe.fill(storage)
+            return storage
+        region = Region(recipe.nbytes)
+        self.regions.append((region, recipe))
+        return region.storage
 
 
 def _initialize(made: Any, factory: Callable[[], Any], init: Callable[[nn.Module], Any] | None) -> None:
@@ -122,6 +128,14 @@ def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
 
 def _unsupported(error: Exception) -> CannotDefer:
     reason = str(error).strip().splitlines()[0]
+    kind = re.search(r"new Tensor subclass (\w+)", reason)
+    if kind:
+        lazy = "a layer that is not lazy" if kind[1].startswith("Uninitialized") else "torch.nn.Parameter"
+        return cannot_defer(
+            f"a tensor of the class {kind[1]} cannot be made later: use {lazy}, or check the built model without "
+            "`memory`.",
+            line=raising_line(error.__traceback__),
+        )
     return cannot_defer(
         f"this needs a tensor's values or memory while the model is built ({reason}): use operations of torch, or "
         "check the built model without `memory`.",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable
+from functools import cache
 from types import CellType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-
-from inithealth.record.paged.spec import Spec
 
 PARAMETER_CLASS = "_class_of_parameter"  # an attribute of fake parameters: nn.Parameter or a subclass
 _PARAMETER = "_is_param"
@@ -24,33 +23,34 @@ def living(mode: FakeTensorMode) -> list[FakeTensor]:
     return sorted((each for each in found if each.fake_mode is mode), key=lambda tensor: tensor.is_leaf)
 
 
-def become_real(tensors: Iterable[FakeTensor], storage_of: Callable[[Tensor], torch.UntypedStorage]) -> None:
+def become_real(tensors: Iterable[FakeTensor], real_of: Callable[[Tensor], Tensor]) -> None:
     """Turn fake tensors into real ones.
 
     Args:
-        storage_of: returns the real storage of a fake tensor, with its memory.
+        real_of: returns the real tensor of a fake one.
     """
     for tensor in tensors:
-        real = Spec.of(tensor).view(storage_of(tensor))
+        real = real_of(tensor)
         real.requires_grad_(tensor.requires_grad and tensor.is_leaf)
         try:
             _become(tensor, real)
-        except RuntimeError:  # code in C++ holds it, such as the graph of a tensor that was computed from it
+        except RuntimeError:  # code in C++ holds a weak reference to it
             _replace(tensor, _alike(tensor, real))
 
 
 def _become(tensor: Any, real: Tensor) -> None:
     backward, accumulated = tensor._backward_hooks, tensor._post_accumulate_grad_hooks
-    kind = _kind(tensor)
+    kind, kept, fake, attributes = kind_of(tensor), own_attributes(tensor), type(tensor), vars(tensor)
     torch._C._swap_tensor_impl(tensor, real)
-    tensor.__class__, tensor.__dict__ = kind, own_attributes(tensor)
+    tensor.__class__, tensor.__dict__ = kind, kept
+    real.__class__, real.__dict__ = fake, attributes  # a graph may hold it
     # The hooks of a tensor are in its Python object and, to be called, in what was exchanged.
     tensor._backward_hooks = backward
     tensor._post_accumulate_grad_hooks = accumulated
 
 
 def _alike(tensor: Any, real: Tensor) -> Tensor:
-    kind = _kind(tensor)
+    kind = kind_of(tensor)
     made: Any = real if kind is Tensor else torch.Tensor._make_subclass(kind, real, real.requires_grad)
     made.__dict__.update(own_attributes(tensor))
     made._backward_hooks = tensor._backward_hooks
@@ -58,27 +58,33 @@ def _alike(tensor: Any, real: Tensor) -> Tensor:
     return made  # type: ignore[no-any-return]
 
 
-def _kind(tensor: Any) -> type[Tensor]:
+def kind_of(tensor: Any) -> type[Tensor]:
+    """Return the class that a fake tensor has in an ordinary build."""
     kind: type[Tensor] = vars(tensor).get(PARAMETER_CLASS, nn.Parameter) if _PARAMETER in vars(tensor) else Tensor
     return kind
 
 
 def own_attributes(tensor: Any) -> dict[str, Any]:
     """Return the attributes of a fake tensor that the model's code set."""
-    return {name: value for name, value in vars(tensor).items() if name not in _FAKE_ATTRIBUTES}
+    return {name: value for name, value in vars(tensor).items() if name not in _fake_attributes()}
 
 
 def _replace(old: Any, new: Any) -> None:
     """Put a tensor in the place of another one in everything that can be changed."""
+    # A function of its own: in this one, the variables of a comprehension would be among what holds the tensor.
     for holder in gc.get_referrers(old):
-        if isinstance(holder, list):
-            holder[:] = [new if each is old else each for each in holder]
-        elif isinstance(holder, CellType):
-            holder.cell_contents = new
-        held = holder if isinstance(holder, dict) else getattr(holder, "__dict__", None)
-        if isinstance(held, dict):
-            for name in [name for name, value in held.items() if value is old]:
-                held[name] = new
+        _put(holder, old, new)
+
+
+def _put(holder: Any, old: Any, new: Any) -> None:
+    if isinstance(holder, list):
+        holder[:] = [new if each is old else each for each in holder]
+    elif isinstance(holder, CellType):
+        holder.cell_contents = new
+    held = holder if isinstance(holder, dict) else getattr(holder, "__dict__", None)
+    if isinstance(held, dict):
+        for name in [name for name, value in held.items() if value is old]:
+            held[name] = new
 
 
 def place_of(value: Any, made: Any) -> str | None:
@@ -122,9 +128,7 @@ def _is_filled(cell: Any) -> bool:
         return False
 
 
+@cache
 def _fake_attributes() -> frozenset[str]:
     with FakeTensorMode():
         return frozenset(vars(torch.empty(0))) | {_PARAMETER, PARAMETER_CLASS}
-
-
-_FAKE_ATTRIBUTES = _fake_attributes()

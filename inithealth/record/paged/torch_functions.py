@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode
 
 from inithealth.record.paged.build_log import BuildLog
-from inithealth.record.paged.swap import PARAMETER_CLASS, own_attributes
+from inithealth.record.paged.swap import PARAMETER_CLASS, kind_of, own_attributes
 
 _BEYOND_MEMORY = 2**61
 _TRUNCATED = "_no_grad_trunc_normal_"
@@ -48,7 +48,7 @@ def _copied(tensor: Any, memo: dict[int, Any]) -> Any:
     if id(tensor) not in memo:
         made: Any = tensor.detach().clone().requires_grad_(tensor.requires_grad)
         if isinstance(tensor, nn.Parameter):
-            made = nn.Parameter(made, tensor.requires_grad)
+            made = nn.Parameter.__new__(kind_of(tensor), made, tensor.requires_grad)
         memo[id(tensor)] = made
         vars(made).update(copy.deepcopy(own_attributes(tensor), memo))
     return memo[id(tensor)]
