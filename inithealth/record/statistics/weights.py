@@ -139,7 +139,7 @@ def unit_rows(weight: Tensor, unit_axis: int | None) -> Tensor | None:
 def _numbers(values: Tensor) -> _Numbers:
     """Return the statistics of the elements; of large values in any precision."""
     count = values.numel()
-    if count <= _SMALL:
+    if count <= _SMALL and not is_large(values):
         sizes = values.abs()
         low, high = torch.aminmax(sizes)
         least, most = low.item(), high.item()
