@@ -196,7 +196,7 @@ def _weight(
         found = found.model_copy(update={"slice_rms": slice_rms(values)})
     # The units of a weight made positive, by a square or an exponential, are expected to be similar.
     made = found is not None and bool(uses) and uses[0].transformed
-    positive = made and bool((values >= 0).all()) and bool((parameter < 0).any())
+    positive = made and bool(values.min() >= 0) and bool(parameter.detach().min() < 0)
     return found.model_copy(update={"row_cosine": 0.0}) if found is not None and positive else found
 
 

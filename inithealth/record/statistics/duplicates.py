@@ -68,6 +68,14 @@ def first_equal(rows: Tensor, bias: Tensor | None = None, groups: int = 1) -> Te
     return itself.index_put((some[equal],), firsts[equal])
 
 
+def repeated_share(first: Tensor, rows: Tensor) -> float:
+    """Return the share of units equal to an earlier one, without units of zeros, which are counted separately."""
+    repeats = first != torch.arange(len(first), device=first.device)
+    if not bool(repeats.any()):
+        return 0.0
+    return float((repeats & nonzero_rows(rows)).sum()) / len(first)
+
+
 def nonzero_rows(rows: Tensor) -> Tensor:
     """Return which rows have an element that is not zero."""
     return by_rows(rows, lambda piece: (piece != 0).any(1))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from inithealth.layer_kinds import MATRICES
-from inithealth.record.statistics.duplicates import differ_early, first_equal, nonzero_rows
+from inithealth.record.statistics.duplicates import differ_early, first_equal, repeated_share
 from inithealth.record.statistics.exact import LONG, exact, norm_of
 from inithealth.record.statistics.pieces import by_rows, full
 from inithealth.record.statistics.weights import unit_rows
@@ -71,8 +71,7 @@ def repeated_gradients(layers: Sequence[Layer], gradients: Mapping[str, Tensor |
         rows = unit_rows(gradient, layer.unit_axis)
         if rows is None or rows.shape[0] < 2 or not _may_repeat(rows):
             continue
-        repeats = first_equal(rows, groups=layer.groups) != torch.arange(len(rows), device=rows.device)
-        found[layer.name] = float((repeats & nonzero_rows(rows)).sum()) / len(rows)
+        found[layer.name] = repeated_share(first_equal(rows, groups=layer.groups), rows)
     return found
 
 

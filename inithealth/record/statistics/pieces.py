@@ -39,6 +39,12 @@ def in_pieces(values: Tensor) -> Iterator[Tensor]:
             yield from in_pieces(each)
 
 
+def all_equal(values: Tensor) -> bool:
+    """Return whether all elements are equal."""
+    first = values[(0,) * values.ndim]
+    return all(bool((piece == first).all()) for piece in in_pieces(values))
+
+
 def row_pieces(rows: Tensor) -> Iterator[Tensor]:
     """Yield a matrix in blocks of rows; a small one as a whole."""
     size = LARGE // 16 if rows.numel() > LARGE else rows.numel()

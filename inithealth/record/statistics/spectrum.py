@@ -133,6 +133,7 @@ def strided(values: Tensor, most: int) -> Tensor:
 def _product(matrix: Tensor, vector: Tensor, factor: float) -> Tensor:
     """Return W^T W v times a factor, with one pass over a large matrix."""
     if matrix.numel() <= _PIECE or (matrix.device.type != "cpu" and not is_large(matrix)):
+        matrix = full(matrix)
         return torch.addmv(vector, matrix.t(), torch.mv(matrix, vector), beta=0.0, alpha=factor)
     total = torch.zeros_like(vector)
     for piece in map(full, matrix.split(max(1, _PIECE // matrix.shape[1]))):

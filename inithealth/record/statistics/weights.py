@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from inithealth.record.statistics.duplicates import first_equal as first_equal
-from inithealth.record.statistics.duplicates import nonzero_rows, summary, unit_keys
+from inithealth.record.statistics.duplicates import nonzero_rows, repeated_share, summary, unit_keys
 from inithealth.record.statistics.exact import exact
-from inithealth.record.statistics.pieces import full, in_pieces, is_large
+from inithealth.record.statistics.pieces import all_equal, full, is_large
 from inithealth.record.statistics.spectrum import kurtosis, orthogonal, spectral_edge, strided
 from inithealth.record.tensors import plain
 from inithealth.recorded_tensor import std_of
@@ -109,7 +109,9 @@ def _units(
     distinct = differ and numbers.zero_share == 0 and judged is not None and _same_view(judged, _lines(values))
     return {
         "zero_rows": 0.0 if units is None else _zero_rows(units, numbers),
-        "duplicate_rows": 0.0 if judged is None or distinct else _repeats(first_equal(judged, bias, groups), judged),
+        "duplicate_rows": 0.0
+        if judged is None or distinct
+        else repeated_share(first_equal(judged, bias, groups), judged),
         "row_cosine": 0.0 if judged is None else _row_cosine(judged, numbers),
     }
 
@@ -139,7 +141,7 @@ def unit_rows(weight: Tensor, unit_axis: int | None) -> Tensor | None:
 def _numbers(values: Tensor) -> _Numbers:
     """Return the statistics of the elements; of large values in any precision."""
     count = values.numel()
-    if count <= _SMALL:
+    if count <= _SMALL and not is_large(values):
         sizes = values.abs()
         low, high = torch.aminmax(sizes)
         least, most = low.item(), high.item()
@@ -162,7 +164,7 @@ def _numbers(values: Tensor) -> _Numbers:
         signal.zero_share,
         signal.non_finite,
         tiny,
-        even and _constant(values),
+        even and all_equal(values),
         signal.abs_max == 0 or (signal.non_finite == 0 and _SAFE_MIN < signal.abs_max < _SAFE_MAX),
     )
 
@@ -171,11 +173,6 @@ def _zero_rows(units: Tensor, numbers: _Numbers) -> float:
     if round(numbers.zero_share * units.numel()) < units.shape[1]:  # fewer zeros than a row has elements
         return 0.0
     return float((~nonzero_rows(units)).sum()) / len(units)
-
-
-def _constant(values: Tensor) -> bool:
-    first = values[(0,) * values.ndim]
-    return all(bool((piece == first).all()) for piece in in_pieces(values))
 
 
 def _same_view(one: Tensor, other: Tensor) -> bool:
@@ -203,14 +200,6 @@ def _identity(values: Tensor, zero_share: float, groups: int) -> bool:
             if bool((diagonals == 1).all()):
                 return values.numel() > 1
     return False
-
-
-def _repeats(first: Tensor, rows: Tensor) -> float:
-    """Return the share of units equal to an earlier one, without units of zeros, which are counted separately."""
-    repeats = first != torch.arange(len(first), device=first.device)
-    if not bool(repeats.any()):
-        return 0.0
-    return float((repeats & nonzero_rows(rows)).sum()) / len(first)
 
 
 def _row_cosine(rows: Tensor, numbers: _Numbers) -> float:
