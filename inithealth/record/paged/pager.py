@@ -126,7 +126,7 @@ class Pager(TorchDispatchMode):
         if page.present:
             self._present.move_to_end(page)
             return
-        self._make_room(page.nbytes + page.recipe.scratch, used)
+        self._make_room(page.nbytes + page.recipe.scratch, used, page)
         self.loads += 1
         self._progress(self)
         page.start(self._maker)
@@ -137,13 +137,20 @@ class Pager(TorchDispatchMode):
         """Drop pages until that many bytes more can be used."""
         self._make_room(nbytes, ())
 
-    def _make_room(self, nbytes: int, used: Sequence[Page]) -> None:
+    def _make_room(self, nbytes: int, used: Sequence[Page], page: Page | None = None) -> None:
+        """Drop pages, preferably one whose memory a new page can take."""
         room = self._room()
-        for other in list(self._present):
+        leaving = [each for each in self._present if not each.kept and each not in used]
+        if page is not None and self._bytes + nbytes > room:
+            alike = next((each for each in leaving if each.nbytes == page.nbytes), None)
+            if alike is not None:
+                alike.give(page)
+                self._forget(alike)
+                leaving.remove(alike)
+        for each in leaving:
             if self._bytes + nbytes <= room:
                 break
-            if not other.kept and other not in used:
-                self._drop(other)
+            self._drop(each)
 
     def _room(self) -> int:
         """Return how many bytes all pages may use."""
@@ -153,6 +160,9 @@ class Pager(TorchDispatchMode):
 
     def _drop(self, page: Page) -> None:
         page.drop()
+        self._forget(page)
+
+    def _forget(self, page: Page) -> None:
         del self._present[page]
         self._bytes -= page.nbytes
 

@@ -72,10 +72,19 @@ class Page:
 
     def drop(self) -> None:
         """Free its memory."""
+        self._leave()
+        self.region.drop()
+
+    def give(self, other: Page) -> None:
+        """Give its memory to another page of the same size."""
+        self._leave()
+        if not other.region.take(self.region):
+            self.region.drop()
+
+    def _leave(self) -> None:
         for each in self._making:
             each.result()
         self._making, self.present = [], False
-        self.region.drop()
 
     def _fill(self, pieces: _Pieces) -> None:
         for piece in pieces:
