@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from inithealth.record.paged.address_space import resident_bytes
+from inithealth.record.paged.half_precision import product
 from inithealth.record.paged.pages import SPARE, Page, maker, stop
 from inithealth.record.paged.unformed import Factors, Unformed
 
@@ -97,6 +98,8 @@ class Pager(TorchDispatchMode):
             self._load(used, backward)
             if role.writes:
                 self._note_writes(args, role.writes)
+            if (found := product(func, args, kwargs)) is not None:
+                return found
         elif backward and not kwargs and (placeholder := self.unformed.instead(func, args)) is not None:
             return placeholder
         return func(*(self.unformed.formed(args) if role.depends else args), **kwargs)

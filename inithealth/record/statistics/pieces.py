@@ -16,9 +16,14 @@ def is_large(values: Tensor) -> bool:
     return values.numel() > LARGE
 
 
+def in_half_precision(values: Tensor) -> bool:
+    """Return whether a tensor is in fp16 or bf16."""
+    return values.dtype in _HALF
+
+
 def full(values: Tensor) -> Tensor:
     """Return values of half precision in fp32; others as they are."""
-    return values.float() if values.dtype in _HALF else values
+    return values.float() if in_half_precision(values) else values
 
 
 def in_pieces(values: Tensor) -> Iterator[Tensor]:
