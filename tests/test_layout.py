@@ -23,7 +23,7 @@ FLOORS = (
     ("theory",),
 )
 RECORD_FLOORS = (
-    ("step_meter",),
+    ("step_meter", "paged"),
     ("recorder",),
     ("network",),
     ("live", "sandbox"),
@@ -80,7 +80,10 @@ WITHOUT_TEST = {
     "recorded_run": "fields alone",
     "sessions.first_step": "tests/sessions/test_lightning_module.py",
     "sessions.manual_optimization": "tests/sessions/test_objective.py",
-    "sessions.paged": "tests/cli/test_paged.py",
+    "record.paged.address_space": "tests/record/paged/test_pages.py",
+    "sessions.paged_pass": "tests/sessions/test_paged.py",
+    "sessions.paged_progress": "tests/sessions/test_paged.py",
+    "sessions.request": "tests/sessions/test_oneshot.py",
     "sessions.stand_in_trainer": "tests/sessions/test_lightning_module.py",
     "sessions.watching": "tests/sessions/test_monitor.py",
     "theory.activation_row": "tests/theory/test_activation_table.py",

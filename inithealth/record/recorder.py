@@ -6,13 +6,13 @@ Nothing here changes the run: hooks return None, and their errors are recorded a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from inithealth.record.failures import Failures, lines
-from inithealth.record.layers.inventory import Inventory, WhenInMemory, at_once
+from inithealth.record.layers.inventory import Inventory, at_once
 from inithealth.record.layers.wrapper_prefixes import compiled_modules, unwrapped
 from inithealth.record.live.compiled_hooks import CompiledTaps
 from inithealth.record.live.hooks import ModuleHooks
@@ -43,31 +43,31 @@ class Recorder:
     def __init__(self, model: nn.Module, *, exact: bool, sample_bytes: int = 16 * 2**20) -> None:
         self.model, self.exact = unwrapped(model), exact
         self.failures = Failures()  # without what the layers and the graph show
-        self._inventory = Inventory(self.model, self.failures)
-        self.naming = self._inventory.naming  # of the model's modules and parameters
+        self.inventory = Inventory(self.model, self.failures)
+        self.naming = self.inventory.naming  # of the model's modules and parameters
         self._compiled = frozenset() if exact else compiled_modules(model)  # a check runs them eagerly
-        self._observer = Observer(self.naming, self.failures, exact=exact)
+        self.observer = Observer(self.naming, self.failures, exact=exact)
         self._logit_stds: dict[int, float] = {}  # of the first output, by number of classes
         self._sample_bytes, self._steps = sample_bytes, 0  # steps recorded so far
-        self._hooks = ModuleHooks(
-            self.naming, self.failures, self._next(), exact=exact, compiled=self._compiled, names=self._observer.names
+        self.hooks = ModuleHooks(
+            self.naming, self.failures, self._next(), exact=exact, compiled=self._compiled, names=self.observer.names
         )
-        self._observer.guard = self.guard = self._hooks.guard
+        self.observer.guard = self.guard = self.hooks.guard
         modules = [(name, self.naming.modules[name]) for name in self._compiled if name in self.naming.modules]
         self._taps = CompiledTaps([each for each in modules if each[1]._parameters], self.most)
 
     def _next(self) -> StepBuffer:
         readings = Readings(None if self.exact else self.most)
-        return StepBuffer(readings, first=not self.layers, graph_wanted=self._observer.graph_due(self._steps))
+        return StepBuffer(readings, first=not self.layers, graph_wanted=self.observer.graph_due(self._steps))
 
     @property
     def layers(self) -> tuple[Layer, ...]:
         """The layers; empty before the first step."""
-        return self._inventory.layers
+        return self.inventory.layers
 
     def resume(self, layers: tuple[Layer, ...]) -> None:
         """Continue with the layers of an earlier run of the same model; with none, describe them again."""
-        self._inventory.layers = layers
+        self.inventory.layers = layers
 
     @property
     def most(self) -> int:
@@ -77,28 +77,27 @@ class Recorder:
     @property
     def nbytes(self) -> int:
         """Bytes used by the samples of this step."""
-        return self._hooks.buffer.readings.nbytes
+        return self.hooks.buffer.readings.nbytes
 
     @property
     def graph(self) -> bool:
         """Whether an autograd graph could be read."""
-        return self._observer.flow is not None
+        return self.observer.flow is not None
 
     @property
     def network(self) -> Network:
-        """The properties of the whole network."""
-        return network_of(self.model, self._inventory, self._observer, self._hooks.writes.found)
+        return network_of(self.model, self.inventory, self.observer, self.hooks.writes.found)
 
     @property
     def layers_left_out(self) -> int:
         """Number of modules whose outputs are measured at the first step only."""
-        return self._hooks.left_out
+        return self.hooks.left_out
 
     @property
     def not_measured(self) -> tuple[str, ...]:
         """What could not be measured, and why: ``"what: why"``."""
         compiled = [layer for layer in self.layers if layer.module in self._compiled]
-        observer = self._observer
+        observer = self.observer
         found = not_measured(compiled, self._taps.shown, observer.layer_at.values(), observer.flow, self.naming)
         return lines({**found, **self.failures})
 
@@ -112,24 +111,11 @@ class Recorder:
     @property
     def paused(self) -> bool:
         """Whether hooks are paused, for forward passes that are not part of the training."""
-        return self._hooks.paused
+        return self.hooks.paused
 
     @paused.setter
     def paused(self, paused: bool) -> None:
-        self._hooks.paused = paused
-
-    def postpone(self, when_in_memory: WhenInMemory, parameters: Collection[str]) -> Callable[[str], list[Layer]]:
-        """Read parameters when they are in memory, and the graph until :meth:`release`.
-
-        Args:
-            parameters: those that do not stay in memory.
-
-        Returns:
-            a function that returns the layers with a weight.
-        """
-        self._observer.when_in_memory = when_in_memory
-        self._hooks.writes.leave_out(parameters)
-        return self._inventory.of_parameter
+        self.hooks.paused = paused
 
     def prepare(self) -> None:
         """Attach the hooks that must be attached before the first call of compiled modules."""
@@ -137,12 +123,12 @@ class Recorder:
 
     def attach(self) -> None:
         """Attach hooks to every module that owns parameters, unless they are attached already."""
-        self._hooks.attach()
+        self.hooks.attach()
 
     def detach(self) -> None:
         """Remove the hooks until the next :meth:`attach`, except those in compiled modules."""
-        self._hooks.detach()
-        self._hooks.buffer.produced.clear()
+        self.hooks.detach()
+        self.hooks.buffer.produced.clear()
 
     def close(self) -> None:
         """Remove every hook."""
@@ -151,7 +137,7 @@ class Recorder:
 
     def reset(self) -> None:
         """Discard the measurements and start the next step."""
-        self._hooks.buffer = self._next()
+        self.hooks.buffer = self._next()
         self._taps.forget()
 
     def observe(self, roots: Sequence[Tensor], inputs: Mapping[str, Tensor]) -> None:
@@ -160,22 +146,17 @@ class Recorder:
         Args:
             inputs: floating-point tensors of the batch by name.
         """
-        observer, buffer = self._observer, self._hooks.buffer
+        observer, buffer = self.observer, self.hooks.buffer
         produced = [root for root in roots if root.grad_fn is not None]
         if produced and observer.graph_due(self._steps):
             self.failures.guard("autograd graph", observer.observe, produced, inputs, buffer, self._steps)
         if not self.layers:
-            self.failures.guard("writes of the forward pass", self._hooks.writes.compare, observer.flow)
-            called, later = buffer.called | self._taps.called(), observer.when_in_memory
-            self.failures.guard("weights", self._inventory.find, observer.flow, called, later)
+            self.failures.guard("writes of the forward pass", self.hooks.writes.compare, observer.flow)
+            called = buffer.called | self._taps.called()
+            self.failures.guard("weights", self.inventory.find, observer.flow, called, observer.when_in_memory)
         buffer.produced.clear()  # it keeps nodes alive, as the graph does
-        if observer.when_in_memory is at_once:
-            self.release()
-
-    def release(self) -> None:
-        """Release the graph."""
-        if self._observer.flow is not None:
-            self._observer.flow.graph.release()
+        if observer.flow is not None and observer.when_in_memory is at_once:
+            observer.flow.graph.release()
 
     def observe_output(self, output: Any, inputs: Mapping[str, Tensor]) -> None:
         """Read the graph of a model's output, if the loss is not known yet."""
@@ -186,19 +167,19 @@ class Recorder:
 
     def observe_loss(self, loss: Tensor) -> None:
         """Determine the kind of loss after the backward pass, when the graph exists but its saved tensors are freed."""
-        if self._observer.loss.kind == "unknown" and loss.grad_fn is not None:
-            self._observer.losses = (losses.loss_after_backward(loss.grad_fn, self._logit_stds),)
+        if self.observer.loss.kind == "unknown" and loss.grad_fn is not None:
+            self.observer.losses = (losses.loss_after_backward(loss.grad_fn, self._logit_stds),)
 
     def detached_layers(self, inputs: Mapping[str, Tensor]) -> tuple[str, ...]:
         """Return the called layers whose values affect the loss but that get no gradient, without running the model."""
-        places = self._hooks.buffer.output_places
+        places = self.hooks.buffer.output_places
         called = [each for each in self.layers if each.module in places or each.module in self._compiled]
-        return detached_by_constants(called, places, self._observer.constants, inputs) if self.graph else ()
+        return detached_by_constants(called, places, self.observer.constants, inputs) if self.graph else ()
 
     def show_reached(self, gradients: Mapping[str, Tensor | None]) -> None:
         """Mark the layers whose weights have a gradient as reaching the loss, which the graph may not show."""
         if self.graph:
-            self._inventory.show_reached(gradients)
+            self.inventory.show_reached(gradients)
 
     def step(
         self,
@@ -215,15 +196,15 @@ class Recorder:
             gradients: of the parameters, by name.
             norms: their L2 norms, without the loss scale.
             loss_scale: factor by which gradients at layer outputs are too large.
-            repeats: share of units whose gradient repeats another unit's, of layers without a gradient here.
+            repeats: for layers without a gradient here.
         """
-        buffer = self._hooks.buffer
+        buffer = self.hooks.buffer
         self._taps.read(buffer.readings)
         repeats = {**(repeated_gradients(self.layers, gradients) if self.exact else {}), **(repeats or {})}
-        measured = Measurements(self.layers, self._observer).of(buffer, norms, repeats, loss_scale)
+        measured = Measurements(self.layers, self.observer).of(buffer, norms, repeats, loss_scale)
         self._steps += 1
         if buffer.first and self.layers_left_out:
-            self._hooks.detach()  # the next step hooks fewer modules
+            self.hooks.detach()  # the next step hooks fewer modules
         self.reset()
         total = math.hypot(*norms.values()) if norms else None
         return Step(index=index, loss=loss, layers=measured, global_gradient_norm=total, loss_scale=loss_scale)
@@ -231,11 +212,7 @@ class Recorder:
     norms = staticmethod(gradient_norms)
 
     def fill_unseen(self, step: Step, run: Callable[[], Any]) -> Step:
-        """Return the step with measurements of layers seen neither in the graph nor by hooks, from a dispatch trace.
-
-        Args:
-            run: runs a forward pass; called only if there is such a layer.
-        """
+        """Return the step with layers seen neither in the graph nor by hooks, which ``run``, a forward pass, shows."""
         layers, step = filled(self.layers, step, run, self.naming.parameters)
-        self._inventory.describe(layers)
+        self.inventory.describe(layers)
         return step

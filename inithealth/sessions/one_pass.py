@@ -48,6 +48,7 @@ class OnePass:
         self.parameters = list(self.model.parameters())
         self.trainable = [p for p in self.parameters if p.requires_grad]
         self.given = optimizers
+        self.notes: list[str] = []  # on the steps
         self.rewind = rewinder()
 
     def run(self, *, reveal: bool) -> Recording:
@@ -78,7 +79,7 @@ class OnePass:
             unused=unused,
             idle=idle,
             unfilled=empty,
-            notes=(self.objective.note, f"optimizer: {note}"),
+            notes=(self.objective.note, f"optimizer: {note}", *self.notes),
         )
         return Assembly(recorder).recording((step,), training, projected=self.objective.projected)
 

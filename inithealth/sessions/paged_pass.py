@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 
+from inithealth.record.live.optimizers import describe_optimizers
 from inithealth.record.live.probation import STEPS, Trial, suspects
 from inithealth.record.paged.backward import DuringBackward
 from inithealth.record.paged.pager import Pager
@@ -69,12 +70,20 @@ class PagedPass(OnePass):
         self, trial: Trial, optimizers: Sequence[Optimizer], gradients: dict[str, Tensor | None], recorder: Recorder
     ) -> None:
         """Take steps of SGD, which needs no state, until the suspects are settled."""
+        rate = _plain_rate(optimizers)
+        if rate is None:
+            rate = _RATE
+            self.notes.append(
+                f"steps: SGD(lr={rate:g}) instead of {describe_optimizers(optimizers)}, which has a state"
+            )
         parameters = {name: p for name, p in trial.naming.parameters.items() if p.requires_grad}
+        in_groups = {id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
+        held = {name: p for name, p in parameters.items() if id(p) in in_groups}
         try:
             kept = self._gradients(parameters)
             for taken in range(STEPS):
-                kept.apply(_RATE)
-                self._step_others(parameters)
+                kept.apply(held, rate)
+                self._step_others(held, rate)
                 count_steps(self.model, taken + 1)
                 kept = self._gradients(parameters)
                 others = {name: p.grad for name, p in parameters.items() if name not in kept.norms}
@@ -89,12 +98,21 @@ class PagedPass(OnePass):
         return kept
 
     @torch.no_grad()
-    def _step_others(self, parameters: Mapping[str, nn.Parameter]) -> None:
+    def _step_others(self, parameters: Mapping[str, nn.Parameter], rate: float) -> None:
         """Take a step with the parameters that stay in memory."""
         for parameter in parameters.values():
             if self._pager.of(parameter) is None and parameter.grad is not None:
-                parameter.add_(parameter.grad, alpha=-_RATE)
+                parameter.add_(parameter.grad, alpha=-rate)
 
     @staticmethod
     def _leave_out(recorder: Recorder, why: str) -> None:
         recorder.note("optimizer steps", f"{why}: give more memory")
+
+
+def _plain_rate(optimizers: Sequence[Optimizer]) -> float | None:
+    """Return the learning rate of one SGD without momentum and weight decay; None for other optimizers."""
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    plain = len(optimizers) == 1 and type(optimizers[0]) is SGD
+    options = {(group.get("momentum"), group.get("weight_decay"), group.get("maximize")) for group in groups}
+    rates = {float(group["lr"]) for group in groups}
+    return rates.pop() if plain and options == {(0, 0, False)} and len(rates) == 1 and min(rates) > 0 else None

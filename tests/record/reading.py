@@ -60,7 +60,7 @@ class Reading:
     @property
     def flow(self) -> Flow | None:
         """Return the flow that the recorder has read."""
-        return self.recorder._observer.flow
+        return self.recorder.observer.flow
 
 
 def squares(output: Any) -> Tensor:

@@ -27,6 +27,11 @@ class Operation:
     packed: int = 1  # projections in the parameter, each with its own fan_out
     held: int | None = None  # units of the whole parameter, if the operation uses only some of them
 
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The weights and the bias."""
+        return self.weights if self.bias is None else (*self.weights, self.bias)
+
 
 def operations(graph: Graph) -> dict[int, Operation]:
     """Return the operations by node, in forward order, including normalization weights and learned scales."""

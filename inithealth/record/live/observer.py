@@ -93,9 +93,7 @@ class Observer:
                 self.failures.guard(layer, self._operation, flow, index, layer, uses[layer], buffer)
             if buffer.first and uses[layer] == 1:
                 predict = partial(self.failures.guard, layer, self._predict, flow, index, layer, buffer)
-                operation = flow.operations[index]
-                reads = (*operation.weights, *([operation.bias] if operation.bias else ()))
-                self.when_in_memory(flow.graph.nodes[index], reads, predict)
+                self.when_in_memory(flow.graph.nodes[index], flow.operations[index].parameters, predict)
         for node, sources in flow.activations().items() if self.units_due(step) else ():
             self.failures.guard("activations", self._activation, flow, node, sources, buffer)
         if buffer.first:
@@ -155,8 +153,7 @@ class Observer:
 
     def _is_sharded(self, operation: Operation) -> bool:
         """Return whether an operation has sharded parameters, so that it cannot be recomputed."""
-        names = (*operation.weights, *([operation.bias] if operation.bias else ()))
-        return any(is_sharded(self.naming.parameters[name]) for name in names)
+        return any(is_sharded(self.naming.parameters[name]) for name in operation.parameters)
 
     def _predict(self, flow: Flow, index: int, layer: str, buffer: StepBuffer) -> None:
         if self._is_sharded(flow.operations[index]):

@@ -12,6 +12,7 @@ from torch.autograd.graph import Node
 from torch.utils._python_dispatch import _disable_current_modes
 
 from inithealth.record.paged.pager import Pager
+from inithealth.record.paged.pages import Page
 from inithealth.record.paged.unformed import Factors
 from inithealth.record.recorder import Recorder
 from inithealth.record.statistics.gradients import gradient_norms, repeated_gradients
@@ -35,7 +36,10 @@ class DuringBackward:
         self._paged = {
             name: parameter for name, parameter in recorder.naming.parameters.items() if pager.of(parameter) is not None
         }
-        self._layers = recorder.postpone(self._when_in_memory, self._paged)
+        recorder.observer.when_in_memory = self._when_in_memory
+        recorder.hooks.writes.leave_out(self._paged)
+        pager.before_write = self._remember
+        self._layers = recorder.inventory.of_parameter
         self._due: dict[int, Callable[[], None]] = {}
         self._count = 0
         self._handles: list[Any] = []
@@ -56,11 +60,18 @@ class DuringBackward:
             for number in list(self._due):
                 self._run(number)
         self._due.clear()
-        self._recorder.release()
+        if self._recorder.observer.flow is not None:
+            self._recorder.observer.flow.graph.release()
 
     def formed(self, gradients: Mapping[str, Tensor | None]) -> dict[str, Tensor | None]:
         """Return the gradients that were not dropped."""
         return {name: gradient for name, gradient in gradients.items() if name not in self.norms}
+
+    def _remember(self, page: Page) -> None:
+        """Keep a sample of the parameters of a page that the model is going to write to."""
+        for name, parameter in self._paged.items():
+            if self._pager.of(parameter) is page:
+                self._recorder.hooks.writes.remember_before(name)
 
     def _when_in_memory(self, node: Node, parameters: Collection[str], call: Callable[[], None]) -> None:
         """Call a function before the backward pass of a node, which reads the same parameters; else after it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -47,10 +47,10 @@ class KeptGradients:
             handle.remove()
         self._pager.unformed.clear()
 
-    def apply(self, rate: float) -> None:
-        """Take a step of SGD with the gradients of pages."""
+    def apply(self, names: Collection[str], rate: float) -> None:
+        """Take a step of SGD with the gradients of those parameters that are pages."""
         for name, gradient in self._kept.items():
-            page = self._pager.of(self._parameters[name])
+            page = self._pager.of(self._parameters[name]) if name in names else None
             if page is not None:
                 self._pager.update(page, partial(_step, self._parameters[name].detach(), gradient, rate))
 

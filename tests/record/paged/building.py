@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -44,18 +43,19 @@ def made(factory: Callable[[], Any], **how: Any) -> Any:
 
 def fill(built: Built) -> None:
     """Make all values."""
-    for tensor in [each for each in gc.get_objects() if issubclass(type(each), Tensor)]:
-        if tensor.layout is torch.strided and tensor.device.type == "cpu":
-            storage = tensor.untyped_storage()
-            recipe = built.recipes.get(storage._cdata)
-            if recipe is not None and storage.nbytes() == 0:
-                storage.resize_(recipe.nbytes)
-                recipe.fill(storage)
+    for region, recipe in built.regions:
+        recipe.fill(region.storage)
+
+
+def recipes(built: Built) -> list[Recipe]:
+    """Return what makes the values of the large storages."""
+    return [recipe for _, recipe in built.regions]
 
 
 def recipe_of(built: Built, tensor: Tensor) -> Recipe:
     """Return the recipe of a tensor."""
-    return built.recipes[tensor.untyped_storage()._cdata]
+    of = {region.storage._cdata: recipe for region, recipe in built.regions}
+    return of[tensor.untyped_storage()._cdata]
 
 
 def bits(storage: torch.UntypedStorage) -> Tensor:

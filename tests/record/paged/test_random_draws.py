@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from inithealth.record.paged.random_draws import PIECE, draw_in_place, drawn_seed, with_generator
-from tests.record.paged.building import build, holding, made, recipe_of
+from tests.record.paged.building import build, holding, made, recipe_of, recipes
 
 aten = torch.ops.aten
 
@@ -60,7 +60,7 @@ def test_a_draw_advances_its_generator_alone() -> None:
 def test_making_values_draws_nothing_from_the_global_generator() -> None:
     built = build(lambda: nn.Sequential(nn.Linear(30, 30), nn.utils.parametrizations.orthogonal(nn.Linear(9, 9))))
     before = torch.get_rng_state()
-    for recipe in built.recipes.values():
+    for recipe in recipes(built):
         recipe.fill(torch.UntypedStorage(recipe.nbytes))
     assert torch.equal(before, torch.get_rng_state())
 
