@@ -1,9 +1,9 @@
 """A model with the shape of LLaMA 70B, as transformers initializes it, and with larger ends of its residual branches.
 
-    pip install transformers
-    inithealth check benchmarks.paged.llama:model --memory 7GB --input 1,16:int64
-    inithealth check benchmarks.paged.llama:scaled_up --memory 7GB --input 1,16:int64 [--arg dtype=float32]
-    python -m benchmarks.paged.llama    # trains small twins of both
+pip install transformers
+inithealth check benchmarks.paged.llama:model --memory 7GB --input 1,16:int64
+inithealth check benchmarks.paged.llama:scaled_up --memory 7GB --input 1,16:int64 [--arg dtype=float32]
+python -m benchmarks.paged.llama    # trains small twins of both
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,19 @@ from torch import nn
 
 from inithealth import Report, check
 from inithealth.sessions import paged
+from inithealth.sessions.paged import Given, Source
 from tests.cli.conftest import Run
 
 
 class Called(list[dict[str, Any]]):
     """The arguments of each call of a check, which builds the model without saving memory."""
 
-    def __call__(self, build: Any, batch: Any, **options: Any) -> Report:
-        model = build()
-        data = batch(model)
-        options["loss"] = options["loss"] or options.pop("late_loss")()
-        self.append({**options, "model": model, "batch": data})
+    def __call__(self, source: Source, given: Callable[[nn.Module], Given], **options: Any) -> Report:
+        model = source.build()
+        found = given(model)
+        self.append({**options, **found._asdict(), "model": model, "weights": source.weights})
         options["progress"]("half")
-        return check(model, data, loss=options["loss"], settings=options["settings"])
+        return check(model, found.batch, loss=found.loss, settings=options["settings"])
 
 
 @pytest.fixture
@@ -38,7 +39,8 @@ def test_the_options_of_a_check(called: Called, run: Run) -> None:
     done = run("check", "mine.nets:Net", *words)
     assert done.status == 0, done.err
     [call] = called
-    assert (call["memory"], call["optimizer"], call["weights"]) == (1_500_000_000, "adam:0.002", None)
+    assert (call["memory"], call["weights"]) == (1_500_000_000, None)
+    assert (type(call["optimizer"]), call["optimizer"].defaults["lr"]) == (torch.optim.Adam, 0.002)
     assert call["settings"].select == ("IH1",)
     assert (tuple(call["batch"].shape), call["loss"]) == ((4, 16), None)
 
@@ -56,10 +58,10 @@ def test_the_batch_and_the_loss_of_a_factory(loss: tuple[str, ...], called: Call
 def test_token_ids_fit_an_embedding_without_memory(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     batches = []
 
-    def paged_check(build: Any, batch: Any, **options: Any) -> Report:
+    def paged_check(source: Source, given: Callable[[nn.Module], Given], **options: Any) -> Report:
         with torch.device("meta"):
-            model = build()
-        batches.append(batch(model))
+            model = source.build()
+        batches.append(given(model).batch)
         return check(nn.Linear(2, 2), torch.randn(4, 2))
 
     monkeypatch.setattr(paged, "paged_check", paged_check)
@@ -141,11 +143,19 @@ def test_an_error_of_the_check_is_one_line(run: Run, monkeypatch: pytest.MonkeyP
 
 
 def test_the_check_gets_the_errors_of_the_target_unchanged(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def paged_check(build: Any, *args: Any, **options: Any) -> Report:
+    def paged_check(source: Source, *args: Any, **options: Any) -> Report:
         with pytest.raises(ZeroDivisionError):
-            build()
+            source.build()
         raise ValueError("mine/nets.py:90: the initialization reads values")
 
     monkeypatch.setattr(paged, "paged_check", paged_check)
     done = run("check", "mine.nets:raises", "--memory", "1GB")
     assert done.error == "checking mine.nets:raises: ValueError: mine/nets.py:90: the initialization reads values"
+
+
+def test_a_whole_check(run: Run, folder: Path) -> None:
+    done = run("check", "mine.nets:broken", "--memory", "1GB", "--output-format", "json")
+    assert done.status == 1, done.err
+    report = Report.from_json(done.out)
+    assert report.failures
+    assert any(note.startswith("memory: ") for note in report.notes)

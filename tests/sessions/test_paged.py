@@ -100,6 +100,23 @@ def clones() -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(32, 4))
 
 
+class Written(nn.Module):
+    """Sets a scale in its first call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head = nn.Linear(32, 256), nn.Linear(256, 4)
+        self.scale, self.ready = nn.Parameter(torch.zeros(256)), False
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        if not self.ready:
+            self.scale.data.copy_(1 / x.detach().std(0))
+            self.ready = True
+        logits: Tensor = self.head((x * self.scale).relu())
+        return logits
+
+
 NETS: dict[str, tuple[Callable[[], nn.Module], Any]] = {
     "blocks": (Blocks, TOKENS),
     "recurrent": (Recurrent, TOKENS),
@@ -108,6 +125,7 @@ NETS: dict[str, tuple[Callable[[], nn.Module], Any]] = {
     "exploding": (exploding, VECTORS),
     "zeros": (zeros, VECTORS),
     "clones": (clones, VECTORS),
+    "written": (Written, VECTORS),
 }
 
 

@@ -76,9 +76,8 @@ class DuringBackward:
     def _when_in_memory(self, node: Node, parameters: Collection[str], call: Callable[[], None]) -> None:
         """Call a function before the backward pass of a node, which reads the same parameters; else after it."""
         number = self._count = self._count + 1
-        self._due[number] = partial(
-            self._in_memory, [self._paged[name] for name in parameters if name in self._paged], call
-        )
+        paged = [self._paged[name] for name in parameters if name in self._paged]
+        self._due[number] = partial(self._in_memory, paged, call)
         self._handles.append(node.register_prehook(lambda gradients: self._run(number)))
 
     def _in_memory(self, parameters: Sequence[Tensor], call: Callable[[], None]) -> None:
@@ -102,10 +101,12 @@ class DuringBackward:
 
     @torch.no_grad()
     def _measure(self, name: str, gradient: Tensor | Factors) -> None:
+        layers = self._layers(name)
         if isinstance(gradient, Factors) and gradient.is_large:
             self.norms[name] = gradient.norm()
-            self.repeats |= gradient.repeated(self._layers(name))
+            self.repeats |= gradient.repeated(layers)
             return
         formed = self._pager.formed(gradient) if isinstance(gradient, Factors) else gradient
-        self.norms |= gradient_norms({name: formed})
-        self.repeats |= repeated_gradients(self._layers(name), {name: formed})
+        with _disable_current_modes():
+            self.norms |= gradient_norms({name: formed})
+            self.repeats |= repeated_gradients(layers, {name: formed})
