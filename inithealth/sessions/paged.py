@@ -14,9 +14,8 @@ from torch.optim import Optimizer
 
 from inithealth.findings import Report
 from inithealth.judge.diagnose import diagnose
-from inithealth.record.layers.wrapper_prefixes import compiled_modules
 from inithealth.record.paged.address_space import refuse_platform, resident_bytes
-from inithealth.record.paged.build import build_deferred
+from inithealth.record.paged.build import build_deferred, refuse_compiled
 from inithealth.record.paged.checkpoint import Checkpoint
 from inithealth.record.paged.memory_size import bytes_of
 from inithealth.record.paged.pager import Pager
@@ -67,6 +66,7 @@ def check_paged(
     memory: int | str,
     init: Callable[[nn.Module], Any] | None,
     weights: str | PathLike[str] | None,
+    verify: bool,
 ) -> Report:
     """Return the report for the arguments of :func:`inithealth.check`. Raises the same errors."""
     if isinstance(build, nn.Module) or not callable(build):
@@ -76,6 +76,8 @@ def check_paged(
         )
     if optimizer is not None and (hasattr(optimizer, "param_groups") or not callable(optimizer)):
         raise TypeError("with memory, optimizer must be a function: pass lambda model: AdamW(model.parameters())")
+    if verify:
+        raise ValueError("verify does not work with memory: each fix would need another check of the large model")
 
     def given(model: nn.Module) -> Given:
         return Given(batch, loss, None if optimizer is None else optimizer(model))
@@ -135,8 +137,7 @@ def deferred(source: Source, memory: int) -> tuple[nn.Module, list[Page], tuple[
     model = built.made
     if not isinstance(model, nn.Module):
         raise TypeError(f"the function must return a torch.nn.Module, not {type(model).__name__}")
-    if compiled_modules(model):
-        raise ValueError("compiled code reads parameters that are not in memory: build the model without torch.compile")
+    refuse_compiled(model)
     names = _names(model)
     pages = [Page(names.get(region.storage._cdata, "a tensor"), region, recipe) for region, recipe in built.regions]
     _refuse_small(pages, memory)

@@ -23,8 +23,8 @@ class Progress:
 
     def __call__(self, pager: Pager) -> None:
         if self._show is not None:
-            name = pager.last.name if pager.last is not None else "the first weight"
-            self._show(f"{self._place(pager.loads)}, {name}, {pager.used / 1e9:.1f} GB of memory")
+            name = "" if pager.loading is None else f", {pager.loading.name}"
+            self._show(f"{self._place(pager.loads)}{name}, {pager.used / 1e9:.1f} GB of memory")
 
     def _place(self, done: int) -> str:
         if done > self._total:

@@ -63,15 +63,15 @@ class Inventory:
         self.describe(tuple(each.layer for each in found))
         self._outlines = dict(enumerate(found))
         for place, outline in enumerate(found):
-            if outline.computed or flow is None or outline.node is None:
+            if outline.use.computed or flow is None or outline.node is None:
                 self._complete(place)
             else:
                 complete = partial(self._complete, place)
-                when_in_memory(flow.graph.nodes[outline.node], outline.reads, complete)
+                when_in_memory(flow.graph.nodes[outline.node], outline.use.parameters, complete)
 
     def of_parameter(self, name: str) -> list[Layer]:
         """Return the layers with that weight, with its statistics."""
-        for place in [place for place, outline in self._outlines.items() if outline.parameter == name]:
+        for place in [place for place, outline in self._outlines.items() if outline.use.parameter == name]:
             self._complete(place)
         return [layer for layer in self.layers if layer.parameter == name]
 
@@ -80,7 +80,7 @@ class Inventory:
         if outline is None:
             return
         try:
-            found = outline.statistics()
+            found = outline.use.statistics()
         except Exception as error:
             self._failures.note(outline.layer.name, error)
             return

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
+from inithealth.record.layers.wrapper_prefixes import compiled_modules
 from inithealth.record.paged.address_space import Region
 from inithealth.record.paged.build_log import BuildLog
 from inithealth.record.paged.errors import CannotDefer as CannotDefer
@@ -73,6 +74,12 @@ def build_deferred(
         gc.collect()
         _refuse_fake(made, mode)
     return Built(made, real.regions)
+
+
+def refuse_compiled(model: nn.Module) -> None:
+    """Raise ValueError if a part of the model is compiled."""
+    if compiled_modules(model):
+        raise ValueError("compiled code reads parameters that are not in memory: build the model without torch.compile")
 
 
 class _RealTensors:

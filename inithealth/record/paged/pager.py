@@ -41,7 +41,7 @@ class Pager(TorchDispatchMode):
         loads: number of pages that were loaded, each time counted.
         used: bytes used beyond the baseline when the last page was loaded.
         most: largest value of `used`.
-        last: the page that was loaded last.
+        loading: the page that is loaded, or was loaded last.
     """
 
     def __init__(
@@ -49,7 +49,8 @@ class Pager(TorchDispatchMode):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.limit, self.loads, self.used, self.most = limit, 0, 0, 0
-        self.last: Page | None = None
+        self.loading: Page | None = None
+        self._last: Page | None = None  # that was read
         self.before_write: Callable[[Page], None] = lambda page: None
         self.unformed = Unformed()
         self._progress = progress
@@ -130,7 +131,7 @@ class Pager(TorchDispatchMode):
             self._present.move_to_end(page)
             return
         self._make_room(page.nbytes + page.recipe.scratch, used, page)
-        self.loads += 1
+        self.loads, self.loading = self.loads + 1, page
         self._progress(self)
         page.start(self._maker)
         self._present[page] = None
@@ -171,10 +172,10 @@ class Pager(TorchDispatchMode):
 
     def _learn(self, page: Page, backward: bool) -> None:
         """Remember the order of the forward pass."""
-        if not backward and self.last is not None and self.last is not page:
-            self._after[self.last] = page
-            self._before[page] = self.last
-        self.last = page
+        if not backward and self._last is not None and self._last is not page:
+            self._after[self._last] = page
+            self._before[page] = self._last
+        self._last = page
 
     def _note_writes(self, args: Sequence[Any], places: Sequence[int]) -> None:
         for each in _tensors([args[place] for place in places if place < len(args)]):

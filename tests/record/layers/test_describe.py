@@ -82,7 +82,7 @@ def test_the_kind_is_known_with_and_without_a_flow(kind: str) -> None:
     model = nn.Sequential(build())
     (with_flow,) = read(model, torch.randn(shape)).recorder.layers
     (outline,) = outlines(Naming(model), None, ())
-    without = outline.layer.model_copy(update=outline.statistics())
+    without = outline.layer.model_copy(update=outline.use.statistics())
     assert with_flow.kind == without.kind == kind
     assert with_flow.type_name == type(next(m for m in model.modules() if m._parameters)).__name__
     assert with_flow.weight is not None

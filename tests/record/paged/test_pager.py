@@ -38,6 +38,7 @@ def test_least_recently_used_pages_leave(monkeypatch: pytest.MonkeyPatch) -> Non
     pages = paged(model)
     with pager(pages, 2 * SIZE) as active:
         monkeypatch.setattr(type(active), "_room", lambda self: 2 * SIZE)
+        active._after.clear()  # nothing is made ahead
         for layer in (0, 1, 0, 2):
             model[layer](X)
         assert [page.present for page in pages][:2] == [True, False]
@@ -48,10 +49,10 @@ def test_views_and_shapes_load_nothing() -> None:
     model = net(1)
     with pager(paged(model), SIZE) as active:
         weight = model[0].weight
-        assert weight.t().view(-1, 16).shape == (4096, 16)
+        assert weight.t()[3:].unsqueeze(1).shape == (253, 1, 256)
         assert torch.zeros_like(weight).shape == weight.detach().shape
         assert active.loads == 0
-        assert float(weight[3, 4]) != 0.0
+        assert weight[3, 4].item() != 0.0
         assert active.loads == 1
 
 
