@@ -15,6 +15,7 @@ TRUNCATED_STD = 0.8796  # of a normal distribution truncated at 2 standard devia
 _FEWEST = 64  # elements needed to estimate a distribution
 _SAMPLED = 4096  # elements, at most, that the kurtosis is computed from
 _SURE = 4.0  # standard errors: exceeded by one in 16,000 fresh weights
+_LONGEST = 5.7  # std: torch makes normal fp32 numbers on the CPU from uniform ones of 24 bits, and none exceeds 5.77
 _RARE = 1e-4  # probability below which a largest element is not considered chance
 _HALF_ROUNDING = 2.0**-8  # of bfloat16, relative
 _CUT_AT_TWO = 2 / TRUNCATED_STD  # largest element over std
@@ -62,7 +63,7 @@ def _kind(reach: float, kurtosis: float | None, count: int, filled: float, round
     cut = count >= _FEWEST_CUT and _reaches(reach, _CUT_AT_TWO, 0.584, 45 / count, count, rounding)
     if cut and _near(kurtosis, 2.365, 2.2 / sampled):
         return "truncated"
-    low = NormalDist().inv_cdf(max(0.5, 1 - math.log(1 / _RARE) / (2 * count)))
+    low = min(NormalDist().inv_cdf(max(0.5, 1 - math.log(1 / _RARE) / (2 * count))), _LONGEST)
     high = NormalDist().inv_cdf(1 - _RARE / (2 * count)) * (1 + rounding)
     if low * (1 - rounding) < reach < high * (1 + _SURE * 0.707 / math.sqrt(count)) and _near(
         kurtosis, 3.0, 4.9 / sampled

@@ -100,3 +100,8 @@ def test_an_error_decreases_with_the_square_root_of_the_number() -> None:
     small, large = of(made("normal", 1024)), of(made("normal", 102_400))
     assert small.error / large.error == pytest.approx(10.0)
     assert large.error == pytest.approx(1 / math.sqrt(2 * 102_400), rel=1e-3)
+
+
+def test_a_billion_normal_numbers_do_not_reach_further_than_torch_draws() -> None:
+    found = drawn(weight("w", 0.02, shape=(128_256, 8_192), abs_max=5.72 * 0.02, kurtosis=3.0))
+    assert found.kind == "normal"
