@@ -46,7 +46,7 @@ def test_norms(tied: bool, large: bool, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def exact(gradient: torch.Tensor) -> float:
-    return float(gradient.double().norm())
+    return float(gradient.detach().double().norm())
 
 
 def norm_of(formed: torch.Tensor, factors: Factors) -> float:

@@ -185,6 +185,7 @@ print(used / 2 ** (20 if sys.platform == "darwin" else 10))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no module `resource`")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize(("axis", "kind"), [(0, "zeros"), (1, "repeated")])
