@@ -7,6 +7,7 @@ import os
 import random
 import sys
 import threading
+import traceback
 import time
 import warnings
 from collections.abc import Callable
@@ -242,16 +243,26 @@ def test_a_process_forked_during_a_check_of_another_thread_can_check() -> None:
         child = os.fork()
         if child == 0:
             forked.set()
-            os._exit(0 if _clean_in_child(model) else 1)
+            os._exit(_unclean_in_child(model))
         _, status = os.waitpid(child, 0)
         forked.set()
         assert running.result(20).ok
-    assert status == 0
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
-def _clean_in_child(model: nn.Module) -> bool:
-    real = checkpointing.CheckpointFunction.__name__ == "CheckpointFunction"
-    return real and gc.isenabled() and inithealth.check(nn.Linear(8, 4), BATCH).ok and model.training
+def _unclean_in_child(model: nn.Module) -> int:
+    """Return the number of the first condition that does not hold, as the exit status; 0 if all do."""
+    conditions = (
+        lambda: checkpointing.CheckpointFunction.__name__ == "CheckpointFunction",
+        gc.isenabled,
+        lambda: inithealth.check(nn.Linear(8, 4), BATCH).ok,
+        lambda: model.training,
+    )
+    try:
+        return next((number for number, holds in enumerate(conditions, 1) if not holds()), 0)
+    except Exception:
+        traceback.print_exc()
+        return 99
 
 
 @pytest.mark.slow
