@@ -7,8 +7,8 @@ import os
 import random
 import sys
 import threading
-import traceback
 import time
+import traceback
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
