@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,8 +12,7 @@ from benchmarks.fresh import nets as fresh_nets
 from benchmarks.healthy import NETS as HEALTHY
 from benchmarks.nets import Net
 from inithealth.judge.diagnose import diagnose
-from inithealth.record.paged import build
-from inithealth.record.paged.pages import SPARE
+from inithealth.record.paged import build, pager, pages
 from inithealth.recording import Recording
 from inithealth.sessions.oneshot import record
 from inithealth.sessions.paged import Given, Source, deferred, paged_recording
@@ -48,8 +48,10 @@ _OF_THE_RUN = {"notes"}  # which memory was used
 def equal(names: Sequence[str]) -> Iterator[str]:
     """Yield a line for each network."""
     build.SMALL = _SMALL
+    pages.SPARE = pager.SPARE = 0  # no room beside the memory that is compared
     known = {net.name: net for net in (*HEALTHY, *fresh_nets.NETS)}
-    yield f"{'network':32} {'parameters':>12}  verdict (eager)  100 %  50 %  2 x largest"
+    yield "same: every number; then how often each weight was made, on average"
+    yield f"{'network':32} {'parameters':>12}  {'verdict (eager)':20} {'100 %':10} {'50 %':10} 2 x largest"
     for name in names:
         if name not in known:
             yield f"{name:32} unknown"
@@ -68,17 +70,20 @@ def _line(net: Net) -> str:
     whole = sum(each.numel() * each.element_size() for each in case.model.parameters())
     largest = max(each.numel() * each.element_size() for each in case.model.parameters())
     torch.manual_seed(0)
-    model, pages, _ = deferred(source, _LARGE)
-    for page in pages:
+    model, found_pages, _ = deferred(source, _LARGE)
+    for page in found_pages:
         page.recipe.fill(page.region.storage)
+    least = max((page.needed for page in found_pages), default=0)
     plain = record(model, batch, loss=case.loss)
     found = []
     for memory in (whole, whole // 2, 2 * largest):
         torch.manual_seed(0)
-        paged = paged_recording(source, lambda _: Given(batch, case.loss), memory + SPARE * 2)
-        found.append("same" if _content(paged) == _content(plain) else "DIFFERS")
+        paged = paged_recording(source, lambda _: Given(batch, case.loss), max(memory, least))
+        made = re.search(r"(\d+) weights were made (\d+) times", paged.notes[-1])
+        times = int(made[2]) / max(1, int(made[1])) if made else 0.0
+        found.append(f"{'same' if _content(paged) == _content(plain) else 'DIFFERS'} {times:4.1f}")
     verdict = f"{_verdict(plain)} ({_verdict(eager)})"
-    return f"{net.name:32} {whole // 4:12,}  {verdict:15}  {found[0]:6} {found[1]:5} {found[2]}"
+    return f"{net.name:32} {whole // 4:12,}  {verdict:20} {found[0]:10} {found[1]:10} {found[2]}"
 
 
 def _verdict(recording: Recording) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -160,6 +161,15 @@ def test_the_recording_is_that_of_the_model_in_memory(name: str) -> None:
     assert not expected["incomplete"]
     for room in (sum(sizes), max(sum(sizes) // 2, 2 * max(sizes)), 2 * max(sizes)):
         assert content(limited(make, batch, SPARE + room)) == expected
+
+
+def test_weights_leave_the_memory_and_are_made_again() -> None:
+    made = re.search(
+        r"(\d+) weights were made (\d+) times", limited(exploding, VECTORS, SPARE + 2 * 32 * 32 * 4).notes[-1]
+    )
+    assert made is not None
+    assert int(made[1]) == 7
+    assert int(made[2]) > 10
 
 
 @pytest.mark.parametrize("name", NETS)
