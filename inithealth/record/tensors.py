@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -60,6 +60,15 @@ def span(tensor: Tensor) -> int:
     """Return the number of bytes from the start of a strided tensor's storage to the end of its last element."""
     last = sum((size - 1) * step for size, step in zip(tensor.size(), tensor.stride(), strict=True))
     return int((tensor.storage_offset() + last + 1) * tensor.element_size())
+
+
+def tensors_within(values: Any) -> Iterator[Tensor]:
+    """Yield the tensors in the arguments or results of an operation of torch."""
+    for value in values.values() if isinstance(values, Mapping) else values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (tuple, list, Mapping)):
+            yield from tensors_within(value)
 
 
 def is_sharded(tensor: Tensor) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from typing import Any, NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from inithealth.findings import Report
@@ -118,7 +118,7 @@ def _recorded(
     model, pages, notes = deferred(source, memory)
     with Pager(pages, memory, baseline, Progress(len(pages), progress)) as pager:
         request = requested(model, *given(model))
-        paged = [each for each in _tensors(model) if pager.of(each) is not None]
+        paged = [each for each in (*model.parameters(), *model.buffers()) if pager.of(each) is not None]
         recording = replace(request, one_pass=partial(PagedPass, pager), known=paged).recording()
     used = f"{pager.most / 1e9:.2g} of {memory / 1e9:g} GB used"
     notes = (*notes, f"memory: {used}; {len(pages)} weights were made {pager.loads} times")
@@ -159,8 +159,3 @@ def _names(model: nn.Module) -> dict[int, str]:
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         names.setdefault(tensor.untyped_storage()._cdata, name)
     return names
-
-
-def _tensors(model: nn.Module) -> Iterator[Tensor]:
-    yield from model.parameters()
-    yield from model.buffers()

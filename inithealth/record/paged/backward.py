@@ -6,14 +6,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 from torch.utils._python_dispatch import _disable_current_modes
 
 from inithealth.record.paged.pager import Pager
 from inithealth.record.paged.pages import Page
-from inithealth.record.paged.unformed import Factors
+from inithealth.record.paged.unformed import Dropped, Factors
 from inithealth.record.recorder import Recorder
 from inithealth.record.statistics.gradients import gradient_norms, repeated_gradients
 
@@ -42,20 +41,20 @@ class DuringBackward:
         self._layers = recorder.inventory.of_parameter
         self._due: dict[int, Callable[[], None]] = {}
         self._count = 0
-        self._handles: list[Any] = []
+        self._handles: list[Any] = []  # of the nodes
+        self._dropped: Dropped | None = None
 
     def __enter__(self) -> None:
         """Measure the gradients of pages in the next backward pass, and drop them."""
-        for name, parameter in self._paged.items():
-            if parameter.requires_grad:
-                self._handles.append(parameter.register_hook(self._hook(name)))
+        self._dropped = Dropped(self._pager.unformed, self._paged, self._measure)
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         """Remove the hooks; measure what the backward pass did not reach."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        self._pager.unformed.clear()
+        if self._dropped is not None:
+            self._dropped.remove()
         if kind is None:
             for number in list(self._due):
                 self._run(number)
@@ -91,22 +90,13 @@ class DuringBackward:
         if call is not None:
             call()
 
-    def _hook(self, name: str) -> Callable[[Tensor], Tensor]:
-        def hook(gradient: Tensor) -> Tensor:
-            factors = self._pager.unformed.take(gradient)
-            self._measure(name, gradient if factors is None else factors)
-            return gradient.new_zeros(()).expand(gradient.shape)
-
-        return hook
-
-    @torch.no_grad()
     def _measure(self, name: str, gradient: Tensor | Factors) -> None:
         layers = self._layers(name)
         if isinstance(gradient, Factors) and gradient.is_large:
             self.norms[name] = gradient.norm()
             self.repeats |= gradient.repeated(layers)
             return
-        formed = self._pager.formed(gradient) if isinstance(gradient, Factors) else gradient
+        formed = self._pager.formed(gradient)
         with _disable_current_modes():
             self.norms |= gradient_norms({name: formed})
             self.repeats |= repeated_gradients(layers, {name: formed})

@@ -11,10 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inithealth.record.statistics.pieces import LARGE, in_half_precision
+from inithealth.record.statistics import pieces
 
 _MM, _ADDMM = torch.ops.aten.mm.default, torch.ops.aten.addmm.default
-_PIECE = LARGE // 4  # elements of the weight that are converted at a time
 
 
 def product(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
@@ -22,9 +21,9 @@ def product(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor 
     if kwargs or func not in (_MM, _ADDMM):
         return None
     left, right = args[-2:]
-    if not in_half_precision(right) or right.numel() <= LARGE or left.numel() > LARGE:
+    if not pieces.in_half_precision(right) or not pieces.is_large(right) or pieces.is_large(left):
         return None
-    total = _by_columns(left, right) if right.stride(0) == 1 else _by_rows(left, right)
+    total = _by_columns(left, right) if right.stride(0) == 1 else pieces.wide_product(left, right)
     if func is _ADDMM:
         total += args[0].float()
     return total.to(right.dtype)
@@ -33,15 +32,7 @@ def product(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor 
 def _by_columns(left: Tensor, right: Tensor) -> Tensor:
     """Multiply with the transpose of a matrix of rows."""
     wide, total = left.float(), torch.empty(len(left), right.shape[1])
-    step = max(1, _PIECE // right.shape[0])
+    step = max(1, pieces.LARGE // 4 // right.shape[0])
     for start in range(0, right.shape[1], step):
         total[:, start : start + step] = wide @ right[:, start : start + step].float()
-    return total
-
-
-def _by_rows(left: Tensor, right: Tensor) -> Tensor:
-    wide, total = left.float(), torch.zeros(len(left), right.shape[1])
-    step = max(1, _PIECE // right.shape[1])
-    for start in range(0, right.shape[0], step):
-        total.addmm_(wide[:, start : start + step], right[start : start + step].float())
     return total

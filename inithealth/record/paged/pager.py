@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from types import TracebackType
@@ -17,6 +17,7 @@ from inithealth.record.paged.address_space import resident_bytes
 from inithealth.record.paged.half_precision import product
 from inithealth.record.paged.pages import SPARE, Page, maker, stop
 from inithealth.record.paged.unformed import Factors, Unformed
+from inithealth.record.tensors import tensors_within
 
 # Operations that read the shape of their argument, not its values.
 _SHAPE_ONLY = frozenset(
@@ -94,7 +95,7 @@ class Pager(TorchDispatchMode):
         kwargs, args = kwargs or {}, _with_tensor(func, args)
         backward = torch._C._current_graph_task_id() != -1
         role = _role(func)
-        used = [page for each in _tensors((args, kwargs)) if (page := self.of(each))] if role.reads else []
+        used = [page for each in tensors_within((args, kwargs)) if (page := self.of(each))] if role.reads else []
         if used:
             self._load(used, backward)
             if role.writes:
@@ -105,11 +106,13 @@ class Pager(TorchDispatchMode):
             return placeholder
         return func(*(self.unformed.formed(args) if role.depends else args), **kwargs)
 
-    def formed(self, factors: Factors) -> Tensor:
-        """Return a gradient that was not formed. Pages leave for it."""
-        self.make_room(factors.placeholder.nbytes)
+    def formed(self, gradient: Tensor | Factors) -> Tensor:
+        """Return a gradient; one that was not formed is formed, and pages are dropped to make room for it."""
+        if isinstance(gradient, Tensor):
+            return gradient
+        self._make_room(gradient.placeholder.nbytes, ())
         with _disable_current_modes():
-            return factors.formed()
+            return gradient.formed()
 
     def _load(self, used: Sequence[Page], backward: bool) -> None:
         for page in used:
@@ -136,10 +139,6 @@ class Pager(TorchDispatchMode):
         page.start(self._maker)
         self._present[page] = None
         self._bytes += page.nbytes
-
-    def make_room(self, nbytes: int) -> None:
-        """Drop pages until that many bytes more can be used."""
-        self._make_room(nbytes, ())
 
     def _make_room(self, nbytes: int, used: Sequence[Page], page: Page | None = None) -> None:
         """Drop pages, preferably one whose memory a new page can take."""
@@ -178,7 +177,7 @@ class Pager(TorchDispatchMode):
         self._last = page
 
     def _note_writes(self, args: Sequence[Any], places: Sequence[int]) -> None:
-        for each in _tensors([args[place] for place in places if place < len(args)]):
+        for each in tensors_within([args[place] for place in places if place < len(args)]):
             page = self.of(each)
             if page is not None and not page.kept:
                 self.before_write(page)
@@ -191,15 +190,6 @@ def _with_tensor(func: Any, args: Any) -> Any:
         wide = {bool: torch.bool, int: torch.int64, float: torch.float64}[type(args[0])]
         return (torch.scalar_tensor(args[0], dtype=wide), *args[1:])
     return args
-
-
-def _tensors(values: Any) -> Iterator[Tensor]:
-    """Yield the tensors in arguments."""
-    for value in values.values() if isinstance(values, dict) else values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, (tuple, list, dict)):
-            yield from _tensors(value)
 
 
 class _Role(NamedTuple):

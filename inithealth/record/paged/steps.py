@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import partial
-from types import TracebackType
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from inithealth.record.paged.pager import Pager
-from inithealth.record.paged.unformed import Factors
+from inithealth.record.paged.unformed import Dropped, Factors
 from inithealth.record.statistics.gradients import gradient_norms
 
 
@@ -33,19 +30,16 @@ class KeptGradients:
         self._pager, self._limit, self._bytes = pager, limit, 0
         self._parameters = {name: each for name, each in parameters.items() if pager.of(each) is not None}
         self._kept: dict[str, Tensor | Factors] = {}
-        self._handles: list[Any] = []
+        self._dropped: Dropped | None = None
         self.norms: dict[str, float] = {}
 
     def __enter__(self) -> KeptGradients:
-        self._handles = [each.register_hook(partial(self._keep, name)) for name, each in self._parameters.items()]
+        self._dropped = Dropped(self._pager.unformed, self._parameters, self._keep)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._pager.unformed.clear()
+    def __exit__(self, *error: object) -> None:
+        if self._dropped is not None:
+            self._dropped.remove()
 
     def apply(self, names: Collection[str], rate: float) -> None:
         """Take a step of SGD with the gradients of those parameters that are pages."""
@@ -54,18 +48,15 @@ class KeptGradients:
             if page is not None:
                 self._pager.update(page, partial(_step, self._parameters[name].detach(), gradient, rate))
 
-    def _keep(self, name: str, gradient: Tensor) -> Tensor:
-        found = self._pager.unformed.take(gradient)
-        with torch.no_grad():
-            if found is not None and found.is_large:
-                self.norms[name] = found.norm()
-            else:
-                self.norms |= gradient_norms({name: gradient if found is None else self._pager.formed(found)})
-        self._kept[name] = gradient if found is None else found
-        self._bytes += gradient.nbytes if found is None else found.kept_bytes
+    def _keep(self, name: str, gradient: Tensor | Factors) -> None:
+        if isinstance(gradient, Factors) and gradient.is_large:
+            self.norms[name] = gradient.norm()
+        else:
+            self.norms |= gradient_norms({name: self._pager.formed(gradient)})
+        self._kept[name] = gradient
+        self._bytes += gradient.kept_bytes if isinstance(gradient, Factors) else gradient.nbytes
         if self._bytes > self._limit:
             raise TooLarge(f"the gradients of a step need more than {self._limit / 1e9:.2g} GB")
-        return gradient.new_zeros(()).expand(gradient.shape)
 
 
 def _step(parameter: Tensor, gradient: Tensor | Factors, rate: float) -> None:

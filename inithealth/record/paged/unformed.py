@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import _disable_current_modes
 
 from inithealth.layer_kinds import MATRICES
@@ -74,6 +75,38 @@ class Factors:
         """Run the operation."""
         result = self.operation(*self.args)
         return result.t() if self.turned else result
+
+
+class Dropped:
+    """Hooks that give the gradients of parameters to a function in the backward pass, and drop them.
+
+    Args:
+        unformed: the gradients that are not formed: the function receives their factors.
+        parameters: by name.
+        take: called with the name, and the gradient or its factors.
+    """
+
+    def __init__(
+        self,
+        unformed: Unformed,
+        parameters: Mapping[str, nn.Parameter],
+        take: Callable[[str, Tensor | Factors], None],
+    ) -> None:
+        self._unformed, self._take = unformed, take
+        trained = {name: each for name, each in parameters.items() if each.requires_grad}
+        self._handles = [each.register_hook(partial(self._drop, name)) for name, each in trained.items()]
+
+    def remove(self) -> None:
+        """Remove the hooks, and what they were not called for."""
+        for handle in self._handles:
+            handle.remove()
+        self._unformed.clear()
+
+    @torch.no_grad()
+    def _drop(self, name: str, gradient: Tensor) -> Tensor:
+        """Return a gradient of the same shape that uses no memory."""
+        self._take(name, self._unformed.take(gradient) or gradient)
+        return gradient.new_zeros(()).expand(gradient.shape)
 
 
 class Unformed:

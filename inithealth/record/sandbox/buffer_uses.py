@@ -6,7 +6,7 @@ needs a separate, slow pass: never in a live training step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from inithealth.record.tensors import tensors_within
 from inithealth.recorded_graph import BufferUse
 
 TINY = 1e-20  # no formula computes only values below it
@@ -64,7 +65,7 @@ class _Trace(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func._schema.name.removeprefix("aten::")
-        operands = list(_tensors([args, kwargs or {}]))
+        operands = list(tensors_within([args, kwargs or {}]))
         held = [self._source(operand) for operand in operands]
         # An operation in place changes its operand: the values that it uses are those before.
         self._note(name, operands, held)
@@ -107,7 +108,7 @@ class _Trace(TorchDispatchMode):
         mixed = any(
             each is None and operand.dtype.is_floating_point for operand, each in zip(operands, held, strict=True)
         )
-        for tensor in _tensors([output]):
+        for tensor in tensors_within([output]):
             if self._source(tensor) is not None or not tensor.numel() or (name in _LAYOUT and mixed):
                 continue
             multiplied = source.multiplied or (product and len(operands) > 1)
@@ -133,12 +134,3 @@ def _positions(values: Tensor) -> bool:
         return False
     steps = (exact.diff(dim=axis).abs() for axis, size in enumerate(exact.shape) if size >= _FEWEST_POSITIONS)
     return any(float(each.max()) == 1.0 for each in steps)
-
-
-def _tensors(values: Any) -> Iterator[Tensor]:
-    """Yield the tensors in arguments or results."""
-    for value in values.values() if isinstance(values, Mapping) else values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, (tuple, list, Mapping)):
-            yield from _tensors(value)

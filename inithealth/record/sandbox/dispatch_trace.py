@@ -7,7 +7,7 @@ every operation goes through torch's dispatcher. Tracing needs a separate, slow 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from inithealth.record.statistics.exact import exact
 from inithealth.record.statistics.moments import combined
+from inithealth.record.tensors import tensors_within
 from inithealth.recording import Signal
 
 _MOST_CALLS = 8  # uses of one parameter that are measured
@@ -117,7 +118,7 @@ class _Trace(TorchDispatchMode):
         kwargs = kwargs or {}
         output = func(*args, **kwargs)
         name = func._schema.name.removeprefix("aten::")
-        tensors = list(_tensors([args, kwargs]))
+        tensors = list(tensors_within([args, kwargs]))
         sources = [self._source(tensor) for tensor in tensors]
         if tensors and all(sources) and name not in _FRESH:
             self._derive([source for source in sources if source is not None], name, output)
@@ -142,7 +143,7 @@ class _Trace(TorchDispatchMode):
         """Register a tensor computed only from parameters as a weight."""
         names = tuple(dict.fromkeys(name for source in sources for name in source.names))
         copied = operation in ("_to_copy", "clone", "copy_")
-        for tensor in _tensors([output]):
+        for tensor in tensors_within([output]):
             if self._source(tensor) is None and tensor.layout == torch.strided and tensor.numel():
                 transformed = not copied or sources[0].transformed
                 self._keep(_Made(names, tensor.detach(), transformed))
@@ -156,7 +157,7 @@ class _Trace(TorchDispatchMode):
             return
         signal_at = next(at for at in operands if at != weight_at)
         use = _use(name, kind, args, weight_at, made)
-        first = next(iter(_tensors([output])), None)
+        first = next(iter(tensors_within([output])), None)
         for parameter in made.names:
             self._measure(parameter, use, args[signal_at], first)
         recurrent = self._source(args[2]) if kind == "rnn" else None
@@ -209,12 +210,3 @@ def _axis(weight: Tensor, axis: int, made: _Made) -> int | None:
     target = weight.stride(axis), weight.shape[axis]
     same = [at for at, size in enumerate(made.base.shape) if (made.base.stride(at), size) == target]
     return same[0] if len(same) == 1 and not made.transformed else None
-
-
-def _tensors(values: Any) -> Iterator[Tensor]:
-    """Yield the tensors in arguments or results."""
-    for value in values.values() if isinstance(values, Mapping) else values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, (tuple, list, Mapping)):
-            yield from _tensors(value)

@@ -10,7 +10,7 @@ from inithealth.record.statistics.pieces import by_rows, is_large
 from inithealth.record.tensors import plain
 
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-_ODD = 0x1E3779B97F4A7C15  # random bits: products with it affect all bits
+ODD = 0x1E3779B97F4A7C15  # random bits: products with it affect all bits
 _MANY = 2**16  # numbers up to which Python is faster than tensor operations
 _BLOCK = 2**20  # words hashed at a time
 _FINGERPRINT = 2**53 - 1  # JSON readers may convert larger numbers to floats
@@ -58,10 +58,10 @@ def first_equal(rows: Tensor, bias: Tensor | None = None, groups: int = 1) -> Te
         return itself
     _, kind, count = torch.unique(keys, return_inverse=True, return_counts=True)
     some = (count[kind] > 1).nonzero()[:, 0]
-    code = ordered_keys(rows, some) + (some // size) * _ODD
+    code = ordered_keys(rows, some) + (some // size) * ODD
     if bias is not None and bias.shape[0] == units:
         offsets = plain(bias)
-        code += 0 if offsets is None else ordered_keys(offsets.reshape(units, -1), some) * _ODD
+        code += 0 if offsets is None else ordered_keys(offsets.reshape(units, -1), some) * ODD
     _, same = torch.unique(code, return_inverse=True)
     firsts = torch.full((len(some),), units, device=rows.device).scatter_reduce(0, same, some, "amin")[same]
     equal = _equal(rows, some, firsts)
@@ -114,8 +114,8 @@ def ordered_keys(rows: Tensor, some: Tensor) -> Tensor:
 
 def _places(words: Tensor) -> Tensor:
     """Return a pseudorandom odd number for each position."""
-    places = torch.arange(1, len(words) + 1, device=words.device) * _ODD
-    return (places ^ (places >> 29)) * _ODD | 1
+    places = torch.arange(1, len(words) + 1, device=words.device) * ODD
+    return (places ^ (places >> 29)) * ODD | 1
 
 
 def _equal(rows: Tensor, some: Tensor, others: Tensor) -> Tensor:

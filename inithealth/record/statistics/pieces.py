@@ -68,3 +68,15 @@ def by_rows(rows: Tensor, measure: Callable[[Tensor], Tensor]) -> Tensor:
         found[done : done + len(piece)] = measure(piece)
         done += len(piece)
     return found
+
+
+def wide_product(left: Tensor, right: Tensor) -> Tensor:
+    """Return the product of two half-precision matrices in fp32, converting a piece of the second one at a time.
+
+    Many processors have no arithmetic for half precision and take minutes for a large product.
+    """
+    wide, total = left.float(), torch.zeros(len(left), right.shape[1])
+    length = max(1, LARGE // 4 // right.shape[1])
+    for one, other in zip(wide.split(length, 1), right.split(length), strict=True):
+        total.addmm_(one, other.float())
+    return total

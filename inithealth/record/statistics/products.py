@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 
 from inithealth.record.statistics import pieces
-from inithealth.record.statistics.duplicates import all_differ, first_equal, nonzero_rows, ordered_keys, unit_keys
+from inithealth.record.statistics.duplicates import ODD, all_differ, first_equal, nonzero_rows, ordered_keys, unit_keys
 from inithealth.record.statistics.gradients import gradient_norms
 
 _INNER = 512  # longest inner dimension for which the norm of a product is computed from Gram matrices
 _CANCELED = 1e-4  # of the product of the factors' norms: below it, the Gram matrices give less than six digits
-_ODD = 0x1E3779B97F4A7C15  # random bits: products with it affect all bits
 
 
 class RowBlocks(Protocol):
@@ -55,11 +54,7 @@ class Product:
         left, right = self.left.detach()[start:stop], self.right.detach()
         if left.device.type != "cpu" or left.dtype.itemsize > 2:
             return torch.mm(left, right)
-        total = torch.zeros(len(left), right.shape[1])  # many processors have no arithmetic for half precision
-        length = max(1, pieces.LARGE // 4 // right.shape[1])
-        for one, other in zip(left.split(length, 1), right.split(length), strict=True):
-            total.addmm_(one.float(), other.float())
-        return total.to(left.dtype)
+        return pieces.wide_product(left, right).to(left.dtype)
 
 
 @dataclass(frozen=True)
@@ -126,7 +121,7 @@ def repeated_rows(blocks: RowBlocks, groups: int = 1) -> float:
         keys[start : start + height] = ordered_keys(rows, some)
         alive[start : start + height] = (rows != 0).any(1) & ~rows.isnan().any(1)
     keys = _shared(blocks, keys)
-    keys += torch.arange(units) // size * _ODD
+    keys += torch.arange(units) // size * ODD
     return (int(alive.sum()) - len(keys[alive].unique())) / total
 
 

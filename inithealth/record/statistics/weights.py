@@ -10,7 +10,7 @@ from torch import Tensor
 from inithealth.record.statistics.duplicates import first_equal as first_equal
 from inithealth.record.statistics.duplicates import nonzero_rows, repeated_share, summary, unit_keys
 from inithealth.record.statistics.exact import exact
-from inithealth.record.statistics.pieces import all_equal, full, is_large
+from inithealth.record.statistics.pieces import all_equal, full, in_half_precision, is_large
 from inithealth.record.statistics.spectrum import kurtosis, orthogonal, spectral_edge, strided
 from inithealth.record.tensors import plain
 from inithealth.recorded_tensor import std_of
@@ -22,7 +22,6 @@ _SMALL = 2**16  # elements that fit in a core's cache
 _SAFE_MIN, _SAFE_MAX = 1e-15, 1e15  # outside this range squares overflow or underflow in fp32
 _NOISE = 1e-5  # relative std below which fp32 is mostly rounding error
 _COSINE_OF = 2**22  # elements: a mean over some thousand units is accurate enough
-_HALF = (torch.float16, torch.bfloat16)
 
 
 class _Numbers(NamedTuple):
@@ -64,7 +63,7 @@ def describe(
     values = plain(tensor)
     if values is None:
         return None
-    half = values.dtype in _HALF
+    half = in_half_precision(values)
     values = values if is_large(values) else full(values)
     numbers = _numbers(values)
     mark, differ = summary(tuple(tensor.shape), unit_keys(_lines(values)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from inithealth.record.paged import half_precision
 from inithealth.record.paged.half_precision import product
+from inithealth.record.statistics import pieces
 
 aten = torch.ops.aten
 
@@ -14,8 +14,7 @@ aten = torch.ops.aten
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("turned", [False, True])
 def test_products(dtype: torch.dtype, turned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(half_precision, "LARGE", 2**12)
-    monkeypatch.setattr(half_precision, "_PIECE", 2**10)
+    monkeypatch.setattr(pieces, "LARGE", 2**12)
     left, right = torch.randn(3, 96).to(dtype), torch.randn(96, 130).to(dtype)
     right = right.t().contiguous().t() if turned else right
     bias = torch.randn(130).to(dtype)
