@@ -7,6 +7,7 @@ from contextlib import contextmanager, redirect_stdout
 
 from inithealth.cli.errors import BadInput, first_line, show_their_frames, their_frames
 from inithealth.cli.printing import UserOutput
+from inithealth.record.paged.errors import CannotDefer
 
 
 @contextmanager
@@ -17,6 +18,8 @@ def explained(name: str, inputs: Sequence[str]) -> Iterator[None]:
             yield
     except BadInput:
         raise
+    except CannotDefer as error:  # its message names the user's line
+        raise BadInput(f"checking {name}: {error}") from None
     except (Exception, SystemExit) as error:
         advice = _advice(error, inputs)
         if their_frames(error) and not advice:

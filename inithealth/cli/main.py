@@ -84,9 +84,9 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
     check.add_argument(
         "--memory",
         metavar="SIZE",
-        help="memory for a model that is larger than the machine's, as 8GB: its weights are made while they are used",
+        help="for a model that does not fit in memory: create each weight when it is used, within SIZE (8GB)",
     )
-    check.add_argument("--weights", metavar="DIR", help="with --memory: folder of safetensors to read the weights from")
+    check.add_argument("--weights", metavar="DIR", help="with --memory: folder of safetensors files with the weights")
     _add_selection(check)
     _add_output(check)
 

@@ -49,14 +49,14 @@ def check(
         batch: a tensor is passed as ``model(batch)``, a tuple or list as ``model(*batch)``, a mapping as
             ``model(**batch)``, anything else as :class:`inithealth.Call`, on the model's device. A DataLoader's or
             LightningDataModule's first batch is used, and random state is restored; an iterator's next one is consumed.
-        loss: given the output, and the element of the batch that the model does not need. By default ``output.loss``.
+        loss: returns a scalar, given the output; with two parameters, also the element of the batch that the model does
+            not require. By default ``output.loss``, else a random projection.
         optimizer: that of the training, or a list; with `memory`, a function that creates it, given the model. By
             default a LightningModule's own, else SGD with lr 0.01.
         settings: select the rules, their options and the severity that fails; a mapping is validated.
         verify: also check the same batch with the fix of each cause; `finding.verified` then says what the fix does.
         memory: bytes, or text such as ``"8GB"``, that the whole check may use: each weight is made when it is used.
-        init: with `memory`, initializes the model after it is built, perhaps on the meta device.
-        weights: with `memory`, a folder of safetensors with the values.
+        init, weights: with `memory`, a function that initializes the built model; a folder of safetensors files.
 
     Raises:
         ValueError: there is nothing to judge (no batch, NaN in it, no parameters, all frozen, lazy or meta, no scalar

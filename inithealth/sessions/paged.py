@@ -17,7 +17,7 @@ from inithealth.judge.diagnose import diagnose
 from inithealth.record.paged.address_space import refuse_platform, resident_bytes
 from inithealth.record.paged.build import build_deferred, refuse_compiled
 from inithealth.record.paged.checkpoint import Checkpoint
-from inithealth.record.paged.memory_size import bytes_of
+from inithealth.record.paged.memory_size import bytes_of, text_of
 from inithealth.record.paged.pager import Pager
 from inithealth.record.paged.pages import Page
 from inithealth.record.paged.stored_weights import read_from
@@ -31,7 +31,7 @@ from inithealth.settings import Settings
 
 __tracebackhide__ = True  # pytest shows the line that calls `check`, not these
 
-_BUILDING = 8  # share of the memory for values that are read while the model is built: one of so many
+_BUILDING = 8  # the values that are read while the model is built may take 1/8 of the memory
 
 
 class Given(NamedTuple):
@@ -148,9 +148,7 @@ def _refuse_small(pages: Sequence[Page], memory: int) -> None:
     largest = max(pages, key=lambda page: page.needed, default=None)
     if largest is not None and largest.needed > memory:
         needed = math.ceil(largest.needed / 1e8) / 10
-        raise ValueError(
-            f"memory={memory / 1e9:g} GB is less than {largest.name} needs with its gradient: give {needed:g}GB or more"
-        )
+        raise ValueError(f"{text_of(memory)} of memory is less than {largest.name} needs: give {needed:g}GB or more")
 
 
 def _names(model: nn.Module) -> dict[int, str]:

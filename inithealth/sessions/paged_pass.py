@@ -74,7 +74,7 @@ class PagedPass(OnePass):
         if rate is None:
             rate = _RATE
             self.notes.append(
-                f"steps: SGD(lr={rate:g}) instead of {describe_optimizers(optimizers)}, which has a state"
+                f"steps: SGD(lr={rate:g}) instead of {describe_optimizers(optimizers)}, whose state would need memory"
             )
         parameters = {name: p for name, p in trial.naming.parameters.items() if p.requires_grad}
         in_groups = {id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}

@@ -311,7 +311,7 @@ def reads() -> nn.Module:
     [
         (frozen(), {"memory": "1GB"}, TypeError, "model must be a function that builds the model, not Sequential"),
         (frozen, {"memory": "lots"}, ValueError, "'lots' is not an amount of memory"),
-        (frozen, {"memory": "1MB"}, ValueError, r"is less than .* needs with its gradient: give 0.1GB or more"),
+        (frozen, {"memory": "1MB"}, ValueError, r"1 MB of memory is less than .* needs: give 0.1GB or more"),
         (lambda: 3, {"memory": "1GB"}, TypeError, "the function must return a torch.nn.Module, not int"),
         (compiled, {"memory": "1GB"}, ValueError, "build the model without torch.compile"),
         (frozen, {"memory": "1GB", "verify": True}, ValueError, "verify does not work with memory"),

@@ -42,10 +42,10 @@ class Region:
         self._map.madvise(mmap.MADV_DONTNEED)
 
     def take(self, other: Region) -> bool:
-        """Take the memory of another region of the same size, which fresh memory from the kernel takes much longer.
+        """Take the memory of another region of the same size, which is much faster than fresh memory.
 
         Returns:
-            whether it was possible. The other region reads as zeros then, and this one as anything.
+            whether it was possible. The other region then reads as zeros, and the values in this one are arbitrary.
         """
         if other.nbytes != self.nbytes or self.nbytes < _HUGE:
             return False

@@ -73,14 +73,14 @@ class DuringBackward:
                 self._recorder.hooks.writes.remember_before(name)
 
     def _when_in_memory(self, node: Node, parameters: Collection[str], call: Callable[[], None]) -> None:
-        """Call a function before the backward pass of a node, which reads the same parameters; else after it."""
+        """Call a function right before the backward pass of a node that reads the same parameters, or at the end."""
         number = self._count = self._count + 1
         paged = [self._paged[name] for name in parameters if name in self._paged]
         self._due[number] = partial(self._in_memory, paged, call)
         self._handles.append(node.register_prehook(lambda gradients: self._run(number)))
 
     def _in_memory(self, parameters: Sequence[Tensor], call: Callable[[], None]) -> None:
-        """Call a function without the pager, whose look at each of thousands of operations takes time."""
+        """Call a function outside the pager, whose cost for each operation adds up over thousands of them."""
         self._pager.load(parameters)
         with _disable_current_modes():
             call()

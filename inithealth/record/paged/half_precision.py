@@ -1,7 +1,7 @@
 """Products of a large half-precision weight in fp32, in pieces.
 
-Processors without arithmetic for half precision take minutes for them. Each element is the sum in fp32, rounded once,
-so it is at least as exact as torch's.
+Processors without native half-precision arithmetic take minutes for them. Each element is the sum in fp32, rounded
+once, so it is at least as exact as torch's.
 """
 
 from __future__ import annotations

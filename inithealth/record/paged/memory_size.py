@@ -20,6 +20,12 @@ _SIZE = re.compile(r"\s*(\d{1,18}(?:\.\d{1,18})?)\s*([A-Za-z]*)\s*", re.ASCII)
 _ADVICE = "write it as 8GB, 500MB or 7.5GiB"
 
 
+def text_of(nbytes: int) -> str:
+    """Return ``"8 GB"``, in the largest of the decimal units that gives at least 1."""
+    unit = next((name for name in ("TB", "GB", "MB", "KB") if nbytes >= _UNITS[name]), "B")
+    return f"{nbytes / _UNITS[unit]:.3g} {unit}"
+
+
 def bytes_of(size: int | str) -> int:
     """Return the bytes of ``"8GB"`` (10**9 each), ``"8 GiB"`` (2**30 each) or a number. Raises ValueError."""
     if isinstance(size, str):

@@ -29,8 +29,8 @@ _SHAPE_ONLY = frozenset(
 class Pager(TorchDispatchMode):
     """While it is active, every operation finds the pages that it reads in memory.
 
-    Least recently used pages leave first. Operations see the values that a model in memory would have, so the results
-    are the same bit for bit.
+    The least recently used pages are dropped first. Operations see the values that a model in memory would have, so the
+    results are the same bit for bit.
 
     Args:
         pages: in the order in which the model probably reads them.
@@ -129,7 +129,7 @@ class Pager(TorchDispatchMode):
         return sum(each.nbytes for each in {*used, page}) + page.recipe.scratch <= self._room()
 
     def _begin(self, page: Page, used: Sequence[Page]) -> None:
-        """Start to fill a page, unless it is in memory; pages that are not used leave for it."""
+        """Start to fill a page that is not in memory, and drop others to make room for it."""
         if page.present:
             self._present.move_to_end(page)
             return
@@ -185,7 +185,7 @@ class Pager(TorchDispatchMode):
 
 
 def _with_tensor(func: Any, args: Any) -> Any:
-    """Return the arguments with a tensor at the first place: torch passes a saved Python number as a number."""
+    """Return the arguments with a tensor in the first place, where torch passes a saved Python number."""
     if args and isinstance(args[0], (bool, int, float)) and str(func._schema.arguments[0].type) == "Tensor":
         wide = {bool: torch.bool, int: torch.int64, float: torch.float64}[type(args[0])]
         return (torch.scalar_tensor(args[0], dtype=wide), *args[1:])

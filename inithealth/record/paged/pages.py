@@ -12,7 +12,7 @@ import torch
 from inithealth.record.paged.address_space import Region
 
 SPARE = 2**26  # bytes for what an operation on a page allocates
-_THREADS = 2  # that make values; one more computes
+_THREADS = 2  # threads that create values, beside the one that computes
 
 
 class Recipe(Protocol):

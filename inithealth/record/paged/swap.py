@@ -18,7 +18,7 @@ _PARAMETER = "_is_param"
 
 def living(mode: FakeTensorMode) -> list[FakeTensor]:
     """Return all fake tensors of a mode that are in use, those with a history first."""
-    # Their type is asked, not `isinstance`, which runs code of proxies.
+    # `type` instead of `isinstance`, which runs code of proxies.
     found = [each for each in gc.get_objects() if issubclass(type(each), FakeTensor)]
     return sorted((each for each in found if each.fake_mode is mode), key=lambda tensor: tensor.is_leaf)
 
@@ -44,7 +44,7 @@ def _become(tensor: Any, real: Tensor) -> None:
     torch._C._swap_tensor_impl(tensor, real)
     tensor.__class__, tensor.__dict__ = kind, kept
     real.__class__, real.__dict__ = fake, attributes  # a graph may hold it
-    # The hooks of a tensor are in its Python object and, to be called, in what was exchanged.
+    # A tensor's hooks are stored in its Python object and in the implementation that was exchanged.
     tensor._backward_hooks = backward
     tensor._post_accumulate_grad_hooks = accumulated
 

@@ -66,7 +66,7 @@ def replaced(log: BuildLog) -> Iterator[None]:
     def truncated_normal(
         tensor: Tensor, mean: float, std: float, a: float, b: float, generator: torch.Generator | None = None
     ) -> Tensor:
-        # Torch draws until all numbers lie in the bounds, which depends on the values.
+        # Torch repeats the draw until all numbers are within the bounds, which depends on the values.
         if isinstance(tensor, FakeTensor) and tensor.device.type != "meta":
             log.draw(truncated, tensor, (mean, std, a, b), generator)
             return tensor

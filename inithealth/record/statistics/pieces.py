@@ -73,7 +73,7 @@ def by_rows(rows: Tensor, measure: Callable[[Tensor], Tensor]) -> Tensor:
 def wide_product(left: Tensor, right: Tensor) -> Tensor:
     """Return the product of two half-precision matrices in fp32, converting a piece of the second one at a time.
 
-    Many processors have no arithmetic for half precision and take minutes for a large product.
+    Processors without native half-precision arithmetic take minutes for a large one.
     """
     wide, total = left.float(), torch.zeros(len(left), right.shape[1])
     length = max(1, LARGE // 4 // right.shape[1])

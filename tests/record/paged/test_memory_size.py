@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inithealth.record.paged.memory_size import bytes_of
+from inithealth.record.paged.memory_size import bytes_of, text_of
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,8 @@ def test_no_memory_is_rejected(size: int | str) -> None:
 def test_a_negative_amount_is_rejected() -> None:
     with pytest.raises(ValueError, match="'-8GB' is not an amount"):
         bytes_of("-8GB")
+
+
+@pytest.mark.parametrize(("nbytes", "text"), [(8, "8 B"), (10**6, "1 MB"), (10_500_000_000, "10.5 GB"), (2e12, "2 TB")])
+def test_an_amount_as_text(nbytes: int, text: str) -> None:
+    assert text_of(nbytes) == text
